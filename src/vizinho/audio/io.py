@@ -1,0 +1,83 @@
+"""Reads and writes audio files: any container libsndfile knows, any rate, any channels, out comes mono float32."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import soundfile
+import soxr
+
+from vizinho.errors import AudioError
+
+SAMPLE_RATE = 16_000
+"""Samples per second inside the project; every loader resamples to it."""
+
+Waveform = npt.NDArray[np.float32]
+"""Mono samples, shape (N,), nominally in [-1, 1]."""
+
+
+@dataclass(frozen=True, slots=True)
+class AudioInfo:
+    """What a file's header says, before anything is decoded."""
+
+    duration_seconds: float
+    sample_rate: int
+    channels: int
+    container: str
+
+
+def audio_info(path: Path) -> AudioInfo:
+    """Read the header of an audio file. Raises AudioError when there is none that libsndfile knows."""
+    try:
+        info = soundfile.info(str(path))
+    except (soundfile.LibsndfileError, OSError) as error:
+        raise _unreadable(path, error) from error
+    return AudioInfo(info.frames / info.samplerate, info.samplerate, info.channels, info.format)
+
+
+def load_audio(path: Path, sample_rate: int = SAMPLE_RATE) -> Waveform:
+    """Decode a file (wav, flac, ogg, opus, mp3) to mono at `sample_rate`.
+
+    Channels are averaged. Returns shape (N,). Raises AudioError for a missing, broken, empty or non-finite file.
+    """
+    try:
+        samples, native_rate = soundfile.read(str(path), dtype="float32", always_2d=True)
+    except (soundfile.LibsndfileError, OSError) as error:
+        raise _unreadable(path, error) from error
+    mono: Waveform = samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1, dtype=np.float32)
+    if mono.size == 0:
+        raise AudioError("the file holds no samples", where=path, fix="re-record or remove the utterance")
+    if not np.isfinite(mono).all():
+        raise AudioError("the file holds samples that are not numbers", where=path, fix="re-encode the file")
+    return resample(mono, native_rate, sample_rate)
+
+
+def resample(samples: Waveform, from_rate: int, to_rate: int) -> Waveform:
+    """Change the sample rate; shape (N,) to about (N * to_rate / from_rate,)."""
+    if from_rate == to_rate:
+        return np.ascontiguousarray(samples, dtype=np.float32)
+    return np.asarray(soxr.resample(samples, from_rate, to_rate), dtype=np.float32)
+
+
+def save_audio(path: Path, samples: Waveform, sample_rate: int = SAMPLE_RATE) -> None:
+    """Write mono samples; the container follows the suffix (.wav and .flac at 16 bit, .ogg and .opus as Opus)."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    kinds = {
+        ".wav": ("WAV", "PCM_16"), ".flac": ("FLAC", "PCM_16"), ".mp3": ("MP3", "MPEG_LAYER_III"),
+        ".ogg": ("OGG", "OPUS"), ".opus": ("OGG", "OPUS"),
+    }
+    if path.suffix.lower() not in kinds:
+        raise AudioError(f"cannot write {path.suffix!r} files", where=path, fix=f"use one of {', '.join(kinds)}")
+    container, subtype = kinds[path.suffix.lower()]
+    soundfile.write(str(path), np.clip(samples, -1.0, 1.0), sample_rate, format=container, subtype=subtype)
+
+
+def _unreadable(path: Path, error: Exception) -> AudioError:
+    if not path.is_file():
+        return AudioError("no such audio file", where=path, fix="check the path")
+    reason = str(error).removeprefix(f"Error opening {str(path)!r}: ").rstrip(".")
+    return AudioError(f"cannot decode the audio ({reason})", where=path,
+                      fix="give wav, flac, ogg, opus or mp3, or convert the file")

@@ -1,0 +1,84 @@
+"""The values that travel between layers: utterances in, transcripts and scores out.
+
+Frozen dataclasses; units stand in the names. JSON is made of them only at the edge.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Utterance:
+    """One recording and what is said in it. `audio` is absolute; the manifest stores it relative to itself."""
+
+    id: str
+    audio: Path
+    text: str
+    lang: str
+    speaker: str
+    duration_seconds: float
+    split: str
+    accent: str = ""
+    source: str = ""
+    licence: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One recognised word with its place in the audio."""
+
+    text: str
+    start_seconds: float
+    end_seconds: float
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """What a recogniser heard in one file. `confidence` is the mean of the words' (0 to 1)."""
+
+    id: str
+    text: str
+    words: tuple[Word, ...]
+    confidence: float
+    duration_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A confidence interval; both ends are rates in the unit of the measure."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class UtteranceErrors:
+    """Edit counts of one utterance: the sufficient statistics of CER, WER and every resampling of them."""
+
+    id: str
+    speaker: str
+    reference: str
+    hypothesis: str
+    character_errors: int
+    characters: int
+    word_errors: int
+    words: int
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """Corpus-level error rates (sums of edits over sums of reference lengths), with 95 % intervals.
+
+    `signature` names everything that could change the number: normaliser, metric, resampling, seed, data fingerprint.
+    """
+
+    cer: float
+    wer: float
+    cer_ci: Interval
+    wer_ci: Interval
+    utterances: int
+    signature: str
+    errors: tuple[UtteranceErrors, ...]
