@@ -1,0 +1,101 @@
+"""Waveform and feature augmentation; every function takes its random generator, so a seed fixes the result."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import soxr
+from scipy.signal import butter, sosfilt
+
+from vizinho.audio.io import SAMPLE_RATE, Waveform
+
+Features = npt.NDArray[np.float32]
+"""Log-mel features of one utterance, shape (T, F), normalised to zero mean per mel channel."""
+
+
+@dataclass(frozen=True, slots=True)
+class AugmentOptions:
+    """How strongly training audio is varied. Probabilities are per utterance; zero switches a part off."""
+
+    speed_share: float = 0.6
+    """Probability of a speed change."""
+    speed_range: float = 0.12
+    """Largest speed change: the factor is uniform in 1 +- this."""
+    noise_share: float = 0.4
+    """Probability of additive noise."""
+    noise_snr_db: tuple[float, float] = (8.0, 35.0)
+    """Signal-to-noise ratio in dB, uniform in this range."""
+    band_share: float = 0.15
+    """Probability of a telephone-like low-pass."""
+    band_hz: tuple[float, float] = (3000.0, 4000.0)
+    """Cut-off of the low-pass in Hz, uniform in this range."""
+    freq_masks: int = 2
+    """SpecAugment: number of frequency masks (Park et al. 2019, arXiv 1904.08779)."""
+    freq_width: int = 18
+    """SpecAugment: widest frequency mask in mel channels."""
+    time_masks: int = 3
+    """SpecAugment: number of time masks."""
+    time_share: float = 0.08
+    """SpecAugment: longest time mask as a share of the utterance (adaptive size: Park et al. 2020, arXiv 1912.05533)."""
+
+
+NO_AUGMENT = AugmentOptions(speed_share=0, noise_share=0, band_share=0, freq_masks=0, time_masks=0)
+"""Leaves audio and features as they are."""
+
+
+def augment_waveform(samples: Waveform, options: AugmentOptions, rng: np.random.Generator) -> Waveform:
+    """Speed, band limit and noise, each with its probability; shape (N,) to (N',)."""
+    # All draws happen whether used or not, so that switching one part off leaves the others' randomness alone.
+    chances, speed = rng.random(3), 1 + options.speed_range * rng.uniform(-1, 1)
+    cutoff_hz, snr_db = rng.uniform(*options.band_hz), rng.uniform(*options.noise_snr_db)
+    if chances[0] < options.speed_share:
+        samples = change_speed(samples, speed)
+    if chances[1] < options.band_share:
+        samples = band_limit(samples, cutoff_hz)
+    if chances[2] < options.noise_share:
+        samples = add_noise(samples, snr_db, rng)
+    return samples
+
+
+def change_speed(samples: Waveform, factor: float) -> Waveform:
+    """Play `factor` times as fast, pitch included (Ko et al. 2015); shape (N,) to about (N / factor,)."""
+    return np.asarray(soxr.resample(samples, SAMPLE_RATE * factor, SAMPLE_RATE, quality="MQ"), dtype=np.float32)
+
+
+def add_noise(samples: Waveform, snr_db: float, rng: np.random.Generator) -> Waveform:
+    """Add coloured noise (white to pink at random) at a signal-to-noise ratio in dB; digital silence stays silent."""
+    signal_power = float(np.mean(samples.astype(np.float64) ** 2))
+    if signal_power == 0.0:
+        return samples
+    spectrum = np.fft.rfft(rng.standard_normal(samples.size))
+    tilt = rng.uniform(0.0, 0.5)  # amplitude falls as f^-tilt: 0 is white, 0.5 is pink
+    spectrum /= np.maximum(np.arange(spectrum.size), 1.0) ** tilt
+    noise = np.fft.irfft(spectrum, n=samples.size)
+    noise_power = float(np.mean(noise**2))
+    if noise_power == 0.0:
+        return samples
+    gain = np.sqrt(signal_power / noise_power / 10 ** (snr_db / 10))
+    return np.asarray(samples + gain * noise, dtype=np.float32)
+
+
+def band_limit(samples: Waveform, cutoff_hz: float) -> Waveform:
+    """Low-pass below `cutoff_hz` (sixth-order Butterworth), as a telephone line does; shape (N,) kept."""
+    sections = butter(6, cutoff_hz, fs=SAMPLE_RATE, output="sos")
+    return np.asarray(sosfilt(sections, samples), dtype=np.float32)
+
+
+def mask_features(features: Features, options: AugmentOptions, rng: np.random.Generator) -> Features:
+    """SpecAugment without time warping: bands of channels and of frames become zero, the mean. Shape (T, F) kept."""
+    T, F = features.shape
+    masked = features.copy()
+    for _ in range(options.freq_masks):
+        width = int(rng.integers(0, options.freq_width + 1))
+        start = int(rng.integers(0, max(1, F - width)))
+        masked[:, start : start + width] = 0.0
+    for _ in range(options.time_masks):
+        width = int(rng.integers(0, max(1, int(T * options.time_share)) + 1))
+        start = int(rng.integers(0, max(1, T - width)))
+        masked[start : start + width] = 0.0
+    return masked

@@ -1,0 +1,76 @@
+"""FastConformer CTC sizes (Rekesh et al. 2023, arXiv 2305.05084) as Hugging Face's ParakeetForCTC."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from transformers import ParakeetCTCConfig, ParakeetEncoderConfig, ParakeetForCTC
+
+from vizinho.audio.features import MEL_CHANNELS
+from vizinho.errors import SpecError
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """One size of network. Dropout and layer drop are explicit: the library's defaults are 0.1 each."""
+
+    hidden: int
+    """Width of the encoder (F after the front end)."""
+    layers: int
+    heads: int
+    channels: int
+    """Channels of the convolutional front end."""
+    kernel: int
+    """Width of the depthwise convolution in frames."""
+    dropout: float
+
+
+PRESETS = {
+    "micro": Preset(hidden=32, layers=2, heads=2, channels=8, kernel=5, dropout=0.0),
+    "tiny": Preset(hidden=144, layers=6, heads=4, channels=48, kernel=9, dropout=0.05),
+    "small": Preset(hidden=256, layers=12, heads=4, channels=128, kernel=9, dropout=0.1),
+    "base": Preset(hidden=512, layers=17, heads=8, channels=256, kernel=9, dropout=0.1),
+    "large": Preset(hidden=1024, layers=24, heads=8, channels=256, kernel=9, dropout=0.1),
+}
+"""micro (60 k parameters) is for tests; tiny (3 M) trains on two cores; small 19 M, base 82 M, large 0.6 G."""
+
+SUBSAMPLING = {"characters": 4, "bpe": 8}
+"""Frames merged into one: characters need 40 ms, because fast speech has more letters than 80 ms frames."""
+
+
+def build_model(preset: str, vocabulary: int, blank: int, *, tokens: str = "characters", seed: int = 1) -> Any:
+    """A freshly initialised ParakeetForCTC with `vocabulary` (V) outputs; `blank` is the row of CTC's blank.
+
+    Raises SpecError for an unknown preset or kind of tokens.
+    """
+    if preset not in PRESETS:
+        raise SpecError(f"unknown preset {preset!r}", fix=f"choose one of {', '.join(PRESETS)}")
+    if tokens not in SUBSAMPLING:
+        raise SpecError(f"unknown kind of tokens {tokens!r}", fix=f"choose one of {', '.join(SUBSAMPLING)}")
+    torch.manual_seed(seed)
+    return ParakeetForCTC(_config(PRESETS[preset], SUBSAMPLING[tokens], vocabulary, blank))
+
+
+def _config(size: Preset, subsampling: int, vocabulary: int, blank: int) -> ParakeetCTCConfig:
+    encoder = ParakeetEncoderConfig(
+        hidden_size=size.hidden, num_hidden_layers=size.layers, num_attention_heads=size.heads,
+        intermediate_size=4 * size.hidden, conv_kernel_size=size.kernel, subsampling_factor=subsampling,
+        subsampling_conv_channels=size.channels, num_mel_bins=MEL_CHANNELS,
+        # Scaling the input by sqrt(hidden) makes the first gradients of small networks explode.
+        scale_input=False,
+        dropout=size.dropout, activation_dropout=size.dropout, attention_dropout=size.dropout, layerdrop=0.0,
+    )
+    return ParakeetCTCConfig(
+        vocab_size=vocabulary, pad_token_id=blank, encoder_config=encoder,
+        # Labels longer than the frames are found before training, so an infinite loss must not be hidden.
+        ctc_zero_infinity=False, ctc_loss_reduction="mean",
+    )
+
+
+def output_frames(features: int, subsampling: int) -> int:
+    """Encoder frames for a number of feature frames (each stride-2 convolution rounds up)."""
+    while subsampling > 1:
+        features, subsampling = (features + 1) // 2, subsampling // 2
+    return features
