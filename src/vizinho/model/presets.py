@@ -29,7 +29,7 @@ class Preset:
 
 PRESETS = {
     "micro": Preset(hidden=32, layers=2, heads=2, channels=8, kernel=5, dropout=0.0),
-    "tiny": Preset(hidden=144, layers=6, heads=4, channels=48, kernel=9, dropout=0.05),
+    "tiny": Preset(hidden=144, layers=6, heads=4, channels=48, kernel=9, dropout=0.0),
     "small": Preset(hidden=256, layers=12, heads=4, channels=128, kernel=9, dropout=0.1),
     "base": Preset(hidden=512, layers=17, heads=8, channels=256, kernel=9, dropout=0.1),
     "large": Preset(hidden=1024, layers=24, heads=8, channels=256, kernel=9, dropout=0.1),
