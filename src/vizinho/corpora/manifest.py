@@ -1,0 +1,206 @@
+"""Owns the manifest: the JSONL form of a corpus, its fingerprint and the choice of subsets."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+from collections.abc import Collection, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from vizinho.errors import CorpusError
+from vizinho.records import Utterance
+
+REQUIRED = ("id", "audio", "text", "lang", "speaker", "duration", "split")
+"""Keys that every line has."""
+OPTIONAL = ("accent", "source", "licence")
+"""Keys that are kept when they are there; others are allowed and not read."""
+_MAY_BE_EMPTY = ("text", "speaker", *OPTIONAL)
+
+
+def read_manifest(path: Path) -> list[Utterance]:
+    """Read a manifest in file order. An empty text or speaker is allowed: `check_corpus` reports them.
+
+    Raises CorpusError naming file and line for a missing or malformed file, a missing or wrong field, an id that
+    stands on two lines, or a manifest without utterances. Audio files are not opened.
+    """
+    lines: dict[str, int] = {}
+    utterances = []
+    for number, row in _rows(path):
+        utterance = _utterance(row, path, number)
+        if utterance.id in lines:
+            raise CorpusError(
+                f"id {utterance.id!r} stands on line {lines[utterance.id]} and again on line {number}",
+                where=f"{path}:{number}",
+                fix="give every utterance its own id",
+            )
+        lines[utterance.id] = number
+        utterances.append(utterance)
+    if not utterances:
+        raise CorpusError("the manifest holds no utterances", where=path, fix="add at least one line")
+    return utterances
+
+
+def write_manifest(path: Path, utterances: Iterable[Utterance]) -> None:
+    """Write a manifest whole or not at all; audio paths become relative to its folder.
+
+    Raises CorpusError for repeated ids or no utterances; nothing is written then.
+    """
+    folder = Path(os.path.abspath(path)).parent  # noqa: PTH100 -- resolve() would follow links
+    rows = [_row(u, folder) for u in utterances]
+    ids = [row["id"] for row in rows]
+    if len(set(ids)) != len(ids):
+        twice = next(i for i in ids if ids.count(i) > 1)
+        raise CorpusError(f"id {twice!r} occurs more than once", where=path, fix="give every utterance its own id")
+    if not rows:
+        raise CorpusError("there are no utterances to write", where=path, fix="check the source's split and format")
+    write_lines(path, (json.dumps(row, ensure_ascii=False) for row in rows))
+
+
+def write_lines(path: Path, lines: Iterable[str]) -> None:
+    """Write UTF-8 lines to a temporary file beside `path`, then move it into place."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with temporary.open("w", encoding="utf-8", newline="\n") as file:
+            file.writelines(f"{line}\n" for line in lines)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def fingerprint(utterances: Iterable[Utterance]) -> str:
+    """Name the data in 16 hexadecimal digits: SHA-256 over id, text, speaker, split and audio size, in any order.
+
+    Raises CorpusError when an audio file is missing.
+    """
+    rows = sorted(json.dumps([u.id, u.text, u.speaker, u.split, _size(u)]) for u in utterances)
+    return hashlib.sha256("\n".join(rows).encode()).hexdigest()[:16]
+
+
+def select(
+    utterances: Iterable[Utterance],
+    *,
+    split: str | None = None,
+    minutes: float | None = None,
+    seed: int = 0,
+    speakers: Collection[str] | None = None,
+) -> list[Utterance]:
+    """Choose utterances of a split and of speakers, and of these a random subset of at most `minutes`, in file order.
+
+    Subsets of one seed are nested: fewer minutes are always part of more minutes. The choice depends on ids only, not
+    on the order of the lines. Raises CorpusError when nothing is left.
+    """
+    everything = list(utterances)
+    kept = [u for u in everything if split is None or u.split == split]
+    kept = [u for u in kept if speakers is None or u.speaker in speakers]
+    if not kept:
+        there = ", ".join(sorted({u.split for u in everything})) or "none"
+        raise CorpusError(f"no utterances in split {split!r}", where="selection", fix=f"splits here: {there}")
+    if minutes is None:
+        return kept
+    if not minutes > 0:
+        raise CorpusError(f"{minutes} minutes were asked for", where="minutes", fix="give a number above 0")
+    chosen = set(_first_minutes(kept, minutes, seed))
+    if not chosen:
+        raise CorpusError(f"no utterance fits into {minutes} minutes", where="minutes", fix="ask for more")
+    return [u for u in kept if u.id in chosen]
+
+
+def _first_minutes(utterances: list[Utterance], minutes: float, seed: int) -> Iterator[str]:
+    # Stopping at the first that does not fit, instead of filling up with shorter ones, is what keeps subsets nested.
+    left_seconds = minutes * 60
+    for utterance in sorted(utterances, key=lambda u: hashlib.sha256(f"{seed}:{u.id}".encode()).digest()):
+        left_seconds -= utterance.duration_seconds
+        if left_seconds < 0:
+            return
+        yield utterance.id
+
+
+def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise CorpusError(
+            f"cannot read the manifest ({error.strerror})", where=path, fix="check the path of the JSONL file"
+        ) from error
+    for number, line in enumerate(content.removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line.decode("utf-8"))
+        except ValueError as error:
+            raise CorpusError(
+                f"not a line of JSON ({error})", where=f"{path}:{number}", fix="one JSON object a line, in UTF-8"
+            ) from error
+        if not isinstance(row, dict):
+            raise CorpusError(f"not a JSON object but {type(row).__name__}", where=f"{path}:{number}", fix=_KEYS)
+        yield number, row
+
+
+_KEYS = f"every line needs {', '.join(REQUIRED)}"
+
+
+def _utterance(row: dict[str, Any], path: Path, number: int) -> Utterance:
+    where = f"{path}:{number}"
+    strings = {key: _string(row, key, where) for key in (*REQUIRED, *OPTIONAL) if key != "duration"}
+    return Utterance(
+        id=strings["id"],
+        audio=Path(os.path.abspath(path.parent / strings["audio"])),  # noqa: PTH100
+        text=strings["text"],
+        lang=strings["lang"],
+        speaker=strings["speaker"],
+        duration_seconds=_duration(row, where),
+        split=strings["split"],
+        **{key: strings[key] for key in OPTIONAL},
+    )
+
+
+def _string(row: dict[str, Any], key: str, where: str) -> str:
+    if key not in row:
+        if key in OPTIONAL:
+            return ""
+        raise CorpusError(f"field {key!r} is missing", where=where, fix=_KEYS)
+    value = row[key]
+    if not isinstance(value, str):
+        raise CorpusError(f"field {key!r} is {value!r}, not a string", where=where, fix="put the value in quotes")
+    if not value.strip() and key not in _MAY_BE_EMPTY:
+        raise CorpusError(f"field {key!r} is empty", where=where, fix="fill it in")
+    if any("\ud800" <= c <= "\udfff" for c in value):
+        raise CorpusError(f"field {key!r} holds half a character", where=where, fix="write the text as UTF-8")
+    return value
+
+
+def _duration(row: dict[str, Any], where: str) -> float:
+    if "duration" not in row:
+        raise CorpusError("field 'duration' is missing", where=where, fix=_KEYS)
+    value = row["duration"]
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
+        raise CorpusError(f"field 'duration' is {value!r}", where=where, fix="give seconds as a number")
+    return float(value)
+
+
+def _row(utterance: Utterance, folder: Path) -> dict[str, Any]:
+    relative = os.path.relpath(utterance.audio, folder)
+    row: dict[str, Any] = {
+        "id": utterance.id,
+        "audio": Path(relative).as_posix(),
+        "text": utterance.text,
+        "lang": utterance.lang,
+        "speaker": utterance.speaker,
+        "duration": utterance.duration_seconds,
+        "split": utterance.split,
+    }
+    return row | {key: getattr(utterance, key) for key in OPTIONAL if getattr(utterance, key)}
+
+
+def _size(utterance: Utterance) -> int:
+    try:
+        return utterance.audio.stat().st_size
+    except OSError as error:
+        raise CorpusError(
+            f"no such audio file: {utterance.audio}", where=utterance.id, fix="run `vizinho corpus check`"
+        ) from error
