@@ -1,0 +1,291 @@
+"""The training loop: CTC on batches by duration, evaluated on dev, checkpointed to resume exactly."""
+
+from __future__ import annotations
+
+import math
+import signal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+
+from vizinho.corpora.batches import Batch, BatchData, BatchPlan, Example, stream
+from vizinho.errors import ModelError, VizinhoError
+from vizinho.evaluation.score import error_rates
+from vizinho.model.checkpoint import Checkpoint
+from vizinho.model.ctc import ctc_loss
+from vizinho.model.fast import fast_forward
+from vizinho.progress import Advance, silent
+from vizinho.recognizer import Recognizer
+from vizinho.records import Utterance
+from vizinho.training.options import TrainingOptions
+from vizinho.training.resume import RunState, load_state, save_state
+from vizinho.training.schedule import LayerRates
+
+MAX_SKIPPED = 5
+"""Batches with a loss that is not a number before the run is given up."""
+
+Weights = dict[str, torch.Tensor]
+Log = Callable[[str], None]
+
+
+class Interrupted(VizinhoError):
+    """The user stopped the run; its state is saved."""
+
+
+@dataclass(frozen=True, slots=True)
+class DevSet:
+    """Utterances to choose on, with their normalised texts by id."""
+
+    utterances: Sequence[Utterance]
+    references: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One evaluation during training. Step 0 is before any update."""
+
+    step: int
+    train_loss: float | None
+    dev_cer: float | None
+    dev_wer: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingResult:
+    """What a finished run did; the model's weights were set to the chosen ones."""
+
+    curve: tuple[Point, ...]
+    steps: int
+    audio_seconds: float
+    chosen: str
+    """"step N", or "average of N" evaluated weights, whichever was better on dev; "last" without a dev set."""
+    chosen_dev_cer: float | None
+    skipped_batches: int
+
+
+@dataclass(slots=True)
+class _Progress:
+    """The values of a run that change; all of it goes into every checkpoint."""
+
+    step: int = 0
+    audio_seconds: float = 0.0
+    skipped: int = 0
+    losses: list[float] = field(default_factory=list)
+    curve: list[Point] = field(default_factory=list)
+    best_cer: float = math.inf
+    best_step: int = 0
+    stale: int = 0
+    averaged: int = 0
+    best: Weights = field(default_factory=dict)
+    sums: Weights = field(default_factory=dict)
+
+
+def train(
+    checkpoint: Checkpoint, examples: Sequence[Example], dev: DevSet | None, options: TrainingOptions, run: Path,
+    *, progress: Advance = silent, log: Log = lambda _line: None,
+) -> TrainingResult:
+    """Train `checkpoint.model` in place and leave the weights chosen on dev in it.
+
+    `run` holds the checkpoints; when it already has some, the run goes on from the newest. Raises Interrupted after
+    SIGINT (state saved), ModelError when the loss stays not a number.
+    """
+    torch.set_num_threads(options.threads)
+    accelerator = Accelerator(mixed_precision=options.precision, cpu=not torch.cuda.is_available())
+    model = checkpoint.model
+    rates = LayerRates(model, options)
+    optimizer: Any = torch.optim.AdamW(rates.groups, betas=(0.9, 0.98), fused=True)
+    wrapped, optimizer = accelerator.prepare(model, optimizer)
+    state = _resume(run, model, optimizer, log)
+    if state is None:
+        torch.manual_seed(options.seed)
+        state = _Progress()
+        _evaluate(checkpoint, dev, state, log)
+    progress(state.step, "")
+    plan = BatchPlan([e.utterance.duration_seconds for e in examples], options.batch_seconds, options.seed)
+    data = BatchData(examples, plan, checkpoint.extractor, options.augment, options.seed)
+    batches = stream(data, state.step, options.steps, options.workers)
+    writer = _tensorboard(run, state.step)
+    wrapped.train()
+    with _sigint() as interrupted, fast_forward(model):
+        for batch in batches:
+            rate = rates.apply(state.step, optimizer)
+            loss = _step(accelerator, wrapped, optimizer, batch, checkpoint, options, state, log)
+            state.step += 1
+            progress(1, f"loss {loss:.3f}  dev CER {_latest(state)}")
+            writer.add_scalar("train/loss", loss, state.step)
+            writer.add_scalar("train/rate", rate, state.step)
+            if state.step % options.evaluate_every == 0 or state.step == options.steps:
+                _evaluate(checkpoint, dev, state, log)
+                _average(model, state, options)
+                _write_dev(writer, state)
+                wrapped.train()
+            stopped = bool(options.patience) and state.stale >= options.patience
+            if interrupted() or state.step % options.checkpoint_every == 0 or state.step == options.steps or stopped:
+                _save(run, model, optimizer, state)
+            if interrupted():
+                raise Interrupted(f"stopped at step {state.step} of {options.steps}; the state is saved",
+                                  fix="run the same command again to go on, or with --fresh to start over")
+            if stopped:
+                log(f"stopped early: no better dev CER in {state.stale} evaluations")
+                break
+    writer.close()
+    return _choose(checkpoint, dev, state, log)
+
+
+def _step(
+    accelerator: Accelerator, model: Any, optimizer: Any, batch: Batch, checkpoint: Checkpoint,
+    options: TrainingOptions, state: _Progress, log: Log,
+) -> float:
+    """One update; returns the loss. A loss that is not finite is skipped, counted and named."""
+    device = accelerator.device
+    mask = batch.mask.to(device)
+    with accelerator.autocast():
+        logits = model(batch.features.to(device), attention_mask=mask).logits
+    loss = ctc_loss(logits, mask, batch.labels.to(device), batch.label_lengths.to(device),
+                    blank=checkpoint.tokenizer.pad_token_id, subsampling=checkpoint.subsampling)
+    value = float(loss.detach())
+    state.audio_seconds += batch.audio_seconds
+    if not math.isfinite(value):
+        state.skipped += 1
+        log(f"step {state.step}: the loss is {value}; skipped the batch of {', '.join(batch.ids[:3])} ...")
+        if state.skipped > MAX_SKIPPED:
+            raise ModelError(f"the loss was not a number {state.skipped} times", where=f"step {state.step}",
+                             fix="lower the learning rate, or run `vizinho corpus check` on the corpus")
+        return value
+    accelerator.backward(loss)
+    accelerator.clip_grad_norm_(model.parameters(), options.clip_norm)
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+    state.losses.append(value)
+    return value
+
+
+def _evaluate(checkpoint: Checkpoint, dev: DevSet | None, state: _Progress, log: Log) -> None:
+    """Append a point to the curve and keep the weights when they are the best on dev so far."""
+    loss = sum(state.losses) / len(state.losses) if state.losses else None
+    state.losses.clear()
+    cer = wer = None
+    if dev is not None:
+        cer, wer = _dev_rates(checkpoint, dev)
+        if cer < state.best_cer:
+            state.best_cer, state.best_step, state.stale = cer, state.step, 0
+            state.best = _copy(checkpoint.model)
+        else:
+            state.stale += 1
+    state.curve.append(Point(state.step, loss, cer, wer))
+    log(f"step {state.step}: loss {_show(loss)}, dev CER {_show(cer)}, dev WER {_show(wer)}")
+
+
+def _dev_rates(checkpoint: Checkpoint, dev: DevSet) -> tuple[float, float]:
+    checkpoint.model.eval()
+    transcripts = Recognizer(checkpoint).transcribe_corpus(dev.utterances)
+    return error_rates(dev.references, {id_: t.text for id_, t in transcripts.items()})
+
+
+def _average(model: Any, state: _Progress, options: TrainingOptions) -> None:
+    if state.step < options.steps * (1 - options.average_share):
+        return
+    current = _copy(model)
+    if not state.sums:
+        state.sums = current
+    else:
+        for name, tensor in current.items():
+            state.sums[name] = state.sums[name] + tensor if tensor.is_floating_point() else tensor
+    state.averaged += 1
+
+
+def _choose(checkpoint: Checkpoint, dev: DevSet | None, state: _Progress, log: Log) -> TrainingResult:
+    """Set the model to the average of the last weights or to the best single ones, whichever is better on dev."""
+    chosen, cer = "last", None
+    if dev is not None:
+        chosen, cer = f"step {state.best_step}", state.best_cer
+    if state.averaged > 1:
+        mean = {n: t / state.averaged if t.is_floating_point() else t for n, t in state.sums.items()}
+        checkpoint.model.load_state_dict(mean)
+        average_cer = _dev_rates(checkpoint, dev)[0] if dev is not None else None
+        if average_cer is None or average_cer <= state.best_cer:
+            chosen, cer = f"average of {state.averaged}", average_cer
+    if chosen.startswith("step") and state.best:
+        checkpoint.model.load_state_dict(state.best)
+    checkpoint.model.eval()
+    log(f"chosen on dev: {chosen}, CER {_show(cer)}")
+    return TrainingResult(tuple(state.curve), state.step, state.audio_seconds, chosen, cer, state.skipped)
+
+
+def _save(run: Path, model: Any, optimizer: Any, state: _Progress) -> None:
+    values = {
+        "audio_seconds": state.audio_seconds, "skipped": state.skipped, "losses": state.losses,
+        "curve": [[p.step, p.train_loss, p.dev_cer, p.dev_wer] for p in state.curve],
+        "best_cer": state.best_cer if math.isfinite(state.best_cer) else None,
+        "best_step": state.best_step, "stale": state.stale, "averaged": state.averaged,
+    }
+    groups = {name: group for name, group in (("best", state.best), ("sums", state.sums)) if group}
+    save_state(run, RunState(state.step, model.state_dict(), groups, optimizer.state_dict(), torch.get_rng_state(), values))
+
+
+def _resume(run: Path, model: Any, optimizer: Any, log: Log) -> _Progress | None:
+    saved, damaged = load_state(run)
+    for line in damaged:
+        log(line)
+    if saved is None:
+        return None
+    model.load_state_dict(dict(saved.model))
+    optimizer.load_state_dict(saved.optimizer)
+    torch.set_rng_state(saved.random)
+    values = dict(saved.values)
+    values["curve"] = [Point(*point) for point in values["curve"]]
+    values["best_cer"] = math.inf if values["best_cer"] is None else values["best_cer"]
+    log(f"going on from step {saved.step}")
+    return _Progress(step=saved.step, best=dict(saved.extra.get("best", {})), sums=dict(saved.extra.get("sums", {})), **values)
+
+
+def _copy(model: Any) -> Weights:
+    return {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
+
+
+def _tensorboard(run: Path, step: int) -> Any:
+    from torch.utils.tensorboard import SummaryWriter
+
+    return SummaryWriter(str(run / "tensorboard"), purge_step=step)
+
+
+def _write_dev(writer: Any, state: _Progress) -> None:
+    point = state.curve[-1]
+    if point.dev_cer is not None:
+        writer.add_scalar("dev/cer", point.dev_cer, point.step)
+        writer.add_scalar("dev/wer", point.dev_wer, point.step)
+
+
+def _latest(state: _Progress) -> str:
+    return _show(state.curve[-1].dev_cer if state.curve else None)
+
+
+def _show(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
+@contextmanager
+def _sigint() -> Iterator[Callable[[], bool]]:
+    """Turns the first Ctrl-C into a flag that the loop reads between steps; a second one stops at once."""
+    pressed = []
+
+    def handler(_signal: int, _frame: Any) -> None:
+        pressed.append(True)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    try:
+        before = signal.signal(signal.SIGINT, handler)
+    except ValueError:  # not in the main thread: there is no Ctrl-C to catch
+        yield lambda: False
+        return
+    try:
+        yield lambda: bool(pressed)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+

@@ -1,0 +1,101 @@
+"""Everything a training run can be told: one frozen dataclass for the run, one for how layers learn."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from vizinho.audio.augment import AugmentOptions
+from vizinho.errors import SpecError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class LayerPolicy:
+    """Which layers learn, from when on, and how fast against the run's learning rate.
+
+    Layers are counted from the output: the head first, then encoder blocks from the top, the front end last.
+    """
+
+    head_first_share: float = 0.0
+    """Share of the steps in which only the head learns (as fairseq's freeze_finetune_updates)."""
+    thaw_share: float = 0.0
+    """Share of the steps, after the head's, over which blocks are thawed one by one from the top (ULMFiT)."""
+    layer_decay: float = 1.0
+    """Learning rate of each block relative to the one above it."""
+    encoder_rate: float = 1.0
+    """Learning rate of the top block relative to the head (Kaldi's recipes use 0.25)."""
+    frozen: tuple[str, ...] = ()
+    """Layers that never learn: names as `vizinho models show` prints them ("front", "block0", ..., "head")."""
+    batch_norm: str = "adapt"
+    """"adapt": statistics follow the new audio; "donor": statistics stay, scale and shift learn."""
+
+    def __post_init__(self) -> None:
+        if self.batch_norm not in ("adapt", "donor"):
+            raise SpecError(f"batch_norm is {self.batch_norm!r}", fix='use "adapt" or "donor"')
+        for name in ("head_first_share", "thaw_share"):
+            if not 0 <= getattr(self, name) < 1:
+                raise SpecError(f"{name} is {getattr(self, name)}", fix="use a share of the steps, 0 to below 1")
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingOptions:
+    """One training run. Times are seconds of audio, shares are of the run's steps."""
+
+    steps: int = 600
+    """Optimiser steps."""
+    batch_seconds: float = 60.0
+    """Padded audio in one step."""
+    learning_rate: float = 1e-3
+    """Peak rate of the fastest layer."""
+    warmup_share: float = 0.1
+    final_rate: float = 0.02
+    """Rate at the end of the cosine decay, as a share of the peak."""
+    weight_decay: float = 0.01
+    clip_norm: float = 1.0
+    """Gradient norm above which gradients are scaled down; FastConformer's first norms are about 2e5."""
+    evaluate_every: int = 40
+    """Steps between evaluations on dev."""
+    patience: int = 0
+    """Evaluations without a better dev CER before stopping early; 0 never stops early."""
+    average_share: float = 0.25
+    """The last share of the run whose evaluated weights are averaged (Izmailov et al. 2018, arXiv 1803.05407)."""
+    checkpoint_every: int = 40
+    """Steps between checkpoints to resume from."""
+    precision: str = "no"
+    """"no" is float32; "bf16" where the hardware multiplies it faster (accelerate's mixed_precision)."""
+    threads: int = 1
+    """Torch threads; more than one on a busy machine can be many times slower."""
+    workers: int = 1
+    """Processes that prepare batches ahead of time."""
+    seed: int = 1
+    augment: AugmentOptions = field(default_factory=AugmentOptions)
+    layers: LayerPolicy = field(default_factory=LayerPolicy)
+
+    def __post_init__(self) -> None:
+        for name, least in (("steps", 1), ("batch_seconds", 1), ("threads", 1), ("workers", 0), ("evaluate_every", 1)):
+            if getattr(self, name) < least:
+                raise SpecError(f"{name} is {getattr(self, name)}", fix=f"use at least {least}")
+
+
+def as_dict(options: Any) -> dict[str, Any]:
+    """Options as plain JSON values."""
+    return dataclasses.asdict(options)
+
+
+def from_dict(kind: type[T], values: Mapping[str, Any], *, where: str = "") -> T:
+    """Build an options dataclass; an unknown key is an error that lists the known ones."""
+    fields = {f.name: f for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    unknown = sorted(set(values) - set(fields))
+    if unknown:
+        raise SpecError(f"unknown key {', '.join(unknown)}", where=where, fix=f"known keys: {', '.join(sorted(fields))}")
+    nested = {"augment": AugmentOptions, "layers": LayerPolicy}
+    made = {
+        key: from_dict(nested[key], value, where=f"{where}.{key}") if key in nested and isinstance(value, Mapping)
+        else tuple(value) if isinstance(value, list) else value
+        for key, value in values.items()
+    }
+    return kind(**made)

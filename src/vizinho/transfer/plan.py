@@ -1,0 +1,131 @@
+"""The transfer plan: for every target parameter, where its values come from and why; for every donor one, its use."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from vizinho.errors import PlanError
+from vizinho.transfer.tokens import TokenSource
+
+ACTIONS = ("copy", "row copy", "neighbour row", "feature row", "fresh", "drop")
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PlanRow:
+    """One line of the plan.
+
+    `target` is the target's parameter (None for a drop), `token` the output row it concerns (None: the whole
+    parameter), `source` the donor's parameter, or the donor tokens mixed into the row, `shape` what is written.
+    """
+
+    target: str | None
+    token: str | None
+    source: str | None
+    action: str
+    shape: Shape
+    reason: str
+    mix: tuple[tuple[str, float], ...] = ()
+    """Donor tokens and their weights; empty for whole parameters and fresh rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class TransferPlan:
+    """All rows; `build_plan` guarantees that every target parameter and row appears exactly once."""
+
+    rows: tuple[PlanRow, ...]
+
+    def counts(self) -> dict[str, int]:
+        """Rows per action."""
+        found = Counter(row.action for row in self.rows)
+        return {action: found[action] for action in ACTIONS if found[action]}
+
+    def as_json(self) -> list[dict[str, Any]]:
+        """The rows as `transfer --json` and card.json show them."""
+        return [
+            {"target": r.target, "token": r.token, "source": r.source, "action": r.action, "shape": list(r.shape), "reason": r.reason}
+            for r in self.rows
+        ]
+
+
+def build_plan(
+    target: Mapping[str, Shape], donor: Mapping[str, Shape], tokens: Sequence[TokenSource], donor_tokens: Sequence[str],
+    token_parameters: Sequence[str], donor_token_parameters: Sequence[str] | None = None,
+) -> TransferPlan:
+    """Plan every parameter.
+
+    Args:
+        target, donor: Shapes of all parameters and saved buffers by name.
+        tokens: One source per target token, in row order (`match_tokens`).
+        donor_tokens: The donor's tokens in row order.
+        token_parameters: Target parameters whose first axis is V, the tokens (output weight and bias, embeddings).
+        donor_token_parameters: Their names in the donor, in the same order; the same names by default.
+
+    Raises PlanError naming the key when something has no place, no source or another shape.
+    """
+    theirs = list(donor_token_parameters or token_parameters)
+    _check_token_axes(target, token_parameters, len(tokens), "target")
+    _check_token_axes(donor, theirs, len(donor_tokens), "donor")
+    rows: list[PlanRow] = []
+    for name, shape in target.items():
+        if name in token_parameters:
+            source = theirs[list(token_parameters).index(name)]
+            rows += _token_rows(name, shape, source, donor[source], tokens)
+        else:
+            rows.append(_whole(name, shape, donor))
+    rows += _dropped_tokens(donor, theirs, donor_tokens, tokens)
+    _refuse_leftovers(target, donor, theirs)
+    return TransferPlan(tuple(rows))
+
+
+def _whole(name: str, shape: Shape, donor: Mapping[str, Shape]) -> PlanRow:
+    if name not in donor:
+        raise PlanError("the donor has no such parameter", where=name, fix="build the target with the donor's preset")
+    if donor[name] != shape:
+        raise PlanError(f"the donor's shape is {donor[name]}, the target's {shape}", where=name,
+                        fix="build the target with the donor's preset")
+    return PlanRow(name, None, name, "copy", shape, "same name, same shape")
+
+
+def _token_rows(name: str, shape: Shape, source: str, source_shape: Shape, tokens: Sequence[TokenSource]) -> list[PlanRow]:
+    if shape[1:] != source_shape[1:]:
+        raise PlanError(f"the donor's rows have shape {source_shape[1:]}, the target's {shape[1:]}", where=name,
+                        fix="build the target with the donor's preset")
+    return [PlanRow(name, t.token, _show(source, t), t.action, shape[1:], t.reason, t.sources) for t in tokens]
+
+
+def _show(parameter: str, token: TokenSource) -> str | None:
+    if not token.sources:
+        return None
+    if len(token.sources) == 1:
+        return f"{parameter}[{token.sources[0][0]}]"
+    return f"{parameter}[{' + '.join(f'{share:.2f} {t}' for t, share in token.sources)}]"
+
+
+def _dropped_tokens(
+    donor: Mapping[str, Shape], parameters: Sequence[str], donor_tokens: Sequence[str], tokens: Sequence[TokenSource]
+) -> list[PlanRow]:
+    used = {source for token in tokens for source, _ in token.sources}
+    return [
+        PlanRow(None, token, f"{name}[{token}]", "drop", donor[name][1:], "the target has no such token")
+        for name in parameters for token in donor_tokens if token not in used
+    ]
+
+
+def _refuse_leftovers(target: Mapping[str, Shape], donor: Mapping[str, Shape], token_parameters: Sequence[str]) -> None:
+    left = [name for name in donor if name not in target and name not in token_parameters]
+    if left:
+        raise PlanError(f"{len(left)} donor parameters have no place in the target; the first", where=left[0],
+                        fix="build the target with the donor's preset")
+
+
+def _check_token_axes(shapes: Mapping[str, Shape], names: Sequence[str], count: int, whose: str) -> None:
+    for name in names:
+        if name not in shapes:
+            raise PlanError(f"the {whose} has no such parameter", where=name, fix="give a model with a CTC output layer")
+        if not shapes[name] or shapes[name][0] != count:
+            raise PlanError(f"the {whose} has {count} tokens but {shapes[name][:1]} rows", where=name,
+                            fix="its tokeniser belongs to another model")

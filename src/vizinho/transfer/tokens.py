@@ -1,0 +1,131 @@
+"""Where each output row of the target comes from: tokens are matched by name and role, never by index."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from vizinho.errors import PlanError, SpecError
+from vizinho.text.tokens import TokenInventory
+
+NEW_ROWS = ("features", "neighbours", "fresh")
+"""Ways to start the row of a token the donor lacks."""
+NEAREST = 3
+"""Donor rows mixed into one feature row."""
+LEAST_SIMILARITY = 0.3
+"""A donor letter less similar than this does not stand in for a target letter."""
+
+
+@dataclass(frozen=True, slots=True)
+class SimilarityTable:
+    """How alike target letters (rows) and donor letters (columns) sound: values (V_target, V_donor) in 0 to 1."""
+
+    rows: tuple[str, ...]
+    columns: tuple[str, ...]
+    values: npt.NDArray[np.float64]
+    source: str
+
+    def __post_init__(self) -> None:
+        if self.values.shape != (len(self.rows), len(self.columns)):
+            raise PlanError(f"a similarity table of shape {self.values.shape} for {len(self.rows)} x {len(self.columns)} letters")
+
+    def nearest(self, token: str, among: Sequence[str]) -> list[tuple[str, float]]:
+        """Donor letters (of `among`) at least LEAST_SIMILARITY alike, best first, at most NEAREST."""
+        if token not in self.rows:
+            return []
+        scores = dict(zip(self.columns, self.values[self.rows.index(token)], strict=True))
+        ranked = sorted(((t, float(scores[t])) for t in among if t in scores), key=lambda pair: -pair[1])
+        return [(t, s) for t, s in ranked[:NEAREST] if s >= LEAST_SIMILARITY]
+
+
+@dataclass(frozen=True, slots=True)
+class RowOptions:
+    """How rows are started that the donor cannot give by name."""
+
+    new_rows: str = "features"
+    """"features": mean of rows of letters that sound alike; "neighbours": the base letter's row; "fresh": random."""
+    overrides: Mapping[str, str] = field(default_factory=dict)
+    """Target token -> donor token, decided by the user; beats everything else."""
+
+    def __post_init__(self) -> None:
+        if self.new_rows not in NEW_ROWS:
+            raise SpecError(f"new_rows is {self.new_rows!r}", fix=f"use one of {', '.join(NEW_ROWS)}")
+
+
+@dataclass(frozen=True, slots=True)
+class TokenSource:
+    """One target token: what is done, and the donor tokens with their weights (they sum to 1; none if fresh)."""
+
+    token: str
+    action: str
+    sources: tuple[tuple[str, float], ...]
+    reason: str
+
+
+def match_tokens(
+    target: TokenInventory, donor: TokenInventory, options: RowOptions, similarity: SimilarityTable | None = None
+) -> list[TokenSource]:
+    """One TokenSource per target token, in the target's row order. Raises PlanError for overrides that name no token."""
+    _check_overrides(options, target, donor)
+    return [_match(token, role, donor, options, similarity) for token, role in zip(target.tokens, target.roles, strict=True)]
+
+
+def _match(token: str, role: str, donor: TokenInventory, options: RowOptions, similarity: SimilarityTable | None) -> TokenSource:
+    if token in options.overrides:
+        chosen = options.overrides[token]
+        return TokenSource(token, "neighbour row", ((chosen, 1.0),), f"{chosen} was asked for")
+    if role in ("blank", "unknown", "space"):
+        return _match_role(token, role, donor)
+    same = _same_name(token, role, donor)
+    if same is not None:
+        reason = "same token" if same == token else f"same letter as {same} in another case"
+        return TokenSource(token, "row copy", ((same, 1.0),), reason)
+    return _new_row(token, role, donor, options, similarity)
+
+
+def _match_role(token: str, role: str, donor: TokenInventory) -> TokenSource:
+    candidates = [t for t, r in zip(donor.tokens, donor.roles, strict=True) if r == role]
+    if not candidates:
+        return TokenSource(token, "fresh", (), f"the donor has no {role} token")
+    return TokenSource(token, "row copy", ((candidates[0], 1.0),), f"same role: {role}")
+
+
+def _same_name(token: str, role: str, donor: TokenInventory) -> str | None:
+    names = [t for t, r in zip(donor.tokens, donor.roles, strict=True) if r == role]
+    if token in names:
+        return token
+    return next((t for t in names if t.casefold() == token.casefold()), None)
+
+
+def _new_row(token: str, role: str, donor: TokenInventory, options: RowOptions, similarity: SimilarityTable | None) -> TokenSource:
+    if options.new_rows == "fresh" or role != "letter":
+        return TokenSource(token, "fresh", (), "the donor lacks it")
+    if options.new_rows == "features" and similarity is not None:
+        near = similarity.nearest(token, donor.letters)
+        if near:
+            # Squaring favours the nearest, so that a vowel is not blurred into the mean of all vowels.
+            total = sum(score**2 for _, score in near)
+            shares = tuple((t, score**2 / total) for t, score in near)
+            heard = ", ".join(f"{t} {score:.2f}" for t, score in near)
+            return TokenSource(token, "feature row", shares, f"sounds most like {heard} ({similarity.source})")
+    base = base_letter(token)
+    if base != token and base in donor.letters:
+        return TokenSource(token, "neighbour row", ((base, 1.0),), f"{base} is its base letter")
+    return TokenSource(token, "fresh", (), "the donor has nothing like it")
+
+
+def base_letter(token: str) -> str:
+    """The token without its diacritics: ã to a, ç to c."""
+    return "".join(c for c in unicodedata.normalize("NFD", token) if not unicodedata.combining(c))
+
+
+def _check_overrides(options: RowOptions, target: TokenInventory, donor: TokenInventory) -> None:
+    for token, chosen in options.overrides.items():
+        if token not in target.tokens:
+            raise PlanError(f"no target token {token!r}", where="rows", fix=f"target tokens: {' '.join(target.letters)}")
+        if chosen not in donor.tokens:
+            raise PlanError(f"no donor token {chosen!r}", where="rows", fix=f"donor tokens: {' '.join(donor.letters)}")
