@@ -15,7 +15,7 @@ from accelerate import Accelerator
 
 from vizinho.corpora.batches import Batch, BatchData, BatchPlan, Example, stream
 from vizinho.errors import ModelError, VizinhoError
-from vizinho.evaluation.score import error_rates
+from vizinho.evaluation.rates import error_rates
 from vizinho.model.checkpoint import Checkpoint
 from vizinho.model.ctc import ctc_loss
 from vizinho.model.fast import fast_forward
