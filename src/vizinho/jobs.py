@@ -1,0 +1,203 @@
+"""One model from start to folder: data, tokens, plan, training, weights chosen on dev. Commands and experiments use it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from vizinho.audio.features import make_extractor
+from vizinho.corpora.manifest import fingerprint, read_manifest, select
+from vizinho.errors import CorpusError, ModelError, SpecError
+from vizinho.model.checkpoint import Checkpoint, load_checkpoint, weights
+from vizinho.model.presets import SUBSAMPLING, build_model
+from vizinho.progress import Advance, silent
+from vizinho.records import Utterance
+from vizinho.text.alphabets import alphabet
+from vizinho.text.normalize import Normalizer, get_normalizer
+from vizinho.text.tokens import bpe_tokenizer, character_tokenizer, characters_of
+from vizinho.training.data import Prepared, prepare
+from vizinho.training.loop import DevSet, Log, TrainingResult, train
+from vizinho.training.options import TrainingOptions, as_dict
+from vizinho.transfer.apply import apply_plan, plant, shapes_of, token_parameters
+from vizinho.transfer.movement import Movement, movement
+from vizinho.transfer.plan import TransferPlan, build_plan
+from vizinho.transfer.tokens import RowOptions, SimilarityTable, match_tokens
+
+HELD_OUT_SHARE = 0.1
+"""Share of the utterances kept for dev where a corpus has no dev split."""
+
+Similarity = Callable[[str, str, Sequence[str], Sequence[str]], SimilarityTable | None]
+"""(target language, donor language, target letters, donor letters) to their similarity, or None where unknown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What to train and from what. Without a donor the network starts from scratch."""
+
+    language: str
+    corpora: tuple[Path, ...]
+    donor: Path | None = None
+    donor_language: str | None = None
+    minutes: float | None = None
+    """Target speech to use; None uses all of it."""
+    preset: str = "tiny"
+    """Size of a network from scratch; a transfer keeps the donor's."""
+    tokens: str = "characters"
+    pieces: int = 256
+    """Number of BPE pieces, where tokens are "bpe"."""
+    rows: RowOptions = field(default_factory=RowOptions)
+    options: TrainingOptions = field(default_factory=TrainingOptions)
+
+
+@dataclass(frozen=True, slots=True)
+class TargetData:
+    """Utterances to train and to choose on. `held_out` says that dev was cut from train."""
+
+    train: tuple[Utterance, ...]
+    dev: tuple[Utterance, ...]
+    held_out: bool
+    fingerprint: str
+    normalizer: Normalizer
+
+
+@dataclass(frozen=True, slots=True)
+class ReadyJob:
+    """A job whose inputs have been read and checked and whose network stands at its start."""
+
+    job: Job
+    data: TargetData
+    prepared: Prepared
+    checkpoint: Checkpoint
+    plan: TransferPlan | None
+    start: dict[str, torch.Tensor]
+
+    @property
+    def identity(self) -> str:
+        """16 hexadecimal digits that change with anything that changes the outcome; names the run's folder."""
+        digest = hashlib.sha256(self.data.fingerprint.encode())
+        digest.update(json.dumps(as_dict(self.job.options), sort_keys=True, default=str).encode())
+        for name, tensor in self.start.items():
+            digest.update(name.encode() + tensor.contiguous().numpy().tobytes())
+        return digest.hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class FinishedJob:
+    """A trained network, how it went, and how far its weights moved from the plan's start."""
+
+    ready: ReadyJob
+    result: TrainingResult
+    movement: Movement
+
+
+def read_data(corpora: Sequence[Path], language: str, minutes: float | None, seed: int) -> TargetData:
+    """Read the train and dev splits of manifests; test is never looked at.
+
+    Raises CorpusError when the corpora are of another language than `language`, when ids repeat between them, or when
+    a dev speaker and text also stand in train.
+    """
+    everything = [u for path in corpora for u in read_manifest(path)]
+    _check_language(everything, language, corpora)
+    _check_ids(everything, corpora)
+    train_part = select(everything, split="train", minutes=minutes, seed=seed)
+    dev = [u for u in everything if u.split == "dev"]
+    held_out = not dev
+    if held_out:
+        train_part, dev = _hold_out(train_part, seed)
+    return TargetData(tuple(train_part), tuple(dev), held_out, fingerprint([*train_part, *dev]), get_normalizer(language))
+
+
+def _check_language(utterances: Sequence[Utterance], language: str, corpora: Sequence[Path]) -> None:
+    wanted = language.split("-")[0]
+    other = [u for u in utterances if u.lang.split("-")[0].split("_")[0] != wanted]
+    if other:
+        raise CorpusError(f"{len(other)} utterances are in {other[0].lang!r}, not in {wanted!r}; the first: {other[0].id}",
+                          where=", ".join(map(str, corpora)), fix="give the corpus of the target language")
+
+
+def _check_ids(utterances: Sequence[Utterance], corpora: Sequence[Path]) -> None:
+    seen: set[str] = set()
+    for utterance in utterances:
+        if utterance.id in seen:
+            raise CorpusError(f"the id {utterance.id!r} stands in two corpora", where=", ".join(map(str, corpora)),
+                              fix="rename the ids of one of them")
+        seen.add(utterance.id)
+
+
+def _hold_out(utterances: Sequence[Utterance], seed: int) -> tuple[list[Utterance], list[Utterance]]:
+    ranked = sorted(utterances, key=lambda u: hashlib.sha256(f"dev:{seed}:{u.id}".encode()).digest())
+    count = max(1, round(HELD_OUT_SHARE * len(ranked)))
+    if len(ranked) < 2:
+        raise CorpusError("one utterance cannot be split into train and dev", fix="give more utterances")
+    kept = {u.id for u in ranked[:count]}
+    return [u for u in utterances if u.id not in kept], [u for u in utterances if u.id in kept]
+
+
+def make_ready(job: Job, similarity: Similarity | None = None) -> ReadyJob:
+    """Read and check everything a job needs, and put its network at its start. Nothing is written."""
+    data = read_data(job.corpora, job.language, job.minutes, job.options.seed)
+    if job.donor is None:
+        checkpoint, plan = _from_scratch(job, data), None
+    else:
+        checkpoint, plan = _from_donor(job, data, similarity)
+    prepared = prepare(data.train, checkpoint.tokenizer, data.normalizer, subsampling=checkpoint.subsampling,
+                       speed_range=job.options.augment.speed_range if job.options.augment.speed_share else 0.0)
+    return ReadyJob(job, data, prepared, checkpoint, plan, {n: t.clone() for n, t in weights(checkpoint.model).items()})
+
+
+def _tokenizer(job: Job, data: TargetData) -> Any:
+    """Tokens are made from the language's alphabet and the training texts alone, never from dev or test."""
+    texts = [data.normalizer(u.text) for u in data.train]
+    if job.tokens == "bpe":
+        return bpe_tokenizer(texts, job.pieces)
+    if job.tokens != "characters":
+        raise SpecError(f"unknown kind of tokens {job.tokens!r}", fix=f"choose one of {', '.join(SUBSAMPLING)}")
+    return character_tokenizer(sorted({*alphabet(job.language), *characters_of(texts)}))
+
+
+def _from_scratch(job: Job, data: TargetData) -> Checkpoint:
+    tokenizer = _tokenizer(job, data)
+    model = build_model(job.preset, len(tokenizer), tokenizer.pad_token_id, tokens=job.tokens, seed=job.options.seed)
+    return Checkpoint(model, make_extractor(), tokenizer)
+
+
+def _from_donor(job: Job, data: TargetData, similarity: Similarity | None) -> tuple[Checkpoint, TransferPlan]:
+    assert job.donor is not None
+    donor = load_checkpoint(job.donor)
+    tokenizer = _tokenizer(job, data)
+    target = Checkpoint(_like(donor.model, tokenizer, job.options.seed), donor.extractor, tokenizer)
+    ours, theirs = target.inventory, donor.inventory
+    table = None
+    if similarity is not None and job.donor_language and set(ours.letters) - set(theirs.letters):
+        table = similarity(job.language, job.donor_language, ours.letters, theirs.letters)
+    sources = match_tokens(ours, theirs, job.rows, table)
+    fresh, given = weights(target.model), weights(donor.model)
+    plan = build_plan(shapes_of(fresh), shapes_of(given), sources, theirs.tokens, token_parameters(fresh), token_parameters(given))
+    plant(target.model, apply_plan(plan, given, fresh, target_tokens=ours.tokens, donor_tokens=theirs.tokens))
+    return target, plan
+
+
+def _like(donor: Any, tokenizer: Any, seed: int) -> Any:
+    """A fresh network of the donor's shape with one output row per target token."""
+    config = type(donor.config).from_dict(donor.config.to_dict())
+    config.vocab_size, config.pad_token_id = len(tokenizer), tokenizer.pad_token_id
+    torch.manual_seed(seed)
+    try:
+        return type(donor)(config)
+    except Exception as error:
+        raise ModelError(f"the donor's architecture cannot be built anew ({error})", fix="use another donor") from error
+
+
+def run(ready: ReadyJob, folder: Path, *, progress: Advance = silent, log: Log = lambda _line: None) -> FinishedJob:
+    """Train a ready job; `folder` keeps the checkpoints, and a run found there goes on."""
+    references = {u.id: ready.data.normalizer(u.text) for u in ready.data.dev}
+    dev = DevSet([u for u in ready.data.dev if references[u.id]], {i: t for i, t in references.items() if t})
+    result = train(ready.checkpoint, ready.prepared.examples, dev if dev.utterances else None, ready.job.options, folder,
+                   progress=progress, log=log)
+    return FinishedJob(ready, result, movement(ready.start, weights(ready.checkpoint.model)))

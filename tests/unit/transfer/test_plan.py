@@ -1,0 +1,112 @@
+import copy
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vizinho.errors import PlanError
+from vizinho.model.checkpoint import weights
+from vizinho.model.presets import build_model
+from vizinho.text.tokens import character_tokenizer, inventory_of
+from vizinho.transfer.apply import apply_plan, plant, shapes_of, token_parameters
+from vizinho.transfer.plan import build_plan
+from vizinho.transfer.tokens import RowOptions, match_tokens
+
+SPANISH, PORTUGUESE = "abceinosuñé", "abceinosuãçéõ"
+
+
+def micro(letters: str, seed: int = 1):
+    tokenizer = character_tokenizer(letters)
+    return build_model("micro", len(tokenizer), tokenizer.pad_token_id, seed=seed).eval(), inventory_of(tokenizer)
+
+
+def transfer(donor, donor_tokens, target, target_tokens, options=RowOptions()):
+    ours, theirs = weights(target), weights(donor)
+    plan = build_plan(shapes_of(ours), shapes_of(theirs), match_tokens(target_tokens, donor_tokens, options),
+                      donor_tokens.tokens, token_parameters(ours), token_parameters(theirs))
+    made = apply_plan(plan, theirs, ours, target_tokens=target_tokens.tokens, donor_tokens=donor_tokens.tokens)
+    return plan, made
+
+
+def test_same_language_and_tokens_gives_bit_equal_log_probabilities():
+    donor, tokens = micro(SPANISH)
+    target, _ = micro(SPANISH, seed=2)
+    features, mask = torch.randn(2, 97, 80), torch.ones(2, 97, dtype=torch.bool)
+    _, made = transfer(donor, tokens, target, tokens)
+    plant(target, made)
+    with torch.inference_mode():
+        ours = target(features, attention_mask=mask).logits.log_softmax(-1)
+        theirs = donor(features, attention_mask=mask).logits.log_softmax(-1)
+    assert torch.equal(ours, theirs)
+
+
+def test_every_target_parameter_and_row_appears_once_and_every_donor_one_is_used_or_dropped():
+    (donor, donor_tokens), (target, target_tokens) = micro(SPANISH), micro(PORTUGUESE, seed=2)
+    plan, _ = transfer(donor, donor_tokens, target, target_tokens)
+    planned = [(r.target, r.token) for r in plan.rows if r.target is not None]
+    assert len(planned) == len(set(planned))
+    heads = token_parameters(weights(target))
+    expected = {(n, None) for n in weights(target) if n not in heads} | {(n, t) for n in heads for t in target_tokens.tokens}
+    assert set(planned) == expected
+    used = {r.source for r in plan.rows if r.action == "copy"} | set(heads)
+    assert used == set(weights(donor))
+    dropped = {r.token for r in plan.rows if r.action == "drop"}
+    mixed = {t for r in plan.rows for t, _ in r.mix}
+    assert dropped | mixed == set(donor_tokens.tokens)
+    assert not dropped & mixed
+
+
+def test_rows_follow_names_when_the_order_differs():
+    (donor, donor_tokens), (target, target_tokens) = micro("abc"), micro("cab", seed=2)
+    _, made = transfer(donor, donor_tokens, target, target_tokens)
+    for letter in "abc":
+        ours, theirs = made["ctc_head.weight"][target_tokens.index(letter)], weights(donor)["ctc_head.weight"][donor_tokens.index(letter)]
+        assert torch.equal(ours, theirs)
+    assert not torch.equal(made["ctc_head.weight"], weights(donor)["ctc_head.weight"])
+
+
+@given(st.permutations(list("abcdefg")), st.sets(st.sampled_from("hijklmn")))
+@settings(max_examples=20, deadline=None)
+def test_any_order_and_any_new_letters_keep_shared_rows(order, new):
+    donor = {"ctc_head.weight": torch.arange(20.0).reshape(10, 2), "encoder.layers.0.w": torch.ones(3)}
+    donor_tokens = inventory_of(character_tokenizer("abcdefg"))
+    target_tokens = inventory_of(character_tokenizer([*order, *sorted(new)]))
+    fresh = {"ctc_head.weight": torch.zeros(len(target_tokens.tokens), 2), "encoder.layers.0.w": torch.zeros(3)}
+    plan = build_plan(shapes_of(fresh), shapes_of(donor), match_tokens(target_tokens, donor_tokens, RowOptions()),
+                      donor_tokens.tokens, ["ctc_head.weight"])
+    made = apply_plan(plan, donor, fresh, target_tokens=target_tokens.tokens, donor_tokens=donor_tokens.tokens)
+    for letter in "abcdefg":
+        row = made["ctc_head.weight"][target_tokens.index(letter)]
+        assert torch.equal(row, donor["ctc_head.weight"][donor_tokens.index(letter)])
+
+
+def test_a_missing_donor_parameter_is_named():
+    (donor, tokens), (target, _) = micro("abc"), micro("abc")
+    theirs = {n: t for n, t in weights(donor).items() if n != "encoder.layers.1.norm_out.weight"}
+    with pytest.raises(PlanError, match=r"encoder\.layers\.1\.norm_out\.weight"):
+        build_plan(shapes_of(weights(target)), shapes_of(theirs), match_tokens(tokens, tokens, RowOptions()), tokens.tokens,
+                   token_parameters(weights(target)))
+
+
+def test_another_shape_and_left_over_parameters_are_named():
+    (donor, tokens), (target, _) = micro("abc"), micro("abc")
+    ours, theirs = shapes_of(weights(target)), shapes_of(weights(donor))
+    sources = match_tokens(tokens, tokens, RowOptions())
+    heads = token_parameters(weights(target))
+    wider = dict(theirs) | {"encoder.subsampling.linear.bias": (7,)}
+    with pytest.raises(PlanError, match=r"subsampling\.linear\.bias: the donor's shape is \(7,\)"):
+        build_plan(ours, wider, sources, tokens.tokens, heads)
+    with pytest.raises(PlanError, match="extra"):
+        build_plan(ours, dict(theirs) | {"extra": (1,)}, sources, tokens.tokens, heads)
+
+
+def test_applying_checks_before_writing():
+    (donor, tokens), (target, _) = micro("abc"), micro("abc", seed=2)
+    ours = weights(target)
+    plan, _ = transfer(donor, tokens, target, tokens)
+    before = copy.deepcopy(dict(ours))
+    broken = {n: (t[:1] if n.endswith("norm_out.bias") else t) for n, t in weights(donor).items()}
+    with pytest.raises(PlanError, match=r"norm_out\.bias"):
+        apply_plan(plan, broken, ours, target_tokens=tokens.tokens, donor_tokens=tokens.tokens)
+    assert all(torch.equal(before[n], t) for n, t in weights(target).items())
