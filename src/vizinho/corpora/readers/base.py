@@ -1,0 +1,139 @@
+"""What every reader shares: its signature, how it names problems, and the files it cuts out of containers."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+import numpy as np
+import soundfile
+
+from vizinho.audio.io import Waveform, audio_info, resample, save_audio
+from vizinho.errors import AudioError, CorpusError, VizinhoError
+from vizinho.records import Utterance
+
+AUDIO_SUFFIXES = (".flac", ".wav", ".opus", ".ogg", ".mp3")
+SPLITS = ("train", "dev", "test")
+_Source = TypeVar("_Source")
+
+OnProblem = Callable[[VizinhoError], None]
+"""Is told about each row that gives no utterance; returns to read on, raises to stop."""
+
+
+def fail(problem: VizinhoError) -> None:
+    """Stop at the first bad row: what readers do unless they are told otherwise."""
+    raise problem
+
+
+class Reader(Protocol):
+    """Turns one kind of corpus into utterances, lazily and in the order of the source."""
+
+    def __call__(
+        self, source: Path, *, lang: str, split: str | None, audio_dir: Path, on_problem: OnProblem = fail
+    ) -> Iterator[Utterance]:
+        """Read `source`.
+
+        Args:
+            source: The corpus; the reader's docstring shows the tree that it expects.
+            lang: Language code of the utterances.
+            split: Of a source that has splits, the one to read (None: all). Of a source without, the name of the
+                split that it becomes (None: train).
+            audio_dir: Where audio goes that has no file of its own in the source; made when needed.
+            on_problem: Called with each bad row, named by file and line.
+
+        Raises CorpusError when the source as a whole cannot be read.
+        """
+        ...
+
+
+def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Non-empty lines of a UTF-8 file with their numbers. Raises CorpusError naming file and line."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise CorpusError(
+            f"cannot read the file ({error.strerror})", where=path, fix="check the corpus folder"
+        ) from error
+    for number, line in enumerate(content.removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1):
+        try:
+            text = line.decode("utf-8").rstrip("\r")
+        except UnicodeDecodeError as error:
+            raise CorpusError("the line is not UTF-8", where=f"{path}:{number}", fix="convert the file") from error
+        if text.strip():
+            yield number, text
+
+
+def splits_here(there: dict[str, _Source], split: str | None, source: Path) -> dict[str, _Source]:
+    """The wanted ones of the splits found. Raises CorpusError when there are none or the wanted one is missing."""
+    if not there:
+        raise CorpusError("no split found in this folder", where=source, fix="see docs/corpora.md for the tree")
+    if split is None:
+        return there
+    if split not in there:
+        raise CorpusError(f"no split {split!r}", where=source, fix=f"splits here: {', '.join(sorted(there))}")
+    return {split: there[split]}
+
+
+def find_audio(stem: Path) -> Path | None:
+    """The audio file of that path, as it is or with a known suffix."""
+    if stem.suffix.lower() in AUDIO_SUFFIXES and stem.is_file():
+        return stem
+    candidates = (stem.with_name(stem.name + suffix) for suffix in AUDIO_SUFFIXES)
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def duration_of(path: Path, where: str) -> float:
+    """Seconds by the file's header. Raises CorpusError naming the row when there is no such audio."""
+    if not path.is_file():
+        raise CorpusError(f"no such audio file: {path}", where=where, fix="add the file or leave the row out")
+    try:
+        return audio_info(path).duration_seconds
+    except AudioError as error:
+        raise CorpusError(error.what, where=f"{where} ({path})", fix=error.fix) from error
+
+
+def decode_bytes(data: bytes, where: str) -> tuple[Waveform, int]:
+    """Decode an audio file held in memory to mono samples (N,) and their rate. Raises AudioError."""
+    try:
+        samples, rate = soundfile.read(io.BytesIO(data), dtype="float32", always_2d=True)
+    except (soundfile.LibsndfileError, OSError) as error:
+        raise AudioError(f"cannot decode the audio ({error})", where=where, fix="re-encode the clip") from error
+    mono: Waveform = samples.mean(axis=1, dtype=np.float32)
+    if not mono.size or not np.isfinite(mono).all():
+        raise AudioError("the clip holds no usable samples", where=where, fix="leave the row out")
+    return mono, int(rate)
+
+
+def store_clip(audio_dir: Path, utterance_id: str, samples: Waveform, rate: int) -> tuple[Path, float]:
+    """Write samples (N,) as 16 kHz FLAC under the utterance's name; returns the path and its seconds."""
+    path = audio_dir / f"{file_name(utterance_id)}.flac"
+    converted = resample(samples, rate, 16_000)
+    save_audio(path, converted)
+    return path, converted.size / 16_000
+
+
+def file_name(utterance_id: str) -> str:
+    """A file name for an id; ids that need changing get a hash so that they stay apart."""
+    plain = re.sub(r"[^\w.-]", "_", utterance_id)[:120]
+    if plain == utterance_id and not plain.startswith("."):
+        return plain
+    return f"{plain.lstrip('.')}-{hashlib.sha256(utterance_id.encode()).hexdigest()[:8]}"
+
+
+class UniqueIds:
+    """Gives ids to rows whose source names only files: the stem, and the row's number when the stem is taken."""
+
+    def __init__(self) -> None:
+        self._seen: set[str] = set()
+
+    def __call__(self, stem: str, number: int) -> str:
+        """An id that was not given before."""
+        name = stem if stem and stem not in self._seen else f"{stem or 'row'}-{number}"
+        while name in self._seen:
+            name += "x"
+        self._seen.add(name)
+        return name

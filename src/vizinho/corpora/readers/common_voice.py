@@ -1,0 +1,103 @@
+"""Reads Mozilla Common Voice: TSV files beside a folder of clips."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+
+from vizinho.corpora.readers.base import SPLITS, OnProblem, duration_of, fail, numbered_lines, splits_here
+from vizinho.errors import CorpusError, VizinhoError
+from vizinho.records import Utterance
+
+_NEEDED = ("client_id", "path", "sentence")
+
+
+def read_common_voice(
+    source: Path, *, lang: str, split: str | None, audio_dir: Path, on_problem: OnProblem = fail
+) -> Iterator[Utterance]:
+    """Read a language folder of Common Voice, or a release folder that holds `lang`.
+
+    ::
+
+        cv-corpus-21.0/pt/
+            train.tsv  dev.tsv  test.tsv       client_id, path, sentence and more columns
+            clip_durations.tsv                 optional: clip, duration[ms]
+            clips/common_voice_pt_1234.mp3
+
+    Reads train, dev and test; another table (`validated`, `other`) when `split` names it. Speakers are client ids.
+    """
+    # lhotse has a recipe (prepare_commonvoice), but it leaves out rows whose clip is missing with a log line at INFO
+    # level, asserts on bad folders, and sends each row to a spawned process.
+    folder = source / lang if (source / lang / "clips").is_dir() else source
+    names = SPLITS if split is None or split in SPLITS else (split,)
+    tables = {name: folder / f"{name}.tsv" for name in names if (folder / f"{name}.tsv").is_file()}
+    durations = _clip_durations(folder / "clip_durations.tsv")
+    for name, table in splits_here(tables, split, folder).items():
+        for number, row in _rows(table, on_problem):
+            try:
+                yield _utterance(row, f"{table}:{number}", folder, lang, name, durations)
+            except VizinhoError as problem:
+                on_problem(problem)
+
+
+def _rows(table: Path, on_problem: OnProblem) -> Iterator[tuple[int, dict[str, str]]]:
+    lines = numbered_lines(table)
+    header: list[str] = []
+    for number, line in lines:
+        # Sentences hold unbalanced quotation marks, so quotes mean nothing here.
+        fields = next(csv.reader([line], delimiter="\t", quoting=csv.QUOTE_NONE))
+        if not header:
+            header = fields
+            missing = [name for name in _NEEDED if name not in header]
+            if missing:
+                raise CorpusError(
+                    f"columns missing: {', '.join(missing)}", where=f"{table}:{number}", fix="is it Common Voice?"
+                )
+        elif len(fields) != len(header):
+            what = f"{len(fields)} fields where the header has {len(header)}"
+            on_problem(CorpusError(what, where=f"{table}:{number}", fix="fields stand between tabs"))
+        else:
+            yield number, dict(zip(header, fields, strict=True))
+
+
+def _utterance(
+    row: dict[str, str], where: str, folder: Path, lang: str, split: str, durations: dict[str, float]
+) -> Utterance:
+    if not row["path"]:
+        raise CorpusError("field 'path' is empty", where=where, fix="leave the row out")
+    # Early releases name clips without their suffix.
+    clip = row["path"] if Path(row["path"]).suffix else f"{row['path']}.mp3"
+    audio = (folder / "clips" / clip).absolute()
+    seconds = durations.get(clip)
+    if seconds is None or not audio.is_file():
+        seconds = duration_of(audio, where)
+    return Utterance(
+        id=Path(clip).stem,
+        audio=audio,
+        text=row["sentence"].strip(),
+        lang=lang,
+        speaker=row["client_id"],
+        duration_seconds=round(seconds, 4),
+        split=split,
+        accent=row.get("accents") or row.get("accent") or "",
+        source="Common Voice",
+        licence="CC0-1.0",
+    )
+
+
+def _clip_durations(table: Path) -> dict[str, float]:
+    if not table.is_file():
+        return {}
+    seconds: dict[str, float] = {}
+    for number, line in numbered_lines(table):
+        clip, _, milliseconds = line.partition("\t")
+        if number == 1:
+            continue
+        try:
+            seconds[clip] = float(milliseconds) / 1000
+        except ValueError as error:
+            raise CorpusError(
+                f"{milliseconds!r} is no duration", where=f"{table}:{number}", fix="remove the file"
+            ) from error
+    return seconds

@@ -1,0 +1,114 @@
+"""Reads Hugging Face data sets that are on disk: saved with save_to_disk, or Parquet files with audio inside."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from vizinho.corpora.readers.base import OnProblem, UniqueIds, decode_bytes, duration_of, fail, splits_here, store_clip
+from vizinho.errors import CorpusError, VizinhoError
+from vizinho.records import Utterance
+
+_TEXT = ("sentence", "text", "raw_transcription", "transcription", "transcript", "normalized_text")
+_SPEAKER = ("client_id", "speaker_id", "speaker", "user_id")
+_DEV = ("validation", "valid", "val", "eval", "dev")
+
+
+def read_huggingface(
+    source: Path, *, lang: str, split: str | None, audio_dir: Path, on_problem: OnProblem = fail
+) -> Iterator[Utterance]:
+    """Read a folder made by `save_to_disk`, a folder of Parquet files, or one Parquet file.
+
+    ::
+
+        saved/dataset_dict.json  saved/train/data-00000-of-00002.arrow  saved/train/state.json
+        parquet/data/train-00000-of-00003.parquet  parquet/data/validation-00000-of-00001.parquet
+
+    The column `audio` holds `{"bytes", "path"}`; the text is the first of sentence, text, raw_transcription,
+    transcription, transcript; the speaker the first of client_id, speaker_id, speaker, user_id. `validation` becomes
+    `dev`. Clips become 16 kHz FLAC files under `audio_dir`; a row with only a path is left where it is.
+    """
+    # The files are read with pyarrow: the data set library would decode audio with torchcodec, and is large.
+    ids = UniqueIds()
+    found = _files(source)
+    if list(found) == [""]:
+        found = {split or "train": found[""]}
+    for name, files in splits_here(found, split, source).items():
+        number = 0
+        for file in files:
+            for row in _rows(file):
+                number += 1
+                where = f"{file}: row {number}"
+                try:
+                    yield _utterance(row, where, number, file, lang, name, ids, audio_dir)
+                except VizinhoError as problem:
+                    on_problem(problem)
+
+
+def _files(source: Path) -> dict[str, list[Path]]:
+    """Files by split; under the empty name when the source has no splits."""
+    if source.is_file():
+        return {"": [source]}
+    files: dict[str, list[Path]] = {}
+    for state in sorted([source / "state.json", *source.glob("*/state.json")]):
+        if state.is_file():
+            named = json.loads(state.read_text("utf-8"))["_data_files"]
+            split = "" if state.parent == source else _split(state.parent.name)
+            files[split] = [state.parent / entry["filename"] for entry in named]
+    for path in [] if files else sorted(source.rglob("*.parquet")):
+        match = re.match(r"(\w+?)-\d+-of-\d+|(\w+)", path.stem)
+        name = next((g for g in match.groups() if g), "") if match else ""
+        files.setdefault(_split(name), []).append(path)
+    return files
+
+
+def _split(name: str) -> str:
+    return "dev" if name in _DEV else "" if name in ("data", "part") else name
+
+
+def _rows(path: Path) -> Iterator[dict[str, Any]]:
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        if path.suffix == ".parquet":
+            # Small batches: a row holds a whole recording.
+            for batch in pyarrow.parquet.ParquetFile(path).iter_batches(batch_size=16):
+                yield from batch.to_pylist()
+            return
+        with pyarrow.memory_map(str(path)) as mapped, pyarrow.ipc.open_stream(mapped) as stream:
+            for batch in stream:
+                for start in range(0, batch.num_rows, 16):
+                    yield from batch.slice(start, 16).to_pylist()
+    except (pyarrow.ArrowInvalid, OSError) as error:
+        raise CorpusError(f"cannot read the table ({error})", where=path, fix="save the data set again") from error
+
+
+def _utterance(
+    row: dict[str, Any], where: str, number: int, file: Path, lang: str, split: str, ids: UniqueIds, audio_dir: Path
+) -> Utterance:
+    audio, text = row.get("audio"), next((row[name] for name in _TEXT if isinstance(row.get(name), str)), None)
+    if not isinstance(audio, dict) or text is None:
+        raise CorpusError(
+            f"no audio or no text among the columns {', '.join(sorted(row))}",
+            where=where,
+            fix="rename the columns to audio and text; cast audio with Audio(decode=False)",
+        )
+    stem = Path(audio.get("path") or "").stem
+    name = ids(stem or f"{split}-{number:06d}", number)
+    path, seconds = _audio(audio, where, file, name, audio_dir / split)
+    speaker = next((str(row[n]) for n in _SPEAKER if row.get(n) is not None), "")
+    return Utterance(name, path, text.strip(), lang, speaker, round(seconds, 4), split)
+
+
+def _audio(audio: dict[str, Any], where: str, file: Path, name: str, audio_dir: Path) -> tuple[Path, float]:
+    if audio.get("bytes"):
+        samples, rate = decode_bytes(audio["bytes"], where)
+        return store_clip(audio_dir, name, samples, rate)
+    if not audio.get("path"):
+        raise CorpusError("the audio has neither bytes nor a path", where=where, fix="leave the row out")
+    path = (file.parent / audio["path"]).absolute()
+    return path, duration_of(path, where)

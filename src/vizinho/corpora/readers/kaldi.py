@@ -1,0 +1,110 @@
+"""Reads Kaldi data folders: wav.scp, text, utt2spk and perhaps segments."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from vizinho.corpora.readers.base import OnProblem, duration_of, fail, numbered_lines
+from vizinho.corpora.readers.cutting import Cutter
+from vizinho.errors import CorpusError, VizinhoError
+from vizinho.records import Utterance
+
+Table = dict[str, tuple[int, str]]
+"""Key of a line to its number and the rest of it."""
+
+
+def read_kaldi(
+    source: Path, *, lang: str, split: str | None, audio_dir: Path, on_problem: OnProblem = fail
+) -> Iterator[Utterance]:
+    """Read one data folder, which is one split.
+
+    ::
+
+        data/train/
+            wav.scp     recording path          pipes and ark offsets are refused; sox or ffmpeg commands are not run
+            text        utterance the words of it
+            utt2spk     utterance speaker       optional
+            segments    utterance recording start end       optional; seconds, end -1 is the end of the recording
+
+    Paths are taken relative to the folder or to one of the two above it, where recipes run. With `segments`, each
+    utterance becomes a FLAC file under `audio_dir`.
+    """
+    # lhotse's load_kaldi_data_dir drops recordings it cannot read with a logged warning, rounds durations down to
+    # milliseconds, makes a process pool to read headers, runs commands, and ends in a bare KeyError for an utterance
+    # without text.
+    recordings = _table(source / "wav.scp")
+    texts = _table(source / "text")
+    speakers = _table(source / "utt2spk") if (source / "utt2spk").is_file() else {}
+    segments = _table(source / "segments") if (source / "segments").is_file() else None
+    row = _Rows(source, recordings, segments, Cutter(audio_dir))
+    for key, (number, text) in texts.items():
+        try:
+            audio, seconds = row.audio(key, f"{source / 'text'}:{number}")
+        except VizinhoError as problem:
+            on_problem(problem)
+            continue
+        speaker = speakers.get(key, (0, ""))[1]
+        yield Utterance(key, audio, text, lang, speaker, round(seconds, 4), split or "train")
+    listed, table = (recordings, "wav.scp") if segments is None else (segments, "segments")
+    for key, (number, _) in listed.items():
+        if key not in texts:
+            where = f"{source / table}:{number}"
+            on_problem(CorpusError(f"{key!r} has no line in text", where=where, fix="add it to text"))
+
+
+class _Rows:
+    """Finds the audio of an utterance: a recording or a segment of one."""
+
+    def __init__(self, source: Path, recordings: Table, segments: Table | None, cut: Cutter) -> None:
+        self._source, self._recordings, self._segments, self._cut = source.absolute(), recordings, segments, cut
+
+    def audio(self, key: str, where: str) -> tuple[Path, float]:
+        if self._segments is None:
+            path = self._recording(key, where)
+            return path, duration_of(path, where)
+        if key not in self._segments:
+            raise CorpusError(f"{key!r} has no line in segments", where=where, fix="add it or remove the text")
+        number, rest = self._segments[key]
+        where = f"{self._source / 'segments'}:{number}"
+        try:
+            recording, start, end = rest.split()
+            start_seconds, end_seconds = float(start), float(end)
+        except ValueError as error:
+            raise CorpusError(
+                f"not `recording start end`: {rest!r}", where=where, fix="give two times in seconds"
+            ) from error
+        path = self._recording(recording, where)
+        return self._cut(path, start_seconds, None if end_seconds == -1 else end_seconds, key, where)
+
+    def _recording(self, key: str, where: str) -> Path:
+        if key not in self._recordings:
+            raise CorpusError(f"{key!r} has no line in wav.scp", where=where, fix="add the recording")
+        number, path = self._recordings[key]
+        where = f"{self._source / 'wav.scp'}:{number}"
+        if path.endswith("|"):
+            raise CorpusError(
+                f"a command instead of a file: {path!r}", where=where, fix="write its output to files and list those"
+            )
+        folders = (self._source, self._source.parent, self._source.parent.parent)
+        found = next((folder / path for folder in folders if (folder / path).is_file()), None)
+        if found is None:
+            fix = "unpack ark archives to files" if ".ark" in path else "correct the path"
+            raise CorpusError(f"no such audio file: {path}", where=where, fix=fix)
+        return found
+
+
+def _table(path: Path) -> Table:
+    table: Table = {}
+    for number, line in numbered_lines(path):
+        key, _, rest = line.strip().replace("\t", " ").partition(" ")
+        if key in table:
+            raise CorpusError(
+                f"{key!r} stands on line {table[key][0]} and again on line {number}",
+                where=f"{path}:{number}",
+                fix="keep one",
+            )
+        table[key] = (number, rest.strip())
+    if not table:
+        raise CorpusError("the file is empty", where=path, fix="run the recipe's data preparation")
+    return table

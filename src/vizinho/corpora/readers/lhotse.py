@@ -1,0 +1,80 @@
+"""Reads lhotse manifests, and with them every corpus that lhotse has a recipe for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vizinho.corpora.readers.base import OnProblem, fail, splits_here, store_clip
+from vizinho.errors import AudioError, CorpusError, VizinhoError
+from vizinho.records import Utterance
+
+
+def read_lhotse(
+    source: Path, *, lang: str, split: str | None, audio_dir: Path, on_problem: OnProblem = fail
+) -> Iterator[Utterance]:
+    """Read what a lhotse recipe wrote: recordings and supervisions for each split.
+
+    ::
+
+        manifests/
+            voxpopuli-asr-pt_recordings_train.jsonl.gz      voxpopuli-asr-pt_supervisions_train.jsonl.gz
+            voxpopuli-asr-pt_recordings_dev.jsonl.gz        voxpopuli-asr-pt_supervisions_dev.jsonl.gz
+
+    A supervision that is a whole one-channel file stays where it is; others become FLAC files under `audio_dir`.
+    """
+    pairs = {_split_of(path): path for path in sorted(source.glob("*supervisions*.jsonl*"))}
+    for name, path in splits_here(pairs, split, source).items():
+        recordings_path = path.with_name(path.name.replace("supervisions", "recordings"))
+        if not recordings_path.is_file():
+            raise CorpusError(f"no {recordings_path.name} beside it", where=path, fix="run the lhotse recipe again")
+        recordings, supervisions = _load(recordings_path), _load(path)
+        for segment in supervisions:
+            where = f"{path}: {segment.id}"
+            try:
+                if segment.recording_id not in recordings:
+                    what = f"recording {segment.recording_id!r} is not in {recordings_path.name}"
+                    raise CorpusError(what, where=where, fix="run the lhotse recipe again")
+                audio, seconds = _audio(recordings[segment.recording_id], segment, where, audio_dir / name)
+            except VizinhoError as problem:
+                on_problem(problem)
+                continue
+            text, speaker = segment.text or "", segment.speaker or ""
+            yield Utterance(segment.id, audio, text.strip(), lang, speaker, round(seconds, 4), name)
+
+
+def _split_of(path: Path) -> str:
+    name = re.sub(r".*supervisions_?", "", path.name).split(".")[0]
+    return "dev" if name in ("validation", "valid", "val") else name or "train"
+
+
+def _load(path: Path) -> Any:
+    try:
+        import lhotse
+    except ImportError as error:
+        raise CorpusError(
+            f"lhotse cannot be imported ({error})", where=path, fix="pip install lhotse urllib3"
+        ) from error
+    return lhotse.load_manifest(path)
+
+
+def _audio(recording: Any, segment: Any, where: str, audio_dir: Path) -> tuple[Path, float]:
+    source = recording.sources[0]
+    whole = segment.start == 0 and abs(segment.duration - recording.duration) < 0.01
+    if whole and len(recording.sources) == 1 and source.type == "file" and len(source.channels) == 1:
+        path = Path(source.source).absolute()
+        if not path.is_file():
+            raise CorpusError(f"no such audio file: {path}", where=where, fix="correct the manifest's paths")
+        return path, float(recording.duration)
+    try:
+        samples = recording.load_audio(channels=segment.channel, offset=segment.start, duration=segment.duration)
+    # lhotse's audio backends raise many kinds of errors; each means that this recording cannot be read.
+    except Exception as error:
+        what = f"cannot decode the audio ({str(error).splitlines()[0]})"
+        raise AudioError(what, where=where, fix="check the recording") from error
+    mono = np.asarray(samples, dtype=np.float32).mean(axis=0)
+    return store_clip(audio_dir, segment.id, mono, recording.sampling_rate)

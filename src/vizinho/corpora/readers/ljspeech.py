@@ -1,0 +1,84 @@
+"""Reads LJSpeech-style corpora: metadata.csv with vertical bars beside a folder of WAV files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from vizinho.corpora.readers.base import OnProblem, UniqueIds, duration_of, fail, find_audio, numbered_lines
+from vizinho.errors import CorpusError, VizinhoError
+from vizinho.records import Utterance
+
+_AUDIO_NAMES = ("id", "file", "filename", "file_name", "path", "audio", "wav")
+_TEXT_NAMES = ("normalized_text", "normalised_text", "normalized", "text", "transcription", "transcript", "sentence")
+_SPEAKER_NAMES = ("speaker", "speaker_id", "speaker_name")
+
+
+def read_ljspeech(
+    source: Path, *, lang: str, split: str | None, audio_dir: Path, on_problem: OnProblem = fail
+) -> Iterator[Utterance]:
+    """Read `metadata.csv`, with or without a header; the source has no splits.
+
+    ::
+
+        LJSpeech-1.1/
+            metadata.csv           LJ001-0001|the text|the text with numbers as words
+            wavs/LJ001-0001.wav    or any path that the first column gives, with or without its suffix
+
+    The text is the last of the text columns that is filled. A header may name a `speaker` column; otherwise the folder
+    is the speaker.
+    """
+    # lhotse's prepare_ljspeech expects exactly three columns and skips rows without audio with a log line.
+    table = source / "metadata.csv" if source.is_dir() else source
+    columns: dict[str, int] = {}
+    ids = UniqueIds()
+    for position, (number, line) in enumerate(numbered_lines(table)):
+        fields = [field.strip() for field in line.split("|")]
+        if position == 0:
+            columns = _header(fields)
+            if columns:
+                continue
+        try:
+            yield _utterance(fields, columns, table, number, lang, split or "train", ids)
+        except VizinhoError as problem:
+            on_problem(problem)
+
+
+def _header(fields: list[str]) -> dict[str, int]:
+    names = [field.lower().lstrip("#") for field in fields]
+    audio = next((names.index(n) for n in _AUDIO_NAMES if n in names), None)
+    text = next((names.index(n) for n in _TEXT_NAMES if n in names), None)
+    if audio is None or text is None:
+        return {}
+    speaker = next((names.index(n) for n in _SPEAKER_NAMES if n in names), -1)
+    return {"audio": audio, "text": text, "speaker": speaker, "fields": len(fields)}
+
+
+def _utterance(
+    fields: list[str], columns: dict[str, int], table: Path, number: int, lang: str, split: str, ids: UniqueIds
+) -> Utterance:
+    where = f"{table}:{number}"
+    wanted = columns.get("fields", len(fields))
+    if len(fields) != wanted or len(fields) < 2 or (not columns and len(fields) > 3):
+        raise CorpusError(
+            f"{len(fields)} fields between vertical bars", where=where, fix="give id|text or id|text|normalised text"
+        )
+    name = fields[columns.get("audio", 0)]
+    text = fields[columns["text"]] if columns else fields[-1] or fields[1]
+    speaker = fields[columns["speaker"]] if columns.get("speaker", -1) >= 0 else table.absolute().parent.name
+    audio = _audio(table.absolute().parent, name)
+    if audio is None:
+        raise CorpusError(f"no audio file for {name!r} (wavs/{name}.wav)", where=where, fix="add it or drop the row")
+    return Utterance(
+        id=ids(Path(name).stem if Path(name).suffix else name, number),
+        audio=audio,
+        text=text,
+        lang=lang,
+        speaker=speaker,
+        duration_seconds=round(duration_of(audio, where), 4),
+        split=split,
+    )
+
+
+def _audio(folder: Path, name: str) -> Path | None:
+    return find_audio(folder / "wavs" / name) or find_audio(folder / name) if name else None

@@ -1,0 +1,85 @@
+"""Reads NeMo manifests: JSON lines with audio_filepath, duration and text."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from vizinho.corpora.readers.base import OnProblem, UniqueIds, duration_of, fail, numbered_lines, splits_here
+from vizinho.corpora.readers.cutting import Cutter
+from vizinho.errors import CorpusError, VizinhoError
+from vizinho.records import Utterance
+
+
+def read_nemo(
+    source: Path, *, lang: str, split: str | None, audio_dir: Path, on_problem: OnProblem = fail
+) -> Iterator[Utterance]:
+    """Read one manifest, or a folder with a manifest for each split.
+
+    ::
+
+        train_manifest.json      {"audio_filepath": "wavs/a.wav", "duration": 2.5, "text": "...", "speaker": "..."}
+        test_manifest.json
+
+    Paths are relative to the manifest. `speaker` and `duration` are optional; a row with `offset` is cut out of its
+    recording and becomes a FLAC file under `audio_dir`.
+    """
+    ids, cut = UniqueIds(), Cutter(audio_dir)
+    for name, manifest in _manifests(source, split).items():
+        for number, line in numbered_lines(manifest):
+            where = f"{manifest}:{number}"
+            try:
+                yield _utterance(line, where, number, manifest.absolute().parent, lang, name, ids, cut)
+            except VizinhoError as problem:
+                on_problem(problem)
+
+
+def _manifests(source: Path, split: str | None) -> dict[str, Path]:
+    if not source.is_dir():
+        return {split or "train": source}
+    found = sorted(path for path in source.iterdir() if re.fullmatch(r"\w+_manifest\.jsonl?", path.name))
+    names = {path.name.partition("_manifest")[0]: path for path in found}
+    renamed = {re.sub(r"^(val|valid|validation)$", "dev", name): path for name, path in names.items()}
+    return splits_here(renamed, split, source)
+
+
+def _utterance(
+    line: str, where: str, number: int, folder: Path, lang: str, split: str, ids: UniqueIds, cut: Cutter
+) -> Utterance:
+    row = _row(line, where)
+    audio = (folder / row["audio_filepath"]).absolute()
+    if "offset" in row:
+        name = ids(f"{audio.stem}-{row['offset']:g}", number)
+        start, duration = float(row["offset"]), row.get("duration")
+        end = None if duration is None else start + duration
+        path, seconds = cut(audio, start, end, name, where)
+    else:
+        header_seconds = duration_of(audio, where)
+        name, path, seconds = ids(audio.stem, number), audio, float(row.get("duration", header_seconds))
+    return Utterance(
+        id=name,
+        audio=path,
+        text=row["text"].strip(),
+        lang=row.get("lang") or lang,
+        speaker=str(row.get("speaker", "")),
+        duration_seconds=round(seconds, 4),
+        split=split,
+    )
+
+
+def _row(line: str, where: str) -> dict[str, Any]:
+    try:
+        row = json.loads(line)
+    except ValueError as error:
+        raise CorpusError(f"not a line of JSON ({error})", where=where, fix="one object a line") from error
+    for key in ("audio_filepath", "text"):
+        if not isinstance(row, dict) or not isinstance(row.get(key), str):
+            raise CorpusError(f"field {key!r} is missing or not a string", where=where, fix="see the NeMo manifest")
+    for key in ("duration", "offset"):
+        value = row.get(key, 0.0)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
+            raise CorpusError(f"field {key!r} is {value!r}", where=where, fix="give seconds as a number")
+    return dict(row)
