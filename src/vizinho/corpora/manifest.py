@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import math
@@ -48,8 +49,7 @@ def write_manifest(path: Path, utterances: Iterable[Utterance]) -> None:
 
     Raises CorpusError for repeated ids or no utterances; nothing is written then.
     """
-    folder = Path(os.path.abspath(path)).parent  # noqa: PTH100 -- resolve() would follow links
-    rows = [_row(u, folder) for u in utterances]
+    rows = [manifest_row(u, path.parent) for u in utterances]
     ids = [row["id"] for row in rows]
     if len(set(ids)) != len(ids):
         twice = next(i for i in ids if ids.count(i) > 1)
@@ -59,17 +59,34 @@ def write_manifest(path: Path, utterances: Iterable[Utterance]) -> None:
     write_lines(path, (json.dumps(row, ensure_ascii=False) for row in rows))
 
 
+def manifest_row(utterance: Utterance, folder: Path) -> dict[str, Any]:
+    """One line of a manifest that lies in `folder`, as JSON values."""
+    relative = os.path.relpath(utterance.audio, os.path.abspath(folder))  # noqa: PTH100
+    row: dict[str, Any] = {
+        "id": utterance.id,
+        "audio": Path(relative).as_posix(),
+        "text": utterance.text,
+        "lang": utterance.lang,
+        "speaker": utterance.speaker,
+        "duration": utterance.duration_seconds,
+        "split": utterance.split,
+    }
+    return row | {key: getattr(utterance, key) for key in OPTIONAL if getattr(utterance, key)}
+
+
 def write_lines(path: Path, lines: Iterable[str]) -> None:
-    """Write UTF-8 lines to a temporary file beside `path`, then move it into place."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write UTF-8 lines to a temporary file beside `path`, then move it into place. Raises CorpusError."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("w", encoding="utf-8", newline="\n") as file:
             file.writelines(f"{line}\n" for line in lines)
         temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    except OSError as error:
+        raise CorpusError(f"cannot write here ({error.strerror})", where=path, fix="choose another folder") from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def fingerprint(utterances: Iterable[Utterance]) -> str:
@@ -181,20 +198,6 @@ def _duration(row: dict[str, Any], where: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
         raise CorpusError(f"field 'duration' is {value!r}", where=where, fix="give seconds as a number")
     return float(value)
-
-
-def _row(utterance: Utterance, folder: Path) -> dict[str, Any]:
-    relative = os.path.relpath(utterance.audio, folder)
-    row: dict[str, Any] = {
-        "id": utterance.id,
-        "audio": Path(relative).as_posix(),
-        "text": utterance.text,
-        "lang": utterance.lang,
-        "speaker": utterance.speaker,
-        "duration": utterance.duration_seconds,
-        "split": utterance.split,
-    }
-    return row | {key: getattr(utterance, key) for key in OPTIONAL if getattr(utterance, key)}
 
 
 def _size(utterance: Utterance) -> int:

@@ -34,8 +34,9 @@ def read_huggingface(
     # The files are read with pyarrow: the data set library would decode audio with torchcodec, and is large.
     ids = UniqueIds()
     found = _files(source)
-    if list(found) == [""]:
-        found = {split or "train": found[""]}
+    unnamed = found.pop("", [])
+    if unnamed:
+        found.setdefault("train" if found else split or "train", []).extend(unnamed)
     for name, files in splits_here(found, split, source).items():
         number = 0
         for file in files:
@@ -59,14 +60,13 @@ def _files(source: Path) -> dict[str, list[Path]]:
             split = "" if state.parent == source else _split(state.parent.name)
             files[split] = [state.parent / entry["filename"] for entry in named]
     for path in [] if files else sorted(source.rglob("*.parquet")):
-        match = re.match(r"(\w+?)-\d+-of-\d+|(\w+)", path.stem)
-        name = next((g for g in match.groups() if g), "") if match else ""
-        files.setdefault(_split(name), []).append(path)
+        named_split = re.match(rf"(train|test|{'|'.join(_DEV)})(?![a-zA-Z])", path.stem)
+        files.setdefault(_split(named_split[1]) if named_split else "", []).append(path)
     return files
 
 
 def _split(name: str) -> str:
-    return "dev" if name in _DEV else "" if name in ("data", "part") else name
+    return "dev" if name in _DEV else name
 
 
 def _rows(path: Path) -> Iterator[dict[str, Any]]:

@@ -1,0 +1,146 @@
+"""Decides which utterances of a corpus can be trusted: decodes everything, names what is wrong, sets it aside."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from vizinho.corpora.findings import (
+    QUARANTINE,
+    Facts,
+    Finding,
+    audio_findings,
+    corpus_findings,
+    measure,
+    pace_findings,
+    text_findings,
+)
+from vizinho.corpora.manifest import manifest_row, write_lines, write_manifest
+from vizinho.errors import CorpusError
+from vizinho.progress import Advance
+from vizinho.records import Utterance
+
+Normalizer = Callable[[str], str]
+
+
+@dataclass(frozen=True, slots=True)
+class CheckReport:
+    """What was found. Every utterance stands in exactly one of `clean` and `quarantined`, in corpus order.
+
+    `clean` carries measured durations where the manifest's were wrong. `findings` are in corpus order; those of
+    severity "quarantine" are the reasons, "warning" leaves the utterance in.
+    """
+
+    clean: tuple[Utterance, ...]
+    quarantined: tuple[Utterance, ...]
+    findings: tuple[Finding, ...]
+
+    @property
+    def total(self) -> int:
+        """Utterances looked at."""
+        return len(self.clean) + len(self.quarantined)
+
+    def counts(self, severity: str) -> dict[str, int]:
+        """Utterances by kind of finding, the most frequent first. One utterance may count under several kinds."""
+        pairs = {(f.kind, f.id) for f in self.findings if f.severity == severity}
+        return dict(sorted(Counter(kind for kind, _ in pairs).items(), key=lambda item: (-item[1], item[0])))
+
+    def reasons(self, utterance_id: str) -> list[Finding]:
+        """The findings that put an utterance into quarantine."""
+        return [f for f in self.findings if f.id == utterance_id and f.severity == QUARANTINE]
+
+    def to_json(self) -> dict[str, Any]:
+        """Counts, minutes and findings as JSON values."""
+        return {
+            "utterances": self.total,
+            "clean": len(self.clean),
+            "quarantined": len(self.quarantined),
+            "clean_minutes": _minutes(self.clean),
+            "quarantined_minutes": _minutes(self.quarantined),
+            "quarantine": self.counts("quarantine"),
+            "warnings": self.counts("warning"),
+            "findings": [
+                {"id": f.id, "kind": f.kind, "severity": f.severity, "detail": f.detail} for f in self.findings
+            ],
+        }
+
+
+def check_corpus(
+    utterances: Iterable[Utterance],
+    *,
+    normalizer: Normalizer,
+    tokens: set[str] | None = None,
+    frame_seconds: float = 0.04,
+    progress: Advance | None = None,
+) -> CheckReport:
+    """Decode every file and judge every text; docs/corpora.md lists the kinds of findings.
+
+    Args:
+        utterances: The corpus, all splits together: leaks between splits show only then.
+        normalizer: Makes the text that a model would learn; a VizinhoError of it quarantines the utterance.
+        tokens: Characters that the model knows; None skips that test. The space needs no entry.
+        frame_seconds: Seconds of audio per model output frame; a CTC label must fit into the frames.
+        progress: Told about each utterance.
+
+    Memory holds one recording at a time. Raises CorpusError for an empty corpus or a repeated id.
+    """
+    everything = list(utterances)
+    _require_unique(everything)
+    facts = []
+    for utterance in everything:
+        facts.append(measure(utterance, normalizer))
+        if progress is not None:
+            progress(1, utterance.id)
+    found = [*audio_findings(facts), *text_findings(facts, tokens, frame_seconds), *pace_findings(facts)]
+    found += corpus_findings(facts)
+    order = {u.id: position for position, u in enumerate(everything)}
+    found.sort(key=lambda f: (order[f.id], f.severity, f.kind))
+    bad = {f.id for f in found if f.severity == QUARANTINE}
+    wrong_duration = {f.id for f in found if f.kind == "duration"}
+    return CheckReport(
+        clean=tuple(
+            _measured(f) if f.utterance.id in wrong_duration else f.utterance for f in facts if f.id not in bad
+        ),
+        quarantined=tuple(u for u in everything if u.id in bad),
+        findings=tuple(found),
+    )
+
+
+def write_check(report: CheckReport, folder: Path, name: str) -> tuple[Path, Path]:
+    """Write `name`.clean.jsonl (a manifest) and `name`.quarantine.jsonl (rows with their reasons); returns both paths.
+
+    Raises CorpusError when nothing is clean; the quarantine file is written all the same.
+    """
+    clean, quarantine = folder / f"{name}.clean.jsonl", folder / f"{name}.quarantine.jsonl"
+    reasons = {key: list(group) for key, group in groupby(report.findings, key=lambda f: f.id)}
+    rows = []
+    for utterance in report.quarantined:
+        why = [{"kind": f.kind, "detail": f.detail} for f in reasons[utterance.id] if f.severity == QUARANTINE]
+        rows.append(json.dumps(manifest_row(utterance, folder) | {"reasons": why}, ensure_ascii=False))
+    write_lines(quarantine, rows)
+    if not report.clean:
+        clean.unlink(missing_ok=True)
+        raise CorpusError(f"none of {report.total} utterances is clean", where=quarantine, fix="read the reasons there")
+    write_manifest(clean, report.clean)
+    return clean, quarantine
+
+
+def _require_unique(utterances: list[Utterance]) -> None:
+    if not utterances:
+        raise CorpusError("there are no utterances to check", fix="check the manifest and the split")
+    twice = [key for key, count in Counter(u.id for u in utterances).items() if count > 1]
+    if twice:
+        raise CorpusError(f"id {twice[0]!r} occurs more than once", where="corpus", fix="give each utterance its own")
+
+
+def _measured(facts: Facts) -> Utterance:
+    return replace(facts.utterance, duration_seconds=round(facts.seconds, 4))
+
+
+def _minutes(utterances: tuple[Utterance, ...]) -> float:
+    return round(sum(u.duration_seconds for u in utterances) / 60, 3)
