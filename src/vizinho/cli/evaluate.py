@@ -1,0 +1,71 @@
+"""`vizinho evaluate`: CER and WER of a model on a corpus, with intervals and a signature."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from vizinho.errors import CorpusError
+
+
+def evaluate(
+    model: Annotated[str, typer.Argument(help="Model: a name, name@version or a model folder.")],
+    corpus: Annotated[Path, typer.Option("--corpus", help="Manifest (JSONL).")],
+    split: Annotated[str | None, typer.Option("--split", help="Only this split; test if the manifest has one, else all.")] = None,
+    cluster: Annotated[bool, typer.Option("--cluster", help="Resample speakers instead of utterances for the intervals.")] = False,
+    threads: Annotated[int, typer.Option("--threads", help="Torch threads.")] = 1,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Score a model. Utterances whose text is empty after normalising are named and left out."""
+    import torch
+
+    from vizinho.corpora.manifest import fingerprint, read_manifest, select
+    from vizinho.evaluation.score import as_json as scores_json
+    from vizinho.evaluation.score import score
+    from vizinho.progress import bar
+    from vizinho.recognizer import Recognizer
+    from vizinho.registry.store import Store
+    from vizinho.text.normalize import get_normalizer
+
+    torch.set_num_threads(threads)
+    store = Store()
+    folder = store.resolve(model)
+    utterances = read_manifest(corpus)
+    if split is None and any(u.split == "test" for u in utterances):
+        split = "test"
+    chosen = select(utterances, split=split)
+    normalize = get_normalizer(chosen[0].lang)
+    references = {u.id: normalize(u.text) for u in chosen}
+    empty = sorted(i for i, text in references.items() if not text)
+    for id_ in empty:
+        typer.echo(f"left out {id_}: no text after normalising", err=True)
+    chosen = [u for u in chosen if references[u.id]]
+    if not chosen:
+        raise CorpusError("no utterance has text", where=corpus, fix="run `vizinho corpus check`")
+    with bar("transcribing", len(chosen)) as advance:
+        heard = Recognizer.load(folder).transcribe_corpus(chosen, advance)
+    scores = score(
+        {u.id: references[u.id] for u in chosen}, {i: normalize(t.text) for i, t in heard.items()},
+        speakers={u.id: u.speaker for u in chosen}, normalizer=normalize.name, data_fingerprint=fingerprint(chosen), cluster=cluster,
+    )
+    made = {"model": model, "corpus": str(corpus), "split": split, "left_out": empty, **scores_json(scores, per_utterance=False)}
+    if as_json:
+        typer.echo(json.dumps(made, ensure_ascii=False))
+    else:
+        _show(made)
+
+
+def _show(made: dict[str, Any]) -> None:
+    for name in ("cer", "wer"):
+        low, high = made[f"{name}_ci"]
+        typer.echo(f"{name.upper()} {made[name]:.3f}  (95 % interval {low:.3f} to {high:.3f})")
+    typer.echo(f"{made['utterances']} utterances, {len(made['per_speaker'])} speakers")
+    for speaker, rates in made["per_speaker"].items() if isinstance(made["per_speaker"], dict) else []:
+        typer.echo(f"  {speaker}: CER {rates['cer']:.3f}, WER {rates['wer']:.3f}, {rates['utterances']} utterances")
+    typer.echo("worst:")
+    for row in made["worst"]:
+        typer.echo(f"  {row['id']}: {row['reference']!r} heard as {row['hypothesis']!r}")
+    typer.echo(made["signature"])

@@ -1,0 +1,58 @@
+"""The `vizinho` command: registers every group and turns our errors into one line and exit code 2."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from vizinho import __version__
+from vizinho.cli import corpus, evaluate, experiment, models, train, transcribe
+from vizinho.cli import report as report_command
+from vizinho.cli.speak import speak
+from vizinho.errors import VizinhoError
+
+app = typer.Typer(
+    name="vizinho", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
+    help="Give a language its first speech recogniser by starting from its neighbour's, and show what that start was worth.",
+)
+corpus.app.command("speak")(speak)
+app.add_typer(corpus.app, name="corpus")
+app.command("train")(train.train)
+app.command("transfer")(train.transfer)
+app.command("evaluate")(evaluate.evaluate)
+app.command("transcribe")(transcribe.transcribe)
+app.command("experiment")(experiment.experiment)
+app.command("report")(report_command.report)
+app.add_typer(models.app, name="models")
+
+
+def _version(value: bool) -> None:
+    if value:
+        typer.echo(f"vizinho {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    _: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version and exit."),
+) -> None:
+    """Global options."""
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    try:
+        app()
+    except VizinhoError as error:
+        from vizinho.training.loop import Interrupted
+
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(130 if isinstance(error, Interrupted) else 2)
+    except KeyboardInterrupt:
+        typer.echo("interrupted", err=True)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,174 @@
+"""`vizinho train` and `vizinho transfer`: options in, one job, a new version in the store out."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from vizinho.errors import SpecError
+
+if TYPE_CHECKING:
+    from vizinho.jobs import Job
+    from vizinho.training.options import TrainingOptions
+
+Corpora = Annotated[list[Path], typer.Option("--corpus", help="Manifest (JSONL); repeat for several.", show_default=False)]
+Name = Annotated[str | None, typer.Option("--name", help="Name in the model store; the language code if not given.")]
+Steps = Annotated[int | None, typer.Option("--steps", help="Optimiser steps; 600 if not given.")]
+Minutes = Annotated[float | None, typer.Option("--minutes", help="Minutes of target speech to use; all if not given.")]
+Seed = Annotated[int | None, typer.Option("--seed", help="Seed of everything random; 1 if not given.")]
+Threads = Annotated[int | None, typer.Option("--threads", help="Torch threads; 1 if not given.")]
+Recipe = Annotated[Path | None, typer.Option("--recipe", help="TOML file with training options (docs/recipes.md).")]
+Fresh = Annotated[bool, typer.Option("--fresh", help="Start over instead of going on with an interrupted run.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="No log lines on standard error; the bar stays.")]
+
+
+def train(
+    corpus: Corpora,
+    language: Annotated[str, typer.Option("--lang", help="Language of the corpus, such as es.")],
+    name: Name = None,
+    steps: Steps = None,
+    minutes: Minutes = None,
+    seed: Seed = None,
+    preset: Annotated[str, typer.Option("--preset", help="Size: tiny, small, base or large.")] = "tiny",
+    tokens: Annotated[str, typer.Option("--tokens", help="characters or bpe.")] = "characters",
+    pieces: Annotated[int, typer.Option("--pieces", help="Number of BPE pieces.")] = 256,
+    threads: Threads = None,
+    recipe: Recipe = None,
+    fresh: Fresh = False,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+) -> None:
+    """Train a recogniser from scratch."""
+    from vizinho.jobs import Job
+
+    options = _options(recipe, "train", steps=steps, seed=seed, threads=threads)
+    job = Job(language, tuple(corpus), minutes=minutes, preset=preset, tokens=tokens, pieces=pieces, options=options)
+    _make(job, name or language, fresh=fresh, quiet=quiet, as_json=as_json)
+
+
+def transfer(
+    donor: Annotated[str, typer.Argument(help="Model to start from: a name, name@version or a model folder.")],
+    corpus: Corpora,
+    to: Annotated[str, typer.Option("--to", help="Target language, such as pt.")],
+    name: Name = None,
+    steps: Steps = None,
+    minutes: Minutes = None,
+    seed: Seed = None,
+    preset: Annotated[str | None, typer.Option("--preset", help="Must be the donor's size if given.")] = None,
+    threads: Threads = None,
+    recipe: Recipe = None,
+    new_rows: Annotated[str, typer.Option("--new-rows", help="How rows of new tokens start: features, neighbours or fresh.")] = "features",
+    row: Annotated[list[str] | None, typer.Option("--row", help="Start a token from one of the donor's, as ç=s; repeatable.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the transfer plan and stop.")] = False,
+    fresh: Fresh = False,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make a recogniser for a language from another's (or a new version from the old one)."""
+    from vizinho.jobs import Job
+    from vizinho.registry.store import Store
+    from vizinho.transfer.tokens import RowOptions
+
+    store = Store()
+    folder = store.resolve(donor)
+    card = store.card(donor)
+    options = _options(recipe, "transfer", steps=steps, seed=seed, threads=threads)
+    if preset is not None:
+        _check_preset(folder, preset)
+    job = Job(to, tuple(corpus), folder, card.language if card else None, minutes=minutes,
+              rows=RowOptions(new_rows, _overrides(row or [])), options=options)
+    _make(job, name or to, fresh=fresh, quiet=quiet, as_json=as_json, dry_run=dry_run, donor=donor)
+
+
+def _options(recipe: Path | None, kind: str, **given: int | None) -> TrainingOptions:
+    """The recipe file's options, or the defaults of this kind of run, with the command line's on top."""
+    from vizinho.training.recipes import default_recipe, read_recipe
+
+    options = read_recipe(recipe) if recipe is not None else default_recipe(kind)
+    return replace(options, **{key: value for key, value in given.items() if value is not None})
+
+
+def _overrides(rows: list[str]) -> dict[str, str]:
+    pairs = [row.partition("=") for row in rows]
+    for token, equals, source in pairs:
+        if not (token and equals and source):
+            raise SpecError(f"--row {token}{equals}{source} is not TOKEN=DONOR_TOKEN", fix="write it as --row ç=s")
+    return {token: source for token, _, source in pairs}
+
+
+def _check_preset(folder: Path, preset: str) -> None:
+    """A transfer cannot change the size: refuse with both sizes named."""
+    from vizinho.model.presets import PRESETS
+
+    if preset not in PRESETS:
+        raise SpecError(f"unknown preset {preset!r}", fix=f"choose one of {', '.join(PRESETS)}")
+    encoder = json.loads((folder / "config.json").read_text()).get("encoder_config", {})
+    found = (encoder.get("hidden_size"), encoder.get("num_hidden_layers"))
+    wanted = (PRESETS[preset].hidden, PRESETS[preset].layers)
+    if found != wanted:
+        raise SpecError(f"the donor has width {found[0]} and {found[1]} blocks, preset {preset} has {wanted[0]} and {wanted[1]}",
+                        where=folder, fix="leave --preset out: the target takes the donor's size")
+
+
+def _make(
+    job: Job, name: str, *, fresh: bool, quiet: bool, as_json: bool, dry_run: bool = False, donor: str | None = None
+) -> None:
+    from vizinho.jobs import make_ready, run, sound_similarity
+    from vizinho.progress import bar
+    from vizinho.publishing import drop_run, publish, run_folder, summary
+    from vizinho.registry.store import Store
+
+    store = Store()
+    store.check_name(name)
+    ready = make_ready(job, sound_similarity)
+    if ready.plan is not None and (dry_run or not as_json):
+        _show_plan(ready.plan, as_json and dry_run)
+    if dry_run:
+        return
+    for utterance_id, reason in ready.prepared.set_aside:
+        typer.echo(f"set aside {utterance_id}: {reason}", err=True)
+    folder = run_folder(store, name, ready)
+    if fresh:
+        drop_run(folder)
+    log = (lambda _line: None) if quiet else (lambda line: typer.echo(line, err=True))
+    with bar(f"training {name}", job.options.steps) as advance:
+        finished = run(ready, folder, progress=advance, log=log)
+    ref = publish(store, name, finished, donor=donor, command=["vizinho", *sys.argv[1:]])
+    drop_run(folder)
+    made = summary(ref, finished)
+    if as_json:
+        typer.echo(json.dumps(made | {"plan": ready.plan.as_json() if ready.plan else None}, ensure_ascii=False))
+    else:
+        _show_summary(made)
+
+
+def _show_plan(plan: Any, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps({"plan": plan.as_json(), "counts": plan.counts()}, ensure_ascii=False))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("target", "token", "source", "action", "shape", "reason", title="Transfer plan")
+    for row in plan.rows:
+        table.add_row(row.target or "-", row.token or "", row.source or "", row.action, "x".join(map(str, row.shape)) or "1", row.reason)
+    console = Console(width=None if sys.stdout.isatty() else 160, markup=False)
+    console.print(table)
+    console.print(", ".join(f"{count} {action}" for action, count in plan.counts().items()))
+
+
+def _show_summary(made: dict[str, Any]) -> None:
+    typer.echo(f"{made['model']}: {made['steps']} steps on {made['minutes']:.1f} minutes; {made['chosen']}")
+    if made["dev_cer"] is not None:
+        typer.echo(f"dev CER {made['dev_cer']:.3f} (used for choosing; not a test result)")
+    if made["movement"] is not None:
+        typer.echo(f"movement: {made['movement']['moved_share']:.1%} of the weights moved, "
+                   f"relative distance of the encoder {made['movement']['encoder_distance']:.3f}")
+    if made["set_aside"]:
+        typer.echo(f"{made['set_aside']} utterances were set aside (named above)")

@@ -1,0 +1,44 @@
+"""`vizinho transcribe`: audio files in, text or JSON out."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vizinho.errors import AudioError
+
+
+def transcribe(
+    model: Annotated[str, typer.Argument(help="Model: a name, name@version or a model folder.")],
+    files: Annotated[list[Path], typer.Argument(help="Audio files (wav, flac, ogg, opus, mp3), any rate, any channels.", show_default=False)],
+    threads: Annotated[int, typer.Option("--threads", help="Torch threads.")] = 1,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object with words, times and confidences.")] = False,
+) -> None:
+    """Transcribe audio files. A broken file is reported and the others are still transcribed (exit code 2)."""
+    import torch
+
+    from vizinho.recognizer import Recognizer
+    from vizinho.registry.store import Store
+
+    torch.set_num_threads(threads)
+    recognizer = Recognizer.load(Store().resolve(model))
+    done, failed = [], []
+    for file in files:
+        try:
+            transcript = recognizer.transcribe(file)
+        except AudioError as error:
+            failed.append({"file": str(file), "error": str(error)})
+            typer.echo(f"error: {error}", err=True)
+            continue
+        done.append(transcript)
+        if not as_json:
+            typer.echo(f"{file}\t{transcript.text}" if len(files) > 1 else transcript.text)
+    if as_json:
+        typer.echo(json.dumps({"model": model, "transcripts": [asdict(t) for t in done], "failed": failed}, ensure_ascii=False))
+    if failed:
+        typer.echo(f"{len(failed)} of {len(files)} files could not be transcribed", err=True)
+        raise typer.Exit(2)

@@ -1,0 +1,182 @@
+"""Runs the arms of an experiment, one after another or side by side, each resumable, into results.json."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass, replace
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from vizinho.corpora.manifest import fingerprint, read_manifest
+from vizinho.errors import SpecError
+from vizinho.evaluation.score import as_json, score
+from vizinho.experiment.spec import SCRATCH, DonorSpec, ExperimentSpec
+from vizinho.files import write_json
+from vizinho.jobs import FinishedJob, Job, make_ready, read_data, run, sound_similarity
+from vizinho.model.checkpoint import save_checkpoint
+from vizinho.recognizer import Recognizer
+from vizinho.records import Utterance
+from vizinho.registry.store import Store
+from vizinho.text.normalize import get_normalizer
+
+Log = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """One line of the experiment: where it starts, how much target speech, which seed."""
+
+    start: str
+    minutes: float | None
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """Unique within the experiment; names its folder."""
+        amount = "all" if self.minutes is None else f"{self.minutes:g}min"
+        return f"{self.start}/{amount}/seed{self.seed}"
+
+
+def arms_of(spec: ExperimentSpec) -> list[Arm]:
+    """All arms, seed by seed, so that an interrupted experiment has whole comparisons first."""
+    return [Arm(start, minutes, seed) for seed in spec.seeds for minutes in spec.minutes or (None,) for start in spec.starts]
+
+
+def run_experiment(spec: ExperimentSpec, folder: Path, *, processes: int = 1, home: Path | None = None, log: Log = print) -> dict[str, Any]:
+    """Train the donors, then every arm, then test each arm once. Returns what `results.json` holds but the comparisons.
+
+    `folder` keeps a finished arm's result, so a second call goes on where the first stopped. Raises SpecError when a
+    test speaker or text is in train.
+    """
+    refuse_leaks(spec)
+    _in_parallel([(_donor_task, (spec, donor, folder, home)) for donor in spec.donors], processes, log)
+    results = _in_parallel([(_arm_task, (spec, arm, folder, home)) for arm in arms_of(spec)], processes, log)
+    by_name = {result["arm"]: result for result in results}
+    return {"arms": [by_name[arm.name] for arm in arms_of(spec)]}
+
+
+def _in_parallel(tasks: list[tuple[Callable[..., Any], tuple[Any, ...]]], processes: int, log: Log) -> list[Any]:
+    """Results in any order; with one process they run here, so that Ctrl-C reaches them."""
+    if processes <= 1 or len(tasks) <= 1:
+        return [function(*arguments, log) for function, arguments in tasks]
+    # Spawned, not forked: a fork after torch has started threads can hang.
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        futures = [pool.submit(function, *arguments, None) for function, arguments in tasks]
+        return [future.result() for future in as_completed(futures)]
+
+
+def refuse_leaks(spec: ExperimentSpec) -> None:
+    """Test speakers and texts must not be in train, of the target's corpora or of any donor's. Raises SpecError."""
+    target = [u for path in spec.corpora for u in read_manifest(path)]
+    test = [u for u in target if u.split == "test"]
+    if not test:
+        raise SpecError("the corpora have no test split", where=spec.name, fix="mark the test utterances in the manifest")
+    normalize = get_normalizer(spec.target)
+    train = [u for u in target if u.split == "train"]
+    speakers = {u.speaker for u in test} & {u.speaker for u in train}
+    if speakers:
+        raise SpecError(f"speakers of test are in train: {', '.join(sorted(speakers)[:3])}", where=spec.name,
+                        fix="run `vizinho corpus check` and split by speaker")
+    texts = {normalize(u.text) for u in test} & {normalize(u.text) for u in train}
+    if texts:
+        raise SpecError(f"{len(texts)} texts of test are in train, such as {min(texts)!r}", where=spec.name,
+                        fix="run `vizinho corpus check` and take them out of train")
+
+
+def _donor_task(spec: ExperimentSpec, donor: DonorSpec, folder: Path, home: Path | None, log: Log | None) -> None:
+    """Train one donor unless its folder is there."""
+    say = log or _file_log(folder / "donors" / f"{donor.name}.log")
+    target = folder / "donors" / donor.name
+    if (target / "config.json").is_file():
+        return
+    base = Store(home).resolve(donor.base) if donor.base else None
+    job = Job(donor.language, donor.corpora, base, donor.language, minutes=donor.minutes, preset=spec.preset,
+              options=replace(donor.training, seed=donor.seed))
+    finished = run(make_ready(job, sound_similarity), folder / "runs" / f"donor-{donor.name}", log=lambda line: say(f"donor {donor.name}: {line}"))
+    scratch = target.with_name(f".{donor.name}")
+    shutil.rmtree(scratch, ignore_errors=True)
+    save_checkpoint(scratch, finished.ready.checkpoint)
+    write_json(scratch / "training.json", {
+        "minutes": finished.ready.prepared.minutes, "curve": [asdict(p) for p in finished.result.curve],
+        "steps": finished.result.steps, "dev_cer": finished.result.chosen_dev_cer, "set_aside": finished.ready.prepared.set_aside,
+    })
+    scratch.replace(target)
+    shutil.rmtree(folder / "runs" / f"donor-{donor.name}", ignore_errors=True)
+
+
+def _arm_task(spec: ExperimentSpec, arm: Arm, folder: Path, home: Path | None, log: Log | None) -> dict[str, Any]:
+    """Train and test one arm unless its result is there."""
+    place = folder / "arms" / arm.name.replace("/", "-")
+    say = log or _file_log(folder / "arms" / f"{place.name}.log")
+    done = place / "arm.json"
+    if done.is_file():
+        return dict(json.loads(done.read_text()))
+    donors = {d.name: d for d in spec.donors}
+    donor_folder = donor_language = None
+    if arm.start in donors:
+        donor_folder, donor_language = folder / "donors" / arm.start, donors[arm.start].language
+    elif arm.start != SCRATCH:
+        store = Store(home)
+        donor_folder = store.resolve(arm.start)
+        donor_language = store.card(arm.start).language
+    options = replace(spec.scratch if arm.start == SCRATCH else spec.training, seed=arm.seed)
+    job = Job(spec.target, spec.corpora, donor_folder, donor_language, minutes=arm.minutes, preset=spec.preset, rows=spec.rows, options=options)
+    run_folder = folder / "runs" / place.name
+    finished = run(make_ready(job, sound_similarity), run_folder, log=lambda line: say(f"{arm.name}: {line}"))
+    result = _result(spec, arm, finished, donors.get(arm.start), donor_folder)
+    save_checkpoint(place / "model", finished.ready.checkpoint)
+    write_json(done, result)
+    shutil.rmtree(run_folder, ignore_errors=True)
+    return result
+
+
+def _result(spec: ExperimentSpec, arm: Arm, finished: FinishedJob, donor: DonorSpec | None, donor_folder: Path | None) -> dict[str, Any]:
+    recognizer = Recognizer(finished.ready.checkpoint)
+    test = [u for path in spec.corpora for u in read_manifest(path) if u.split == "test"]
+    return {
+        "arm": arm.name, "start": arm.start, "donor": None if donor_folder is None else arm.start,
+        "recipe": "scratch" if donor_folder is None else "default",
+        "minutes": round(finished.ready.prepared.minutes, 2), "minutes_asked": arm.minutes, "seed": arm.seed,
+        "steps": finished.result.steps, "audio_seconds_seen": round(finished.result.audio_seconds, 1),
+        "chosen": finished.result.chosen, "dev_cer": finished.result.chosen_dev_cer,
+        "set_aside": finished.ready.prepared.set_aside,
+        "curve": [asdict(point) for point in finished.result.curve],
+        "test": _scored(recognizer, test, spec.target),
+        "movement": None if donor_folder is None else finished.movement.as_json(),
+        "retention": _retention(recognizer, donor, donor_folder),
+        "plan": finished.ready.plan.counts() if finished.ready.plan else None,
+    }
+
+
+def _scored(recognizer: Recognizer, utterances: list[Utterance], language: str) -> dict[str, Any]:
+    normalize = get_normalizer(language)
+    heard = recognizer.transcribe_corpus(utterances)
+    scores = score(
+        {u.id: normalize(u.text) for u in utterances}, {i: normalize(t.text) for i, t in heard.items()},
+        speakers={u.id: u.speaker for u in utterances}, normalizer=normalize.name, data_fingerprint=fingerprint(utterances),
+    )
+    return dict(as_json(scores, per_utterance=True))
+
+
+def _retention(recognizer: Recognizer, donor: DonorSpec | None, donor_folder: Path | None) -> dict[str, Any] | None:
+    """CER on the donor language's held-out utterances, of the donor and after the transfer."""
+    if donor is None or donor_folder is None:
+        return None
+    held_out = read_data(donor.corpora, donor.language, donor.minutes, donor.seed).dev
+    before = _scored(Recognizer.load(donor_folder), list(held_out), donor.language)
+    after = _scored(recognizer, list(held_out), donor.language)
+    return {"lang": donor.language, "cer": after["cer"], "donor_cer": before["cer"], "utterances": after["utterances"]}
+
+
+def _file_log(path: Path) -> Log:
+    path.parent.mkdir(parents=True, exist_ok=True)
+
+    def write(line: str) -> None:
+        with path.open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
+
+    return write

@@ -1,0 +1,34 @@
+"""The training options of each kind of run, and recipe files (TOML) that override them."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+from vizinho.errors import SpecError
+from vizinho.training.options import LayerPolicy, TrainingOptions, from_dict
+
+RECIPES = {
+    "train": TrainingOptions(learning_rate=2e-3, warmup_share=0.15),
+    "transfer": TrainingOptions(
+        learning_rate=1e-3, warmup_share=0.1,
+        layers=LayerPolicy(head_first_share=0.1, layer_decay=0.9, encoder_rate=1.0),
+    ),
+}
+"""From scratch everything learns at once; after a transfer the head goes first and lower blocks learn more slowly."""
+
+
+def default_recipe(kind: str) -> TrainingOptions:
+    """Options of "train" or "transfer"."""
+    return RECIPES[kind]
+
+
+def read_recipe(path: Path) -> TrainingOptions:
+    """Read a TOML file of TrainingOptions, with tables [augment] and [layers]. Raises SpecError naming what is wrong."""
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise SpecError("no such recipe file", where=path, fix="check the path") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SpecError(f"not valid TOML ({error})", where=path, fix="mend the line it names") from error
+    return from_dict(TrainingOptions, values, where=str(path))

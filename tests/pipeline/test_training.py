@@ -1,0 +1,122 @@
+"""The training loop on the tone language: it learns, it resumes exactly, it stops politely."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from tones import tone_corpus
+
+from vizinho.audio.augment import NO_AUGMENT
+from vizinho.errors import CorpusError, TextError
+from vizinho.jobs import Job, make_ready, run
+from vizinho.model.checkpoint import weights
+from vizinho.training.options import LayerPolicy, TrainingOptions
+from vizinho.training.resume import load_state
+
+pytestmark = pytest.mark.pipeline
+FAST = TrainingOptions(steps=24, batch_seconds=6, learning_rate=3e-3, evaluate_every=8, checkpoint_every=4, workers=0)
+
+RUN = """
+import sys
+from dataclasses import replace
+from pathlib import Path
+import torch
+from safetensors.torch import save_file
+sys.path.insert(0, sys.argv[4])
+from test_training import FAST
+from vizinho.jobs import Job, make_ready, run
+from vizinho.model.checkpoint import weights
+torch.set_num_threads(1)
+done = run(make_ready(Job("pt", (Path(sys.argv[1]),), preset="micro", options=FAST)), Path(sys.argv[2]))
+save_file(weights(done.ready.checkpoint.model), sys.argv[3])
+"""
+
+
+def start(corpus: Path, folder: Path, result: Path) -> subprocess.Popen:
+    return subprocess.Popen([sys.executable, "-c", RUN, str(corpus), str(folder), str(result), str(Path(__file__).parent)],
+                            env=os.environ | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)})
+
+
+def test_ten_utterances_overfit_to_zero_errors(tmp_path):
+    corpus = tone_corpus(tmp_path, count=11)
+    options = replace(FAST, steps=260, batch_seconds=30, evaluate_every=20, augment=NO_AUGMENT, learning_rate=5e-3)
+    ready = make_ready(Job("pt", (corpus,), preset="micro", options=options))
+    from vizinho.training.loop import DevSet, train
+
+    utterances = [e.utterance for e in ready.prepared.examples]
+    assert len(utterances) == 10
+    dev = DevSet(utterances, {u.id: u.text for u in utterances})
+    result = train(ready.checkpoint, ready.prepared.examples, dev, options, tmp_path / "run")
+    assert result.chosen_dev_cer == 0.0
+
+
+def test_a_killed_and_resumed_run_ends_with_the_same_weights(tmp_path):
+    corpus = tone_corpus(tmp_path, count=24, splits=("train", "train", "dev"))
+    assert start(corpus, tmp_path / "alone", tmp_path / "alone.safetensors").wait() == 0
+    killed = start(corpus, tmp_path / "killed", tmp_path / "killed.safetensors")
+    while not list((tmp_path / "killed").glob("step-*")) and killed.poll() is None:
+        time.sleep(0.01)
+    killed.send_signal(signal.SIGKILL)
+    assert killed.wait() == -signal.SIGKILL
+    saved, _ = load_state(tmp_path / "killed")
+    assert saved is not None
+    assert 0 < saved.step < FAST.steps
+    assert start(corpus, tmp_path / "killed", tmp_path / "killed.safetensors").wait() == 0
+    alone, resumed = load_file(tmp_path / "alone.safetensors"), load_file(tmp_path / "killed.safetensors")
+    assert all(torch.equal(alone[name], resumed[name]) for name in alone)
+
+
+def test_a_damaged_checkpoint_falls_back_and_says_so(tmp_path):
+    corpus = tone_corpus(tmp_path, count=12)
+    job = Job("pt", (corpus,), preset="micro", options=replace(FAST, steps=8))
+    whole = run(make_ready(job), tmp_path / "run")
+    newest = sorted((tmp_path / "run").glob("step-*"))[-1]
+    (newest / "model.safetensors").write_bytes(b"garbage")
+    lines: list[str] = []
+    again = run(make_ready(job), tmp_path / "run", log=lines.append)
+    assert any("damaged" in line for line in lines)
+    assert any("going on from step 4" in line for line in lines)
+    ours, theirs = weights(again.ready.checkpoint.model), weights(whole.ready.checkpoint.model)
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+def test_frozen_layers_do_not_move_and_movement_says_so(tmp_path):
+    corpus = tone_corpus(tmp_path, count=12)
+    options = replace(FAST, steps=8, layers=LayerPolicy(frozen=("front", "block0")))
+    found = run(make_ready(Job("pt", (corpus,), preset="micro", options=options)), tmp_path / "run").movement
+    distances = {layer.layer: layer.relative_distance for layer in found.layers}
+    assert distances["front"] == distances["block0"] == 0
+    assert distances["block1"] > 0
+    assert distances["head"] > 0
+
+
+def test_worker_processes_give_the_same_run(tmp_path):
+    corpus = tone_corpus(tmp_path, count=12)
+    job = Job("pt", (corpus,), preset="micro", options=replace(FAST, steps=6))
+    here = run(make_ready(job), tmp_path / "here")
+    there = run(make_ready(replace(job, options=replace(job.options, workers=1))), tmp_path / "there")
+    ours, theirs = weights(here.ready.checkpoint.model), weights(there.ready.checkpoint.model)
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+def test_a_corpus_of_another_language_is_refused(tmp_path):
+    corpus = tone_corpus(tmp_path, count=4, lang="es")
+    with pytest.raises(CorpusError, match="in 'es', not in 'pt'"):
+        make_ready(Job("pt", (corpus,), preset="micro", options=FAST))
+
+
+def test_letters_that_given_tokens_lack_are_named(tmp_path):
+    from vizinho.text.tokens import character_tokenizer
+    from vizinho.training.data import prepare
+    from vizinho.corpora.manifest import read_manifest
+
+    utterances = read_manifest(tone_corpus(tmp_path, count=4))
+    with pytest.raises(TextError, match="letters the tokens lack"):
+        prepare(utterances, character_tokenizer("ab"), str, subsampling=4, speed_range=0)

@@ -1,0 +1,51 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vizinho.audio.augment import NO_AUGMENT, AugmentOptions, add_noise, augment_waveform, band_limit, change_speed, mask_features
+
+SPEECH = (0.3 * np.sin(np.arange(16000) * 0.2) + 0.2 * np.sin(np.arange(16000) * 2.2)).astype(np.float32)
+
+
+@pytest.mark.parametrize("snr_db", [0.0, 10.0, 30.0])
+def test_noise_has_the_set_ratio(snr_db):
+    noise = add_noise(SPEECH, snr_db, np.random.default_rng(1)) - SPEECH
+    found = 10 * np.log10(np.mean(SPEECH.astype(float) ** 2) / np.mean(noise.astype(float) ** 2))
+    assert found == pytest.approx(snr_db, abs=0.1)
+
+
+def test_band_limit_removes_what_is_above_and_keeps_what_is_below():
+    limited = band_limit(SPEECH, 3000.0)
+    power = lambda x, hz: np.abs(np.fft.rfft(x[2000:10000]))[round(hz / 2)]  # noqa: E731
+    low, high = 0.2 / (2 * np.pi) * 16000, 2.2 / (2 * np.pi) * 16000
+    assert power(limited, low) == pytest.approx(power(SPEECH, low), rel=0.1)
+    assert power(limited, high) < 0.1 * power(SPEECH, high)
+
+
+@pytest.mark.parametrize("factor", [0.9, 1.1])
+def test_speed_changes_length(factor):
+    assert change_speed(SPEECH, factor).size == pytest.approx(16000 / factor, abs=3)
+
+
+@given(st.integers(0, 1000))
+def test_a_seed_fixes_everything(seed):
+    one = augment_waveform(SPEECH, AugmentOptions(), np.random.default_rng(seed))
+    two = augment_waveform(SPEECH, AugmentOptions(), np.random.default_rng(seed))
+    assert np.array_equal(one, two)
+    assert np.isfinite(one).all()
+
+
+def test_no_augment_changes_nothing():
+    features = np.random.default_rng(1).standard_normal((50, 80)).astype(np.float32)
+    assert np.array_equal(augment_waveform(SPEECH, NO_AUGMENT, np.random.default_rng(1)), SPEECH)
+    assert np.array_equal(mask_features(features, NO_AUGMENT, np.random.default_rng(1)), features)
+
+
+@given(st.integers(1, 120), st.integers(0, 1000))
+def test_masks_only_write_zeros_and_leave_some_frames(frames, seed):
+    features = np.ones((frames, 80), np.float32)
+    masked = mask_features(features, AugmentOptions(), np.random.default_rng(seed))
+    assert set(np.unique(masked)) <= {0.0, 1.0}
+    assert masked.shape == features.shape
+    assert np.array_equal(features, np.ones((frames, 80), np.float32))

@@ -1,0 +1,58 @@
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vizinho.corpora.batches import BatchPlan
+from vizinho.errors import CorpusError
+
+
+def epoch_of(plan, number_of_utterances, start=0):
+    seen, number = [], start
+    while len(seen) < number_of_utterances:
+        seen += plan(number)[1]
+        number += 1
+    return seen, number
+
+
+@given(st.lists(st.floats(0.3, 20), min_size=1, max_size=60), st.floats(5, 80), st.integers(0, 99))
+@settings(deadline=None)
+def test_an_epoch_holds_everything_once_and_batches_fit(durations, batch_seconds, seed):
+    plan = BatchPlan(durations, batch_seconds, seed)
+    seen, after = epoch_of(plan, len(durations))
+    assert sorted(seen) == list(range(len(durations)))
+    for number in range(after):
+        chosen = plan(number)[1]
+        assert len(chosen) == 1 or max(durations[i] for i in chosen) * len(chosen) <= batch_seconds
+
+
+def test_any_batch_can_be_asked_for_in_any_order():
+    durations = np.random.default_rng(1).uniform(1, 9, 50)
+    straight = BatchPlan(durations, 30, seed=3)
+    expected = [straight(n) for n in range(40)]
+    again = BatchPlan(durations, 30, seed=3)
+    assert [again(n) for n in reversed(range(40))] == expected[::-1]
+
+
+def test_epochs_differ_and_seeds_differ():
+    durations = np.random.default_rng(1).uniform(1, 9, 50)
+    plan = BatchPlan(durations, 30, seed=3)
+    first, after = epoch_of(plan, 50)
+    second, _ = epoch_of(plan, 50, start=after)
+    assert first != second
+    assert epoch_of(BatchPlan(durations, 30, seed=4), 50)[0] != first
+
+
+def test_little_is_padding():
+    durations = np.random.default_rng(1).uniform(1, 9, 500)
+    plan = BatchPlan(durations, 60, seed=1)
+    padded = sum(max(durations[i] for i in plan(n)[1]) * len(plan(n)[1]) for n in range(epoch_of(plan, 500)[1]))
+    assert durations.sum() / padded > 0.85
+    assert all(a != b for a, b in pairwise([plan(n)[1] for n in range(10)]))
+
+
+def test_nothing_to_train_on():
+    with pytest.raises(CorpusError):
+        BatchPlan([], 30, 1)

@@ -1,0 +1,22 @@
+from vizinho.model.checkpoint import weights
+from vizinho.model.layers import layer_of, layer_order
+from vizinho.model.presets import build_model, output_frames
+
+
+def test_layers_of_a_fastconformer():
+    names = weights(build_model("micro", 9, 0))
+    assert layer_order(names) == ["front", "block0", "block1", "head"]
+
+
+def test_layers_of_a_wav2vec2():
+    assert layer_of("wav2vec2.feature_extractor.conv_layers.0.conv.weight") == "front"
+    assert layer_of("wav2vec2.encoder.layers.11.attention.k_proj.weight") == "block11"
+    assert layer_of("lm_head.bias") == "head"
+
+
+def test_output_frames_agree_with_the_network():
+    model = build_model("micro", 9, 0)
+    import torch
+
+    for frames in range(1, 60):
+        assert int(model._get_subsampling_output_length(torch.tensor([frames]))[0]) == output_frames(frames, 4)

@@ -1,0 +1,40 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vizinho.errors import TextError
+from vizinho.text.tokens import bpe_tokenizer, character_tokenizer, characters_of, encode, frames_needed, inventory_of
+
+TOKENIZER = character_tokenizer("abcãçõé'")
+
+
+@given(st.lists(st.text("abcãçõé'", min_size=1), min_size=1).map(" ".join))
+def test_characters_come_back_as_they_went_in(text):
+    assert TOKENIZER.decode(encode(TOKENIZER, text), group_tokens=False) == text
+
+
+def test_roles():
+    inventory = inventory_of(TOKENIZER)
+    assert inventory.roles[:4] == ("blank", "unknown", "space", "letter")
+    assert "ç" in inventory.letters
+
+
+def test_a_letter_without_a_token_is_named():
+    with pytest.raises(TextError, match="utt7: the tokens lack 'x' of 'axa'"):
+        encode(TOKENIZER, "axa", where="utt7")
+
+
+def test_ctc_needs_a_blank_between_equal_neighbours():
+    assert frames_needed([1, 1, 2, 2, 2]) == 8
+
+
+def test_bpe_round_trip_and_size():
+    texts = ["um dia bom", "dois dias bons", "bom dia"] * 5
+    tokenizer = bpe_tokenizer(texts, 30)
+    assert len(tokenizer) <= 30
+    assert tokenizer.decode(encode(tokenizer, "bom dia"), group_tokens=False) == "bom dia"
+
+
+def test_no_text_is_an_error():
+    with pytest.raises(TextError):
+        character_tokenizer(characters_of([" "]))
