@@ -116,7 +116,8 @@ def select(
     kept = [u for u in kept if speakers is None or u.speaker in speakers]
     if not kept:
         there = ", ".join(sorted({u.split for u in everything})) or "none"
-        raise CorpusError(f"no utterances in split {split!r}", where="selection", fix=f"splits here: {there}")
+        of = "" if speakers is None else f" by {', '.join(sorted(speakers)) or 'nobody'}"
+        raise CorpusError(f"no utterances in split {split!r}{of}", where="selection", fix=f"splits here: {there}")
     if minutes is None:
         return kept
     if not minutes > 0:

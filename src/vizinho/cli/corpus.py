@@ -1,0 +1,181 @@
+"""`vizinho corpus check`, `convert` and `stats`: bring speech, see what it is, set aside what is wrong with it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from vizinho.errors import CorpusError
+
+if TYPE_CHECKING:
+    from vizinho.corpora.check import CheckReport
+    from vizinho.progress import Advance
+    from vizinho.records import Utterance
+
+app = typer.Typer(no_args_is_help=True, help="Bring, check, count and make corpora.")
+
+_SHOWN = 10
+_Manifest = Annotated[Path, typer.Argument(help="Manifest (JSONL).")]
+_Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+_Lang = Annotated[
+    str | None, typer.Option("--lang", help="Language whose text rules count; the manifest's if left out.")
+]
+
+
+@app.command("check")
+def check(
+    corpus: _Manifest,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder of the clean manifest and the quarantine; the manifest's own.")
+    ] = None,
+    lang: _Lang = None,
+    model: Annotated[
+        str | None, typer.Option("--model", help="Also report characters that this model has no token for.")
+    ] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 when anything is set aside.")] = False,
+    as_json: _Json = False,
+) -> None:
+    """Decode everything, name what is wrong by id, and write NAME.clean.jsonl and NAME.quarantine.jsonl."""
+    from vizinho.corpora.check import check_corpus, write_check
+    from vizinho.corpora.manifest import read_manifest
+    from vizinho.progress import bar
+    from vizinho.text.normalize import get_normalizer
+
+    utterances = read_manifest(corpus)
+    normalizer = get_normalizer(lang or _only_lang(utterances, corpus))
+    tokens, frame_seconds = _model_limits(model) if model else (None, 0.04)
+    with bar("checking", len(utterances)) as advance:
+        report = check_corpus(
+            utterances, normalizer=normalizer, tokens=tokens, frame_seconds=frame_seconds, progress=advance
+        )
+    clean, quarantine = write_check(report, corpus.parent if out is None else out, corpus.stem)
+    made = {"corpus": str(corpus), "normalizer": normalizer.name, **report.to_json()}
+    made |= {"clean_manifest": str(clean), "quarantine_file": str(quarantine)}
+    if as_json:
+        typer.echo(json.dumps(made, ensure_ascii=False))
+    else:
+        _show_check(made, report)
+    if strict and report.quarantined:
+        raise typer.Exit(1)
+
+
+@app.command("convert")
+def convert(
+    source: Annotated[Path, typer.Argument(help="Corpus folder or file.")],
+    manifest: Annotated[Path, typer.Argument(help="Manifest (JSONL) to write.")],
+    lang: Annotated[str, typer.Option("--lang", help="Language code of the speech, such as pt.")],
+    reader: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            help="common-voice, mls, fleurs, kaldi, nemo, ljspeech, huggingface or lhotse; guessed if left out.",
+        ),
+    ] = None,
+    split: Annotated[
+        str | None, typer.Option("--split", help="Read only this split; a source without splits becomes it.")
+    ] = None,
+    copy: Annotated[
+        bool, typer.Option("--copy", help="Re-encode all audio to 16 kHz FLAC beside the manifest.")
+    ] = False,
+    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave bad rows out and list them in a file.")] = False,
+    as_json: _Json = False,
+) -> None:
+    """Make a manifest of Common Voice, MLS, FLEURS, Kaldi, NeMo, LJSpeech, Hugging Face or lhotse data."""
+    from vizinho.corpora.convert import convert_corpus
+
+    with _counter("reading") as advance:
+        made = convert_corpus(
+            source, manifest, lang=lang, reader=reader, split=split, copy=copy, skip_bad=skip_bad, progress=advance
+        )
+    result = made.to_json()
+    if as_json:
+        typer.echo(json.dumps(result, ensure_ascii=False))
+        return
+    splits = ", ".join(f"{name} {count}" for name, count in result["splits"].items())
+    typer.echo(
+        f"{manifest}: {result['utterances']} utterances, {result['minutes']:.1f} minutes ({splits}), {made.format}"
+    )
+    for problem in made.problems[:_SHOWN]:
+        typer.echo(f"left out: {problem}")
+    if len(made.problems) > _SHOWN:
+        typer.echo(f"and {len(made.problems) - _SHOWN} more: {manifest.stem}.problems.jsonl")
+
+
+@app.command("stats")
+def stats(corpus: _Manifest, lang: _Lang = None, as_json: _Json = False) -> None:
+    """Count utterances, minutes, characters and texts by split and speaker."""
+    from vizinho.corpora.manifest import fingerprint, read_manifest
+    from vizinho.corpora.stats import corpus_stats
+    from vizinho.text.normalize import get_normalizer
+
+    utterances = read_manifest(corpus)
+    normalizer = get_normalizer(lang or _only_lang(utterances, corpus))
+    rows = [row.to_json() for row in corpus_stats(utterances, normalizer)]
+    name = fingerprint(utterances)
+    if as_json:
+        made = {"corpus": str(corpus), "fingerprint": name, "normalizer": normalizer.name, "rows": rows}
+        typer.echo(json.dumps(made, ensure_ascii=False))
+        return
+    typer.echo(f"{'split':<8}{'utterances':>11}{'minutes':>9}{'characters':>12}{'texts':>8}{'letters/s':>11}  speaker")
+    for row in rows:
+        speaker = row["speaker"] or f"all {row['speakers']}"
+        typer.echo(
+            f"{row['split'] or 'all':<8}{row['utterances']:>11}{row['minutes']:>9.2f}{row['characters']:>12}"
+            f"{row['distinct_texts']:>8}{row['letters_per_second']:>11.1f}  {speaker}"
+        )
+    typer.echo(f"fingerprint {name}, {normalizer.name}")
+
+
+@contextmanager
+def _counter(description: str) -> Iterator[Advance]:
+    """Progress of work whose end is not known, since readers are lazy."""
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn(), TextColumn("{task.description} {task.completed:.0f}"), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task(description, total=None)
+        yield lambda amount, _note="": progress.update(task, advance=amount)
+
+
+def _only_lang(utterances: list[Utterance], corpus: Path) -> str:
+    langs = sorted({u.lang for u in utterances})
+    if len(langs) > 1:
+        raise CorpusError(
+            f"several languages: {', '.join(langs)}", where=corpus, fix="make a manifest for each, or give --lang"
+        )
+    return langs[0]
+
+
+def _model_limits(model: str) -> tuple[set[str], float]:
+    """Characters that the model's tokens are made of, and seconds per output frame."""
+    from vizinho.audio.features import HOP_SECONDS
+    from vizinho.model.checkpoint import load_checkpoint
+    from vizinho.registry.store import Store
+
+    checkpoint = load_checkpoint(Store().resolve(model))
+    letters = checkpoint.inventory.letters
+    # Pieces of several letters need fewer frames than letters, so their count says nothing: keep the default then.
+    whole = any(len(token.strip("▁")) > 1 for token in letters)
+    return set("".join(letters)) - {"▁"}, 0.04 if whole else HOP_SECONDS * checkpoint.subsampling
+
+
+def _show_check(made: dict[str, Any], report: CheckReport) -> None:
+    typer.echo(
+        f"{made['utterances']} utterances: {made['clean']} clean ({made['clean_minutes']:.1f} min), "
+        f"{made['quarantined']} set aside ({made['quarantined_minutes']:.1f} min)"
+    )
+    for title, severity in (("set aside", "quarantine"), ("warning", "warning")):
+        for kind, count in report.counts(severity).items():
+            typer.echo(f"\n{title}: {kind}, {count} utterance{'s' if count != 1 else ''}")
+            shown = [f for f in report.findings if f.kind == kind and f.severity == severity]
+            for finding in shown[:_SHOWN]:
+                typer.echo(f"  {finding.id}: {finding.detail}")
+            if len(shown) > _SHOWN:
+                typer.echo(f"  and {len(shown) - _SHOWN} more (--json names all)")
+    typer.echo(f"\n{made['clean_manifest']}\n{made['quarantine_file']}")
