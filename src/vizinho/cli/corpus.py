@@ -140,7 +140,11 @@ def _counter(description: str) -> Iterator[Advance]:
     columns = (SpinnerColumn(), TextColumn("{task.description} {task.completed:.0f}"), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True)) as progress:
         task = progress.add_task(description, total=None)
-        yield lambda amount, _note="": progress.update(task, advance=amount)
+
+        def advance(amount: float, _note: str = "") -> None:
+            progress.update(task, advance=amount)
+
+        yield advance
 
 
 def _only_lang(utterances: list[Utterance], corpus: Path) -> str:
