@@ -30,7 +30,7 @@ def read_common_voice(
     # lhotse has a recipe (prepare_commonvoice), but it leaves out rows whose clip is missing with a log line at INFO
     # level, asserts on bad folders, and sends each row to a spawned process.
     folder = source / lang if (source / lang / "clips").is_dir() else source
-    names = SPLITS if split is None or split in SPLITS else (split,)
+    names = dict.fromkeys((*SPLITS, split or "train"))
     tables = {name: folder / f"{name}.tsv" for name in names if (folder / f"{name}.tsv").is_file()}
     durations = _clip_durations(folder / "clip_durations.tsv")
     for name, table in splits_here(tables, split, folder).items():

@@ -1,0 +1,363 @@
+"""Every reader gives the same utterances for the same three recordings, and names the one that is missing."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from vizinho.audio.io import load_audio
+from vizinho.corpora.convert import convert_corpus
+from vizinho.corpora.manifest import read_manifest
+from vizinho.corpora.readers import READERS, detect, get_reader
+from vizinho.errors import CorpusError, VizinhoError
+from vizinho.records import Utterance
+
+RATE = 16_000
+
+
+@dataclass(frozen=True)
+class Clip:
+    name: str
+    text: str
+    speaker: str
+    split: str
+    seconds: float
+    pitch_hz: float
+
+
+CLIPS = (
+    Clip("11_22_000001", 'Avó disse: "não.', "11", "train", 0.50, 200),
+    Clip("11_22_000002", "O avô comeu pão", "11", "train", 0.75, 300),
+    Clip("33_44_000003", "Amanhã, às três", "33", "test", 1.00, 400),
+)
+
+
+def tone(clip: Clip, rate: int = RATE) -> np.ndarray:
+    return 0.3 * np.sin(2 * np.pi * clip.pitch_hz * np.arange(round(clip.seconds * rate)) / rate)
+
+
+def write(path: Path, clip: Clip, rate: int = RATE) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, tone(clip, rate), rate)
+    return path
+
+
+def write_text(path: Path, *lines: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(f"{line}\n" for line in lines), "utf-8")
+    return path
+
+
+def common_voice(root: Path) -> Path:
+    header = "client_id\tpath\tsentence_id\tsentence\tup_votes\taccents\tlocale"
+    for split in ("train", "test"):
+        rows = [f"{c.speaker}\t{c.name}.wav\tx\t{c.text}\t2\t\tpt" for c in CLIPS if c.split == split]
+        write_text(root / f"{split}.tsv", header, *rows)
+    for clip in CLIPS:
+        write(root / "clips" / f"{clip.name}.wav", clip)
+    return root / "clips" / f"{CLIPS[1].name}.wav"
+
+
+def mls(root: Path) -> Path:
+    paths = []
+    for clip in CLIPS:
+        speaker, book, _ = clip.name.split("_")
+        paths.append(write(root / clip.split / "audio" / speaker / book / f"{clip.name}.flac", clip))
+    for split in ("train", "test"):
+        rows = [f"{c.name}\t{c.text}" for c in CLIPS if c.split == split]
+        write_text(root / split / "transcripts.txt", *rows)
+    return paths[1]
+
+
+def fleurs(root: Path) -> Path:
+    for split in ("train", "test"):
+        rows = [
+            f"7\t{c.name}.wav\t{c.text}\t{c.text.lower()}\tx |\t{round(c.seconds * RATE)}\tMALE"
+            for c in CLIPS
+            if c.split == split
+        ]
+        write_text(root / f"{split}.tsv", *rows)
+    paths = [write(root / "audio" / c.split / f"{c.name}.wav", c) for c in CLIPS]
+    return paths[1]
+
+
+def kaldi(root: Path) -> Path:
+    paths = [write(root / "wav" / f"{c.name}.wav", c) for c in CLIPS]
+    write_text(root / "wav.scp", *(f"{c.name} wav/{c.name}.wav" for c in CLIPS))
+    write_text(root / "text", *(f"{c.name} {c.text}" for c in CLIPS))
+    write_text(root / "utt2spk", *(f"{c.name} {c.speaker}" for c in CLIPS))
+    return paths[1]
+
+
+def nemo(root: Path) -> Path:
+    paths = [write(root / "wavs" / f"{c.name}.wav", c) for c in CLIPS]
+    for split in ("train", "test"):
+        rows = [
+            {"audio_filepath": f"wavs/{c.name}.wav", "duration": c.seconds, "text": c.text, "speaker": c.speaker}
+            for c in CLIPS
+            if c.split == split
+        ]
+        write_text(root / f"{split}_manifest.json", *(json.dumps(row) for row in rows))
+    return paths[1]
+
+
+def ljspeech(root: Path) -> Path:
+    paths = [write(root / "wavs" / f"{c.name}.wav", c) for c in CLIPS]
+    write_text(root / "metadata.csv", *(f"{c.name}|raw|{c.text}" for c in CLIPS))
+    return paths[1]
+
+
+def parquet(root: Path) -> Path:
+    import pyarrow
+    import pyarrow.parquet
+
+    (root / "data").mkdir(parents=True)
+    for split in ("train", "test"):
+        rows = []
+        for clip in [c for c in CLIPS if c.split == split]:
+            buffer = io.BytesIO()
+            # Another rate and two channels, as in the wild.
+            soundfile.write(buffer, np.stack([tone(clip, 44_100)] * 2, axis=1), 44_100, format="FLAC")
+            audio = {"bytes": buffer.getvalue(), "path": f"{clip.name}.flac"}
+            rows.append({"audio": audio, "sentence": clip.text, "client_id": clip.speaker})
+        table = pyarrow.Table.from_pylist(rows)
+        pyarrow.parquet.write_table(table, root / "data" / f"{split}-00000-of-00001.parquet")
+    return root
+
+
+def lhotse_manifests(root: Path) -> Path:
+    lhotse = pytest.importorskip("lhotse", reason="lhotse does not import here", exc_type=ImportError)
+    paths = []
+    for split in ("train", "test"):
+        recordings, segments = [], []
+        for clip in [c for c in CLIPS if c.split == split]:
+            paths.append(write(root / "audio" / f"{clip.name}.wav", clip))
+            recordings.append(lhotse.Recording.from_file(paths[-1], recording_id=f"r{clip.name}"))
+            segments.append(
+                lhotse.SupervisionSegment(
+                    clip.name, f"r{clip.name}", 0.0, clip.seconds, text=clip.text, speaker=clip.speaker
+                )
+            )
+        lhotse.RecordingSet.from_recordings(recordings).to_file(root / f"x_recordings_{split}.jsonl.gz")
+        lhotse.SupervisionSet.from_segments(segments).to_file(root / f"x_supervisions_{split}.jsonl.gz")
+    return paths[1]
+
+
+BUILDERS: dict[str, Callable[[Path], Path]] = {
+    "common-voice": common_voice,
+    "mls": mls,
+    "fleurs": fleurs,
+    "kaldi": kaldi,
+    "nemo": nemo,
+    "ljspeech": ljspeech,
+    "huggingface": parquet,
+    "lhotse": lhotse_manifests,
+}
+WITHOUT_SPLITS = ("kaldi", "ljspeech")
+SPEAKERS = {"fleurs": ("", "", ""), "ljspeech": ("corpus", "corpus", "corpus")}
+
+
+@pytest.fixture(params=sorted(READERS))
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def read(kind: str, source: Path, split: str | None = None) -> list[Utterance]:
+    audio_dir = source.parent / "made"
+    found = list(get_reader(kind)(source, lang="pt", split=split, audio_dir=audio_dir))
+    return sorted(found, key=lambda u: u.id)
+
+
+def test_every_reader_is_tested() -> None:
+    assert BUILDERS.keys() == READERS.keys()
+
+
+def test_reads_the_same_utterances(kind: str, tmp_path: Path) -> None:
+    BUILDERS[kind](tmp_path / "corpus")
+    found = read(kind, tmp_path / "corpus")
+    assert all(type(u) is Utterance and u.audio.is_absolute() and u.lang == "pt" for u in found)
+    assert [u.id for u in found] == [c.name for c in CLIPS]
+    assert [u.text for u in found] == [c.text for c in CLIPS]
+    assert tuple(u.speaker for u in found) == SPEAKERS.get(kind, tuple(c.speaker for c in CLIPS))
+    splits = ["train"] * 3 if kind in WITHOUT_SPLITS else [c.split for c in CLIPS]
+    assert [u.split for u in found] == splits
+    for utterance, clip in zip(found, CLIPS, strict=True):
+        assert utterance.duration_seconds == pytest.approx(clip.seconds, abs=1e-3)
+        samples = load_audio(utterance.audio)
+        peak_hz = np.argmax(np.abs(np.fft.rfft(samples))) * RATE / samples.size
+        assert peak_hz == pytest.approx(clip.pitch_hz, abs=3), "the audio of another utterance"
+
+
+def test_reads_one_split(kind: str, tmp_path: Path) -> None:
+    BUILDERS[kind](tmp_path / "corpus")
+    found = read(kind, tmp_path / "corpus", split="test")
+    assert {u.split for u in found} == {"test"}
+    assert len(found) == (3 if kind in WITHOUT_SPLITS else 1)
+
+
+@pytest.mark.parametrize("kind", sorted(READERS.keys() - set(WITHOUT_SPLITS)))
+def test_unknown_split_names_those_there(kind: str, tmp_path: Path) -> None:
+    BUILDERS[kind](tmp_path / "corpus")
+    with pytest.raises(CorpusError, match=r"no split 'nowhere'.*test, train"):
+        read(kind, tmp_path / "corpus", split="nowhere")
+
+
+# Parquet has its audio inside; broken bytes are tested below.
+@pytest.mark.parametrize("kind", sorted(READERS.keys() - {"huggingface"}))
+def test_missing_audio_stops_or_is_reported(kind: str, tmp_path: Path) -> None:
+    victim = BUILDERS[kind](tmp_path / "corpus")
+    victim.unlink()
+    with pytest.raises(CorpusError, match=CLIPS[1].name):
+        read(kind, tmp_path / "corpus")
+    problems: list[VizinhoError] = []
+    reader = get_reader(kind)
+    rest = list(reader(tmp_path / "corpus", lang="pt", split=None, audio_dir=tmp_path, on_problem=problems.append))
+    assert sorted(u.id for u in rest) == [CLIPS[0].name, CLIPS[2].name]
+    assert len(problems) == 1
+    assert str(tmp_path) in problems[0].where
+
+
+def test_is_detected(kind: str, tmp_path: Path) -> None:
+    BUILDERS[kind](tmp_path / "corpus")
+    assert detect(tmp_path / "corpus") == kind
+
+
+def test_empty_folder_is_an_error(kind: str, tmp_path: Path) -> None:
+    (tmp_path / "corpus").mkdir()
+    with pytest.raises(CorpusError):
+        read(kind, tmp_path / "corpus")
+
+
+@pytest.mark.parametrize("copy", [False, True])
+def test_converts_to_a_manifest(kind: str, copy: bool, tmp_path: Path) -> None:
+    BUILDERS[kind](tmp_path / "corpus")
+    made = convert_corpus(tmp_path / "corpus", tmp_path / "pt.jsonl", lang="pt", copy=copy)
+    back = read_manifest(tmp_path / "pt.jsonl")
+    assert (made.format, tuple(back), made.problems) == (kind, made.utterances, ())
+    assert sorted(u.text for u in back) == sorted(c.text for c in CLIPS)
+    if copy:
+        assert all(u.audio.suffix == ".flac" and "pt_audio" in u.audio.parts for u in back)
+        assert all(soundfile.info(u.audio).samplerate == RATE for u in back)
+
+
+def test_broken_bytes_in_parquet_are_named_by_row(tmp_path: Path) -> None:
+    import pyarrow
+    import pyarrow.parquet
+
+    rows = [{"audio": {"bytes": b"not audio", "path": "a.flac"}, "text": "olá"}]
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), tmp_path / "x.parquet")
+    with pytest.raises(VizinhoError, match=r"x\.parquet: row 1: cannot decode"):
+        read("huggingface", tmp_path / "x.parquet")
+
+
+def test_single_parquet_file_becomes_the_split_asked_for(tmp_path: Path) -> None:
+    parquet(tmp_path / "corpus")
+    found = read("huggingface", tmp_path / "corpus" / "data" / "train-00000-of-00001.parquet", split="dev")
+    assert [u.split for u in found] == ["dev", "dev"]
+
+
+def test_reads_what_datasets_saved(tmp_path: Path) -> None:
+    datasets = pytest.importorskip("datasets")
+    parquet(tmp_path / "corpus")
+    files = {
+        "train": str(tmp_path / "corpus/data/train-00000-of-00001.parquet"),
+        "validation": str(tmp_path / "corpus/data/test-00000-of-00001.parquet"),
+    }
+    made = datasets.DatasetDict(
+        {split: datasets.Dataset.from_parquet(path, cache_dir=tmp_path / "cache") for split, path in files.items()}
+    ).cast_column("audio", datasets.Audio(decode=False))
+    made.save_to_disk(tmp_path / "saved")
+    assert detect(tmp_path / "saved") == "huggingface"
+    found = read("huggingface", tmp_path / "saved")
+    assert [(u.id, u.text, u.split) for u in found] == [
+        (c.name, c.text, "dev" if c.split == "test" else c.split) for c in CLIPS
+    ]
+    made["train"].save_to_disk(tmp_path / "alone")
+    assert [u.split for u in read("huggingface", tmp_path / "alone")] == ["train", "train"]
+
+
+def long_recording(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, np.concatenate([tone(c) for c in CLIPS]), RATE)
+    return path
+
+
+def test_kaldi_segments_are_cut_out(tmp_path: Path) -> None:
+    root = tmp_path / "data" / "train"
+    long_recording(tmp_path / "wav" / "all.wav")
+    write_text(root / "wav.scp", "rec wav/all.wav")
+    write_text(root / "segments", "a rec 0.0 0.5", "b rec 0.5 1.25", "c rec 1.25 -1")
+    write_text(root / "text", "a um", "b dois", "c três")
+    found = read("kaldi", root)
+    assert [u.duration_seconds for u in found] == [0.5, 0.75, 1.0]
+    for utterance, clip in zip(found, CLIPS, strict=True):
+        np.testing.assert_allclose(load_audio(utterance.audio), tone(clip), atol=1e-4)
+
+
+def test_nemo_offsets_are_cut_out(tmp_path: Path) -> None:
+    long_recording(tmp_path / "all.wav")
+    rows = [{"audio_filepath": "all.wav", "offset": 0.5, "duration": 0.75, "text": "dois"}]
+    found = read("nemo", write_text(tmp_path / "m.json", *map(json.dumps, rows)))
+    np.testing.assert_allclose(load_audio(found[0].audio), tone(CLIPS[1]), atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("table", "line", "message"),
+    [
+        ("wav.scp", "a sox x.wav -t wav - |", r"wav\.scp:1: a command instead of a file"),
+        ("wav.scp", "a raw.ark:17", r"wav\.scp:1: no such audio file: raw\.ark:17.*unpack"),
+        ("segments", "a a 0.1 9.0", r"segments:1: segment 0\.1 to 9 s does not lie in the 0\.50 s"),
+        ("segments", "a a 0.1", r"segments:1: not `recording start end`"),
+        ("text", "b outra", r"text:1: 'b' has no line in segments"),
+    ],
+)
+def test_kaldi_says_what_it_cannot_use(table: str, line: str, message: str, tmp_path: Path) -> None:
+    write(tmp_path / "a.wav", CLIPS[0])
+    write_text(tmp_path / "wav.scp", "a a.wav")
+    write_text(tmp_path / "segments", "a a 0 0.5")
+    write_text(tmp_path / "text", "a um")
+    write_text(tmp_path / table, line)
+    with pytest.raises(CorpusError, match=message):
+        read("kaldi", tmp_path)
+
+
+def test_kaldi_recording_without_text_is_reported(tmp_path: Path) -> None:
+    kaldi(tmp_path)
+    write_text(tmp_path / "text", f"{CLIPS[0].name} um")
+    with pytest.raises(CorpusError, match=r"wav\.scp:2: .* has no line in text"):
+        read("kaldi", tmp_path)
+
+
+def test_ljspeech_with_header_and_speaker(tmp_path: Path) -> None:
+    write(tmp_path / "clips" / "a.wav", CLIPS[0])
+    write_text(tmp_path / "metadata.csv", "audio|speaker|text", "clips/a.wav|Ana|olá")
+    (found,) = read("ljspeech", tmp_path)
+    assert (found.id, found.speaker, found.text) == ("a", "Ana", "olá")
+
+
+def test_common_voice_rows_with_too_few_fields_are_named(tmp_path: Path) -> None:
+    common_voice(tmp_path)
+    with (tmp_path / "train.tsv").open("a", encoding="utf-8") as file:
+        file.write("11\tx.wav\n")
+    with pytest.raises(CorpusError, match=r"train\.tsv:4: 2 fields where the header has 7"):
+        read("common-voice", tmp_path)
+
+
+def test_conversion_stops_at_bad_rows_unless_told_to_name_them(tmp_path: Path) -> None:
+    victim = common_voice(tmp_path / "corpus")
+    victim.write_bytes(b"RIFF")
+    out = tmp_path / "pt.jsonl"
+    with pytest.raises(CorpusError, match=r"1 of 3 rows cannot be used: .*train\.tsv:3.*--skip-bad"):
+        convert_corpus(tmp_path / "corpus", out, lang="pt")
+    assert not out.exists()
+    made = convert_corpus(tmp_path / "corpus", out, lang="pt", skip_bad=True)
+    assert (len(made.utterances), len(made.problems)) == (2, 1)
+    (line,) = (tmp_path / "pt.problems.jsonl").read_text("utf-8").splitlines()
+    assert "train.tsv:3" in json.loads(line)["where"]

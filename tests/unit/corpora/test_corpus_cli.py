@@ -1,0 +1,108 @@
+"""`vizinho corpus check`, `convert` and `stats` as a user types them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from typer.testing import CliRunner
+
+from vizinho.cli.corpus import app
+from vizinho.corpora.manifest import read_manifest, write_manifest
+from vizinho.errors import CorpusError
+from vizinho.records import Utterance
+
+RATE = 16_000
+
+
+@pytest.fixture
+def ljspeech(tmp_path: Path) -> Path:
+    folder = tmp_path / "voz"
+    (folder / "wavs").mkdir(parents=True)
+    rows = []
+    for name, text in (("a", "bom dia"), ("b", "boa noite"), ("c", "")):
+        noise = np.random.default_rng(len(text)).normal(0, 0.1, RATE)
+        soundfile.write(folder / "wavs" / f"{name}.wav", noise, RATE)
+        rows.append(f"{name}|{text}\n")
+    (folder / "metadata.csv").write_text("".join(rows), "utf-8")
+    return folder
+
+
+def run(*words: object, code: int = 0) -> str:
+    result = CliRunner().invoke(app, [str(word) for word in words])
+    if isinstance(result.exception, CorpusError):
+        raise result.exception
+    assert result.exit_code == code, result.output
+    return result.stdout
+
+
+def test_convert_then_check_then_count(ljspeech: Path, tmp_path: Path) -> None:
+    manifest = tmp_path / "pt.jsonl"
+    made = json.loads(run("convert", ljspeech, manifest, "--lang", "pt", "--copy", "--json"))
+    assert (made["format"], made["utterances"], made["splits"], made["left_out"]) == ("ljspeech", 3, {"train": 3}, 0)
+    report = json.loads(run("check", manifest, "--json"))
+    assert (report["utterances"], report["clean"], report["quarantined"]) == (3, 2, 1)
+    assert report["quarantine"] == {"empty-text": 1}
+    assert report["normalizer"] == "pt-v1"
+    assert [u.id for u in read_manifest(Path(report["clean_manifest"]))] == ["a", "b"]
+    counted = json.loads(run("stats", report["clean_manifest"], "--json"))
+    assert counted["rows"][0]["utterances"] == 2
+    assert len(counted["fingerprint"]) == 16
+
+
+def test_text_output_names_the_findings_and_files(ljspeech: Path, tmp_path: Path) -> None:
+    assert "3 utterances, 0.1 minutes (train 3), ljspeech" in run(
+        "convert", ljspeech, tmp_path / "m.jsonl", "--lang=pt"
+    )
+    shown = run("check", tmp_path / "m.jsonl", "--out", tmp_path / "out", "--lang", "pt")
+    assert "3 utterances: 2 clean" in shown
+    assert "set aside: empty-text, 1 utterance\n  c: nothing is left of ''" in shown
+    assert (tmp_path / "out" / "m.clean.jsonl").is_file()
+    assert (tmp_path / "out" / "m.quarantine.jsonl").is_file()
+    assert "fingerprint" in run("stats", tmp_path / "out" / "m.clean.jsonl")
+
+
+def test_strict_fails_on_quarantine_only(ljspeech: Path, tmp_path: Path) -> None:
+    run("convert", ljspeech, tmp_path / "m.jsonl", "--lang", "pt")
+    run("check", tmp_path / "m.jsonl", "--strict", code=1)
+    run("check", tmp_path / "m.clean.jsonl", "--strict", code=0)
+
+
+def test_bad_rows_are_counted_on_the_way(ljspeech: Path, tmp_path: Path) -> None:
+    (ljspeech / "wavs" / "b.wav").unlink()
+    with pytest.raises(CorpusError, match=r"1 of 3 rows cannot be used: .*metadata\.csv:2"):
+        run("convert", ljspeech, tmp_path / "m.jsonl", "--lang", "pt")
+    shown = run("convert", ljspeech, tmp_path / "m.jsonl", "--lang", "pt", "--skip-bad")
+    assert "left out: " in shown and "metadata.csv:2" in shown
+
+
+def test_several_languages_need_a_choice(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", np.random.default_rng(0).normal(0, 0.1, RATE), RATE)
+    rows = [Utterance(lang, tmp_path / "a.wav", "olá", lang, "s", 1.0, "train") for lang in ("es", "pt")]
+    write_manifest(tmp_path / "m.jsonl", rows)
+    with pytest.raises(CorpusError, match="several languages: es, pt"):
+        run("check", tmp_path / "m.jsonl")
+    run("check", tmp_path / "m.jsonl", "--lang", "pt")
+
+
+def test_unknown_kinds_of_corpus_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(CorpusError, match="cannot tell what kind of corpus"):
+        run("convert", tmp_path, tmp_path / "m.jsonl", "--lang", "pt")
+    with pytest.raises(CorpusError, match="no reader 'voxforge'"):
+        run("convert", tmp_path, tmp_path / "m.jsonl", "--lang", "pt", "--format", "voxforge")
+    with pytest.raises(CorpusError, match="no such file or folder"):
+        run("convert", tmp_path / "none", tmp_path / "m.jsonl", "--lang", "pt")
+
+
+def test_help_loads_no_heavy_library() -> None:
+    code = (
+        "import sys; from vizinho.cli import corpus; "
+        "print(*{'torch', 'transformers', 'lhotse', 'pyarrow', 'numpy', 'scipy'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
