@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import json
+import platform
 import shutil
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+import torch
+import transformers
+
+from vizinho import __version__
 from vizinho.corpora.manifest import fingerprint, read_manifest
 from vizinho.errors import SpecError
 from vizinho.evaluation.score import as_json, score
 from vizinho.experiment.spec import SCRATCH, DonorSpec, ExperimentSpec
+from vizinho.experiment.summary import summarise
 from vizinho.files import write_json
 from vizinho.jobs import FinishedJob, Job, make_ready, read_data, run, sound_similarity
 from vizinho.model.checkpoint import save_checkpoint
@@ -22,6 +29,9 @@ from vizinho.recognizer import Recognizer
 from vizinho.records import Utterance
 from vizinho.registry.store import Store
 from vizinho.text.normalize import get_normalizer
+
+FORMAT = 1
+"""Version of results.json."""
 
 Log = Callable[[str], None]
 
@@ -47,7 +57,7 @@ def arms_of(spec: ExperimentSpec) -> list[Arm]:
 
 
 def run_experiment(spec: ExperimentSpec, folder: Path, *, processes: int = 1, home: Path | None = None, log: Log = print) -> dict[str, Any]:
-    """Train the donors, then every arm, then test each arm once. Returns what `results.json` holds but the comparisons.
+    """Train the donors, then every arm, test each arm once, and write results.json (docs/formats.md). Returns it.
 
     `folder` keeps a finished arm's result, so a second call goes on where the first stopped. Raises SpecError when a
     test speaker or text is in train.
@@ -56,7 +66,21 @@ def run_experiment(spec: ExperimentSpec, folder: Path, *, processes: int = 1, ho
     _in_parallel([(_donor_task, (spec, donor, folder, home)) for donor in spec.donors], processes, log)
     results = _in_parallel([(_arm_task, (spec, arm, folder, home)) for arm in arms_of(spec)], processes, log)
     by_name = {result["arm"]: result for result in results}
-    return {"arms": [by_name[arm.name] for arm in arms_of(spec)]}
+    arms = [by_name[arm.name] for arm in arms_of(spec)]
+    made = {
+        "format": FORMAT, "name": spec.name, "created": datetime.now(UTC).isoformat(timespec="seconds"), "target": spec.target,
+        "spec": spec.source, "environment": _environment(spec), "signature": arms[0]["test"]["signature"],
+        "donors": [json.loads((folder / "donors" / d.name / "training.json").read_text()) | {"name": d.name, "language": d.language}
+                   for d in spec.donors],
+        "arms": arms, **summarise(arms),
+    }
+    write_json(folder / "results.json", made)
+    return made
+
+
+def _environment(spec: ExperimentSpec) -> dict[str, Any]:
+    return {"python": platform.python_version(), "torch": torch.__version__, "transformers": transformers.__version__,
+            "vizinho": __version__, "threads": spec.training.threads, "cpu": platform.processor() or platform.machine()}
 
 
 def _in_parallel(tasks: list[tuple[Callable[..., Any], tuple[Any, ...]]], processes: int, log: Log) -> list[Any]:

@@ -1,0 +1,146 @@
+"""Speech and phonemes from eSpeak NG through ctypes; the library is GPL-3.0 and therefore an optional extra.
+
+eSpeak NG is a formant synthesiser: its voice variants differ in formants and source, they are not speakers. Results
+on its speech say nothing about people; it serves as practice material and for grapheme-to-phoneme conversion.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vizinho.audio.io import Waveform, resample
+from vizinho.errors import VizinhoError
+
+TRAIN_VARIANTS = (
+    "f1", "f2", "f3", "f4", "m1", "m2", "m3", "m4", "m5", "m6", "m7", "klatt", "klatt2", "klatt3", "klatt4",
+    "Andy", "Annie", "Denis", "Diogo", "Gene", "Jacky", "Lee", "Marco", "Mario", "Michael", "Storm", "adam", "anikaRobot",
+    "announcer", "antonio", "aunty", "benjamin", "boris", "caleb", "david", "ed", "edward", "grandma", "grandpa", "gustave",
+    "ian", "iven", "iven2", "john", "linda", "marcelo", "max", "michel", "miguel", "norbert", "paul", "pedro", "quincy",
+    "rob", "robert", "sandro", "steph2", "victor",
+)
+"""Voice variants for training speech."""
+HELD_OUT_VARIANTS = ("f5", "m8", "Alicia", "Andrea", "Hugo", "Henrique", "belinda", "steph", "shelby", "travis", "zac", "pablo")
+"""Variants that never occur in training speech: half of them are dev's, half test's."""
+LOCALES = {"pt": ("pt-br",), "es": ("es-419", "es"), "en": ("en-us",), "fr": ("fr",), "ca": ("ca",), "it": ("it",), "de": ("de",)}
+"""eSpeak voices of a language code. French is "fr": asking for "fr-fr" fails and keeps the voice before."""
+
+_SYNCHRONOUS, _CHARS_UTF8, _PHONEMES_IPA = 2, 1, 2
+_RATE, _PITCH, _RANGE = 1, 3, 4
+_MAX_SECONDS = 60
+_LOCK = threading.RLock()
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """An eSpeak voice: locale, variant, words a minute, and pitch and its range (0 to 99)."""
+
+    locale: str
+    variant: str = ""
+    rate_wpm: int = 165
+    pitch: int = 50
+    pitch_range: int = 50
+
+    @property
+    def name(self) -> str:
+        """As eSpeak calls it: "pt-br+f3"."""
+        return f"{self.locale}+{self.variant}" if self.variant else self.locale
+
+
+def synthesise(text: str, voice: Voice) -> Waveform:
+    """Speak a text; (N,) samples at 16 kHz. Raises VizinhoError without eSpeak, for an unknown voice or when nothing sounds."""
+    with _LOCK:
+        engine = _engine()
+        engine.use(voice.name)
+        for parameter, value in ((_RATE, voice.rate_wpm), (_PITCH, voice.pitch), (_RANGE, voice.pitch_range)):
+            engine.check(engine.library.espeak_SetParameter(parameter, value, 0), f"parameter {parameter}={value}")
+        samples = engine.speak(text)
+    if samples.size == 0 or float(np.abs(samples).max()) < 1e-3:
+        raise VizinhoError("eSpeak gave silence", where=f"{voice.name}: {text!r}", fix="use another voice variant or text")
+    return resample(samples, engine.sample_rate, 16_000)
+
+
+def phonemes(text: str, locale: str) -> str:
+    """The text in IPA as eSpeak's rules pronounce it, words separated by spaces. Raises VizinhoError as `synthesise` does."""
+    with _LOCK:
+        engine = _engine()
+        engine.use(locale)
+        return engine.phonemes(text)
+
+
+def is_available() -> bool:
+    """Whether the optional extra is installed."""
+    try:
+        import espeakng_loader  # noqa: F401
+    except ImportError:
+        return False
+    return True
+
+
+class _Engine:
+    """The one initialised library of this process; eSpeak keeps global state, so callers hold the lock."""
+
+    def __init__(self) -> None:
+        try:
+            import espeakng_loader
+        except ImportError as error:
+            raise VizinhoError("eSpeak NG is not installed", where="speech synthesis", fix="pip install 'vizinho[speak]'") from error
+        self.library: Any = ctypes.CDLL(espeakng_loader.get_library_path())
+        self._collected: list[np.ndarray[Any, Any]] = []
+        self._voice = ""
+        self._variants = Path(str(espeakng_loader.get_data_path())) / "voices" / "!v"
+        rate = self.library.espeak_Initialize(_SYNCHRONOUS, 0, str(espeakng_loader.get_data_path()).encode(), 0)
+        if rate <= 0:
+            raise VizinhoError(f"eSpeak NG did not start (code {rate})", where="speech synthesis", fix="reinstall espeakng-loader")
+        self.sample_rate = int(rate)
+        kind = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p)
+        self._callback = kind(self._collect)  # kept: ctypes would free it
+        self.library.espeak_SetSynthCallback(self._callback)
+        self.library.espeak_TextToPhonemes.restype = ctypes.c_char_p
+
+    def _collect(self, samples: Any, count: int, _events: Any) -> int:
+        if samples and count > 0:
+            self._collected.append(np.ctypeslib.as_array(samples, (count,)).copy())
+        return int(sum(part.size for part in self._collected) > _MAX_SECONDS * self.sample_rate)
+
+    def check(self, code: int, what: str) -> None:
+        if code != 0:
+            raise VizinhoError(f"eSpeak NG refused {what} (code {code})", where="speech synthesis", fix="use a voice it has")
+
+    def use(self, name: str) -> None:
+        if name != self._voice:
+            self._voice = ""
+            variant = name.partition("+")[2]
+            # An unknown variant is no error to eSpeak: it speaks with the plain voice and says nothing.
+            if variant and not (self._variants / variant).is_file():
+                raise VizinhoError(f"eSpeak NG has no voice variant {variant!r}", where="speech synthesis",
+                                   fix=f"see {self._variants}")
+            self.check(self.library.espeak_SetVoiceByName(name.encode()), f"the voice {name!r}")
+            self._voice = name
+
+    def speak(self, text: str) -> Waveform:
+        self._collected.clear()
+        data = text.encode()
+        self.check(self.library.espeak_Synth(data, len(data) + 1, 0, 1, 0, _CHARS_UTF8, None, None), f"the text {text!r}")
+        if not self._collected:
+            return np.zeros(0, dtype=np.float32)
+        return np.asarray(np.concatenate(self._collected) / 32768, dtype=np.float32)
+
+    def phonemes(self, text: str) -> str:
+        pointer = ctypes.c_char_p(text.encode())
+        parts = []
+        while pointer.value:  # one clause a call; the library moves the pointer on
+            found = self.library.espeak_TextToPhonemes(ctypes.byref(pointer), _CHARS_UTF8, _PHONEMES_IPA)
+            parts.append((found or b"").decode())
+        return " ".join(part.strip() for part in parts if part.strip())
+
+
+@cache
+def _engine() -> _Engine:
+    return _Engine()

@@ -1,0 +1,92 @@
+"""`vizinho models`: what the store has, where it came from, and going back to an older version."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import typer
+
+from vizinho.errors import StoreError
+
+app = typer.Typer(no_args_is_help=True, help="Models of the store: list, show, lineage, rollback.")
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+
+@app.command("list")
+def list_models(as_json: AsJson = False) -> None:
+    """List all models; the current version of each name has a star."""
+    from vizinho.registry.card import read_card
+    from vizinho.registry.store import Store
+
+    store = Store()
+    rows = [{"ref": e.ref, "current": e.current, "bundled": e.bundled, **_brief(read_card(e.folder))} for e in store.entries()]
+    if as_json:
+        typer.echo(json.dumps({"store": str(store.models), "models": rows}, ensure_ascii=False))
+        return
+    for row in rows:
+        origin = f"from {row['donor']}" if row["donor"] else "from scratch"
+        typer.echo(f"{'*' if row['current'] else ' '} {row['ref']:<16} {row['language'] or '?':<4} {origin:<22} "
+                   f"{row['created'] or '':<20}{' (bundled)' if row['bundled'] else ''}")
+    if not rows:
+        typer.echo(f"no models in {store.models}")
+
+
+@app.command("show")
+def show(ref: Annotated[str, typer.Argument(help="NAME, NAME@VERSION or a model folder.")], as_json: AsJson = False) -> None:
+    """Show a model's card."""
+    from vizinho.registry.store import Store
+
+    store = Store()
+    card = store.card(ref)
+    if card is None:
+        raise StoreError("the model has no card", where=ref, fix="only models made by vizinho have one")
+    if as_json:
+        typer.echo(json.dumps(asdict(card), ensure_ascii=False))
+        return
+    for key, value in asdict(card).items():
+        typer.echo(f"{key}: {_shortened(key, value)}")
+
+
+@app.command("lineage")
+def lineage(ref: Annotated[str, typer.Argument(help="NAME or NAME@VERSION.")], as_json: AsJson = False) -> None:
+    """Show the chain of donors from the first to this model."""
+    from vizinho.registry.lineage import lineage as chain_of
+    from vizinho.registry.store import Store
+
+    chain = chain_of(Store(), ref)
+    if as_json:
+        typer.echo(json.dumps({"lineage": [{"ref": a.ref, "language": a.language, **_brief(a.card)} for a in chain]}, ensure_ascii=False))
+        return
+    for depth, ancestor in enumerate(chain):
+        scores = "; ".join(f"{s['split']} CER {s['cer']:.3f}" for s in ancestor.card.scores) if ancestor.card else "not in the store"
+        typer.echo(f"{'   ' * max(0, depth - 1)}{'└─ ' if depth else ''}{ancestor.ref} ({ancestor.language})  {scores}")
+
+
+@app.command("rollback")
+def rollback(ref: Annotated[str, typer.Argument(help="NAME@VERSION to make current again.")], as_json: AsJson = False) -> None:
+    """Make an older version current; nothing is deleted."""
+    from vizinho.registry.store import Store
+
+    name, _, version = ref.partition("@")
+    if not version.isdecimal():
+        raise StoreError(f"{ref!r} names no version", where="rollback", fix="give NAME@VERSION")
+    current = Store().set_current(name, int(version))
+    typer.echo(json.dumps({"current": current}) if as_json else f"{name} is {current} now")
+
+
+def _brief(card: Any) -> dict[str, Any]:
+    if card is None:
+        return {"language": None, "donor": None, "created": None, "scores": []}
+    return {"language": card.language, "donor": card.donor["ref"] if card.donor else None, "created": card.created, "scores": list(card.scores)}
+
+
+def _shortened(key: str, value: Any) -> str:
+    if key == "plan" and value:
+        return f"{len(value)} rows (--json prints them)"
+    if key == "curve" and value:
+        return f"{len(value)} points (--json prints them)"
+    if key == "movement" and value:
+        return f"encoder distance {value['encoder_distance']:.3f}, {value['moved_share']:.1%} of the weights moved"
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, (dict, list)) else str(value)

@@ -1,0 +1,187 @@
+"""How alike the letters of two languages sound: letters to phones through G2P, phones to each other by features.
+
+Words are spoken by eSpeak NG's rules, letters are aligned to phones, and two letters are compared by the
+phonological features (panphon: Mortensen et al. 2016) of the phones they stand for.
+"""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from vizinho.audio.speak import LOCALES, is_available, phonemes
+from vizinho.text.alphabets import alphabet
+
+WORDS = 1500
+"""Most frequent words of each language that are aligned."""
+SPELLING_SHARE = 0.3
+"""Weight of being the same letter but for diacritics. Features alone call ã (a nasal central vowel) nearer to Spanish
+e than to a; spelling keeps the history that the features have forgotten."""
+ROUNDS = 4
+"""Rounds of alignment and counting (hard EM)."""
+_MARKS = "ˈˌːˑ‿.-|_ "
+# eSpeak's Portuguese writes reduced final vowels with symbols that stand for other sounds in IPA.
+_REPAIRS = {"pt": {"y": "i", "æ": "ɐ"}}
+Phones = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LetterSimilarity:
+    """Likeness of target letters (rows) and donor letters (columns), 0 to 1: values (V_target, V_donor)."""
+
+    targets: tuple[str, ...]
+    donors: tuple[str, ...]
+    values: npt.NDArray[np.float64]
+    sounds: Mapping[str, str]
+    """For each target letter its most frequent sound in IPA, as evidence."""
+
+
+def letter_similarity(target: str, donor: str, targets: Sequence[str], donors: Sequence[str]) -> LetterSimilarity | None:
+    """Compare the letters of two languages by sound; None where a language has no voice or eSpeak is not installed.
+
+    A letter is the distribution of the phone strings it is spoken as; two letters are as alike as the expected
+    likeness of their phones (scaled so that every letter is wholly like itself), mixed with whether they are the same
+    letter but for diacritics.
+    """
+    if not is_available() or any(language.split("-")[0] not in LOCALES for language in (target, donor)):
+        return None
+    ours, theirs = letter_sounds(target.split("-")[0]), letter_sounds(donor.split("-")[0])
+    values = np.array([[_letters_alike(a, b, ours, theirs) for b in donors] for a in targets], dtype=np.float64)
+    sounds = {a: "".join(max(ours[a], key=lambda s: ours[a][s])) for a in targets if ours.get(a)}
+    return LetterSimilarity(tuple(targets), tuple(donors), values.reshape(len(targets), len(donors)), sounds)
+
+
+@cache
+def letter_sounds(language: str) -> dict[str, dict[Phones, float]]:
+    """For each letter the shares of the phone strings (one or two phones) it is spoken as; silent uses left out."""
+    from wordfreq import top_n_list
+
+    letters = set(alphabet(language))
+    words = [w for w in top_n_list(language, 2 * WORDS) if w.isalpha() and set(w) <= letters][:WORDS]
+    # Rare letters must not be judged by chance: every letter gets the words it is in, as far as there are any.
+    more = top_n_list(language, 30_000)
+    for letter in letters:
+        words += [w for w in more if letter in w and set(w) <= letters][:30]
+    pairs = [(word, phones) for word in dict.fromkeys(words) if (phones := segments(phonemes(word, LOCALES[language][0]), language))]
+    counts: dict[str, Counter[Phones]] = defaultdict(Counter)
+    for _ in range(ROUNDS):
+        counts = _count(pairs, counts)
+    return {letter: _shares(found) for letter, found in counts.items() if _shares(found)}
+
+
+def segments(ipa: str, language: str) -> Phones:
+    """Split IPA into phones: a base symbol with its combining marks; stress, length and spaces dropped."""
+    phones: list[str] = []
+    for symbol in unicodedata.normalize("NFD", ipa):
+        if symbol in _MARKS:
+            continue
+        if (unicodedata.combining(symbol) or symbol in "ʲʰʷˠ") and phones:
+            phones[-1] += symbol
+        else:
+            phones.append(_REPAIRS.get(language, {}).get(symbol, symbol))
+    return tuple(phones)
+
+
+def _count(pairs: Iterable[tuple[str, Phones]], before: Mapping[str, Counter[Phones]]) -> dict[str, Counter[Phones]]:
+    totals = {letter: sum(found.values()) for letter, found in before.items()}
+    counts: dict[str, Counter[Phones]] = defaultdict(Counter)
+    for word, phones in pairs:
+        for letter, said in _align(word, phones, before, totals):
+            counts[letter][said] += 1
+    return counts
+
+
+def _align(word: str, phones: Phones, counts: Mapping[str, Counter[Phones]], totals: Mapping[str, int]) -> list[tuple[str, Phones]]:
+    """Best monotone alignment in which each letter is spoken as nothing, one phone or two; empty if there is none."""
+    best: list[dict[int, tuple[float, int]]] = [{0: (0.0, 0)}]
+    for position, letter in enumerate(word):
+        reached: dict[int, tuple[float, int]] = {}
+        for start, (cost, _) in best[-1].items():
+            for length in (0, 1, 2):
+                end = start + length
+                if end > len(phones):
+                    break
+                total = cost + _cost(letter, phones[start:end], counts, totals) + _skew(position, end, word, phones, not counts)
+                if end not in reached or total < reached[end][0]:
+                    reached[end] = (total, length)
+        best.append(reached)
+    if len(phones) not in best[-1]:
+        return []
+    end, found = len(phones), []
+    for position in range(len(word), 0, -1):
+        length = best[position][end][1]
+        found.append((word[position - 1], phones[end - length : end]))
+        end -= length
+    return found[::-1]
+
+
+def _cost(letter: str, said: Phones, counts: Mapping[str, Counter[Phones]], totals: Mapping[str, int]) -> float:
+    if not counts:
+        return (1.5, 0.0, 1.5)[len(said)]
+    return -math.log((counts.get(letter, Counter())[said] + 0.01) / (totals.get(letter, 0) + 1.0))
+
+
+def _skew(position: int, end: int, word: str, phones: Phones, first_round: bool) -> float:
+    """In the first round nothing is known yet, so letters and phones at the same place in the word go together."""
+    return abs((position + 1) / len(word) - end / len(phones)) if first_round else 0.0
+
+
+def _shares(found: Counter[Phones]) -> dict[Phones, float]:
+    spoken = {said: n for said, n in found.items() if said}
+    total = sum(spoken.values())
+    return {said: n / total for said, n in spoken.items() if n >= 0.05 * total} if total else {}
+
+
+def _letters_alike(a: str, b: str, ours: Mapping[str, Mapping[Phones, float]], theirs: Mapping[str, Mapping[Phones, float]]) -> float:
+    if a not in ours or b not in theirs:
+        return 0.0
+    same_base = unicodedata.normalize("NFD", a)[0] == unicodedata.normalize("NFD", b)[0]
+    return (1 - SPELLING_SHARE) * _alike(ours[a], theirs[b]) + SPELLING_SHARE * same_base
+
+
+def _alike(a: Mapping[Phones, float], b: Mapping[Phones, float]) -> float:
+    """Cosine in the space that the phones' likeness spans; 0 where a letter has no sound."""
+    if not a or not b:
+        return 0.0
+    return min(1.0, _expected(a, b) / math.sqrt(_expected(a, a) * _expected(b, b)))
+
+
+def _expected(a: Mapping[Phones, float], b: Mapping[Phones, float]) -> float:
+    return sum(p * q * _string_likeness(x, y) for x, p in a.items() for y, q in b.items())
+
+
+def _string_likeness(x: Phones, y: Phones) -> float:
+    return float(np.mean([max(phone_likeness(p, q) for q in y) for p in x] + [max(phone_likeness(p, q) for p in x) for q in y]))
+
+
+@cache
+def phone_likeness(a: str, b: str) -> float:
+    """1 for the same phone, 0 from half of the features differing on; panphon's features, unweighted."""
+    if a == b:
+        return 1.0
+    ours, theirs = _features(a), _features(b)
+    if ours is None or theirs is None:
+        return 0.0
+    distance = float(np.abs(ours - theirs).mean()) / 2
+    return max(0.0, 1.0 - distance / 0.25)
+
+
+@cache
+def _features(phone: str) -> npt.NDArray[np.float64] | None:
+    vectors = _table().word_to_vector_list(phone, numeric=True)
+    return np.array(vectors[0], dtype=np.float64) if vectors else None
+
+
+@cache
+def _table() -> Any:
+    import panphon
+
+    return panphon.FeatureTable()

@@ -1,0 +1,128 @@
+"""The card beside a model's weights: donor, plan, data, recipe, scores, hashes; and the README made from it."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from vizinho.errors import ModelError
+from vizinho.files import write_json, write_text
+
+FORMAT = 1
+"""Version of card.json; readers refuse others."""
+CARD, README = "card.json", "README.md"
+WEIGHTS = "model.safetensors"
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """Everything that led to a model. `version` is given by the store."""
+
+    name: str
+    language: str
+    created: str
+    """UTC, ISO 8601."""
+    tokens: int
+    normalizer: str
+    steps: int
+    seed: int
+    version: int = 0
+    format: int = FORMAT
+    donor: Mapping[str, Any] | None = None
+    """{"ref", "language", "weights_sha256"}; None from scratch."""
+    plan: Sequence[Mapping[str, Any]] | None = None
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    data: Mapping[str, Any] = field(default_factory=dict)
+    """{"fingerprint", "utterances", "minutes", "speakers", "dev_utterances", "dev_held_out", "set_aside"}."""
+    curve: Sequence[Mapping[str, Any]] = ()
+    scores: Sequence[Mapping[str, Any]] = ()
+    """Each {"split", "cer", ..., "signature"}; dev scores were used for choosing."""
+    movement: Mapping[str, Any] | None = None
+    command: Sequence[str] = ()
+    software: Mapping[str, str] = field(default_factory=dict)
+    licence: str = ""
+    notes: str = ""
+    files: Mapping[str, str] = field(default_factory=dict)
+    """SHA-256 of every other file of the folder."""
+
+
+def write_card(folder: Path, card: Card) -> Card:
+    """Write README.md and card.json with the hashes of all files; returns the card as written."""
+    write_text(folder / README, readme(card))
+    files = {path.name: sha256(path) for path in sorted(folder.iterdir()) if path.is_file() and path.name != CARD}
+    card = dataclasses.replace(card, files=files)
+    write_json(folder / CARD, asdict(card))
+    return card
+
+
+def read_card(folder: Path) -> Card | None:
+    """The card of a folder; None where there is none (a model of somebody else's). ModelError for a broken one."""
+    path = folder / CARD
+    if not path.is_file():
+        return None
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        found = values["format"]
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        raise ModelError("not a card", where=path, fix="copy the model folder again") from error
+    if found != FORMAT:
+        raise ModelError(f"card format {found}, this version reads {FORMAT}", where=path, fix="use the vizinho that wrote it")
+    unknown = sorted(values.keys() - {f.name for f in dataclasses.fields(Card)})
+    if unknown:
+        raise ModelError(f"unknown key {', '.join(unknown)}", where=path, fix="use the vizinho that wrote it")
+    try:
+        return Card(**values)
+    except TypeError as error:
+        raise ModelError(f"incomplete ({error})", where=path, fix="copy the model folder again") from error
+
+
+def verify(folder: Path) -> None:
+    """Check every file against the card's hashes; ModelError names the first that changed or is missing."""
+    card = read_card(folder)
+    if card is None:
+        return
+    for name, digest in card.files.items():
+        path = folder / name
+        if not path.is_file():
+            raise ModelError("a file of the model is missing", where=path, fix="copy the model folder again")
+        if name != README and sha256(path) != digest:
+            raise ModelError("the file is not the one the card was written for", where=path, fix="copy the model folder again")
+
+
+def sha256(path: Path) -> str:
+    """Hash of a file's content."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def readme(card: Card) -> str:
+    """A model card in Hugging Face's format, evaluation results included."""
+    lines = ["---", f"language: {card.language}", "library_name: transformers", "pipeline_tag: automatic-speech-recognition"]
+    if card.licence:
+        lines.append(f"license: {card.licence}")
+    lines += ["tags:", "- vizinho", "- ctc", *_model_index(card), "---", "", f"# {card.name}@{card.version}", ""]
+    origin = f"started from `{card.donor['ref']}` ({card.donor['language']})" if card.donor else "trained from scratch"
+    lines += [f"A speech recogniser for `{card.language}`, {origin}; made with vizinho, seed {card.seed}, {card.steps} steps.", ""]
+    data = card.data
+    lines += [f"Training data: {data.get('utterances', '?')} utterances, {data.get('minutes', 0):.1f} minutes, "
+              f"{data.get('speakers', '?')} speakers, fingerprint `{data.get('fingerprint', '?')}`.", ""]
+    for score in card.scores:
+        lines.append(f"- {score['split']}: CER {score['cer']:.3f}, WER {score['wer']:.3f} ({score['signature']})")
+    lines += ["", card.notes] if card.notes else []
+    lines += ["", "Load it with `AutoModelForCTC.from_pretrained(folder)` and `AutoProcessor.from_pretrained(folder)`.",
+              "`card.json` has the transfer plan, the recipe and the hashes.", ""]
+    return "\n".join(lines)
+
+
+def _model_index(card: Card) -> list[str]:
+    tested = [s for s in card.scores if s["split"] == "test"]
+    if not tested:
+        return []
+    lines = ["model-index:", f"- name: {card.name}", "  results:", "  - task: {type: automatic-speech-recognition}",
+             f"    dataset: {{type: manifest, name: \"{tested[0].get('data', 'test')}\"}}", "    metrics:"]
+    return lines + [f"    - {{type: {m}, value: {tested[0][m]:.4f}}}" for m in ("cer", "wer")]
