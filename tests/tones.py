@@ -21,7 +21,9 @@ def tone_speech(text: str, seed: int = 0) -> np.ndarray:
     return (np.concatenate(parts) + noise).astype(np.float32)
 
 
-def tone_corpus(folder: Path, *, count: int, lang: str = "pt", letters: str = "abcdefgh", seed: int = 0, splits=("train",)) -> Path:
+def tone_corpus(
+    folder: Path, *, count: int, lang: str = "pt", letters: str = "abcdefgh", seed: int = 0, splits=("train",)
+) -> Path:
     """A manifest of `count` utterances of two short words in the tone language, spread over `splits`."""
     rng = np.random.default_rng(seed)
     utterances = []
@@ -31,6 +33,16 @@ def tone_corpus(folder: Path, *, count: int, lang: str = "pt", letters: str = "a
         samples = tone_speech(text, seed=number)
         save_audio(folder / "audio" / f"{name}.wav", samples)
         split = splits[number % len(splits)]
-        utterances.append(Utterance(name, folder / "audio" / f"{name}.wav", text, lang, f"{split}-speaker", samples.size / SAMPLE_RATE, split))
+        utterances.append(
+            Utterance(
+                name,
+                folder / "audio" / f"{name}.wav",
+                text,
+                lang,
+                f"{split}-speaker",
+                samples.size / SAMPLE_RATE,
+                split,
+            )
+        )
     write_manifest(folder / f"{lang}.jsonl", utterances)
     return folder / f"{lang}.jsonl"

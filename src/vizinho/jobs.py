@@ -1,4 +1,4 @@
-"""One model from start to folder: data, tokens, plan, training, weights chosen on dev. Commands and experiments use it."""
+"""One model from start to finish: data, tokens, plan, training, weights chosen on dev."""
 
 from __future__ import annotations
 
@@ -111,23 +111,31 @@ def read_data(corpora: Sequence[Path], language: str, minutes: float | None, see
     held_out = not dev
     if held_out:
         train_part, dev = _hold_out(train_part, seed)
-    return TargetData(tuple(train_part), tuple(dev), held_out, fingerprint([*train_part, *dev]), get_normalizer(language))
+    return TargetData(
+        tuple(train_part), tuple(dev), held_out, fingerprint([*train_part, *dev]), get_normalizer(language)
+    )
 
 
 def _check_language(utterances: Sequence[Utterance], language: str, corpora: Sequence[Path]) -> None:
     wanted = language.split("-")[0]
     other = [u for u in utterances if u.lang.split("-")[0].split("_")[0] != wanted]
     if other:
-        raise CorpusError(f"{len(other)} utterances are in {other[0].lang!r}, not in {wanted!r}; the first: {other[0].id}",
-                          where=", ".join(map(str, corpora)), fix="give the corpus of the target language")
+        raise CorpusError(
+            f"{len(other)} utterances are in {other[0].lang!r}, not in {wanted!r}; the first: {other[0].id}",
+            where=", ".join(map(str, corpora)),
+            fix="give the corpus of the target language",
+        )
 
 
 def _check_ids(utterances: Sequence[Utterance], corpora: Sequence[Path]) -> None:
     seen: set[str] = set()
     for utterance in utterances:
         if utterance.id in seen:
-            raise CorpusError(f"the id {utterance.id!r} stands in two corpora", where=", ".join(map(str, corpora)),
-                              fix="rename the ids of one of them")
+            raise CorpusError(
+                f"the id {utterance.id!r} stands in two corpora",
+                where=", ".join(map(str, corpora)),
+                fix="rename the ids of one of them",
+            )
         seen.add(utterance.id)
 
 
@@ -147,8 +155,13 @@ def make_ready(job: Job, similarity: Similarity | None = None) -> ReadyJob:
         checkpoint, plan = _from_scratch(job, data), None
     else:
         checkpoint, plan = _from_donor(job, data, similarity)
-    prepared = prepare(data.train, checkpoint.tokenizer, data.normalizer, subsampling=checkpoint.subsampling,
-                       speed_range=job.options.augment.speed_range if job.options.augment.speed_share else 0.0)
+    prepared = prepare(
+        data.train,
+        checkpoint.tokenizer,
+        data.normalizer,
+        subsampling=checkpoint.subsampling,
+        speed_range=job.options.augment.speed_range if job.options.augment.speed_share else 0.0,
+    )
     return ReadyJob(job, data, prepared, checkpoint, plan, {n: t.clone() for n, t in weights(checkpoint.model).items()})
 
 
@@ -179,7 +192,9 @@ def _from_donor(job: Job, data: TargetData, similarity: Similarity | None) -> tu
         table = similarity(job.language, job.donor_language, ours.letters, theirs.letters)
     sources = match_tokens(ours, theirs, job.rows, table)
     fresh, given = weights(target.model), weights(donor.model)
-    plan = build_plan(shapes_of(fresh), shapes_of(given), sources, theirs.tokens, token_parameters(fresh), token_parameters(given))
+    plan = build_plan(
+        shapes_of(fresh), shapes_of(given), sources, theirs.tokens, token_parameters(fresh), token_parameters(given)
+    )
     plant(target.model, apply_plan(plan, given, fresh, target_tokens=ours.tokens, donor_tokens=theirs.tokens))
     return target, plan
 
@@ -199,12 +214,23 @@ def run(ready: ReadyJob, folder: Path, *, progress: Advance = silent, log: Log =
     """Train a ready job; `folder` keeps the checkpoints, and a run found there goes on."""
     references = {u.id: ready.data.normalizer(u.text) for u in ready.data.dev}
     dev = DevSet([u for u in ready.data.dev if references[u.id]], {i: t for i, t in references.items() if t})
-    result = train(ready.checkpoint, ready.prepared.examples, dev if dev.utterances else None, ready.job.options, folder,
-                   progress=progress, log=log)
+    result = train(
+        ready.checkpoint,
+        ready.prepared.examples,
+        dev if dev.utterances else None,
+        ready.job.options,
+        folder,
+        progress=progress,
+        log=log,
+    )
     return FinishedJob(ready, result, movement(ready.start, weights(ready.checkpoint.model)))
 
 
 def sound_similarity(target: str, donor: str, targets: Sequence[str], donors: Sequence[str]) -> SimilarityTable | None:
     """The similarity of letters by sound, as the plan wants it; None where the optional eSpeak NG is not installed."""
     found = letter_similarity(target, donor, targets, donors)
-    return None if found is None else SimilarityTable(found.targets, found.donors, found.values, "by sound, eSpeak NG and panphon")
+    return (
+        None
+        if found is None
+        else SimilarityTable(found.targets, found.donors, found.values, "by sound, eSpeak NG and panphon")
+    )

@@ -13,6 +13,7 @@ from rich.progress import (
     ProgressColumn,
     SpinnerColumn,
     Task,
+    TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
@@ -21,6 +22,9 @@ from rich.text import Text
 
 Advance = Callable[[float, str], None]
 """Called with how much was done and a short note (a loss, a file name)."""
+
+Event = Callable[[str, float, float, str], None]
+"""Called with a bar's name, its total, how much was done and a short note."""
 
 
 def silent(_done: float, _note: str = "") -> None:
@@ -33,16 +37,37 @@ class _Rate(ProgressColumn):
 
 
 @contextmanager
-def bar(description: str, total: float, *, done: float = 0.0) -> Iterator[Advance]:
-    """A bar from `done` to `total`; yields the function that moves it."""
+def board() -> Iterator[Event]:
+    """Several bars at once: each name that an event mentions gets a bar of its own."""
     columns = (
-        SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Rate(),
-        TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(), TextColumn("{task.fields[note]}"),
+        SpinnerColumn(),
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        _Rate(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}", markup=False),
     )
+    tasks: dict[str, TaskID] = {}
     with Progress(*columns, console=Console(stderr=True)) as progress:
-        task = progress.add_task(description, total=total, completed=done, note="")
+
+        def event(name: str, total: float, amount: float, note: str = "") -> None:
+            if name not in tasks:
+                tasks[name] = progress.add_task(name, total=total, note="")
+            progress.update(tasks[name], advance=amount, note=note)
+
+        yield event
+
+
+@contextmanager
+def bar(description: str, total: float) -> Iterator[Advance]:
+    """One bar; yields the function that moves it."""
+    with board() as event:
 
         def advance(amount: float, note: str = "") -> None:
-            progress.update(task, advance=amount, note=note)
+            event(description, total, amount, note)
 
+        advance(0.0)
         yield advance

@@ -31,7 +31,9 @@ def drop_run(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def publish(store: Store, name: str, finished: FinishedJob, *, donor: str | None, command: Sequence[str], notes: str = "") -> str:
+def publish(
+    store: Store, name: str, finished: FinishedJob, *, donor: str | None, command: Sequence[str], notes: str = ""
+) -> str:
     """Write the model folder with its card and add it to the store as a new version; returns NAME@VERSION."""
     staging = store.home / "staging" / f"{name}-{finished.ready.identity}"
     shutil.rmtree(staging, ignore_errors=True)
@@ -39,27 +41,53 @@ def publish(store: Store, name: str, finished: FinishedJob, *, donor: str | None
     return store.add(name, staging, card_of(store, name, finished, donor=donor, command=command, notes=notes))
 
 
-def card_of(store: Store, name: str, finished: FinishedJob, *, donor: str | None, command: Sequence[str], notes: str = "") -> Card:
+def card_of(
+    store: Store, name: str, finished: FinishedJob, *, donor: str | None, command: Sequence[str], notes: str = ""
+) -> Card:
     """The card of a finished job; the store fills in version and hashes."""
     ready, result = finished.ready, finished.result
     train = [e.utterance for e in ready.prepared.examples]
     scores = []
     if result.chosen_dev_cer is not None:
         wer = next((p.dev_wer for p in result.curve if f"step {p.step}" == result.chosen), None)
-        scores.append({"split": "dev", "cer": result.chosen_dev_cer, "wer": wer if wer is not None else result.curve[-1].dev_wer,
-                       "signature": f"norm:{ready.data.normalizer.name}|data:{ready.data.fingerprint}|{result.chosen}|used for choosing"})
+        scores.append(
+            {
+                "split": "dev",
+                "cer": result.chosen_dev_cer,
+                "wer": wer if wer is not None else result.curve[-1].dev_wer,
+                "signature": f"norm:{ready.data.normalizer.name}|data:{ready.data.fingerprint}|{result.chosen}",
+            }
+        )
     return Card(
-        name=name, language=ready.job.language, created=datetime.now(UTC).isoformat(timespec="seconds"),
-        tokens=len(ready.checkpoint.inventory.tokens), normalizer=ready.data.normalizer.name, steps=result.steps,
-        seed=ready.job.options.seed, donor=_donor(store, donor, ready), plan=ready.plan.as_json() if ready.plan else None,
+        name=name,
+        language=ready.job.language,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        tokens=len(ready.checkpoint.inventory.tokens),
+        normalizer=ready.data.normalizer.name,
+        steps=result.steps,
+        seed=ready.job.options.seed,
+        donor=_donor(store, donor, ready),
+        plan=ready.plan.as_json() if ready.plan else None,
         recipe=as_dict(ready.job.options) | {"rows": as_dict(ready.job.rows), "tokens": ready.job.tokens},
-        data={"fingerprint": ready.data.fingerprint, "utterances": len(train), "minutes": round(ready.prepared.minutes, 2),
-              "speakers": len({u.speaker for u in train}), "dev_utterances": len(ready.data.dev), "dev_held_out": ready.data.held_out,
-              "set_aside": [list(pair) for pair in ready.prepared.set_aside]},
-        curve=[asdict(point) for point in result.curve], scores=scores,
-        movement=finished.movement.as_json() if ready.plan else None, command=list(command),
-        software={"vizinho": __version__, "torch": torch.__version__, "transformers": transformers.__version__,
-                  "python": platform.python_version()},
+        data={
+            "fingerprint": ready.data.fingerprint,
+            "utterances": len(train),
+            "minutes": round(ready.prepared.minutes, 2),
+            "speakers": len({u.speaker for u in train}),
+            "dev_utterances": len(ready.data.dev),
+            "dev_held_out": ready.data.held_out,
+            "set_aside": [list(pair) for pair in ready.prepared.set_aside],
+        },
+        curve=[asdict(point) for point in result.curve],
+        scores=scores,
+        movement=finished.movement.as_json() if ready.plan else None,
+        command=list(command),
+        software={
+            "vizinho": __version__,
+            "torch": torch.__version__,
+            "transformers": transformers.__version__,
+            "python": platform.python_version(),
+        },
         notes=notes,
     )
 
@@ -68,16 +96,26 @@ def _donor(store: Store, donor: str | None, ready: ReadyJob) -> dict[str, Any] |
     if donor is None or ready.job.donor is None:
         return None
     entry = store.find(donor)
-    return {"ref": entry.ref if entry else donor, "language": ready.job.donor_language or "?",
-            "weights_sha256": sha256(ready.job.donor / WEIGHTS)}
+    return {
+        "ref": entry.ref if entry else donor,
+        "language": ready.job.donor_language or "?",
+        "weights_sha256": sha256(ready.job.donor / WEIGHTS),
+    }
 
 
 def summary(ref: str, finished: FinishedJob) -> dict[str, Any]:
     """What a command says about the model it made."""
     ready, result = finished.ready, finished.result
     return {
-        "model": ref, "language": ready.job.language, "steps": result.steps, "minutes": round(ready.prepared.minutes, 2),
-        "audio_seconds_seen": round(result.audio_seconds, 1), "chosen": result.chosen, "dev_cer": result.chosen_dev_cer,
-        "set_aside": len(ready.prepared.set_aside), "skipped_batches": result.skipped_batches,
-        "movement": finished.movement.as_json() if ready.plan else None, "curve": [asdict(p) for p in result.curve],
+        "model": ref,
+        "language": ready.job.language,
+        "steps": result.steps,
+        "minutes": round(ready.prepared.minutes, 2),
+        "audio_seconds_seen": round(result.audio_seconds, 1),
+        "chosen": result.chosen,
+        "dev_cer": result.chosen_dev_cer,
+        "set_aside": len(ready.prepared.set_aside),
+        "skipped_batches": result.skipped_batches,
+        "movement": finished.movement.as_json() if ready.plan else None,
+        "curve": [asdict(p) for p in result.curve],
     }

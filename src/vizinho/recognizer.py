@@ -56,8 +56,11 @@ class Recognizer:
         samples = load_audio(path)
         seconds = samples.size / SAMPLE_RATE
         if seconds > MAX_UTTERANCE_SECONDS:
-            raise AudioError(f"{seconds:.0f} s is too long to decode in one piece", where=path,
-                             fix=f"cut it into pieces of at most {MAX_UTTERANCE_SECONDS:.0f} s")
+            raise AudioError(
+                f"{seconds:.0f} s is too long to decode in one piece",
+                where=path,
+                fix=f"cut it into pieces of at most {MAX_UTTERANCE_SECONDS:.0f} s",
+            )
         return self._transcript(str(path), samples, self.log_probs([samples])[0])
 
     def transcribe_corpus(self, utterances: Sequence[Utterance], progress: Advance = silent) -> dict[str, Transcript]:
@@ -94,8 +97,12 @@ class Recognizer:
 
     def _word(self, letters: list[str], pieces: list[Emission]) -> Word:
         confidence = float(np.mean([p.probability for p in pieces]))
-        return Word("".join(letters), pieces[0].start_frame * self.frame_seconds,
-                    pieces[-1].end_frame * self.frame_seconds, confidence)
+        return Word(
+            "".join(letters),
+            pieces[0].start_frame * self.frame_seconds,
+            pieces[-1].end_frame * self.frame_seconds,
+            confidence,
+        )
 
 
 def _at_least_minimum(samples: Waveform) -> Waveform:

@@ -40,8 +40,10 @@ save_file(weights(done.ready.checkpoint.model), sys.argv[3])
 
 
 def start(corpus: Path, folder: Path, result: Path) -> subprocess.Popen:
-    return subprocess.Popen([sys.executable, "-c", RUN, str(corpus), str(folder), str(result), str(Path(__file__).parent)],
-                            env=os.environ | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)})
+    return subprocess.Popen(
+        [sys.executable, "-c", RUN, str(corpus), str(folder), str(result), str(Path(__file__).parent)],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
+    )
 
 
 def test_ten_utterances_overfit_to_zero_errors(tmp_path):
@@ -113,9 +115,9 @@ def test_a_corpus_of_another_language_is_refused(tmp_path):
 
 
 def test_letters_that_given_tokens_lack_are_named(tmp_path):
+    from vizinho.corpora.manifest import read_manifest
     from vizinho.text.tokens import character_tokenizer
     from vizinho.training.data import prepare
-    from vizinho.corpora.manifest import read_manifest
 
     utterances = read_manifest(tone_corpus(tmp_path, count=4))
     with pytest.raises(TextError, match="letters the tokens lack"):

@@ -38,7 +38,7 @@ class AugmentOptions:
     time_masks: int = 3
     """SpecAugment: number of time masks."""
     time_share: float = 0.08
-    """SpecAugment: longest time mask as a share of the utterance (adaptive size: Park et al. 2020, arXiv 1912.05533)."""
+    """SpecAugment: longest time mask as a share of the utterance (adaptive: Park et al. 2020, arXiv 1912.05533)."""
 
 
 NO_AUGMENT = AugmentOptions(speed_share=0, noise_share=0, band_share=0, freq_masks=0, time_masks=0)

@@ -36,7 +36,10 @@ def extract(extractor: Any, waveforms: Sequence[Waveform]) -> FeatureBatch:
     """Features of several waveforms, each (N,), padded to the longest. Raises AudioError under 40 ms."""
     for position, samples in enumerate(waveforms):
         if samples.size < MIN_SAMPLES:
-            raise AudioError(f"{samples.size / SAMPLE_RATE:.3f} s of audio is too short to recognise",
-                             where=f"waveform {position}", fix=f"give at least {MIN_SAMPLES / SAMPLE_RATE:.2f} s")
+            raise AudioError(
+                f"{samples.size / SAMPLE_RATE:.3f} s of audio is too short to recognise",
+                where=f"waveform {position}",
+                fix=f"give at least {MIN_SAMPLES / SAMPLE_RATE:.2f} s",
+            )
     made = extractor(list(waveforms), sampling_rate=SAMPLE_RATE, return_tensors="pt")
     return FeatureBatch(made["input_features"], made["attention_mask"].bool())

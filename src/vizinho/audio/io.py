@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import io
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import soundfile
 import soxr
 
+from vizinho.audio.ogg_opus import repair_clock
 from vizinho.errors import AudioError
+
+_T = TypeVar("_T")
+_ADVICE = "give wav, flac, ogg, opus or mp3, or convert the file"
 
 SAMPLE_RATE = 16_000
 """Samples per second inside the project; every loader resamples to it."""
@@ -31,10 +38,7 @@ class AudioInfo:
 
 def audio_info(path: Path) -> AudioInfo:
     """Read the header of an audio file. Raises AudioError when there is none that libsndfile knows."""
-    try:
-        info = soundfile.info(str(path))
-    except (soundfile.LibsndfileError, OSError) as error:
-        raise _unreadable(path, error) from error
+    info = _open(path, soundfile.info)
     return AudioInfo(info.frames / info.samplerate, info.samplerate, info.channels, info.format)
 
 
@@ -43,16 +47,50 @@ def load_audio(path: Path, sample_rate: int = SAMPLE_RATE) -> Waveform:
 
     Channels are averaged. Returns shape (N,). Raises AudioError for a missing, broken, empty or non-finite file.
     """
+    samples, native_rate = _open(path, _read)
+    return resample(_mono(samples, path), native_rate, sample_rate)
+
+
+def decode_audio(data: bytes, name: str) -> tuple[Waveform, int]:
+    """Decode a file's bytes to mono (N,) at their own rate, which is returned too; `name` is used in errors."""
     try:
-        samples, native_rate = soundfile.read(str(path), dtype="float32", always_2d=True)
+        samples, native_rate = _with_repair(data, _read)
+    except (soundfile.LibsndfileError, OSError, ValueError) as error:
+        raise AudioError(f"cannot decode the audio ({str(error).rstrip('.')})", where=name, fix=_ADVICE) from error
+    return _mono(samples, name), native_rate
+
+
+def _open(path: Path, reader: Callable[[Any], _T]) -> _T:
+    try:
+        return reader(str(path))
     except (soundfile.LibsndfileError, OSError) as error:
-        raise _unreadable(path, error) from error
+        try:
+            return _with_repair(path.read_bytes(), reader)
+        except (soundfile.LibsndfileError, OSError, ValueError):
+            raise _unreadable(path, error) from error
+
+
+def _with_repair(data: bytes, reader: Callable[[Any], _T]) -> _T:
+    """Read bytes; where libsndfile refuses an Ogg Opus file for its page clock, mend the clock and read again."""
+    try:
+        return reader(io.BytesIO(data))
+    except soundfile.LibsndfileError:
+        return reader(io.BytesIO(repair_clock(data)))
+
+
+def _read(source: Any) -> tuple[npt.NDArray[np.float32], int]:
+    samples, native_rate = soundfile.read(source, dtype="float32", always_2d=True)
+    return samples, int(native_rate)
+
+
+def _mono(samples: npt.NDArray[np.float32], name: object) -> Waveform:
+    """(N, channels) to (N,)."""
     mono: Waveform = samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1, dtype=np.float32)
     if mono.size == 0:
-        raise AudioError("the file holds no samples", where=path, fix="re-record or remove the utterance")
+        raise AudioError("the file holds no samples", where=name, fix="re-record or remove the utterance")
     if not np.isfinite(mono).all():
-        raise AudioError("the file holds samples that are not numbers", where=path, fix="re-encode the file")
-    return resample(mono, native_rate, sample_rate)
+        raise AudioError("the file holds samples that are not numbers", where=name, fix="re-encode the file")
+    return mono
 
 
 def resample(samples: Waveform, from_rate: int, to_rate: int) -> Waveform:
@@ -66,8 +104,11 @@ def save_audio(path: Path, samples: Waveform, sample_rate: int = SAMPLE_RATE) ->
     """Write mono samples; the container follows the suffix (.wav and .flac at 16 bit, .ogg and .opus as Opus)."""
     path.parent.mkdir(parents=True, exist_ok=True)
     kinds = {
-        ".wav": ("WAV", "PCM_16"), ".flac": ("FLAC", "PCM_16"), ".mp3": ("MP3", "MPEG_LAYER_III"),
-        ".ogg": ("OGG", "OPUS"), ".opus": ("OGG", "OPUS"),
+        ".wav": ("WAV", "PCM_16"),
+        ".flac": ("FLAC", "PCM_16"),
+        ".mp3": ("MP3", "MPEG_LAYER_III"),
+        ".ogg": ("OGG", "OPUS"),
+        ".opus": ("OGG", "OPUS"),
     }
     if path.suffix.lower() not in kinds:
         raise AudioError(f"cannot write {path.suffix!r} files", where=path, fix=f"use one of {', '.join(kinds)}")
@@ -79,5 +120,4 @@ def _unreadable(path: Path, error: Exception) -> AudioError:
     if not path.is_file():
         return AudioError("no such audio file", where=path, fix="check the path")
     reason = str(error).removeprefix(f"Error opening {str(path)!r}: ").rstrip(".")
-    return AudioError(f"cannot decode the audio ({reason})", where=path,
-                      fix="give wav, flac, ogg, opus or mp3, or convert the file")
+    return AudioError(f"cannot decode the audio ({reason})", where=path, fix=_ADVICE)

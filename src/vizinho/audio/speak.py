@@ -19,16 +19,90 @@ from vizinho.audio.io import Waveform, resample
 from vizinho.errors import VizinhoError
 
 TRAIN_VARIANTS = (
-    "f1", "f2", "f3", "f4", "m1", "m2", "m3", "m4", "m5", "m6", "m7", "klatt", "klatt2", "klatt3", "klatt4",
-    "Andy", "Annie", "Denis", "Diogo", "Gene", "Jacky", "Lee", "Marco", "Mario", "Michael", "Storm", "adam", "anikaRobot",
-    "announcer", "antonio", "aunty", "benjamin", "boris", "caleb", "david", "ed", "edward", "grandma", "grandpa", "gustave",
-    "ian", "iven", "iven2", "john", "linda", "marcelo", "max", "michel", "miguel", "norbert", "paul", "pedro", "quincy",
-    "rob", "robert", "sandro", "steph2", "victor",
+    "f1",
+    "f2",
+    "f3",
+    "f4",
+    "m1",
+    "m2",
+    "m3",
+    "m4",
+    "m5",
+    "m6",
+    "m7",
+    "klatt",
+    "klatt2",
+    "klatt3",
+    "klatt4",
+    "Andy",
+    "Annie",
+    "Denis",
+    "Diogo",
+    "Gene",
+    "Jacky",
+    "Lee",
+    "Marco",
+    "Mario",
+    "Michael",
+    "Storm",
+    "adam",
+    "anikaRobot",
+    "announcer",
+    "antonio",
+    "aunty",
+    "benjamin",
+    "boris",
+    "caleb",
+    "david",
+    "ed",
+    "edward",
+    "grandma",
+    "grandpa",
+    "gustave",
+    "ian",
+    "iven",
+    "iven2",
+    "john",
+    "linda",
+    "marcelo",
+    "max",
+    "michel",
+    "miguel",
+    "norbert",
+    "paul",
+    "pedro",
+    "quincy",
+    "rob",
+    "robert",
+    "sandro",
+    "steph2",
+    "victor",
 )
 """Voice variants for training speech."""
-HELD_OUT_VARIANTS = ("f5", "m8", "Alicia", "Andrea", "Hugo", "Henrique", "belinda", "steph", "shelby", "travis", "zac", "pablo")
+HELD_OUT_VARIANTS = (
+    "f5",
+    "m8",
+    "Alicia",
+    "Andrea",
+    "Hugo",
+    "Henrique",
+    "belinda",
+    "steph",
+    "shelby",
+    "travis",
+    "zac",
+    "pablo",
+)
 """Variants that never occur in training speech: half of them are dev's, half test's."""
-LOCALES = {"pt": ("pt-br",), "es": ("es-419", "es"), "en": ("en-us",), "fr": ("fr",), "ca": ("ca",), "it": ("it",), "de": ("de",)}
+LOCALES = {
+    "pt": ("pt-br",),
+    "es": ("es-419", "es"),
+    "en": ("en-us",),
+    "fr": ("fr",),
+    "ca": ("ca",),
+    "it": ("it",),
+    "de": ("de",),
+}
 """eSpeak voices of a language code. French is "fr": asking for "fr-fr" fails and keeps the voice before."""
 
 _SYNCHRONOUS, _CHARS_UTF8, _PHONEMES_IPA = 2, 1, 2
@@ -54,7 +128,7 @@ class Voice:
 
 
 def synthesise(text: str, voice: Voice) -> Waveform:
-    """Speak a text; (N,) samples at 16 kHz. Raises VizinhoError without eSpeak, for an unknown voice or when nothing sounds."""
+    """Speak a text; (N,) samples at 16 kHz. Raises VizinhoError without eSpeak, for unknown voices or silence."""
     with _LOCK:
         engine = _engine()
         engine.use(voice.name)
@@ -62,12 +136,14 @@ def synthesise(text: str, voice: Voice) -> Waveform:
             engine.check(engine.library.espeak_SetParameter(parameter, value, 0), f"parameter {parameter}={value}")
         samples = engine.speak(text)
     if samples.size == 0 or float(np.abs(samples).max()) < 1e-3:
-        raise VizinhoError("eSpeak gave silence", where=f"{voice.name}: {text!r}", fix="use another voice variant or text")
+        raise VizinhoError(
+            "eSpeak gave silence", where=f"{voice.name}: {text!r}", fix="use another voice variant or text"
+        )
     return resample(samples, engine.sample_rate, 16_000)
 
 
 def phonemes(text: str, locale: str) -> str:
-    """The text in IPA as eSpeak's rules pronounce it, words separated by spaces. Raises VizinhoError as `synthesise` does."""
+    """The text in IPA by eSpeak's rules, words separated by spaces. Raises VizinhoError as `synthesise` does."""
     with _LOCK:
         engine = _engine()
         engine.use(locale)
@@ -90,14 +166,18 @@ class _Engine:
         try:
             import espeakng_loader
         except ImportError as error:
-            raise VizinhoError("eSpeak NG is not installed", where="speech synthesis", fix="pip install 'vizinho[speak]'") from error
+            raise VizinhoError(
+                "eSpeak NG is not installed", where="speech synthesis", fix="pip install 'vizinho[speak]'"
+            ) from error
         self.library: Any = ctypes.CDLL(espeakng_loader.get_library_path())
         self._collected: list[np.ndarray[Any, Any]] = []
         self._voice = ""
         self._variants = Path(str(espeakng_loader.get_data_path())) / "voices" / "!v"
         rate = self.library.espeak_Initialize(_SYNCHRONOUS, 0, str(espeakng_loader.get_data_path()).encode(), 0)
         if rate <= 0:
-            raise VizinhoError(f"eSpeak NG did not start (code {rate})", where="speech synthesis", fix="reinstall espeakng-loader")
+            raise VizinhoError(
+                f"eSpeak NG did not start (code {rate})", where="speech synthesis", fix="reinstall espeakng-loader"
+            )
         self.sample_rate = int(rate)
         kind = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p)
         self._callback = kind(self._collect)  # kept: ctypes would free it
@@ -111,7 +191,9 @@ class _Engine:
 
     def check(self, code: int, what: str) -> None:
         if code != 0:
-            raise VizinhoError(f"eSpeak NG refused {what} (code {code})", where="speech synthesis", fix="use a voice it has")
+            raise VizinhoError(
+                f"eSpeak NG refused {what} (code {code})", where="speech synthesis", fix="use a voice it has"
+            )
 
     def use(self, name: str) -> None:
         if name != self._voice:
@@ -119,15 +201,18 @@ class _Engine:
             variant = name.partition("+")[2]
             # An unknown variant is no error to eSpeak: it speaks with the plain voice and says nothing.
             if variant and not (self._variants / variant).is_file():
-                raise VizinhoError(f"eSpeak NG has no voice variant {variant!r}", where="speech synthesis",
-                                   fix=f"see {self._variants}")
+                raise VizinhoError(
+                    f"eSpeak NG has no voice variant {variant!r}", where="speech synthesis", fix=f"see {self._variants}"
+                )
             self.check(self.library.espeak_SetVoiceByName(name.encode()), f"the voice {name!r}")
             self._voice = name
 
     def speak(self, text: str) -> Waveform:
         self._collected.clear()
         data = text.encode()
-        self.check(self.library.espeak_Synth(data, len(data) + 1, 0, 1, 0, _CHARS_UTF8, None, None), f"the text {text!r}")
+        self.check(
+            self.library.espeak_Synth(data, len(data) + 1, 0, 1, 0, _CHARS_UTF8, None, None), f"the text {text!r}"
+        )
         if not self._collected:
             return np.zeros(0, dtype=np.float32)
         return np.asarray(np.concatenate(self._collected) / 32768, dtype=np.float32)

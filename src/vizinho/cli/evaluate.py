@@ -14,8 +14,12 @@ from vizinho.errors import CorpusError
 def evaluate(
     model: Annotated[str, typer.Argument(help="Model: a name, name@version or a model folder.")],
     corpus: Annotated[Path, typer.Option("--corpus", help="Manifest (JSONL).")],
-    split: Annotated[str | None, typer.Option("--split", help="Only this split; test if the manifest has one, else all.")] = None,
-    cluster: Annotated[bool, typer.Option("--cluster", help="Resample speakers instead of utterances for the intervals.")] = False,
+    split: Annotated[
+        str | None, typer.Option("--split", help="Only this split; test if the manifest has one, else all.")
+    ] = None,
+    cluster: Annotated[
+        bool, typer.Option("--cluster", help="Resample speakers instead of utterances for the intervals.")
+    ] = False,
     threads: Annotated[int, typer.Option("--threads", help="Torch threads.")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
@@ -48,10 +52,20 @@ def evaluate(
     with bar("transcribing", len(chosen)) as advance:
         heard = Recognizer.load(folder).transcribe_corpus(chosen, advance)
     scores = score(
-        {u.id: references[u.id] for u in chosen}, {i: normalize(t.text) for i, t in heard.items()},
-        speakers={u.id: u.speaker for u in chosen}, normalizer=normalize.name, data_fingerprint=fingerprint(chosen), cluster=cluster,
+        {u.id: references[u.id] for u in chosen},
+        {i: normalize(t.text) for i, t in heard.items()},
+        speakers={u.id: u.speaker for u in chosen},
+        normalizer=normalize.name,
+        data_fingerprint=fingerprint(chosen),
+        cluster=cluster,
     )
-    made = {"model": model, "corpus": str(corpus), "split": split, "left_out": empty, **scores_json(scores, per_utterance=False)}
+    made = {
+        "model": model,
+        "corpus": str(corpus),
+        "split": split,
+        "left_out": empty,
+        **scores_json(scores, per_utterance=False),
+    }
     if as_json:
         typer.echo(json.dumps(made, ensure_ascii=False))
     else:

@@ -11,7 +11,9 @@ import typer
 
 def experiment(
     spec: Annotated[Path, typer.Argument(help="Experiment file (TOML; docs/experiments.md).")],
-    out: Annotated[Path | None, typer.Option("--out", help="Folder for donors, arms and results.json; runs/NAME if not given.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder for donors, arms and results.json; runs/NAME if not given.")
+    ] = None,
     processes: Annotated[int, typer.Option("--processes", help="Arms trained at the same time, one core each.")] = 1,
     fresh: Annotated[bool, typer.Option("--fresh", help="Start over instead of going on.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print results.json without the utterances.")] = False,
@@ -24,14 +26,21 @@ def experiment(
 
     from vizinho.experiment.run import run_experiment
     from vizinho.experiment.spec import read_spec
+    from vizinho.progress import board
 
     read = read_spec(spec)
     folder = out if out is not None else Path("runs") / read.name
     if fresh:
         shutil.rmtree(folder, ignore_errors=True)
-    results = run_experiment(read, folder, processes=processes, log=lambda line: typer.echo(line, err=True))
+    with board() as show:
+        results = run_experiment(read, folder, processes=processes, show=show)
     if as_json:
-        shown = {**results, "arms": [{**a, "test": {k: v for k, v in a["test"].items() if k != "per_utterance"}} for a in results["arms"]]}
+        shown = {
+            **results,
+            "arms": [
+                {**a, "test": {k: v for k, v in a["test"].items() if k != "per_utterance"}} for a in results["arms"]
+            ],
+        }
         typer.echo(json.dumps(shown, ensure_ascii=False))
         return
     typer.echo(table(results))
@@ -40,13 +49,24 @@ def experiment(
 
 def table(results: dict[str, Any]) -> str:
     """The pooled arms as a Markdown table; intervals are 95 %."""
-    lines = ["| start | minutes | seeds | steps | CER | WER | steps to scratch's best | encoder moved |", "|---|---|---|---|---|---|---|---|"]
+    lines = [
+        "| start | minutes | seeds | steps | CER | WER | steps to scratch's best | encoder moved |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
     for row in results["pooled"]:
         distance = f"{row['movement']['encoder_distance']:.3f}" if row["movement"] else "-"
         steps = ", ".join("never" if s is None else str(s) for s in row["steps_to_scratch_best"])
-        lines.append(
-            f"| {row['start']} | {row['minutes']:g} | {row['seeds']} | {row['steps']} | {_rate(row, 'cer')} | {_rate(row, 'wer')} | {steps} | {distance} |"
+        cells = (
+            row["start"],
+            f"{row['minutes']:g}",
+            row["seeds"],
+            row["steps"],
+            _rate(row, "cer"),
+            _rate(row, "wer"),
+            steps,
+            distance,
         )
+        lines.append("| " + " | ".join(map(str, cells)) + " |")
     return "\n".join(lines)
 
 

@@ -13,8 +13,12 @@ from vizinho.cli.speak import speak
 from vizinho.errors import VizinhoError
 
 app = typer.Typer(
-    name="vizinho", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
-    help="Give a language its first speech recogniser by starting from its neighbour's, and show what that start was worth.",
+    name="vizinho",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Give a language its first speech recogniser by starting from its neighbour's, and show what it was worth.",
 )
 corpus.app.command("speak")(speak)
 app.add_typer(corpus.app, name="corpus")
@@ -45,10 +49,10 @@ def main() -> None:
     try:
         app()
     except VizinhoError as error:
-        from vizinho.training.loop import Interrupted
+        from vizinho.training.loop import InterruptedRunError
 
         typer.echo(f"error: {error}", err=True)
-        sys.exit(130 if isinstance(error, Interrupted) else 2)
+        sys.exit(130 if isinstance(error, InterruptedRunError) else 2)
     except KeyboardInterrupt:
         typer.echo("interrupted", err=True)
         sys.exit(130)

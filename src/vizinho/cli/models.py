@@ -21,20 +21,27 @@ def list_models(as_json: AsJson = False) -> None:
     from vizinho.registry.store import Store
 
     store = Store()
-    rows = [{"ref": e.ref, "current": e.current, "bundled": e.bundled, **_brief(read_card(e.folder))} for e in store.entries()]
+    rows = [
+        {"ref": e.ref, "current": e.current, "bundled": e.bundled, **_brief(read_card(e.folder))}
+        for e in store.entries()
+    ]
     if as_json:
         typer.echo(json.dumps({"store": str(store.models), "models": rows}, ensure_ascii=False))
         return
     for row in rows:
         origin = f"from {row['donor']}" if row["donor"] else "from scratch"
-        typer.echo(f"{'*' if row['current'] else ' '} {row['ref']:<16} {row['language'] or '?':<4} {origin:<22} "
-                   f"{row['created'] or '':<20}{' (bundled)' if row['bundled'] else ''}")
+        typer.echo(
+            f"{'*' if row['current'] else ' '} {row['ref']:<16} {row['language'] or '?':<4} {origin:<22} "
+            f"{row['created'] or '':<20}{' (bundled)' if row['bundled'] else ''}"
+        )
     if not rows:
         typer.echo(f"no models in {store.models}")
 
 
 @app.command("show")
-def show(ref: Annotated[str, typer.Argument(help="NAME, NAME@VERSION or a model folder.")], as_json: AsJson = False) -> None:
+def show(
+    ref: Annotated[str, typer.Argument(help="NAME, NAME@VERSION or a model folder.")], as_json: AsJson = False
+) -> None:
     """Show a model's card."""
     from vizinho.registry.store import Store
 
@@ -57,15 +64,26 @@ def lineage(ref: Annotated[str, typer.Argument(help="NAME or NAME@VERSION.")], a
 
     chain = chain_of(Store(), ref)
     if as_json:
-        typer.echo(json.dumps({"lineage": [{"ref": a.ref, "language": a.language, **_brief(a.card)} for a in chain]}, ensure_ascii=False))
+        typer.echo(
+            json.dumps(
+                {"lineage": [{"ref": a.ref, "language": a.language, **_brief(a.card)} for a in chain]},
+                ensure_ascii=False,
+            )
+        )
         return
     for depth, ancestor in enumerate(chain):
-        scores = "; ".join(f"{s['split']} CER {s['cer']:.3f}" for s in ancestor.card.scores) if ancestor.card else "not in the store"
+        scores = (
+            "; ".join(f"{s['split']} CER {s['cer']:.3f}" for s in ancestor.card.scores)
+            if ancestor.card
+            else "not in the store"
+        )
         typer.echo(f"{'   ' * max(0, depth - 1)}{'└─ ' if depth else ''}{ancestor.ref} ({ancestor.language})  {scores}")
 
 
 @app.command("rollback")
-def rollback(ref: Annotated[str, typer.Argument(help="NAME@VERSION to make current again.")], as_json: AsJson = False) -> None:
+def rollback(
+    ref: Annotated[str, typer.Argument(help="NAME@VERSION to make current again.")], as_json: AsJson = False
+) -> None:
     """Make an older version current; nothing is deleted."""
     from vizinho.registry.store import Store
 
@@ -79,7 +97,12 @@ def rollback(ref: Annotated[str, typer.Argument(help="NAME@VERSION to make curre
 def _brief(card: Any) -> dict[str, Any]:
     if card is None:
         return {"language": None, "donor": None, "created": None, "scores": []}
-    return {"language": card.language, "donor": card.donor["ref"] if card.donor else None, "created": card.created, "scores": list(card.scores)}
+    return {
+        "language": card.language,
+        "donor": card.donor["ref"] if card.donor else None,
+        "created": card.created,
+        "scores": list(card.scores),
+    }
 
 
 def _shortened(key: str, value: Any) -> str:

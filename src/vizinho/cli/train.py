@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from vizinho.jobs import Job
     from vizinho.training.options import TrainingOptions
 
-Corpora = Annotated[list[Path], typer.Option("--corpus", help="Manifest (JSONL); repeat for several.", show_default=False)]
+Corpora = Annotated[
+    list[Path], typer.Option("--corpus", help="Manifest (JSONL); repeat for several.", show_default=False)
+]
 Name = Annotated[str | None, typer.Option("--name", help="Name in the model store; the language code if not given.")]
 Steps = Annotated[int | None, typer.Option("--steps", help="Optimiser steps; 600 if not given.")]
 Minutes = Annotated[float | None, typer.Option("--minutes", help="Minutes of target speech to use; all if not given.")]
@@ -63,8 +65,12 @@ def transfer(
     preset: Annotated[str | None, typer.Option("--preset", help="Must be the donor's size if given.")] = None,
     threads: Threads = None,
     recipe: Recipe = None,
-    new_rows: Annotated[str, typer.Option("--new-rows", help="How rows of new tokens start: features, neighbours or fresh.")] = "features",
-    row: Annotated[list[str] | None, typer.Option("--row", help="Start a token from one of the donor's, as ç=s; repeatable.")] = None,
+    new_rows: Annotated[
+        str, typer.Option("--new-rows", help="How rows of new tokens start: features, neighbours or fresh.")
+    ] = "features",
+    row: Annotated[
+        list[str] | None, typer.Option("--row", help="Start a token from one of the donor's, as ç=s; repeatable.")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the transfer plan and stop.")] = False,
     fresh: Fresh = False,
     quiet: Quiet = False,
@@ -81,12 +87,19 @@ def transfer(
     options = _options(recipe, "transfer", steps=steps, seed=seed, threads=threads)
     if preset is not None:
         _check_preset(folder, preset)
-    job = Job(to, tuple(corpus), folder, card.language if card else None, minutes=minutes,
-              rows=RowOptions(new_rows, _overrides(row or [])), options=options)
+    job = Job(
+        to,
+        tuple(corpus),
+        folder,
+        card.language if card else None,
+        minutes=minutes,
+        rows=RowOptions(new_rows, _overrides(row or [])),
+        options=options,
+    )
     _make(job, name or to, fresh=fresh, quiet=quiet, as_json=as_json, dry_run=dry_run, donor=donor)
 
 
-def _options(recipe: Path | None, kind: str, **given: int | None) -> TrainingOptions:
+def _options(recipe: Path | None, kind: str, **given: Any) -> TrainingOptions:
     """The recipe file's options, or the defaults of this kind of run, with the command line's on top."""
     from vizinho.training.recipes import default_recipe, read_recipe
 
@@ -112,8 +125,11 @@ def _check_preset(folder: Path, preset: str) -> None:
     found = (encoder.get("hidden_size"), encoder.get("num_hidden_layers"))
     wanted = (PRESETS[preset].hidden, PRESETS[preset].layers)
     if found != wanted:
-        raise SpecError(f"the donor has width {found[0]} and {found[1]} blocks, preset {preset} has {wanted[0]} and {wanted[1]}",
-                        where=folder, fix="leave --preset out: the target takes the donor's size")
+        raise SpecError(
+            f"the donor has width {found[0]} and {found[1]} blocks, preset {preset} has {wanted[0]} and {wanted[1]}",
+            where=folder,
+            fix="leave --preset out: the target takes the donor's size",
+        )
 
 
 def _make(
@@ -157,7 +173,14 @@ def _show_plan(plan: Any, as_json: bool) -> None:
 
     table = Table("target", "token", "source", "action", "shape", "reason", title="Transfer plan")
     for row in plan.rows:
-        table.add_row(row.target or "-", row.token or "", row.source or "", row.action, "x".join(map(str, row.shape)) or "1", row.reason)
+        table.add_row(
+            row.target or "-",
+            row.token or "",
+            row.source or "",
+            row.action,
+            "x".join(map(str, row.shape)) or "1",
+            row.reason,
+        )
     console = Console(width=None if sys.stdout.isatty() else 160, markup=False)
     console.print(table)
     console.print(", ".join(f"{count} {action}" for action, count in plan.counts().items()))
@@ -168,7 +191,9 @@ def _show_summary(made: dict[str, Any]) -> None:
     if made["dev_cer"] is not None:
         typer.echo(f"dev CER {made['dev_cer']:.3f} (used for choosing; not a test result)")
     if made["movement"] is not None:
-        typer.echo(f"movement: {made['movement']['moved_share']:.1%} of the weights moved, "
-                   f"relative distance of the encoder {made['movement']['encoder_distance']:.3f}")
+        typer.echo(
+            f"movement: {made['movement']['moved_share']:.1%} of the weights moved, "
+            f"relative distance of the encoder {made['movement']['encoder_distance']:.3f}"
+        )
     if made["set_aside"]:
         typer.echo(f"{made['set_aside']} utterances were set aside (named above)")

@@ -14,9 +14,14 @@ from vizinho.errors import AudioError
 
 def transcribe(
     model: Annotated[str, typer.Argument(help="Model: a name, name@version or a model folder.")],
-    files: Annotated[list[Path], typer.Argument(help="Audio files (wav, flac, ogg, opus, mp3), any rate, any channels.", show_default=False)],
+    files: Annotated[
+        list[Path],
+        typer.Argument(help="Audio files (wav, flac, ogg, opus, mp3), any rate, any channels.", show_default=False),
+    ],
     threads: Annotated[int, typer.Option("--threads", help="Torch threads.")] = 1,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object with words, times and confidences.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object with words, times and confidences.")
+    ] = False,
 ) -> None:
     """Transcribe audio files. A broken file is reported and the others are still transcribed (exit code 2)."""
     import torch
@@ -38,7 +43,9 @@ def transcribe(
         if not as_json:
             typer.echo(f"{file}\t{transcript.text}" if len(files) > 1 else transcript.text)
     if as_json:
-        typer.echo(json.dumps({"model": model, "transcripts": [asdict(t) for t in done], "failed": failed}, ensure_ascii=False))
+        typer.echo(
+            json.dumps({"model": model, "transcripts": [asdict(t) for t in done], "failed": failed}, ensure_ascii=False)
+        )
     if failed:
         typer.echo(f"{len(failed)} of {len(files)} files could not be transcribed", err=True)
         raise typer.Exit(2)

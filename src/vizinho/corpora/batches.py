@@ -6,6 +6,7 @@ Everything is a function of (seed, epoch, utterance), never of what ran before, 
 from __future__ import annotations
 
 import hashlib
+import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -88,7 +89,9 @@ class BatchPlan:
 class BatchData(Dataset[Batch]):
     """Batch n as tensors: audio decoded, varied and turned into features when asked for, so memory stays flat."""
 
-    def __init__(self, examples: Sequence[Example], plan: BatchPlan, extractor: Any, augment: AugmentOptions, seed: int) -> None:
+    def __init__(
+        self, examples: Sequence[Example], plan: BatchPlan, extractor: Any, augment: AugmentOptions, seed: int
+    ) -> None:
         self._examples, self._plan, self._extractor = examples, plan, extractor
         self._augment, self._seed = augment, seed
 
@@ -103,7 +106,9 @@ class BatchData(Dataset[Batch]):
             masked = mask_features(made.features[row, :frames].numpy(), self._augment, rng)
             made.features[row, :frames] = torch.from_numpy(masked)
         return Batch(
-            ids=tuple(e.utterance.id for e in chosen), features=made.features, mask=made.mask,
+            ids=tuple(e.utterance.id for e in chosen),
+            features=made.features,
+            mask=made.mask,
             labels=torch.tensor([row for e in chosen for row in e.labels], dtype=torch.long),
             label_lengths=torch.tensor([len(e.labels) for e in chosen], dtype=torch.long),
             audio_seconds=float(made.mask.sum()) * HOP_SECONDS,
@@ -123,11 +128,18 @@ def stream(data: BatchData, start: int, stop: int, workers: int) -> Iterator[Bat
     """Batches `start` to `stop`, made ahead of time by worker processes (0: in this one)."""
     # Its own generator: otherwise making the loader would move the global one that dropout uses.
     loader: Any = DataLoader(
-        data, batch_size=None, sampler=range(start, stop), num_workers=workers,
-        prefetch_factor=4 if workers else None, worker_init_fn=_one_thread, generator=torch.Generator(),
+        data,
+        batch_size=None,
+        sampler=range(start, stop),
+        num_workers=workers,
+        prefetch_factor=4 if workers else None,
+        worker_init_fn=_one_thread,
+        generator=torch.Generator(),
     )
     return iter(loader)
 
 
 def _one_thread(_worker: int) -> None:
     torch.set_num_threads(1)
+    # Ctrl-C reaches every process of the terminal; only the training loop may answer it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

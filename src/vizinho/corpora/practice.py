@@ -37,7 +37,13 @@ class _Split:
 
 
 def practice_corpus(
-    language: str, minutes: float, folder: Path, *, seed: int = 1, sentences: Sequence[str] | None = None, progress: Advance = silent,
+    language: str,
+    minutes: float,
+    folder: Path,
+    *,
+    seed: int = 1,
+    sentences: Sequence[str] | None = None,
+    progress: Advance = silent,
 ) -> Path:
     """Synthesise `minutes` of speech into `folder`; returns its manifest.
 
@@ -75,14 +81,19 @@ def frequent_words(language: str, count: int = LEXICON) -> list[str]:
 
 
 def _splits(language: str, minutes: float, phrases: Sequence[str], seed: int) -> list[_Split]:
-    """Words and phrases go to train, dev or test by their hash, whatever the seed: corpora of two seeds can be mixed."""
+    """Words and phrases go to a split by their hash, whatever the seed: corpora of two seeds can be mixed."""
     words = frequent_words(language)
     held = min(HELD_OUT_MINUTES, minutes / 10)
     half = len(HELD_OUT_VARIANTS) // 2
     variants = {"train": TRAIN_VARIANTS, "dev": HELD_OUT_VARIANTS[:half], "test": HELD_OUT_VARIANTS[half:]}
     return [
-        _Split(name, minutes - 2 * held if name == "train" else held, variants[name],
-               [w for w in words if _home(w) == name], [p for p in phrases if _home(p) == name])
+        _Split(
+            name,
+            minutes - 2 * held if name == "train" else held,
+            variants[name],
+            [w for w in words if _home(w) == name],
+            [p for p in phrases if _home(p) == name],
+        )
         for name in ("train", "dev", "test")
     ]
 
@@ -108,8 +119,18 @@ def _speak_split(language: str, split: _Split, folder: Path, seed: int, progress
                     raise
                 number += 1  # a variant that cannot say this word; the draw is repeated with the next number
                 continue
-        yield Utterance(name, path.absolute(), text, language, f"{voice.name}-{voice.pitch // 25}", round(seconds, 3), split.name,
-                        accent=voice.locale, source="eSpeak NG", licence="synthesised")
+        yield Utterance(
+            name,
+            path.absolute(),
+            text,
+            language,
+            f"{voice.name}-{voice.pitch // 25}",
+            round(seconds, 3),
+            split.name,
+            accent=voice.locale,
+            source="eSpeak NG",
+            licence="synthesised",
+        )
         done_seconds += seconds
         number += 1
         progress(seconds / 60, split.name)
@@ -122,7 +143,7 @@ def _draw_text(split: _Split, rng: np.random.Generator) -> str:
     count = 1 if kind < PHRASE_SHARE + SINGLE_WORD_SHARE else int(rng.integers(2, 8))
     # Zipf's law flattened: frequent words lead, yet all letters and most of the lexicon occur.
     weights = 1.0 / (np.arange(len(split.words)) + 100.0)
-    return " ".join(split.words[i] for i in rng.choice(len(split.words), size=count, p=weights / weights.sum()))
+    return " ".join(split.words[int(i)] for i in rng.choice(len(split.words), size=count, p=weights / weights.sum()))
 
 
 def _draw_voice(language: str, split: _Split, rng: np.random.Generator) -> Voice:

@@ -9,7 +9,7 @@ from vizinho.evaluation.score import count_errors
 
 
 def error_rates(references: Mapping[str, str], hypotheses: Mapping[str, str]) -> tuple[float, float]:
-    """(CER, WER) over utterances paired by id, as `score` counts them. Raises CorpusError when all references are empty."""
+    """(CER, WER) over utterances paired by id. Raises CorpusError when all references are empty."""
     errors = count_errors(references, hypotheses)
     characters, words = sum(e.characters for e in errors), sum(e.words for e in errors)
     if not characters:

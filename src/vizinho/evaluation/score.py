@@ -20,8 +20,15 @@ _Counts = npt.NDArray[np.float64]
 
 
 def score(
-    references: Mapping[str, str], hypotheses: Mapping[str, str], *, speakers: Mapping[str, str] | None = None,
-    normalizer: str, data_fingerprint: str, seed: int = 1, resamples: int = 2000, cluster: bool = False,
+    references: Mapping[str, str],
+    hypotheses: Mapping[str, str],
+    *,
+    speakers: Mapping[str, str] | None = None,
+    normalizer: str,
+    data_fingerprint: str,
+    seed: int = 1,
+    resamples: int = 2000,
+    cluster: bool = False,
 ) -> Scores:
     """Score normalised texts against each other.
 
@@ -41,11 +48,27 @@ def score(
     counts = _sums(errors, cluster)
     intervals = _bootstrap(counts, seed, resamples)
     total = counts.sum(axis=0)
-    signature = "|".join((
-        "metric:cer+wer", f"norm:{normalizer}", f"boot:{resamples}", f"unit:{'speaker' if cluster else 'utterance'}",
-        f"seed:{seed}", f"n:{len(errors)}", f"data:{data_fingerprint}", f"jiwer:{version('jiwer')}",
-    ))
-    return Scores(float(total[0] / total[1]), float(total[2] / total[3]), intervals[0], intervals[1], len(errors), signature, errors)
+    signature = "|".join(
+        (
+            "metric:cer+wer",
+            f"norm:{normalizer}",
+            f"boot:{resamples}",
+            f"unit:{'speaker' if cluster else 'utterance'}",
+            f"seed:{seed}",
+            f"n:{len(errors)}",
+            f"data:{data_fingerprint}",
+            f"jiwer:{version('jiwer')}",
+        )
+    )
+    return Scores(
+        float(total[0] / total[1]),
+        float(total[2] / total[3]),
+        intervals[0],
+        intervals[1],
+        len(errors),
+        signature,
+        errors,
+    )
 
 
 def count_errors(
@@ -57,7 +80,9 @@ def count_errors(
     """
     lacking = [i for i in references if i not in hypotheses] + [i for i in hypotheses if i not in references]
     if lacking:
-        raise CorpusError(f"{len(lacking)} ids stand on one side only", where=lacking[0], fix="score the same utterances")
+        raise CorpusError(
+            f"{len(lacking)} ids stand on one side only", where=lacking[0], fix="score the same utterances"
+        )
     return [_count(i, speakers[i] if speakers else "", references[i], hypotheses[i]) for i in references]
 
 
@@ -67,8 +92,14 @@ def _count(id_: str, speaker: str, reference: str, hypothesis: str) -> Utterance
     letters = jiwer.process_characters(reference, hypothesis)
     words = jiwer.process_words(reference, hypothesis)
     return UtteranceErrors(
-        id_, speaker, reference, hypothesis, letters.substitutions + letters.deletions + letters.insertions, len(reference),
-        words.substitutions + words.deletions + words.insertions, len(reference.split()),
+        id_,
+        speaker,
+        reference,
+        hypothesis,
+        letters.substitutions + letters.deletions + letters.insertions,
+        len(reference),
+        words.substitutions + words.deletions + words.insertions,
+        len(reference.split()),
     )
 
 
@@ -94,8 +125,12 @@ def score_errors(errors: Sequence[UtteranceErrors], *, seed: int = 1, resamples:
     """Rates and intervals of counts already made (of several seeds pooled, say), as plain values."""
     counts = _sums(errors, cluster=False)
     total, (letters, words) = counts.sum(axis=0), _bootstrap(counts, seed, resamples)
-    return {"cer": float(total[0] / total[1]), "cer_ci": [letters.low, letters.high],
-            "wer": float(total[2] / total[3]), "wer_ci": [words.low, words.high]}
+    return {
+        "cer": float(total[0] / total[1]),
+        "cer_ci": [letters.low, letters.high],
+        "wer": float(total[2] / total[3]),
+        "wer_ci": [words.low, words.high],
+    }
 
 
 def per_speaker(scores: Scores) -> dict[str, dict[str, Any]]:
@@ -107,7 +142,8 @@ def per_speaker(scores: Scores) -> dict[str, dict[str, Any]]:
     for speaker, errors in sorted(groups.items()):
         total = _sums(errors, cluster=False).sum(axis=0)
         found[speaker] = {
-            "cer": float(total[0] / total[1]) if total[1] else None, "wer": float(total[2] / total[3]) if total[3] else None,
+            "cer": float(total[0] / total[1]) if total[1] else None,
+            "wer": float(total[2] / total[3]) if total[3] else None,
             "utterances": len(errors),
         }
     return found
@@ -121,9 +157,14 @@ def worst(scores: Scores, count: int = 10) -> list[UtteranceErrors]:
 def as_json(scores: Scores, *, per_utterance: bool = True) -> dict[str, Any]:
     """Plain values: rates, intervals as [low, high], signature, speakers, worst and, if asked for, every utterance."""
     made: dict[str, Any] = {
-        "cer": scores.cer, "wer": scores.wer, "cer_ci": [scores.cer_ci.low, scores.cer_ci.high],
-        "wer_ci": [scores.wer_ci.low, scores.wer_ci.high], "utterances": scores.utterances, "signature": scores.signature,
-        "per_speaker": per_speaker(scores), "worst": [asdict(e) for e in worst(scores)],
+        "cer": scores.cer,
+        "wer": scores.wer,
+        "cer_ci": [scores.cer_ci.low, scores.cer_ci.high],
+        "wer_ci": [scores.wer_ci.low, scores.wer_ci.high],
+        "utterances": scores.utterances,
+        "signature": scores.signature,
+        "per_speaker": per_speaker(scores),
+        "worst": [asdict(e) for e in worst(scores)],
     }
     if per_utterance:
         made["per_utterance"] = [asdict(e) for e in scores.errors]

@@ -30,15 +30,20 @@ class Comparison:
 
 
 def compare(
-    a: Sequence[UtteranceErrors], b: Sequence[UtteranceErrors], *, metric: str = "cer", seed: int = 1,
-    resamples: int = 10_000, cluster: bool = False,
+    a: Sequence[UtteranceErrors],
+    b: Sequence[UtteranceErrors],
+    *,
+    metric: str = "cer",
+    seed: int = 1,
+    resamples: int = 10_000,
+    cluster: bool = False,
 ) -> Comparison:
     """Compare two systems on the same utterances.
 
     The paired bootstrap resamples utterances (or speakers) and recomputes both corpus rates from their sums (Bisani &
     Ney 2004; Koehn 2004); its p is twice the share of differences on the other side of zero. Randomisation swaps the
-    systems' outputs at random (Noreen 1989). One is added above and below so that no p is zero (Davison & Hinkley 1997).
-    Raises CorpusError when the ids differ.
+    systems' outputs at random (Noreen 1989). One is added above and below so that no p is zero (Davison & Hinkley
+    1997). Raises CorpusError when the ids differ.
     """
     left, right = _paired(a, b, metric, cluster)
     rng = np.random.default_rng(seed)
@@ -48,8 +53,14 @@ def compare(
     low, high = np.quantile(drawn, [0.025, 0.975])
     other_side = min(int((drawn <= 0).sum()), int((drawn >= 0).sum()))
     p = min(1.0, 2 * (other_side + 1) / (resamples + 1))
-    return Comparison(float(difference), Interval(float(low), float(high)), p, _randomisation(left, right, rng, resamples), len(left),
-                      f"paired bootstrap by {'speaker' if cluster else 'utterance'}, {resamples} resamples, seed {seed}")
+    return Comparison(
+        float(difference),
+        Interval(float(low), float(high)),
+        p,
+        _randomisation(left, right, rng, resamples),
+        len(left),
+        f"paired bootstrap by {'speaker' if cluster else 'utterance'}, {resamples} resamples, seed {seed}",
+    )
 
 
 def _randomisation(left: _Counts, right: _Counts, rng: np.random.Generator, resamples: int) -> float:
@@ -68,8 +79,14 @@ def pool(seeds: Sequence[Sequence[UtteranceErrors]]) -> list[UtteranceErrors]:
     _check_ids(*by_id)
     return [
         UtteranceErrors(
-            id_, first.speaker, first.reference, first.hypothesis, sum(s[id_].character_errors for s in by_id),
-            sum(s[id_].characters for s in by_id), sum(s[id_].word_errors for s in by_id), sum(s[id_].words for s in by_id),
+            id_,
+            first.speaker,
+            first.reference,
+            first.hypothesis,
+            sum(s[id_].character_errors for s in by_id),
+            sum(s[id_].characters for s in by_id),
+            sum(s[id_].word_errors for s in by_id),
+            sum(s[id_].words for s in by_id),
         )
         for id_, first in by_id[0].items()
     ]
@@ -85,7 +102,9 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return corrected
 
 
-def _paired(a: Sequence[UtteranceErrors], b: Sequence[UtteranceErrors], metric: str, cluster: bool) -> tuple[_Counts, _Counts]:
+def _paired(
+    a: Sequence[UtteranceErrors], b: Sequence[UtteranceErrors], metric: str, cluster: bool
+) -> tuple[_Counts, _Counts]:
     left, right = {e.id: e for e in a}, {e.id: e for e in b}
     _check_ids(left, right)
     ids = list(left)
@@ -115,4 +134,6 @@ def _check_ids(*sides: dict[str, UtteranceErrors]) -> None:
     for other in sides[1:]:
         differing = sorted(sides[0].keys() ^ other.keys())
         if differing:
-            raise CorpusError(f"{len(differing)} utterances are on one side only", where=differing[0], fix="score the same test set")
+            raise CorpusError(
+                f"{len(differing)} utterances are on one side only", where=differing[0], fix="score the same test set"
+            )

@@ -5,11 +5,8 @@ from __future__ import annotations
 import json
 import platform
 import shutil
-from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -17,23 +14,24 @@ import torch
 import transformers
 
 from vizinho import __version__
-from vizinho.corpora.manifest import fingerprint, read_manifest
+from vizinho.corpora.manifest import fingerprint, read_manifest, write_manifest
 from vizinho.errors import SpecError
 from vizinho.evaluation.score import as_json, score
+from vizinho.experiment.parallel import run_tasks, unseen
 from vizinho.experiment.spec import SCRATCH, DonorSpec, ExperimentSpec
 from vizinho.experiment.summary import summarise
 from vizinho.files import write_json
 from vizinho.jobs import FinishedJob, Job, make_ready, read_data, run, sound_similarity
 from vizinho.model.checkpoint import save_checkpoint
+from vizinho.progress import Event
 from vizinho.recognizer import Recognizer
 from vizinho.records import Utterance
 from vizinho.registry.store import Store
 from vizinho.text.normalize import get_normalizer
+from vizinho.training.loop import Log
 
 FORMAT = 1
 """Version of results.json."""
-
-Log = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,44 +51,71 @@ class Arm:
 
 def arms_of(spec: ExperimentSpec) -> list[Arm]:
     """All arms, seed by seed, so that an interrupted experiment has whole comparisons first."""
-    return [Arm(start, minutes, seed) for seed in spec.seeds for minutes in spec.minutes or (None,) for start in spec.starts]
+    return [
+        Arm(start, minutes, seed) for seed in spec.seeds for minutes in spec.minutes or (None,) for start in spec.starts
+    ]
 
 
-def run_experiment(spec: ExperimentSpec, folder: Path, *, processes: int = 1, home: Path | None = None, log: Log = print) -> dict[str, Any]:
+def run_experiment(
+    spec: ExperimentSpec, folder: Path, *, processes: int = 1, home: Path | None = None, show: Event = unseen
+) -> dict[str, Any]:
     """Train the donors, then every arm, test each arm once, and write results.json (docs/formats.md). Returns it.
 
-    `folder` keeps a finished arm's result, so a second call goes on where the first stopped. Raises SpecError when a
-    test speaker or text is in train.
+    `folder` keeps a finished arm's result, so a second call goes on where the first stopped; every donor and arm
+    leaves a log beside its folder. Raises SpecError when a test speaker or text is in train.
     """
+    spec = _without_shared_texts(spec, folder) if spec.drop_test_texts else spec
     refuse_leaks(spec)
-    _in_parallel([(_donor_task, (spec, donor, folder, home)) for donor in spec.donors], processes, log)
-    results = _in_parallel([(_arm_task, (spec, arm, folder, home)) for arm in arms_of(spec)], processes, log)
+    run_tasks([(donor_task, (spec, donor, folder, home)) for donor in spec.donors], processes, show)
+    results = run_tasks([(arm_task, (spec, arm, folder, home)) for arm in arms_of(spec)], processes, show)
     by_name = {result["arm"]: result for result in results}
     arms = [by_name[arm.name] for arm in arms_of(spec)]
     made = {
-        "format": FORMAT, "name": spec.name, "created": datetime.now(UTC).isoformat(timespec="seconds"), "target": spec.target,
-        "spec": spec.source, "environment": _environment(spec), "signature": arms[0]["test"]["signature"],
-        "donors": [json.loads((folder / "donors" / d.name / "training.json").read_text()) | {"name": d.name, "language": d.language}
-                   for d in spec.donors],
-        "arms": arms, **summarise(arms),
+        "format": FORMAT,
+        "name": spec.name,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "target": spec.target,
+        "spec": spec.source,
+        "environment": _environment(spec),
+        "signature": arms[0]["test"]["signature"],
+        "donors": [
+            json.loads((folder / "donors" / d.name / "training.json").read_text())
+            | {"name": d.name, "language": d.language}
+            for d in spec.donors
+        ],
+        "arms": arms,
+        **summarise(arms),
     }
     write_json(folder / "results.json", made)
     return made
 
 
 def _environment(spec: ExperimentSpec) -> dict[str, Any]:
-    return {"python": platform.python_version(), "torch": torch.__version__, "transformers": transformers.__version__,
-            "vizinho": __version__, "threads": spec.training.threads, "cpu": platform.processor() or platform.machine()}
+    return {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "transformers": transformers.__version__,
+        "vizinho": __version__,
+        "threads": spec.training.threads,
+        "cpu": platform.processor() or platform.machine(),
+    }
 
 
-def _in_parallel(tasks: list[tuple[Callable[..., Any], tuple[Any, ...]]], processes: int, log: Log) -> list[Any]:
-    """Results in any order; with one process they run here, so that Ctrl-C reaches them."""
-    if processes <= 1 or len(tasks) <= 1:
-        return [function(*arguments, log) for function, arguments in tasks]
-    # Spawned, not forked: a fork after torch has started threads can hang.
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        futures = [pool.submit(function, *arguments, None) for function, arguments in tasks]
-        return [future.result() for future in as_completed(futures)]
+def _without_shared_texts(spec: ExperimentSpec, folder: Path) -> ExperimentSpec:
+    """The spec over copies of its manifests from which train and dev utterances with a text of test are taken out."""
+    normalize = get_normalizer(spec.target)
+    tested = {normalize(u.text) for path in spec.corpora for u in read_manifest(path) if u.split == "test"}
+    made = []
+    for number, path in enumerate(spec.corpora):
+        utterances = read_manifest(path)
+        left_out = [u for u in utterances if u.split != "test" and normalize(u.text) in tested]
+        made.append(folder / "corpora" / f"{number}-{path.name}")
+        write_manifest(made[-1], [u for u in utterances if u not in left_out])
+        write_json(
+            made[-1].with_suffix(".left-out.json"),
+            [{"id": u.id, "text": u.text, "why": "its text is in test"} for u in left_out],
+        )
+    return replace(spec, corpora=tuple(made))
 
 
 def refuse_leaks(spec: ExperimentSpec) -> None:
@@ -98,44 +123,69 @@ def refuse_leaks(spec: ExperimentSpec) -> None:
     target = [u for path in spec.corpora for u in read_manifest(path)]
     test = [u for u in target if u.split == "test"]
     if not test:
-        raise SpecError("the corpora have no test split", where=spec.name, fix="mark the test utterances in the manifest")
+        raise SpecError(
+            "the corpora have no test split", where=spec.name, fix="mark the test utterances in the manifest"
+        )
     normalize = get_normalizer(spec.target)
     train = [u for u in target if u.split == "train"]
     speakers = {u.speaker for u in test} & {u.speaker for u in train}
     if speakers:
-        raise SpecError(f"speakers of test are in train: {', '.join(sorted(speakers)[:3])}", where=spec.name,
-                        fix="run `vizinho corpus check` and split by speaker")
+        raise SpecError(
+            f"speakers of test are in train: {', '.join(sorted(speakers)[:3])}",
+            where=spec.name,
+            fix="run `vizinho corpus check` and split by speaker",
+        )
     texts = {normalize(u.text) for u in test} & {normalize(u.text) for u in train}
     if texts:
-        raise SpecError(f"{len(texts)} texts of test are in train, such as {min(texts)!r}", where=spec.name,
-                        fix="run `vizinho corpus check` and take them out of train")
+        raise SpecError(
+            f"{len(texts)} texts of test are in train, such as {min(texts)!r}",
+            where=spec.name,
+            fix="run `vizinho corpus check` and take them out of train",
+        )
 
 
-def _donor_task(spec: ExperimentSpec, donor: DonorSpec, folder: Path, home: Path | None, log: Log | None) -> None:
+def donor_task(spec: ExperimentSpec, donor: DonorSpec, folder: Path, home: Path | None, show: Event) -> None:
     """Train one donor unless its folder is there."""
-    say = log or _file_log(folder / "donors" / f"{donor.name}.log")
     target = folder / "donors" / donor.name
     if (target / "config.json").is_file():
         return
     base = Store(home).resolve(donor.base) if donor.base else None
-    job = Job(donor.language, donor.corpora, base, donor.language, minutes=donor.minutes, preset=spec.preset,
-              options=replace(donor.training, seed=donor.seed))
-    finished = run(make_ready(job, sound_similarity), folder / "runs" / f"donor-{donor.name}", log=lambda line: say(f"donor {donor.name}: {line}"))
+    job = Job(
+        donor.language,
+        donor.corpora,
+        base,
+        donor.language,
+        minutes=donor.minutes,
+        preset=spec.preset,
+        options=replace(donor.training, seed=donor.seed),
+    )
+    label = f"donor {donor.name}"
+    finished = run(
+        make_ready(job, sound_similarity),
+        folder / "runs" / f"donor-{donor.name}",
+        log=_file_log(folder / "donors" / f"{donor.name}.log"),
+        progress=lambda amount, note: show(label, job.options.steps, amount, note),
+    )
     scratch = target.with_name(f".{donor.name}")
     shutil.rmtree(scratch, ignore_errors=True)
     save_checkpoint(scratch, finished.ready.checkpoint)
-    write_json(scratch / "training.json", {
-        "minutes": finished.ready.prepared.minutes, "curve": [asdict(p) for p in finished.result.curve],
-        "steps": finished.result.steps, "dev_cer": finished.result.chosen_dev_cer, "set_aside": finished.ready.prepared.set_aside,
-    })
+    write_json(
+        scratch / "training.json",
+        {
+            "minutes": finished.ready.prepared.minutes,
+            "curve": [asdict(p) for p in finished.result.curve],
+            "steps": finished.result.steps,
+            "dev_cer": finished.result.chosen_dev_cer,
+            "set_aside": finished.ready.prepared.set_aside,
+        },
+    )
     scratch.replace(target)
     shutil.rmtree(folder / "runs" / f"donor-{donor.name}", ignore_errors=True)
 
 
-def _arm_task(spec: ExperimentSpec, arm: Arm, folder: Path, home: Path | None, log: Log | None) -> dict[str, Any]:
+def arm_task(spec: ExperimentSpec, arm: Arm, folder: Path, home: Path | None, show: Event) -> dict[str, Any]:
     """Train and test one arm unless its result is there."""
     place = folder / "arms" / arm.name.replace("/", "-")
-    say = log or _file_log(folder / "arms" / f"{place.name}.log")
     done = place / "arm.json"
     if done.is_file():
         return dict(json.loads(done.read_text()))
@@ -145,12 +195,26 @@ def _arm_task(spec: ExperimentSpec, arm: Arm, folder: Path, home: Path | None, l
         donor_folder, donor_language = folder / "donors" / arm.start, donors[arm.start].language
     elif arm.start != SCRATCH:
         store = Store(home)
-        donor_folder = store.resolve(arm.start)
-        donor_language = store.card(arm.start).language
+        donor_folder, card = store.resolve(arm.start), store.card(arm.start)
+        donor_language = card.language if card else None
     options = replace(spec.scratch if arm.start == SCRATCH else spec.training, seed=arm.seed)
-    job = Job(spec.target, spec.corpora, donor_folder, donor_language, minutes=arm.minutes, preset=spec.preset, rows=spec.rows, options=options)
+    job = Job(
+        spec.target,
+        spec.corpora,
+        donor_folder,
+        donor_language,
+        minutes=arm.minutes,
+        preset=spec.preset,
+        rows=spec.rows,
+        options=options,
+    )
     run_folder = folder / "runs" / place.name
-    finished = run(make_ready(job, sound_similarity), run_folder, log=lambda line: say(f"{arm.name}: {line}"))
+    finished = run(
+        make_ready(job, sound_similarity),
+        run_folder,
+        log=_file_log(folder / "arms" / f"{place.name}.log"),
+        progress=lambda amount, note: show(arm.name, options.steps, amount, note),
+    )
     result = _result(spec, arm, finished, donors.get(arm.start), donor_folder)
     save_checkpoint(place / "model", finished.ready.checkpoint)
     write_json(done, result)
@@ -158,15 +222,23 @@ def _arm_task(spec: ExperimentSpec, arm: Arm, folder: Path, home: Path | None, l
     return result
 
 
-def _result(spec: ExperimentSpec, arm: Arm, finished: FinishedJob, donor: DonorSpec | None, donor_folder: Path | None) -> dict[str, Any]:
+def _result(
+    spec: ExperimentSpec, arm: Arm, finished: FinishedJob, donor: DonorSpec | None, donor_folder: Path | None
+) -> dict[str, Any]:
     recognizer = Recognizer(finished.ready.checkpoint)
     test = [u for path in spec.corpora for u in read_manifest(path) if u.split == "test"]
     return {
-        "arm": arm.name, "start": arm.start, "donor": None if donor_folder is None else arm.start,
+        "arm": arm.name,
+        "start": arm.start,
+        "donor": None if donor_folder is None else arm.start,
         "recipe": "scratch" if donor_folder is None else "default",
-        "minutes": round(finished.ready.prepared.minutes, 2), "minutes_asked": arm.minutes, "seed": arm.seed,
-        "steps": finished.result.steps, "audio_seconds_seen": round(finished.result.audio_seconds, 1),
-        "chosen": finished.result.chosen, "dev_cer": finished.result.chosen_dev_cer,
+        "minutes": round(finished.ready.prepared.minutes, 2),
+        "minutes_asked": arm.minutes,
+        "seed": arm.seed,
+        "steps": finished.result.steps,
+        "audio_seconds_seen": round(finished.result.audio_seconds, 1),
+        "chosen": finished.result.chosen,
+        "dev_cer": finished.result.chosen_dev_cer,
         "set_aside": finished.ready.prepared.set_aside,
         "curve": [asdict(point) for point in finished.result.curve],
         "test": _scored(recognizer, test, spec.target),
@@ -180,8 +252,11 @@ def _scored(recognizer: Recognizer, utterances: list[Utterance], language: str) 
     normalize = get_normalizer(language)
     heard = recognizer.transcribe_corpus(utterances)
     scores = score(
-        {u.id: normalize(u.text) for u in utterances}, {i: normalize(t.text) for i, t in heard.items()},
-        speakers={u.id: u.speaker for u in utterances}, normalizer=normalize.name, data_fingerprint=fingerprint(utterances),
+        {u.id: normalize(u.text) for u in utterances},
+        {i: normalize(t.text) for i, t in heard.items()},
+        speakers={u.id: u.speaker for u in utterances},
+        normalizer=normalize.name,
+        data_fingerprint=fingerprint(utterances),
     )
     return dict(as_json(scores, per_utterance=True))
 

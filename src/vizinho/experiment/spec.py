@@ -52,6 +52,8 @@ class ExperimentSpec:
     scratch: TrainingOptions
     """Options of the scratch arms: same steps and batches, but their own learning rates, tuned on dev."""
     rows: RowOptions
+    drop_test_texts: bool
+    """Take train utterances whose text is in test out of train, and list them; without it such a text is an error."""
     source: Mapping[str, Any]
     """The file as read, for the record."""
 
@@ -64,7 +66,20 @@ def read_spec(path: Path) -> ExperimentSpec:
         raise SpecError("no such experiment file", where=path, fix="check the path") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SpecError(f"not valid TOML ({error})", where=path, fix="mend the line it names") from error
-    known = {"name", "target", "corpora", "starts", "minutes", "seeds", "preset", "training", "scratch", "rows", "donors"}
+    known = {
+        "name",
+        "target",
+        "corpora",
+        "starts",
+        "minutes",
+        "seeds",
+        "preset",
+        "training",
+        "scratch",
+        "rows",
+        "donors",
+        "drop_test_texts",
+    }
     unknown = sorted(raw.keys() - known)
     if unknown:
         raise SpecError(f"unknown key {', '.join(unknown)}", where=path, fix=f"known keys: {', '.join(sorted(known))}")
@@ -78,12 +93,19 @@ def _build(path: Path, raw: Mapping[str, Any]) -> ExperimentSpec:
     training = dict(raw.get("training", {}))
     donors = tuple(_donor(path, entry) for entry in raw.get("donors", []))
     spec = ExperimentSpec(
-        name=str(raw["name"]), target=str(raw["target"]), corpora=_paths(raw["corpora"], path),
-        starts=tuple(raw["starts"]), donors=donors, minutes=tuple(map(float, raw.get("minutes", ()))),
-        seeds=tuple(raw["seeds"]), preset=str(raw.get("preset", "tiny")),
+        name=str(raw["name"]),
+        target=str(raw["target"]),
+        corpora=_paths(raw["corpora"], path),
+        starts=tuple(raw["starts"]),
+        donors=donors,
+        minutes=tuple(map(float, raw.get("minutes", ()))),
+        seeds=tuple(raw["seeds"]),
+        preset=str(raw.get("preset", "tiny")),
         training=from_dict(TrainingOptions, training, where=f"{path}: training"),
         scratch=from_dict(TrainingOptions, {**training, **raw.get("scratch", {})}, where=f"{path}: scratch"),
-        rows=from_dict(RowOptions, raw.get("rows", {}), where=f"{path}: rows"), source=raw,
+        rows=from_dict(RowOptions, raw.get("rows", {}), where=f"{path}: rows"),
+        drop_test_texts=bool(raw.get("drop_test_texts", False)),
+        source=raw,
     )
     _check(path, spec)
     return spec
@@ -114,12 +136,16 @@ def _check(path: Path, spec: ExperimentSpec) -> None:
     if len(set(names)) != len(names) or SCRATCH in names:
         raise SpecError("donors need names of their own", where=path, fix=f"{SCRATCH!r} is the arm without a donor")
     if SCRATCH not in spec.starts:
-        raise SpecError("there is no scratch arm", where=path, fix=f'add "{SCRATCH}" to starts: without it nothing is shown')
+        raise SpecError(
+            "there is no scratch arm", where=path, fix=f'add "{SCRATCH}" to starts: without it nothing is shown'
+        )
     if not spec.seeds:
         raise SpecError("there are no seeds", where=path, fix="give at least three, as seeds = [1, 2, 3]")
     for name in ("steps", "batch_seconds"):
         if getattr(spec.training, name) != getattr(spec.scratch, name):
-            raise SpecError(f"scratch has other {name} than the transfers", where=path, fix="arms must have equal budgets")
+            raise SpecError(
+                f"scratch has other {name} than the transfers", where=path, fix="arms must have equal budgets"
+            )
     budgets = {(d.minutes, d.training.steps, d.training.batch_seconds) for d in spec.donors}
     if len(budgets) > 1:
         raise SpecError("the donors have unequal minutes, steps or batches", where=path, fix="make their budgets equal")

@@ -18,7 +18,7 @@ Result = dict[str, Any]
 
 
 def summarise(arms: Sequence[Result]) -> dict[str, Any]:
-    """What results.json holds beside the arms: "pooled", "comparisons", "reading". Adds steps to scratch's best to arms.
+    """The "pooled", "comparisons" and "reading" of results.json; adds steps to scratch's best to the arms.
 
     Arms of different amounts of target speech are never compared with each other.
     """
@@ -43,12 +43,30 @@ def _pooled(start: str, arms: Sequence[Result]) -> dict[str, Any]:
     moved = [a["movement"] for a in arms if a["movement"]]
     kept = [a["retention"] for a in arms if a["retention"]]
     return {
-        "start": start, "donor": arms[0]["donor"], "minutes": arms[0]["minutes"], "steps": arms[0]["steps"], "seeds": len(arms),
-        "cer": together["cer"], "cer_ci": together["cer_ci"], "wer": together["wer"], "wer_ci": together["wer_ci"],
-        "cer_by_seed": [a["test"]["cer"] for a in arms], "dev_cer_by_seed": [a["dev_cer"] for a in arms],
-        "movement": {k: _mean([m[k] for m in moved]) for k in ("moved_share", "relative_distance", "encoder_distance", "batch_norm_drift")}
-        if moved else None,
-        "retention": {"lang": kept[0]["lang"], "cer": _mean([k["cer"] for k in kept]), "donor_cer": kept[0]["donor_cer"]} if kept else None,
+        "start": start,
+        "donor": arms[0]["donor"],
+        "minutes": arms[0]["minutes"],
+        "steps": arms[0]["steps"],
+        "seeds": len(arms),
+        "cer": together["cer"],
+        "cer_ci": together["cer_ci"],
+        "wer": together["wer"],
+        "wer_ci": together["wer_ci"],
+        "cer_by_seed": [a["test"]["cer"] for a in arms],
+        "dev_cer_by_seed": [a["dev_cer"] for a in arms],
+        "movement": {
+            k: _mean([m[k] for m in moved])
+            for k in ("moved_share", "relative_distance", "encoder_distance", "batch_norm_drift")
+        }
+        if moved
+        else None,
+        "retention": {
+            "lang": kept[0]["lang"],
+            "cer": _mean([k["cer"] for k in kept]),
+            "donor_cer": kept[0]["donor_cer"],
+        }
+        if kept
+        else None,
         "steps_to_scratch_best": [a["steps_to_scratch_best"] for a in arms],
     }
 
@@ -61,8 +79,18 @@ def _comparisons(starts: Sequence[str], group: Sequence[Result]) -> list[dict[st
         made = [(a, b, compare(outputs[a], outputs[b], metric=metric)) for a, b in combinations(starts, 2)]
         corrected = holm([c.p for _, _, c in made])
         found += [
-            {"a": a, "b": b, "metric": metric, "minutes": group[0]["minutes"], "difference": c.difference, "ci": [c.ci.low, c.ci.high],
-             "p": c.p, "p_holm": p, "p_randomisation": c.p_randomisation, "test": c.test}
+            {
+                "a": a,
+                "b": b,
+                "metric": metric,
+                "minutes": group[0]["minutes"],
+                "difference": c.difference,
+                "ci": [c.ci.low, c.ci.high],
+                "p": c.p,
+                "p_holm": p,
+                "p_randomisation": c.p_randomisation,
+                "test": c.test,
+            }
             for (a, b, c), p in zip(made, corrected, strict=True)
         ]
     return found
@@ -89,7 +117,9 @@ def reading(pooled: Sequence[dict[str, Any]], comparisons: Sequence[dict[str, An
         a, b = rates[c["a"], c["minutes"]], rates[c["b"], c["minutes"]]
         figures = f"CER {a:.3f} against {b:.3f}, corrected p = {c['p_holm']:.3g}"
         if c["p_holm"] >= SIGNIFICANT:
-            sentences.append(f"No difference shown between {c['a']} and {c['b']} at {c['minutes']:g} minutes ({figures}).")
+            sentences.append(
+                f"No difference shown between {c['a']} and {c['b']} at {c['minutes']:g} minutes ({figures})."
+            )
         else:
             better, worse = (c["a"], c["b"]) if c["difference"] < 0 else (c["b"], c["a"])
             sentences.append(f"{better} is better than {worse} at {c['minutes']:g} minutes ({figures}).")

@@ -44,7 +44,9 @@ class LetterSimilarity:
     """For each target letter its most frequent sound in IPA, as evidence."""
 
 
-def letter_similarity(target: str, donor: str, targets: Sequence[str], donors: Sequence[str]) -> LetterSimilarity | None:
+def letter_similarity(
+    target: str, donor: str, targets: Sequence[str], donors: Sequence[str]
+) -> LetterSimilarity | None:
     """Compare the letters of two languages by sound; None where a language has no voice or eSpeak is not installed.
 
     A letter is the distribution of the phone strings it is spoken as; two letters are as alike as the expected
@@ -55,7 +57,7 @@ def letter_similarity(target: str, donor: str, targets: Sequence[str], donors: S
         return None
     ours, theirs = letter_sounds(target.split("-")[0]), letter_sounds(donor.split("-")[0])
     values = np.array([[_letters_alike(a, b, ours, theirs) for b in donors] for a in targets], dtype=np.float64)
-    sounds = {a: "".join(max(ours[a], key=lambda s: ours[a][s])) for a in targets if ours.get(a)}
+    sounds = {a: "".join(max(ours[a].items(), key=lambda item: item[1])[0]) for a in targets if ours.get(a)}
     return LetterSimilarity(tuple(targets), tuple(donors), values.reshape(len(targets), len(donors)), sounds)
 
 
@@ -70,7 +72,11 @@ def letter_sounds(language: str) -> dict[str, dict[Phones, float]]:
     more = top_n_list(language, 30_000)
     for letter in letters:
         words += [w for w in more if letter in w and set(w) <= letters][:30]
-    pairs = [(word, phones) for word in dict.fromkeys(words) if (phones := segments(phonemes(word, LOCALES[language][0]), language))]
+    pairs = [
+        (word, phones)
+        for word in dict.fromkeys(words)
+        if (phones := segments(phonemes(word, LOCALES[language][0]), language))
+    ]
     counts: dict[str, Counter[Phones]] = defaultdict(Counter)
     for _ in range(ROUNDS):
         counts = _count(pairs, counts)
@@ -99,7 +105,9 @@ def _count(pairs: Iterable[tuple[str, Phones]], before: Mapping[str, Counter[Pho
     return counts
 
 
-def _align(word: str, phones: Phones, counts: Mapping[str, Counter[Phones]], totals: Mapping[str, int]) -> list[tuple[str, Phones]]:
+def _align(
+    word: str, phones: Phones, counts: Mapping[str, Counter[Phones]], totals: Mapping[str, int]
+) -> list[tuple[str, Phones]]:
     """Best monotone alignment in which each letter is spoken as nothing, one phone or two; empty if there is none."""
     best: list[dict[int, tuple[float, int]]] = [{0: (0.0, 0)}]
     for position, letter in enumerate(word):
@@ -109,7 +117,11 @@ def _align(word: str, phones: Phones, counts: Mapping[str, Counter[Phones]], tot
                 end = start + length
                 if end > len(phones):
                     break
-                total = cost + _cost(letter, phones[start:end], counts, totals) + _skew(position, end, word, phones, not counts)
+                total = (
+                    cost
+                    + _cost(letter, phones[start:end], counts, totals)
+                    + _skew(position, end, word, phones, not counts)
+                )
                 if end not in reached or total < reached[end][0]:
                     reached[end] = (total, length)
         best.append(reached)
@@ -140,7 +152,9 @@ def _shares(found: Counter[Phones]) -> dict[Phones, float]:
     return {said: n / total for said, n in spoken.items() if n >= 0.05 * total} if total else {}
 
 
-def _letters_alike(a: str, b: str, ours: Mapping[str, Mapping[Phones, float]], theirs: Mapping[str, Mapping[Phones, float]]) -> float:
+def _letters_alike(
+    a: str, b: str, ours: Mapping[str, Mapping[Phones, float]], theirs: Mapping[str, Mapping[Phones, float]]
+) -> float:
     if a not in ours or b not in theirs:
         return 0.0
     same_base = unicodedata.normalize("NFD", a)[0] == unicodedata.normalize("NFD", b)[0]
@@ -159,7 +173,9 @@ def _expected(a: Mapping[Phones, float], b: Mapping[Phones, float]) -> float:
 
 
 def _string_likeness(x: Phones, y: Phones) -> float:
-    return float(np.mean([max(phone_likeness(p, q) for q in y) for p in x] + [max(phone_likeness(p, q) for p in x) for q in y]))
+    return float(
+        np.mean([max(phone_likeness(p, q) for q in y) for p in x] + [max(phone_likeness(p, q) for p in x) for q in y])
+    )
 
 
 @cache

@@ -43,18 +43,26 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     _quiet()
     try:
         model, info = AutoModelForCTC.from_pretrained(
-            folder, output_loading_info=True, local_files_only=True, use_safetensors=True,
-            dtype=torch.float32, ignore_mismatched_sizes=True,
+            folder,
+            output_loading_info=True,
+            local_files_only=True,
+            use_safetensors=True,
+            dtype=torch.float32,
+            ignore_mismatched_sizes=True,
         )
         processor = AutoProcessor.from_pretrained(folder, local_files_only=True)
     except Exception as error:  # the library raises many kinds for a broken folder; all mean the same to a user
-        raise ModelError(f"cannot be loaded ({_first_line(error)})", where=folder,
-                         fix="give a folder written by `vizinho train` or by save_pretrained") from error
+        raise ModelError(
+            f"cannot be loaded ({_first_line(error)})",
+            where=folder,
+            fix="give a folder written by `vizinho train` or by save_pretrained",
+        ) from error
     _check_keys(folder, info)
     found = Checkpoint(model.eval(), processor.feature_extractor, processor.tokenizer)
     if len(found.inventory.tokens) != model.config.vocab_size:
         raise ModelError(
-            f"{len(found.inventory.tokens)} tokens but {model.config.vocab_size} output rows", where=folder,
+            f"{len(found.inventory.tokens)} tokens but {model.config.vocab_size} output rows",
+            where=folder,
             fix="the tokeniser belongs to another model; restore the right tokenizer.json",
         )
     return found
@@ -78,18 +86,27 @@ def _require(folder: Path, *names: str) -> None:
         raise ModelError("no such model folder", where=folder, fix="see `vizinho models list`")
     lacking = [name for name in names if not (folder / name).is_file()]
     if lacking:
-        raise ModelError(f"the folder lacks {', '.join(lacking)}", where=folder,
-                         fix="give a complete folder written by `vizinho train` or by save_pretrained")
+        raise ModelError(
+            f"the folder lacks {', '.join(lacking)}",
+            where=folder,
+            fix="give a complete folder written by `vizinho train` or by save_pretrained",
+        )
 
 
 def _check_keys(folder: Path, info: dict[str, Any]) -> None:
-    for kind, words in (("missing_keys", "weights are missing"), ("unexpected_keys", "weights have no place"),
-                        ("mismatched_keys", "weights have another shape than config.json says")):
+    for kind, words in (
+        ("missing_keys", "weights are missing"),
+        ("unexpected_keys", "weights have no place"),
+        ("mismatched_keys", "weights have another shape than config.json says"),
+    ):
         keys = [str(key) for key in info.get(kind) or []]
         if keys:
             shown = ", ".join(sorted(keys)[:3]) + (f" and {len(keys) - 3} more" if len(keys) > 3 else "")
-            raise ModelError(f"{words}: {shown}", where=folder / "model.safetensors",
-                             fix="the weights are incomplete or of another model; copy the folder again")
+            raise ModelError(
+                f"{words}: {shown}",
+                where=folder / "model.safetensors",
+                fix="the weights are incomplete or of another model; copy the folder again",
+            )
 
 
 def _first_line(error: Exception) -> str:

@@ -9,7 +9,13 @@ from vizinho.model.presets import output_frames
 
 
 def ctc_loss(
-    logits: torch.Tensor, mask: torch.Tensor, labels: torch.Tensor, label_lengths: torch.Tensor, *, blank: int, subsampling: int
+    logits: torch.Tensor,
+    mask: torch.Tensor,
+    labels: torch.Tensor,
+    label_lengths: torch.Tensor,
+    *,
+    blank: int,
+    subsampling: int,
 ) -> torch.Tensor:
     """Mean over utterances of the loss per label token.
 

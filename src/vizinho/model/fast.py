@@ -94,8 +94,9 @@ def _attend(attention: Any, hidden: torch.Tensor, positions: torch.Tensor, valid
     by_position = (query + attention.bias_v[:, None, None]).reshape(H, B * T, D) @ relative
     shifted = _relative_shift(by_position.view(H * B, T, 2 * T - 1))
     by_content = (query + attention.bias_u[:, None, None]).reshape(H * B, T, D)
-    scores = torch.baddbmm(shifted, by_content, key.reshape(H * B, T, D).transpose(1, 2),
-                           beta=attention.scaling, alpha=attention.scaling)
+    scores = torch.baddbmm(
+        shifted, by_content, key.reshape(H * B, T, D).transpose(1, 2), beta=attention.scaling, alpha=attention.scaling
+    )
     if valid is not None:
         bias = scores.new_zeros(B, 1, T).masked_fill_(~valid[:, None], torch.finfo(scores.dtype).min)
         scores = (scores.view(H, B, T, T) + bias).view(H * B, T, T)

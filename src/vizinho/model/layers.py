@@ -10,7 +10,9 @@ import re
 from collections.abc import Iterable
 
 _BLOCK = re.compile(r"(?:^|\.)(?:layers|layer|blocks)\.(\d+)\.")
-_FRONT = re.compile(r"subsampling|feature_extractor|feature_projection|conv_layers|encode_positions|masked_spec_embed|pos_conv")
+_FRONT = re.compile(
+    r"subsampling|feature_extractor|feature_projection|conv_layers|encode_positions|masked_spec_embed|pos_conv"
+)
 _HEAD = re.compile(r"(?:^|\.)(?:ctc_head|lm_head|head)\.")
 
 

@@ -55,17 +55,28 @@ def build_model(preset: str, vocabulary: int, blank: int, *, tokens: str = "char
 
 def _config(size: Preset, subsampling: int, vocabulary: int, blank: int) -> ParakeetCTCConfig:
     encoder = ParakeetEncoderConfig(
-        hidden_size=size.hidden, num_hidden_layers=size.layers, num_attention_heads=size.heads,
-        intermediate_size=4 * size.hidden, conv_kernel_size=size.kernel, subsampling_factor=subsampling,
-        subsampling_conv_channels=size.channels, num_mel_bins=MEL_CHANNELS,
+        hidden_size=size.hidden,
+        num_hidden_layers=size.layers,
+        num_attention_heads=size.heads,
+        intermediate_size=4 * size.hidden,
+        conv_kernel_size=size.kernel,
+        subsampling_factor=subsampling,
+        subsampling_conv_channels=size.channels,
+        num_mel_bins=MEL_CHANNELS,
         # Scaling the input by sqrt(hidden) makes the first gradients of small networks explode.
         scale_input=False,
-        dropout=size.dropout, activation_dropout=size.dropout, attention_dropout=size.dropout, layerdrop=0.0,
+        dropout=size.dropout,
+        activation_dropout=size.dropout,
+        attention_dropout=size.dropout,
+        layerdrop=0.0,
     )
     return ParakeetCTCConfig(
-        vocab_size=vocabulary, pad_token_id=blank, encoder_config=encoder,
+        vocab_size=vocabulary,
+        pad_token_id=blank,
+        encoder_config=encoder,
         # Labels longer than the frames are found before training, so an infinite loss must not be hidden.
-        ctc_zero_infinity=False, ctc_loss_reduction="mean",
+        ctc_zero_infinity=False,
+        ctc_loss_reduction="mean",
     )
 
 

@@ -71,7 +71,9 @@ def read_card(folder: Path) -> Card | None:
     except (ValueError, KeyError, TypeError, OSError) as error:
         raise ModelError("not a card", where=path, fix="copy the model folder again") from error
     if found != FORMAT:
-        raise ModelError(f"card format {found}, this version reads {FORMAT}", where=path, fix="use the vizinho that wrote it")
+        raise ModelError(
+            f"card format {found}, this version reads {FORMAT}", where=path, fix="use the vizinho that wrote it"
+        )
     unknown = sorted(values.keys() - {f.name for f in dataclasses.fields(Card)})
     if unknown:
         raise ModelError(f"unknown key {', '.join(unknown)}", where=path, fix="use the vizinho that wrote it")
@@ -91,7 +93,9 @@ def verify(folder: Path) -> None:
         if not path.is_file():
             raise ModelError("a file of the model is missing", where=path, fix="copy the model folder again")
         if name != README and sha256(path) != digest:
-            raise ModelError("the file is not the one the card was written for", where=path, fix="copy the model folder again")
+            raise ModelError(
+                "the file is not the one the card was written for", where=path, fix="copy the model folder again"
+            )
 
 
 def sha256(path: Path) -> str:
@@ -102,20 +106,35 @@ def sha256(path: Path) -> str:
 
 def readme(card: Card) -> str:
     """A model card in Hugging Face's format, evaluation results included."""
-    lines = ["---", f"language: {card.language}", "library_name: transformers", "pipeline_tag: automatic-speech-recognition"]
+    lines = [
+        "---",
+        f"language: {card.language}",
+        "library_name: transformers",
+        "pipeline_tag: automatic-speech-recognition",
+    ]
     if card.licence:
         lines.append(f"license: {card.licence}")
     lines += ["tags:", "- vizinho", "- ctc", *_model_index(card), "---", "", f"# {card.name}@{card.version}", ""]
     origin = f"started from `{card.donor['ref']}` ({card.donor['language']})" if card.donor else "trained from scratch"
-    lines += [f"A speech recogniser for `{card.language}`, {origin}; made with vizinho, seed {card.seed}, {card.steps} steps.", ""]
+    lines += [
+        f"A speech recogniser for `{card.language}`, {origin}; vizinho, seed {card.seed}, {card.steps} steps.",
+        "",
+    ]
     data = card.data
-    lines += [f"Training data: {data.get('utterances', '?')} utterances, {data.get('minutes', 0):.1f} minutes, "
-              f"{data.get('speakers', '?')} speakers, fingerprint `{data.get('fingerprint', '?')}`.", ""]
+    lines += [
+        f"Training data: {data.get('utterances', '?')} utterances, {data.get('minutes', 0):.1f} minutes, "
+        f"{data.get('speakers', '?')} speakers, fingerprint `{data.get('fingerprint', '?')}`.",
+        "",
+    ]
     for score in card.scores:
         lines.append(f"- {score['split']}: CER {score['cer']:.3f}, WER {score['wer']:.3f} ({score['signature']})")
     lines += ["", card.notes] if card.notes else []
-    lines += ["", "Load it with `AutoModelForCTC.from_pretrained(folder)` and `AutoProcessor.from_pretrained(folder)`.",
-              "`card.json` has the transfer plan, the recipe and the hashes.", ""]
+    lines += [
+        "",
+        "Load it with `AutoModelForCTC.from_pretrained(folder)` and `AutoProcessor.from_pretrained(folder)`.",
+        "`card.json` has the transfer plan, the recipe and the hashes.",
+        "",
+    ]
     return "\n".join(lines)
 
 
@@ -123,6 +142,12 @@ def _model_index(card: Card) -> list[str]:
     tested = [s for s in card.scores if s["split"] == "test"]
     if not tested:
         return []
-    lines = ["model-index:", f"- name: {card.name}", "  results:", "  - task: {type: automatic-speech-recognition}",
-             f"    dataset: {{type: manifest, name: \"{tested[0].get('data', 'test')}\"}}", "    metrics:"]
+    lines = [
+        "model-index:",
+        f"- name: {card.name}",
+        "  results:",
+        "  - task: {type: automatic-speech-recognition}",
+        f'    dataset: {{type: manifest, name: "{tested[0].get("data", "test")}"}}',
+        "    metrics:",
+    ]
     return lines + [f"    - {{type: {m}, value: {tested[0][m]:.4f}}}" for m in ("cer", "wer")]

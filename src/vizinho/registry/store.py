@@ -57,7 +57,13 @@ class Store:
 
     def entries(self) -> list[Entry]:
         """All models, bundled donors included, by name and version."""
-        names = {p.name for root in (self.models, BUNDLED) if root.is_dir() for p in root.iterdir() if _NAME.fullmatch(p.name)}
+        names = {
+            p.name
+            for root in (self.models, BUNDLED)
+            if root.is_dir()
+            for p in root.iterdir()
+            if _NAME.fullmatch(p.name)
+        }
         return [entry for name in sorted(names) for entry in self.versions(name)]
 
     def versions(self, name: str) -> list[Entry]:
@@ -83,7 +89,11 @@ class Store:
         if entry is None:
             path = Path(ref)
             if path.is_file() or path.suffix in (".jsonl", ".wav", ".flac"):
-                raise ModelError("this is a file, not a model", where=ref, fix="give a model's name or folder; corpora go to --corpus")
+                raise ModelError(
+                    "this is a file, not a model",
+                    where=ref,
+                    fix="give a model's name or folder; corpora go to --corpus",
+                )
             if not path.is_dir():
                 there = ", ".join(e.ref for e in self.entries()) or "no models"
                 raise StoreError(f"no model {ref!r}", where=self.models, fix=f"the store has {there}")
@@ -126,7 +136,9 @@ class Store:
     def check_name(self, name: str) -> None:
         """Raises StoreError for names that are not lower-case letters, digits, dots, dashes and underscores."""
         if not _NAME.fullmatch(name):
-            raise StoreError(f"{name!r} is not a name", where="--name", fix="use a-z, 0-9, '.', '-' and '_'; no version")
+            raise StoreError(
+                f"{name!r} is not a name", where="--name", fix="use a-z, 0-9, '.', '-' and '_'; no version"
+            )
 
     def _current(self, name: str, numbers: list[int]) -> int:
         try:
@@ -140,7 +152,9 @@ class Store:
             self.models.mkdir(parents=True, exist_ok=True)
             lock = (self.models / ".lock").open("w")
         except OSError as error:
-            raise StoreError(f"cannot be written ({error.strerror})", where=self.models, fix="set VIZINHO_HOME to a writable folder") from error
+            raise StoreError(
+                f"cannot be written ({error.strerror})", where=self.models, fix="set VIZINHO_HOME to a writable folder"
+            ) from error
         with lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from num2words import num2words
 
+from vizinho.errors import TextError
+
 VERSION = 1
 _NUMBER_LANGUAGES = {"pt": "pt_BR"}
 _APOSTROPHE = {"en", "fr", "it", "ca"}
@@ -30,14 +32,19 @@ class Normalizer:
         """Normalise one text; idempotent."""
         text = unicodedata.normalize("NFC", text).lower().replace("’", "'")
         text = _NUMBER.sub(lambda m: f" {self._words(m.group())} ", text)
-        kept = "".join(c if c.isalpha() or unicodedata.category(c) == "Mn" or (c == "'" and self.lang in _APOSTROPHE) else " " for c in text)
+        kept = "".join(
+            c if c.isalpha() or unicodedata.category(c) == "Mn" or (c == "'" and self.lang in _APOSTROPHE) else " "
+            for c in text
+        )
         return " ".join(kept.split())
 
     def _words(self, digits: str) -> str:
         try:
             return str(num2words(int(digits), lang=_NUMBER_LANGUAGES.get(self.lang, self.lang)))
-        except (NotImplementedError, OverflowError):
-            return digits
+        except (NotImplementedError, OverflowError) as error:
+            raise TextError(
+                f"the number {digits} cannot be written as words in {self.lang!r}", fix="write it out in the corpus"
+            ) from error
 
 
 def get_normalizer(name: str) -> Normalizer:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
@@ -73,7 +74,9 @@ def bpe_tokenizer(texts: Iterable[str], size: int) -> Any:
 
 
 def _wrap(tokenizer: Tokenizer) -> Any:
-    return ParakeetTokenizer(tokenizer_object=tokenizer, pad_token=BLANK, unk_token=UNKNOWN, clean_up_tokenization_spaces=False)
+    return ParakeetTokenizer(
+        tokenizer_object=tokenizer, pad_token=BLANK, unk_token=UNKNOWN, clean_up_tokenization_spaces=False
+    )
 
 
 def inventory_of(tokenizer: Any) -> TokenInventory:
@@ -81,8 +84,9 @@ def inventory_of(tokenizer: Any) -> TokenInventory:
     by_row = sorted(tokenizer.get_vocab().items(), key=lambda item: item[1])
     rows = [row for _, row in by_row]
     if rows != list(range(len(rows))):
-        raise TextError(f"token rows are not 0 to {len(rows) - 1} without gaps", where="tokeniser",
-                        fix="re-save the tokeniser")
+        raise TextError(
+            f"token rows are not 0 to {len(rows) - 1} without gaps", where="tokeniser", fix="re-save the tokeniser"
+        )
     tokens = tuple(token for token, _ in by_row)
     return TokenInventory(tokens, tuple(_role(token, tokenizer) for token in tokens))
 
@@ -104,11 +108,14 @@ def encode(tokenizer: Any, text: str, *, where: str = "") -> list[int]:
     if tokenizer.unk_token_id in rows:
         known = set(tokenizer.get_vocab())
         lacking = sorted({c for c in text if c not in known and c != " "})
-        raise TextError(f"the tokens lack {' '.join(map(repr, lacking)) or 'a piece'} of {text!r}", where=where,
-                        fix="run `vizinho corpus check`, or make the tokens from this corpus")
+        raise TextError(
+            f"the tokens lack {' '.join(map(repr, lacking)) or 'a piece'} of {text!r}",
+            where=where,
+            fix="run `vizinho corpus check`, or make the tokens from this corpus",
+        )
     return rows
 
 
 def frames_needed(rows: Sequence[int]) -> int:
     """Fewest output frames CTC can align the rows to: one each, and a blank between equal neighbours."""
-    return len(rows) + sum(a == b for a, b in zip(rows, rows[1:], strict=False))
+    return len(rows) + sum(a == b for a, b in pairwise(rows))

@@ -28,7 +28,12 @@ class Prepared:
 
 
 def prepare(
-    utterances: Sequence[Utterance], tokenizer: Any, normalizer: Callable[[str], str], *, subsampling: int, speed_range: float
+    utterances: Sequence[Utterance],
+    tokenizer: Any,
+    normalizer: Callable[[str], str],
+    *,
+    subsampling: int,
+    speed_range: float,
 ) -> Prepared:
     """Normalise and encode texts; set aside what has no text or more labels than CTC has frames for.
 
@@ -52,9 +57,13 @@ def prepare(
             examples.append(Example(utterance, tuple(rows)))
     if lacking:
         first = next(iter(lacking))
-        raise TextError(f"{len(lacking)} texts have letters the tokens lack; the first: {lacking[first]}", where=first,
-                        fix="run `vizinho corpus check`, or let the tokens be made from this corpus")
+        raise TextError(
+            f"{len(lacking)} texts have letters the tokens lack; the first: {lacking[first]}",
+            where=first,
+            fix="run `vizinho corpus check`, or let the tokens be made from this corpus",
+        )
     if not examples:
-        raise CorpusError(f"no utterance can be trained on ({len(set_aside)} set aside)",
-                          fix="run `vizinho corpus check` to see why")
+        raise CorpusError(
+            f"no utterance can be trained on ({len(set_aside)} set aside)", fix="run `vizinho corpus check` to see why"
+        )
     return Prepared(tuple(examples), tuple(set_aside))

@@ -33,7 +33,7 @@ Weights = dict[str, torch.Tensor]
 Log = Callable[[str], None]
 
 
-class Interrupted(VizinhoError):
+class InterruptedRunError(VizinhoError):
     """The user stopped the run; its state is saved."""
 
 
@@ -86,13 +86,19 @@ class _Progress:
 
 
 def train(
-    checkpoint: Checkpoint, examples: Sequence[Example], dev: DevSet | None, options: TrainingOptions, run: Path,
-    *, progress: Advance = silent, log: Log = lambda _line: None,
+    checkpoint: Checkpoint,
+    examples: Sequence[Example],
+    dev: DevSet | None,
+    options: TrainingOptions,
+    run: Path,
+    *,
+    progress: Advance = silent,
+    log: Log = lambda _line: None,
 ) -> TrainingResult:
     """Train `checkpoint.model` in place and leave the weights chosen on dev in it.
 
-    `run` holds the checkpoints; when it already has some, the run goes on from the newest. Raises Interrupted after
-    SIGINT (state saved), ModelError when the loss stays not a number.
+    `run` holds the checkpoints; when it already has some, the run goes on from the newest. Raises InterruptedRunError
+    after SIGINT (state saved), ModelError when the loss stays not a number.
     """
     torch.set_num_threads(options.threads)
     accelerator = Accelerator(mixed_precision=options.precision, cpu=not torch.cuda.is_available())
@@ -128,8 +134,10 @@ def train(
             if interrupted() or state.step % options.checkpoint_every == 0 or state.step == options.steps or stopped:
                 _save(run, model, optimizer, state)
             if interrupted():
-                raise Interrupted(f"stopped at step {state.step} of {options.steps}; the state is saved",
-                                  fix="run the same command again to go on, or with --fresh to start over")
+                raise InterruptedRunError(
+                    f"stopped at step {state.step} of {options.steps}; the state is saved",
+                    fix="run the same command again to go on, or with --fresh to start over",
+                )
             if stopped:
                 log(f"stopped early: no better dev CER in {state.stale} evaluations")
                 break
@@ -138,24 +146,39 @@ def train(
 
 
 def _step(
-    accelerator: Accelerator, model: Any, optimizer: Any, batch: Batch, checkpoint: Checkpoint,
-    options: TrainingOptions, state: _Progress, log: Log,
+    accelerator: Accelerator,
+    model: Any,
+    optimizer: Any,
+    batch: Batch,
+    checkpoint: Checkpoint,
+    options: TrainingOptions,
+    state: _Progress,
+    log: Log,
 ) -> float:
     """One update; returns the loss. A loss that is not finite is skipped, counted and named."""
     device = accelerator.device
     mask = batch.mask.to(device)
     with accelerator.autocast():
         logits = model(batch.features.to(device), attention_mask=mask).logits
-    loss = ctc_loss(logits, mask, batch.labels.to(device), batch.label_lengths.to(device),
-                    blank=checkpoint.tokenizer.pad_token_id, subsampling=checkpoint.subsampling)
+    loss = ctc_loss(
+        logits,
+        mask,
+        batch.labels.to(device),
+        batch.label_lengths.to(device),
+        blank=checkpoint.tokenizer.pad_token_id,
+        subsampling=checkpoint.subsampling,
+    )
     value = float(loss.detach())
     state.audio_seconds += batch.audio_seconds
     if not math.isfinite(value):
         state.skipped += 1
         log(f"step {state.step}: the loss is {value}; skipped the batch of {', '.join(batch.ids[:3])} ...")
         if state.skipped > MAX_SKIPPED:
-            raise ModelError(f"the loss was not a number {state.skipped} times", where=f"step {state.step}",
-                             fix="lower the learning rate, or run `vizinho corpus check` on the corpus")
+            raise ModelError(
+                f"the loss was not a number {state.skipped} times",
+                where=f"step {state.step}",
+                fix="lower the learning rate, or run `vizinho corpus check` on the corpus",
+            )
         return value
     accelerator.backward(loss)
     accelerator.clip_grad_norm_(model.parameters(), options.clip_norm)
@@ -219,13 +242,19 @@ def _choose(checkpoint: Checkpoint, dev: DevSet | None, state: _Progress, log: L
 
 def _save(run: Path, model: Any, optimizer: Any, state: _Progress) -> None:
     values = {
-        "audio_seconds": state.audio_seconds, "skipped": state.skipped, "losses": state.losses,
+        "audio_seconds": state.audio_seconds,
+        "skipped": state.skipped,
+        "losses": state.losses,
         "curve": [[p.step, p.train_loss, p.dev_cer, p.dev_wer] for p in state.curve],
         "best_cer": state.best_cer if math.isfinite(state.best_cer) else None,
-        "best_step": state.best_step, "stale": state.stale, "averaged": state.averaged,
+        "best_step": state.best_step,
+        "stale": state.stale,
+        "averaged": state.averaged,
     }
     groups = {name: group for name, group in (("best", state.best), ("sums", state.sums)) if group}
-    save_state(run, RunState(state.step, model.state_dict(), groups, optimizer.state_dict(), torch.get_rng_state(), values))
+    save_state(
+        run, RunState(state.step, model.state_dict(), groups, optimizer.state_dict(), torch.get_rng_state(), values)
+    )
 
 
 def _resume(run: Path, model: Any, optimizer: Any, log: Log) -> _Progress | None:
@@ -241,7 +270,9 @@ def _resume(run: Path, model: Any, optimizer: Any, log: Log) -> _Progress | None
     values["curve"] = [Point(*point) for point in values["curve"]]
     values["best_cer"] = math.inf if values["best_cer"] is None else values["best_cer"]
     log(f"going on from step {saved.step}")
-    return _Progress(step=saved.step, best=dict(saved.extra.get("best", {})), sums=dict(saved.extra.get("sums", {})), **values)
+    return _Progress(
+        step=saved.step, best=dict(saved.extra.get("best", {})), sums=dict(saved.extra.get("sums", {})), **values
+    )
 
 
 def _copy(model: Any) -> Weights:
@@ -287,5 +318,3 @@ def _sigint() -> Iterator[Callable[[], bool]]:
         yield lambda: bool(pressed)
     finally:
         signal.signal(signal.SIGINT, before)
-
-

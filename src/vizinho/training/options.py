@@ -91,11 +91,16 @@ def from_dict(kind: type[T], values: Mapping[str, Any], *, where: str = "") -> T
     fields = {f.name: f for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
     unknown = sorted(set(values) - set(fields))
     if unknown:
-        raise SpecError(f"unknown key {', '.join(unknown)}", where=where, fix=f"known keys: {', '.join(sorted(fields))}")
+        raise SpecError(
+            f"unknown key {', '.join(unknown)}", where=where, fix=f"known keys: {', '.join(sorted(fields))}"
+        )
     nested = {"augment": AugmentOptions, "layers": LayerPolicy}
     made = {
-        key: from_dict(nested[key], value, where=f"{where}.{key}") if key in nested and isinstance(value, Mapping)
-        else tuple(value) if isinstance(value, list) else value
+        key: from_dict(nested[key], value, where=f"{where}.{key}")
+        if key in nested and isinstance(value, Mapping)
+        else tuple(value)
+        if isinstance(value, list)
+        else value
         for key, value in values.items()
     }
     return kind(**made)

@@ -11,7 +11,8 @@ from vizinho.training.options import LayerPolicy, TrainingOptions, from_dict
 RECIPES = {
     "train": TrainingOptions(learning_rate=2e-3, warmup_share=0.15),
     "transfer": TrainingOptions(
-        learning_rate=1e-3, warmup_share=0.1,
+        learning_rate=1e-3,
+        warmup_share=0.1,
         layers=LayerPolicy(head_first_share=0.1, layer_decay=0.9, encoder_rate=1.0),
     ),
 }
@@ -24,7 +25,7 @@ def default_recipe(kind: str) -> TrainingOptions:
 
 
 def read_recipe(path: Path) -> TrainingOptions:
-    """Read a TOML file of TrainingOptions, with tables [augment] and [layers]. Raises SpecError naming what is wrong."""
+    """Read a TOML file of TrainingOptions with tables [augment] and [layers]. Raises SpecError naming the fault."""
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:

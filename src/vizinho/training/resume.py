@@ -48,14 +48,14 @@ def save_state(run: Path, state: RunState) -> None:
     for file in scratch.iterdir():
         _sync(file)
     shutil.rmtree(target, ignore_errors=True)
-    os.replace(scratch, target)
+    scratch.replace(target)
     for old in sorted(run.glob("step-*"))[:-KEPT]:
         shutil.rmtree(old, ignore_errors=True)
 
 
 def load_state(run: Path) -> tuple[RunState | None, list[str]]:
     """The newest whole checkpoint under `run`, or None; and a line for each damaged one that was passed over."""
-    passed_over = []
+    passed_over: list[str] = []
     for folder in sorted(run.glob("step-*"), reverse=True):
         try:
             return _read(folder), passed_over
@@ -72,7 +72,14 @@ def _read(folder: Path) -> RunState:
     # weights_only: a checkpoint is data and must not be able to run code.
     other = torch.load(folder / "optimizer.pt", weights_only=True)
     extra = {f.stem.removeprefix("extra-"): load_file(f) for f in sorted(folder.glob("extra-*.safetensors"))}
-    return RunState(header["step"], load_file(folder / "model.safetensors"), extra, other["optimizer"], other["random"], header["values"])
+    return RunState(
+        header["step"],
+        load_file(folder / "model.safetensors"),
+        extra,
+        other["optimizer"],
+        other["random"],
+        header["values"],
+    )
 
 
 def _flat(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

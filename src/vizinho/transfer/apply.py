@@ -25,7 +25,12 @@ def token_parameters(weights: Weights) -> list[str]:
 
 
 def apply_plan(
-    plan: TransferPlan, donor: Weights, fresh: Weights, *, target_tokens: Sequence[str], donor_tokens: Sequence[str],
+    plan: TransferPlan,
+    donor: Weights,
+    fresh: Weights,
+    *,
+    target_tokens: Sequence[str],
+    donor_tokens: Sequence[str],
 ) -> dict[str, torch.Tensor]:
     """The target's weights at the start of training.
 
@@ -60,7 +65,9 @@ def _copy_whole(made: dict[str, torch.Tensor], donor: Weights, line: PlanRow) ->
     source = donor.get(line.source or "")
     if source is None or source.shape != made[line.target].shape:
         found = "missing" if source is None else tuple(source.shape)
-        raise PlanError(f"the donor's tensor is {found}, the plan says {line.shape}", where=line.target, fix="plan again")
+        raise PlanError(
+            f"the donor's tensor is {found}, the plan says {line.shape}", where=line.target, fix="plan again"
+        )
     made[line.target] = source.detach().clone()
 
 

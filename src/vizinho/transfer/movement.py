@@ -43,7 +43,9 @@ class Movement:
         return asdict(self)
 
 
-def movement(before: Mapping[str, torch.Tensor], after: Mapping[str, torch.Tensor], threshold: float = THRESHOLD) -> Movement:
+def movement(
+    before: Mapping[str, torch.Tensor], after: Mapping[str, torch.Tensor], threshold: float = THRESHOLD
+) -> Movement:
     """Compare two sets of weights with equal names and shapes; ModelError names the first that differs.
 
     `before` is the planted start (the donor's weights, its output rows put in the target's order), so a fresh row
@@ -51,7 +53,9 @@ def movement(before: Mapping[str, torch.Tensor], after: Mapping[str, torch.Tenso
     """
     for name in before.keys() | after.keys():
         if name not in before or name not in after or before[name].shape != after[name].shape:
-            raise ModelError("the two models differ in shape", where=name, fix="compare models of one lineage and one alphabet")
+            raise ModelError(
+                "the two models differ in shape", where=name, fix="compare models of one lineage and one alphabet"
+            )
     trained = [n for n, t in before.items() if t.is_floating_point() and not _is_statistic(n)]
     tallies = {layer: [0.0, 0.0, 0.0, 0.0] for layer in layer_order(trained)}
     for name in trained:
@@ -59,14 +63,21 @@ def movement(before: Mapping[str, torch.Tensor], after: Mapping[str, torch.Tenso
         change = (new - old).abs()
         reach = threshold * float(old.square().mean().sqrt())
         tally = tallies[layer_of(name)]
-        for place, value in enumerate((old.numel(), int((change > reach).sum()), float(change.square().sum()), float(old.square().sum()))):
+        for place, value in enumerate(
+            (old.numel(), int((change > reach).sum()), float(change.square().sum()), float(old.square().sum()))
+        ):
             tally[place] += value
     whole = [sum(values) for values in zip(*tallies.values(), strict=True)]
     encoder = [sum(values) for values in zip(*(t for layer, t in tallies.items() if layer != "head"), strict=True)]
     return Movement(
-        weights=int(whole[0]), moved_share=whole[1] / max(whole[0], 1), relative_distance=_distance(whole),
-        encoder_distance=_distance(encoder) if encoder else 0.0, batch_norm_drift=_statistics_drift(before, after),
-        layers=tuple(LayerMovement(layer, int(t[0]), t[1] / max(t[0], 1), _distance(t)) for layer, t in tallies.items()),
+        weights=int(whole[0]),
+        moved_share=whole[1] / max(whole[0], 1),
+        relative_distance=_distance(whole),
+        encoder_distance=_distance(encoder) if encoder else 0.0,
+        batch_norm_drift=_statistics_drift(before, after),
+        layers=tuple(
+            LayerMovement(layer, int(t[0]), t[1] / max(t[0], 1), _distance(t)) for layer, t in tallies.items()
+        ),
     )
 
 

@@ -46,14 +46,25 @@ class TransferPlan:
     def as_json(self) -> list[dict[str, Any]]:
         """The rows as `transfer --json` and card.json show them."""
         return [
-            {"target": r.target, "token": r.token, "source": r.source, "action": r.action, "shape": list(r.shape), "reason": r.reason}
+            {
+                "target": r.target,
+                "token": r.token,
+                "source": r.source,
+                "action": r.action,
+                "shape": list(r.shape),
+                "reason": r.reason,
+            }
             for r in self.rows
         ]
 
 
 def build_plan(
-    target: Mapping[str, Shape], donor: Mapping[str, Shape], tokens: Sequence[TokenSource], donor_tokens: Sequence[str],
-    token_parameters: Sequence[str], donor_token_parameters: Sequence[str] | None = None,
+    target: Mapping[str, Shape],
+    donor: Mapping[str, Shape],
+    tokens: Sequence[TokenSource],
+    donor_tokens: Sequence[str],
+    token_parameters: Sequence[str],
+    donor_token_parameters: Sequence[str] | None = None,
 ) -> TransferPlan:
     """Plan every parameter.
 
@@ -85,15 +96,23 @@ def _whole(name: str, shape: Shape, donor: Mapping[str, Shape]) -> PlanRow:
     if name not in donor:
         raise PlanError("the donor has no such parameter", where=name, fix="build the target with the donor's preset")
     if donor[name] != shape:
-        raise PlanError(f"the donor's shape is {donor[name]}, the target's {shape}", where=name,
-                        fix="build the target with the donor's preset")
+        raise PlanError(
+            f"the donor's shape is {donor[name]}, the target's {shape}",
+            where=name,
+            fix="build the target with the donor's preset",
+        )
     return PlanRow(name, None, name, "copy", shape, "same name, same shape")
 
 
-def _token_rows(name: str, shape: Shape, source: str, source_shape: Shape, tokens: Sequence[TokenSource]) -> list[PlanRow]:
+def _token_rows(
+    name: str, shape: Shape, source: str, source_shape: Shape, tokens: Sequence[TokenSource]
+) -> list[PlanRow]:
     if shape[1:] != source_shape[1:]:
-        raise PlanError(f"the donor's rows have shape {source_shape[1:]}, the target's {shape[1:]}", where=name,
-                        fix="build the target with the donor's preset")
+        raise PlanError(
+            f"the donor's rows have shape {source_shape[1:]}, the target's {shape[1:]}",
+            where=name,
+            fix="build the target with the donor's preset",
+        )
     return [PlanRow(name, t.token, _show(source, t), t.action, shape[1:], t.reason, t.sources) for t in tokens]
 
 
@@ -111,21 +130,31 @@ def _dropped_tokens(
     used = {source for token in tokens for source, _ in token.sources}
     return [
         PlanRow(None, token, f"{name}[{token}]", "drop", donor[name][1:], "the target has no such token")
-        for name in parameters for token in donor_tokens if token not in used
+        for name in parameters
+        for token in donor_tokens
+        if token not in used
     ]
 
 
 def _refuse_leftovers(target: Mapping[str, Shape], donor: Mapping[str, Shape], token_parameters: Sequence[str]) -> None:
     left = [name for name in donor if name not in target and name not in token_parameters]
     if left:
-        raise PlanError(f"{len(left)} donor parameters have no place in the target; the first", where=left[0],
-                        fix="build the target with the donor's preset")
+        raise PlanError(
+            f"{len(left)} donor parameters have no place in the target; the first",
+            where=left[0],
+            fix="build the target with the donor's preset",
+        )
 
 
 def _check_token_axes(shapes: Mapping[str, Shape], names: Sequence[str], count: int, whose: str) -> None:
     for name in names:
         if name not in shapes:
-            raise PlanError(f"the {whose} has no such parameter", where=name, fix="give a model with a CTC output layer")
+            raise PlanError(
+                f"the {whose} has no such parameter", where=name, fix="give a model with a CTC output layer"
+            )
         if not shapes[name] or shapes[name][0] != count:
-            raise PlanError(f"the {whose} has {count} tokens but {shapes[name][:1]} rows", where=name,
-                            fix="its tokeniser belongs to another model")
+            raise PlanError(
+                f"the {whose} has {count} tokens but {shapes[name][:1]} rows",
+                where=name,
+                fix="its tokeniser belongs to another model",
+            )

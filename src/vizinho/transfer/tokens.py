@@ -31,7 +31,9 @@ class SimilarityTable:
 
     def __post_init__(self) -> None:
         if self.values.shape != (len(self.rows), len(self.columns)):
-            raise PlanError(f"a similarity table of shape {self.values.shape} for {len(self.rows)} x {len(self.columns)} letters")
+            raise PlanError(
+                f"a similarity table of shape {self.values.shape} for {len(self.rows)} x {len(self.columns)} letters"
+            )
 
     def nearest(self, token: str, among: Sequence[str]) -> list[tuple[str, float]]:
         """Donor letters (of `among`) at least LEAST_SIMILARITY alike, best first, at most NEAREST."""
@@ -69,12 +71,16 @@ class TokenSource:
 def match_tokens(
     target: TokenInventory, donor: TokenInventory, options: RowOptions, similarity: SimilarityTable | None = None
 ) -> list[TokenSource]:
-    """One TokenSource per target token, in the target's row order. Raises PlanError for overrides that name no token."""
+    """One TokenSource per target token, in row order. Raises PlanError for overrides that name no token."""
     _check_overrides(options, target, donor)
-    return [_match(token, role, donor, options, similarity) for token, role in zip(target.tokens, target.roles, strict=True)]
+    return [
+        _match(token, role, donor, options, similarity) for token, role in zip(target.tokens, target.roles, strict=True)
+    ]
 
 
-def _match(token: str, role: str, donor: TokenInventory, options: RowOptions, similarity: SimilarityTable | None) -> TokenSource:
+def _match(
+    token: str, role: str, donor: TokenInventory, options: RowOptions, similarity: SimilarityTable | None
+) -> TokenSource:
     if token in options.overrides:
         chosen = options.overrides[token]
         return TokenSource(token, "neighbour row", ((chosen, 1.0),), f"{chosen} was asked for")
@@ -101,7 +107,9 @@ def _same_name(token: str, role: str, donor: TokenInventory) -> str | None:
     return next((t for t in names if t.casefold() == token.casefold()), None)
 
 
-def _new_row(token: str, role: str, donor: TokenInventory, options: RowOptions, similarity: SimilarityTable | None) -> TokenSource:
+def _new_row(
+    token: str, role: str, donor: TokenInventory, options: RowOptions, similarity: SimilarityTable | None
+) -> TokenSource:
     if options.new_rows == "fresh" or role != "letter":
         return TokenSource(token, "fresh", (), "the donor lacks it")
     if options.new_rows == "features" and similarity is not None:
@@ -126,6 +134,8 @@ def base_letter(token: str) -> str:
 def _check_overrides(options: RowOptions, target: TokenInventory, donor: TokenInventory) -> None:
     for token, chosen in options.overrides.items():
         if token not in target.tokens:
-            raise PlanError(f"no target token {token!r}", where="rows", fix=f"target tokens: {' '.join(target.letters)}")
+            raise PlanError(
+                f"no target token {token!r}", where="rows", fix=f"target tokens: {' '.join(target.letters)}"
+            )
         if chosen not in donor.tokens:
             raise PlanError(f"no donor token {chosen!r}", where="rows", fix=f"donor tokens: {' '.join(donor.letters)}")

@@ -3,7 +3,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vizinho.audio.augment import NO_AUGMENT, AugmentOptions, add_noise, augment_waveform, band_limit, change_speed, mask_features
+from vizinho.audio.augment import (
+    NO_AUGMENT,
+    AugmentOptions,
+    add_noise,
+    augment_waveform,
+    band_limit,
+    change_speed,
+    mask_features,
+)
 
 SPEECH = (0.3 * np.sin(np.arange(16000) * 0.2) + 0.2 * np.sin(np.arange(16000) * 2.2)).astype(np.float32)
 

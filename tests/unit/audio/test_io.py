@@ -29,7 +29,10 @@ def test_any_rate_and_stereo(tmp_path, rate):
     assert audio_info(tmp_path / "a.wav").channels == 2
 
 
-@pytest.mark.parametrize(("content", "message"), [(b"", "cannot decode"), (b"not audio at all" * 50, "cannot decode"), (None, "no such audio file")])
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(b"", "cannot decode"), (b"not audio at all" * 50, "cannot decode"), (None, "no such audio file")],
+)
 def test_broken_files_are_named(tmp_path, content, message):
     path = tmp_path / "broken.wav"
     if content is not None:

@@ -6,7 +6,11 @@ from vizinho.transfer.movement import movement
 
 
 def two_layers(front: float, head: float):
-    return {"subsampling.w": torch.full((4,), float(front)), "ctc_head.weight": torch.full((2, 2), float(head)), "block.norm.running_mean": torch.ones(3)}
+    return {
+        "subsampling.w": torch.full((4,), float(front)),
+        "ctc_head.weight": torch.full((2, 2), float(head)),
+        "block.norm.running_mean": torch.ones(3),
+    }
 
 
 def test_nothing_moved():

@@ -23,8 +23,14 @@ def micro(letters: str, seed: int = 1):
 
 def transfer(donor, donor_tokens, target, target_tokens, options=RowOptions()):
     ours, theirs = weights(target), weights(donor)
-    plan = build_plan(shapes_of(ours), shapes_of(theirs), match_tokens(target_tokens, donor_tokens, options),
-                      donor_tokens.tokens, token_parameters(ours), token_parameters(theirs))
+    plan = build_plan(
+        shapes_of(ours),
+        shapes_of(theirs),
+        match_tokens(target_tokens, donor_tokens, options),
+        donor_tokens.tokens,
+        token_parameters(ours),
+        token_parameters(theirs),
+    )
     made = apply_plan(plan, theirs, ours, target_tokens=target_tokens.tokens, donor_tokens=donor_tokens.tokens)
     return plan, made
 
@@ -47,7 +53,9 @@ def test_every_target_parameter_and_row_appears_once_and_every_donor_one_is_used
     planned = [(r.target, r.token) for r in plan.rows if r.target is not None]
     assert len(planned) == len(set(planned))
     heads = token_parameters(weights(target))
-    expected = {(n, None) for n in weights(target) if n not in heads} | {(n, t) for n in heads for t in target_tokens.tokens}
+    expected = {(n, None) for n in weights(target) if n not in heads} | {
+        (n, t) for n in heads for t in target_tokens.tokens
+    }
     assert set(planned) == expected
     used = {r.source for r in plan.rows if r.action == "copy"} | set(heads)
     assert used == set(weights(donor))
@@ -61,7 +69,10 @@ def test_rows_follow_names_when_the_order_differs():
     (donor, donor_tokens), (target, target_tokens) = micro("abc"), micro("cab", seed=2)
     _, made = transfer(donor, donor_tokens, target, target_tokens)
     for letter in "abc":
-        ours, theirs = made["ctc_head.weight"][target_tokens.index(letter)], weights(donor)["ctc_head.weight"][donor_tokens.index(letter)]
+        ours, theirs = (
+            made["ctc_head.weight"][target_tokens.index(letter)],
+            weights(donor)["ctc_head.weight"][donor_tokens.index(letter)],
+        )
         assert torch.equal(ours, theirs)
     assert not torch.equal(made["ctc_head.weight"], weights(donor)["ctc_head.weight"])
 
@@ -73,8 +84,13 @@ def test_any_order_and_any_new_letters_keep_shared_rows(order, new):
     donor_tokens = inventory_of(character_tokenizer("abcdefg"))
     target_tokens = inventory_of(character_tokenizer([*order, *sorted(new)]))
     fresh = {"ctc_head.weight": torch.zeros(len(target_tokens.tokens), 2), "encoder.layers.0.w": torch.zeros(3)}
-    plan = build_plan(shapes_of(fresh), shapes_of(donor), match_tokens(target_tokens, donor_tokens, RowOptions()),
-                      donor_tokens.tokens, ["ctc_head.weight"])
+    plan = build_plan(
+        shapes_of(fresh),
+        shapes_of(donor),
+        match_tokens(target_tokens, donor_tokens, RowOptions()),
+        donor_tokens.tokens,
+        ["ctc_head.weight"],
+    )
     made = apply_plan(plan, donor, fresh, target_tokens=target_tokens.tokens, donor_tokens=donor_tokens.tokens)
     for letter in "abcdefg":
         row = made["ctc_head.weight"][target_tokens.index(letter)]
@@ -85,8 +101,13 @@ def test_a_missing_donor_parameter_is_named():
     (donor, tokens), (target, _) = micro("abc"), micro("abc")
     theirs = {n: t for n, t in weights(donor).items() if n != "encoder.layers.1.norm_out.weight"}
     with pytest.raises(PlanError, match=r"encoder\.layers\.1\.norm_out\.weight"):
-        build_plan(shapes_of(weights(target)), shapes_of(theirs), match_tokens(tokens, tokens, RowOptions()), tokens.tokens,
-                   token_parameters(weights(target)))
+        build_plan(
+            shapes_of(weights(target)),
+            shapes_of(theirs),
+            match_tokens(tokens, tokens, RowOptions()),
+            tokens.tokens,
+            token_parameters(weights(target)),
+        )
 
 
 def test_another_shape_and_left_over_parameters_are_named():

@@ -29,7 +29,9 @@ def test_roles_are_matched_whatever_their_names():
 
 
 def test_a_three_by_three_table_decides_feature_rows():
-    table = SimilarityTable(("ç", "ã", "b"), ("s", "a", "n"), np.array([[0.9, 0.1, 0.2], [0.0, 0.8, 0.4], [0.1, 0.1, 0.1]]), "a test")
+    table = SimilarityTable(
+        ("ç", "ã", "b"), ("s", "a", "n"), np.array([[0.9, 0.1, 0.2], [0.0, 0.8, 0.4], [0.1, 0.1, 0.1]]), "a test"
+    )
     found = by_token(match_tokens(inventory("çãb"), inventory("san"), RowOptions(), table))
     assert found["ç"].sources == (("s", 1.0),)
     assert dict(found["ã"].sources) == pytest.approx({"a": 0.8, "n": 0.2})

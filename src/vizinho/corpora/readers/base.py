@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol, TypeVar
-
-import numpy as np
-import soundfile
 
 from vizinho.audio.io import Waveform, audio_info, resample, save_audio
 from vizinho.errors import AudioError, CorpusError, VizinhoError
@@ -94,18 +90,6 @@ def duration_of(path: Path, where: str) -> float:
         return audio_info(path).duration_seconds
     except AudioError as error:
         raise CorpusError(error.what, where=f"{where} ({path})", fix=error.fix) from error
-
-
-def decode_bytes(data: bytes, where: str) -> tuple[Waveform, int]:
-    """Decode an audio file held in memory to mono samples (N,) and their rate. Raises AudioError."""
-    try:
-        samples, rate = soundfile.read(io.BytesIO(data), dtype="float32", always_2d=True)
-    except (soundfile.LibsndfileError, OSError) as error:
-        raise AudioError(f"cannot decode the audio ({error})", where=where, fix="re-encode the clip") from error
-    mono: Waveform = samples.mean(axis=1, dtype=np.float32)
-    if not mono.size or not np.isfinite(mono).all():
-        raise AudioError("the clip holds no usable samples", where=where, fix="leave the row out")
-    return mono, int(rate)
 
 
 def store_clip(audio_dir: Path, utterance_id: str, samples: Waveform, rate: int) -> tuple[Path, float]:

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from vizinho.corpora.readers.base import OnProblem, UniqueIds, decode_bytes, duration_of, fail, splits_here, store_clip
+from vizinho.audio.io import decode_audio
+from vizinho.corpora.readers.base import OnProblem, UniqueIds, duration_of, fail, splits_here, store_clip
 from vizinho.errors import CorpusError, VizinhoError
 from vizinho.records import Utterance
 
@@ -106,7 +107,7 @@ def _utterance(
 
 def _audio(audio: dict[str, Any], where: str, file: Path, name: str, audio_dir: Path) -> tuple[Path, float]:
     if audio.get("bytes"):
-        samples, rate = decode_bytes(audio["bytes"], where)
+        samples, rate = decode_audio(audio["bytes"], where)
         return store_clip(audio_dir, name, samples, rate)
     if not audio.get("path"):
         raise CorpusError("the audio has neither bytes nor a path", where=where, fix="leave the row out")

@@ -1,0 +1,49 @@
+"""Runs tasks here or in several processes, with one board of progress bars for all of them."""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from typing import Any
+
+from vizinho.progress import Event
+
+Task = tuple[Callable[..., Any], tuple[Any, ...]]
+"""A function of the module's top level and its arguments; it is also given the Event to report to, last."""
+
+
+def unseen(_name: str, _total: float, _amount: float, _note: str = "") -> None:
+    """The progress of library calls that nobody watches."""
+
+
+def run_tasks(tasks: Sequence[Task], processes: int, show: Event) -> list[Any]:
+    """Results in the order of the tasks. The first error stops those not yet begun and is raised."""
+    if processes <= 1 or len(tasks) <= 1:
+        return [function(*arguments, show) for function, arguments in tasks]
+    # Spawned, not forked: a fork after torch has started threads can hang.
+    context = get_context("spawn")
+    with context.Manager() as manager, ProcessPoolExecutor(processes, mp_context=context) as pool:
+        events: Any = manager.Queue()
+        futures = [pool.submit(_with_queue, function, arguments, events) for function, arguments in tasks]
+        while not all(f.done() for f in futures):
+            _show_waiting(events, show)
+            if any(f.done() and not f.cancelled() and f.exception() for f in futures):
+                pool.shutdown(cancel_futures=True)
+        _show_waiting(events, show)
+        failed = [f for f in futures if not f.cancelled() and f.exception()]
+        return [f.result() for f in failed or futures]
+
+
+def _with_queue(function: Callable[..., Any], arguments: tuple[Any, ...], events: Any) -> Any:
+    return function(*arguments, lambda *event: events.put(event))
+
+
+def _show_waiting(events: Any, show: Event) -> None:
+    try:
+        show(*events.get(timeout=0.2))
+        while True:
+            show(*events.get_nowait())
+    except queue.Empty:
+        return
