@@ -139,7 +139,7 @@ def _speak_split(language: str, split: _Split, folder: Path, seed: int, progress
 def _draw_text(split: _Split, rng: np.random.Generator) -> str:
     kind = rng.random()
     if kind < PHRASE_SHARE and split.phrases:
-        return str(split.phrases[rng.integers(len(split.phrases))])
+        return str(split.phrases[int(rng.integers(len(split.phrases)))])
     count = 1 if kind < PHRASE_SHARE + SINGLE_WORD_SHARE else int(rng.integers(2, 8))
     # Zipf's law flattened: frequent words lead, yet all letters and most of the lexicon occur.
     weights = 1.0 / (np.arange(len(split.words)) + 100.0)

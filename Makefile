@@ -1,0 +1,37 @@
+# Everything a user or a developer types. PYTHON chooses the interpreter (3.11 or newer) that makes the environment.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# On a machine where pip would take the CUDA build of torch, name the index of CPU builds: make install TORCH_INDEX=<url>
+TORCH_INDEX ?=
+export HF_HUB_OFFLINE ?= 1
+
+.PHONY: install demo test bench lint docs clean
+
+install: $(VENV)/.installed
+
+$(VENV)/.installed: requirements.lock pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) "$$(grep '^torch==' requirements.lock)"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	touch $@
+
+demo: install
+	bash examples/demo/run.sh
+
+test: install
+	$(BIN)/ruff format --check src tests bench
+	$(BIN)/ruff check src tests bench
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest
+
+docs: install
+	$(BIN)/python docs/make_cli_page.py
+
+bench: install
+	$(BIN)/python bench/train_throughput.py
+
+clean:
+	rm -rf $(VENV) demo build dist
