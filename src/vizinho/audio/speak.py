@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import threading
+import zlib
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -107,19 +108,31 @@ LOCALES = {
 
 _SYNCHRONOUS, _CHARS_UTF8, _PHONEMES_IPA = 2, 1, 2
 _RATE, _PITCH, _RANGE = 1, 3, 4
+_RATES_WPM = range(80, 451)
+_PERCENT = range(100)
 _MAX_SECONDS = 60
 _LOCK = threading.RLock()
 
 
 @dataclass(frozen=True, slots=True)
 class Voice:
-    """An eSpeak voice: locale, variant, words a minute, and pitch and its range (0 to 99)."""
+    """An eSpeak voice: locale, variant, words a minute (80 to 450), and pitch and its range (0 to 99)."""
 
     locale: str
     variant: str = ""
     rate_wpm: int = 165
     pitch: int = 50
     pitch_range: int = 50
+
+    def __post_init__(self) -> None:
+        # eSpeak takes any number and says OK, then speaks with another one.
+        limits = (("rate_wpm", _RATES_WPM), ("pitch", _PERCENT), ("pitch_range", _PERCENT))
+        for field, allowed in limits:
+            value = getattr(self, field)
+            if value not in allowed:
+                raise VizinhoError(
+                    f"{field} is {value}", where=self.name, fix=f"give {allowed.start} to {allowed.stop - 1}"
+                )
 
     @property
     def name(self) -> str:
@@ -128,9 +141,13 @@ class Voice:
 
 
 def synthesise(text: str, voice: Voice) -> Waveform:
-    """Speak a text; (N,) samples at 16 kHz. Raises VizinhoError without eSpeak, for unknown voices or silence."""
+    """Speak a text; (N,) samples at 16 kHz, the same for the same text and voice whatever was spoken before.
+
+    Raises VizinhoError without eSpeak, for unknown voices, for silence and for more than 60 seconds of speech.
+    """
     with _LOCK:
         engine = _engine()
+        engine.restart(seed=zlib.crc32(f"{voice}{text}".encode()))
         engine.use(voice.name)
         for parameter, value in ((_RATE, voice.rate_wpm), (_PITCH, voice.pitch), (_RANGE, voice.pitch_range)):
             engine.check(engine.library.espeak_SetParameter(parameter, value, 0), f"parameter {parameter}={value}")
@@ -169,25 +186,48 @@ class _Engine:
             raise VizinhoError(
                 "eSpeak NG is not installed", where="speech synthesis", fix="pip install 'vizinho[speak]'"
             ) from error
-        self.library: Any = ctypes.CDLL(espeakng_loader.get_library_path())
+        self._library_file = str(espeakng_loader.get_library_path())
+        self._data = Path(str(espeakng_loader.get_data_path()))
+        self._variants = self._data / "voices" / "!v"
+        kind = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p)
+        self._callback = kind(self._collect)  # kept: ctypes would free it
         self._collected: list[np.ndarray[Any, Any]] = []
+        self._load()
+
+    def _load(self) -> None:
+        self.library: Any = ctypes.CDLL(self._library_file)
         self._voice = ""
-        self._variants = Path(str(espeakng_loader.get_data_path())) / "voices" / "!v"
-        rate = self.library.espeak_Initialize(_SYNCHRONOUS, 0, str(espeakng_loader.get_data_path()).encode(), 0)
+        rate = self.library.espeak_Initialize(_SYNCHRONOUS, 0, str(self._data).encode(), 0)
         if rate <= 0:
             raise VizinhoError(
                 f"eSpeak NG did not start (code {rate})", where="speech synthesis", fix="reinstall espeakng-loader"
             )
         self.sample_rate = int(rate)
-        kind = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p)
-        self._callback = kind(self._collect)  # kept: ctypes would free it
         self.library.espeak_SetSynthCallback(self._callback)
         self.library.espeak_TextToPhonemes.restype = ctypes.c_char_p
+
+    def restart(self, seed: int) -> None:
+        """Begin with a fresh state and known random numbers; about a millisecond.
+
+        Flutter, breath and the phase of the waves go on from one text to the next in static variables that
+        no call resets, and the random numbers start from the clock: only loading the library anew makes speech
+        repeatable. One variant (caleb) draws from the C library's generator instead of eSpeak's own.
+        """
+        self.check(self.library.espeak_Terminate(), "to stop")
+        process, handle = ctypes.CDLL(None), self.library._handle
+        del self.library
+        process.dlclose(ctypes.c_void_p(handle))
+        self._load()
+        self.library.espeak_ng_SetRandSeed(ctypes.c_long(seed))
+        process.srand(ctypes.c_uint(seed))
 
     def _collect(self, samples: Any, count: int, _events: Any) -> int:
         if samples and count > 0:
             self._collected.append(np.ctypeslib.as_array(samples, (count,)).copy())
-        return int(sum(part.size for part in self._collected) > _MAX_SECONDS * self.sample_rate)
+        return int(self._is_too_long())
+
+    def _is_too_long(self) -> bool:
+        return sum(part.size for part in self._collected) > _MAX_SECONDS * self.sample_rate
 
     def check(self, code: int, what: str) -> None:
         if code != 0:
@@ -200,12 +240,15 @@ class _Engine:
             self._voice = ""
             variant = name.partition("+")[2]
             # An unknown variant is no error to eSpeak: it speaks with the plain voice and says nothing.
-            if variant and not (self._variants / variant).is_file():
+            if variant and variant not in self._variant_names():
                 raise VizinhoError(
                     f"eSpeak NG has no voice variant {variant!r}", where="speech synthesis", fix=f"see {self._variants}"
                 )
             self.check(self.library.espeak_SetVoiceByName(name.encode()), f"the voice {name!r}")
             self._voice = name
+
+    def _variant_names(self) -> frozenset[str]:
+        return frozenset(file.name for file in self._variants.iterdir())
 
     def speak(self, text: str) -> Waveform:
         self._collected.clear()
@@ -213,6 +256,10 @@ class _Engine:
         self.check(
             self.library.espeak_Synth(data, len(data) + 1, 0, 1, 0, _CHARS_UTF8, None, None), f"the text {text!r}"
         )
+        if self._is_too_long():
+            raise VizinhoError(
+                f"more than {_MAX_SECONDS} seconds of speech", where=f"{text[:40]!r}...", fix="give shorter sentences"
+            )
         if not self._collected:
             return np.zeros(0, dtype=np.float32)
         return np.asarray(np.concatenate(self._collected) / 32768, dtype=np.float32)

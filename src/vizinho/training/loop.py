@@ -195,11 +195,10 @@ def _evaluate(checkpoint: Checkpoint, dev: DevSet | None, state: _Progress, log:
     cer = wer = None
     if dev is not None:
         cer, wer = _dev_rates(checkpoint, dev)
-        if cer < state.best_cer:
-            state.best_cer, state.best_step, state.stale = cer, state.step, 0
+        state.stale = 0 if cer < state.best_cer else state.stale + 1
+        if cer <= state.best_cer:  # of equals the later, which has seen more
+            state.best_cer, state.best_step = cer, state.step
             state.best = _copy(checkpoint.model)
-        else:
-            state.stale += 1
     state.curve.append(Point(state.step, loss, cer, wer))
     log(f"step {state.step}: loss {_show(loss)}, dev CER {_show(cer)}, dev WER {_show(wer)}")
 

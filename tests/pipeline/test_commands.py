@@ -1,0 +1,236 @@
+"""The commands as a user types them, on the tone language: what they print, what they leave, how they fail."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from tones import tone_corpus, tone_speech
+from transformers import AutoModelForCTC, AutoProcessor
+
+from vizinho.audio.io import save_audio
+from vizinho.registry.store import Store
+
+pytestmark = pytest.mark.pipeline
+RECIPE = (
+    "steps = 60\nbatch_seconds = 8.0\nlearning_rate = 5e-3\nevaluate_every = 20\ncheckpoint_every = 20\nworkers = 0\n"
+)
+
+
+def vizinho(*arguments: object, home: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "vizinho.cli.main", *map(str, arguments)]
+    path = os.pathsep.join(p for p in sys.path if p)
+    return subprocess.run(
+        command, capture_output=True, text=True, env=os.environ | {"VIZINHO_HOME": str(home), "PYTHONPATH": path}
+    )
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    """A home with es@1 trained on the tone language and pt@1 transferred from it."""
+    folder = tmp_path_factory.mktemp("world")
+    (folder / "recipe.toml").write_text(RECIPE)
+    es = tone_corpus(folder / "es", count=30, lang="es", letters="abcdef", splits=("train", "train", "dev"))
+    pt = tone_corpus(
+        folder / "pt", count=30, lang="pt", letters="abcdefgh", seed=5, splits=("train", "train", "dev", "test")
+    )
+    trained = vizinho(
+        "train",
+        "--lang",
+        "es",
+        "--corpus",
+        es,
+        "--preset",
+        "micro",
+        "--recipe",
+        folder / "recipe.toml",
+        "--json",
+        home=folder / "home",
+    )
+    assert trained.returncode == 0, trained.stderr
+    moved = vizinho(
+        "transfer",
+        "es@1",
+        "--to",
+        "pt",
+        "--corpus",
+        pt,
+        "--name",
+        "pt",
+        "--recipe",
+        folder / "recipe.toml",
+        home=folder / "home",
+    )
+    assert moved.returncode == 0, moved.stderr
+    return folder, trained, moved
+
+
+def test_train_prints_one_json_object(world):
+    made = json.loads(world[1].stdout)
+    assert (made["model"], made["steps"], made["movement"]) == ("es@1", 200, None)
+
+
+def test_transfer_prints_plan_and_movement(world):
+    assert "Transfer plan" in world[2].stdout
+    assert "same token" in world[2].stdout
+    assert "pt@1: 200 steps" in world[2].stdout
+    assert "of the weights moved" in world[2].stdout
+
+
+def test_what_is_saved_loads_with_hugging_face_and_agrees_with_our_transcript(world):
+    home = world[0] / "home"
+    place = Store(home).resolve("pt@1")
+    model, processor = AutoModelForCTC.from_pretrained(place), AutoProcessor.from_pretrained(place)
+    samples = tone_speech("abc defg")
+    save_audio(world[0] / "a.wav", samples)
+    inputs = processor(samples, sampling_rate=16000)
+    with torch.inference_mode():
+        rows = model.generate(**inputs)
+    theirs = processor.batch_decode(rows)[0].strip()
+    ours = vizinho("transcribe", "pt", world[0] / "a.wav", home=home)
+    assert theirs
+    assert ours.stdout.strip() == theirs
+
+
+def test_dry_run_has_the_plan_and_writes_nothing(world):
+    home = world[0] / "home"
+    before = sorted(home.rglob("*"))
+    found = vizinho(
+        "transfer", "es@1", "--to", "pt", "--corpus", world[0] / "pt" / "pt.jsonl", "--dry-run", "--json", home=home
+    )
+    plan = json.loads(found.stdout)["plan"]
+    assert set(plan[0]) == {"target", "token", "source", "action", "shape", "reason"}
+    assert {row["action"] for row in plan} >= {"copy", "row copy", "drop"}
+    assert sorted(home.rglob("*")) == before
+
+
+def test_evaluate_has_the_promised_keys_and_agrees_with_itself(world):
+    corpus = world[0] / "pt" / "pt.jsonl"
+    found = json.loads(vizinho("evaluate", "pt@1", "--corpus", corpus, "--json", home=world[0] / "home").stdout)
+    assert found.keys() >= {"cer", "wer", "cer_ci", "wer_ci", "utterances", "signature"}
+    assert found["split"] == "test"
+    assert found["cer_ci"][0] <= found["cer"] <= found["cer_ci"][1]
+    shown = vizinho("evaluate", "pt@1", "--corpus", corpus, home=world[0] / "home").stdout
+    assert f"CER {found['cer']:.3f}" in shown
+    assert found["signature"] in shown
+
+
+def test_one_broken_file_does_not_cost_the_others(world):
+    (world[0] / "broken.mp3").write_bytes(b"no")
+    save_audio(world[0] / "good.flac", tone_speech("abc"))
+    found = vizinho(
+        "transcribe", "pt", world[0] / "broken.mp3", world[0] / "good.flac", "--json", home=world[0] / "home"
+    )
+    assert found.returncode == 2
+    printed = json.loads(found.stdout)
+    assert [len(printed["transcripts"]), len(printed["failed"])] == [1, 1]
+    assert "broken.mp3: cannot decode the audio" in found.stderr
+
+
+def test_models_list_show_lineage_rollback(world):
+    home = world[0] / "home"
+    listed = {m["ref"]: m for m in json.loads(vizinho("models", "list", "--json", home=home).stdout)["models"]}
+    assert listed["pt@1"]["donor"] == "es@1"
+    shown = json.loads(vizinho("models", "show", "pt", "--json", home=home).stdout)
+    assert shown["recipe"]["steps"] == 200
+    assert shown["files"].keys() >= {"model.safetensors", "config.json"}
+    chain = json.loads(vizinho("models", "lineage", "pt", "--json", home=home).stdout)["lineage"]
+    assert [link["ref"] for link in chain] == ["es@1", "pt@1"]
+    assert json.loads(vizinho("models", "rollback", "pt@1", "--json", home=home).stdout) == {"current": "pt@1"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("transcribe", "nosuch", "a.wav"), "no model 'nosuch'"),
+        (("evaluate", "pt", "--corpus", "nosuch.jsonl"), "nosuch.jsonl"),
+        (("transfer", "{pt}", "--to", "pt", "--corpus", "{pt}"), "this is a file, not a model"),
+        (("transfer", "es@1", "--to", "pt", "--corpus", "{es}"), "in 'es', not in 'pt'"),
+        (("transfer", "es@1", "--to", "pt", "--corpus", "{empty}"), "no utterances"),
+        (("transfer", "es@1", "--to", "pt", "--corpus", "{pt}", "--preset", "tiny"), "the donor has width 32"),
+        (("transfer", "{headless}", "--to", "pt", "--corpus", "{pt}"), "weights are missing: ctc_head.bias"),
+        (("transfer", "es@1", "--to", "pt", "--corpus", "{pt}", "--row", "h=z"), "no donor token 'z'"),
+        (("transfer", "es@1", "--to", "pt", "--corpus", "{pt}", "--name", "Not Good"), "is not a name"),
+        (("train", "--lang", "pt", "--corpus", "{pt}", "--preset", "huge"), "unknown preset 'huge'"),
+        (("train", "--lang", "pt", "--corpus", "{pt}", "--recipe", "{typo}"), "unknown key lerning_rate"),
+        (("models", "show", "pt@9"), "no model 'pt@9'"),
+        (("report", "nosuch.json"), "nosuch.json: no such file"),
+    ],
+)
+def test_bad_input_gets_one_line_and_exit_code_two(world, tmp_path, arguments, message):
+    folder = world[0]
+    (tmp_path / "empty.jsonl").write_text("")
+    (tmp_path / "typo.toml").write_text("lerning_rate = 3")
+    headless = tmp_path / "headless"
+    shutil.copytree(Store(folder / "home").resolve("es@1"), headless)
+    (headless / "card.json").unlink()
+    from safetensors.torch import load_file, save_file
+
+    weights = load_file(headless / "model.safetensors")
+    del weights["ctc_head.bias"]
+    save_file(weights, headless / "model.safetensors", metadata={"format": "pt"})
+    places = {
+        "pt": folder / "pt" / "pt.jsonl",
+        "es": folder / "es" / "es.jsonl",
+        "empty": tmp_path / "empty.jsonl",
+        "typo": tmp_path / "typo.toml",
+        "headless": headless,
+    }
+    before = sorted(p for p in (folder / "home").rglob("*"))
+    found = vizinho(*(str(a).format(**places) for a in arguments), home=folder / "home")
+    assert found.returncode == 2, found.stderr
+    errors = [line for line in found.stderr.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1
+    assert message in errors[0]
+    assert "Traceback" not in found.stderr
+    assert sorted(p for p in (folder / "home").rglob("*")) == before
+
+
+def test_a_small_experiment_ends_in_results_and_a_page(world, tmp_path):
+    (tmp_path / "e.toml").write_text(f"""
+name = "tones"
+target = "pt"
+corpora = ["{world[0] / "pt" / "pt.jsonl"}"]
+starts = ["es", "scratch"]
+seeds = [1, 2]
+preset = "micro"
+drop_test_texts = true
+[training]
+steps = 20
+batch_seconds = 8.0
+learning_rate = 5e-3
+evaluate_every = 10
+workers = 0
+[[donors]]
+name = "es"
+language = "es"
+corpora = ["{world[0] / "es" / "es.jsonl"}"]
+base = "es@1"
+training = {{ steps = 10, batch_seconds = 8.0, workers = 0 }}
+""")
+    home = world[0] / "home"
+    command = ("experiment", tmp_path / "e.toml", "--out", tmp_path / "out", "--processes", "2", "--json")
+    found = vizinho(*command, home=home)
+    assert found.returncode == 0, found.stderr
+    results = json.loads(found.stdout)
+    assert [a["arm"] for a in results["arms"]] == [
+        "es/all/seed1",
+        "scratch/all/seed1",
+        "es/all/seed2",
+        "scratch/all/seed2",
+    ]
+    assert len({a["steps"] for a in results["arms"]}) == 1
+    assert results["arms"][0]["retention"]["lang"] == "es"
+    assert {c["metric"] for c in results["comparisons"]} == {"cer", "wer"}
+    again = vizinho(*command, home=home)
+    assert json.loads(again.stdout)["arms"] == results["arms"]
+    drawn = vizinho("report", tmp_path / "out" / "results.json", "--out", tmp_path / "r.html", home=home)
+    assert drawn.returncode == 0, drawn.stderr
+    text = (tmp_path / "r.html").read_text()
+    assert text.count("<svg") == 2
+    assert 'id="comparisons"' in text
+    assert "src=" not in text

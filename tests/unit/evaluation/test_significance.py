@@ -1,0 +1,61 @@
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vizinho.errors import CorpusError
+from vizinho.evaluation.significance import compare, holm, pool
+from vizinho.records import UtteranceErrors
+
+
+def outputs(error_counts, length=10):
+    return [
+        UtteranceErrors(str(i), f"s{i % 3}", "", "", int(e), length, int(e > 0), 2) for i, e in enumerate(error_counts)
+    ]
+
+
+def test_a_clear_difference_is_significant_and_signed():
+    rng = np.random.default_rng(1)
+    better, worse = outputs(rng.integers(0, 3, 80)), outputs(rng.integers(4, 9, 80))
+    found = compare(better, worse, resamples=2000)
+    assert found.difference < 0
+    assert found.ci.high < 0
+    assert found.p < 0.01
+    assert found.p_randomisation < 0.01
+    assert compare(worse, better, resamples=2000).difference == pytest.approx(-found.difference)
+
+
+def test_equal_systems_are_not_significant():
+    same = outputs([1, 2, 3, 0, 5] * 8)
+    found = compare(same, same, resamples=500)
+    assert (found.difference, found.p, found.p_randomisation) == (0, 1, 1)
+
+
+def test_chance_differences_are_called_significant_about_as_often_as_promised():
+    rng = np.random.default_rng(7)
+    p_values = [
+        compare(outputs(rng.integers(0, 6, 60)), outputs(rng.integers(0, 6, 60)), resamples=400).p for _ in range(100)
+    ]
+    assert sum(p < 0.05 for p in p_values) <= 14
+
+
+def test_pooling_adds_counts_and_checks_ids():
+    pooled = pool([outputs([1, 2]), outputs([3, 4])])
+    assert [(e.character_errors, e.characters) for e in pooled] == [(4, 20), (6, 20)]
+    with pytest.raises(CorpusError, match="on one side only"):
+        pool([outputs([1, 2]), outputs([1])])
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
+def test_holm_never_lowers_a_p_and_keeps_the_order(p_values):
+    corrected = holm(p_values)
+    assert all(c >= p for c, p in zip(corrected, p_values, strict=True))
+    assert max(corrected) <= 1
+    order = np.argsort(p_values, kind="stable")
+    assert all(corrected[a] <= corrected[b] for a, b in pairwise(order))
+
+
+def test_holm_by_hand():
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
