@@ -6,19 +6,54 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
-from num2words import num2words
-
 from vizinho.errors import TextError
+from vizinho.text.numerals import decimal_words, number_words, ordinal_words
 
 VERSION = 1
-_NUMBER_LANGUAGES = {"pt": "pt_BR"}
-_APOSTROPHE = {"en", "fr", "it", "ca"}
-_NUMBER = re.compile(r"\d+")
+_NAME = re.compile(r"([a-z]{2,8})(?:[-_](?!v\d+$)[a-z0-9]+)*(?:-v(\d+))?")
+
+_APOSTROPHES = str.maketrans(dict.fromkeys("’‘ʼʹ′`´＇", "'"))
+_KEEPS_APOSTROPHE = frozenset({"en", "fr", "it", "ca"})
+_DIGIT_PERIOD = re.compile(r"(?<=\d)\.(?=[ºª])")
+_DIGITS = re.compile(r"\d+")
+_CATALAN_L = re.compile(r"(?<=l)[·•‧∙⋅](?=l)")
+
+# Signs that are read out. Other signs count as punctuation; in other languages these do too.
+_SIGNS = {
+    "pt": {"%": "por cento", "&": "e", "nº": "número", "°": "graus"},
+    "es": {"%": "por ciento", "&": "y", "nº": "número", "°": "grados"},
+    "gl": {"%": "por cento", "&": "e", "nº": "número", "°": "graos"},
+    "ca": {"%": "per cent", "&": "i", "nº": "número", "°": "graus"},
+    "it": {"%": "per cento", "&": "e", "nº": "numero", "°": "gradi"},
+    "fr": {"%": "pour cent", "&": "et", "nº": "numéro", "°": "degrés"},
+    "en": {"%": "percent", "&": "and", "°": "degrees"},
+    "de": {"%": "prozent", "&": "und", "°": "grad"},
+}
+# Percent and degrees are read after a number only: elsewhere they stand for something else.
+_SIGN_PATTERNS = {
+    "%": re.compile(r"(?<=\d)\s?%"),
+    "°": re.compile(r"(?<=\d)\s?°"),
+    "&": re.compile("&"),
+    "nº": re.compile(r"(?<![^\W\d_])n\.?[º°](?=\s*\d)"),
+}
+# How an ordinal is marked behind its digits.
+_ROMANCE_ORDINAL = re.compile(r"(\d+)(º|ª)")
+_ORDINALS = {
+    "pt": _ROMANCE_ORDINAL,
+    "gl": _ROMANCE_ORDINAL,
+    "it": _ROMANCE_ORDINAL,
+    "es": re.compile(r"(\d+)(º|ª|er(?![^\W\d_]))"),
+    "fr": re.compile(r"(\d+)(ère|ere|re|er|ème|eme|e)(?![^\W\d_])"),
+    "en": re.compile(r"(\d+)(st|nd|rd|th)(?![^\W\d_])"),
+}
+# A dot or a comma between digits: English groups thousands with the comma, the others with the dot.
+_ENGLISH_NUMBER = re.compile(r"\d{1,3}(?:,\d{3})+(?!\d)(?:\.\d+)?|\d+(?:\.\d+)?")
+_CONTINENTAL_NUMBER = re.compile(r"\d{1,3}(?:[.\u00a0\u202f]\d{3})+(?!\d)(?:,\d+)?|\d+(?:[.,]\d+)?")
 
 
 @dataclass(frozen=True, slots=True)
 class Normalizer:
-    """Lower case, NFC, numbers as words, no punctuation. `name` is part of every score's signature."""
+    """NFC, lower case, numbers as words, no punctuation. `name` is part of every score's signature."""
 
     lang: str
     version: int = VERSION
@@ -29,24 +64,72 @@ class Normalizer:
         return f"{self.lang}-v{self.version}"
 
     def __call__(self, text: str) -> str:
-        """Normalise one text; idempotent."""
-        text = unicodedata.normalize("NFC", text).lower().replace("’", "'")
-        text = _NUMBER.sub(lambda m: f" {self._words(m.group())} ", text)
-        kept = "".join(
-            c if c.isalpha() or unicodedata.category(c) == "Mn" or (c == "'" and self.lang in _APOSTROPHE) else " "
-            for c in text
-        )
-        return " ".join(kept.split())
+        """Normalise one text; idempotent.
 
-    def _words(self, digits: str) -> str:
-        try:
-            return str(num2words(int(digits), lang=_NUMBER_LANGUAGES.get(self.lang, self.lang)))
-        except (NotImplementedError, OverflowError) as error:
-            raise TextError(
-                f"the number {digits} cannot be written as words in {self.lang!r}", fix="write it out in the corpus"
-            ) from error
+        Letters with their marks stay; hyphens, brackets and other signs become spaces; apostrophes stay inside words
+        of en, fr, ca and it, and Catalan keeps the dot of l·l. Raises TextError for a number that cannot be written
+        in words of the language.
+        """
+        text = unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).lower()).translate(_APOSTROPHES)
+        text = self._signs_to_words(_without_format_characters(text))
+        if _DIGITS.search(text):
+            text = self._numbers_to_words(text)
+        kept = "".join(self._kept(text))
+        return unicodedata.normalize("NFC", " ".join(kept.split()))
+
+    def _numbers_to_words(self, text: str) -> str:
+        text = _DIGIT_PERIOD.sub("", text)
+        if self.lang in _ORDINALS:
+            text = _ORDINALS[self.lang].sub(lambda m: f" {ordinal_words(m[1], m[2], self.lang)} ", text)
+        numbers = _ENGLISH_NUMBER if self.lang == "en" else _CONTINENTAL_NUMBER
+        text = numbers.sub(lambda m: f" {self._number(m[0])} ", text)
+        return _DIGITS.sub(lambda m: f" {number_words(m[0], self.lang)} ", text)
+
+    def _number(self, written: str) -> str:
+        group, mark = (",", ".") if self.lang == "en" else (".\u00a0\u202f", ",")
+        if re.fullmatch(rf"\d{{1,3}}(?:[{group}]\d{{3}})+(?:{re.escape(mark)}\d+)?", written):
+            written = re.sub(f"[{group}]", "", written)
+        whole, _, fraction = written.replace(",", ".").partition(".")
+        return decimal_words(whole, fraction, self.lang) if fraction else number_words(whole, self.lang)
+
+    def _signs_to_words(self, text: str) -> str:
+        for sign, words in _SIGNS.get(self.lang, {}).items():
+            text = _SIGN_PATTERNS[sign].sub(f" {words} ", text)
+        return _CATALAN_L.sub("·", text.replace("ŀ", "l·")) if self.lang == "ca" else text
+
+    def _kept(self, text: str) -> list[str]:
+        """The characters with everything that is not part of a word made a space."""
+        kept = [" "]
+        for c, following in zip(text, text[1:] + " ", strict=False):
+            in_word = kept[-1] != " " and (
+                unicodedata.category(c).startswith("M") or (_is_letter(following) and self._joins(c))
+            )
+            kept.append(c if _is_letter(c) or in_word else " ")
+        return kept
+
+    def _joins(self, c: str) -> bool:
+        return (c == "'" and self.lang in _KEEPS_APOSTROPHE) or (c == "·" and self.lang == "ca")
 
 
 def get_normalizer(name: str) -> Normalizer:
-    """The normaliser of a language ("pt", "pt-br") or of a recorded name ("pt-v1")."""
-    return Normalizer(name.split("-")[0].lower())
+    """The normaliser of a language ("pt", "pt-br") or of a recorded name ("pt-v1").
+
+    A language without rules of its own gets the general ones. Raises TextError for what is no language code and for
+    a version that does not exist.
+    """
+    found = _NAME.fullmatch(name.strip().lower())
+    if found is None:
+        raise TextError(f"{name!r} is no language code", where="normaliser", fix='give one such as "pt" or "pt-v1"')
+    version = int(found[2] or VERSION)
+    if version != VERSION:
+        raise TextError(f"no version {version} of {found[1]}", where="normaliser", fix=f'use "{found[1]}-v{VERSION}"')
+    return Normalizer(found[1], version)
+
+
+def _is_letter(c: str) -> bool:
+    return c.isalpha() and c not in "ºª"
+
+
+def _without_format_characters(text: str) -> str:
+    """Drop soft hyphens, zero-width characters and direction marks: they are inside words and nobody hears them."""
+    return text if text.isascii() else "".join(c for c in text if unicodedata.category(c) != "Cf")
