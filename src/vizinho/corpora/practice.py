@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+import json
+import math
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -15,8 +17,10 @@ from vizinho.audio.io import SAMPLE_RATE, audio_info, save_audio
 from vizinho.audio.speak import HELD_OUT_VARIANTS, LOCALES, TRAIN_VARIANTS, Voice, synthesise
 from vizinho.corpora.manifest import write_manifest
 from vizinho.errors import CorpusError, VizinhoError
+from vizinho.files import write_text
 from vizinho.progress import Advance, silent
 from vizinho.records import Utterance
+from vizinho.text.normalize import get_normalizer
 
 SINGLE_WORD_SHARE = 0.3
 PHRASE_SHARE = 0.25
@@ -25,6 +29,11 @@ LEXICON = 8000
 """Most frequent words to draw from."""
 HELD_OUT_MINUTES = 3.0
 """Most minutes of dev and of test, each; they are at most a tenth of the whole."""
+
+
+_DRAWS_VERSION = 1
+"""Counts up when the same seed no longer draws the same texts and voices."""
+_MOST_SILENT_DRAWS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +58,20 @@ def practice_corpus(
 
     Train, dev and test have voice variants, words and phrases of their own. The same arguments give the same corpus;
     recordings that are already there and whole are kept. `sentences` replaces the phrase book. Raises VizinhoError
-    without eSpeak and CorpusError for a language without a voice, word list or sentences.
+    without eSpeak, and CorpusError for a language without a voice or sentences and for a folder that holds recordings
+    of other sentences under the same names.
     """
-    if not minutes > 0:
+    if not 0 < minutes < math.inf:
         raise CorpusError(f"{minutes} minutes were asked for", where="minutes", fix="give a number above 0")
     if language not in LOCALES:
         raise CorpusError(f"no voice for language {language!r}", fix=f"choose one of {', '.join(LOCALES)}")
-    phrases = list(sentences) if sentences is not None else phrase_book(language)
+    if sentences is None:
+        splits = _splits(language, minutes, phrase_book(language))
+    else:  # a sentence that comes twice, or as a word of the list, must not fall into two splits by its spelling
+        splits = _splits(language, minutes, sentences, get_normalizer(language))
+    _claim(folder / "audio" / f"{language}-{seed}.draws", splits)
     utterances: list[Utterance] = []
-    for split in _splits(language, minutes, phrases, seed):
+    for split in splits:
         utterances += _speak_split(language, split, folder, seed, progress)
     manifest = folder / f"{language}.jsonl"
     write_manifest(manifest, utterances)
@@ -80,7 +94,9 @@ def frequent_words(language: str, count: int = LEXICON) -> list[str]:
     return [w for w in words if w.isalpha() and (len(w) > 1 or w in "aeoyàéáó")][:count]
 
 
-def _splits(language: str, minutes: float, phrases: Sequence[str], seed: int) -> list[_Split]:
+def _splits(
+    language: str, minutes: float, phrases: Sequence[str], same_text: Callable[[str], str] = str
+) -> list[_Split]:
     """Words and phrases go to a split by their hash, whatever the seed: corpora of two seeds can be mixed."""
     words = frequent_words(language)
     held = min(HELD_OUT_MINUTES, minutes / 10)
@@ -92,7 +108,7 @@ def _splits(language: str, minutes: float, phrases: Sequence[str], seed: int) ->
             minutes - 2 * held if name == "train" else held,
             variants[name],
             [w for w in words if _home(w) == name],
-            [p for p in phrases if _home(p) == name],
+            [p for p in phrases if _home(same_text(p)) == name],
         )
         for name in ("train", "dev", "test")
     ]
@@ -103,8 +119,23 @@ def _home(text: str) -> str:
     return "dev" if bucket < 16 else "test" if bucket < 32 else "train"
 
 
+def _claim(stamp: Path, splits: Sequence[_Split]) -> None:
+    """Note what the recordings are drawn from: kept ones must not be taken for those of other sentences."""
+    drawn_from = [[s.name, s.variants, list(s.words), list(s.phrases)] for s in splits]
+    text = json.dumps([_DRAWS_VERSION, drawn_from], ensure_ascii=False)
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    if not stamp.is_file():
+        write_text(stamp, digest + "\n")
+    elif stamp.read_text(encoding="utf-8").strip() != digest:
+        raise CorpusError(
+            "the folder holds recordings of other sentences",
+            where=stamp.parent.parent,
+            fix="choose another folder or seed, or delete it",
+        )
+
+
 def _speak_split(language: str, split: _Split, folder: Path, seed: int, progress: Advance) -> Iterator[Utterance]:
-    done_seconds, number = 0.0, 0
+    done_seconds, number, silent_draws = 0.0, 0, 0
     while done_seconds < split.minutes * 60:
         name = f"{language}-{split.name}-{seed}-{number:05d}"
         rng = np.random.default_rng([seed, number, *split.name.encode()])
@@ -115,9 +146,11 @@ def _speak_split(language: str, split: _Split, folder: Path, seed: int, progress
             try:
                 seconds = _record(text, voice, path, rng)
             except VizinhoError as error:
-                if "silence" not in error.what:
+                silent_draws += 1
+                if "silence" not in error.what or silent_draws > _MOST_SILENT_DRAWS:
                     raise
                 number += 1  # a variant that cannot say this word; the draw is repeated with the next number
+                progress(0.0, f"silent: {text[:30]}")
                 continue
         yield Utterance(
             name,
