@@ -13,5 +13,5 @@ def error_rates(references: Mapping[str, str], hypotheses: Mapping[str, str]) ->
     errors = count_errors(references, hypotheses)
     characters, words = sum(e.characters for e in errors), sum(e.words for e in errors)
     if not characters:
-        raise CorpusError("all references are empty", fix="check the texts")
+        raise CorpusError("all references are empty", where="references", fix="check the texts")
     return sum(e.character_errors for e in errors) / characters, sum(e.word_errors for e in errors) / max(words, 1)

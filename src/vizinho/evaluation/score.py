@@ -10,13 +10,13 @@ from typing import Any
 
 import jiwer
 import numpy as np
-import numpy.typing as npt
 
 from vizinho.errors import CorpusError
+from vizinho.evaluation.resample import Counts, bootstrap_sums, percentiles, speaker_sums
 from vizinho.records import Interval, Scores, UtteranceErrors
 
-CONFIDENCE = 0.95
-_Counts = npt.NDArray[np.float64]
+_NAMED = 5
+"""Ids that an error message names before it only counts."""
 
 
 def score(
@@ -33,42 +33,43 @@ def score(
     """Score normalised texts against each other.
 
     Args:
-        references, hypotheses: Texts by utterance id; the ids must be the same.
+        references, hypotheses: Texts by utterance id; the ids must be the same. Runs of white space count as one
+            space, and none at either end.
         speakers: Speaker by utterance id; needed for `cluster`.
         normalizer: Name of the normaliser both sides went through; part of the signature.
         data_fingerprint: Names the data; part of the signature.
-        seed, resamples: Of the percentile bootstrap (Bisani & Ney 2004).
+        seed, resamples: Of the percentile bootstrap (Bisani & Ney 2004). The order of the ids does not matter.
         cluster: Resample speakers instead of utterances.
 
-    Raises CorpusError for ids without a partner, or when there is no reference text at all.
+    Raises CorpusError for ids without a partner or without a speaker, and when there is no reference text at all.
     """
     errors = tuple(count_errors(references, hypotheses, speakers))
     if not any(e.characters for e in errors):
         raise CorpusError("there is no reference text to score against", where="references", fix="check the corpus")
-    counts = _sums(errors, cluster)
-    intervals = _bootstrap(counts, seed, resamples)
-    total = counts.sum(axis=0)
-    signature = "|".join(
-        (
-            "metric:cer+wer",
-            f"norm:{normalizer}",
-            f"boot:{resamples}",
-            f"unit:{'speaker' if cluster else 'utterance'}",
-            f"seed:{seed}",
-            f"n:{len(errors)}",
-            f"data:{data_fingerprint}",
-            f"jiwer:{version('jiwer')}",
-        )
-    )
+    total, (cer_ci, wer_ci) = _sums(errors).sum(axis=0), _intervals(errors, seed, resamples, cluster)
     return Scores(
         float(total[0] / total[1]),
         float(total[2] / total[3]),
-        intervals[0],
-        intervals[1],
+        cer_ci,
+        wer_ci,
         len(errors),
-        signature,
+        _signature(normalizer, data_fingerprint, len(errors), seed, resamples, cluster),
         errors,
     )
+
+
+def _signature(normalizer: str, data: str, utterances: int, seed: int, resamples: int, cluster: bool) -> str:
+    parts = {
+        "metric": "cer+wer",
+        "norm": normalizer,
+        "boot": resamples,
+        "unit": "speaker" if cluster else "utterance",
+        "seed": seed,
+        "n": utterances,
+        "data": data,
+        "jiwer": version("jiwer"),
+    }
+    return "|".join(f"{key}:{value}" for key, value in parts.items())
 
 
 def count_errors(
@@ -77,16 +78,33 @@ def count_errors(
     """Edit counts of every utterance, in the references' order; spaces count as characters.
 
     An empty reference counts every hypothesised character and word as an error and adds nothing to the lengths.
+    Raises CorpusError that names the ids that stand on one side only, or that `speakers` lacks.
     """
-    lacking = [i for i in references if i not in hypotheses] + [i for i in hypotheses if i not in references]
-    if lacking:
+    missing = [i for i in references if i not in hypotheses]
+    extra = [i for i in hypotheses if i not in references]
+    if missing or extra:
+        sides = [f"{_named(missing)} without a hypothesis"] * bool(missing)
+        sides += [f"{_named(extra)} without a reference"] * bool(extra)
         raise CorpusError(
-            f"{len(lacking)} ids stand on one side only", where=lacking[0], fix="score the same utterances"
+            f"{len(missing) + len(extra)} ids stand on one side only: {'; '.join(sides)}",
+            where=(missing + extra)[0],
+            fix="score the same utterances",
+        )
+    speakerless = [i for i in references if speakers is not None and i not in speakers]
+    if speakerless:
+        raise CorpusError(
+            f"no speaker is given for {_named(speakerless)}", where="speakers", fix="name the speaker of every id"
         )
     return [_count(i, speakers[i] if speakers else "", references[i], hypotheses[i]) for i in references]
 
 
+def _named(ids: Sequence[str]) -> str:
+    return ", ".join(ids[:_NAMED]) + (f" and {len(ids) - _NAMED} more" if len(ids) > _NAMED else "")
+
+
 def _count(id_: str, speaker: str, reference: str, hypothesis: str) -> UtteranceErrors:
+    # jiwer strips some white space but not all; squeezing first makes its edits and our lengths speak of one text.
+    reference, hypothesis = " ".join(reference.split()), " ".join(hypothesis.split())
     if not reference:
         return UtteranceErrors(id_, speaker, reference, hypothesis, len(hypothesis), 0, len(hypothesis.split()), 0)
     letters = jiwer.process_characters(reference, hypothesis)
@@ -103,28 +121,30 @@ def _count(id_: str, speaker: str, reference: str, hypothesis: str) -> Utterance
     )
 
 
-def _sums(errors: Sequence[UtteranceErrors], cluster: bool) -> _Counts:
-    """(units, 4): character errors, characters, word errors, words of each utterance, or summed per speaker."""
-    rows = np.array([[e.character_errors, e.characters, e.word_errors, e.words] for e in errors], dtype=np.float64)
-    if not cluster:
-        return rows
-    speakers = sorted({e.speaker for e in errors})
-    return np.array([rows[[e.speaker == s for e in errors]].sum(axis=0) for s in speakers])
+def _sums(errors: Sequence[UtteranceErrors]) -> Counts:
+    """(utterances, 4): character errors, characters, word errors and words of each utterance."""
+    return np.array([[e.character_errors, e.characters, e.word_errors, e.words] for e in errors], dtype=np.float64)
 
 
-def _bootstrap(counts: _Counts, seed: int, resamples: int) -> tuple[Interval, Interval]:
-    rng = np.random.default_rng(seed)
-    drawn = counts[rng.integers(0, len(counts), size=(resamples, len(counts)))].sum(axis=1)
-    rates = drawn[:, [0, 2]] / np.maximum(drawn[:, [1, 3]], 1)
-    tail = (1 - CONFIDENCE) / 2
-    low, high = np.quantile(rates, [tail, 1 - tail], axis=0)
+def _intervals(
+    errors: Sequence[UtteranceErrors], seed: int, resamples: int, cluster: bool
+) -> tuple[Interval, Interval]:
+    """Intervals of CER and WER."""
+    ordered = sorted(errors, key=lambda e: e.id)
+    counts = speaker_sums(ordered, _sums(ordered)) if cluster else _sums(ordered)
+    drawn = bootstrap_sums(counts, np.random.default_rng(seed), resamples)
+    low, high = percentiles(drawn[:, [0, 2]] / np.maximum(drawn[:, [1, 3]], 1))
     return Interval(float(low[0]), float(high[0])), Interval(float(low[1]), float(high[1]))
 
 
 def score_errors(errors: Sequence[UtteranceErrors], *, seed: int = 1, resamples: int = 2000) -> dict[str, Any]:
-    """Rates and intervals of counts already made (of several seeds pooled, say), as plain values."""
-    counts = _sums(errors, cluster=False)
-    total, (letters, words) = counts.sum(axis=0), _bootstrap(counts, seed, resamples)
+    """Rates and intervals of counts already made (of several seeds pooled, say), as plain values.
+
+    Raises CorpusError when there is no reference text.
+    """
+    if not any(e.characters for e in errors):
+        raise CorpusError("there is no reference text to score against", where="references", fix="check the corpus")
+    total, (letters, words) = _sums(errors).sum(axis=0), _intervals(errors, seed, resamples, cluster=False)
     return {
         "cer": float(total[0] / total[1]),
         "cer_ci": [letters.low, letters.high],
@@ -140,7 +160,7 @@ def per_speaker(scores: Scores) -> dict[str, dict[str, Any]]:
         groups[error.speaker].append(error)
     found: dict[str, dict[str, Any]] = {}
     for speaker, errors in sorted(groups.items()):
-        total = _sums(errors, cluster=False).sum(axis=0)
+        total = _sums(errors).sum(axis=0)
         found[speaker] = {
             "cer": float(total[0] / total[1]) if total[1] else None,
             "wer": float(total[2] / total[3]) if total[3] else None,
@@ -150,8 +170,9 @@ def per_speaker(scores: Scores) -> dict[str, dict[str, Any]]:
 
 
 def worst(scores: Scores, count: int = 10) -> list[UtteranceErrors]:
-    """Utterances with the most character errors."""
-    return sorted(scores.errors, key=lambda e: (-e.character_errors, e.id))[:count]
+    """Utterances with the most character errors, the most first; those without an error are never among them."""
+    wrong = [e for e in scores.errors if e.character_errors]
+    return sorted(wrong, key=lambda e: (-e.character_errors, e.id))[:count]
 
 
 def as_json(scores: Scores, *, per_utterance: bool = True) -> dict[str, Any]:

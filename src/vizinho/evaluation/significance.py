@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from vizinho.errors import CorpusError
+from vizinho.evaluation.resample import Counts, blocks, bootstrap_sums, percentiles, speaker_sums
 from vizinho.records import Interval, UtteranceErrors
-
-_Counts = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,40 +42,46 @@ def compare(
     The paired bootstrap resamples utterances (or speakers) and recomputes both corpus rates from their sums (Bisani &
     Ney 2004; Koehn 2004); its p is twice the share of differences on the other side of zero. Randomisation swaps the
     systems' outputs at random (Noreen 1989). One is added above and below so that no p is zero (Davison & Hinkley
-    1997). Raises CorpusError when the ids differ.
+    1997). The order of the utterances does not matter. Raises CorpusError when ids or references differ, an id
+    appears twice, or there is nothing to compare.
     """
     left, right = _paired(a, b, metric, cluster)
     rng = np.random.default_rng(seed)
-    difference = _rate(left.sum(axis=0)) - _rate(right.sum(axis=0))
-    chosen = rng.integers(0, len(left), size=(resamples, len(left)))
-    drawn = _rates(left[chosen].sum(axis=1)) - _rates(right[chosen].sum(axis=1))
-    low, high = np.quantile(drawn, [0.025, 0.975])
+    difference = _rates(left.sum(axis=0)) - _rates(right.sum(axis=0))
+    drawn_sums = bootstrap_sums(np.hstack([left, right]), rng, resamples)
+    drawn = _rates(drawn_sums[:, :2]) - _rates(drawn_sums[:, 2:])
+    low, high = percentiles(drawn)
     other_side = min(int((drawn <= 0).sum()), int((drawn >= 0).sum()))
-    p = min(1.0, 2 * (other_side + 1) / (resamples + 1))
     return Comparison(
         float(difference),
         Interval(float(low), float(high)),
-        p,
+        min(1.0, 2 * (other_side + 1) / (resamples + 1)),
         _randomisation(left, right, rng, resamples),
         len(left),
         f"paired bootstrap by {'speaker' if cluster else 'utterance'}, {resamples} resamples, seed {seed}",
     )
 
 
-def _randomisation(left: _Counts, right: _Counts, rng: np.random.Generator, resamples: int) -> float:
-    observed = abs(_rate(left.sum(axis=0)) - _rate(right.sum(axis=0)))
-    swap = rng.random((resamples, len(left), 1)) < 0.5
-    first, second = np.where(swap, right, left).sum(axis=1), np.where(swap, left, right).sum(axis=1)
-    as_large = int((np.abs(_rates(first) - _rates(second)) >= observed - 1e-12).sum())
+def _randomisation(left: Counts, right: Counts, rng: np.random.Generator, resamples: int) -> float:
+    observed = abs(float(_rates(left.sum(axis=0)) - _rates(right.sum(axis=0))))
+    both, as_large = left.sum(axis=0) + right.sum(axis=0), 0
+    for size in blocks(len(left), resamples):
+        swap = rng.random((size, len(left))) < 0.5
+        first = left.sum(axis=0) + swap @ (right - left)
+        # Rates that are equal but for rounding must count as equally large.
+        as_large += int((np.abs(_rates(first) - _rates(both - first)) >= observed - 1e-12).sum())
     return (as_large + 1) / (resamples + 1)
 
 
 def pool(seeds: Sequence[Sequence[UtteranceErrors]]) -> list[UtteranceErrors]:
-    """Add up the counts of several seeds of one arm per utterance, so that utterances stay the unit of resampling."""
+    """Add up the counts of several seeds of one arm per utterance, so that utterances stay the unit of resampling.
+
+    The hypothesis kept is the first seed's. Raises CorpusError when the seeds were not scored on the same utterances.
+    """
     if not seeds:
         raise CorpusError("no seeds to pool", where="significance", fix="give at least one")
-    by_id = [{e.id: e for e in errors} for errors in seeds]
-    _check_ids(*by_id)
+    by_id = [_by_id(errors) for errors in seeds]
+    _check_same(*by_id)
     return [
         UtteranceErrors(
             id_,
@@ -104,16 +109,17 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 def _paired(
     a: Sequence[UtteranceErrors], b: Sequence[UtteranceErrors], metric: str, cluster: bool
-) -> tuple[_Counts, _Counts]:
-    left, right = {e.id: e for e in a}, {e.id: e for e in b}
-    _check_ids(left, right)
-    ids = list(left)
-    counts = [np.array([_counts(side[i], metric) for i in ids], dtype=np.float64) for side in (left, right)]
+) -> tuple[Counts, Counts]:
+    """(units, 2) of each system: edits and lengths, in the order of the ids."""
+    left, right = _by_id(a), _by_id(b)
+    _check_same(left, right)
+    if not left:
+        raise CorpusError("no utterances to compare", where="significance", fix="score a test set first")
+    ids = sorted(left)
+    sides = [np.array([_counts(side[i], metric) for i in ids], dtype=np.float64) for side in (left, right)]
     if cluster:
-        speakers = sorted({left[i].speaker for i in ids})
-        members = [[left[i].speaker == s for i in ids] for s in speakers]
-        counts = [np.array([side[m].sum(axis=0) for m in members]) for side in counts]
-    return counts[0], counts[1]
+        sides = [speaker_sums([left[i] for i in ids], side) for side in sides]
+    return sides[0], sides[1]
 
 
 def _counts(error: UtteranceErrors, metric: str) -> tuple[int, int]:
@@ -122,18 +128,31 @@ def _counts(error: UtteranceErrors, metric: str) -> tuple[int, int]:
     return (error.character_errors, error.characters) if metric == "cer" else (error.word_errors, error.words)
 
 
-def _rate(total: _Counts) -> float:
-    return float(total[0] / max(total[1], 1.0))
+def _rates(totals: Counts) -> Counts:
+    """Edits over lengths on the last axis; a draw without any reference text has length 1, as in the intervals."""
+    return np.asarray(totals[..., 0] / np.maximum(totals[..., 1], 1.0), dtype=np.float64)
 
 
-def _rates(totals: _Counts) -> _Counts:
-    return np.asarray(totals[:, 0] / np.maximum(totals[:, 1], 1.0), dtype=np.float64)
+def _by_id(errors: Sequence[UtteranceErrors]) -> dict[str, UtteranceErrors]:
+    found = {e.id: e for e in errors}
+    if len(found) < len(errors):
+        twice = Counter(e.id for e in errors).most_common(1)[0][0]
+        raise CorpusError("the id appears twice", where=twice, fix="score every utterance once")
+    return found
 
 
-def _check_ids(*sides: dict[str, UtteranceErrors]) -> None:
-    for other in sides[1:]:
-        differing = sorted(sides[0].keys() ^ other.keys())
+def _check_same(first: dict[str, UtteranceErrors], *others: dict[str, UtteranceErrors]) -> None:
+    for other in others:
+        differing = sorted(first.keys() ^ other.keys())
         if differing:
             raise CorpusError(
                 f"{len(differing)} utterances are on one side only", where=differing[0], fix="score the same test set"
+            )
+        changed = sorted(i for i in first if first[i].reference != other[i].reference)
+        if changed:
+            raise CorpusError(
+                f"{len(changed)} references differ between the systems: "
+                f"{first[changed[0]].reference!r} and {other[changed[0]].reference!r}",
+                where=changed[0],
+                fix="score both with the same corpus and normaliser",
             )

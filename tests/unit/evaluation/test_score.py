@@ -1,9 +1,12 @@
+import json
+
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vizinho.errors import CorpusError
-from vizinho.evaluation.score import as_json, count_errors, score
+from vizinho.evaluation.score import as_json, count_errors, score, worst
 
 
 def distance(a, b):
@@ -78,6 +81,70 @@ def test_empty_references_count_as_insertions():
     assert scored({"1": "ab", "2": ""}, {"1": "ab", "2": "x"}).cer == pytest.approx(1 / 2)
 
 
+def test_white_space_never_counts_twice():
+    found = count_errors({"1": " um\tdois  três\n"}, {"1": "um dois três"})[0]
+    assert (found.character_errors, found.word_errors, found.characters, found.words) == (0, 0, 12, 3)
+    blank = count_errors({"1": " "}, {"1": "a b"})[0]
+    assert (blank.characters, blank.character_errors, blank.words, blank.word_errors) == (0, 3, 0, 2)
+
+
+@given(st.permutations(list(range(9))))
+@settings(deadline=None, max_examples=20)
+def test_the_order_of_the_ids_changes_nothing(order):
+    references = {str(i): "abcd" * (i + 1) for i in order}
+    hypotheses = {str(i): "abcd" if i % 2 else "axxd" for i in order}
+    ordered = {str(i): references[str(i)] for i in range(9)}
+    expected = scored(ordered, hypotheses, resamples=50)
+    found = scored(references, hypotheses, resamples=50)
+    assert (found.cer, found.cer_ci, found.wer_ci) == (expected.cer, expected.cer_ci, expected.wer_ci)
+
+
+def test_blocks_of_draws_give_the_same_interval_as_one_draw(monkeypatch):
+    references = {str(i): "abcd" * (i + 1) for i in range(9)}
+    hypotheses = {str(i): "abcd" if i % 2 else "axxd" for i in range(9)}
+    whole = scored(references, hypotheses)
+    monkeypatch.setattr("vizinho.evaluation.resample._BLOCK_CELLS", 70)
+    assert scored(references, hypotheses).cer_ci == whole.cer_ci
+
+
+def test_the_bootstrap_interval_agrees_with_the_normal_approximation():
+    rng = np.random.default_rng(3)
+    wrong = rng.random(400) < 0.3
+    references = {f"{i:03d}": "a" for i in range(400)}
+    hypotheses = {f"{i:03d}": "b" if w else "a" for i, w in enumerate(wrong)}
+    found = scored(references, hypotheses)
+    half = 1.96 * np.sqrt(found.cer * (1 - found.cer) / 400)
+    assert found.cer_ci.low == pytest.approx(found.cer - half, abs=0.006)
+    assert found.cer_ci.high == pytest.approx(found.cer + half, abs=0.006)
+
+
+@pytest.mark.parametrize(
+    ("speakers", "message"),
+    [
+        (None, "2 utterances name no speaker, such as 1, 2"),
+        ({"1": "ana", "2": ""}, "1 utterances name no speaker, such as 2"),
+        ({"1": "ana", "2": "ana"}, "'ana' is the only one"),
+        ({"1": "ana"}, "no speaker is given for 2"),
+    ],
+)
+def test_an_interval_by_speaker_needs_speakers(speakers, message):
+    with pytest.raises(CorpusError, match=message):
+        scored({"1": "a", "2": "b"}, {"1": "a", "2": "x"}, speakers=speakers, cluster=True)
+
+
+def test_worst_come_first_and_right_ones_never():
+    found = scored({"1": "um", "2": "dois", "3": "três"}, {"1": "um", "2": "xxxx", "3": "tres"})
+    assert [e.id for e in worst(found, 5)] == ["2", "3"]
+    assert [e.id for e in worst(found, 1)] == ["2"]
+
+
+def test_ids_without_a_partner_are_named_on_both_sides():
+    references, hypotheses = {str(i): "a" for i in range(9)}, {"8": "a", "x": "b"}
+    message = "9 ids stand on one side only: 0, 1, 2, 3, 4 and 3 more without a hypothesis; x without a reference"
+    with pytest.raises(CorpusError, match=message):
+        scored(references, hypotheses)
+
+
 def test_lonely_ids_and_no_text_are_errors():
     with pytest.raises(CorpusError, match="2: 1 ids stand on one side only"):
         scored({"1": "a", "2": "b"}, {"1": "a"})
@@ -92,3 +159,4 @@ def test_the_signature_names_what_matters_and_json_is_plain():
     )
     assert found["per_speaker"]["ana"]["utterances"] == 1
     assert found["worst"][0]["hypothesis"] == "uns"
+    assert json.loads(json.dumps(found)) == found

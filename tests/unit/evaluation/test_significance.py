@@ -1,4 +1,5 @@
-from itertools import pairwise
+from dataclasses import replace
+from itertools import pairwise, product
 
 import numpy as np
 import pytest
@@ -39,6 +40,48 @@ def test_chance_differences_are_called_significant_about_as_often_as_promised():
         compare(outputs(rng.integers(0, 6, 60)), outputs(rng.integers(0, 6, 60)), resamples=400).p for _ in range(100)
     ]
     assert sum(p < 0.05 for p in p_values) <= 14
+
+
+def test_the_order_of_the_utterances_changes_nothing():
+    rng = np.random.default_rng(5)
+    a, b = outputs(rng.integers(0, 6, 40)), outputs(rng.integers(0, 6, 40))
+    assert compare(a, b, resamples=200) == compare(a[::-1], b, resamples=200)
+
+
+def test_randomisation_agrees_with_every_possible_swap():
+    rng = np.random.default_rng(6)
+    a, b = rng.integers(0, 6, 10), rng.integers(1, 8, 10)
+    swaps = np.array(list(product([1, -1], repeat=10))) @ (a - b)
+    exact = float(np.mean(np.abs(swaps) >= abs((a - b).sum())))
+    assert compare(outputs(a), outputs(b), resamples=20_000).p_randomisation == pytest.approx(exact, abs=0.012)
+
+
+def test_blocks_of_draws_change_nothing(monkeypatch):
+    rng = np.random.default_rng(8)
+    a, b = outputs(rng.integers(0, 6, 30)), outputs(rng.integers(0, 6, 30))
+    whole = compare(a, b, resamples=100)
+    monkeypatch.setattr("vizinho.evaluation.resample._BLOCK_CELLS", 70)
+    assert compare(a, b, resamples=100) == whole
+
+
+def test_speakers_are_the_units_when_asked_for():
+    rng = np.random.default_rng(9)
+    found = compare(outputs(rng.integers(0, 6, 30)), outputs(rng.integers(0, 6, 30)), resamples=100, cluster=True)
+    assert found.units == 3
+    assert "by speaker" in found.test
+
+
+def test_what_cannot_be_compared_is_refused():
+    one = outputs([1, 2, 3])
+    other = [replace(e, reference="outro") for e in one]
+    with pytest.raises(CorpusError, match="0: 3 references differ between the systems: '' and 'outro'"):
+        compare(one, other)
+    with pytest.raises(CorpusError, match="0: the id appears twice"):
+        compare([*one, one[0]], one)
+    with pytest.raises(CorpusError, match="no utterances to compare"):
+        compare([], [])
+    with pytest.raises(CorpusError, match="unknown metric 'ser'"):
+        compare(one, one, metric="ser")
 
 
 def test_pooling_adds_counts_and_checks_ids():
