@@ -10,7 +10,7 @@ import math
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
@@ -23,13 +23,22 @@ from vizinho.text.alphabets import alphabet
 WORDS = 1500
 """Most frequent words of each language that are aligned."""
 SPELLING_SHARE = 0.3
-"""Weight of being the same letter but for diacritics. Features alone call ã (a nasal central vowel) nearer to Spanish
-e than to a; spelling keeps the history that the features have forgotten."""
+"""Weight of being the same letter but for diacritics: spelling keeps a history that the features do not know."""
 ROUNDS = 4
 """Rounds of alignment and counting (hard EM)."""
+LOOKS = {
+    "ç": ("s", "z"), "ñ": ("n",), "ß": ("s",), "œ": ("o", "e"), "æ": ("a", "e"), "ø": ("o",), "ł": ("l",), "đ": ("d",),
+    "ı": ("i",), "þ": ("t",), "ð": ("d",),
+}  # fmt: skip
+"""Letters that stand in for one another where nothing can be heard, beside the same letter without its diacritics."""
+LOOKS_SHARE = 0.6
+"""Likeness of a pair of LOOKS; the same base letter has 1."""
 _MARKS = "ˈˌːˑ‿.-|_ "
 # eSpeak's Portuguese writes reduced final vowels with symbols that stand for other sounds in IPA.
 _REPAIRS = {"pt": {"y": "i", "æ": "ɐ"}}
+# panphon gives the near-open central vowel the features of [e], a front mid one. Other central vowels are back there;
+# between open and mid, neither low nor not low.
+_CORRECTED_FEATURES = {"ɐ": {"back": 1.0, "lo": 0.0}}
 Phones = tuple[str, ...]
 
 
@@ -42,6 +51,17 @@ class LetterSimilarity:
     values: npt.NDArray[np.float64]
     sounds: Mapping[str, str]
     """For each target letter its most frequent sound in IPA, as evidence."""
+    donor_sounds: Mapping[str, str] = field(default_factory=dict)
+    """The same for each donor letter."""
+
+    def evidence(self, target: str, donor: str) -> str:
+        """Why a target letter and a donor letter are as alike as they are, such as "ç is said [s], as s is"."""
+        ours, theirs = self.sounds.get(target, ""), self.donor_sounds.get(donor, "")
+        if not ours or not theirs:
+            return f"{target} beside {donor} by spelling"
+        if ours == theirs:
+            return f"{target} is said [{ours}], as {donor} is"
+        return f"{target} is said [{ours}], {donor} is said [{theirs}]"
 
 
 def letter_similarity(
@@ -57,8 +77,22 @@ def letter_similarity(
         return None
     ours, theirs = letter_sounds(target.split("-")[0]), letter_sounds(donor.split("-")[0])
     values = np.array([[_letters_alike(a, b, ours, theirs) for b in donors] for a in targets], dtype=np.float64)
-    sounds = {a: "".join(max(ours[a].items(), key=lambda item: item[1])[0]) for a in targets if ours.get(a)}
-    return LetterSimilarity(tuple(targets), tuple(donors), values.reshape(len(targets), len(donors)), sounds)
+    return LetterSimilarity(
+        tuple(targets),
+        tuple(donors),
+        values.reshape(len(targets), len(donors)),
+        {a: _main_sound(ours[a]) for a in targets if ours.get(a)},
+        {b: _main_sound(theirs[b]) for b in donors if theirs.get(b)},
+    )
+
+
+def base_letter_similarity(targets: Sequence[str], donors: Sequence[str]) -> LetterSimilarity:
+    """Compare letters by their looks, where eSpeak or a language's voice is missing: values (V_target, V_donor).
+
+    1 for the same letter but for diacritics, LOOKS_SHARE for a pair of the table LOOKS, else 0.
+    """
+    values = np.array([[_looks_alike(a, b) for b in donors] for a in targets], dtype=np.float64)
+    return LetterSimilarity(tuple(targets), tuple(donors), values.reshape(len(targets), len(donors)), {})
 
 
 @cache
@@ -70,7 +104,7 @@ def letter_sounds(language: str) -> dict[str, dict[Phones, float]]:
     words = [w for w in top_n_list(language, 2 * WORDS) if w.isalpha() and set(w) <= letters][:WORDS]
     # Rare letters must not be judged by chance: every letter gets the words it is in, as far as there are any.
     more = top_n_list(language, 30_000)
-    for letter in letters:
+    for letter in sorted(letters):
         words += [w for w in more if letter in w and set(w) <= letters][:30]
     pairs = [
         (word, phones)
@@ -152,13 +186,26 @@ def _shares(found: Counter[Phones]) -> dict[Phones, float]:
     return {said: n / total for said, n in spoken.items() if n >= 0.05 * total} if total else {}
 
 
+def _main_sound(said: Mapping[Phones, float]) -> str:
+    return "".join(max(said.items(), key=lambda item: item[1])[0])
+
+
+def _looks_alike(a: str, b: str) -> float:
+    if _same_base(a, b):
+        return 1.0
+    return LOOKS_SHARE if b in LOOKS.get(a, ()) or a in LOOKS.get(b, ()) else 0.0
+
+
+def _same_base(a: str, b: str) -> bool:
+    return unicodedata.normalize("NFD", a)[0] == unicodedata.normalize("NFD", b)[0]
+
+
 def _letters_alike(
     a: str, b: str, ours: Mapping[str, Mapping[Phones, float]], theirs: Mapping[str, Mapping[Phones, float]]
 ) -> float:
     if a not in ours or b not in theirs:
         return 0.0
-    same_base = unicodedata.normalize("NFD", a)[0] == unicodedata.normalize("NFD", b)[0]
-    return (1 - SPELLING_SHARE) * _alike(ours[a], theirs[b]) + SPELLING_SHARE * same_base
+    return (1 - SPELLING_SHARE) * _alike(ours[a], theirs[b]) + SPELLING_SHARE * _same_base(a, b)
 
 
 def _alike(a: Mapping[Phones, float], b: Mapping[Phones, float]) -> float:
@@ -193,7 +240,12 @@ def phone_likeness(a: str, b: str) -> float:
 @cache
 def _features(phone: str) -> npt.NDArray[np.float64] | None:
     vectors = _table().word_to_vector_list(phone, numeric=True)
-    return np.array(vectors[0], dtype=np.float64) if vectors else None
+    if not vectors:
+        return None
+    vector = np.array(vectors[0], dtype=np.float64)
+    for name, value in _CORRECTED_FEATURES.get(phone[0], {}).items():
+        vector[_table().names.index(name)] = value
+    return vector
 
 
 @cache
