@@ -10,3 +10,4 @@ for pair in es:11 en:12; do
     "$vizinho" train --lang "$language" --corpus "runs/practice/$language/$language.jsonl" \
         --name "$language-demo" --recipe examples/demo_donors/donor.toml
 done
+.venv/bin/python examples/demo_donors/bundle.py
