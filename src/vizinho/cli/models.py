@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from vizinho.errors import StoreError
+from vizinho.errors import ModelError, StoreError
 
 app = typer.Typer(no_args_is_help=True, help="Models of the store: list, show, lineage, rollback.")
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
@@ -17,18 +19,17 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 @app.command("list")
 def list_models(as_json: AsJson = False) -> None:
     """List all models; the current version of each name has a star."""
-    from vizinho.registry.card import read_card
     from vizinho.registry.store import Store
 
     store = Store()
-    rows = [
-        {"ref": e.ref, "current": e.current, "bundled": e.bundled, **_brief(read_card(e.folder))}
-        for e in store.entries()
-    ]
+    rows = [{"ref": e.ref, "current": e.current, "bundled": e.bundled, **_readable(e.folder)} for e in store.entries()]
     if as_json:
         typer.echo(json.dumps({"store": str(store.models), "models": rows}, ensure_ascii=False))
         return
     for row in rows:
+        if row["error"]:
+            typer.echo(f"{'*' if row['current'] else ' '} {row['ref']:<16} broken: {row['error']}")
+            continue
         origin = f"from {row['donor']}" if row["donor"] else "from scratch"
         typer.echo(
             f"{'*' if row['current'] else ' '} {row['ref']:<16} {row['language'] or '?':<4} {origin:<22} "
@@ -66,18 +67,19 @@ def lineage(ref: Annotated[str, typer.Argument(help="NAME or NAME@VERSION.")], a
     if as_json:
         typer.echo(
             json.dumps(
-                {"lineage": [{"ref": a.ref, "language": a.language, **_brief(a.card)} for a in chain]},
+                {
+                    "lineage": [
+                        {"ref": a.ref, "language": a.language, "note": a.note, **_brief(a.card, a.language)}
+                        for a in chain
+                    ]
+                },
                 ensure_ascii=False,
             )
         )
         return
     for depth, ancestor in enumerate(chain):
-        scores = (
-            "; ".join(f"{s['split']} CER {s['cer']:.3f}" for s in ancestor.card.scores)
-            if ancestor.card
-            else "not in the store"
-        )
-        typer.echo(f"{'   ' * max(0, depth - 1)}{'└─ ' if depth else ''}{ancestor.ref} ({ancestor.language})  {scores}")
+        said = ancestor.note or "; ".join(_score(s) for s in (ancestor.card.scores if ancestor.card else ()))
+        typer.echo(f"{'   ' * max(0, depth - 1)}{'└─ ' if depth else ''}{ancestor.ref} ({ancestor.language})  {said}")
 
 
 @app.command("rollback")
@@ -94,15 +96,29 @@ def rollback(
     typer.echo(json.dumps({"current": current}) if as_json else f"{name} is {current} now")
 
 
-def _brief(card: Any) -> dict[str, Any]:
+def _readable(folder: Path) -> dict[str, Any]:
+    """What `list` says of a model; a broken card must not hide the other models."""
+    from vizinho.registry.card import read_card
+
+    try:
+        return {**_brief(read_card(folder), None), "error": None}
+    except ModelError as error:
+        return {**_brief(None, None), "error": str(error)}
+
+
+def _brief(card: Any, language: str | None) -> dict[str, Any]:
     if card is None:
-        return {"language": None, "donor": None, "created": None, "scores": []}
+        return {"language": language, "donor": None, "created": None, "scores": []}
     return {
         "language": card.language,
         "donor": card.donor["ref"] if card.donor else None,
         "created": card.created,
         "scores": list(card.scores),
     }
+
+
+def _score(score: Mapping[str, Any]) -> str:
+    return f"{score['split']} CER {score['cer']:.3f}"
 
 
 def _shortened(key: str, value: Any) -> str:

@@ -54,7 +54,11 @@ class Card:
 def write_card(folder: Path, card: Card) -> Card:
     """Write README.md and card.json with the hashes of all files; returns the card as written."""
     write_text(folder / README, readme(card))
-    files = {path.name: sha256(path) for path in sorted(folder.iterdir()) if path.is_file() and path.name != CARD}
+    files = {
+        path.relative_to(folder).as_posix(): sha256(path)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path != folder / CARD
+    }
     card = dataclasses.replace(card, files=files)
     write_json(folder / CARD, asdict(card))
     return card
@@ -78,13 +82,39 @@ def read_card(folder: Path) -> Card | None:
     if unknown:
         raise ModelError(f"unknown key {', '.join(unknown)}", where=path, fix="use the vizinho that wrote it")
     try:
-        return Card(**values)
+        card = Card(**values)
     except TypeError as error:
         raise ModelError(f"incomplete ({error})", where=path, fix="copy the model folder again") from error
+    _check_kinds(path, card)
+    return card
+
+
+_KINDS: dict[str, type | tuple[type, ...]] = {
+    "str": str,
+    "int": int,
+    "Mapping": dict,
+    "Sequence": (list, tuple),
+    "None": type(None),
+}
+
+
+def _check_kinds(path: Path, card: Card) -> None:
+    for field_ in dataclasses.fields(Card):
+        allowed = [_KINDS[kind.partition("[")[0]] for kind in str(field_.type).split(" | ")]
+        value = getattr(card, field_.name)
+        if not any(isinstance(value, kind) for kind in allowed):
+            raise ModelError(
+                f"{field_.name} is {type(value).__name__}, not {field_.type}",
+                where=path,
+                fix="copy the model folder again",
+            )
 
 
 def verify(folder: Path) -> None:
-    """Check every file against the card's hashes; ModelError names the first that changed or is missing."""
+    """Check every file against the card's hashes; ModelError names the first that changed or is missing.
+
+    README.md may be edited: people write to it.
+    """
     card = read_card(folder)
     if card is None:
         return
@@ -105,31 +135,23 @@ def sha256(path: Path) -> str:
 
 
 def readme(card: Card) -> str:
-    """A model card in Hugging Face's format, evaluation results included."""
+    """A model card in Hugging Face's format, results on test splits included in its front matter."""
+    origin = f"started from `{card.donor['ref']}`" if card.donor else "trained from scratch"
+    if card.donor and card.donor.get("language"):
+        origin += f" ({card.donor['language']})"
+    data = card.data
     lines = [
-        "---",
-        f"language: {card.language}",
-        "library_name: transformers",
-        "pipeline_tag: automatic-speech-recognition",
-    ]
-    if card.licence:
-        lines.append(f"license: {card.licence}")
-    lines += ["tags:", "- vizinho", "- ctc", *_model_index(card), "---", "", f"# {card.name}@{card.version}", ""]
-    origin = f"started from `{card.donor['ref']}` ({card.donor['language']})" if card.donor else "trained from scratch"
-    lines += [
+        *_front_matter(card),
+        "",
+        f"# {card.name}@{card.version}",
+        "",
         f"A speech recogniser for `{card.language}`, {origin}; vizinho, seed {card.seed}, {card.steps} steps.",
         "",
-    ]
-    data = card.data
-    lines += [
         f"Training data: {data.get('utterances', '?')} utterances, {data.get('minutes', 0):.1f} minutes, "
         f"{data.get('speakers', '?')} speakers, fingerprint `{data.get('fingerprint', '?')}`.",
         "",
-    ]
-    for score in card.scores:
-        lines.append(f"- {score['split']}: CER {score['cer']:.3f}, WER {score['wer']:.3f} ({score['signature']})")
-    lines += ["", card.notes] if card.notes else []
-    lines += [
+        *(f"- {s['split']}: CER {_rate(s['cer'])}, WER {_rate(s['wer'])} ({s['signature']})" for s in card.scores),
+        *(["", card.notes] if card.notes else []),
         "",
         "Load it with `AutoModelForCTC.from_pretrained(folder)` and `AutoProcessor.from_pretrained(folder)`.",
         "`card.json` has the transfer plan, the recipe and the hashes.",
@@ -138,16 +160,36 @@ def readme(card: Card) -> str:
     return "\n".join(lines)
 
 
+def _front_matter(card: Card) -> list[str]:
+    """YAML; JSON strings are valid in it, and quoting keeps Norwegian's `no` from being read as false."""
+    return [
+        "---",
+        f"language: {json.dumps(card.language)}",
+        "library_name: transformers",
+        "pipeline_tag: automatic-speech-recognition",
+        *([f"license: {json.dumps(card.licence)}"] if card.licence else []),
+        "tags:",
+        "- vizinho",
+        "- ctc",
+        *_model_index(card),
+        "---",
+    ]
+
+
 def _model_index(card: Card) -> list[str]:
     tested = [s for s in card.scores if s["split"] == "test"]
     if not tested:
         return []
-    lines = [
-        "model-index:",
-        f"- name: {card.name}",
-        "  results:",
-        "  - task: {type: automatic-speech-recognition}",
-        f'    dataset: {{type: manifest, name: "{tested[0].get("data", "test")}"}}',
-        "    metrics:",
-    ]
-    return lines + [f"    - {{type: {m}, value: {tested[0][m]:.4f}}}" for m in ("cer", "wer")]
+    lines = ["model-index:", f"- name: {json.dumps(card.name)}", "  results:"]
+    for score in tested:
+        lines += [
+            "  - task: {type: automatic-speech-recognition}",
+            f"    dataset: {{type: manifest, split: test, name: {json.dumps(str(score.get('data', 'test')))}}}",
+            "    metrics:",
+            *(f"    - {{type: {m}, value: {score[m]:.4f}}}" for m in ("cer", "wer") if score[m] is not None),
+        ]
+    return lines
+
+
+def _rate(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.3f}"

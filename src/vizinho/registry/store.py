@@ -1,7 +1,7 @@
 """The model store: NAME@VERSION folders under the user's data directory, added whole, one writer at a time.
 
 HOME/models/NAME/VERSION/ holds a model, HOME/models/NAME/current the version that a bare name means. Donors that come
-with the package are found when the store has no model of their name.
+with the package are found beside the store's own: version numbers go on after theirs, so a ref means one model.
 """
 
 from __future__ import annotations
@@ -10,14 +10,13 @@ import dataclasses
 import fcntl
 import os
 import re
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from vizinho.errors import ModelError, StoreError
-from vizinho.files import write_text
+from vizinho.files import move_folder, write_text
 from vizinho.registry.card import Card, read_card, verify, write_card
 
 BUNDLED = Path(__file__).parent.parent / "donors"
@@ -28,7 +27,7 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 def default_home() -> Path:
     """$VIZINHO_HOME, else vizinho/ in the user's data directory ($XDG_DATA_HOME or ~/.local/share)."""
     if os.environ.get("VIZINHO_HOME"):
-        return Path(os.environ["VIZINHO_HOME"])
+        return Path(os.environ["VIZINHO_HOME"]).expanduser()
     return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "vizinho"
 
 
@@ -67,23 +66,36 @@ class Store:
         return [entry for name in sorted(names) for entry in self.versions(name)]
 
     def versions(self, name: str) -> list[Entry]:
-        """Versions of a name, oldest first; empty when there is no such name."""
-        own, bundled = _numbers(self.models / name), _numbers(BUNDLED / name)
-        if own:
-            current = self._current(name, own)
-            return [Entry(name, v, v == current, False, self.models / name / str(v)) for v in own]
-        return [Entry(name, v, v == bundled[-1], True, BUNDLED / name / str(v)) for v in bundled]
+        """Versions of a name, oldest first, bundled ones included; empty when there is no such name."""
+        if not _NAME.fullmatch(name):
+            return []
+        folders = {v: BUNDLED / name / str(v) for v in _numbers(BUNDLED / name)}
+        bundled = set(folders)
+        own = _numbers(self.models / name)
+        folders |= {v: self.models / name / str(v) for v in own}
+        current = self._current(name) or max(folders, default=0)
+        return [Entry(name, v, v == current, v in bundled and v not in own, folders[v]) for v in sorted(folders)]
 
     def find(self, ref: str) -> Entry | None:
-        """The entry of NAME or NAME@VERSION; None when the store has it not."""
+        """The entry of NAME or NAME@VERSION; None when the store has it not.
+
+        Raises StoreError for a bare name whose current version is gone.
+        """
         name, at, number = ref.partition("@")
-        wanted = [e for e in self.versions(name) if (e.current if not at else str(e.version) == number)]
+        versions = self.versions(name)
+        wanted = [e for e in versions if (e.current if not at else str(e.version) == number)]
+        if versions and not wanted and not at:
+            raise StoreError(
+                f"the current version of {name!r} is gone",
+                where=self.models / name / "current",
+                fix=f"choose one with `vizinho models rollback`: {', '.join(e.ref for e in versions)}",
+            )
         return wanted[0] if wanted else None
 
     def resolve(self, ref: str) -> Path:
-        """Folder of NAME, NAME@VERSION or a path to a model folder; its files are checked against the card.
+        """Folder of NAME, NAME@VERSION (files checked against the card's hashes) or a path to any model folder.
 
-        Raises StoreError listing what there is, and ModelError for a file, a corpus or a damaged folder.
+        Raises StoreError listing what there is, and ModelError for a file, a corpus or a damaged model of the store.
         """
         entry = self.find(ref)
         if entry is None:
@@ -108,27 +120,29 @@ class Store:
     def add(self, name: str, folder: Path, card: Card, *, make_current: bool = True) -> str:
         """Move a model folder into the store as the next version of `name`; returns its ref.
 
-        The card gets its version and hashes on the way. Nothing is left half-written: a version appears by one rename.
+        The card gets its version and hashes on the way. Nothing is left half-written: a version appears by one
+        rename. Raises ModelError when `folder` is no model, and StoreError when the store cannot be written; `folder`
+        then stays where it is.
         """
         self.check_name(name)
+        if not (folder / "config.json").is_file():
+            raise ModelError("no model folder", where=folder, fix="give a folder with config.json and weights")
         home = self.models / name
         with self._locked():
-            home.mkdir(parents=True, exist_ok=True)
             version = max([*_numbers(home), *_numbers(BUNDLED / name), 0]) + 1
             write_card(folder, dataclasses.replace(card, name=name, version=version))
-            arriving = home / f".arriving-{os.getpid()}"
-            shutil.rmtree(arriving, ignore_errors=True)
-            shutil.move(folder, arriving)
-            arriving.replace(home / str(version))
-            if make_current:
-                write_text(home / "current", f"{version}\n")
+            current = version if make_current else self._current(name) or version - 1
+            move_folder(folder, home / str(version))
+            if current > 0:
+                write_text(home / "current", f"{current}\n")
         return f"{name}@{version}"
 
     def set_current(self, name: str, version: int) -> str:
         """Make a version the one that the bare name means. Raises StoreError when there is no such version."""
         with self._locked():
-            if version not in _numbers(self.models / name):
-                there = ", ".join(e.ref for e in self.versions(name) if not e.bundled) or "no versions of its own"
+            versions = self.versions(name)
+            if version not in [e.version for e in versions]:
+                there = ", ".join(e.ref for e in versions or self.entries()) or "no models"
                 raise StoreError(f"no version {name}@{version}", where=self.models, fix=f"the store has {there}")
             write_text(self.models / name / "current", f"{version}\n")
         return f"{name}@{version}"
@@ -140,24 +154,28 @@ class Store:
                 f"{name!r} is not a name", where="--name", fix="use a-z, 0-9, '.', '-' and '_'; no version"
             )
 
-    def _current(self, name: str, numbers: list[int]) -> int:
+    def _current(self, name: str) -> int:
+        """The version that `current` names; 0 without such a file, -1 when it names no number."""
         try:
-            return int((self.models / name / "current").read_text())
+            return int((self.models / name / "current").read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return 0
         except (OSError, ValueError):
-            return numbers[-1]
+            return -1
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
         try:
             self.models.mkdir(parents=True, exist_ok=True)
-            lock = (self.models / ".lock").open("w")
+            with (self.models / ".lock").open("w") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                yield
         except OSError as error:
             raise StoreError(
-                f"cannot be written ({error.strerror})", where=self.models, fix="set VIZINHO_HOME to a writable folder"
+                f"cannot be written ({error.strerror or error})",
+                where=self.models,
+                fix="make room, or set VIZINHO_HOME to a writable folder",
             ) from error
-        with lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
 
 
 def _numbers(folder: Path) -> list[int]:

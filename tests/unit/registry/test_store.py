@@ -1,12 +1,14 @@
 import dataclasses
+import errno
 import json
 import multiprocessing
 from pathlib import Path
 
 import pytest
+from huggingface_hub import ModelCard
 
 from vizinho.errors import ModelError, StoreError
-from vizinho.registry.card import Card, read_card
+from vizinho.registry.card import Card, read_card, sha256, write_card
 from vizinho.registry.lineage import lineage
 from vizinho.registry.store import Store
 
@@ -95,7 +97,11 @@ def test_cards_of_other_formats_and_broken_cards_are_refused(tmp_path):
     for broken, message in (
         (values | {"format": 99}, "card format 99"),
         (values | {"colour": 1}, "unknown key colour"),
+        ({k: v for k, v in values.items() if k != "language"}, "incomplete .*language"),
+        (values | {"scores": None}, "scores is NoneType, not Sequence"),
+        (values | {"seed": "one"}, "seed is str, not int"),
         ("[", "not a card"),
+        ("[]", "not a card"),
     ):
         path.write_text(broken if isinstance(broken, str) else json.dumps(broken))
         with pytest.raises(ModelError, match=message):
@@ -112,15 +118,114 @@ def test_lineage_goes_back_to_the_first_donor(tmp_path):
     assert [(a.ref, a.card is None) for a in lineage(store, "ast")] == [("gone@1", True), ("ast@1", False)]
 
 
-def test_the_model_card_has_front_matter(tmp_path):
-    scores = [{"split": "test", "cer": 0.25, "wer": 0.5, "signature": "s"}]
+def test_lineage_knows_donors_by_their_weights(tmp_path):
     store = Store(tmp_path)
-    store.add(
-        "pt",
-        folder(tmp_path / "new"),
-        dataclasses.replace(CARD, scores=scores, donor={"ref": "es@1", "language": "es"}),
+    add(tmp_path, "es", 1)
+    digest = sha256(store.resolve("es@1") / "model.safetensors")
+    for name, recorded in (("pt", digest), ("gl", "0" * 64)):
+        card = dataclasses.replace(CARD, donor={"ref": "es@1", "language": "es", "weights_sha256": recorded})
+        store.add(name, folder(tmp_path / f"new-{name}"), card)
+    assert [(a.ref, a.note) for a in lineage(store, "pt")] == [("es@1", ""), ("pt@1", "")]
+    assert lineage(store, "gl")[0].note == "the store's model of this name has other weights than the donor had"
+
+
+def test_bundled_donors_stay_reachable_beside_the_stores_own(tmp_path, monkeypatch):
+    bundled = tmp_path / "donors" / "es-demo" / "1"
+    write_card(folder(bundled), dataclasses.replace(CARD, name="es-demo", version=1))
+    monkeypatch.setattr("vizinho.registry.store.BUNDLED", tmp_path / "donors")
+    store = Store(tmp_path / "home")
+    assert store.resolve("es-demo") == bundled
+    assert not store.home.exists()
+    assert add(tmp_path / "home", "es-demo", 1) == "es-demo@2"
+    assert [(e.ref, e.current, e.bundled) for e in store.versions("es-demo")] == [
+        ("es-demo@1", False, True),
+        ("es-demo@2", True, False),
+    ]
+    store.set_current("es-demo", 1)
+    assert store.resolve("es-demo") == bundled
+
+
+def test_a_current_version_that_is_gone_is_said_and_mended_by_rollback(tmp_path):
+    add(tmp_path, "pt", 1)
+    store = Store(tmp_path)
+    for content in ("7\n", "seven"):
+        (store.models / "pt" / "current").write_text(content)
+        with pytest.raises(StoreError, match=r"the current version of 'pt' is gone.*rollback.*pt@1"):
+            store.resolve("pt")
+        assert store.resolve("pt@1").is_dir()
+        store.set_current("pt", 1)
+        assert store.find("pt").ref == "pt@1"
+
+
+def test_a_folder_is_never_taken_for_a_name(tmp_path, monkeypatch):
+    add(tmp_path / "home", "pt", 1)
+    monkeypatch.chdir(tmp_path / "home" / "models")
+    store = Store(tmp_path / "other")
+    assert store.find(str(tmp_path / "home" / "models" / "pt")) is None
+    assert store.find("../models/pt") is None
+    assert store.resolve("pt/1") == Path("pt/1")
+
+
+def test_what_is_no_model_is_not_added(tmp_path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ModelError, match="empty: no model folder"):
+        Store(tmp_path / "home").add("pt", tmp_path / "empty", CARD)
+    assert not (tmp_path / "home").exists()
+
+
+def test_a_store_that_cannot_be_written_says_so_and_leaves_the_model(tmp_path, monkeypatch):
+    (tmp_path / "home").write_text("a file where the store should be")
+    new = folder(tmp_path / "new")
+    with pytest.raises(StoreError, match=r"cannot be written.*VIZINHO_HOME"):
+        Store(tmp_path / "home").add("pt", new, CARD)
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("vizinho.registry.store.move_folder", full)
+    with pytest.raises(StoreError, match="No space left"):
+        Store(tmp_path / "room").add("pt", new, CARD)
+    assert (new / "model.safetensors").is_file()
+    assert Store(tmp_path / "room").versions("pt") == []
+
+
+def test_home_follows_the_environment(tmp_path, monkeypatch):
+    monkeypatch.setenv("VIZINHO_HOME", str(tmp_path / "a"))
+    assert Store().home == tmp_path / "a"
+    monkeypatch.delenv("VIZINHO_HOME")
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "b"))
+    assert Store().home == tmp_path / "b" / "vizinho"
+
+
+@pytest.mark.parametrize("language", ["pt", "no"])
+def test_the_model_card_is_read_by_hugging_face(tmp_path, language):
+    scores = [
+        {"split": "dev", "cer": 0.2, "wer": None, "signature": "d"},
+        {"split": "test", "cer": 0.25, "wer": 0.5, "signature": "s"},
+    ]
+    card = dataclasses.replace(
+        CARD, language=language, licence="cc-by-4.0", scores=scores, donor={"ref": "es@1", "language": "es"}
     )
+    store = Store(tmp_path)
+    store.add("pt", folder(tmp_path / "new"), card)
     text = (store.resolve("pt") / "README.md").read_text()
-    assert text.startswith("---\nlanguage: pt\n")
-    assert "{type: cer, value: 0.2500}" in text
-    assert "started from `es@1`" in text
+    read = ModelCard(text).data
+    assert (read.language, read.license, read.model_name) == (language, "cc-by-4.0", "pt")
+    assert [(r.metric_type, r.metric_value) for r in read.eval_results] == [("cer", 0.25), ("wer", 0.5)]
+    assert "started from `es@1` (es)" in text
+    assert "- dev: CER 0.200, WER unknown (d)" in text
+
+
+def test_a_readme_may_be_edited_and_files_in_folders_are_hashed(tmp_path):
+    new = folder(tmp_path / "new")
+    (new / "extra").mkdir()
+    (new / "extra" / "lm.arpa").write_text("x")
+    store = Store(tmp_path / "home")
+    store.add("pt", new, CARD)
+    place = store.resolve("pt")
+    assert read_card(place).files.keys() == {"README.md", "config.json", "model.safetensors", "extra/lm.arpa"}
+    (place / "README.md").write_text("my words")
+    assert store.resolve("pt") == place
+    (place / "extra" / "lm.arpa").write_text("y")
+    with pytest.raises(ModelError, match=r"lm\.arpa: the file is not"):
+        store.resolve("pt")

@@ -1,0 +1,124 @@
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from vizinho.cli.main import app
+from vizinho.errors import StoreError
+from vizinho.registry.card import Card
+from vizinho.registry.store import Store
+
+CARD = Card(
+    name="x",
+    language="es",
+    created="2026-01-01T00:00:00+00:00",
+    tokens=9,
+    normalizer="es-v1",
+    steps=1,
+    seed=1,
+    scores=[{"split": "dev", "cer": 0.25, "wer": 0.5, "signature": "s"}],
+    plan=[{"target": "a"}, {"target": "b"}],
+    curve=[{"step": 0}],
+    movement={"encoder_distance": 0.16, "moved_share": 0.5},
+)
+
+
+@pytest.fixture
+def store(tmp_path, monkeypatch) -> Store:
+    monkeypatch.setattr("vizinho.registry.store.BUNDLED", tmp_path / "none")
+    made = Store()
+    donor = {"ref": "es@1", "language": "es"}
+    for number, (name, card) in enumerate((("es", CARD), ("pt", CARD), ("pt", CARD))):
+        folder = tmp_path / f"new-{number}"
+        folder.mkdir()
+        (folder / "config.json").write_text("{}")
+        if name == "pt":
+            card = dataclasses.replace(card, language="pt", donor=donor)
+        made.add(name, folder, card)
+    return made
+
+
+def typed(*words: str) -> str:
+    found = CliRunner().invoke(app, ["models", *words], catch_exceptions=False)
+    assert found.exit_code == 0
+    return found.stdout
+
+
+def test_list_shows_every_version_and_marks_the_current_one(store):
+    lines = typed("list").splitlines()
+    assert [line[:6].strip() for line in lines] == ["* es@1", "pt@1", "* pt@2"]
+    assert "from scratch" in lines[0]
+    assert "from es@1" in lines[1]
+    rows = json.loads(typed("list", "--json"))["models"]
+    assert [(r["ref"], r["current"], r["language"], r["error"]) for r in rows] == [
+        ("es@1", True, "es", None),
+        ("pt@1", False, "pt", None),
+        ("pt@2", True, "pt", None),
+    ]
+
+
+def test_an_empty_store_says_where_it_is(tmp_path, monkeypatch):
+    monkeypatch.setattr("vizinho.registry.store.BUNDLED", tmp_path / "none")
+    assert typed("list").strip() == f"no models in {Store().models}"
+    assert json.loads(typed("list", "--json"))["models"] == []
+
+
+def test_a_broken_card_does_not_hide_the_other_models(store):
+    (store.resolve("pt@1") / "card.json").write_text("[")
+    lines = typed("list").splitlines()
+    assert len(lines) == 3
+    assert "pt@1" in lines[1]
+    assert "not a card" in lines[1]
+    assert "not a card" in json.loads(typed("list", "--json"))["models"][1]["error"]
+
+
+def test_show_is_short_for_people_and_whole_for_programs(store):
+    shown = typed("show", "pt")
+    assert "plan: 2 rows (--json prints them)" in shown
+    assert "curve: 1 points" in shown
+    assert "movement: encoder distance 0.160, 50.0% of the weights moved" in shown
+    card = json.loads(typed("show", "pt@1", "--json"))
+    assert card["plan"] == [{"target": "a"}, {"target": "b"}]
+    assert card["version"] == 1
+    assert card["files"].keys() == {"README.md", "config.json"}
+
+
+def test_lineage_names_what_is_gone(store):
+    assert typed("lineage", "pt").splitlines() == ["es@1 (es)  dev CER 0.250", "└─ pt@2 (pt)  dev CER 0.250"]
+    store.resolve("es@1").rename(store.home / "elsewhere")
+    assert typed("lineage", "pt").splitlines()[0] == "es@1 (es)  not in the store"
+    chain = json.loads(typed("lineage", "pt", "--json"))["lineage"]
+    assert [(link["ref"], link["language"], link["note"]) for link in chain] == [
+        ("es@1", "es", "not in the store"),
+        ("pt@2", "pt", ""),
+    ]
+
+
+def test_rollback_goes_back_and_forth(store):
+    assert json.loads(typed("rollback", "pt@1", "--json")) == {"current": "pt@1"}
+    assert Store().find("pt").ref == "pt@1"
+    assert typed("rollback", "pt@2").strip() == "pt is pt@2 now"
+    assert Store().find("pt").ref == "pt@2"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("rollback", "pt@9"), r"no version pt@9 -> the store has pt@1, pt@2"),
+        (("rollback", "fr@1"), r"no version fr@1 -> the store has es@1, pt@1, pt@2"),
+        (("rollback", "pt"), r"'pt' names no version -> give NAME@VERSION"),
+        (("show", "fr"), r"no model 'fr' -> the store has es@1, pt@1, pt@2"),
+        (("lineage", "pt@9"), r"no model 'pt@9'"),
+    ],
+)
+def test_mistakes_say_what_there_is(store, words, message):
+    with pytest.raises(StoreError, match=message):
+        typed(*words)
+
+
+def test_a_folder_without_a_card_has_nothing_to_show(tmp_path):
+    (Path(tmp_path) / "config.json").write_text("{}")
+    with pytest.raises(StoreError, match="the model has no card"):
+        typed("show", str(tmp_path))
