@@ -1,10 +1,13 @@
 """The commands as a user types them, on the tone language: what they print, what they leave, how they fail."""
 
+import io
 import json
 import os
 import shutil
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -13,20 +16,45 @@ from tones import tone_corpus, tone_speech
 from transformers import AutoModelForCTC, AutoProcessor
 
 from vizinho.audio.io import save_audio
+from vizinho.cli.main import main
 from vizinho.registry.store import Store
 
 pytestmark = pytest.mark.pipeline
-RECIPE = (
-    "steps = 60\nbatch_seconds = 8.0\nlearning_rate = 5e-3\nevaluate_every = 20\ncheckpoint_every = 20\nworkers = 0\n"
-)
+RECIPE = """
+steps = 200
+batch_seconds = 8.0
+learning_rate = 5e-3
+evaluate_every = 50
+checkpoint_every = 100
+workers = 0
+[augment]
+speed_share = 0
+noise_share = 0
+band_share = 0
+freq_masks = 0
+time_masks = 0
+"""
 
 
-def vizinho(*arguments: object, home: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "vizinho.cli.main", *map(str, arguments)]
-    path = os.pathsep.join(p for p in sys.path if p)
-    return subprocess.run(
-        command, capture_output=True, text=True, env=os.environ | {"VIZINHO_HOME": str(home), "PYTHONPATH": path}
-    )
+@dataclass(frozen=True)
+class Done:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def vizinho(*arguments: object, home: Path) -> Done:
+    """Run the console script's entry point in this process: importing torch anew for each command takes seconds."""
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        patch.setenv("VIZINHO_HOME", str(home))
+        patch.setattr(sys, "argv", ["vizinho", *map(str, arguments)])
+        try:
+            main()
+            code = 0
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+    return Done(code, out.getvalue(), err.getvalue())
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +124,33 @@ def test_what_is_saved_loads_with_hugging_face_and_agrees_with_our_transcript(wo
     assert ours.stdout.strip() == theirs
 
 
+def test_ctrl_c_saves_and_the_same_command_goes_on(world, tmp_path):
+    import signal
+    import time
+
+    home = tmp_path / "home"
+    corpus = world[0] / "es" / "es.jsonl"
+    (tmp_path / "long.toml").write_text(RECIPE.replace("steps = 200", "steps = 300"))
+    command = ("train", "--lang", "es", "--corpus", corpus, "--preset", "micro", "--recipe", tmp_path / "long.toml")
+    environment = os.environ | {"VIZINHO_HOME": str(home), "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+    running = subprocess.Popen(
+        [sys.executable, "-m", "vizinho.cli.main", *map(str, command)], stderr=subprocess.PIPE, stdout=subprocess.PIPE,
+        text=True, env=environment,
+    )  # fmt: skip
+    while not list(home.glob("runs/*/step-*")) and running.poll() is None:
+        time.sleep(0.05)
+    running.send_signal(signal.SIGINT)
+    _, errors = running.communicate()
+    assert running.returncode == 130
+    assert "the state is saved -> run the same command again to go on" in errors
+    assert not Store(home).versions("es")
+    again = vizinho(*command, home=home)
+    assert again.returncode == 0, again.stderr
+    assert "going on from step" in again.stderr
+    assert Store(home).find("es").ref == "es@1"
+    assert not list(home.glob("runs/*"))
+
+
 def test_dry_run_has_the_plan_and_writes_nothing(world):
     home = world[0] / "home"
     before = sorted(home.rglob("*"))
@@ -153,7 +208,7 @@ def test_models_list_show_lineage_rollback(world):
         (("transfer", "es@1", "--to", "pt", "--corpus", "{empty}"), "no utterances"),
         (("transfer", "es@1", "--to", "pt", "--corpus", "{pt}", "--preset", "tiny"), "the donor has width 32"),
         (("transfer", "{headless}", "--to", "pt", "--corpus", "{pt}"), "weights are missing: ctc_head.bias"),
-        (("transfer", "es@1", "--to", "pt", "--corpus", "{pt}", "--row", "h=z"), "no donor token 'z'"),
+        (("transfer", "es@1", "--to", "pt", "--corpus", "{pt}", "--row", "h=9"), "no donor token '9'"),
         (("transfer", "es@1", "--to", "pt", "--corpus", "{pt}", "--name", "Not Good"), "is not a name"),
         (("train", "--lang", "pt", "--corpus", "{pt}", "--preset", "huge"), "unknown preset 'huge'"),
         (("train", "--lang", "pt", "--corpus", "{pt}", "--recipe", "{typo}"), "unknown key lerning_rate"),

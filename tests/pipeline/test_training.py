@@ -122,3 +122,32 @@ def test_letters_that_given_tokens_lack_are_named(tmp_path):
     utterances = read_manifest(tone_corpus(tmp_path, count=4))
     with pytest.raises(TextError, match="letters the tokens lack"):
         prepare(utterances, character_tokenizer("ab"), str, subsampling=4, speed_range=0)
+
+
+def test_pieces_train_save_and_come_back(tmp_path):
+    from vizinho.model.checkpoint import load_checkpoint, save_checkpoint
+    from vizinho.recognizer import Recognizer
+
+    corpus = tone_corpus(tmp_path, count=12, splits=("train", "dev"))
+    done = run(
+        make_ready(Job("pt", (corpus,), preset="micro", tokens="bpe", pieces=24, options=replace(FAST, steps=6))),
+        tmp_path / "run",
+    )
+    assert done.ready.checkpoint.subsampling == 8
+    save_checkpoint(tmp_path / "model", done.ready.checkpoint)
+    again = load_checkpoint(tmp_path / "model")
+    assert again.inventory == done.ready.checkpoint.inventory
+    dev = list(done.ready.data.dev)
+    assert Recognizer(again).transcribe_corpus(dev) == Recognizer(done.ready.checkpoint).transcribe_corpus(dev)
+
+
+def test_a_new_version_starts_bit_equal_and_keeps_letters_the_corpus_lacks(tmp_path):
+    from vizinho.model.checkpoint import save_checkpoint
+
+    first = make_ready(Job("pt", (tone_corpus(tmp_path / "a", count=8),), preset="micro", options=FAST))
+    save_checkpoint(tmp_path / "model", first.checkpoint)
+    corpus = tone_corpus(tmp_path / "b", count=8, letters="abc", seed=3)
+    second = make_ready(Job("pt", (corpus,), donor=tmp_path / "model", donor_language="pt", options=FAST))
+    assert second.checkpoint.inventory == first.checkpoint.inventory
+    assert set(second.plan.counts()) == {"copy", "row copy"}
+    assert all(torch.equal(first.start[name], second.start[name]) for name in first.start)
