@@ -14,7 +14,7 @@ import torch
 from vizinho.audio.features import make_extractor
 from vizinho.corpora.manifest import fingerprint, read_manifest, select
 from vizinho.errors import CorpusError, ModelError, SpecError
-from vizinho.languages.phonetics import letter_similarity
+from vizinho.languages.phonetics import base_letter_similarity, letter_similarity
 from vizinho.model.checkpoint import Checkpoint, load_checkpoint, weights
 from vizinho.model.presets import SUBSAMPLING, build_model
 from vizinho.progress import Advance, silent
@@ -226,11 +226,9 @@ def run(ready: ReadyJob, folder: Path, *, progress: Advance = silent, log: Log =
     return FinishedJob(ready, result, movement(ready.start, weights(ready.checkpoint.model)))
 
 
-def sound_similarity(target: str, donor: str, targets: Sequence[str], donors: Sequence[str]) -> SimilarityTable | None:
-    """The similarity of letters by sound, as the plan wants it; None where the optional eSpeak NG is not installed."""
-    found = letter_similarity(target, donor, targets, donors)
-    return (
-        None
-        if found is None
-        else SimilarityTable(found.targets, found.donors, found.values, "by sound, eSpeak NG and panphon")
-    )
+def sound_similarity(target: str, donor: str, targets: Sequence[str], donors: Sequence[str]) -> SimilarityTable:
+    """The similarity of letters as the plan wants it: by sound, or by looks where eSpeak NG or a voice is lacking."""
+    found, source = letter_similarity(target, donor, targets, donors), "by sound, eSpeak NG and panphon"
+    if found is None:
+        found, source = base_letter_similarity(targets, donors), "by base letter"
+    return SimilarityTable(found.targets, found.donors, found.values, source)

@@ -1,0 +1,100 @@
+import dataclasses
+
+import pytest
+from tones import tone_corpus
+
+from vizinho.corpora.manifest import read_manifest, write_manifest
+from vizinho.errors import SpecError
+from vizinho.experiment.parallel import run_tasks
+from vizinho.experiment.run import refuse_leaks
+from vizinho.experiment.spec import read_spec
+from vizinho.experiment.summary import summarise
+
+
+def spec_over(folder, utterances):
+    write_manifest(folder / "pt.jsonl", utterances)
+    (folder / "e.toml").write_text(
+        f'name="e"\ntarget="pt"\ncorpora=["{folder}/pt.jsonl"]\nstarts=["scratch"]\nseeds=[1]'
+    )
+    return read_spec(folder / "e.toml")
+
+
+@pytest.fixture
+def utterances(tmp_path):
+    return read_manifest(tone_corpus(tmp_path / "c", count=12, splits=("train", "dev", "test")))
+
+
+def test_clean_splits_pass(tmp_path, utterances):
+    refuse_leaks(spec_over(tmp_path, utterances))
+
+
+def test_a_test_text_or_speaker_in_train_is_refused(tmp_path, utterances):
+    tested = next(u for u in utterances if u.split == "test")
+    with pytest.raises(SpecError, match="speakers of test are in train: test-speaker"):
+        refuse_leaks(spec_over(tmp_path, [dataclasses.replace(u, speaker="test-speaker") for u in utterances]))
+    leaked = [dataclasses.replace(u, text=tested.text.upper() + "!") if u.split == "train" else u for u in utterances]
+    with pytest.raises(SpecError, match="texts of test are in train"):
+        refuse_leaks(spec_over(tmp_path, leaked))
+    with pytest.raises(SpecError, match="no test split"):
+        refuse_leaks(spec_over(tmp_path, [u for u in utterances if u.split != "test"]))
+
+
+def square(number, show):
+    show("squares", 3, 1, "")
+    if number == 13:
+        raise SpecError("thirteen", where="here", fix="take another")
+    return number**2
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_tasks_keep_their_order_and_report(processes):
+    seen = []
+    assert run_tasks([(square, (n,)) for n in (3, 1, 2)], processes, lambda *event: seen.append(event)) == [9, 1, 4]
+    assert seen == [("squares", 3, 1, "")] * 3
+
+
+def test_an_error_in_a_process_arrives_whole():
+    with pytest.raises(SpecError, match="here: thirteen -> take another"):
+        run_tasks([(square, (n,)) for n in (13, 1)], 2, lambda *_: None)
+
+
+def arm(start, seed, rates, errors):
+    rows = [
+        {
+            "id": str(i),
+            "speaker": "s",
+            "reference": "abcdefghij",
+            "hypothesis": "",
+            "character_errors": e,
+            "characters": 10,
+            "word_errors": 1,
+            "words": 1,
+        }
+        for i, e in enumerate(errors)
+    ]
+    return {
+        "arm": f"{start}/{seed}",
+        "start": start,
+        "donor": None if start == "scratch" else start,
+        "minutes": 8.0,
+        "minutes_asked": None,
+        "seed": seed,
+        "steps": 20,
+        "dev_cer": min(rates),
+        "curve": [{"step": 10 * n, "dev_cer": r} for n, r in enumerate(rates)],
+        "test": {"cer": sum(errors) / (10 * len(errors)), "per_utterance": rows},
+        "movement": None,
+        "retention": None,
+    }
+
+
+def test_summary_pools_seeds_and_calls_nothing_better_without_a_test():
+    clear = [arm("es", 1, [0.9, 0.4, 0.2], [1, 2] * 20), arm("scratch", 1, [1.0, 0.9, 0.5], [7, 9] * 20)]
+    found = summarise(clear)
+    assert clear[0]["steps_to_scratch_best"] == 10
+    assert clear[1]["steps_to_scratch_best"] == 20
+    assert [p["cer"] for p in found["pooled"]] == pytest.approx([0.15, 0.8])
+    assert "es is better than scratch" in found["reading"]
+    same = summarise([arm("es", 1, [0.9, 0.6], [5, 6] * 20), arm("scratch", 1, [0.9, 0.5], [6, 5] * 20)])
+    assert "No difference shown between es and scratch" in same["reading"]
+    assert same["pooled"][0]["steps_to_scratch_best"] == [None]
