@@ -20,7 +20,9 @@ Corpora = Annotated[
     list[Path], typer.Option("--corpus", help="Manifest (JSONL); repeat for several.", show_default=False)
 ]
 Name = Annotated[str | None, typer.Option("--name", help="Name in the model store; the language code if not given.")]
-Steps = Annotated[int | None, typer.Option("--steps", help="Optimiser steps; 600 if not given.")]
+Steps = Annotated[
+    int | None, typer.Option("--steps", help="Optimiser steps; 3600 for train, 400 for transfer, if not given.")
+]
 Minutes = Annotated[float | None, typer.Option("--minutes", help="Minutes of target speech to use; all if not given.")]
 Seed = Annotated[int | None, typer.Option("--seed", help="Seed of everything random; 1 if not given.")]
 Threads = Annotated[int | None, typer.Option("--threads", help="Torch threads; 1 if not given.")]

@@ -47,8 +47,9 @@ class TrainingOptions:
 
     steps: int = 600
     """Optimiser steps."""
-    batch_seconds: float = 60.0
-    """Padded audio in one step."""
+    batch_seconds: float = 16.0
+    """Padded audio in one step. Small batches suit few recordings and one core: in the trials behind this default, half
+    the batch with twice the steps reached the same dev CER in half the time."""
     learning_rate: float = 1e-3
     """Peak rate of the fastest layer."""
     warmup_share: float = 0.1
