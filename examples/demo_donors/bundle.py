@@ -21,12 +21,13 @@ NOTES = (
 
 def main() -> None:
     for name in ("es-demo", "en-demo"):
-        target = BUNDLED / name / "1"
-        shutil.rmtree(target, ignore_errors=True)
-        shutil.copytree(Store().resolve(f"{name}@1"), target)
+        target, newest = BUNDLED / name / "1", Store().resolve(name)
+        if newest != target:
+            shutil.rmtree(target, ignore_errors=True)
+            shutil.copytree(newest, target)
         card = read_card(target)
         assert card is not None
-        write_card(target, dataclasses.replace(card, notes=NOTES, licence="apache-2.0"))
+        write_card(target, dataclasses.replace(card, version=1, notes=NOTES, licence="apache-2.0"))
         print(f"{name}@1: {sum(f.stat().st_size for f in target.iterdir()) / 1e6:.1f} MB")
 
 
