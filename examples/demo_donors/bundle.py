@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
-from pathlib import Path
 
 from vizinho.registry.card import read_card, write_card
 from vizinho.registry.store import BUNDLED, Store
