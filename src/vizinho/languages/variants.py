@@ -1,0 +1,72 @@
+"""Languages and their variants: which word list, voice and data files a code such as "pt-br" stands for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from vizinho.errors import CorpusError
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """A language or one of its variants, by its code in lower case: "pt", "pt-br", "es-419"."""
+
+    code: str
+
+    @property
+    def base(self) -> str:
+        """The language without the region: "pt"."""
+        return self.code.split("-")[0]
+
+    @property
+    def candidates(self) -> tuple[str, ...]:
+        """Codes to look data up by, the closest first: ("pt-br", "pt")."""
+        return (self.code,) if self.code == self.base else (self.code, self.base)
+
+
+@dataclass(frozen=True, slots=True)
+class TextSources:
+    """A folder of texts: treebanks/<code>_*.conllu, lexicons/<code>.tsv, sentences/*<code>*.txt, parallel/*.tsv.
+
+    Each part is optional; what is missing becomes a gap in the comparison. None: only what is built in.
+    """
+
+    folder: Path | None = None
+
+    def __post_init__(self) -> None:
+        """Raises CorpusError when the folder does not exist."""
+        if self.folder is not None and not self.folder.is_dir():
+            raise CorpusError(
+                "no such folder of texts", where=str(self.folder), fix="give --texts a folder, or leave it out"
+            )
+
+    def treebank(self, variant: Variant) -> Path | None:
+        """The CoNLL-U file of a language, if there is one."""
+        return self._first("treebanks", variant, "{}_*.conllu", "{}.conllu")
+
+    def lexicon(self, variant: Variant) -> Path | None:
+        """The pronunciation lexicon (word, tab, IPA) of a language, if there is one."""
+        return self._first("lexicons", variant, "{}.tsv", "{}-*.tsv")
+
+    def sentences(self, variant: Variant) -> list[Path]:
+        """Files of raw sentences, one a line: <code>_*.txt and *_<code>.txt."""
+        if self.folder is None:
+            return []
+        for code in variant.candidates:
+            found = sorted(
+                {*(self.folder / "sentences").glob(f"{code}_*.txt"), *(self.folder / "sentences").glob(f"*_{code}.txt")}
+            )
+            if found:
+                return found
+        return []
+
+    def _first(self, part: str, variant: Variant, *patterns: str) -> Path | None:
+        if self.folder is None:
+            return None
+        for code in variant.candidates:
+            for pattern in patterns:
+                found = sorted((self.folder / part).glob(pattern.format(code)))
+                if found:
+                    return found[0]
+        return None
