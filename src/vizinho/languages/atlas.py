@@ -1,0 +1,189 @@
+"""Where languages are at home and how they are related: distance on the map and in the family tree.
+
+These are facts, not samples: they have no interval. Built in is `atlas.tsv`; a file of that name in the folder of texts
+adds languages or replaces their rows.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import resources
+from typing import Any
+
+import numpy as np
+
+from vizinho.languages.measures import Gap, LevelResult, Measure
+from vizinho.languages.variants import TextSources, Variant
+
+LEVEL = "map"
+EARTH_RADIUS_KM = 6371.0
+SOURCE = "Glottolog 5 (CC BY 4.0), simplified"
+COLUMNS = ("code", "name", "latitude", "longitude", "classification")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A language on the map and in its family, from the family down to the language itself."""
+
+    code: str
+    name: str
+    latitude: float
+    """Degrees north."""
+    longitude: float
+    """Degrees east."""
+    path: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Atlas:
+    """Languages by code, and the lines that could not be read ("FILE:LINE: reason")."""
+
+    places: dict[str, Place]
+    skipped: tuple[str, ...] = ()
+
+    def find(self, variant: Variant) -> Place | None:
+        """The row of the variant, else that of its language."""
+        return next((self.places[code] for code in variant.candidates if code in self.places), None)
+
+
+def compare_map(target: Variant, donor: Variant, sources: TextSources | None = None) -> LevelResult:
+    """Distance on the map and in the family tree. A language that the atlas lacks is a gap."""
+    atlas = read_atlas(sources)
+    ours, theirs = atlas.find(target), atlas.find(donor)
+    gaps = tuple(
+        Gap(LEVEL, "skipped_lines", f"left out {line}", f"give {', '.join(COLUMNS)} with tabs between")
+        for line in atlas.skipped
+    )
+    if ours is None or theirs is None:
+        unknown = " and ".join(v.code for v, place in ((target, ours), (donor, theirs)) if place is None)
+        fix = "add a line to atlas.tsv in the folder of texts: " + ", ".join(COLUMNS) + " with tabs between"
+        return LevelResult(LEVEL, gaps=(Gap(LEVEL, "*", f"the atlas has no {unknown}", fix), *gaps))
+    others = [p for p in atlas.places.values() if p.code == Variant(p.code).base != target.base]
+    measures = (
+        _fact("map_distance", "Distance between homelands", "km", distance_km, ours, theirs, others),
+        _fact("tree_distance", "Distance in the family tree (0 the same language, 1 no common family)", "share",
+              tree_distance, ours, theirs, others),
+    )  # fmt: skip
+    return LevelResult(LEVEL, measures, gaps, _evidence(ours, theirs, others))
+
+
+def distance_km(a: Place, b: Place) -> float:
+    """Great-circle distance in kilometres, by the haversine formula."""
+    north, south = math.radians(a.latitude), math.radians(b.latitude)
+    east = math.radians(b.longitude - a.longitude)
+    chord = math.sin((south - north) / 2) ** 2 + math.cos(north) * math.cos(south) * math.sin(east / 2) ** 2
+    return 2 * EARTH_RADIUS_KM * math.asin(min(1.0, math.sqrt(chord)))
+
+
+def tree_distance(a: Place, b: Place) -> float:
+    """Edges from both languages up to their nearest common group, as a share of all edges up to the root: 0 to 1.
+
+    One minus the similarity of Wu and Palmer (1994). The root, above all families, is the only group that languages of
+    different families share.
+    """
+    return 1 - 2 * shared_groups(a, b) / (len(a.path) + len(b.path))
+
+
+def shared_groups(a: Place, b: Place) -> int:
+    """How many groups both belong to, from the family down."""
+    pairs = zip(a.path, b.path, strict=False)
+    return next((depth for depth, (x, y) in enumerate(pairs) if x != y), min(len(a.path), len(b.path)))
+
+
+def read_atlas(sources: TextSources | None = None) -> Atlas:
+    """The built-in atlas with what `sources` adds; malformed lines are left out and named."""
+    atlas = _built_in()
+    added = None if sources is None or sources.folder is None else sources.folder / "atlas.tsv"
+    if added is None or not added.is_file():
+        return atlas
+    more = parse_atlas(added.read_text(encoding="utf-8", errors="replace"), added.name)
+    return Atlas(atlas.places | more.places, more.skipped)
+
+
+@lru_cache(maxsize=1)
+def _built_in() -> Atlas:
+    return parse_atlas((resources.files("vizinho.languages") / "atlas.tsv").read_text(encoding="utf-8"), "atlas.tsv")
+
+
+def parse_atlas(text: str, name: str) -> Atlas:
+    """Read lines of COLUMNS with tabs between them; lines that begin with # and the header are passed over."""
+    places: dict[str, Place] = {}
+    skipped = []
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip() or line.startswith("#") or line.split("\t")[0] == COLUMNS[0]:
+            continue
+        try:
+            place = _place(line)
+        except ValueError as error:
+            skipped.append(f"{name}:{number}: {error}")
+            continue
+        places[place.code] = place
+    return Atlas(places, tuple(skipped))
+
+
+def _place(line: str) -> Place:
+    cells = [cell.strip() for cell in line.split("\t")]
+    if len(cells) != len(COLUMNS):
+        raise ValueError(f"{len(cells)} columns, not {len(COLUMNS)}")
+    code, name, latitude, longitude, classification = cells
+    north, east = float(latitude), float(longitude)
+    if not (abs(north) <= 90 and abs(east) <= 180):
+        raise ValueError(f"{latitude}, {longitude} is no place on Earth")
+    path = tuple(group.strip() for group in classification.split(">") if group.strip())
+    if not code or not path:
+        raise ValueError("no code or no classification")
+    return Place(code.lower(), name, north, east, path)
+
+
+def _fact(
+    name: str,
+    title: str,
+    unit: str,
+    distance: Callable[[Place, Place], float],
+    ours: Place,
+    theirs: Place,
+    others: list[Place],
+) -> Measure:
+    # What chance gives: the distance to a language taken at random.
+    floor = float(np.median([distance(ours, other) for other in others]))
+    return Measure(
+        LEVEL,
+        name,
+        title,
+        distance(ours, theirs),
+        "lower",
+        len(others),
+        "languages of the atlas, whose median is the floor",
+        floor,
+        0.0,
+        "the language itself",
+        None,
+        symmetric=True,
+        unit=unit,
+        source=SOURCE,
+    )
+
+
+def _evidence(ours: Place, theirs: Place, others: list[Place]) -> dict[str, Any]:
+    compared = {ours.code, theirs.code}
+    return {
+        "points": [
+            _point(ours, "target"),
+            _point(theirs, "donor"),
+            *(_point(p, "other") for p in others if p.code not in compared),
+        ],
+        "paths": {"target": list(ours.path), "donor": list(theirs.path), "shared": shared_groups(ours, theirs)},
+    }
+
+
+def _point(place: Place, role: str) -> dict[str, Any]:
+    return {
+        "code": place.code,
+        "name": place.name,
+        "latitude": place.latitude,
+        "longitude": place.longitude,
+        "role": role,
+    }
