@@ -1,0 +1,30 @@
+"""Dependency trees as drawings, by displaCy in its manual mode: no trained pipeline is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from vizinho.languages.treebank import Node
+
+_OPTIONS = {"compact": True, "color": "currentColor", "bg": "transparent", "distance": 96, "word_spacing": 28}
+
+
+def draw_trees(nodes: Sequence[Node]) -> str:
+    """One tree as an SVG element that takes its colour from the page around it."""
+    from spacy import displacy
+
+    drawing: str = displacy.render(_document(nodes), style="dep", manual=True, options=_OPTIONS, jupyter=False)
+    return drawing
+
+
+def _document(nodes: Sequence[Node]) -> dict[str, Any]:
+    arcs = []
+    for position, node in enumerate(nodes):
+        if node.head:
+            head = node.head - 1
+            start, end = sorted((position, head))
+            arcs.append(
+                {"start": start, "end": end, "label": node.relation, "dir": "left" if position < head else "right"}
+            )
+    return {"words": [{"text": node.form, "tag": node.upos} for node in nodes], "arcs": arcs}
