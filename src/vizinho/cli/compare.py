@@ -45,6 +45,7 @@ def compare(
     cached: Annotated[
         bool, typer.Option("--cache/--no-cache", help="Use and keep results in the store's cache.")
     ] = True,
+    processes: Annotated[int, typer.Option("--processes", help="Levels computed at the same time, one core each.")] = 2,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Compare a target language with possible donors on every level, with evidence, and rank the donors.
@@ -73,6 +74,7 @@ def compare(
             inputs,
             levels=wanted,
             cache=home / "cache" / "compare" if cached else None,
+            processes=processes,
             progress=show,
         )
     values = found.as_json()

@@ -17,13 +17,13 @@ from vizinho import __version__
 from vizinho.corpora.manifest import fingerprint, read_manifest, write_manifest
 from vizinho.errors import SpecError
 from vizinho.evaluation.score import as_json, score
-from vizinho.experiment.parallel import run_tasks, unseen
 from vizinho.experiment.settled import hold_to_settings
 from vizinho.experiment.spec import SCRATCH, DonorSpec, ExperimentSpec
 from vizinho.experiment.summary import summarise
 from vizinho.files import write_json
 from vizinho.jobs import FinishedJob, Job, make_ready, read_data, run, sound_similarity
 from vizinho.model.checkpoint import save_checkpoint
+from vizinho.parallel import run_tasks, unseen
 from vizinho.progress import Event
 from vizinho.recognizer import Recognizer
 from vizinho.records import Utterance

@@ -17,12 +17,16 @@ from vizinho.files import write_json
 from vizinho.languages.measures import Gap, LevelResult, Measure
 from vizinho.languages.rank import Ranked, rank
 from vizinho.languages.variants import TextSources, Variant
+from vizinho.parallel import run_tasks, unseen
+from vizinho.progress import Event
 
 FORMAT = 1
 """Version of the JSON that `as_json` gives and the page draws."""
 LEVELS = ("sounds", "vocabulary", "spelling", "syntax", "map", "acoustics", "vectors")
 """In the order of how a person would look at two languages; vectors, the slowest, last."""
 QUICK_LEVELS = LEVELS[:-1]
+_TOGETHER = (("sounds", "vocabulary"), ("acoustics", "map"), ("spelling", "syntax"), ("vectors",))
+"""Levels that one process computes: those that read the same words or treebanks stay together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +77,8 @@ def compare(
     *,
     levels: Sequence[str] = QUICK_LEVELS,
     cache: Path | None = None,
-    progress: Callable[[str, float, float, str], None] = lambda *_: None,
+    processes: int = 1,
+    progress: Event = unseen,
 ) -> Comparison:
     """Compare `target` with each of `donors` on `levels` and rank the donors.
 
@@ -83,11 +88,21 @@ def compare(
     """
     _check(target, donors, levels)
     inputs = inputs or Inputs()
-    results: dict[str, list[LevelResult]] = {donor: [] for donor in donors}
-    seconds = {}
+    groups = [g for group in _TOGETHER if (g := tuple(level for level in levels if level in group))]
+    made = run_tasks([(_levels_task, (g, target, tuple(donors), inputs, cache)) for g in groups], processes, progress)
+    found = {level: row for group in made for level, row in group.items()}
+    results = {donor: tuple(found[level][1][donor] for level in levels) for donor in donors}
+    return Comparison(target, results, rank(results), {level: found[level][0] for level in levels})
+
+
+def _levels_task(
+    levels: Sequence[str], target: str, donors: Sequence[str], inputs: Inputs, cache: Path | None, progress: Event
+) -> dict[str, tuple[float, dict[str, LevelResult]]]:
+    """Seconds and results by donor of some levels, one after the other: they share what they read."""
+    made = {}
     for level in levels:
         begun = time.perf_counter()
-        computed = False
+        results, computed = {}, False
         for donor in donors:
             stored = _cache_path(cache, level, target, donor, inputs)
             found = _read_cached(stored)
@@ -95,10 +110,10 @@ def compare(
                 found, computed = _one(level, Variant(target), Variant(donor), inputs), True
                 if stored is not None:
                     write_json(stored, level_as_json(found))
-            results[donor].append(found)
+            results[donor] = found
             progress(level, len(donors), 1, donor)
-        seconds[level] = round(time.perf_counter() - begun, 3) if computed else 0.0
-    return Comparison(target, {d: tuple(r) for d, r in results.items()}, rank(results), seconds)
+        made[level] = (round(time.perf_counter() - begun, 3) if computed else 0.0, results)
+    return made
 
 
 def _check(target: str, donors: Sequence[str], levels: Iterable[str]) -> None:
@@ -138,7 +153,7 @@ def _function(level: str) -> Level:
         "vocabulary": lambda t, d, i: module("vocabulary").compare_vocabulary(t, d, i.texts, top=i.top, seed=i.seed),
         "spelling": lambda t, d, i: module("orthography").compare_spelling(t, d, i.texts, seed=i.seed),
         "syntax": lambda t, d, i: module("syntax").compare_syntax(t, d, i.texts, seed=i.seed),
-        "map": lambda t, d, i: module("atlas").compare_map(t, d, i.texts),
+        "map": lambda t, d, i: module("atlas").compare_map(t, d),
         "acoustics": lambda t, d, i: module("acoustics").compare_acoustics(
             t, d, i.speech, minutes=i.minutes, seed=i.seed
         ),

@@ -14,7 +14,8 @@ from vizinho.languages.measures import LevelResult, Measure
 VOTES: tuple[tuple[str, str, float], ...] = (
     ("acoustics", "token_similarity", 4.0),
     ("vocabulary", "exact_share", 1.5),
-    ("spelling", "cross_entropy", 1.5),
+    ("spelling", "cross_entropy", 0.75),
+    ("spelling", "text_cross_entropy", 0.75),
     ("syntax", "triple_divergence", 2.0),
     ("sounds", "lookalike_distance", 1.0),
 )

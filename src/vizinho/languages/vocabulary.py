@@ -236,7 +236,7 @@ def _nearest_edits(ours: tuple[str, ...], theirs: tuple[str, ...], fold: bool) -
 def _distances(ours: tuple[str, ...], theirs: tuple[str, ...]) -> npt.NDArray[np.float32]:
     """Edits per letter of the longer word, diacritics aside: (V_target, V_donor)."""
     ours, theirs = tuple(map(folded, ours)), tuple(map(folded, theirs))
-    longer = np.maximum.outer([len(w) for w in ours], [len(w) for w in theirs])
+    longer = np.maximum.outer(*(np.array([len(w) for w in words], dtype=np.float32) for words in (ours, theirs)))
     return np.asarray(_edits(ours, theirs) / longer, dtype=np.float32)
 
 

@@ -5,11 +5,11 @@ from tones import tone_corpus
 
 from vizinho.corpora.manifest import read_manifest, write_manifest
 from vizinho.errors import SpecError
-from vizinho.experiment.parallel import run_tasks
 from vizinho.experiment.run import refuse_leaks
 from vizinho.experiment.settled import hold_to_settings
 from vizinho.experiment.spec import read_spec
 from vizinho.experiment.summary import summarise
+from vizinho.parallel import run_tasks
 
 
 def spec_over(folder, utterances):
