@@ -32,6 +32,7 @@ docs: install
 
 bench: install
 	$(BIN)/python bench/train_throughput.py
+	$(BIN)/python bench/train_memory.py
 
 clean:
 	rm -rf $(VENV) demo build dist

@@ -21,9 +21,6 @@ from vizinho.audio.io import Waveform, load_audio
 from vizinho.errors import CorpusError
 from vizinho.records import Utterance
 
-SPEED_RESERVE = 1.15
-"""Frames a label may lose to the fastest speed perturbation before it no longer fits."""
-
 
 @dataclass(frozen=True, slots=True)
 class Example:

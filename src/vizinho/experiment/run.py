@@ -17,12 +17,13 @@ from vizinho import __version__
 from vizinho.corpora.manifest import fingerprint, read_manifest, write_manifest
 from vizinho.errors import SpecError
 from vizinho.evaluation.score import as_json, score
-from vizinho.experiment.parallel import run_tasks, unseen
+from vizinho.experiment.settled import hold_to_settings
 from vizinho.experiment.spec import SCRATCH, DonorSpec, ExperimentSpec
 from vizinho.experiment.summary import summarise
 from vizinho.files import write_json
 from vizinho.jobs import FinishedJob, Job, make_ready, read_data, run, sound_similarity
 from vizinho.model.checkpoint import save_checkpoint
+from vizinho.parallel import run_tasks, unseen
 from vizinho.progress import Event
 from vizinho.recognizer import Recognizer
 from vizinho.records import Utterance
@@ -62,10 +63,12 @@ def run_experiment(
     """Train the donors, then every arm, test each arm once, and write results.json (docs/formats.md). Returns it.
 
     `folder` keeps a finished arm's result, so a second call goes on where the first stopped; every donor and arm
-    leaves a log beside its folder. Raises SpecError when a test speaker or text is in train.
+    leaves a log beside its folder. Raises SpecError when a test speaker or text is in train, and when the folder was
+    begun with other settings.
     """
     spec = _without_shared_texts(spec, folder) if spec.drop_test_texts else spec
     refuse_leaks(spec)
+    hold_to_settings(spec, folder)
     run_tasks([(donor_task, (spec, donor, folder, home)) for donor in spec.donors], processes, show)
     results = run_tasks([(arm_task, (spec, arm, folder, home)) for arm in arms_of(spec)], processes, show)
     by_name = {result["arm"]: result for result in results}

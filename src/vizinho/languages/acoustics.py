@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vizinho.corpora.manifest import read_manifest, select
+from vizinho.corpora.manifest import read_manifest
 from vizinho.errors import AudioError, CorpusError, VizinhoError
 from vizinho.languages.acoustic_tokens import (
     Array,
@@ -150,7 +150,7 @@ def compare_acoustics(
     except VizinhoError as error:
         where = f"{Path(error.where).name}: " if error.where else ""
         return LevelResult(LEVEL, gaps=(Gap(LEVEL, "*", where + error.what, error.fix),))
-    pairs = ours.halves if theirs is None else (_pair(ours, theirs, seed),)
+    pairs = ours.halves if theirs is None else (_pair(ours, theirs),)
     return _compared(target, donor, ours, theirs, pairs, np.random.default_rng([seed, 11]))
 
 
@@ -184,8 +184,8 @@ def _squared_norms(counts: Counts, weights: Counts, sums: Counts) -> Counts:
         return np.asarray(((sums**2).sum(axis=1) - own) * everything / (everything - (weights**2).sum(axis=1)))
 
 
-def _pair(ours: _Target, theirs: Speech, seed: int) -> _Pair:
-    rows = _as_long(ours.speech, theirs.seconds, seed)
+def _pair(ours: _Target, theirs: Speech) -> _Pair:
+    rows = _as_long(ours.speech, theirs.seconds)
     runs = tuple(ours.tokens.runs(f) for f in theirs.frames)
     seconds = sum(ours.speech.utterances[i].duration_seconds for i in rows)
     speakers = tuple(ours.speech.speakers[i] for i in rows)
@@ -236,12 +236,11 @@ def _weights(groups: Sequence[Any], rng: np.random.Generator) -> Counts:
     return np.asarray(drawn[:, [names[g] for g in groups]], dtype=np.float64)
 
 
-def _as_long(speech: Speech, seconds: float, seed: int) -> list[int]:
-    """Rows of the target's utterances that together are about as long as the donor's."""
-    if seconds >= speech.seconds:
-        return list(range(len(speech.utterances)))
-    chosen = {u.id for u in select(speech.utterances, minutes=seconds / 60, seed=seed)}
-    return [i for i, u in enumerate(speech.utterances) if u.id in chosen]
+def _as_long(speech: Speech, seconds: float) -> list[int]:
+    """Rows of the target's utterances, in the order they were drawn in, that together are as long as the donor's."""
+    until = np.cumsum([u.duration_seconds for u in speech.utterances])
+    # The last utterance of either side is cut nowhere, so a little less than the whole is the whole.
+    return list(range(max(4, int((until <= seconds * 1.02).sum()))))[: len(until)]
 
 
 @lru_cache(maxsize=4)
@@ -298,7 +297,7 @@ def _speech(key: tuple[Path, int], minutes: float, seed: int, frames: Frames) ->
     everything = read_manifest(path)
     # A test set stays unseen, even without its texts: it must not choose the donor it later judges.
     pool = [u for u in everything if u.split != "test"] or everything
-    chosen = select(pool, minutes=minutes, seed=seed)
+    chosen = in_turns(pool, 60 * minutes, np.random.default_rng([seed, 13]))
     kept, made, skipped = _frames_of(chosen, frames)
     seconds = sum(u.duration_seconds for u in kept)
     if seconds < LEAST_SECONDS or len(kept) < 4:
@@ -309,6 +308,25 @@ def _speech(key: tuple[Path, int], minutes: float, seed: int, frames: Frames) ->
             fix=f"give at least {LEAST_SECONDS:.0f} s in 4 recordings",
         )
     return Speech(tuple(kept), tuple(normalise_by_speaker(made, [u.speaker for u in kept])), tuple(skipped))
+
+
+def in_turns(utterances: Sequence[Utterance], seconds: float, rng: np.random.Generator) -> list[Utterance]:
+    """Utterances in random order, speakers taking turns so that no voice outweighs the others: at most `seconds`."""
+    queues: dict[str, list[Utterance]] = {}
+    for i in rng.permutation(len(utterances)):
+        queues.setdefault(utterances[int(i)].speaker, []).append(utterances[int(i)])
+    chosen: list[Utterance] = []
+    left = seconds
+    while queues:
+        for speaker in list(queues):
+            utterance = queues[speaker].pop()
+            left -= utterance.duration_seconds
+            if left < 0:
+                return chosen
+            chosen.append(utterance)
+            if not queues[speaker]:
+                del queues[speaker]
+    return chosen
 
 
 def _frames_of(chosen: Sequence[Utterance], frames: Frames) -> tuple[list[Utterance], list[Array], list[str]]:
@@ -353,12 +371,12 @@ def _evidence(target: Variant, donor: Variant, ours: _Target, theirs: Speech | N
     shares = [c.sum(axis=0) / max(1.0, c.sum()) for c in (pair.mine, pair.yours)]
     names = pair.tokens.names
     longer = [int(i) for i in np.argsort(-(shares[0] + shares[1]), kind="stable") if " " in names[i]][:SHOWN_UNITS]
-    recordings = [_described(target, ours.speech.utterances)]
+    recordings = _described(target, ours.speech.utterances)
     notes = []
     if theirs is None:
         notes.append("One set of recordings stands for both sides, so one half of it is compared with the other.")
     else:
-        recordings.append(_described(donor, theirs.utterances))
+        recordings += _described(donor, theirs.utterances)
     if not pair.has_speakers:
         notes.append(
             "Few speakers: how these people speak and were recorded counts as a difference between the languages, and"
@@ -372,10 +390,16 @@ def _evidence(target: Variant, donor: Variant, ours: _Target, theirs: Speech | N
     }
 
 
-def _described(variant: Variant, utterances: Sequence[Utterance]) -> dict[str, Any]:
-    return {
-        "language": variant.code,
-        "minutes": round(sum(u.duration_seconds for u in utterances) / 60, 2),
-        "recordings": len(utterances),
-        "speakers": len({u.speaker for u in utterances}),
-    }
+def _described(variant: Variant, utterances: Sequence[Utterance]) -> list[dict[str, Any]]:
+    own: dict[str, list[float]] = {}
+    for u in utterances:
+        own.setdefault(u.speaker, []).append(u.duration_seconds)
+    return [
+        {
+            "language": variant.code,
+            "speaker": speaker,
+            "utterances": len(durations),
+            "minutes": round(sum(durations) / 60, 2),
+        }
+        for speaker, durations in own.items()
+    ]

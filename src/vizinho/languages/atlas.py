@@ -63,11 +63,11 @@ def compare_map(target: Variant, donor: Variant, sources: TextSources | None = N
         return LevelResult(LEVEL, gaps=(Gap(LEVEL, "*", f"the atlas has no {unknown}", fix), *gaps))
     others = [p for p in atlas.places.values() if p.code == Variant(p.code).base != target.base]
     measures = (
-        _fact("map_distance", "Distance between homelands", "km", distance_km, ours, theirs, others),
-        _fact("tree_distance", "Distance in the family tree (0 the same language, 1 no common family)", "share",
-              tree_distance, ours, theirs, others),
+        _fact("kilometres", "Distance between homelands", "km", distance_km, ours, theirs, others),
+        _fact("family_distance", "Distance in the family tree (0 the same language, 1 no common family)", "share",
+              family_distance, ours, theirs, others),
     )  # fmt: skip
-    return LevelResult(LEVEL, measures, gaps, _evidence(ours, theirs, others))
+    return LevelResult(LEVEL, measures, gaps, _evidence(ours, theirs))
 
 
 def distance_km(a: Place, b: Place) -> float:
@@ -78,7 +78,7 @@ def distance_km(a: Place, b: Place) -> float:
     return 2 * EARTH_RADIUS_KM * math.asin(min(1.0, math.sqrt(chord)))
 
 
-def tree_distance(a: Place, b: Place) -> float:
+def family_distance(a: Place, b: Place) -> float:
     """Edges from both languages up to their nearest common group, as a share of all edges up to the root: 0 to 1.
 
     One minus the similarity of Wu and Palmer (1994). The root, above all families, is the only group that languages of
@@ -167,23 +167,12 @@ def _fact(
     )
 
 
-def _evidence(ours: Place, theirs: Place, others: list[Place]) -> dict[str, Any]:
-    compared = {ours.code, theirs.code}
+def _evidence(ours: Place, theirs: Place) -> dict[str, Any]:
     return {
-        "points": [
-            _point(ours, "target"),
-            _point(theirs, "donor"),
-            *(_point(p, "other") for p in others if p.code not in compared),
+        "classification": {place.name: " > ".join(place.path) for place in (ours, theirs)},
+        "groups_in_common": shared_groups(ours, theirs),
+        "places": [
+            {"code": place.code, "name": place.name, "latitude": place.latitude, "longitude": place.longitude}
+            for place in (ours, theirs)
         ],
-        "paths": {"target": list(ours.path), "donor": list(theirs.path), "shared": shared_groups(ours, theirs)},
-    }
-
-
-def _point(place: Place, role: str) -> dict[str, Any]:
-    return {
-        "code": place.code,
-        "name": place.name,
-        "latitude": place.latitude,
-        "longitude": place.longitude,
-        "role": role,
     }

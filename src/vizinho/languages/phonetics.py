@@ -39,6 +39,7 @@ _REPAIRS = {"pt": {"y": "i", "æ": "ɐ"}}
 # panphon gives the near-open central vowel the features of [e], a front mid one. Other central vowels are back there;
 # between open and mid, neither low nor not low.
 _CORRECTED_FEATURES = {"ɐ": {"back": 1.0, "lo": 0.0}}
+_AFFRICATES = ("tʃ", "dʒ", "ts", "dz")
 Phones = tuple[str, ...]
 
 
@@ -230,15 +231,23 @@ def phone_likeness(a: str, b: str) -> float:
     """1 for the same phone, 0 from half of the features differing on; panphon's features, unweighted."""
     if a == b:
         return 1.0
-    ours, theirs = _features(a), _features(b)
+    ours, theirs = phone_features(a), phone_features(b)
     if ours is None or theirs is None:
         return 0.0
     distance = float(np.abs(ours - theirs).mean()) / 2
     return max(0.0, 1.0 - distance / 0.25)
 
 
+def feature_names() -> tuple[str, ...]:
+    """Names of the phonological features in the order of `phone_features`."""
+    return tuple(_table().names)
+
+
 @cache
-def _features(phone: str) -> npt.NDArray[np.float64] | None:
+def phone_features(phone: str) -> npt.NDArray[np.float64] | None:
+    """Features of a phone, each -1, 0 or 1, as panphon has them but for _CORRECTED_FEATURES; None if it is unknown."""
+    if phone[:2] in _AFFRICATES:  # without a tie panphon would read two phones
+        phone = f"{phone[0]}͡{phone[1:]}"
     vectors = _table().word_to_vector_list(phone, numeric=True)
     if not vectors:
         return None

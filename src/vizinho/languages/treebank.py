@@ -39,9 +39,9 @@ class Sentence:
     nodes: tuple[Node, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Treebank:
-    """Sentences of one file, and what was left out of it ("FILE:LINE: reason")."""
+    """Sentences of one file, and what was left out of it ("FILE:LINE: reason"). Equal to itself only: a key."""
 
     name: str
     sentences: tuple[Sentence, ...]
@@ -81,7 +81,7 @@ def parse_treebank(text: str, name: str) -> Treebank:
     for block in _blocks(text):
         try:
             sentences.append(_sentence(block))
-        except _Malformed as error:
+        except _MalformedError as error:
             skipped.append(f"{name}:{error.line}: {error}")
     if not sentences:
         first = f"; the first fault: {skipped[0]}" if skipped else ""
@@ -93,7 +93,7 @@ def parse_treebank(text: str, name: str) -> Treebank:
     return Treebank(name, tuple(sentences), tuple(skipped))
 
 
-class _Malformed(ValueError):
+class _MalformedError(ValueError):
     def __init__(self, what: str, line: int) -> None:
         super().__init__(what)
         self.line = line
@@ -124,11 +124,11 @@ def _sentence(block: list[tuple[int, str]]) -> Sentence:
         if not isinstance(token["id"], int):  # 4-5 (a word in parts) or 4.1 (an empty node)
             continue
         if token["id"] != len(nodes) + 1:
-            raise _Malformed(f"word {token['id']} where {len(nodes) + 1} was expected", number)
+            raise _MalformedError(f"word {token['id']} where {len(nodes) + 1} was expected", number)
         nodes.append(_node(token, number))
         lines.append(number)
     if not nodes:
-        raise _Malformed("a sentence without words", block[0][0])
+        raise _MalformedError("a sentence without words", block[0][0])
     _check_tree(nodes, lines)
     text = comments.get("text") or " ".join(node.form for node in nodes)
     return Sentence(comments.get("sent_id", ""), text, tuple(nodes))
@@ -138,17 +138,17 @@ def _token(line: str, number: int) -> Any:
     # conllu reads lines with fewer columns; a lost tab would move the head into another column unseen.
     columns = line.count("\t") + 1
     if columns != _COLUMNS:
-        raise _Malformed(f"{columns} columns, not {_COLUMNS}", number)
+        raise _MalformedError(f"{columns} columns, not {_COLUMNS}", number)
     try:
         return parse_line(line, DEFAULT_FIELDS, dict(_PARSERS))
     except ParseException as error:
-        raise _Malformed(str(error).rstrip("."), number) from error
+        raise _MalformedError(str(error).rstrip("."), number) from error
 
 
 def _node(token: Any, number: int) -> Node:
     for field in ("upos", "deprel", "head"):
         if token[field] in (None, "", "_"):
-            raise _Malformed(f"word {token['id']} ({token['form']!r}) has no {field}", number)
+            raise _MalformedError(f"word {token['id']} ({token['form']!r}) has no {field}", number)
     return Node(str(token["form"]), str(token["upos"]), int(token["head"]), str(token["deprel"]).split(":")[0])
 
 
@@ -156,17 +156,17 @@ def _check_tree(nodes: list[Node], lines: list[int]) -> None:
     """Raises where the heads make no tree: out of range, several roots or none, or a circle."""
     for node, number in zip(nodes, lines, strict=True):
         if not 0 <= node.head <= len(nodes):
-            raise _Malformed(f"{node.form!r} has head {node.head} in a sentence of {len(nodes)} words", number)
+            raise _MalformedError(f"{node.form!r} has head {node.head} in a sentence of {len(nodes)} words", number)
     roots = [i for i, node in enumerate(nodes) if node.head == 0]
     if len(roots) != 1:
-        raise _Malformed(f"{len(roots)} roots, not 1", lines[roots[1] if roots else 0])
+        raise _MalformedError(f"{len(roots)} roots, not 1", lines[roots[1] if roots else 0])
     reaches_root = {0}
     for start in range(1, len(nodes) + 1):
         trail: list[int] = []
         at = start
         while at not in reaches_root:
             if at in trail:
-                raise _Malformed(f"{nodes[at - 1].form!r} is in a circle of heads", lines[at - 1])
+                raise _MalformedError(f"{nodes[at - 1].form!r} is in a circle of heads", lines[at - 1])
             trail.append(at)
             at = nodes[at - 1].head
         reaches_root.update(trail)

@@ -27,9 +27,10 @@ class Variant:
 
 @dataclass(frozen=True, slots=True)
 class TextSources:
-    """A folder of texts: treebanks/<code>_*.conllu, lexicons/<code>.tsv, sentences/*<code>*.txt, parallel/*.tsv.
+    """A folder of texts by language code; docs/compare.md has its parts.
 
-    Each part is optional; what is missing becomes a gap in the comparison. None: only what is built in.
+    treebanks/<code>_*.conllu, lexicons/<code>.tsv, frequencies/<code>.tsv, sentences/*<code>*.txt, parallel/*.tsv. Each
+    part is optional; what is missing becomes a gap in the comparison. None: only what is built in.
     """
 
     folder: Path | None = None
@@ -48,6 +49,10 @@ class TextSources:
     def lexicon(self, variant: Variant) -> Path | None:
         """The pronunciation lexicon (word, tab, IPA) of a language, if there is one."""
         return self._first("lexicons", variant, "{}.tsv", "{}-*.tsv")
+
+    def frequencies(self, variant: Variant) -> Path | None:
+        """The frequency list (word, tab, count) of a language, if there is one."""
+        return self._first("frequencies", variant, "{}.tsv")
 
     def sentences(self, variant: Variant) -> list[Path]:
         """Files of raw sentences, one a line: <code>_*.txt and *_<code>.txt."""

@@ -5,10 +5,11 @@ from tones import tone_corpus
 
 from vizinho.corpora.manifest import read_manifest, write_manifest
 from vizinho.errors import SpecError
-from vizinho.experiment.parallel import run_tasks
 from vizinho.experiment.run import refuse_leaks
+from vizinho.experiment.settled import hold_to_settings
 from vizinho.experiment.spec import read_spec
 from vizinho.experiment.summary import summarise
+from vizinho.parallel import run_tasks
 
 
 def spec_over(folder, utterances):
@@ -37,6 +38,17 @@ def test_a_test_text_or_speaker_in_train_is_refused(tmp_path, utterances):
         refuse_leaks(spec_over(tmp_path, leaked))
     with pytest.raises(SpecError, match="no test split"):
         refuse_leaks(spec_over(tmp_path, [u for u in utterances if u.split != "test"]))
+
+
+def test_a_folder_keeps_to_the_settings_it_was_begun_with(tmp_path, utterances):
+    spec = spec_over(tmp_path, utterances)
+    hold_to_settings(spec, tmp_path / "out")
+    hold_to_settings(dataclasses.replace(spec, seeds=(1, 2), minutes=(1.0,)), tmp_path / "out")
+    other = dataclasses.replace(spec, training=dataclasses.replace(spec.training, steps=7))
+    with pytest.raises(SpecError, match=r"training.steps was \d+, is 7"):
+        hold_to_settings(other, tmp_path / "out")
+    with pytest.raises(SpecError, match="corpora was"):
+        hold_to_settings(spec_over(tmp_path, utterances[1:]), tmp_path / "out")
 
 
 def square(number, show):

@@ -1,0 +1,180 @@
+"""`vizinho compare`: how near languages are to a target, measure by measure, and which donor to start from."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+
+def compare(
+    target: Annotated[
+        str, typer.Argument(help="Language that is to get a recogniser: pt, or a variant such as pt-br.")
+    ],
+    donors: Annotated[str, typer.Option("--donors", help="Languages to compare it with, as es,gl,it,en.")],
+    levels: Annotated[
+        str | None,
+        typer.Option(
+            "--levels",
+            help="Levels to compare on, as sounds,vocabulary,spelling,syntax,map,acoustics,vectors; "
+            "all but vectors if left out.",
+        ),
+    ] = None,
+    texts: Annotated[
+        Path | None,
+        typer.Option(
+            "--texts",
+            help="Folder with treebanks/, lexicons/, sentences/ and parallel/ (docs/compare.md); "
+            "$VIZINHO_SHARED/text where that is set; else only what is built in.",
+        ),
+    ] = None,
+    speech: Annotated[
+        Path | None,
+        typer.Option(
+            "--speech",
+            help="Folder with a manifest of recordings for each language, as es.jsonl; $VIZINHO_SHARED/speech.",
+        ),
+    ] = None,
+    minutes: Annotated[float, typer.Option("--minutes", help="Speech of each language for the acoustic level.")] = 5.0,
+    top: Annotated[int, typer.Option("--top", help="Most frequent words for the vocabulary level.")] = 5000,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of shuffling and resampling.")] = 1,
+    html: Annotated[Path | None, typer.Option("--html", help="Also write one self-contained page.")] = None,
+    cached: Annotated[
+        bool, typer.Option("--cache/--no-cache", help="Use and keep results in the store's cache.")
+    ] = True,
+    processes: Annotated[int, typer.Option("--processes", help="Levels computed at the same time, one core each.")] = 2,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Compare a target language with possible donors on every level, with evidence, and rank the donors.
+
+    Every number stands beside its chance floor and its ceiling; what cannot be computed is named as a gap.
+    """
+    from vizinho.languages import compare as comparing
+    from vizinho.languages.variants import TextSources
+    from vizinho.progress import board
+    from vizinho.registry.store import default_home
+
+    home = default_home()
+    inputs = comparing.Inputs(
+        texts=TextSources(texts or _shared("text")),
+        speech=_manifests(speech or _shared("speech")),
+        minutes=minutes,
+        top=top,
+        seed=seed,
+        work=home / "cache" / "vectors",
+    )
+    wanted = tuple(_split(levels)) if levels else comparing.QUICK_LEVELS
+    with board() as show:
+        found = comparing.compare(
+            target.lower(),
+            _split(donors),
+            inputs,
+            levels=wanted,
+            cache=home / "cache" / "compare" if cached else None,
+            processes=processes,
+            progress=show,
+        )
+    values = found.as_json()
+    if html is not None:
+        from vizinho.report.compare_page import write_compare_page
+
+        write_compare_page(values, html)
+    typer.echo(json.dumps(values, ensure_ascii=False) if as_json else text(values))
+    if html is not None and not as_json:
+        typer.echo(f"\n{html}")
+
+
+def text(values: dict[str, Any]) -> str:
+    """The ranking, every measure of every donor, and the gaps, as plain tables."""
+    from vizinho.cli.tables import markdown
+
+    donors = [r["donor"] for r in values["ranking"]]
+    parts = [_ranking(values), *(_level(values, level, donors, markdown) for level in _levels(values))]
+    gaps = _gaps(values)
+    if gaps:
+        parts.append("gaps (left out of the votes, not counted as zero):\n" + "\n".join(gaps))
+    return "\n\n".join(parts)
+
+
+def _ranking(values: dict[str, Any]) -> str:
+    from vizinho.cli.tables import markdown
+
+    votes = values["ranking"][0]["votes"]
+    head = ["donor", "score", *(f"{v['name'].replace('_', ' ')} (x{v['weight']:g})" for v in votes)]
+    rows = [
+        [r["donor"], "gap" if r["score"] is None else f"{r['score']:.2f}", *(_vote(v) for v in r["votes"])]
+        for r in values["ranking"]
+    ]
+    note = "score: weighted share of the votes won against the other donors; a vote shows the value and the share won"
+    return f"donors for {values['target']}, nearest first ({note})\n\n{markdown(head, rows)}"
+
+
+def _vote(vote: dict[str, Any]) -> str:
+    if vote["value"] is None:
+        return "gap"
+    return f"{vote['value']:.3f}" + ("" if vote["won"] is None else f" ({vote['won']:.0%})")
+
+
+def _levels(values: dict[str, Any]) -> list[str]:
+    return [level["level"] for level in next(iter(values["levels"].values()))]
+
+
+def _level(values: dict[str, Any], level: str, donors: list[str], markdown: Any) -> str:
+    by_donor = {
+        donor: {m["name"]: m for row in values["levels"][donor] if row["level"] == level for m in row["measures"]}
+        for donor in donors
+    }
+    names = list(dict.fromkeys(name for measures in by_donor.values() for name in measures))
+    rows = []
+    for name in names:
+        some = next(m[name] for m in by_donor.values() if name in m)
+        arrow = "higher" if some["nearer"] == "higher" else "lower"
+        cells = [_value(by_donor[donor].get(name)) for donor in donors]
+        rows.append([some["title"], arrow, *cells, f"{some['floor']:.3g}", f"{some['ceiling']:.3g}", some["n"]])
+    head = [level, "nearer is", *donors, "chance floor", "ceiling", "n"]
+    return markdown(head, rows) if rows else f"{level}: nothing could be computed"
+
+
+def _value(measure: dict[str, Any] | None) -> str:
+    if measure is None:
+        return "gap"
+    value = f"{measure['value']:.3g}"
+    if measure["interval"] is None:
+        return value
+    low, high = measure["interval"]
+    return f"{value} [{low:.3g}, {high:.3g}]"
+
+
+def _gaps(values: dict[str, Any]) -> list[str]:
+    lines: dict[str, list[str]] = {}
+    for donor, levels in values["levels"].items():
+        for level in levels:
+            for gap in level["gaps"]:
+                fix = f" -> {gap['fix']}" if gap["fix"] else ""
+                lines.setdefault(f"{gap['level']}/{gap['name']}: {gap['reason']}{fix}", []).append(donor)
+    return [f"  {', '.join(who)}: {line}" for line, who in lines.items()]
+
+
+def _split(values: str) -> list[str]:
+    return [value.strip().lower() for value in values.split(",") if value.strip()]
+
+
+def _shared(part: str) -> Path | None:
+    folder = os.environ.get("VIZINHO_SHARED")
+    path = Path(folder) / part if folder else None
+    return path if path is not None and path.is_dir() else None
+
+
+def _manifests(folder: Path | None) -> dict[str, Path]:
+    from vizinho.errors import CorpusError
+
+    if folder is None:
+        return {}
+    if not folder.is_dir():
+        raise CorpusError(
+            "no such folder of recordings", where=str(folder), fix="give --speech a folder of LANG.jsonl files"
+        )
+    return {path.stem: path for path in sorted(folder.glob("*.jsonl"))}

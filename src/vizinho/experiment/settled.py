@@ -1,0 +1,54 @@
+"""Holds a folder to the spec it was begun with: arms of other settings or data must not stand beside each other."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from vizinho.corpora.manifest import fingerprint, read_manifest
+from vizinho.errors import SpecError
+from vizinho.experiment.spec import ExperimentSpec
+from vizinho.files import write_json
+
+FILE = "settings.json"
+
+
+def hold_to_settings(spec: ExperimentSpec, folder: Path) -> None:
+    """Record the settings on the first call; later ones may add donors, starts, seeds and minutes, and change nothing.
+
+    Raises SpecError naming what differs.
+    """
+    settings = json.loads(json.dumps(_settings(spec)))
+    path = folder / FILE
+    before: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    changed = sorted(key for key in before.keys() & settings.keys() if before[key] != settings[key])
+    if changed:
+        raise SpecError(
+            f"the folder was begun with other settings: {'; '.join(_change(before, settings, k) for k in changed)}",
+            where=folder,
+            fix="give another --out, or --fresh to throw its arms away",
+        )
+    write_json(path, {**before, **settings})
+
+
+def _settings(spec: ExperimentSpec) -> dict[str, Any]:
+    """Everything that changes what an arm is, by name."""
+    made: dict[str, Any] = {"target": spec.target, "preset": spec.preset, "corpora": _data(spec.corpora)}
+    made |= {f"training.{key}": value for key, value in asdict(spec.training).items()}
+    made |= {f"scratch.{key}": value for key, value in asdict(spec.scratch).items()}
+    made |= {f"rows.{key}": value for key, value in asdict(spec.rows).items()}
+    for donor in spec.donors:
+        made |= {f"donor {donor.name}: {key}": value for key, value in asdict(donor).items() if key != "corpora"}
+        made[f"donor {donor.name}: corpora"] = _data(donor.corpora)
+    return made
+
+
+def _data(paths: tuple[Path, ...]) -> list[str]:
+    return [fingerprint(read_manifest(path)) for path in paths]
+
+
+def _change(before: Mapping[str, Any], after: Mapping[str, Any], key: str) -> str:
+    return f"{key} was {before[key]}, is {after[key]}"

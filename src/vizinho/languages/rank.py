@@ -1,0 +1,92 @@
+"""Ranks donors by votes of measures, and weighs the votes by what transfers have shown.
+
+A vote orders two donors by one measure. A donor's score is the weighted share of votes it wins against the other
+donors, counted only where both have the measure: a gap neither helps nor harms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from vizinho.languages.measures import LevelResult, Measure
+
+VOTES: tuple[tuple[str, str, float], ...] = (
+    ("acoustics", "token_similarity", 4.0),
+    ("vocabulary", "exact_share", 1.5),
+    ("spelling", "cross_entropy", 0.75),
+    ("spelling", "text_cross_entropy", 0.75),
+    ("syntax", "triple_divergence", 2.0),
+    ("sounds", "lookalike_distance", 1.0),
+)
+"""(level, measure, weight) in the order of how well each has predicted the benefit of donors in published work."""
+
+
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """What one measure says about one donor."""
+
+    level: str
+    name: str
+    weight: float
+    value: float | None
+    """None: a gap."""
+    nearness: float | None
+    """0 at the chance floor, 1 at the ceiling."""
+    won: float | None
+    """Share of the other donors (with this measure) that are farther; ties count half. None: a gap."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """A donor, its score (0 to 1: the weighted share of votes won) and the votes behind it."""
+
+    donor: str
+    score: float | None
+    """None when the donor has no measure that votes."""
+    votes: tuple[Vote, ...] = field(default=())
+
+    @property
+    def gaps(self) -> tuple[str, ...]:
+        """Measures that could not vote."""
+        return tuple(f"{v.level}/{v.name}" for v in self.votes if v.value is None)
+
+
+def rank(
+    results: Mapping[str, Sequence[LevelResult]], votes: Sequence[tuple[str, str, float]] = VOTES
+) -> tuple[Ranked, ...]:
+    """Donors from the nearest to the farthest; `results` has the levels of each donor, by donor."""
+    found = {donor: {(m.level, m.name): m for r in levels for m in r.measures} for donor, levels in results.items()}
+    ranked = [
+        _ranked(donor, own, [other for name, other in found.items() if name != donor], votes)
+        for donor, own in found.items()
+    ]
+    return tuple(sorted(ranked, key=lambda r: (r.score is None, -(r.score or 0.0), r.donor)))
+
+
+def _ranked(
+    donor: str,
+    own: Mapping[tuple[str, str], Measure],
+    others: Sequence[Mapping[tuple[str, str], Measure]],
+    votes: Sequence[tuple[str, str, float]],
+) -> Ranked:
+    made, won, possible = [], 0.0, 0.0
+    for level, name, weight in votes:
+        measure = own.get((level, name))
+        if measure is None:
+            made.append(Vote(level, name, weight, None, None, None))
+            continue
+        rivals = [other[level, name] for other in others if (level, name) in other]
+        wins = sum(_wins(measure, rival) for rival in rivals)
+        won, possible = won + weight * wins, possible + weight * len(rivals)
+        share = wins / len(rivals) if rivals else None
+        made.append(Vote(level, name, weight, measure.value, measure.nearness, share))
+    has_any = any(v.value is not None for v in made)
+    score = won / possible if possible else (1.0 if has_any else None)
+    return Ranked(donor, score, tuple(made))
+
+
+def _wins(ours: Measure, theirs: Measure) -> float:
+    if ours.value == theirs.value:
+        return 0.5
+    return float((ours.value > theirs.value) == (ours.nearer == "higher"))

@@ -1,0 +1,76 @@
+"""Resampling and shuffling that the levels share: intervals, chance floors and divergences of counts."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse
+
+RESAMPLES = 200
+"""Bootstrap resamples of an interval: enough for two digits of its ends."""
+
+Counts = npt.NDArray[np.float64]
+
+
+def count_matrix(samples: Sequence[Iterable[Hashable]], kinds: dict[Any, int]) -> Any:
+    """Sparse counts (S, K) of the kinds in each of S samples; `kinds` maps a kind to its column and grows."""
+    rows, columns = [], []
+    for row, sample in enumerate(samples):
+        for kind in sample:
+            rows.append(row)
+            columns.append(kinds.setdefault(kind, len(kinds)))
+    shape = (len(samples), max(len(kinds), 1))
+    return scipy.sparse.csr_matrix((np.ones(len(rows)), (rows, columns)), shape=shape)
+
+
+def widen(counts: Any, width: int) -> Any:
+    """The same counts with `width` columns: kinds seen later, in another language, are zero here."""
+    made = counts.copy()
+    made.resize((counts.shape[0], width))
+    return made
+
+
+def resampled_totals(counts: Any, rng: np.random.Generator, resamples: int = RESAMPLES) -> Counts:
+    """Totals (R, K) over samples drawn with replacement (R times) from the rows of `counts` (S, K)."""
+    S = counts.shape[0]
+    weights = rng.multinomial(S, np.full(S, 1 / S), size=resamples)
+    # The counts stay sparse: hardly any kind occurs in any one sample.
+    return np.ascontiguousarray((counts.T.tocsr() @ weights.T.astype(np.float64)).T)
+
+
+def totals(counts: Any) -> Counts:
+    """Totals (K,) over all samples."""
+    return np.asarray(counts.sum(axis=0), dtype=np.float64).ravel()
+
+
+def js_divergence(p: Counts, q: Counts) -> Any:
+    """Jensen-Shannon divergence in bits between counts along the last axis (Lin 1991): 0 alike, 1 disjoint."""
+    p = p / p.sum(axis=-1, keepdims=True)
+    q = q / q.sum(axis=-1, keepdims=True)
+    middle = (p + q) / 2
+    return np.maximum(0.0, (_kl(p, middle) + _kl(q, middle)) / 2)
+
+
+def _kl(p: Counts, q: Counts) -> Any:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(p > 0, p * np.log2(p / q), 0.0).sum(axis=-1)
+
+
+def centred_interval(value: float, resampled: npt.ArrayLike, least: float = 0.0) -> tuple[float, float]:
+    """95 % interval around `value` with the spread of the resamples; no end lies below `least`.
+
+    Divergences of resampled counts lie above the value, since resampling adds noise of its own; the spread is kept and
+    that shift taken out.
+    """
+    found = np.asarray(resampled, dtype=np.float64)
+    low, high = np.quantile(found - found.mean(), [0.025, 0.975])
+    return max(least, float(value + low)), float(value + high)
+
+
+def halves(count: int, rng: np.random.Generator) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """Indices of two random halves of `count` samples."""
+    order = rng.permutation(count)
+    return order[: count // 2], order[count // 2 :]
