@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import zlib
 from collections.abc import Sequence
+from typing import Any
 
 from vizinho.languages.treebank import Node
 
@@ -17,6 +18,7 @@ _OPTIONS = {
     "word_spacing": 28,
     "offset_x": 48,
 }
+_LABEL_HEIGHT = 22
 
 
 def draw_tree(nodes: Sequence[Node], place: str = "") -> str:
@@ -39,6 +41,20 @@ def draw_tree(nodes: Sequence[Node], place: str = "") -> str:
         if node.head
     ]
     name = f"tree-{zlib.crc32(repr((place, nodes)).encode()):08x}"
-    drawing: str = DependencyRenderer(_OPTIONS).render_svg(name, words, arcs)
+    renderer = DependencyRenderer(_OPTIONS)
+    drawing: str = renderer.render_svg(name, words, arcs)
     spoken = html.escape("Dependency tree: " + " ".join(node.form for node in nodes), quote=True)
-    return drawing.replace("<svg ", f'<svg role="img" aria-label="{spoken}" ', 1)
+    drawing = drawing.replace("<svg ", f'<svg role="img" aria-label="{spoken}" ', 1)
+    # Labels above their arcs: below, as displaCy has them, the next arc of a compact drawing runs through them.
+    return _cropped(drawing.replace('dy="1.25em"', 'dy="-0.25em"'), renderer)
+
+
+def _cropped(drawing: str, renderer: Any) -> str:
+    """Without the empty space on top: compact arcs rise a third as high as displaCy leaves room for."""
+    top = renderer.offset_y - renderer.highest_level * renderer.distance / 6 - _LABEL_HEIGHT
+    if top <= 0:
+        return drawing
+    width, height, less = renderer.width, renderer.height, renderer.height - top
+    size = f'width="{width}" height="{height}"'
+    box = f'width="{width}" height="{less:g}" viewBox="0 {top:g} {width} {less:g}"'
+    return drawing.replace(size, box, 1).replace(f"height: {height}px", f"height: {less:g}px", 1)
