@@ -9,7 +9,7 @@ from pairs of different utterances, so that the amount of speech does not move t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -39,7 +39,9 @@ LEAST_SECONDS = 20.0
 SPEAKERS_TO_RESAMPLE = 5
 """With as many speakers on both sides the interval resamples speakers, else utterances."""
 RESAMPLES = 200
-SHUFFLES = 5
+FITS = 3
+"""Clusterings from different starts that are averaged: one start or another moves the value by about .01."""
+SHUFFLES = 3
 SHOWN_UNITS = 12
 MOST_NAMED = 5
 _BATCH = 32
@@ -108,10 +110,10 @@ class _Target:
     """What is learnt once from the target and serves every donor."""
 
     speech: Speech
-    tokens: Tokeniser
-    counts: Counts
-    halves: tuple[_Pair, _Pair]
-    """Each half of the target's speech with the other as its donor: the ceiling."""
+    fits: tuple[tuple[Tokeniser, Counts], ...]
+    """Units learnt FITS times, and the counts of the target's utterances in them."""
+    halves: tuple[_Pair, ...]
+    """Each half of the target's speech with the other as its donor, FITS times: the ceiling."""
     halves_of: str
 
     @property
@@ -150,8 +152,8 @@ def compare_acoustics(
     except VizinhoError as error:
         where = f"{Path(error.where).name}: " if error.where else ""
         return LevelResult(LEVEL, gaps=(Gap(LEVEL, "*", where + error.what, error.fix),))
-    pairs = ours.halves if theirs is None else (_pair(ours, theirs),)
-    return _compared(target, donor, ours, theirs, pairs, np.random.default_rng([seed, 11]))
+    pairs = ours.halves if theirs is None else _pairs(ours, theirs)
+    return _compared(target, donor, ours, theirs, pairs, seed)
 
 
 def similarity(ours: Counts, theirs: Counts) -> float:
@@ -184,13 +186,15 @@ def _squared_norms(counts: Counts, weights: Counts, sums: Counts) -> Counts:
         return np.asarray(((sums**2).sum(axis=1) - own) * everything / (everything - (weights**2).sum(axis=1)))
 
 
-def _pair(ours: _Target, theirs: Speech) -> _Pair:
+def _pairs(ours: _Target, theirs: Speech) -> tuple[_Pair, ...]:
     rows = _as_long(ours.speech, theirs.seconds)
-    runs = tuple(ours.tokens.runs(f) for f in theirs.frames)
-    seconds = sum(ours.speech.utterances[i].duration_seconds for i in rows)
+    seconds = min(sum(ours.speech.utterances[i].duration_seconds for i in rows), theirs.seconds)
     speakers = tuple(ours.speech.speakers[i] for i in rows)
-    yours = ours.tokens.counts(runs)
-    return _Pair(ours.tokens, ours.counts[rows], speakers, runs, yours, theirs.speakers, min(seconds, theirs.seconds))
+    made = []
+    for tokens, counts in ours.fits:
+        runs = tuple(tokens.runs(f) for f in theirs.frames)
+        made.append(_Pair(tokens, counts[rows], speakers, runs, tokens.counts(runs), theirs.speakers, seconds))
+    return tuple(made)
 
 
 def _compared(
@@ -199,11 +203,13 @@ def _compared(
     ours: _Target,
     theirs: Speech | None,
     pairs: Sequence[_Pair],
-    rng: np.random.Generator,
+    seed: int,
 ) -> LevelResult:
     value = float(np.mean([pair.value for pair in pairs]))
+    rng = np.random.default_rng([seed, 10])
     floor = float(np.mean([pair.chance(rng) for pair in pairs]))
-    resampled = np.mean([pair.resampled(rng) for pair in pairs], axis=0)
+    # The same utterances are drawn for every fit, else their average would hide how much depends on the utterances.
+    resampled = np.mean([pair.resampled(np.random.default_rng([seed, 11])) for pair in pairs[:FITS]], axis=0)
     resampled = resampled[np.isfinite(resampled)]
     if not np.isfinite([value, floor, ours.ceiling]).all() or not resampled.size:
         reason = "too few sounds recur in the recordings"
@@ -226,7 +232,13 @@ def _compared(
         source="ATDS, San et al. 2024 (arXiv 2402.02302); norms corrected for the amount of speech",
     )
     gaps = _skipped(target, ours.speech) + (_skipped(donor, theirs) if theirs else ())
-    return LevelResult(LEVEL, (measure,), gaps, _evidence(target, donor, ours, theirs, pairs[0]))
+    evidence = _evidence(target, donor, ours, theirs, pairs[0])
+    if value > ours.ceiling:
+        evidence["notes"].append(
+            "The donor's recordings are nearer to the target's than the target's own speakers are to each other: read the"
+            " order of the donors, not the place between floor and ceiling."
+        )
+    return LevelResult(LEVEL, (measure,), gaps, evidence)
 
 
 def _weights(groups: Sequence[Any], rng: np.random.Generator) -> Counts:
@@ -246,11 +258,16 @@ def _as_long(speech: Speech, seconds: float) -> list[int]:
 @lru_cache(maxsize=4)
 def _target(key: tuple[Path, int], minutes: float, seed: int, frames: Frames, settings: TokenSettings) -> _Target:
     speech = _speech(key, minutes, seed, frames)
-    tokens = learn_tokens(speech.frames, settings)
-    counts = tokens.counts([tokens.runs(f) for f in speech.frames])
+    starts = [replace(settings, seed=settings.seed + i) for i in range(FITS)]
+    fits = tuple(_fit(speech, start) for start in starts)
     first, second, of = speaker_halves(speech.utterances, np.random.default_rng([seed, 12]))
-    halves = (_half_pair(speech, first, second, settings), _half_pair(speech, second, first, settings))
-    return _Target(speech, tokens, counts, halves, of)
+    ways = ((first, second), (second, first))
+    return _Target(speech, fits, tuple(_half_pair(speech, *way, start) for way in ways for start in starts), of)
+
+
+def _fit(speech: Speech, settings: TokenSettings) -> tuple[Tokeniser, Counts]:
+    tokens = learn_tokens(speech.frames, settings)
+    return tokens, tokens.counts([tokens.runs(f) for f in speech.frames])
 
 
 def _half_pair(speech: Speech, ours: list[int], theirs: list[int], settings: TokenSettings) -> _Pair:
