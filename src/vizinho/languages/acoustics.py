@@ -235,8 +235,8 @@ def _compared(
     evidence = _evidence(target, donor, ours, theirs, pairs[0])
     if value > ours.ceiling:
         evidence["notes"].append(
-            "The donor's recordings are nearer to the target's than the target's own speakers are to each other: read the"
-            " order of the donors, not the place between floor and ceiling."
+            "The donor's recordings are nearer to the target's than the target's own speakers are to each other: read"
+            " the order of the donors, not the place between floor and ceiling."
         )
     return LevelResult(LEVEL, (measure,), gaps, evidence)
 
