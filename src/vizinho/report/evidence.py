@@ -1,4 +1,4 @@
-"""Turns the evidence of a comparison into parts of a page: charts, trees, maps, pictures, and tables for the rest."""
+"""Turns the evidence of a comparison into parts of a page: phone charts, trees, pictures, and tables for the rest."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-ROWS = 12
-"""Rows of a table that are shown before the rest is folded away."""
+from vizinho.languages.charts import BACKNESSES, HEIGHTS, MANNERS, PLACES
+
+_CHARTS = {"consonant": (MANNERS, PLACES), "vowel": (HEIGHTS, BACKNESSES), "other": (("other",), ("",))}
+"""Rows and columns of the charts, in the order of the International Phonetic Association."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +17,7 @@ class Part:
     """One thing to look at."""
 
     title: str
-    kind: Literal["table", "drawing", "phones", "values", "text"]
+    kind: Literal["table", "drawing", "chart", "values", "text"]
     head: tuple[str, ...] = ()
     rows: tuple[tuple[Any, ...], ...] = ()
     drawing: str = ""
@@ -27,6 +29,11 @@ def parts_of(evidence: Mapping[str, Any], target: str, donor: str) -> list[Part]
     """Parts in the order of the evidence; nothing is left out."""
     made: list[Part] = []
     for name, value in evidence.items():
+        if name == "charts":
+            made += _phone_charts(value)
+            continue
+        if name == "places":  # drawn once for all donors
+            continue
         made += _parts(name.replace("_", " "), value, target, donor)
     return made
 
@@ -45,12 +52,26 @@ def _parts(title: str, value: Any, target: str, donor: str) -> list[Part]:
     return [] if value in (None, [], ()) else [_text(title, show(value))]
 
 
+def _phone_charts(cells: Sequence[Mapping[str, Any]]) -> list[Part]:
+    """One part a chart; a cell is a tuple of phones as the evidence has them. Empty rows and columns are left out."""
+    made = []
+    for kind, (rows, columns) in _CHARTS.items():
+        held = {(c["row"], c["column"]): tuple(c["phones"]) for c in cells if c["chart"] == kind}
+        head = [c for c in columns if any(column == c for _, column in held)]
+        body = [(r, *(held.get((r, c), ()) for c in head)) for r in rows if any(row == r for row, _ in held)]
+        if body:
+            made.append(
+                Part(f"{kind}s" if kind != "other" else "phones outside the charts", "chart", tuple(head), tuple(body))
+            )
+    return made
+
+
 def _rows(title: str, rows: Sequence[Mapping[str, Any]], target: str, donor: str) -> list[Part]:
     """A table; drawings among the columns become parts of their own, under the first column as caption."""
     drawn = [k for k, v in rows[0].items() if isinstance(v, str) and v.lstrip().startswith("<svg")]
     if drawn:
         return [
-            Part(f"{title}: {next(iter(row.values()))}" if k == drawn[0] else k, "drawing", drawing=str(row[k]))
+            Part(_caption(title, row, k, drawn, target, donor), "drawing", drawing=str(row[k]))
             for row in rows
             for k in drawn
         ]
@@ -63,6 +84,11 @@ def _rows(title: str, rows: Sequence[Mapping[str, Any]], target: str, donor: str
             rows=tuple(tuple(show(row.get(k)) for k in head) for row in rows),
         )
     ]
+
+
+def _caption(title: str, row: Mapping[str, Any], key: str, drawn: Sequence[str], target: str, donor: str) -> str:
+    about = f"{title}: {next(iter(row.values()))}; " if key == drawn[0] else ""
+    return about + _column(key, target, donor)
 
 
 def _column(name: str, target: str, donor: str) -> str:
@@ -87,7 +113,7 @@ def show(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
-        return f"{value:.3g}"
+        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
     if isinstance(value, Mapping):
         return ", ".join(f"{k} {show(v)}" for k, v in value.items())
     if isinstance(value, list | tuple):
