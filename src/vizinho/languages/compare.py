@@ -195,15 +195,20 @@ def _cache_path(cache: Path | None, level: str, target: str, donor: str, inputs:
 
 def _files(level: str, variants: Sequence[Variant], inputs: Inputs) -> list[Path]:
     """Files whose contents a level depends on; recordings by their manifest, which names and measures them."""
+    texts = inputs.texts
     if level == "acoustics":
         return [inputs.speech[v.base] for v in variants if v.base in inputs.speech]
-    if level == "syntax":
-        return [p for v in variants if (p := inputs.texts.treebank(v)) is not None]
-    if level == "sounds":
-        return [p for v in variants if (p := inputs.texts.lexicon(v)) is not None]
-    parallel = sorted((inputs.texts.folder / "parallel").glob("*.tsv")) if inputs.texts.folder else []
-    texts = [p for v in variants for p in inputs.texts.sentences(v)]
-    return {"spelling": texts, "vectors": [*texts, *parallel]}.get(level, [])
+    parts = {
+        "sounds": (texts.frequencies, texts.lexicon),
+        "vocabulary": (texts.frequencies,),
+        "spelling": (texts.frequencies, texts.treebank),
+        "syntax": (texts.treebank,),
+    }.get(level, ())
+    found = [path for v in variants for part in parts if (path := part(v)) is not None]
+    if level == "vectors":
+        found += [path for v in variants for path in texts.sentences(v)]
+        found += sorted((texts.folder / "parallel").glob("*.tsv")) if texts.folder else []
+    return found
 
 
 _digests: dict[tuple[Path, int, int], str] = {}

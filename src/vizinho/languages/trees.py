@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from html import escape
 from typing import Any
 
 from vizinho.languages.treebank import Node
@@ -19,12 +20,18 @@ def draw_trees(nodes: Sequence[Node]) -> str:
 
 
 def _document(nodes: Sequence[Node]) -> dict[str, Any]:
+    """What displaCy draws; it does not escape what it is given in manual mode."""
     arcs = []
     for position, node in enumerate(nodes):
         if node.head:
             head = node.head - 1
             start, end = sorted((position, head))
             arcs.append(
-                {"start": start, "end": end, "label": node.relation, "dir": "left" if position < head else "right"}
+                {
+                    "start": start,
+                    "end": end,
+                    "label": escape(node.relation),
+                    "dir": "left" if position < head else "right",
+                }
             )
-    return {"words": [{"text": node.form, "tag": node.upos} for node in nodes], "arcs": arcs}
+    return {"words": [{"text": escape(node.form), "tag": escape(node.upos)} for node in nodes], "arcs": arcs}

@@ -40,6 +40,7 @@ def compare_page(values: Mapping[str, Any]) -> str:
         colours=_colours(donors),
         levels=[_level(values, level, donors) for level in levels],
         seconds=values["seconds"],
+        prediction=values.get("prediction"),
     )
 
 

@@ -32,6 +32,9 @@ def parts_of(evidence: Mapping[str, Any], target: str, donor: str) -> list[Part]
         if name == "charts":
             made += _phone_charts(value)
             continue
+        if name == "trees_side_by_side":
+            made += _trees(value, target, donor)
+            continue
         if name == "places":  # drawn once for all donors
             continue
         made += _parts(name.replace("_", " "), value, target, donor)
@@ -39,17 +42,24 @@ def parts_of(evidence: Mapping[str, Any], target: str, donor: str) -> list[Part]
 
 
 def _parts(title: str, value: Any, target: str, donor: str) -> list[Part]:
-    if isinstance(value, str):
-        return [Part(title, "drawing", drawing=value) if value.lstrip().startswith("<svg") else _text(title, value)]
     if isinstance(value, Mapping):
-        if _is_flat(value):
+        if all(not isinstance(v, Mapping | list | tuple) for v in value.values()):
             return [Part(title, "values", rows=tuple((k.replace("_", " "), show(v)) for k, v in value.items()))]
         return [p for k, v in value.items() for p in _parts(f"{title}: {str(k).replace('_', ' ')}", v, target, donor)]
-    if isinstance(value, Sequence) and value:
+    if isinstance(value, Sequence) and not isinstance(value, str) and value:
         if all(isinstance(row, Mapping) for row in value):
-            return _rows(title, value, target, donor)
-        return [_text(title, ", ".join(show(item) for item in value))]
-    return [] if value in (None, [], ()) else [_text(title, show(value))]
+            return [_table(title, value, target, donor)]
+        return [Part(title, "text", note=", ".join(show(item) for item in value))]
+    return [] if value in (None, "", [], ()) else [Part(title, "text", note=show(value))]
+
+
+def _trees(rows: Sequence[Mapping[str, Any]], target: str, donor: str) -> list[Part]:
+    """Two drawings a row, the target's tree and the donor's: the only evidence that goes to the page as it is."""
+    return [
+        Part(f"{row['about']}: {language}", "drawing", drawing=row[key])
+        for row in rows
+        for key, language in (("target", target), ("donor", donor))
+    ]
 
 
 def _phone_charts(cells: Sequence[Mapping[str, Any]]) -> list[Part]:
@@ -66,44 +76,19 @@ def _phone_charts(cells: Sequence[Mapping[str, Any]]) -> list[Part]:
     return made
 
 
-def _rows(title: str, rows: Sequence[Mapping[str, Any]], target: str, donor: str) -> list[Part]:
-    """A table; drawings among the columns become parts of their own, under the first column as caption."""
-    drawn = [k for k, v in rows[0].items() if isinstance(v, str) and v.lstrip().startswith("<svg")]
-    if drawn:
-        return [
-            Part(_caption(title, row, k, drawn, target, donor), "drawing", drawing=str(row[k]))
-            for row in rows
-            for k in drawn
-        ]
+def _table(title: str, rows: Sequence[Mapping[str, Any]], target: str, donor: str) -> Part:
     head = list(dict.fromkeys(k for row in rows for k in row))
-    return [
-        Part(
-            title,
-            "table",
-            head=tuple(_column(k, target, donor) for k in head),
-            rows=tuple(tuple(show(row.get(k)) for k in head) for row in rows),
-        )
-    ]
-
-
-def _caption(title: str, row: Mapping[str, Any], key: str, drawn: Sequence[str], target: str, donor: str) -> str:
-    about = f"{title}: {next(iter(row.values()))}; " if key == drawn[0] else ""
-    return about + _column(key, target, donor)
+    return Part(
+        title,
+        "table",
+        head=tuple(_column(k, target, donor) for k in head),
+        rows=tuple(tuple(show(row.get(k)) for k in head) for row in rows),
+    )
 
 
 def _column(name: str, target: str, donor: str) -> str:
     words = name.replace("_", " ")
     return {"target": target, "donor": donor}.get(words, words)
-
-
-def _text(title: str, text: str) -> Part:
-    return Part(title, "text", note=text)
-
-
-def _is_flat(value: Mapping[str, Any]) -> bool:
-    return all(not isinstance(v, Mapping | list | tuple) for v in value.values()) and not any(
-        isinstance(v, str) and v.lstrip().startswith("<svg") for v in value.values()
-    )
 
 
 def show(value: Any) -> str:
