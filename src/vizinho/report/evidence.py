@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from vizinho.languages.charts import BACKNESSES, HEIGHTS, MANNERS, PLACES
+from vizinho.report.maps import draw_words
 
 _CHARTS = {"consonant": (MANNERS, PLACES), "vowel": (HEIGHTS, BACKNESSES), "other": (("other",), ("",))}
 """Rows and columns of the charts, in the order of the International Phonetic Association."""
@@ -35,6 +36,9 @@ def parts_of(evidence: Mapping[str, Any], target: str, donor: str) -> list[Part]
         if name == "trees_side_by_side":
             made += _trees(value, target, donor)
             continue
+        if name == "picture":
+            made += [Part("both spaces on their two main axes", "drawing", drawing=draw_words(value))] if value else []
+            continue
         if name == "places":  # drawn once for all donors
             continue
         made += _parts(name.replace("_", " "), value, target, donor)
@@ -54,7 +58,7 @@ def _parts(title: str, value: Any, target: str, donor: str) -> list[Part]:
 
 
 def _trees(rows: Sequence[Mapping[str, Any]], target: str, donor: str) -> list[Part]:
-    """Two drawings a row, the target's tree and the donor's: the only evidence that goes to the page as it is."""
+    """Two drawings a row, the target's tree and the donor's; `languages/trees.py` escapes what it draws."""
     return [
         Part(f"{row['about']}: {language}", "drawing", drawing=row[key])
         for row in rows

@@ -1,4 +1,4 @@
-"""A plain map without coastlines: a grid of degrees, the target, and a line to each donor."""
+"""Things at places: languages on a plain map without coastlines, words in the space of their vectors."""
 
 from __future__ import annotations
 
@@ -45,6 +45,26 @@ def draw_map(target: Mapping[str, Any], donors: Sequence[Mapping[str, Any]], col
     lines.append(_point(tx, ty, target["code"], "currentColor", 7))
     body = "".join(lines)
     return f'<svg viewBox="0 0 {WIDTH:.0f} {height:.0f}" role="img" aria-label="map of the languages">{body}</svg>'
+
+
+def draw_words(words: Sequence[Mapping[str, Any]]) -> str:
+    """SVG of words at their places: {"language": "target" or "donor", "word", "x", "y"}; the donor's are in italics."""
+    xs, ys = [w["x"] for w in words], [w["y"] for w in words]
+    width, height = 900.0, 620.0
+    marks = []
+    for word in words:
+        x = MARGIN + (word["x"] - min(xs)) / max(max(xs) - min(xs), 1e-9) * (width - 4 * MARGIN)
+        y = MARGIN + (max(ys) - word["y"]) / max(max(ys) - min(ys), 1e-9) * (height - 2 * MARGIN)
+        donor = word["language"] == "donor"
+        colour, style = ("#d55e00", ' font-style="italic"') if donor else ("#0072b2", "")
+        marks.append(
+            f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="{colour}"/><text x="{x + 6:.1f}" y="{y + 4:.1f}" '
+            f'font-size="14" fill="currentColor"{style}>{escape(str(word["word"]))}</text>'
+        )
+    return (
+        f'<svg viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" height="{height:.0f}" role="img" '
+        f'aria-label="words of both languages in one space; the donor\'s in italics">{"".join(marks)}</svg>'
+    )
 
 
 def _point(x: float, y: float, name: str, colour: str, radius: int) -> str:
