@@ -1,14 +1,14 @@
-"""How alike the recordings of two languages sound, without text: similarity of acoustic-token distributions.
+"""How alike two languages sound in recordings: the distributions of acoustic units that recur in their speech.
 
-ATDS (San et al. 2024, arXiv 2402.02302): frames become tokens by k-means, sequences of tokens become subword units, and
-two languages are as alike as the cosine of their unit counts. The paper takes its frames from a large multilingual
-encoder; here they are MFCCs unless a recogniser's encoder is given.
+Acoustic-token distribution similarity (ATDS; San et al. 2024, arXiv 2402.02302): clusters and units are learnt on the
+target's speech, both languages are written in them, and the frequencies of the units are compared by their cosine.
+One thing is added. Counts are noisy, which lowers a plain cosine the more the less speech there is; here the norms come
+from pairs of different utterances, so that the amount of speech does not move the value (as in Morisita's index, 1959).
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -17,35 +17,106 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vizinho.audio.io import SAMPLE_RATE, load_audio
 from vizinho.corpora.manifest import read_manifest
-from vizinho.errors import CorpusError, VizinhoError
+from vizinho.errors import AudioError, CorpusError, VizinhoError
+from vizinho.languages.acoustic_tokens import (
+    Array,
+    Frames,
+    Tokeniser,
+    TokenSettings,
+    learn_tokens,
+    mfcc_frames,
+    normalise_by_speaker,
+    shuffled_runs,
+)
 from vizinho.languages.measures import Gap, LevelResult, Measure
-from vizinho.languages.sampling import centred_interval, count_matrix, resampled_totals, totals, widen
 from vizinho.languages.variants import Variant
 from vizinho.records import Utterance
 
 LEVEL = "acoustics"
-CLUSTERS = 100
-UNITS = 600
-"""Subword units that are learnt over the clusters: mostly pairs and triples of phones' parts."""
-LEAST_MINUTES = 0.5
-_FIRST = 0x4E00
-"""Character that stands for cluster 0 in the unit learner."""
-
-Frames = npt.NDArray[np.float32]
-FrameMaker = Callable[[Sequence[Path]], list[Frames]]
-"""Recordings to their frames, each (T, F)."""
+LEAST_SECONDS = 20.0
+"""Less speech than this has too few sounds to say anything about a language."""
+SPEAKERS_TO_RESAMPLE = 5
+"""With as many speakers on both sides the interval resamples speakers, else utterances."""
+RESAMPLES = 200
+SHUFFLES = 5
+SHOWN_UNITS = 12
+MOST_NAMED = 5
+_BATCH = 32
+Counts = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class Recordings:
-    """Frames of utterances, normalised by speaker; both tuples have one entry for each utterance."""
+class Speech:
+    """The recordings of one language that are compared: frames (T, F) by utterance, and what could not be read."""
 
-    frames: tuple[Frames, ...]
-    speakers: tuple[str, ...]
-    minutes: float
-    unreadable: tuple[str, ...] = ()
+    utterances: tuple[Utterance, ...]
+    frames: tuple[Array, ...]
+    skipped: tuple[str, ...]
+
+    @property
+    def seconds(self) -> float:
+        """Length of the recordings, pauses included."""
+        return sum(u.duration_seconds for u in self.utterances)
+
+    @property
+    def speakers(self) -> tuple[str, ...]:
+        """Speaker of each utterance."""
+        return tuple(u.speaker for u in self.utterances)
+
+
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    """Two samples of speech in the units of the first."""
+
+    tokens: Tokeniser
+    mine: Counts
+    my_speakers: tuple[str, ...]
+    runs: tuple[npt.NDArray[np.int64], ...]
+    yours: Counts
+    your_speakers: tuple[str, ...]
+    seconds: float
+    """Length of the shorter sample."""
+
+    @property
+    def value(self) -> float:
+        return similarity(self.mine, self.yours)
+
+    def chance(self, rng: np.random.Generator) -> float:
+        """The value when the second sample's sounds come in random order."""
+        return float(
+            np.mean([similarity(self.mine, self.tokens.counts(shuffled_runs(self.runs, rng))) for _ in range(SHUFFLES)])
+        )
+
+    @property
+    def has_speakers(self) -> bool:
+        """Whether there are enough speakers to resample them."""
+        return min(len(set(self.my_speakers)), len(set(self.your_speakers))) >= SPEAKERS_TO_RESAMPLE
+
+    def resampled(self, rng: np.random.Generator) -> Counts:
+        """Values when speakers (or utterances, where there are few speakers) are drawn with replacement, (R,)."""
+        groups = (
+            (self.my_speakers, self.your_speakers)
+            if self.has_speakers
+            else (range(len(self.mine)), range(len(self.yours)))
+        )
+        return _similarities(self.mine, self.yours, *(_weights(list(g), rng) for g in groups))
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """What is learnt once from the target and serves every donor."""
+
+    speech: Speech
+    tokens: Tokeniser
+    counts: Counts
+    halves: tuple[_Pair, _Pair]
+    """Each half of the target's speech with the other as its donor: the ceiling."""
+    halves_of: str
+
+    @property
+    def ceiling(self) -> float:
+        return float(np.mean([pair.value for pair in self.halves]))
 
 
 def compare_acoustics(
@@ -53,239 +124,282 @@ def compare_acoustics(
     donor: Variant,
     speech: Mapping[str, Path],
     *,
-    frames: FrameMaker | None = None,
+    frames: Frames | None = None,
     minutes: float = 5.0,
-    seed: int = 1,
+    seed: int = 0,
+    settings: TokenSettings | None = None,
 ) -> LevelResult:
-    """Similarity of acoustic-token distributions, from the train parts of two corpora (manifests by language code).
+    """Compare recordings of two languages; `speech` has a manifest for each language code.
 
-    At most `minutes` of each language; `frames` replaces MFCCs. A language without recordings makes the level a gap.
+    At most `minutes` of each language are used, drawn at random from every split but "test", and as much of the target
+    as there is of the donor. `frames` turns audio files into frames (T, F), such as an encoder's; the default is MFCC.
+    A missing manifest, a malformed one or too little speech is a gap; recordings that cannot be read are left out and
+    named in a gap.
     """
-    missing = [v.base for v in (target, donor) if v.base not in speech]
+    paths = {v.code: next((speech[c] for c in v.candidates if c in speech), None) for v in (target, donor)}
+    missing = [code for code, path in paths.items() if path is None]
     if missing:
-        fix = "put LANG.jsonl manifests into the folder given with --speech"
-        return LevelResult(LEVEL, gaps=(Gap(LEVEL, "*", f"no recordings of {', '.join(missing)}", fix),))
+        fix = f"give a manifest of recordings for {' and '.join(missing)}"
+        return LevelResult(LEVEL, gaps=(Gap(LEVEL, "*", f"no recordings of {' and '.join(missing)}", fix),))
+    make, settings = frames or mfcc_frames, settings or TokenSettings(seed=seed)
     try:
-        ours = recordings(speech[target.base], minutes, seed, frames)
-        theirs = recordings(speech[donor.base], minutes, seed, frames)
+        keys = [_key(path) for path in paths.values()]
+        ours = _target(keys[0], minutes, seed, make, settings)
+        # The same recordings on both sides would say nothing: one half of them is compared with the other.
+        theirs = None if keys[0] == keys[-1] else _speech(keys[-1], minutes, seed, make)
     except VizinhoError as error:
-        return LevelResult(LEVEL, gaps=(Gap(LEVEL, "*", str(error)),))
-    model, own, half = _model(speech[target.base], minutes, seed, frames)
-    rng = np.random.default_rng([seed, 5])
-    tokens = [model.tokens(f) for f in theirs.frames]
-    value, resampled = _similarity(own, [model.units(t) for t in tokens], rng)
-    floor, _ = _similarity(own, [model.units(rng.permutation(t)) for t in tokens], rng)
-    ceiling, _ = _similarity(own, half, rng)
-    gaps = tuple(
-        Gap(LEVEL, "unreadable_audio", line, "run `vizinho corpus check`")
-        for line in (*ours.unreadable, *theirs.unreadable)
-    )
+        where = f"{Path(error.where).name}: " if error.where else ""
+        return LevelResult(LEVEL, gaps=(Gap(LEVEL, "*", where + error.what, error.fix),))
+    pairs = ours.halves if theirs is None else (_pair(ours, theirs),)
+    return _compared(target, donor, ours, theirs, pairs, np.random.default_rng([seed, 11]))
+
+
+def similarity(ours: Counts, theirs: Counts) -> float:
+    """Cosine of unit frequencies from counts by utterance, (S, K) and (S', K), corrected for the noise of counting.
+
+    NaN where no unit occurs in two utterances of a side.
+    """
+    return float(_similarities(ours, theirs, np.ones((1, len(ours))), np.ones((1, len(theirs))))[0])
+
+
+def plain_cosine(ours: Counts, theirs: Counts) -> float:
+    """Cosine of unit frequencies as in the paper: it falls with the amount of speech."""
+    a, b = ours.sum(axis=0), theirs.sum(axis=0)
+    return float(a @ b / np.sqrt((a @ a) * (b @ b)))
+
+
+def _similarities(ours: Counts, theirs: Counts, weights: Counts, other: Counts) -> Counts:
+    """`similarity` for R weightings of the utterances, (R, S) and (R, S'), at once."""
+    a, b = weights @ ours, other @ theirs
+    norms = _squared_norms(ours, weights, a) * _squared_norms(theirs, other, b)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray((a * b).sum(axis=1) / np.sqrt(norms))
+
+
+def _squared_norms(counts: Counts, weights: Counts, sums: Counts) -> Counts:
+    """Squared norm of the expected counts, from pairs of different utterances only: their noise is independent."""
+    own = (weights**2) @ (counts**2).sum(axis=1)
+    everything = weights.sum(axis=1) ** 2
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(((sums**2).sum(axis=1) - own) * everything / (everything - (weights**2).sum(axis=1)))
+
+
+def _pair(ours: _Target, theirs: Speech) -> _Pair:
+    rows = _as_long(ours.speech, theirs.seconds)
+    runs = tuple(ours.tokens.runs(f) for f in theirs.frames)
+    seconds = sum(ours.speech.utterances[i].duration_seconds for i in rows)
+    speakers = tuple(ours.speech.speakers[i] for i in rows)
+    yours = ours.tokens.counts(runs)
+    return _Pair(ours.tokens, ours.counts[rows], speakers, runs, yours, theirs.speakers, min(seconds, theirs.seconds))
+
+
+def _compared(
+    target: Variant,
+    donor: Variant,
+    ours: _Target,
+    theirs: Speech | None,
+    pairs: Sequence[_Pair],
+    rng: np.random.Generator,
+) -> LevelResult:
+    value = float(np.mean([pair.value for pair in pairs]))
+    floor = float(np.mean([pair.chance(rng) for pair in pairs]))
+    resampled = np.mean([pair.resampled(rng) for pair in pairs], axis=0)
+    resampled = resampled[np.isfinite(resampled)]
+    if not np.isfinite([value, floor, ours.ceiling]).all() or not resampled.size:
+        reason = "too few sounds recur in the recordings"
+        return LevelResult(LEVEL, gaps=(Gap(LEVEL, "*", reason, "give more speech of both languages"),))
+    # Resampling adds noise of its own, which shifts the resamples; their spread is kept and the shift taken out.
+    low, high = np.quantile(resampled - resampled.mean(), [0.025, 0.975]) + value
+    over = "speakers" if pairs[0].has_speakers else "utterances"
     measure = Measure(
         LEVEL,
         "token_similarity",
-        "Similarity of acoustic-token distributions (ATDS)",
+        "Similarity of the sounds that recur in recordings (acoustic-token distributions)",
         value,
         "higher",
-        len(theirs.frames),
-        f"donor utterances ({theirs.minutes:.1f} min, {len(set(theirs.speakers))} speakers)",
+        round(min(pair.seconds for pair in pairs)),
+        f"seconds of speech of each; interval over {over}",
         floor,
-        ceiling,
-        _halves_name(ours),
-        centred_interval(value, resampled),
-        unit="cosine",
-        source="San et al. 2024, arXiv 2402.02302" + ("; MFCC frames" if frames is None else "; encoder frames"),
+        ours.ceiling,
+        ours.halves_of,
+        (float(max(0.0, low)), float(high)),
+        source="ATDS, San et al. 2024 (arXiv 2402.02302); norms corrected for the amount of speech",
     )
-    return LevelResult(LEVEL, (measure,), gaps, {"recordings": _described(target, ours) + _described(donor, theirs)})
+    gaps = _skipped(target, ours.speech) + (_skipped(donor, theirs) if theirs else ())
+    return LevelResult(LEVEL, (measure,), gaps, _evidence(target, donor, ours, theirs, pairs[0]))
 
 
-@lru_cache(maxsize=32)
-def recordings(manifest: Path, minutes: float, seed: int, frames: FrameMaker | None = None) -> Recordings:
-    """Frames of at most `minutes` of the train part, speakers taking turns, each normalised by mean and deviation.
-
-    Raises CorpusError when there is less than half a minute.
-    """
-    utterances = [u for u in read_manifest(manifest) if u.split == "train"]
-    chosen = _turns(utterances, 60 * minutes, np.random.default_rng([seed, 6]))
-    made, speakers, unreadable, seconds = [], [], [], 0.0
-    for utterance in chosen:
-        try:
-            made.append(frames([utterance.audio])[0] if frames else mfcc(load_audio(utterance.audio)))
-        except VizinhoError as error:
-            unreadable.append(str(error))
-            continue
-        speakers.append(utterance.speaker)
-        seconds += utterance.duration_seconds
-    if seconds < 60 * LEAST_MINUTES:
-        raise CorpusError(
-            f"only {seconds:.0f} s of train speech", where=manifest, fix=f"give at least {60 * LEAST_MINUTES:.0f} s"
-        )
-    return Recordings(tuple(_by_speaker(made, speakers)), tuple(speakers), seconds / 60, tuple(unreadable))
+def _weights(groups: Sequence[Any], rng: np.random.Generator) -> Counts:
+    """How often each utterance is drawn, (R, S), when its group (speaker, or itself) is drawn with replacement."""
+    names = {g: i for i, g in enumerate(dict.fromkeys(groups))}
+    drawn = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=RESAMPLES)
+    return np.asarray(drawn[:, [names[g] for g in groups]], dtype=np.float64)
 
 
-def _turns(utterances: Sequence[Utterance], seconds: float, rng: np.random.Generator) -> list[Utterance]:
-    """Utterances in random order, one speaker after the other, until there are enough seconds."""
-    queues: dict[str, list[Utterance]] = defaultdict(list)
-    for i in rng.permutation(len(utterances)):
-        queues[utterances[int(i)].speaker].append(utterances[int(i)])
-    chosen: list[Utterance] = []
-    total = 0.0
-    while any(queues.values()) and total < seconds:
-        for queue in queues.values():
-            if queue and total < seconds:
-                chosen.append(queue.pop())
-                total += chosen[-1].duration_seconds
-    return chosen
-
-
-def _by_speaker(frames: Sequence[Frames], speakers: Sequence[str]) -> list[Frames]:
-    moments = {}
-    for speaker in set(speakers):
-        together = np.concatenate([f for f, s in zip(frames, speakers, strict=True) if s == speaker])
-        moments[speaker] = together.mean(axis=0), together.std(axis=0) + 1e-6
-    return [(f - moments[s][0]) / moments[s][1] for f, s in zip(frames, speakers, strict=True)]
-
-
-def mfcc(samples: npt.NDArray[np.float32]) -> Frames:
-    """13 mel-frequency cepstral coefficients every 10 ms (lhotse's extractor) and their differences: (T, 26)."""
-    found = np.asarray(_mfcc_extractor().extract(samples, SAMPLE_RATE), dtype=np.float32)
-    padded = np.pad(found, ((2, 2), (0, 0)), mode="edge")
-    return np.concatenate([found, (padded[4:] - padded[:-4]) / 4], axis=1)
-
-
-@lru_cache(maxsize=1)
-def _mfcc_extractor() -> Any:
-    from lhotse import Mfcc, MfccConfig
-
-    return Mfcc(MfccConfig(sampling_rate=SAMPLE_RATE))
-
-
-class _UnitModel:
-    """Clusters and subword units learnt from one language."""
-
-    def __init__(self, frames: Sequence[Frames], seed: int) -> None:
-        from sklearn.cluster import MiniBatchKMeans
-        from tokenizers import Tokenizer
-        from tokenizers.models import BPE
-        from tokenizers.trainers import BpeTrainer
-
-        stacked = np.concatenate(frames)
-        count = min(CLUSTERS, max(2, len(stacked) // 20))
-        self._clusters = MiniBatchKMeans(count, random_state=seed, n_init=1, batch_size=4096, max_iter=40).fit(stacked)
-        self._tokenizer = Tokenizer(BPE())
-        trainer = BpeTrainer(vocab_size=UNITS, show_progress=False, min_frequency=2)
-        self._tokenizer.train_from_iterator([self._text(self.tokens(f)) for f in frames], trainer)
-
-    def tokens(self, frames: Frames) -> npt.NDArray[np.int64]:
-        """The cluster of each frame: (T,)."""
-        return np.asarray(self._clusters.predict(frames), dtype=np.int64)
-
-    def units(self, tokens: npt.NDArray[np.int64]) -> list[str]:
-        """Subword units of a sequence of clusters, repeats taken as one."""
-        return list(self._tokenizer.encode(self._text(tokens)).tokens)
-
-    def _text(self, tokens: npt.NDArray[np.int64]) -> str:
-        kept = tokens[np.concatenate(([True], tokens[1:] != tokens[:-1]))]
-        return "".join(chr(_FIRST + int(t)) for t in kept)
+def _as_long(speech: Speech, seconds: float) -> list[int]:
+    """Rows of the target's utterances, in the order they were drawn in, that together are as long as the donor's."""
+    until = np.cumsum([u.duration_seconds for u in speech.utterances])
+    # The last utterance of either side is cut nowhere, so a little less than the whole is the whole.
+    return list(range(max(4, int((until <= seconds * 1.02).sum()))))[: len(until)]
 
 
 @lru_cache(maxsize=4)
-def _model(
-    manifest: Path, minutes: float, seed: int, frames: FrameMaker | None
-) -> tuple[_UnitModel, list[list[str]], list[list[str]]]:
-    """A model of one half of the target's recordings, that half's units, and the other's for the ceiling."""
-    found = recordings(manifest, minutes, seed, frames)
-    first, second = _split(found, np.random.default_rng([seed, 7]))
-    model = _UnitModel([found.frames[i] for i in first], seed)
-    own, other = ([model.units(model.tokens(found.frames[i])) for i in half] for half in (first, second))
-    return model, own, other
+def _target(key: tuple[Path, int], minutes: float, seed: int, frames: Frames, settings: TokenSettings) -> _Target:
+    speech = _speech(key, minutes, seed, frames)
+    tokens = learn_tokens(speech.frames, settings)
+    counts = tokens.counts([tokens.runs(f) for f in speech.frames])
+    first, second, of = speaker_halves(speech.utterances, np.random.default_rng([seed, 12]))
+    halves = (_half_pair(speech, first, second, settings), _half_pair(speech, second, first, settings))
+    return _Target(speech, tokens, counts, halves, of)
 
 
-def _split(found: Recordings, rng: np.random.Generator) -> tuple[list[int], list[int]]:
-    """Halves by speaker where there are several, else by utterance."""
-    speakers = sorted(set(found.speakers), key=lambda s: (-sum(x == s for x in found.speakers), s))
-    if len(speakers) < 2:
-        order = [int(i) for i in rng.permutation(len(found.frames))]
-        return order[::2], order[1::2]
-    sizes = {s: sum(len(f) for f, x in zip(found.frames, found.speakers, strict=True) if x == s) for s in speakers}
-    ours: set[str] = set()
-    for speaker in sorted(speakers, key=lambda s: -sizes[s]):
-        if sum(sizes[s] for s in ours) <= sum(sizes.values()) / 2 - sizes[speaker] / 2:
-            ours.add(speaker)
-    ours = ours or {speakers[0]}
-    if len(ours) == len(speakers):
-        ours.discard(speakers[-1])
-    first = [i for i, s in enumerate(found.speakers) if s in ours]
-    return first, [i for i, s in enumerate(found.speakers) if s not in ours]
+def _half_pair(speech: Speech, ours: list[int], theirs: list[int], settings: TokenSettings) -> _Pair:
+    """The same computation as for a donor, with half of the target's speech as the donor of the other half."""
+    tokens = learn_tokens([speech.frames[i] for i in ours], settings)
+    runs = tuple(tokens.runs(speech.frames[i]) for i in theirs)
+    mine = tokens.counts([tokens.runs(speech.frames[i]) for i in ours])
+    speakers = [tuple(speech.speakers[i] for i in half) for half in (ours, theirs)]
+    seconds = min(sum(speech.utterances[i].duration_seconds for i in half) for half in (ours, theirs))
+    return _Pair(tokens, mine, speakers[0], runs, tokens.counts(runs), speakers[1], seconds)
 
 
-def _halves_name(found: Recordings) -> str:
-    return (
-        "the target's other speakers" if len(set(found.speakers)) > 1 else "the other half of the target's utterances"
-    )
+def speaker_halves(utterances: Sequence[Utterance], rng: np.random.Generator) -> tuple[list[int], list[int], str]:
+    """Indices of two halves with no speaker in both, about as long as each other, and what they are, in words.
+
+    One speaker alone is split by utterances at random: a ceiling that different people would not reach.
+    """
+    seconds: dict[str, float] = {}
+    for u in utterances:
+        seconds[u.speaker] = seconds.get(u.speaker, 0.0) + u.duration_seconds
+    if len(seconds) < 2:
+        order = [int(i) for i in rng.permutation(len(utterances))]
+        middle = len(order) // 2
+        return sorted(order[:middle]), sorted(order[middle:]), "halves of the utterances of the target's one speaker"
+    sides: tuple[list[str], list[str]] = ([], [])
+    for speaker in sorted(seconds, key=lambda s: (-seconds[s], s)):
+        side = min(sides, key=lambda names: sum(seconds[n] for n in names))
+        side.append(speaker)
+    first, second = ([i for i, u in enumerate(utterances) if u.speaker in names] for names in sides)
+    return first, second, f"the target's speakers in two groups ({len(sides[0])} and {len(sides[1])})"
 
 
-def _similarity(
-    ours: Sequence[Sequence[str]], theirs: Sequence[Sequence[str]], rng: np.random.Generator
-) -> tuple[float, npt.NDArray[np.float64]]:
-    """Cosine of the unit counts, and the same for resampled utterances of both."""
-    kinds: dict[str, int] = {}
-    made = [count_matrix(side, kinds) for side in (ours, theirs)]
-    first, second = (widen(c, len(kinds)) for c in made)
-    value = float(_cosine(totals(first), totals(second)))
-    return value, _cosine(resampled_totals(first, rng), resampled_totals(second, rng))
+def _key(path: Path | None) -> tuple[Path, int]:
+    """A manifest and when it was written: what is computed from it is kept until it changes."""
+    if path is None or not path.is_file():
+        raise CorpusError("no such manifest of recordings", where=path or "", fix="check the path of the JSONL file")
+    return path.resolve(), path.stat().st_mtime_ns
 
 
-def _cosine(a: Any, b: Any) -> Any:
-    return (a * b).sum(axis=-1) / (np.linalg.norm(a, axis=-1) * np.linalg.norm(b, axis=-1))
+@lru_cache(maxsize=16)
+def _speech(key: tuple[Path, int], minutes: float, seed: int, frames: Frames) -> Speech:
+    """Frames of at most `minutes` of a manifest. Raises CorpusError for a bad manifest and for too little speech."""
+    path = key[0]
+    everything = read_manifest(path)
+    # A test set stays unseen, even without its texts: it must not choose the donor it later judges.
+    pool = [u for u in everything if u.split != "test"] or everything
+    chosen = in_turns(pool, 60 * minutes, np.random.default_rng([seed, 13]))
+    kept, made, skipped = _frames_of(chosen, frames)
+    seconds = sum(u.duration_seconds for u in kept)
+    if seconds < LEAST_SECONDS or len(kept) < 4:
+        raise CorpusError(
+            f"only {seconds:.0f} s of speech in {len(kept)} recordings can be read"
+            + (f"; the first that cannot: {skipped[0]}" if skipped else ""),
+            where=path.name,
+            fix=f"give at least {LEAST_SECONDS:.0f} s in 4 recordings",
+        )
+    return Speech(tuple(kept), tuple(normalise_by_speaker(made, [u.speaker for u in kept])), tuple(skipped))
 
 
-def _described(variant: Variant, found: Recordings) -> list[dict[str, Any]]:
+def in_turns(utterances: Sequence[Utterance], seconds: float, rng: np.random.Generator) -> list[Utterance]:
+    """Utterances in random order, speakers taking turns so that no voice outweighs the others: at most `seconds`."""
+    queues: dict[str, list[Utterance]] = {}
+    for i in rng.permutation(len(utterances)):
+        queues.setdefault(utterances[int(i)].speaker, []).append(utterances[int(i)])
+    chosen: list[Utterance] = []
+    left = seconds
+    while queues:
+        for speaker in list(queues):
+            utterance = queues[speaker].pop()
+            left -= utterance.duration_seconds
+            if left < 0:
+                return chosen
+            chosen.append(utterance)
+            if not queues[speaker]:
+                del queues[speaker]
+    return chosen
+
+
+def _frames_of(chosen: Sequence[Utterance], frames: Frames) -> tuple[list[Utterance], list[Array], list[str]]:
+    kept: list[Utterance] = []
+    made: list[Array] = []
+    skipped: list[str] = []
+    for start in range(0, len(chosen), _BATCH):
+        batch = chosen[start : start + _BATCH]
+        try:
+            found: list[Array | None] = list(frames([u.audio for u in batch]))
+        except AudioError:
+            found = [_frames_or_none(u, frames, skipped) for u in batch]
+        for utterance, own in zip(batch, found, strict=True):
+            if own is None:
+                continue
+            if not np.isfinite(own).all() or len(own) < 2:
+                skipped.append(f"{utterance.id}: too short, or frames that are not numbers")
+                continue
+            kept.append(utterance)
+            made.append(own)
+    return kept, made, skipped
+
+
+def _frames_or_none(utterance: Utterance, frames: Frames, skipped: list[str]) -> Array | None:
+    try:
+        return frames([utterance.audio])[0]
+    except AudioError as error:
+        skipped.append(f"{utterance.id}: {error.what}")
+        return None
+
+
+def _skipped(variant: Variant, speech: Speech) -> tuple[Gap, ...]:
+    if not speech.skipped:
+        return ()
+    named = "; ".join(speech.skipped[:MOST_NAMED])
+    more = f"; and {len(speech.skipped) - MOST_NAMED} more" if len(speech.skipped) > MOST_NAMED else ""
+    reason = f"{len(speech.skipped)} recordings of {variant.code} were left out: {named}{more}"
+    return (Gap(LEVEL, "skipped_recordings", reason, "run `vizinho corpus check`"),)
+
+
+def _evidence(target: Variant, donor: Variant, ours: _Target, theirs: Speech | None, pair: _Pair) -> dict[str, Any]:
+    shares = [c.sum(axis=0) / max(1.0, c.sum()) for c in (pair.mine, pair.yours)]
+    names = pair.tokens.names
+    longer = [int(i) for i in np.argsort(-(shares[0] + shares[1]), kind="stable") if " " in names[i]][:SHOWN_UNITS]
+    recordings = _described(target, ours.speech.utterances)
+    notes = []
+    if theirs is None:
+        notes.append("One set of recordings stands for both sides, so one half of it is compared with the other.")
+    else:
+        recordings += _described(donor, theirs.utterances)
+    if not pair.has_speakers:
+        notes.append(
+            "Few speakers: how these people speak and were recorded counts as a difference between the languages, and"
+            " the interval, over utterances, is too narrow."
+        )
+    return {
+        "recordings": recordings,
+        "notes": notes,
+        "plain_cosine": plain_cosine(pair.mine, pair.yours),
+        "units": [{"unit": names[i], "target": float(shares[0][i]), "donor": float(shares[1][i])} for i in longer],
+    }
+
+
+def _described(variant: Variant, utterances: Sequence[Utterance]) -> list[dict[str, Any]]:
+    own: dict[str, list[float]] = {}
+    for u in utterances:
+        own.setdefault(u.speaker, []).append(u.duration_seconds)
     return [
         {
             "language": variant.code,
             "speaker": speaker,
-            "utterances": sum(s == speaker for s in found.speakers),
-            "minutes": round(
-                sum(len(f) for f, s in zip(found.frames, found.speakers, strict=True) if s == speaker) / 6000, 2
-            ),
+            "utterances": len(durations),
+            "minutes": round(sum(durations) / 60, 2),
         }
-        for speaker in dict.fromkeys(found.speakers)
+        for speaker, durations in own.items()
     ]
-
-
-def blank_statistics(log_probabilities: npt.NDArray[np.float64], blank: int) -> dict[str, float]:
-    """How a donor's recogniser decodes foreign audio: (T, V) log-probabilities to its share of blanks and mean entropy.
-
-    A donor that hears letters in the target's audio, and is sure of them, has less to learn. Entropy in nats.
-    """
-    probabilities = np.exp(log_probabilities)
-    entropy = -(probabilities * log_probabilities).sum(axis=-1)
-    return {
-        "blank_share": float((log_probabilities.argmax(axis=-1) == blank).mean()),
-        "entropy": float(entropy.mean()),
-    }
-
-
-def log_me(features: npt.NDArray[np.float64], labels: npt.NDArray[np.int64], rounds: int = 11) -> float:
-    """LogME (You et al. 2021, algorithm 3): mean evidence of labels (N,) given features (N, D); higher is better."""
-    N, D = features.shape
-    u, s, _ = np.linalg.svd(features, full_matrices=False)
-    eigenvalues = s**2
-    evidences = []
-    for label in np.unique(labels):
-        y = (labels == label).astype(np.float64)
-        projected = u.T @ y
-        rest = float(y @ y - projected @ projected)
-        alpha, beta = 1.0, 1.0
-        for _ in range(rounds):
-            ratio = alpha / beta
-            gamma = float((eigenvalues / (eigenvalues + ratio)).sum())
-            m2 = float((eigenvalues * projected**2 / (eigenvalues + ratio) ** 2).sum())
-            residual = float((projected**2 * (ratio / (eigenvalues + ratio)) ** 2).sum()) + rest
-            alpha, beta = gamma / max(m2, 1e-12), (N - gamma) / max(residual, 1e-12)
-        logdet = float(np.log(alpha + beta * eigenvalues).sum()) + max(0, D - len(s)) * np.log(alpha)
-        evidence = (
-            D / 2 * np.log(alpha) + N / 2 * np.log(beta) - beta / 2 * residual - alpha / 2 * m2 - logdet / 2
-        ) - N / 2 * np.log(2 * np.pi)
-        evidences.append(evidence / N)
-    return float(np.mean(evidences))

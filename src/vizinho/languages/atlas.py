@@ -1,118 +1,178 @@
-"""Where languages are spoken and how they descend: facts from atlas.tsv, not samples."""
+"""Where languages are at home and how they are related: distance on the map and in the family tree.
+
+These are facts, not samples: they have no interval. Built in is `atlas.tsv`; a file of that name in the folder of texts
+adds languages or replaces their rows.
+"""
 
 from __future__ import annotations
 
-import csv
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from importlib import resources
 from typing import Any
 
 import numpy as np
 
 from vizinho.languages.measures import Gap, LevelResult, Measure
-from vizinho.languages.variants import Variant
+from vizinho.languages.variants import TextSources, Variant
 
 LEVEL = "map"
 EARTH_RADIUS_KM = 6371.0
-SOURCE = "atlas.tsv: centres to a degree, classification after Glottolog 5"
+SOURCE = "Glottolog 5 (CC BY 4.0), simplified"
+COLUMNS = ("code", "name", "latitude", "longitude", "classification")
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A language on the map and in the family tree."""
+    """A language on the map and in its family, from the family down to the language itself."""
 
     code: str
     name: str
     latitude: float
+    """Degrees north."""
     longitude: float
-    classification: tuple[str, ...]
+    """Degrees east."""
+    path: tuple[str, ...]
 
 
-def compare_map(target: Variant, donor: Variant) -> LevelResult:
-    """Distance on the map and in the family tree; languages that the atlas lacks make the level a gap.
+@dataclass(frozen=True, slots=True)
+class Atlas:
+    """Languages by code, and the lines that could not be read ("FILE:LINE: reason")."""
 
-    There is no sample behind these, hence no interval; chance is the median over all languages of the atlas.
-    """
-    places = atlas()
-    missing = [v.base for v in (target, donor) if v.base not in places]
-    if missing:
-        fix = "add a line to src/vizinho/languages/atlas.tsv"
-        return LevelResult(LEVEL, gaps=(Gap(LEVEL, "*", f"{', '.join(missing)} is not in the atlas", fix),))
-    ours, theirs = places[target.base], places[donor.base]
-    others = [p for p in places.values() if p.code != ours.code]
-    measures = (
-        Measure(
-            LEVEL,
-            "kilometres",
-            "Distance between the centres of the two languages",
-            great_circle_km(ours, theirs),
-            "lower",
-            2,
-            "places",
-            float(np.median([great_circle_km(ours, p) for p in others])),
-            0.0,
-            "the language itself; chance: the median language of the atlas",
-            symmetric=True,
-            unit="km",
-            source=SOURCE,
-        ),
-        Measure(
-            LEVEL,
-            "family_distance",
-            "Share of the two languages' branches that they do not have in common",
-            family_distance(ours, theirs),
-            "lower",
-            2,
-            "languages",
-            float(np.median([family_distance(ours, p) for p in others])),
-            0.0,
-            "the language itself; chance: the median language of the atlas",
-            symmetric=True,
-            unit="share",
-            source=SOURCE,
-        ),
+    places: dict[str, Place]
+    skipped: tuple[str, ...] = ()
+
+    def find(self, variant: Variant) -> Place | None:
+        """The row of the variant, else that of its language."""
+        return next((self.places[code] for code in variant.candidates if code in self.places), None)
+
+
+def compare_map(target: Variant, donor: Variant, sources: TextSources | None = None) -> LevelResult:
+    """Distance on the map and in the family tree. A language that the atlas lacks is a gap."""
+    atlas = read_atlas(sources)
+    ours, theirs = atlas.find(target), atlas.find(donor)
+    gaps = tuple(
+        Gap(LEVEL, "skipped_lines", f"left out {line}", f"give {', '.join(COLUMNS)} with tabs between")
+        for line in atlas.skipped
     )
-    return LevelResult(LEVEL, measures, evidence=_evidence(ours, theirs))
+    if ours is None or theirs is None:
+        unknown = " and ".join(v.code for v, place in ((target, ours), (donor, theirs)) if place is None)
+        fix = "add a line to atlas.tsv in the folder of texts: " + ", ".join(COLUMNS) + " with tabs between"
+        return LevelResult(LEVEL, gaps=(Gap(LEVEL, "*", f"the atlas has no {unknown}", fix), *gaps))
+    others = [p for p in atlas.places.values() if p.code == Variant(p.code).base != target.base]
+    measures = (
+        _fact("kilometres", "Distance between homelands", "km", distance_km, ours, theirs, others),
+        _fact("family_distance", "Distance in the family tree (0 the same language, 1 no common family)", "share",
+              family_distance, ours, theirs, others),
+    )  # fmt: skip
+    return LevelResult(LEVEL, measures, gaps, _evidence(ours, theirs))
 
 
-@cache
-def atlas() -> dict[str, Place]:
-    """All languages of atlas.tsv by code."""
-    text = (resources.files("vizinho.languages") / "atlas.tsv").read_text(encoding="utf-8")
-    rows = csv.DictReader((line for line in text.splitlines() if not line.startswith("#")), delimiter="\t")
-    return {
-        row["code"]: Place(
-            row["code"],
-            row["name"],
-            float(row["latitude"]),
-            float(row["longitude"]),
-            tuple(row["classification"].split(" > ")),
-        )
-        for row in rows
-    }
-
-
-def great_circle_km(a: Place, b: Place) -> float:
-    """Distance over the globe by the haversine formula."""
-    phi, psi = math.radians(a.latitude), math.radians(b.latitude)
-    across = math.radians(b.longitude - a.longitude)
-    h = math.sin((psi - phi) / 2) ** 2 + math.cos(phi) * math.cos(psi) * math.sin(across / 2) ** 2
-    return 2 * EARTH_RADIUS_KM * math.asin(math.sqrt(h))
+def distance_km(a: Place, b: Place) -> float:
+    """Great-circle distance in kilometres, by the haversine formula."""
+    north, south = math.radians(a.latitude), math.radians(b.latitude)
+    east = math.radians(b.longitude - a.longitude)
+    chord = math.sin((south - north) / 2) ** 2 + math.cos(north) * math.cos(south) * math.sin(east / 2) ** 2
+    return 2 * EARTH_RADIUS_KM * math.asin(min(1.0, math.sqrt(chord)))
 
 
 def family_distance(a: Place, b: Place) -> float:
-    """0 for the same language, else 1 minus the shared share of both paths, the languages themselves counted in."""
-    if a.code == b.code:
-        return 0.0
-    ours, theirs = (*a.classification, a.code), (*b.classification, b.code)
-    common = next(i for i, (x, y) in enumerate(zip(ours, theirs, strict=False)) if x != y)
-    return 1 - 2 * common / (len(ours) + len(theirs))
+    """Edges from both languages up to their nearest common group, as a share of all edges up to the root: 0 to 1.
+
+    One minus the similarity of Wu and Palmer (1994). The root, above all families, is the only group that languages of
+    different families share.
+    """
+    return 1 - 2 * shared_groups(a, b) / (len(a.path) + len(b.path))
+
+
+def shared_groups(a: Place, b: Place) -> int:
+    """How many groups both belong to, from the family down."""
+    pairs = zip(a.path, b.path, strict=False)
+    return next((depth for depth, (x, y) in enumerate(pairs) if x != y), min(len(a.path), len(b.path)))
+
+
+def read_atlas(sources: TextSources | None = None) -> Atlas:
+    """The built-in atlas with what `sources` adds; malformed lines are left out and named."""
+    atlas = _built_in()
+    added = None if sources is None or sources.folder is None else sources.folder / "atlas.tsv"
+    if added is None or not added.is_file():
+        return atlas
+    more = parse_atlas(added.read_text(encoding="utf-8", errors="replace"), added.name)
+    return Atlas(atlas.places | more.places, more.skipped)
+
+
+@lru_cache(maxsize=1)
+def _built_in() -> Atlas:
+    return parse_atlas((resources.files("vizinho.languages") / "atlas.tsv").read_text(encoding="utf-8"), "atlas.tsv")
+
+
+def parse_atlas(text: str, name: str) -> Atlas:
+    """Read lines of COLUMNS with tabs between them; lines that begin with # and the header are passed over."""
+    places: dict[str, Place] = {}
+    skipped = []
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip() or line.startswith("#") or line.split("\t")[0] == COLUMNS[0]:
+            continue
+        try:
+            place = _place(line)
+        except ValueError as error:
+            skipped.append(f"{name}:{number}: {error}")
+            continue
+        places[place.code] = place
+    return Atlas(places, tuple(skipped))
+
+
+def _place(line: str) -> Place:
+    cells = [cell.strip() for cell in line.split("\t")]
+    if len(cells) != len(COLUMNS):
+        raise ValueError(f"{len(cells)} columns, not {len(COLUMNS)}")
+    code, name, latitude, longitude, classification = cells
+    north, east = float(latitude), float(longitude)
+    if not (abs(north) <= 90 and abs(east) <= 180):
+        raise ValueError(f"{latitude}, {longitude} is no place on Earth")
+    path = tuple(group.strip() for group in classification.split(">") if group.strip())
+    if not code or not path:
+        raise ValueError("no code or no classification")
+    return Place(code.lower(), name, north, east, path)
+
+
+def _fact(
+    name: str,
+    title: str,
+    unit: str,
+    distance: Callable[[Place, Place], float],
+    ours: Place,
+    theirs: Place,
+    others: list[Place],
+) -> Measure:
+    # What chance gives: the distance to a language taken at random.
+    floor = float(np.median([distance(ours, other) for other in others]))
+    return Measure(
+        LEVEL,
+        name,
+        title,
+        distance(ours, theirs),
+        "lower",
+        len(others),
+        "languages of the atlas, whose median is the floor",
+        floor,
+        0.0,
+        "the language itself",
+        None,
+        symmetric=True,
+        unit=unit,
+        source=SOURCE,
+    )
 
 
 def _evidence(ours: Place, theirs: Place) -> dict[str, Any]:
     return {
-        "classification": {p.name: " > ".join(p.classification) for p in (ours, theirs)},
-        "places": [{"code": p.code, "latitude": p.latitude, "longitude": p.longitude} for p in (ours, theirs)],
+        "classification": {place.name: " > ".join(place.path) for place in (ours, theirs)},
+        "groups_in_common": shared_groups(ours, theirs),
+        "places": [
+            {"code": place.code, "name": place.name, "latitude": place.latitude, "longitude": place.longitude}
+            for place in (ours, theirs)
+        ],
     }

@@ -162,7 +162,7 @@ def _function(level: str) -> Level:
         ),
         "spelling": lambda t, d, i: module("orthography").compare_spelling(t, d, i.texts, seed=i.seed),
         "syntax": lambda t, d, i: module("syntax").compare_syntax(t, d, i.texts, seed=i.seed),
-        "map": lambda t, d, i: module("atlas").compare_map(t, d),
+        "map": lambda t, d, i: module("atlas").compare_map(t, d, i.texts),
         "acoustics": lambda t, d, i: module("acoustics").compare_acoustics(
             t, d, i.speech, minutes=i.minutes, seed=i.seed
         ),
@@ -208,6 +208,9 @@ def _files(level: str, variants: Sequence[Variant], inputs: Inputs) -> list[Path
     texts = inputs.texts
     if level == "acoustics":
         return [inputs.speech[v.base] for v in variants if v.base in inputs.speech]
+    if level == "map":
+        added = texts.folder / "atlas.tsv" if texts.folder else None
+        return [added] if added is not None and added.is_file() else []
     parts = {
         "sounds": (texts.frequencies, texts.lexicon),
         "vocabulary": (texts.frequencies,),
@@ -232,10 +235,13 @@ def _content(path: Path) -> str:
     return _digests[key]
 
 
+_CODE = (".py", ".tsv", ".conllu")
+
+
 def _code_version() -> str:
-    """Changes with the code of the levels, so that a cache never outlives a correction."""
+    """Changes with the code of the levels and what is built in, so that a cache never outlives a correction."""
     folder = Path(__file__).parent
-    return __version__ + "".join(_content(path) for path in sorted(folder.glob("*.py")))
+    return __version__ + "".join(_content(path) for path in sorted(p for p in folder.rglob("*") if p.suffix in _CODE))
 
 
 def _read_cached(path: Path | None) -> LevelResult | None:

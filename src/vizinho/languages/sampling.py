@@ -37,7 +37,8 @@ def resampled_totals(counts: Any, rng: np.random.Generator, resamples: int = RES
     """Totals (R, K) over samples drawn with replacement (R times) from the rows of `counts` (S, K)."""
     S = counts.shape[0]
     weights = rng.multinomial(S, np.full(S, 1 / S), size=resamples)
-    return np.asarray(scipy.sparse.csr_matrix(weights) @ counts.tocsr().todense(), dtype=np.float64)
+    # The counts stay sparse: hardly any kind occurs in any one sample.
+    return np.ascontiguousarray((counts.T.tocsr() @ weights.T.astype(np.float64)).T)
 
 
 def totals(counts: Any) -> Counts:

@@ -1,6 +1,7 @@
-"""How alike two languages build sentences, from dependency treebanks.
+"""How alike two languages build sentences, from dependency treebanks (Universal Dependencies).
 
-Triples and parallel edges after the figures in docs/compare.md; KLcpos3 after Rosa and Zabokrtsky (2015).
+Relations are taken without subtypes. Triples count the root's edge and punctuation; edges of parallel sentences leave
+punctuation out, since translations punctuate as they please. KLcpos3 is that of Rosa and Zabokrtsky (2015).
 """
 
 from __future__ import annotations
@@ -12,20 +13,20 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from vizinho.errors import CorpusError
 from vizinho.languages.measures import Gap, LevelResult, Measure
 from vizinho.languages.sampling import (
     centred_interval,
     count_matrix,
-    halves,
     js_divergence,
     resampled_totals,
     totals,
     widen,
 )
-from vizinho.languages.treebank import Node, Sentence, Treebank, treebank_of
-from vizinho.languages.trees import draw_trees
+from vizinho.languages.treebank import Node, Sentence, Treebank, built_in, treebank_of
+from vizinho.languages.trees import draw_tree
 from vizinho.languages.variants import TextSources, Variant
 
 LEVEL = "syntax"
@@ -34,39 +35,58 @@ ORDERS = (
     ("det", "NOUN"), ("nummod", "NOUN"), ("nmod", "NOUN"), ("case", "NOUN"), ("acl", "NOUN"), ("cop", "ADJ"),
 )  # fmt: skip
 """Relations (and the word class of their head) whose order makes the word-order profile."""
-SMOOTHING = 1.0
-"""Added to the count of every trigram of the target, so that a divergence stays finite."""
-SHOWN_TREES = 3
+LEAST_SEEN = 5
+"""A relation rarer than this in either language has no order to speak of."""
+MOST_NAMED = 5
+SHOWN_DIFFERENCES = 10
+LONGEST_DRAWN = 11
+"""Words of the longest sentences that are drawn: a tree must fit on a page."""
+Triple = tuple[str, str, str, bool]
+Counts = npt.NDArray[np.float64]
 
 
 def compare_syntax(target: Variant, donor: Variant, sources: TextSources, *, seed: int = 1) -> LevelResult:
     """Measures between the treebanks of two languages, and trees side by side.
 
-    Without a treebank for one of them the level is a gap. Parallel measures need sentences with the same ids.
+    Treebanks come from `sources`, else from the small built-in ones. Without one for either language, or with an
+    unreadable one, the level is a gap. Malformed sentences are left out and named in a gap. Edges in common need
+    sentences with the same ids.
     """
     try:
         ours, theirs = treebank_of(target, sources), treebank_of(donor, sources)
     except CorpusError as error:
-        return LevelResult(LEVEL, gaps=(Gap(LEVEL, "*", str(error)),))
-    missing = [v.code for v, bank in ((target, ours), (donor, theirs)) if bank is None]
+        return LevelResult(LEVEL, gaps=(Gap(LEVEL, "*", f"{error.where}: {error.what}", error.fix),))
     if ours is None or theirs is None:
-        fix = "put LANG_NAME.conllu into treebanks/ of the folder given with --texts"
-        return LevelResult(LEVEL, gaps=(Gap(LEVEL, "*", f"no treebank for {', '.join(missing)}", fix),))
-    rng = np.random.default_rng([seed, 3])
-    measures = [_triples(ours, theirs, rng), _klcpos3(ours, theirs, rng), _word_order(ours, theirs, rng)]
-    gaps = [
-        Gap(LEVEL, "skipped_sentences", f"left out {line}", "mend the line")
-        for line in (*ours.skipped, *theirs.skipped)
+        missing = " and ".join(v.code for v, bank in ((target, ours), (donor, theirs)) if bank is None)
+        fix = "put LANG.conllu into treebanks/ of the folder given with --texts"
+        return LevelResult(LEVEL, gaps=(Gap(LEVEL, "*", f"no treebank for {missing}", fix),))
+    return compare_treebanks(ours, theirs, seed=seed, shown=_small_pair(target, donor))
+
+
+def compare_treebanks(
+    ours: Treebank, theirs: Treebank, *, seed: int = 1, shown: Sequence[tuple[Sentence, Sentence]] = ()
+) -> LevelResult:
+    """The same between two treebanks at hand; `shown` are pairs of sentences to draw before others."""
+    measures = [
+        _divergence(_TRIPLES, ours, theirs, seed),
+        _divergence(_TRIGRAMS, ours, theirs, seed),
     ]
-    pairs = parallel(ours, theirs)
-    if pairs:
-        measures.append(_edge_f1(pairs, rng))
+    gaps = [*_skipped(ours), *(_skipped(theirs) if theirs is not ours else ())]
+    order = _word_order(ours, theirs, seed)
+    if order:
+        measures.append(order)
     else:
-        gaps.append(Gap(LEVEL, "edge_f1", f"{ours.name} and {theirs.name} have no sentence ids in common"))
-    return LevelResult(LEVEL, tuple(measures), tuple(gaps), _evidence(target, donor, ours, theirs, pairs))
+        gaps.append(Gap(LEVEL, "word_order", f"no relation occurs {LEAST_SEEN} times in {ours.name} and {theirs.name}"))
+    pairs = _edge_pairs(ours, theirs)
+    if len(pairs) > 1:
+        measures.append(_edge_f1(pairs, seed))
+    else:
+        reason = f"{ours.name} and {theirs.name} have {len(pairs)} sentence ids in common"
+        gaps.append(Gap(LEVEL, "edge_f1", reason, "give parallel treebanks, whose sentences have the same sent_id"))
+    return LevelResult(LEVEL, tuple(measures), tuple(gaps), _evidence(ours, theirs, pairs, shown))
 
 
-def triples(sentence: Sentence) -> Iterator[tuple[str, str, str, bool]]:
+def triples(sentence: Sentence) -> Iterator[Triple]:
     """(word class of the head, relation, word class of the dependent, dependent first) of every word."""
     for position, node in enumerate(sentence.nodes, 1):
         yield _head_class(sentence, node), node.relation, node.upos, position < node.head
@@ -86,164 +106,247 @@ def orders(sentence: Sentence) -> Iterator[tuple[str, str, bool]]:
             yield node.relation, head, position < node.head
 
 
-def parallel(ours: Treebank, theirs: Treebank) -> list[tuple[Sentence, Sentence]]:
-    """Pairs of sentences with the same id."""
-    by_id = {s.id: s for s in theirs.sentences}
-    return [(s, by_id[s.id]) for s in ours.sentences if s.id in by_id]
+def edges(sentence: Sentence) -> Counter[Triple]:
+    """Triples without punctuation, counted."""
+    return Counter(t for t, n in zip(triples(sentence), sentence.nodes, strict=True) if n.upos != "PUNCT")
 
 
 def edge_f1(ours: Sentence, theirs: Sentence) -> float:
-    """F1 of the edges two translations share, punctuation left out: 1 for trees that are the same but for the words."""
-    mine, yours = _edges(ours), _edges(theirs)
-    return 2 * (mine & yours).total() / max(1, mine.total() + yours.total())
+    """F1 of the edges two translations share: 1 for trees that are the same but for the words."""
+    return _f1(edges(ours), edges(theirs))
 
 
-def _edges(sentence: Sentence) -> Counter[tuple[str, str, str, bool]]:
-    return Counter(t for t, n in zip(triples(sentence), sentence.nodes, strict=True) if n.upos != "PUNCT")
+def parallel(ours: Treebank, theirs: Treebank) -> list[tuple[Sentence, Sentence]]:
+    """Pairs of sentences with the same id."""
+    by_id = {s.id: s for s in theirs.sentences if s.id}
+    return [(s, by_id[s.id]) for s in ours.sentences if s.id in by_id]
+
+
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    """A sentence and its translation with their edges."""
+
+    ours: Sentence
+    theirs: Sentence
+    mine: Counter[Triple]
+    yours: Counter[Triple]
+
+    @property
+    def f1(self) -> float:
+        return _f1(self.mine, self.yours)
+
+
+def _edge_pairs(ours: Treebank, theirs: Treebank) -> list[_Pair]:
+    mine, yours = _edges_by_id(ours), _edges_by_id(theirs)
+    return [_Pair(a, b, mine[a.id], yours[b.id]) for a, b in parallel(ours, theirs)]
+
+
+@lru_cache(maxsize=16)
+def _edges_by_id(bank: Treebank) -> dict[str, Counter[Triple]]:
+    return {s.id: edges(s) for s in bank.sentences if s.id}
+
+
+def kl_from(target: Counts, donor: Counts) -> Any:
+    """Kullback-Leibler divergence (nats) of the target's counts from the donor's, along the last axis.
+
+    What the donor lacks counts as seen there once (Rosa and Zabokrtsky 2015, KLcpos3).
+    """
+    p = target / target.sum(axis=-1, keepdims=True)
+    q = np.maximum(donor, 1.0) / donor.sum(axis=-1, keepdims=True)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(p > 0, p * np.log(p / q), 0.0).sum(axis=-1)
+
+
+def shuffled_classes(bank: Treebank, rng: np.random.Generator) -> Treebank:
+    """The same trees and the same word classes, put together at random within each sentence."""
+    made = []
+    for sentence in bank.sentences:
+        classes = [sentence.nodes[int(i)].upos for i in rng.permutation(len(sentence.nodes))]
+        nodes = (Node(n.form, c, n.head, n.relation) for n, c in zip(sentence.nodes, classes, strict=True))
+        made.append(Sentence(sentence.id, sentence.text, tuple(nodes)))
+    return Treebank(f"{bank.name}, word classes shuffled", tuple(made), ())
+
+
+def shuffled_words(bank: Treebank, rng: np.random.Generator) -> Treebank:
+    """The same trees with the words of each sentence in random order."""
+    made = []
+    for sentence in bank.sentences:
+        order = [int(i) for i in rng.permutation(len(sentence.nodes))]
+        place = {old + 1: new + 1 for new, old in enumerate(order)} | {0: 0}
+        moved = (sentence.nodes[i] for i in order)
+        nodes = (Node(n.form, n.upos, place[n.head], n.relation) for n in moved)
+        made.append(Sentence(sentence.id, sentence.text, tuple(nodes)))
+    return Treebank(f"{bank.name}, words shuffled", tuple(made), ())
 
 
 def _head_class(sentence: Sentence, node: Node) -> str:
     return sentence.nodes[node.head - 1].upos if node.head else "ROOT"
 
 
-def _shuffled(sentences: Sequence[Sentence], rng: np.random.Generator) -> list[Sentence]:
-    """The same word classes and tree shapes, put together at random within each sentence."""
-    made = []
-    for sentence in sentences:
-        order = rng.permutation(len(sentence.nodes))
-        nodes = [
-            Node(node.form, sentence.nodes[int(i)].upos, node.head, node.relation)
-            for node, i in zip(sentence.nodes, order, strict=True)
-        ]
-        made.append(Sentence(sentence.id, sentence.text, tuple(nodes)))
-    return made
+def _f1(mine: Counter[Triple], yours: Counter[Triple]) -> float:
+    return 2 * (mine & yours).total() / max(1, mine.total() + yours.total())
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class _Kind:
-    """A divergence between counts of something in sentences."""
+    """Something that is counted in sentences, and the divergence between such counts."""
 
+    name: str
+    title: str
     samples: Callable[[Sentence], Iterator[Any]]
-    distance: Callable[[Any, Any], Any]
-    """(R, K) or (K,) counts of the target and of the donor to (R,) or one number."""
+    distance: Callable[[Counts, Counts], Any]
+    symmetric: bool
+    unit: str
+    source: str
+    columns: dict[Any, int]
+    """Column of each thing, the same in all treebanks; grows with each treebank that is read."""
 
 
-def _divergence(
-    kind: _Kind, ours: Treebank, theirs: Treebank, rng: np.random.Generator
-) -> tuple[float, tuple[float, float], float, float]:
-    """Value, interval, chance floor and ceiling (halves of the target's own sentences)."""
-    kinds: dict[Any, int] = {}
-    first = count_matrix([kind.samples(s) for s in ours.sentences], kinds)
-    second = count_matrix([kind.samples(s) for s in theirs.sentences], kinds)
-    shuffled = count_matrix([kind.samples(s) for s in _shuffled(theirs.sentences, rng)], kinds)
-    first, second, shuffled = (widen(c, len(kinds)) for c in (first, second, shuffled))
-    value = float(kind.distance(totals(first), totals(second)))
-    resampled = kind.distance(resampled_totals(first, rng), resampled_totals(second, rng))
-    a, b = halves(len(ours.sentences), rng)
-    ceiling = float(kind.distance(totals(first[a]), totals(first[b])))
-    floor = float(kind.distance(totals(first), totals(shuffled)))
-    return value, centred_interval(value, resampled), floor, ceiling
+_TRIPLES = _Kind(
+    "triple_divergence",
+    "Divergence of dependency triples (head, relation, dependent, direction)",
+    triples,
+    js_divergence,
+    True,
+    "bits",
+    "Jensen-Shannon divergence (Lin 1991) over Universal Dependencies",
+    {},
+)
+_TRIGRAMS = _Kind(
+    "klcpos3",
+    "Divergence of word-class trigrams, KLcpos3 (target from donor)",
+    trigrams,
+    kl_from,
+    False,
+    "nats",
+    "Rosa and Zabokrtsky 2015",
+    {},
+)
+_ORDER_COLUMNS = {(r, h, first): 2 * i + first for i, (r, h) in enumerate(ORDERS) for first in (False, True)}
 
 
-def _measure(
-    name: str, title: str, kind: _Kind, ours: Treebank, theirs: Treebank, rng: np.random.Generator, **more: Any
-) -> Measure:
-    value, interval, floor, ceiling = _divergence(kind, ours, theirs, rng)
+@lru_cache(maxsize=64)
+def _counts(bank: Treebank, kind: _Kind) -> Any:
+    return count_matrix([kind.samples(s) for s in bank.sentences], kind.columns)
+
+
+@lru_cache(maxsize=16)
+def _resampled(bank: Treebank, kind: _Kind, seed: int, side: int) -> Counts:
+    return resampled_totals(_counts(bank, kind), np.random.default_rng([seed, 3, side]))
+
+
+@lru_cache(maxsize=64)
+def _chance_counts(bank: Treebank, kind: _Kind, seed: int) -> Any:
+    return totals(count_matrix([kind.samples(s) for s in _shuffled(bank, seed).sentences], kind.columns))
+
+
+@lru_cache(maxsize=4)
+def _shuffled(bank: Treebank, seed: int) -> Treebank:
+    return shuffled_classes(bank, np.random.default_rng([seed, 4]))
+
+
+@lru_cache(maxsize=16)
+def _ceiling(bank: Treebank, kind: _Kind, seed: int) -> float:
+    """Mean divergence of two resamples of a treebank, each as large as it.
+
+    Halves would not do: with half the sentences the noise of counting is twice that of the value, and in a small
+    treebank it exceeds the distance between languages.
+    """
+    first, second = _as_wide(kind, _resampled(bank, kind, seed, 0), _resampled(bank, kind, seed, 1))
+    return float(np.mean(kind.distance(first, second)))
+
+
+def _as_wide(kind: _Kind, *counts: Counts) -> list[Counts]:
+    """Counts of earlier treebanks lack the columns of later ones."""
+    width = len(kind.columns)
+    return [np.pad(c, [(0, 0)] * (c.ndim - 1) + [(0, width - c.shape[-1])]) for c in counts]
+
+
+def _divergence(kind: _Kind, ours: Treebank, theirs: Treebank, seed: int) -> Measure:
+    mine, yours = totals(_counts(ours, kind)), totals(_counts(theirs, kind))
+    drawn = _resampled(ours, kind, seed, 0), _resampled(theirs, kind, seed, 1)
+    chance = _chance_counts(theirs, kind, seed)
+    mine, yours, chance, first, second = _as_wide(kind, mine, yours, chance, *drawn)
+    value = float(kind.distance(mine, yours))
     return Measure(
         LEVEL,
-        name,
-        title,
+        kind.name,
+        kind.title,
         value,
         "lower",
         min(len(ours.sentences), len(theirs.sentences)),
         "sentences of each",
-        floor,
-        ceiling,
-        f"halves of {ours.name}",
-        interval,
-        **more,
+        float(kind.distance(mine, chance)),
+        _ceiling(ours, kind, seed),
+        _ceiling_of(ours),
+        centred_interval(value, kind.distance(first, second)),
+        symmetric=kind.symmetric,
+        unit=kind.unit,
+        source=kind.source,
     )
 
 
-def _triples(ours: Treebank, theirs: Treebank, rng: np.random.Generator) -> Measure:
-    return _measure(
-        "triple_divergence",
-        "Divergence of dependency triples (head, relation, dependent, direction)",
-        _Kind(triples, js_divergence),
-        ours,
-        theirs,
-        rng,
-        symmetric=True,
-        unit="bits",
-        source="Jensen-Shannon divergence (Lin 1991) over Universal Dependencies",
-    )
+@lru_cache(maxsize=64)
+def _order_counts(bank: Treebank) -> Any:
+    return widen(count_matrix([orders(s) for s in bank.sentences], dict(_ORDER_COLUMNS)), len(_ORDER_COLUMNS))
 
 
-def _klcpos3(ours: Treebank, theirs: Treebank, rng: np.random.Generator) -> Measure:
-    return _measure(
-        "klcpos3",
-        "Divergence of word-class trigrams, KLcpos3 (target from donor)",
-        _Kind(trigrams, _kl_smoothed),
-        ours,
-        theirs,
-        rng,
-        unit="nats",
-        source="Rosa and Zabokrtsky 2015",
-    )
+@lru_cache(maxsize=16)
+def _shuffled_orders(bank: Treebank, seed: int) -> Any:
+    return _order_counts(shuffled_words(bank, np.random.default_rng([seed, 8])))
 
 
-def _kl_smoothed(target: Any, donor: Any) -> Any:
-    """Kullback-Leibler divergence of the target from the donor; trigrams the donor lacks count as seen once."""
-    p = target / target.sum(axis=-1, keepdims=True)
-    q = np.where((donor == 0) & (target > 0), SMOOTHING, donor)
-    q = q / q.sum(axis=-1, keepdims=True)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(p > 0, p * np.log(p / q), 0.0).sum(axis=-1)
+def _word_order(ours: Treebank, theirs: Treebank, seed: int) -> Measure | None:
+    """Mean difference of the share of dependents that stand before their heads; None where no relation is frequent."""
+    rng = np.random.default_rng([seed, 6])
+    counts = _order_counts(ours), _order_counts(theirs)
+    seen = np.minimum(*(totals(c).reshape(-1, 2).sum(axis=1) for c in counts)) >= LEAST_SEEN
+    if not seen.any():
+        return None
 
-
-def _word_order(ours: Treebank, theirs: Treebank, rng: np.random.Generator) -> Measure:
-    keys = [(relation, head, first) for relation, head in ORDERS for first in (False, True)]
-    index = {key: i for i, key in enumerate(keys)}
-    counts = [widen(count_matrix([orders(s) for s in b.sentences], index), len(keys)) for b in (ours, theirs)]
-
-    def distance(p: Any, q: Any) -> Any:
-        a, b = _first_share(p), _first_share(q)
-        return np.nanmean(np.abs(a - b), axis=-1)
+    def distance(p: Counts, q: Counts) -> Any:
+        apart = np.abs(_first_share(p) - _first_share(q))[..., seen]
+        # A resample may lack a relation altogether; the others speak for it.
+        return np.where(np.isfinite(apart), apart, 0.0).sum(axis=-1) / np.maximum(1, np.isfinite(apart).sum(axis=-1))
 
     value = float(distance(totals(counts[0]), totals(counts[1])))
-    resampled = distance(resampled_totals(counts[0], rng), resampled_totals(counts[1], rng))
-    a, b = halves(len(ours.sentences), rng)
-    # By chance a dependent stands before its head as often as after it.
-    floor = float(np.nanmean(np.abs(_first_share(totals(counts[0])) - 0.5)))
+    chance = _shuffled_orders(theirs, seed)
+    first, again, second = (resampled_totals(c, rng) for c in (counts[0], *counts))
     return Measure(
         LEVEL,
         "word_order",
-        "Difference of word order: share of dependents before their heads, mean over relations",
+        f"Difference of word order: share of dependents before their heads, mean over {int(seen.sum())} relations",
         value,
         "lower",
         int(min(totals(c).sum() for c in counts)),
         "dependents of each",
-        floor,
-        float(distance(totals(counts[0][a]), totals(counts[0][b]))),
-        f"halves of {ours.name}",
-        centred_interval(value, resampled),
+        float(distance(totals(counts[0]), totals(chance))),
+        float(np.mean(distance(first, again))),
+        _ceiling_of(ours),
+        centred_interval(value, distance(first, second)),
         symmetric=True,
         unit="share",
         source="relations of Universal Dependencies",
     )
 
 
-def _first_share(counts: Any) -> Any:
-    """(…, 2 x relations) counts to the share of dependents before their heads; NaN where a relation is absent."""
+def _ceiling_of(bank: Treebank) -> str:
+    return f"two resamples of {bank.name}, each as large as it"
+
+
+def _first_share(counts: Counts) -> Counts:
+    """(..., 2 x relations) counts to the share of dependents before their heads; NaN where a relation is absent."""
     pairs = counts.reshape(*counts.shape[:-1], len(ORDERS), 2)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return pairs[..., 1] / pairs.sum(axis=-1)
+        return np.asarray(pairs[..., 1] / pairs.sum(axis=-1))
 
 
-def _edge_f1(pairs: Sequence[tuple[Sentence, Sentence]], rng: np.random.Generator) -> Measure:
-    values = np.array([edge_f1(a, b) for a, b in pairs])
-    order = rng.permutation(len(pairs))
-    chance = np.mean([edge_f1(a, pairs[int(i)][1]) for (a, _), i in zip(pairs, order, strict=True)])
+def _edge_f1(pairs: Sequence[_Pair], seed: int) -> Measure:
+    rng = np.random.default_rng([seed, 7])
+    values = np.array([pair.f1 for pair in pairs])
+    # By chance: each sentence beside the translation of another one.
+    order = (np.arange(len(pairs)) + rng.integers(1, max(2, len(pairs)), endpoint=False)) % len(pairs)
+    chance = np.mean([_f1(pair.mine, pairs[int(i)].yours) for pair, i in zip(pairs, order, strict=True)])
     resampled = values[rng.integers(len(values), size=(1000, len(values)))].mean(axis=1)
     low, high = np.quantile(resampled, [0.025, 0.975])
     return Measure(
@@ -256,99 +359,103 @@ def _edge_f1(pairs: Sequence[tuple[Sentence, Sentence]], rng: np.random.Generato
         "sentence pairs",
         float(chance),
         1.0,
-        "the language itself; chance: sentences paired at random",
+        "the language itself; chance: translations of other sentences",
         (float(low), float(high)),
         symmetric=True,
-        source="parallel Universal Dependencies",
+        source="parallel Universal Dependencies; punctuation left out",
     )
 
 
+def _skipped(bank: Treebank) -> list[Gap]:
+    if not bank.skipped:
+        return []
+    named = "; ".join(bank.skipped[:MOST_NAMED])
+    more = f"; and {len(bank.skipped) - MOST_NAMED} more" if len(bank.skipped) > MOST_NAMED else ""
+    reason = f"{len(bank.skipped)} sentences of {bank.name} were left out: {named}{more}"
+    return [Gap(LEVEL, "skipped_sentences", reason, "mend the lines that are named")]
+
+
 def _evidence(
-    target: Variant, donor: Variant, ours: Treebank, theirs: Treebank, pairs: Sequence[tuple[Sentence, Sentence]]
+    ours: Treebank,
+    theirs: Treebank,
+    pairs: Sequence[_Pair],
+    shown: Sequence[tuple[Sentence, Sentence]],
 ) -> dict[str, Any]:
-    made: dict[str, Any] = {"word_order_profile": _profile(ours, theirs)}
-    shown = _chosen(pairs)
-    small = _small_pair(target, donor)
-    if small:
-        shown = [small, *shown]
-    made["trees_side_by_side"] = [
-        {"about": about, "target": draw_trees(a.nodes), "donor": draw_trees(b.nodes)} for about, a, b in shown
-    ]
-    return made
+    drawn = [(f"{a.text} / {b.text}", a, b) for a, b in shown]
+    drawn += [(f"{what}: {a.text} / {b.text}", a, b) for what, a, b in _chosen(pairs)]
+    return {
+        "trees_side_by_side": [
+            {
+                "about": f"{about} (edges in common: {edge_f1(a, b):.2f})",
+                "target": draw_tree(a.nodes, "target"),
+                "donor": draw_tree(b.nodes, "donor"),
+            }
+            for about, a, b in drawn
+        ],
+        "word_order_profile": _profile(ours, theirs),
+        "largest_differences": _differences(ours, theirs),
+        "treebanks": {"target": ours.name, "donor": theirs.name, "parallel sentences": len(pairs)},
+    }
 
 
 def _profile(ours: Treebank, theirs: Treebank) -> list[dict[str, Any]]:
-    def shares(bank: Treebank) -> dict[tuple[str, str], tuple[float | None, int]]:
-        found = Counter(o for s in bank.sentences for o in orders(s))
-        made = {}
-        for relation, head in ORDERS:
-            first, after = found[relation, head, True], found[relation, head, False]
-            made[relation, head] = (first / (first + after) if first + after else None, first + after)
-        return made
-
-    mine, yours = shares(ours), shares(theirs)
+    mine, yours = (totals(_order_counts(bank)) for bank in (ours, theirs))
+    shares = [[float(s) if np.isfinite(s) else None for s in _first_share(c)] for c in (mine, yours)]
+    numbers = (mine + yours).reshape(-1, 2).sum(axis=1)
     return [
         {
             "relation": f"{relation} of {head}",
-            "target, before its head": mine[relation, head][0],
-            "donor, before its head": yours[relation, head][0],
-            "n": mine[relation, head][1] + yours[relation, head][1],
+            "target, before its head": shares[0][i],
+            "donor, before its head": shares[1][i],
+            "n": int(numbers[i]),
         }
-        for relation, head in ORDERS
+        for i, (relation, head) in enumerate(ORDERS)
     ]
 
 
-def _chosen(pairs: Sequence[tuple[Sentence, Sentence]]) -> list[tuple[str, Sentence, Sentence]]:
-    """Short pairs: the most alike, a typical one and the least alike."""
-    short = [(a, b) for a, b in pairs if 4 <= len(a.nodes) <= 12 and 4 <= len(b.nodes) <= 14]
-    ranked = sorted(short, key=lambda p: (-edge_f1(*p), p[0].id))
-    if not ranked:
-        return []
-    picked = [ranked[i] for i in dict.fromkeys((0, len(ranked) // 2, len(ranked) - 1))][:SHOWN_TREES]
-    return [(f"{a.text} / {b.text} (edges in common: {edge_f1(a, b):.2f})", a, b) for a, b in picked]
-
-
-def _small_pair(target: Variant, donor: Variant) -> tuple[str, Sentence, Sentence] | None:
-    """The first sentence of the built-in treebanks, "a small dog", where both languages have one."""
-    found = [treebank_of(Variant(v.base), TextSources()) for v in (target, donor)]
-    if found[0] is None or found[1] is None:
-        return None
-    a, b = found[0].sentences[0], found[1].sentences[0]
-    return f"{a.text} / {b.text} (edges in common: {edge_f1(a, b):.2f})", a, b
-
-
-@lru_cache(maxsize=1)
-def _pipelines() -> tuple[str, ...]:
-    import spacy.util
-
-    return tuple(spacy.util.get_installed_models())
-
-
-def parse(texts: Sequence[str], language: str) -> Treebank:
-    """Parse raw sentences with an installed spaCy pipeline of the language.
-
-    Raises CorpusError naming what to install when there is none.
-    """
-    import spacy
-
-    names = [name for name in _pipelines() if name.startswith(f"{language}_")]
-    if not names:
-        raise CorpusError(
-            f"no parser for {language!r} is installed",
-            fix=f"install a spaCy pipeline whose name begins with {language}_, or give a treebank in CoNLL-U",
+def _differences(ours: Treebank, theirs: Treebank) -> list[dict[str, Any]]:
+    """The triples that make up most of the divergence."""
+    columns = list(_TRIPLES.columns)
+    mine, yours = _as_wide(_TRIPLES, *(totals(_counts(bank, _TRIPLES)) for bank in (ours, theirs)))
+    p, q = mine / mine.sum(), yours / yours.sum()
+    with np.errstate(divide="ignore", invalid="ignore"):
+        parts = [np.where(x > 0, x * np.log2(2 * x / (p + q)), 0.0) for x in (p, q)]
+    apart = (parts[0] + parts[1]) / 2
+    total = apart.sum()
+    made = []
+    for i in np.argsort(-apart, kind="stable")[:SHOWN_DIFFERENCES]:
+        if apart[i] <= 0:
+            break
+        head, relation, dependent, first = columns[int(i)]
+        side = "" if head == "ROOT" else ", before it" if first else ", after it"
+        made.append(
+            {
+                "triple": f"{dependent} as {relation} of {head}{side}",
+                "target": float(p[i]),
+                "donor": float(q[i]),
+                "share of the divergence": float(apart[i] / total),
+            }
         )
-    pipeline = spacy.load(names[0])
-    sentences = []
-    for number, document in enumerate(pipeline.pipe(texts), 1):
-        for sentence in document.sents:
-            offset = sentence.start
-            nodes = tuple(
-                Node(t.text, t.pos_, 0 if t.head.i == t.i else t.head.i - offset + 1, _relation(t.dep_))
-                for t in sentence
-            )
-            sentences.append(Sentence(f"{number}-{offset}", sentence.text, nodes))
-    return Treebank(f"{language} by {names[0]}", tuple(sentences), ())
+    return made
 
 
-def _relation(label: str) -> str:
-    return label.lower().split(":")[0]
+def _chosen(pairs: Sequence[_Pair]) -> list[tuple[str, Sentence, Sentence]]:
+    """Short pairs: the most alike (the longest of these), a typical one and the least alike."""
+    short = [(pair.f1, pair) for pair in pairs if min(_sizes(pair)) >= 4 and max(_sizes(pair)) <= LONGEST_DRAWN]
+    if not short:
+        return []
+    short.sort(key=lambda row: (-row[0], -len(row[1].ours.nodes), row[1].ours.id))
+    middle = float(np.mean([pair.f1 for pair in pairs]))
+    typical = min(range(len(short)), key=lambda i: (abs(short[i][0] - middle), i))
+    named = {0: "most alike", typical: "typical", len(short) - 1: "least alike"}
+    return [(what, short[i][1].ours, short[i][1].theirs) for i, what in sorted(named.items())]
+
+
+def _sizes(pair: _Pair) -> tuple[int, int]:
+    return len(pair.ours.nodes), len(pair.theirs.nodes)
+
+
+def _small_pair(target: Variant, donor: Variant) -> list[tuple[Sentence, Sentence]]:
+    """The first sentence of the built-in treebanks, "a small dog", where both languages have one."""
+    banks = [built_in(v.base) for v in (target, donor)]
+    return [(banks[0].sentences[0], banks[1].sentences[0])] if banks[0] and banks[1] else []

@@ -1,20 +1,22 @@
-"""Dependency treebanks in CoNLL-U (universaldependencies.org/format): read, checked, malformed sentences named."""
+"""Dependency treebanks in CoNLL-U (universaldependencies.org/format.html): read, checked, malformed lines named."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
-import conllu
 from conllu.exceptions import ParseException
+from conllu.parser import DEFAULT_FIELD_PARSERS, DEFAULT_FIELDS, parse_comment_line, parse_line
 
 from vizinho.errors import CorpusError
 from vizinho.languages.variants import TextSources, Variant
 
-MOST_NAMED = 5
-"""Malformed sentences that are named one by one; the rest is counted."""
+_PARSERS = {name: DEFAULT_FIELD_PARSERS[name] for name in ("id", "head")}
+_COLUMNS = len(DEFAULT_FIELDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +39,9 @@ class Sentence:
     nodes: tuple[Node, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Treebank:
-    """Sentences of one file, and what was left out of it ("FILE:LINE: reason")."""
+    """Sentences of one file, and what was left out of it ("FILE:LINE: reason"). Equal to itself only: a key."""
 
     name: str
     sentences: tuple[Sentence, ...]
@@ -47,55 +49,124 @@ class Treebank:
 
 
 def treebank_of(variant: Variant, sources: TextSources) -> Treebank | None:
-    """The treebank of a language from `sources`, else the small built-in one, else None."""
+    """The treebank of a language from `sources`, else the small built-in one, else None. Raises CorpusError."""
     path = sources.treebank(variant)
-    if path is not None:
-        return read_treebank(path)
-    built_in = resources.files("vizinho.languages") / "minibank" / f"{variant.base}.conllu"
-    return _parse(built_in.read_text(encoding="utf-8"), f"built-in {variant.base}") if built_in.is_file() else None
+    return read_treebank(path) if path is not None else built_in(variant.base)
 
 
 def read_treebank(path: Path) -> Treebank:
-    """Read a CoNLL-U file; a malformed sentence is left out and named. Raises CorpusError when none is left."""
+    """Read a CoNLL-U file; a malformed sentence is left out and its line named. Raises CorpusError if none is left."""
     try:
-        text = path.read_text(encoding="utf-8")
+        return _read(path.resolve(), path.stat().st_mtime_ns)
     except (OSError, UnicodeDecodeError) as error:
         raise CorpusError(f"cannot read the treebank ({error})", where=path, fix="give a CoNLL-U file") from error
-    return _parse(text, path.name)
+
+
+@lru_cache(maxsize=8)
+def built_in(language: str) -> Treebank | None:
+    """The small treebank that comes with the package: parallel sentences in Spanish, Portuguese and English."""
+    file = resources.files("vizinho.languages") / "minibank" / f"{language}.conllu"
+    return parse_treebank(file.read_text(encoding="utf-8"), f"built-in {language}") if file.is_file() else None
 
 
 @lru_cache(maxsize=16)
-def _parse(text: str, name: str) -> Treebank:
+def _read(path: Path, _written: int) -> Treebank:
+    return parse_treebank(path.read_text(encoding="utf-8-sig"), path.name)
+
+
+def parse_treebank(text: str, name: str) -> Treebank:
+    """Read CoNLL-U; `name` is used in errors. Words in several parts count as their parts, empty nodes are dropped."""
     sentences: list[Sentence] = []
     skipped: list[str] = []
-    line = 1
-    for block in text.split("\n\n"):
-        first = line + len(block) - len(block.lstrip("\n"))
-        line += block.count("\n") + 2
-        if not any(row and not row.startswith("#") for row in block.splitlines()):
-            continue
+    for block in _blocks(text):
         try:
-            sentences.append(_sentence(block.strip("\n"), len(sentences) + 1))
-        except (ParseException, ValueError, KeyError, TypeError) as error:
-            skipped.append(f"{name}:{first}: {' '.join(str(error).split())[:120]}")
+            sentences.append(_sentence(block))
+        except _MalformedError as error:
+            skipped.append(f"{name}:{error.line}: {error}")
     if not sentences:
+        first = f"; the first fault: {skipped[0]}" if skipped else ""
         raise CorpusError(
-            f"no sentence could be read{'; the first: ' + skipped[0] if skipped else ''}",
+            f"no sentence could be read{first}",
             where=name,
             fix="give a file in CoNLL-U format: ten columns with tabs between them",
         )
     return Treebank(name, tuple(sentences), tuple(skipped))
 
 
-def _sentence(block: str, number: int) -> Sentence:
-    parsed = conllu.parse(block + "\n\n")
-    if len(parsed) != 1:
-        raise ValueError("not one sentence")
-    words = [token for token in parsed[0] if isinstance(token["id"], int)]
-    nodes = tuple(Node(str(t["form"]), str(t["upos"]), int(t["head"]), str(t["deprel"]).split(":")[0]) for t in words)
-    if any(not 0 <= node.head <= len(nodes) for node in nodes) or not any(node.head == 0 for node in nodes):
-        raise ValueError("a head is outside the sentence, or there is no root")
-    if any(t["upos"] in (None, "_") or t["deprel"] in (None, "_") for t in words):
-        raise ValueError("a word has no UPOS or no relation")
-    meta = parsed[0].metadata
-    return Sentence(meta.get("sent_id", str(number)), meta.get("text", " ".join(n.form for n in nodes)), nodes)
+class _MalformedError(ValueError):
+    def __init__(self, what: str, line: int) -> None:
+        super().__init__(what)
+        self.line = line
+
+
+def _blocks(text: str) -> Iterator[list[tuple[int, str]]]:
+    """Numbered lines of each sentence: blank lines lie between; comments alone are no sentence."""
+    block: list[tuple[int, str]] = []
+    # Not splitlines: a word may hold a line separator of Unicode, which ends no line of a treebank.
+    for number, line in enumerate([*text.replace("\r\n", "\n").split("\n"), ""], 1):
+        if line.strip():
+            block.append((number, line))
+            continue
+        if any(not row.startswith("#") for _, row in block):
+            yield block
+        block = []
+
+
+def _sentence(block: list[tuple[int, str]]) -> Sentence:
+    comments: dict[str, str] = {}
+    nodes: list[Node] = []
+    lines: list[int] = []
+    for number, line in block:
+        if line.startswith("#"):
+            comments.update((key, value) for key, value in parse_comment_line(line) if value is not None)
+            continue
+        token = _token(line, number)
+        if not isinstance(token["id"], int):  # 4-5 (a word in parts) or 4.1 (an empty node)
+            continue
+        if token["id"] != len(nodes) + 1:
+            raise _MalformedError(f"word {token['id']} where {len(nodes) + 1} was expected", number)
+        nodes.append(_node(token, number))
+        lines.append(number)
+    if not nodes:
+        raise _MalformedError("a sentence without words", block[0][0])
+    _check_tree(nodes, lines)
+    text = comments.get("text") or " ".join(node.form for node in nodes)
+    return Sentence(comments.get("sent_id", ""), text, tuple(nodes))
+
+
+def _token(line: str, number: int) -> Any:
+    # conllu reads lines with fewer columns; a lost tab would move the head into another column unseen.
+    columns = line.count("\t") + 1
+    if columns != _COLUMNS:
+        raise _MalformedError(f"{columns} columns, not {_COLUMNS}", number)
+    try:
+        return parse_line(line, DEFAULT_FIELDS, dict(_PARSERS))
+    except ParseException as error:
+        raise _MalformedError(str(error).rstrip("."), number) from error
+
+
+def _node(token: Any, number: int) -> Node:
+    for field in ("upos", "deprel", "head"):
+        if token[field] in (None, "", "_"):
+            raise _MalformedError(f"word {token['id']} ({token['form']!r}) has no {field}", number)
+    return Node(str(token["form"]), str(token["upos"]), int(token["head"]), str(token["deprel"]).split(":")[0])
+
+
+def _check_tree(nodes: list[Node], lines: list[int]) -> None:
+    """Raises where the heads make no tree: out of range, several roots or none, or a circle."""
+    for node, number in zip(nodes, lines, strict=True):
+        if not 0 <= node.head <= len(nodes):
+            raise _MalformedError(f"{node.form!r} has head {node.head} in a sentence of {len(nodes)} words", number)
+    roots = [i for i, node in enumerate(nodes) if node.head == 0]
+    if len(roots) != 1:
+        raise _MalformedError(f"{len(roots)} roots, not 1", lines[roots[1] if roots else 0])
+    reaches_root = {0}
+    for start in range(1, len(nodes) + 1):
+        trail: list[int] = []
+        at = start
+        while at not in reaches_root:
+            if at in trail:
+                raise _MalformedError(f"{nodes[at - 1].form!r} is in a circle of heads", lines[at - 1])
+            trail.append(at)
+            at = nodes[at - 1].head
+        reaches_root.update(trail)

@@ -9,7 +9,7 @@ import pytest
 
 from vizinho.languages.compare import compare
 from vizinho.languages.treebank import Node
-from vizinho.languages.trees import draw_trees
+from vizinho.languages.trees import draw_tree
 from vizinho.report.compare_page import compare_page
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -48,7 +48,7 @@ def test_what_comes_from_texts_is_escaped(values):
 
 
 def test_words_in_trees_are_escaped():
-    drawn = draw_trees([Node("<script>", "NOUN", 0, "root"), Node("&", "<b>", 1, "<i>")])
+    drawn = draw_tree([Node("<script>", "NOUN", 0, "root"), Node("&", "<b>", 1, "<i>")])
     assert "<script>" not in drawn and "<b>" not in drawn and "<i>" not in drawn
 
 
