@@ -41,6 +41,10 @@ def compare(
     minutes: Annotated[float, typer.Option("--minutes", help="Speech of each language for the acoustic level.")] = 5.0,
     top: Annotated[int, typer.Option("--top", help="Most frequent words for the vocabulary level.")] = 5000,
     seed: Annotated[int, typer.Option("--seed", help="Seed of shuffling and resampling.")] = 1,
+    predict: Annotated[
+        list[Path] | None,
+        typer.Option("--predict", help="results.json of an experiment: say what donors may bring (repeatable)."),
+    ] = None,
     html: Annotated[Path | None, typer.Option("--html", help="Also write one self-contained page.")] = None,
     cached: Annotated[
         bool, typer.Option("--cache/--no-cache", help="Use and keep results in the store's cache.")
@@ -78,6 +82,8 @@ def compare(
             progress=show,
         )
     values = found.as_json()
+    if predict:
+        values["prediction"] = _prediction(found, predict)
     if html is not None:
         from vizinho.report.compare_page import write_compare_page
 
@@ -87,12 +93,44 @@ def compare(
         typer.echo(f"\n{html}")
 
 
+def _prediction(found: Any, results: list[Path]) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    from vizinho.languages.predict import predict, read_measured
+
+    measured = [m for path in results for m in read_measured(path)]
+    return asdict(predict(found.ranking, measured, found.target))
+
+
+def _predicted(prediction: dict[str, Any]) -> str:
+    from vizinho.cli.tables import markdown
+
+    measured = {m["donor"]: m["benefit"] for m in prediction["measured"]}
+    donors = [*prediction["expected"], *(d for d in measured if d not in prediction["expected"])]
+    rows = [
+        [
+            donor,
+            "{:.2f} [{:.2f}, {:.2f}]".format(*prediction["expected"][donor])
+            if donor in prediction["expected"]
+            else "-",
+            f"{measured[donor]:.2f}" if donor in measured else "-",
+        ]
+        for donor in donors
+    ]
+    errors = ", ".join(f"{name} {error:.3f}" for name, error in prediction["errors"].items())
+    note = prediction["note"] + (f"; error when left out: {errors}" if errors else "")
+    head = ["donor", "predicted share of scratch's errors saved", "measured"]
+    return f"{markdown(head, rows)}\n({note})"
+
+
 def text(values: dict[str, Any]) -> str:
     """The ranking, every measure of every donor, and the gaps, as plain tables."""
     from vizinho.cli.tables import markdown
 
     donors = [r["donor"] for r in values["ranking"]]
     parts = [_ranking(values), *(_level(values, level, donors, markdown) for level in _levels(values))]
+    if "prediction" in values:
+        parts.append(_predicted(values["prediction"]))
     gaps = _gaps(values)
     if gaps:
         parts.append("gaps (left out of the votes, not counted as zero):\n" + "\n".join(gaps))

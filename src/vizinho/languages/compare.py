@@ -6,7 +6,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ FORMAT = 1
 LEVELS = ("sounds", "vocabulary", "spelling", "syntax", "map", "acoustics", "vectors")
 """In the order of how a person would look at two languages; vectors, the slowest, last."""
 QUICK_LEVELS = LEVELS[:-1]
-_TOGETHER = (("sounds", "vocabulary"), ("acoustics", "map"), ("spelling", "syntax"), ("vectors",))
+_TOGETHER = (("sounds", "vocabulary", "vectors"), ("acoustics", "map"), ("spelling", "syntax"))
 """Levels that one process computes: those that read the same words or treebanks stay together."""
 
 
@@ -42,7 +42,9 @@ class Inputs:
     """Most frequent words that the vocabulary level uses."""
     seed: int = 1
     work: Path | None = None
-    """Folder for word vectors trained on the way; a temporary one if None."""
+    """Folder that keeps word vectors trained on the way."""
+    false_friends: bool = False
+    """Whether the vocabulary level flags cognates by their vectors; on when the level of vectors is asked for."""
 
 
 Level = Callable[[Variant, Variant, Inputs], LevelResult]
@@ -87,7 +89,7 @@ def compare(
     unknown level, for no donors, for a donor given twice and for the target among the donors.
     """
     _check(target, donors, levels)
-    inputs = inputs or Inputs()
+    inputs = replace(inputs or Inputs(), false_friends="vectors" in levels)
     groups = [g for group in _TOGETHER if (g := tuple(level for level in levels if level in group))]
     made = run_tasks([(_levels_task, (g, target, tuple(donors), inputs, cache)) for g in groups], processes, progress)
     found = {level: row for group in made for level, row in group.items()}
@@ -150,7 +152,14 @@ def _function(level: str) -> Level:
 
     table: dict[str, Level] = {
         "sounds": lambda t, d, i: module("inventory").compare_sounds(t, d, i.texts, seed=i.seed),
-        "vocabulary": lambda t, d, i: module("vocabulary").compare_vocabulary(t, d, i.texts, top=i.top, seed=i.seed),
+        "vocabulary": lambda t, d, i: module("vocabulary").compare_vocabulary(
+            t,
+            d,
+            i.texts,
+            top=i.top,
+            seed=i.seed,
+            cosine=module("vectors").false_friend_cosine(t, d, i.texts, i.work, i.seed) if i.false_friends else None,
+        ),
         "spelling": lambda t, d, i: module("orthography").compare_spelling(t, d, i.texts, seed=i.seed),
         "syntax": lambda t, d, i: module("syntax").compare_syntax(t, d, i.texts, seed=i.seed),
         "map": lambda t, d, i: module("atlas").compare_map(t, d, i.texts),
@@ -187,7 +196,8 @@ def _cache_path(cache: Path | None, level: str, target: str, donor: str, inputs:
     if cache is None:
         return None
     digest = hashlib.sha256(_code_version().encode())
-    digest.update(json.dumps([level, target, donor, inputs.minutes, inputs.top, inputs.seed]).encode())
+    settings = [level, target, donor, inputs.minutes, inputs.top, inputs.seed, inputs.false_friends]
+    digest.update(json.dumps(settings).encode())
     for path in _files(level, (Variant(target), Variant(donor)), inputs):
         digest.update(path.name.encode() + _content(path).encode())
     return cache / f"{target}-{donor}-{level}-{digest.hexdigest()[:16]}.json"
@@ -195,18 +205,23 @@ def _cache_path(cache: Path | None, level: str, target: str, donor: str, inputs:
 
 def _files(level: str, variants: Sequence[Variant], inputs: Inputs) -> list[Path]:
     """Files whose contents a level depends on; recordings by their manifest, which names and measures them."""
+    texts = inputs.texts
     if level == "acoustics":
         return [inputs.speech[v.base] for v in variants if v.base in inputs.speech]
-    if level == "syntax":
-        return [p for v in variants if (p := inputs.texts.treebank(v)) is not None]
     if level == "map":
-        added = inputs.texts.folder / "atlas.tsv" if inputs.texts.folder else None
-        return [added] if added and added.is_file() else []
-    if level == "sounds":
-        return [p for v in variants if (p := inputs.texts.lexicon(v)) is not None]
-    parallel = sorted((inputs.texts.folder / "parallel").glob("*.tsv")) if inputs.texts.folder else []
-    texts = [p for v in variants for p in inputs.texts.sentences(v)]
-    return {"spelling": texts, "vectors": [*texts, *parallel]}.get(level, [])
+        added = texts.folder / "atlas.tsv" if texts.folder else None
+        return [added] if added is not None and added.is_file() else []
+    parts = {
+        "sounds": (texts.frequencies, texts.lexicon),
+        "vocabulary": (texts.frequencies,),
+        "spelling": (texts.frequencies, texts.treebank),
+        "syntax": (texts.treebank,),
+    }.get(level, ())
+    found = [path for v in variants for part in parts if (path := part(v)) is not None]
+    if level == "vectors" or (level == "vocabulary" and inputs.false_friends):
+        found += [path for v in variants for path in texts.sentences(v)]
+        found += sorted((texts.folder / "parallel").glob("*.tsv")) if texts.folder else []
+    return found
 
 
 _digests: dict[tuple[Path, int, int], str] = {}

@@ -20,25 +20,32 @@ class CharacterModel:
     def __init__(self, lines: Sequence[str], alphabet: str) -> None:
         """`alphabet` is every character that can come up, here or in the text to be judged."""
         self._codes = {c: i + 1 for i, c in enumerate(sorted({*alphabet, _EDGE}))}
-        self._levels = [self._count(*self._encode(lines), n) for n in range(1, ORDER + 1)]
+        codes, ends, _ = self._encode(lines)
+        self._levels = [self._count(codes, ends, n) for n in range(1, ORDER + 1)]
 
     def bits(self, lines: Sequence[str]) -> npt.NDArray[np.float64]:
         """Bits that each line costs, its end included: (lines,)."""
-        codes, ends = self._encode(lines)
+        codes, ends, line_of = self._encode(lines)
         probability = np.full(len(ends), 1.0 / len(self._codes))
         for n, level in enumerate(self._levels, 1):
             probability = level.interpolate(_grams(codes, ends, n), probability)
-        line_ends = codes[ends] == self._codes[_EDGE]
-        line_of = np.cumsum(line_ends) - line_ends
         return np.asarray(np.bincount(line_of, weights=-np.log2(probability), minlength=len(lines)), dtype=np.float64)
 
-    def _encode(self, lines: Sequence[str]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """Codes of all lines, and the positions that are predicted: each line begins after ORDER - 1 edges."""
+    def _encode(
+        self, lines: Sequence[str]
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Codes of all lines; the positions that are predicted, and the line of each.
+
+        A line begins after ORDER - 1 edges, the first of which is the end of the line before.
+        """
         edges = _EDGE * (ORDER - 1)
-        text = edges + edges.join(lines) + _EDGE
-        codes = np.array([self._codes[c] for c in text], dtype=np.int64)
-        is_edge = codes == self._codes[_EDGE]
-        return codes, np.flatnonzero(~(is_edge & np.concatenate(([True], is_edge[:-1]))))
+        codes = np.array([self._codes[c] for c in edges + edges.join(lines) + _EDGE], dtype=np.int64)
+        predicted = np.array([len(line) + 1 for line in lines], dtype=np.int64)
+        starts = ORDER - 1 + np.concatenate(([0], np.cumsum(predicted + ORDER - 2)[:-1]))
+        line_of = np.repeat(np.arange(len(lines)), predicted)
+        before = np.concatenate(([0], np.cumsum(predicted)[:-1]))
+        ends = np.arange(len(line_of)) - before[line_of] + starts[line_of]
+        return codes, ends, line_of
 
     def _count(self, codes: npt.NDArray[np.int64], ends: npt.NDArray[np.int64], n: int) -> _Level:
         grams, counts = np.unique(_grams(codes, ends, n), return_counts=True)

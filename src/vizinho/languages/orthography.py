@@ -42,10 +42,14 @@ def compare_spelling(target: Variant, donor: Variant, sources: TextSources, *, s
     else:
         measures += [_letters(ours, theirs, rng), _on_words(ours, theirs, rng)]
         evidence = _evidence(ours, theirs)
-    try:
-        measures.append(_on_text(_text(target, sources), _text(donor, sources), rng))
-    except CorpusError as error:
-        gaps.append(Gap(LEVEL, "text_cross_entropy", str(error)))
+    mine, yours = _text(target, sources), _text(donor, sources)
+    if mine and yours:
+        measures.append(_on_text(mine, yours, rng))
+    else:
+        lacking = ", ".join(v.code for v, text in ((target, mine), (donor, yours)) if not text)
+        reason = f"no treebank of {LEAST_SENTENCES} sentences or more for {lacking}"
+        fix = "put LANG_NAME.conllu into treebanks/ of the folder given with --texts"
+        gaps.append(Gap(LEVEL, "text_cross_entropy", reason, fix))
     return LevelResult(LEVEL, tuple(measures), tuple(gaps), evidence)
 
 
@@ -166,13 +170,13 @@ def _cross_entropy(
 
 @lru_cache(maxsize=32)
 def _text(variant: Variant, sources: TextSources) -> tuple[str, ...]:
-    """Sentences of the language's treebank in lower case; CorpusError when there are not enough."""
-    bank = treebank_of(variant, sources)
+    """Sentences of the language's treebank in lower case; none when there are too few or it cannot be read."""
+    try:
+        bank = treebank_of(variant, sources)
+    except CorpusError:
+        return ()  # the level of syntax names what is wrong with it
     if bank is None or len(bank.sentences) < LEAST_SENTENCES:
-        raise CorpusError(
-            f"no treebank of {LEAST_SENTENCES} sentences or more for {variant.code}",
-            fix="put LANG_NAME.conllu into treebanks/ of the folder given with --texts",
-        )
+        return ()
     return tuple(" ".join(s.text.lower().split()) for s in bank.sentences)
 
 

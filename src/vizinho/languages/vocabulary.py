@@ -90,7 +90,7 @@ def compare_vocabulary(
         )
     coverage = _coverage(ours, theirs, shuffled, rng)
     found, rules = cognates(target, donor, sources, top), respelling_rules(target, donor, sources, top)
-    gaps = () if cosine else (Gap(LEVEL, "false_friends", "no word vectors", "add the level vectors"),)
+    gaps = () if cosine else (Gap(LEVEL, "false_friends", "no word vectors", "ask for the level vectors too"),)
     return LevelResult(LEVEL, (*measures, coverage), gaps, _evidence(found, rules, cosine))
 
 

@@ -10,7 +10,8 @@ from typing import Any
 import jinja2
 
 from vizinho.files import write_text
-from vizinho.report.evidence import Part, parts_of
+from vizinho.report.evidence import parts_of
+from vizinho.report.maps import draw_map
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f7f7f", "#b8a000")
 """Colours of donors in the order of the ranking: Okabe and Ito's, readable with colour blindness."""
@@ -36,10 +37,15 @@ def compare_page(values: Mapping[str, Any]) -> str:
     return template.render(
         target=values["target"],
         ranking=values["ranking"],
-        colours={donor: COLOURS[i % len(COLOURS)] for i, donor in enumerate(donors)},
+        colours=_colours(donors),
         levels=[_level(values, level, donors) for level in levels],
         seconds=values["seconds"],
+        prediction=values.get("prediction"),
     )
+
+
+def _colours(donors: Sequence[str]) -> dict[str, str]:
+    return {donor: COLOURS[i % len(COLOURS)] for i, donor in enumerate(donors)}
 
 
 def _level(values: Mapping[str, Any], level: str, donors: Sequence[str]) -> dict[str, Any]:
@@ -49,6 +55,7 @@ def _level(values: Mapping[str, Any], level: str, donors: Sequence[str]) -> dict
         "name": level,
         "measures": [_measure(name, found, donors) for name in names],
         "gaps": _gaps(found),
+        "map": _map(found, donors),
         "evidence": [(d, parts) for d in donors if (parts := parts_of(found[d]["evidence"], values["target"], d))],
     }
 
@@ -56,7 +63,33 @@ def _level(values: Mapping[str, Any], level: str, donors: Sequence[str]) -> dict
 def _measure(name: str, found: Mapping[str, Any], donors: Sequence[str]) -> dict[str, Any]:
     by_donor = {d: next((m for m in found[d]["measures"] if m["name"] == name), None) for d in donors}
     some = next(m for m in by_donor.values() if m is not None)
-    return {**some, "rows": [{"donor": d, "measure": m, **_strip(m)} for d, m in by_donor.items()]}
+    rows = [{"donor": d, "measure": m, **_strip(m)} for d, m in by_donor.items()]
+    return {**some, "rows": rows, "remark": _remark(name, by_donor, donors)}
+
+
+def _remark(name: str, by_donor: Mapping[str, Any], donors: Sequence[str]) -> str:
+    """Why a measure that contradicts the ranking has no vote."""
+    values = {d: m["value"] for d, m in by_donor.items() if m is not None}
+    if name != "inventory_overlap" or donors[0] not in values:
+        return ""
+    better = [d for d in values if values[d] > values[donors[0]]]
+    if not better:
+        return ""
+    return (
+        f"By this count {', '.join(better)} would come before {donors[0]}. An inventory counts a phone that is said "
+        "once in a thousand like one in every word, and knows nothing of the words it stands in; inventories predicted "
+        "the benefit for recognition worse than sounds as recorded did (San et al. 2024). It is shown and has no vote."
+    )
+
+
+def _map(found: Mapping[str, Any], donors: Sequence[str]) -> str:
+    places = {d: found[d]["evidence"].get("places") for d in donors}
+    known = {d: pair for d, pair in places.items() if pair}
+    if not known:
+        return ""
+    colours = _colours(donors)
+    target = next(iter(known.values()))[0]
+    return draw_map(target, [{**pair[1], "code": d} for d, pair in known.items()], colours)
 
 
 def _strip(measure: Mapping[str, Any] | None) -> dict[str, float]:
@@ -83,6 +116,3 @@ def _gaps(found: Mapping[str, Any]) -> list[dict[str, Any]]:
         for gap in result["gaps"]:
             made.setdefault((gap["name"], gap["reason"], gap["fix"]), []).append(donor)
     return [{"name": n, "reason": r, "fix": f, "donors": who} for (n, r, f), who in made.items()]
-
-
-__all__ = ["Part", "compare_page", "write_compare_page"]

@@ -1,4 +1,4 @@
-"""Turns the evidence of a comparison into parts of a page: charts, trees, maps, pictures, and tables for the rest."""
+"""Turns the evidence of a comparison into parts of a page: phone charts, trees, pictures, and tables for the rest."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-ROWS = 12
-"""Rows of a table that are shown before the rest is folded away."""
+from vizinho.languages.charts import BACKNESSES, HEIGHTS, MANNERS, PLACES
+from vizinho.report.maps import draw_words
+
+_CHARTS = {"consonant": (MANNERS, PLACES), "vowel": (HEIGHTS, BACKNESSES), "other": (("other",), ("",))}
+"""Rows and columns of the charts, in the order of the International Phonetic Association."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +18,7 @@ class Part:
     """One thing to look at."""
 
     title: str
-    kind: Literal["table", "drawing", "phones", "values", "text"]
+    kind: Literal["table", "drawing", "chart", "values", "text"]
     head: tuple[str, ...] = ()
     rows: tuple[tuple[Any, ...], ...] = ()
     drawing: str = ""
@@ -27,57 +30,69 @@ def parts_of(evidence: Mapping[str, Any], target: str, donor: str) -> list[Part]
     """Parts in the order of the evidence; nothing is left out."""
     made: list[Part] = []
     for name, value in evidence.items():
+        if name == "charts":
+            made += _phone_charts(value)
+            continue
+        if name == "trees_side_by_side":
+            made += _trees(value, target, donor)
+            continue
+        if name == "picture":
+            made += [Part("both spaces on their two main axes", "drawing", drawing=draw_words(value))] if value else []
+            continue
+        if name == "places":  # drawn once for all donors
+            continue
         made += _parts(name.replace("_", " "), value, target, donor)
     return made
 
 
 def _parts(title: str, value: Any, target: str, donor: str) -> list[Part]:
-    if isinstance(value, str):
-        return [Part(title, "drawing", drawing=value) if value.lstrip().startswith("<svg") else _text(title, value)]
     if isinstance(value, Mapping):
-        if _is_flat(value):
+        if all(not isinstance(v, Mapping | list | tuple) for v in value.values()):
             return [Part(title, "values", rows=tuple((k.replace("_", " "), show(v)) for k, v in value.items()))]
         return [p for k, v in value.items() for p in _parts(f"{title}: {str(k).replace('_', ' ')}", v, target, donor)]
-    if isinstance(value, Sequence) and value:
+    if isinstance(value, Sequence) and not isinstance(value, str) and value:
         if all(isinstance(row, Mapping) for row in value):
-            return _rows(title, value, target, donor)
-        return [_text(title, ", ".join(show(item) for item in value))]
-    return [] if value in (None, [], ()) else [_text(title, show(value))]
+            return [_table(title, value, target, donor)]
+        return [Part(title, "text", note=", ".join(show(item) for item in value))]
+    return [] if value in (None, "", [], ()) else [Part(title, "text", note=show(value))]
 
 
-def _rows(title: str, rows: Sequence[Mapping[str, Any]], target: str, donor: str) -> list[Part]:
-    """A table; drawings among the columns become parts of their own, under the first column as caption."""
-    drawn = [k for k, v in rows[0].items() if isinstance(v, str) and v.lstrip().startswith("<svg")]
-    if drawn:
-        return [
-            Part(f"{title}: {next(iter(row.values()))}" if k == drawn[0] else k, "drawing", drawing=str(row[k]))
-            for row in rows
-            for k in drawn
-        ]
-    head = list(dict.fromkeys(k for row in rows for k in row))
+def _trees(rows: Sequence[Mapping[str, Any]], target: str, donor: str) -> list[Part]:
+    """Two drawings a row, the target's tree and the donor's; `languages/trees.py` escapes what it draws."""
     return [
-        Part(
-            title,
-            "table",
-            head=tuple(_column(k, target, donor) for k in head),
-            rows=tuple(tuple(show(row.get(k)) for k in head) for row in rows),
-        )
+        Part(f"{row['about']}: {language}", "drawing", drawing=row[key])
+        for row in rows
+        for key, language in (("target", target), ("donor", donor))
     ]
+
+
+def _phone_charts(cells: Sequence[Mapping[str, Any]]) -> list[Part]:
+    """One part a chart; a cell is a tuple of phones as the evidence has them. Empty rows and columns are left out."""
+    made = []
+    for kind, (rows, columns) in _CHARTS.items():
+        held = {(c["row"], c["column"]): tuple(c["phones"]) for c in cells if c["chart"] == kind}
+        head = [c for c in columns if any(column == c for _, column in held)]
+        body = [(r, *(held.get((r, c), ()) for c in head)) for r in rows if any(row == r for row, _ in held)]
+        if body:
+            made.append(
+                Part(f"{kind}s" if kind != "other" else "phones outside the charts", "chart", tuple(head), tuple(body))
+            )
+    return made
+
+
+def _table(title: str, rows: Sequence[Mapping[str, Any]], target: str, donor: str) -> Part:
+    head = list(dict.fromkeys(k for row in rows for k in row))
+    return Part(
+        title,
+        "table",
+        head=tuple(_column(k, target, donor) for k in head),
+        rows=tuple(tuple(show(row.get(k)) for k in head) for row in rows),
+    )
 
 
 def _column(name: str, target: str, donor: str) -> str:
     words = name.replace("_", " ")
     return {"target": target, "donor": donor}.get(words, words)
-
-
-def _text(title: str, text: str) -> Part:
-    return Part(title, "text", note=text)
-
-
-def _is_flat(value: Mapping[str, Any]) -> bool:
-    return all(not isinstance(v, Mapping | list | tuple) for v in value.values()) and not any(
-        isinstance(v, str) and v.lstrip().startswith("<svg") for v in value.values()
-    )
 
 
 def show(value: Any) -> str:
@@ -87,7 +102,7 @@ def show(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
-        return f"{value:.3g}"
+        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
     if isinstance(value, Mapping):
         return ", ".join(f"{k} {show(v)}" for k, v in value.items())
     if isinstance(value, list | tuple):

@@ -1,0 +1,86 @@
+"""Two monolingual spaces into one: orthogonal Procrustes on seed pairs, retrieval by CSLS, and how alike they are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import scipy.linalg
+
+from vizinho.errors import TextError
+from vizinho.vectors.static import WordVectors
+
+NEIGHBOURS = 10
+"""Neighbours that CSLS takes the density of a word's surroundings from."""
+LEAST_SEEDS = 20
+Matrix = npt.NDArray[np.float32]
+Rows = npt.NDArray[np.intp]
+
+
+def normalize(matrix: Matrix) -> Matrix:
+    """Rows to unit length, columns centred, rows to unit length again (Artetxe et al. 2018): (V, D)."""
+    made = _unit(matrix)
+    return _unit(made - made.mean(axis=0))
+
+
+def _unit(matrix: Any) -> Matrix:
+    lengths = np.linalg.norm(matrix, axis=1, keepdims=True)
+    return np.asarray(matrix / np.maximum(lengths, 1e-9), dtype=np.float32)
+
+
+def identical_seeds(ours: WordVectors, theirs: WordVectors, most: int, leave_out: set[str]) -> list[tuple[str, str]]:
+    """The most frequent words of four letters or more that both have, spelt alike, but those of `leave_out`."""
+    found = [(w, w) for w in ours.words if len(w) >= 4 and w in theirs and w not in leave_out]
+    return found[:most]
+
+
+def procrustes(donor: Matrix, target: Matrix) -> Matrix:
+    """The rotation (D, D) that brings donor rows (N, D) nearest to target rows (Schoenemann 1966). Raises TextError."""
+    if len(donor) < LEAST_SEEDS:
+        raise TextError(
+            f"only {len(donor)} seed pairs", fix=f"at least {LEAST_SEEDS} words must be known to both spaces"
+        )
+    rotation, _ = scipy.linalg.orthogonal_procrustes(donor, target)
+    return np.asarray(rotation, dtype=np.float32)
+
+
+def csls(queries: Matrix, candidates: Matrix) -> Matrix:
+    """Cross-domain similarity local scaling of unit rows (Conneau et al. 2018): (Q, C), higher is nearer.
+
+    A word that is near to everything is pushed away: twice the cosine, less the mean cosine of each to its neighbours.
+    """
+    cosines = queries @ candidates.T
+    k = min(NEIGHBOURS, cosines.shape[0], cosines.shape[1])
+    around_queries = np.partition(cosines, -k, axis=1)[:, -k:].mean(axis=1)
+    around_candidates = np.partition(cosines, -k, axis=0)[-k:].mean(axis=0)
+    return np.asarray(2 * cosines - around_queries[:, None] - around_candidates[None], dtype=np.float32)
+
+
+def hits(scores: Matrix, right: Rows) -> npt.NDArray[np.float64]:
+    """1 where the best candidate of a query is the right one: scores (Q, C), right (Q,)."""
+    return np.asarray(scores.argmax(axis=1) == right, dtype=np.float64)
+
+
+def relational_similarity(ours: Matrix, theirs: Matrix) -> float:
+    """Correlation of the cosines among N words with those among their translations (RSIM, Vulic et al. 2020)."""
+    upper = np.triu_indices(len(ours), 1)
+    return float(np.corrcoef((ours @ ours.T)[upper], (theirs @ theirs.T)[upper])[0, 1])
+
+
+def sentence_vectors(sentences: Sequence[Sequence[str]], vectors: WordVectors, matrix: Matrix) -> Matrix:
+    """Unit means of the rows of `matrix` for each sentence's words, rarer words weighing more: (S, D).
+
+    Weights a / (a + share) with a = 1e-3 (Arora et al. 2017), shares by Zipf's law from the rank. A sentence without a
+    known word is zero.
+    """
+    ranks = np.arange(1, len(vectors.words) + 1)
+    shares = 1 / ranks / (1 / ranks).sum()
+    weights = 1e-3 / (1e-3 + shares)
+    made = np.zeros((len(sentences), matrix.shape[1]), dtype=np.float32)
+    for i, sentence in enumerate(sentences):
+        rows = [vectors.row(w) for w in sentence if w in vectors]
+        if rows:
+            made[i] = (weights[rows, None] * matrix[rows]).sum(axis=0)
+    return _unit(made)

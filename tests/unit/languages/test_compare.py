@@ -1,0 +1,115 @@
+import json
+import subprocess
+import sys
+
+import pytest
+
+from vizinho.errors import CorpusError, SpecError
+from vizinho.languages import compare as comparing
+from vizinho.languages.compare import Inputs, compare
+from vizinho.languages.variants import TextSources, Variant
+
+
+@pytest.fixture
+def texts(tmp_path):
+    folder = tmp_path / "texts"
+    for language, words in (
+        ("pt", ["casa", "livro", "água", "gato", "mesa", "porta", "noite", "senhora", "cabeça", "centro"]),
+        ("es", ["casa", "libro", "agua", "gato", "mesa", "puerta", "noche", "señora", "cabeza", "centro"]),
+        ("en", ["house", "book", "water", "cat", "table", "door", "night", "lady", "head", "centre"]),
+    ):
+        (folder / "frequencies").mkdir(parents=True, exist_ok=True)
+        lines = [f"{w}\t{100 - i}" for i, w in enumerate(words)]
+        (folder / "frequencies" / f"{language}.tsv").write_text("\n".join(lines), encoding="utf-8")
+    return Inputs(TextSources(folder))
+
+
+WORDS = ("vocabulary", "map")
+
+
+def test_donors_are_ranked_and_gaps_stay_gaps(texts):
+    found = compare("pt", ["en", "es", "zz"], texts, levels=WORDS)
+    assert [r.donor for r in found.ranking] == ["es", "en", "zz"]
+    assert found.ranking[-1].score is None
+    values = json.loads(json.dumps(found.as_json()))
+    gaps = {g["level"]: g["reason"] for level in values["levels"]["zz"] for g in level["gaps"]}
+    assert "zz" in gaps["vocabulary"] and "zz" in gaps["map"]
+    assert {m["name"] for m in values["levels"]["es"][0]["measures"]} >= {"exact_share", "mean_distance"}
+
+
+def test_cognates_and_rules_come_out_of_the_words(texts):
+    evidence = compare("pt", ["es"], texts, levels=("vocabulary",)).results["es"][0].evidence
+    pairs = {(row["donor"], row["target"]) for row in evidence["cognates"]}
+    assert {("señora", "senhora"), ("cabeza", "cabeça"), ("casa", "casa"), ("libro", "livro")} <= pairs
+
+
+def test_the_cache_is_used_and_follows_the_contents(texts, tmp_path, monkeypatch):
+    cache = tmp_path / "cache"
+    first = compare("pt", ["es"], texts, levels=WORDS, cache=cache)
+    monkeypatch.setattr(comparing, "_one", lambda *_: pytest.fail("computed again"))
+    again = compare("pt", ["es"], texts, levels=WORDS, cache=cache)
+    assert again.results == first.results
+    assert set(again.seconds.values()) == {0.0}
+    next(cache.glob("*vocabulary*.json")).write_text("{broken")
+    with pytest.raises(pytest.fail.Exception, match="computed again"):
+        compare("pt", ["es"], texts, levels=WORDS, cache=cache)
+
+
+def test_a_changed_word_list_is_another_cache_entry(texts, tmp_path):
+    cache = tmp_path / "cache"
+    before = compare("pt", ["es"], texts, levels=("vocabulary",), cache=cache)
+    path = texts.texts.folder / "frequencies" / "es.tsv"
+    path.write_text("casa\t5\nnada\t4\n", encoding="utf-8")
+    comparing._digests.clear()
+    from vizinho.languages import vocabulary, words
+
+    words.frequent_words.cache_clear()
+    vocabulary.cognates.cache_clear()
+    assert compare("pt", ["es"], texts, levels=("vocabulary",), cache=cache).results != before.results
+
+
+def test_a_level_that_fails_leaves_the_others_whole(texts, monkeypatch):
+    def broken(*_):
+        raise CorpusError("out of order", fix="mend it")
+
+    monkeypatch.setattr(
+        comparing, "_function", lambda level: broken if level == "map" else (lambda *_: comparing.LevelResult(level))
+    )
+    found = compare("pt", ["es"], texts, levels=WORDS)
+    assert [len(r.gaps) for r in found.results["es"]] == [0, 1]
+    assert "out of order" in found.results["es"][1].gaps[0].reason
+
+
+@pytest.mark.parametrize(
+    ("donors", "levels", "message"),
+    [
+        ([], WORDS, "no donors"),
+        (["es", "es"], WORDS, "given twice"),
+        (["pt"], WORDS, "both target and donor"),
+        (["es"], ("smell",), "unknown level 'smell'"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(texts, donors, levels, message):
+    with pytest.raises(SpecError, match=message):
+        compare("pt", donors, texts, levels=levels)
+
+
+def test_two_processes_give_the_same(texts):
+    one = compare("pt", ["es", "en"], texts, levels=("vocabulary", "spelling", "map"))
+    two = compare("pt", ["es", "en"], texts, levels=("vocabulary", "spelling", "map"), processes=2)
+    assert one.results == two.results
+    assert one.ranking == two.ranking
+
+
+def test_variants_fall_back_on_their_language():
+    assert Variant("pt-br").candidates == ("pt-br", "pt")
+    assert Variant("pt").candidates == ("pt",)
+
+
+def test_from_the_package_itself():
+    code = (
+        "import vizinho, sys; c = vizinho.compare('pt', ['es'], levels=('map',)); "
+        "print(c.ranking[0].donor, 'torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["es", "False"]
