@@ -146,7 +146,9 @@ def _ranking(values: dict[str, Any]) -> str:
         [r["donor"], "gap" if r["score"] is None else f"{r['score']:.2f}", *(_vote(v) for v in r["votes"])]
         for r in values["ranking"]
     ]
-    note = "score: weighted share of the votes won against the other donors; a vote shows the value and the share won"
+    note = (
+        "score: weighted share of the votes won against the other donors; a vote shows the value and how far it is won"
+    )
     return f"donors for {values['target']}, nearest first ({note})\n\n{markdown(head, rows)}"
 
 

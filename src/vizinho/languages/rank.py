@@ -1,11 +1,13 @@
 """Ranks donors by votes of measures, and weighs the votes by what transfers have shown.
 
-A vote orders two donors by one measure. A donor's score is the weighted share of votes it wins against the other
-donors, counted only where both have the measure: a gap neither helps nor harms.
+A vote orders two donors by one measure; how far it is won depends on how sure the order is. A donor's score is the
+weighted share of votes it wins against the other donors, counted only where both have the measure: a gap neither helps
+nor harms.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -34,7 +36,7 @@ class Vote:
     nearness: float | None
     """0 at the chance floor, 1 at the ceiling."""
     won: float | None
-    """Share of the other donors (with this measure) that are farther; ties count half. None: a gap."""
+    """Mean probability of being nearer than another donor with this measure. None: a gap, or no other donor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,14 @@ def _ranked(
 
 
 def _wins(ours: Measure, theirs: Measure) -> float:
-    if ours.value == theirs.value:
-        return 0.5
-    return float((ours.value > theirs.value) == (ours.nearer == "higher"))
+    """Probability that our donor is the nearer one, by the intervals of both; a vote of 1/2 where nothing is shown."""
+    lead = (ours.value - theirs.value) * (1 if ours.nearer == "higher" else -1)
+    spread = math.hypot(_deviation(ours), _deviation(theirs))
+    if spread == 0.0:
+        return 0.5 if lead == 0.0 else float(lead > 0)
+    return 0.5 * (1 + math.erf(lead / spread / math.sqrt(2)))
+
+
+def _deviation(measure: Measure) -> float:
+    """Standard deviation of the value, from its 95 % interval; 0 for a fact."""
+    return 0.0 if measure.interval is None else (measure.interval[1] - measure.interval[0]) / (2 * 1.96)

@@ -45,3 +45,13 @@ def test_scores_lie_between_nought_and_one_and_are_shared_out(values):
     found = rank(results(**{f"d{i}": [measure("a", "x", v)] for i, v in enumerate(values)}), VOTES)
     assert all(0 <= r.score <= 1 for r in found)
     assert abs(sum(r.score for r in found) - len(values) / 2) < 1e-9
+
+
+def test_a_lead_within_the_noise_is_hardly_a_win():
+    def noisy(value):
+        return Measure("a", "x", "", value, "higher", 10, "things", 0.0, 1.0, "itself", (value - 0.1, value + 0.1))
+
+    close = rank(results(es=[noisy(0.51)], fr=[noisy(0.50)]), VOTES)
+    clear = rank(results(es=[noisy(0.9)], fr=[noisy(0.50)]), VOTES)
+    assert 0.5 < close[0].score < 0.6
+    assert clear[0].score > 0.99
