@@ -33,6 +33,7 @@ docs: install
 bench: install
 	$(BIN)/python bench/train_throughput.py
 	$(BIN)/python bench/train_memory.py
+	$(BIN)/python bench/compare_levels.py
 
 clean:
 	rm -rf $(VENV) demo build dist

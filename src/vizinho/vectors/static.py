@@ -122,6 +122,8 @@ def save_vectors(path: Path, vectors: WordVectors) -> None:
     _check_suffix(path)
     keyed = KeyedVectors(vectors.matrix.shape[1])
     keyed.add_vectors(list(vectors.words), vectors.matrix)
+    for rank, word in enumerate(vectors.words):  # gensim writes words by falling count
+        keyed.set_vecattr(word, "count", len(vectors.words) - rank)
     path.parent.mkdir(parents=True, exist_ok=True)
     writing = path.with_name(f".{path.name}.writing")
     try:
