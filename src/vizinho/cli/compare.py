@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+
+class G2P(StrEnum):
+    """Sources of pronunciations."""
+
+    espeak = "espeak"
+    lexicon = "lexicon"
 
 
 def compare(
@@ -38,8 +47,17 @@ def compare(
             help="Folder with a manifest of recordings for each language, as es.jsonl; $VIZINHO_SHARED/speech.",
         ),
     ] = None,
+    models: Annotated[
+        str | None,
+        typer.Option(
+            "--models", help="Recognisers of the donors, as es=es-demo,en=en-demo: what each hears untrained."
+        ),
+    ] = None,
     minutes: Annotated[float, typer.Option("--minutes", help="Speech of each language for the acoustic level.")] = 5.0,
     top: Annotated[int, typer.Option("--top", help="Most frequent words for the vocabulary level.")] = 5000,
+    g2p: Annotated[
+        G2P, typer.Option("--g2p", help="Pronunciations from eSpeak NG's rules or from lexicons/, for both languages.")
+    ] = G2P.espeak,
     seed: Annotated[int, typer.Option("--seed", help="Seed of shuffling and resampling.")] = 1,
     predict: Annotated[
         list[Path] | None,
@@ -67,6 +85,7 @@ def compare(
         speech=_manifests(speech or _shared("speech")),
         minutes=minutes,
         top=top,
+        g2p=g2p.value,
         seed=seed,
         work=home / "cache" / "vectors",
     )
@@ -81,6 +100,8 @@ def compare(
             processes=processes,
             progress=show,
         )
+    if models:
+        found = _with_hearing(found, models, inputs.speech)
     values = found.as_json()
     if predict:
         values["prediction"] = _prediction(found, predict)
@@ -91,6 +112,38 @@ def compare(
     typer.echo(json.dumps(values, ensure_ascii=False) if as_json else text(values))
     if html is not None and not as_json:
         typer.echo(f"\n{html}")
+
+
+def _with_hearing(found: Any, models: str, speech: Mapping[str, Path]) -> Any:
+    """The comparison with the measures of zero-shot decoding added to the level of acoustics."""
+    from dataclasses import replace
+
+    from vizinho.errors import SpecError
+    from vizinho.hearing import LEVEL, hear
+    from vizinho.languages.measures import Gap, LevelResult
+    from vizinho.languages.variants import Variant
+    from vizinho.registry.store import Store
+
+    results = dict(found.results)
+    for entry in _split(models):
+        donor, _, ref = entry.partition("=")
+        if donor not in results or not ref:
+            raise SpecError(f"{entry!r} is not DONOR=MODEL", where="--models", fix=f"donors: {', '.join(results)}")
+        bases = [Variant(code).base for code in (found.target, donor)]
+        lacking = [base for base in bases if base not in speech]
+        if lacking:
+            fix = "put LANG.jsonl into the folder given with --speech"
+            added = LevelResult(LEVEL, gaps=(Gap(LEVEL, "zero_shot", f"no recordings of {', '.join(lacking)}", fix),))
+        else:
+            added = LevelResult(LEVEL, tuple(hear(Store().resolve(ref), speech[bases[0]], speech[bases[1]])))
+        levels = results[donor]
+        if all(level.level != LEVEL for level in levels):
+            levels = (*levels, LevelResult(LEVEL))
+        results[donor] = tuple(
+            replace(r, measures=(*r.measures, *added.measures), gaps=(*r.gaps, *added.gaps)) if r.level == LEVEL else r
+            for r in levels
+        )
+    return replace(found, results=results)
 
 
 def _prediction(found: Any, results: list[Path]) -> dict[str, Any]:

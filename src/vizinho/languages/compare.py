@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from vizinho import __version__
 from vizinho.errors import SpecError, VizinhoError
@@ -40,6 +40,8 @@ class Inputs:
     """Speech of each language that the acoustic level uses."""
     top: int = 5000
     """Most frequent words that the vocabulary level uses."""
+    g2p: Literal["espeak", "lexicon"] = "espeak"
+    """Where pronunciations come from: eSpeak NG's rules or lexicons/, for both languages."""
     seed: int = 1
     work: Path | None = None
     """Folder that keeps word vectors trained on the way."""
@@ -134,6 +136,9 @@ def _check(target: str, donors: Sequence[str], levels: Iterable[str]) -> None:
 
 
 def _one(level: str, target: Variant, donor: Variant, inputs: Inputs) -> LevelResult:
+    if _is_one_source(level, target, donor, inputs):
+        reason = f"{target.code} and {donor.code} have one and the same source here"
+        return LevelResult(level, gaps=(Gap(level, "*", reason, "give each its own files (docs/compare.md)"),))
     try:
         return _function(level)(target, donor, inputs)
     except VizinhoError as error:
@@ -144,6 +149,14 @@ def _one(level: str, target: Variant, donor: Variant, inputs: Inputs) -> LevelRe
         )
 
 
+def _is_one_source(level: str, target: Variant, donor: Variant, inputs: Inputs) -> bool:
+    """Whether two variants of a language would be compared by the same data: that would say they are alike."""
+    if target == donor or target.base != donor.base or level in ("sounds", "map"):
+        return False
+    ours, theirs = (_files(level, (v,), inputs) for v in (target, donor))
+    return ours == theirs
+
+
 def _function(level: str) -> Level:
     """Imported when needed: eight languages by spelling alone should not wait for spaCy and scikit-learn."""
 
@@ -151,7 +164,7 @@ def _function(level: str) -> Level:
         return import_module(f"vizinho.languages.{name}")
 
     table: dict[str, Level] = {
-        "sounds": lambda t, d, i: module("inventory").compare_sounds(t, d, i.texts, seed=i.seed),
+        "sounds": lambda t, d, i: module("inventory").compare_sounds(t, d, i.texts, g2p=i.g2p, seed=i.seed),
         "vocabulary": lambda t, d, i: module("vocabulary").compare_vocabulary(
             t,
             d,
@@ -196,7 +209,7 @@ def _cache_path(cache: Path | None, level: str, target: str, donor: str, inputs:
     if cache is None:
         return None
     digest = hashlib.sha256(_code_version().encode())
-    settings = [level, target, donor, inputs.minutes, inputs.top, inputs.seed, inputs.false_friends]
+    settings = [level, target, donor, inputs.minutes, inputs.top, inputs.seed, inputs.g2p, inputs.false_friends]
     digest.update(json.dumps(settings).encode())
     for path in _files(level, (Variant(target), Variant(donor)), inputs):
         digest.update(path.name.encode() + _content(path).encode())
@@ -215,8 +228,10 @@ def _files(level: str, variants: Sequence[Variant], inputs: Inputs) -> list[Path
         "sounds": (texts.frequencies, texts.lexicon),
         "vocabulary": (texts.frequencies,),
         "spelling": (texts.frequencies, texts.treebank),
-        "syntax": (texts.treebank,),
     }.get(level, ())
+    if level == "syntax":  # parsed where there is no treebank
+        banks = [(texts.treebank(v), v) for v in variants]
+        return [p for bank, v in banks for p in ([bank] if bank else texts.sentences(v))]
     found = [path for v in variants for part in parts if (path := part(v)) is not None]
     if level == "vectors" or (level == "vocabulary" and inputs.false_friends):
         found += [path for v in variants for path in texts.sentences(v)]

@@ -37,11 +37,21 @@ def parse(texts: Sequence[str], language: str, *, pipeline: Any = None) -> Treeb
     return Treebank(f"{language} parsed by {name}", tuple(sentences), ())
 
 
-def _installed(language: str) -> Any:
-    import spacy
+def is_parsed(language: str) -> bool:
+    """Whether a pipeline of the language is installed."""
+    return bool(_names(language))
+
+
+def _names(language: str) -> list[str]:
     import spacy.util
 
-    names = sorted(name for name in spacy.util.get_installed_models() if name.startswith(f"{language}_"))
+    return sorted(name for name in spacy.util.get_installed_models() if name.startswith(f"{language}_"))
+
+
+def _installed(language: str) -> Any:
+    import spacy
+
+    names = _names(language)
     if not names:
         raise VizinhoError(
             f"no pipeline that parses {language!r} is installed",

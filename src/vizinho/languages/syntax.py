@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vizinho.errors import CorpusError
+from vizinho.errors import VizinhoError
 from vizinho.languages.measures import Gap, LevelResult, Measure
+from vizinho.languages.parsing import is_parsed, parse
 from vizinho.languages.sampling import (
     centred_interval,
     count_matrix,
@@ -30,6 +31,8 @@ from vizinho.languages.trees import draw_tree
 from vizinho.languages.variants import TextSources, Variant
 
 LEVEL = "syntax"
+MOST_PARSED = 1000
+"""Raw sentences that are parsed where there is no treebank."""
 ORDERS = (
     ("nsubj", "VERB"), ("obj", "VERB"), ("obl", "VERB"), ("advmod", "VERB"), ("aux", "VERB"), ("amod", "NOUN"),
     ("det", "NOUN"), ("nummod", "NOUN"), ("nmod", "NOUN"), ("case", "NOUN"), ("acl", "NOUN"), ("cop", "ADJ"),
@@ -53,14 +56,25 @@ def compare_syntax(target: Variant, donor: Variant, sources: TextSources, *, see
     sentences with the same ids.
     """
     try:
-        ours, theirs = treebank_of(target, sources), treebank_of(donor, sources)
-    except CorpusError as error:
+        ours, theirs = (treebank_of(v, sources) or _parsed(v, sources) for v in (target, donor))
+    except VizinhoError as error:
         return LevelResult(LEVEL, gaps=(Gap(LEVEL, "*", f"{error.where}: {error.what}", error.fix),))
     if ours is None or theirs is None:
         missing = " and ".join(v.code for v, bank in ((target, ours), (donor, theirs)) if bank is None)
-        fix = "put LANG.conllu into treebanks/ of the folder given with --texts"
+        fix = (
+            "put LANG.conllu into treebanks/ of the folder given with --texts, or sentences/ there and install a spaCy "
+            "pipeline of the language"
+        )
         return LevelResult(LEVEL, gaps=(Gap(LEVEL, "*", f"no treebank for {missing}", fix),))
     return compare_treebanks(ours, theirs, seed=seed, shown=_small_pair(target, donor))
+
+
+def _parsed(variant: Variant, sources: TextSources) -> Treebank | None:
+    """Raw sentences parsed by an installed spaCy pipeline; None where either is missing."""
+    lines = [line for path in sources.sentences(variant) for line in path.read_text(encoding="utf-8").splitlines()]
+    if not lines or not is_parsed(variant.base):
+        return None
+    return parse(lines[:MOST_PARSED], variant.base)
 
 
 def compare_treebanks(

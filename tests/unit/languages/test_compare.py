@@ -113,3 +113,12 @@ def test_from_the_package_itself():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["es", "False"]
+
+
+def test_two_variants_with_one_source_are_a_gap_not_alike(texts):
+    found = compare("pt", ["pt-pt"], texts, levels=("vocabulary", "map")).results["pt-pt"]
+    assert "one and the same source" in found[0].gaps[0].reason
+    assert not found[0].measures
+    own = texts.texts.folder / "frequencies" / "pt-pt.tsv"
+    own.write_text("casa\t5\nautocarro\t4\n", encoding="utf-8")
+    assert compare("pt", ["pt-pt"], texts, levels=("vocabulary",)).results["pt-pt"][0].measures
