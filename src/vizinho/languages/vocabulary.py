@@ -27,7 +27,9 @@ NEAR_DISTANCE = 0.25
 SHUFFLED_WORDS = 1000
 """Words whose letters are shuffled for the chance floor."""
 RESAMPLES = 1000
-SHOWN_COGNATES = 60
+SHOWN_COGNATES = 400
+"""Pairs of each number of edits, by the target's frequency."""
+_EDITS = ("spelt_alike", "one_edit_apart", "two_edits_apart", "three_edits_apart")
 FALSE_FRIEND_COSINE = 0.2
 """Cognates whose aligned vectors have a lower cosine are called false friends."""
 
@@ -241,11 +243,10 @@ def _distances(ours: tuple[str, ...], theirs: tuple[str, ...]) -> npt.NDArray[np
 
 
 def _evidence(found: tuple[Cognate, ...], rules: tuple[Rule, ...], cosine: Cosine | None) -> dict[str, Any]:
-    alike = [c for c in found if c.edits == 0]
-    other = [c for c in found if c.edits > 0 and c.distance <= NEAR_DISTANCE]
-    shown = sorted(alike[: SHOWN_COGNATES // 2] + other[:SHOWN_COGNATES], key=lambda c: -c.target_frequency)
+    near = [c for c in found if c.distance <= NEAR_DISTANCE]
+    groups = {f"cognates_{name}": [c for c in near if c.edits == n] for n, name in enumerate(_EDITS)}
     return {
-        "cognates": [_row(c, cosine) for c in shown],
+        **{name: [_row(c, cosine) for c in group[:SHOWN_COGNATES]] for name, group in groups.items()},
         "cognates_found": len(found),
         "respelling_rules": [
             {
