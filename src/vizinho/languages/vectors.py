@@ -37,6 +37,8 @@ LEAST_WORDS = 100_000
 SEEDS = 1500
 CANDIDATES = 10_000
 """Most frequent target words among which a translation must be found."""
+TRUSTED = 4000
+"""Rank of the rarest word whose vector may call another a false friend."""
 TESTED = 1000
 """Most word pairs and sentence pairs that are tested."""
 LEAST_TESTED = 30
@@ -60,10 +62,11 @@ class Space:
     seeds: int
 
     def cosine(self, target_word: str, donor_word: str) -> float | None:
-        """How alike two words are used; None where one has no vector."""
+        """How alike two words are used; None where one has no vector or is too rare for its vector to say much."""
         if target_word not in self.ours or donor_word not in self.theirs:
             return None
-        return float(self.target[self.ours.row(target_word)] @ self.donor[self.theirs.row(donor_word)])
+        ours, theirs = self.ours.row(target_word), self.theirs.row(donor_word)
+        return float(self.target[ours] @ self.donor[theirs]) if max(ours, theirs) < TRUSTED else None
 
 
 def compare_vectors(

@@ -31,7 +31,7 @@ SHOWN_COGNATES = 400
 """Pairs of each number of edits, by the target's frequency."""
 _EDITS = ("spelt_alike", "one_edit_apart", "two_edits_apart", "three_edits_apart")
 FALSE_FRIEND_COSINE = 0.2
-"""Cognates whose aligned vectors have a lower cosine are called false friends."""
+"""Cognates whose aligned vectors have a lower cosine may be false friends, or used for other things in the texts."""
 
 Cosine = Callable[[str, str], float | None]
 """(target word, donor word) to the cosine of their vectors in one space; None where a vector is missing."""
@@ -243,8 +243,7 @@ def _distances(ours: tuple[str, ...], theirs: tuple[str, ...]) -> npt.NDArray[np
 
 
 def _evidence(found: tuple[Cognate, ...], rules: tuple[Rule, ...], cosine: Cosine | None) -> dict[str, Any]:
-    near = [c for c in found if c.distance <= NEAR_DISTANCE]
-    groups = {f"cognates_{name}": [c for c in near if c.edits == n] for n, name in enumerate(_EDITS)}
+    groups = {f"cognates_{name}": [c for c in found if c.edits == n] for n, name in enumerate(_EDITS)}
     return {
         **{name: [_row(c, cosine) for c in group[:SHOWN_COGNATES]] for name, group in groups.items()},
         "cognates_found": len(found),
@@ -269,5 +268,5 @@ def _row(cognate: Cognate, cosine: Cosine | None) -> dict[str, Any]:
         "edits": cognate.edits,
         "target per million": round(1e6 * cognate.target_frequency, 1),
         "donor per million": round(1e6 * cognate.donor_frequency, 1),
-        "false friend": None if likeness is None else likeness < FALSE_FRIEND_COSINE,
+        "vectors disagree": None if likeness is None else likeness < FALSE_FRIEND_COSINE,
     }
