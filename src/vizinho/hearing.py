@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from vizinho.audio.io import SAMPLE_RATE, Waveform, load_audio
 from vizinho.corpora.manifest import read_manifest, select
+from vizinho.languages.levels.transferability import ZeroShot, zero_shot
 from vizinho.languages.measures import Measure
-from vizinho.languages.transferability import ZeroShot, zero_shot
 from vizinho.recognizer import Recognizer
 from vizinho.records import Utterance
 

@@ -11,7 +11,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
-from vizinho import __version__
 from vizinho.errors import SpecError, VizinhoError
 from vizinho.files import write_json
 from vizinho.languages.measures import Gap, LevelResult, Measure
@@ -161,7 +160,7 @@ def _function(level: str) -> Level:
     """Imported when needed: eight languages by spelling alone should not wait for spaCy and scikit-learn."""
 
     def module(name: str) -> Any:
-        return import_module(f"vizinho.languages.{name}")
+        return import_module(f"vizinho.languages.levels.{name}")
 
     table: dict[str, Level] = {
         "sounds": lambda t, d, i: module("inventory").compare_sounds(t, d, i.texts, g2p=i.g2p, seed=i.seed),
@@ -256,7 +255,7 @@ _CODE = (".py", ".tsv", ".conllu")
 def _code_version() -> str:
     """Changes with the code of the levels and what is built in, so that a cache never outlives a correction."""
     folder = Path(__file__).parent
-    return __version__ + "".join(_content(path) for path in sorted(p for p in folder.rglob("*") if p.suffix in _CODE))
+    return "".join(_content(path) for path in sorted(p for p in folder.rglob("*") if p.suffix in _CODE))
 
 
 def _read_cached(path: Path | None) -> LevelResult | None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from vizinho.languages.charts import BACKNESSES, HEIGHTS, MANNERS, PLACES
+from vizinho.languages.levels.charts import BACKNESSES, HEIGHTS, MANNERS, PLACES
 from vizinho.report.maps import draw_words
 
 _CHARTS = {"consonant": (MANNERS, PLACES), "vowel": (HEIGHTS, BACKNESSES), "other": (("other",), ("",))}
@@ -58,7 +58,7 @@ def _parts(title: str, value: Any, target: str, donor: str) -> list[Part]:
 
 
 def _trees(rows: Sequence[Mapping[str, Any]], target: str, donor: str) -> list[Part]:
-    """Two drawings a row, the target's tree and the donor's; `languages/trees.py` escapes what it draws."""
+    """Two drawings a row, the target's tree and the donor's; `languages/levels/trees.py` escapes what it draws."""
     return [
         Part(f"{row['about']}: {language}", "drawing", drawing=row[key])
         for row in rows

@@ -62,7 +62,7 @@ def test_a_changed_word_list_is_another_cache_entry(texts, tmp_path):
     path = texts.texts.folder / "frequencies" / "es.tsv"
     path.write_text("casa\t5\nnada\t4\n", encoding="utf-8")
     comparing._digests.clear()
-    from vizinho.languages import vocabulary, words
+    from vizinho.languages.levels import vocabulary, words
 
     words.frequent_words.cache_clear()
     vocabulary.cognates.cache_clear()

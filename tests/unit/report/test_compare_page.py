@@ -8,8 +8,8 @@ import subprocess
 import pytest
 
 from vizinho.languages.compare import compare
-from vizinho.languages.treebank import Node
-from vizinho.languages.trees import draw_tree
+from vizinho.languages.levels.treebank import Node
+from vizinho.languages.levels.trees import draw_tree
 from vizinho.report.compare_page import compare_page
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

@@ -3,7 +3,7 @@ import itertools
 import numpy as np
 import pytest
 
-from vizinho.languages.ngrams import ORDER, CharacterModel
+from vizinho.languages.levels.ngrams import ORDER, CharacterModel
 
 
 def slow_bits(lines, alphabet, line):

@@ -16,9 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from vizinho.errors import VizinhoError
-from vizinho.languages.measures import Gap, LevelResult, Measure
-from vizinho.languages.parsing import is_parsed, parse
-from vizinho.languages.sampling import (
+from vizinho.languages.levels.parsing import is_parsed, parse
+from vizinho.languages.levels.sampling import (
     centred_interval,
     count_matrix,
     js_divergence,
@@ -26,8 +25,9 @@ from vizinho.languages.sampling import (
     totals,
     widen,
 )
-from vizinho.languages.treebank import Node, Sentence, Treebank, built_in, treebank_of
-from vizinho.languages.trees import draw_tree
+from vizinho.languages.levels.treebank import Node, Sentence, Treebank, built_in, treebank_of
+from vizinho.languages.levels.trees import draw_tree
+from vizinho.languages.measures import Gap, LevelResult, Measure
 from vizinho.languages.variants import TextSources, Variant
 
 LEVEL = "syntax"

@@ -15,7 +15,7 @@ from tones import tone_corpus
 
 from vizinho.corpora.manifest import write_manifest
 from vizinho.errors import AudioError
-from vizinho.languages.acoustic_tokens import (
+from vizinho.languages.levels.acoustic_tokens import (
     TokenSettings,
     collapse,
     learn_tokens,
@@ -24,7 +24,7 @@ from vizinho.languages.acoustic_tokens import (
     normalise_by_speaker,
     shuffled_runs,
 )
-from vizinho.languages.acoustics import compare_acoustics, in_turns, plain_cosine, similarity, speaker_halves
+from vizinho.languages.levels.acoustics import compare_acoustics, in_turns, plain_cosine, similarity, speaker_halves
 from vizinho.languages.variants import Variant
 from vizinho.records import Utterance
 

@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from vizinho.corpora.manifest import read_manifest
 from vizinho.errors import AudioError, CorpusError, VizinhoError
-from vizinho.languages.acoustic_tokens import (
+from vizinho.languages.levels.acoustic_tokens import (
     Array,
     Frames,
     Tokeniser,

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from vizinho.errors import CorpusError
-from vizinho.languages import vectors as level
-from vizinho.languages.dictionary import parallel_sentences, word_pairs
+from vizinho.languages.levels import vectors as level
+from vizinho.languages.levels.dictionary import parallel_sentences, word_pairs
 from vizinho.languages.variants import TextSources, Variant
 from vizinho.vectors.static import VectorOptions
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from vizinho.errors import CorpusError
-from vizinho.languages.sampling import count_matrix
+from vizinho.languages.levels.sampling import count_matrix
 from vizinho.languages.variants import TextSources, Variant
 from vizinho.vectors.static import tokenize
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vizinho.errors import CorpusError
-from vizinho.languages.treebank import built_in, parse_treebank, read_treebank, treebank_of
+from vizinho.languages.levels.treebank import built_in, parse_treebank, read_treebank, treebank_of
 from vizinho.languages.variants import TextSources, Variant
 
 GOOD = """# sent_id = a

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vizinho.languages.syntax import (
+from vizinho.languages.levels.syntax import (
     compare_syntax,
     compare_treebanks,
     edge_f1,
@@ -22,8 +22,8 @@ from vizinho.languages.syntax import (
     shuffled_words,
     triples,
 )
-from vizinho.languages.treebank import Node, Sentence, Treebank, built_in
-from vizinho.languages.trees import draw_tree
+from vizinho.languages.levels.treebank import Node, Sentence, Treebank, built_in
+from vizinho.languages.levels.trees import draw_tree
 from vizinho.languages.variants import TextSources, Variant
 
 PUBLISHED = {
@@ -115,7 +115,7 @@ def _write(folder: Path, language: str, text: str) -> TextSources:
 
 
 def test_a_malformed_line_is_named_and_the_rest_computed(tmp_path: Path) -> None:
-    text = (Path(__file__).parents[3] / "src/vizinho/languages/minibank/es.conllu").read_text(encoding="utf-8")
+    text = (Path(__file__).parents[4] / "src/vizinho/languages/levels/minibank/es.conllu").read_text(encoding="utf-8")
     lines = text.splitlines()
     place = lines.index("2\tcasa\t_\tNOUN\t_\t_\t4\tnsubj\t_\t_")
     lines[place] = lines[place].replace("\tNOUN", "")

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from vizinho.errors import CorpusError
+from vizinho.languages.levels.ngrams import ORDER, CharacterModel
+from vizinho.languages.levels.sampling import centred_interval, js_divergence
+from vizinho.languages.levels.treebank import treebank_of
+from vizinho.languages.levels.words import Words, folded, frequent_words
 from vizinho.languages.measures import Gap, LevelResult, Measure
-from vizinho.languages.ngrams import ORDER, CharacterModel
-from vizinho.languages.sampling import centred_interval, js_divergence
-from vizinho.languages.treebank import treebank_of
 from vizinho.languages.variants import TextSources, Variant
-from vizinho.languages.words import Words, folded, frequent_words
 
 LEVEL = "spelling"
 TOP = 5000

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vizinho.languages.atlas import Place, compare_map, distance_km, family_distance, parse_atlas, read_atlas
+from vizinho.languages.levels.atlas import Place, compare_map, distance_km, family_distance, parse_atlas, read_atlas
 from vizinho.languages.variants import TextSources, Variant
 
 ATLAS = read_atlas()

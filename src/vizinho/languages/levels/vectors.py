@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vizinho.errors import CorpusError, VizinhoError
-from vizinho.languages.dictionary import Pairs, parallel_sentences, word_pairs
+from vizinho.languages.levels.dictionary import Pairs, parallel_sentences, word_pairs
 from vizinho.languages.measures import Gap, LevelResult, Measure
 from vizinho.languages.variants import TextSources, Variant
 from vizinho.vectors.align import (

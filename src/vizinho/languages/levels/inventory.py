@@ -17,10 +17,8 @@ import numpy as np
 
 from vizinho.audio.speak import is_available, phonemes
 from vizinho.errors import CorpusError, VizinhoError
-from vizinho.languages.charts import chart, charted_phones, x_sampa
-from vizinho.languages.measures import Gap, LevelResult, Measure
-from vizinho.languages.phonetics import feature_names, phone_features, segments
-from vizinho.languages.sampling import (
+from vizinho.languages.levels.charts import chart, charted_phones, x_sampa
+from vizinho.languages.levels.sampling import (
     centred_interval,
     count_matrix,
     halves,
@@ -29,9 +27,11 @@ from vizinho.languages.sampling import (
     totals,
     widen,
 )
+from vizinho.languages.levels.vocabulary import cognates
+from vizinho.languages.levels.words import frequent_words
+from vizinho.languages.measures import Gap, LevelResult, Measure
+from vizinho.languages.phonetics import feature_names, phone_features, segments
 from vizinho.languages.variants import TextSources, Variant
-from vizinho.languages.vocabulary import cognates
-from vizinho.languages.words import frequent_words
 
 LEVEL = "sounds"
 TOP = 5000

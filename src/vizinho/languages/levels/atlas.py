@@ -105,7 +105,9 @@ def read_atlas(sources: TextSources | None = None) -> Atlas:
 
 @lru_cache(maxsize=1)
 def _built_in() -> Atlas:
-    return parse_atlas((resources.files("vizinho.languages") / "atlas.tsv").read_text(encoding="utf-8"), "atlas.tsv")
+    return parse_atlas(
+        (resources.files("vizinho.languages.levels") / "atlas.tsv").read_text(encoding="utf-8"), "atlas.tsv"
+    )
 
 
 def parse_atlas(text: str, name: str) -> Atlas:

@@ -10,7 +10,7 @@ from spacy.language import Language
 from spacy.tokens import Doc
 
 from vizinho.errors import VizinhoError
-from vizinho.languages.parsing import parse
+from vizinho.languages.levels.parsing import parse
 
 
 @Language.component("chain_parser")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from vizinho.errors import VizinhoError
-from vizinho.languages.treebank import Node, Sentence, Treebank
+from vizinho.languages.levels.treebank import Node, Sentence, Treebank
 
 RELATIONS = frozenset({
     "acl", "advcl", "advmod", "amod", "appos", "aux", "case", "cc", "ccomp", "clf", "compound", "conj", "cop",

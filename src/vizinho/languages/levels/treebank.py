@@ -65,7 +65,7 @@ def read_treebank(path: Path) -> Treebank:
 @lru_cache(maxsize=8)
 def built_in(language: str) -> Treebank | None:
     """The small treebank that comes with the package: parallel sentences in Spanish, Portuguese and English."""
-    file = resources.files("vizinho.languages") / "minibank" / f"{language}.conllu"
+    file = resources.files("vizinho.languages.levels") / "minibank" / f"{language}.conllu"
     return parse_treebank(file.read_text(encoding="utf-8"), f"built-in {language}") if file.is_file() else None
 
 

@@ -13,10 +13,10 @@ from rapidfuzz import process
 from rapidfuzz.distance import Levenshtein
 
 from vizinho.errors import CorpusError
+from vizinho.languages.levels.respelling import Rule, learn_rules
+from vizinho.languages.levels.words import Words, folded, frequent_words
 from vizinho.languages.measures import Gap, LevelResult, Measure
-from vizinho.languages.respelling import Rule, learn_rules
 from vizinho.languages.variants import TextSources, Variant
-from vizinho.languages.words import Words, folded, frequent_words
 
 LEVEL = "vocabulary"
 LEAST_LETTERS = 4

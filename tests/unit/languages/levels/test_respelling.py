@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vizinho.languages.respelling import align, learn_rules, respell
+from vizinho.languages.levels.respelling import align, learn_rules, respell
 
 WORDS = ["senor", "mañana", "niño", "caña", "baño", "leña", "piña", "uña", "daño", "peña"]
 PAIRS = [(w, w.replace("ñ", "nh")) for w in WORDS] + [(f"{s}ción", f"{s}ção") for s in ("na", "ra", "fun", "po", "lo")]

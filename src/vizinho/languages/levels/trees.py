@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Sequence
 from typing import Any
 
-from vizinho.languages.treebank import Node
+from vizinho.languages.levels.treebank import Node
 
 _OPTIONS = {
     "compact": True,

@@ -10,7 +10,7 @@ from scipy.optimize import minimize
 from scipy.stats import multivariate_normal
 
 from vizinho.errors import VizinhoError
-from vizinho.languages.transferability import log_me, zero_shot
+from vizinho.languages.levels.transferability import log_me, zero_shot
 
 
 def _greatest_evidence(features: np.ndarray, y: np.ndarray) -> float:
