@@ -5,8 +5,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import settings
 
 torch.set_num_threads(1)
+settings.register_profile("vizinho", deadline=None)  # time limits do not belong in tests: machines are busy
+settings.load_profile("vizinho")
 
 
 @pytest.fixture(autouse=True)

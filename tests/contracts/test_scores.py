@@ -70,7 +70,7 @@ CORPUS = st.lists(st.tuples(LINE, LINE | st.just("")), min_size=1, max_size=6)
 
 @pytest.mark.parametrize("scorer", SCORERS, ids=lambda s: s.__name__)
 @given(pairs=CORPUS)
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_all_scorers_agree(scorer: Scorer, pairs: list[tuple[str, str]]) -> None:
     references = {f"u{i}": reference for i, (reference, _) in enumerate(pairs)}
     hypotheses = {f"u{i}": hypothesis for i, (_, hypothesis) in reversed(list(enumerate(pairs)))}
@@ -93,7 +93,7 @@ def test_no_scorer_drops_an_utterance_in_silence(scorer: Scorer) -> None:
 
 
 @given(pairs=CORPUS, seed=st.integers(0, 2**31))
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_rates_are_zero_exactly_for_equal_texts_and_intervals_are_in_order(
     pairs: list[tuple[str, str]], seed: int
 ) -> None:

@@ -2,7 +2,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from vizinho.corpora.batches import BatchPlan
@@ -18,7 +18,6 @@ def epoch_of(plan, number_of_utterances, start=0):
 
 
 @given(st.lists(st.floats(0.3, 20), min_size=1, max_size=60), st.floats(5, 80), st.integers(0, 99))
-@settings(deadline=None)
 def test_an_epoch_holds_everything_once_and_batches_fit(durations, batch_seconds, seed):
     plan = BatchPlan(durations, batch_seconds, seed)
     seen, after = epoch_of(plan, len(durations))

@@ -45,7 +45,7 @@ utterances = st.builds(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(utterances, min_size=1, max_size=6, unique_by=lambda u: u.id))
 def test_what_is_written_comes_back(tmp_path_factory: pytest.TempPathFactory, made: list[Utterance]) -> None:
     path = tmp_path_factory.mktemp("m") / "deep" / "m.jsonl"
@@ -141,7 +141,7 @@ corpora = st.lists(st.floats(0.1, 30), min_size=3, max_size=40).map(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(corpora, st.integers(0, 9), st.floats(0.6, 3), st.floats(1, 4))
 def test_subsets_are_nested_and_no_longer_than_asked(
     made: list[Utterance], seed: int, minutes: float, factor: float

@@ -23,7 +23,6 @@ TEXT = st.lists(st.text("abcãé", min_size=1, max_size=5), max_size=6).map(" ".
 
 
 @given(st.lists(st.tuples(TEXT, TEXT), min_size=1, max_size=8))
-@settings(deadline=None)
 def test_counts_agree_with_an_independent_distance(pairs):
     references = {str(i): r for i, (r, _) in enumerate(pairs)}
     hypotheses = {str(i): h for i, (_, h) in enumerate(pairs)}
@@ -89,7 +88,7 @@ def test_white_space_never_counts_twice():
 
 
 @given(st.permutations(list(range(9))))
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 def test_the_order_of_the_ids_changes_nothing(order):
     references = {str(i): "abcd" * (i + 1) for i in order}
     hypotheses = {str(i): "abcd" if i % 2 else "axxd" for i in order}

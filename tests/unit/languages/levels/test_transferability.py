@@ -50,7 +50,7 @@ def test_features_that_hold_the_classes_score_higher_than_noise() -> None:
     assert log_me(telling, labels) > log_me(noise, labels) + 0.5
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 10_000), st.integers(2, 30), st.integers(1, 30))
 def test_log_me_is_always_a_number_and_knows_no_order(seed: int, examples: int, axes: int) -> None:
     rng = np.random.default_rng(seed)
