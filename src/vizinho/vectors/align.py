@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,23 @@ def identical_seeds(ours: WordVectors, theirs: WordVectors, most: int, leave_out
     """The most frequent words of four letters or more that both have, spelt alike, but those of `leave_out`."""
     found = [(w, w) for w in ours.words if len(w) >= 4 and w in theirs and w not in leave_out]
     return found[:most]
+
+
+def read_dictionary(path: Path, ours: WordVectors, theirs: WordVectors) -> list[tuple[str, str]]:
+    """(target word, donor word) from lines "donor word, tab, target word", as far as both have vectors.
+
+    Raises TextError for a missing file and a line without a tab.
+    """
+    if not path.is_file():
+        raise TextError("no such dictionary", where=str(path), fix="check the path")
+    made = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        donor, tab, target = line.partition("\t")
+        if line.strip() and not tab:
+            raise TextError("not two words with a tab between them", where=f"{path}:{number}", fix="mend the line")
+        if donor in theirs and target in ours:
+            made.append((target, donor))
+    return made
 
 
 def procrustes(donor: Matrix, target: Matrix) -> Matrix:

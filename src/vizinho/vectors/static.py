@@ -119,7 +119,7 @@ def save_vectors(path: Path, vectors: WordVectors) -> None:
     """Write word2vec's text format (.vec) or its binary one (.bin), whole or not at all."""
     from gensim.models import KeyedVectors
 
-    _check_suffix(path)
+    check_suffix(path)
     keyed = KeyedVectors(vectors.matrix.shape[1])
     keyed.add_vectors(list(vectors.words), vectors.matrix)
     for rank, word in enumerate(vectors.words):  # gensim writes words by falling count
@@ -140,7 +140,7 @@ def load_vectors(path: Path) -> WordVectors:
     """
     from gensim.models import KeyedVectors
 
-    _check_suffix(path)
+    check_suffix(path)
     try:
         keyed = KeyedVectors.load_word2vec_format(str(path), binary=path.suffix == ".bin")
     except FileNotFoundError as error:
@@ -152,7 +152,8 @@ def load_vectors(path: Path) -> WordVectors:
     return WordVectors(tuple(keyed.index_to_key), np.array(keyed.vectors, dtype=np.float32))
 
 
-def _check_suffix(path: Path) -> None:
+def check_suffix(path: Path) -> None:
+    """Raises ModelError for a file that is neither .vec nor .bin, before anything is trained in vain."""
     if path.suffix not in (".vec", ".bin"):
         raise ModelError(
             f"unknown kind of vectors {path.suffix!r}", where=path, fix="use word2vec's formats, .vec (text) or .bin"

@@ -1,0 +1,151 @@
+"""`vizinho vectors`: word vectors trained, looked at, and turned from one language onto another."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer(no_args_is_help=True, help="Word vectors: train, look at, and align between languages.")
+File = Annotated[Path, typer.Option("--vectors", help="Vectors in word2vec's format (.bin or .vec).")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+
+@app.command()
+def train(
+    texts: Annotated[list[Path], typer.Argument(help="Text files, one sentence a line.")],
+    out: Annotated[Path, typer.Option("--out", help="File to write: .bin or .vec.")],
+    fasttext: Annotated[bool, typer.Option("--fasttext", help="fastText instead of word2vec.")] = False,
+    dim: Annotated[int, typer.Option("--dim", help="Components of a vector.")] = 100,
+    epochs: Annotated[int, typer.Option("--epochs", help="Passes over the text.")] = 5,
+    window: Annotated[int, typer.Option("--window", help="Words on either side that count as context.")] = 5,
+    min_count: Annotated[int, typer.Option("--min-count", help="Occurrences a word needs.")] = 5,
+    seed: Annotated[int, typer.Option("--seed", help="Seed; with one thread it settles the outcome.")] = 1,
+    threads: Annotated[int, typer.Option("--threads", help="Threads of training.")] = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Train vectors on raw text."""
+    from vizinho.errors import TextError
+    from vizinho.progress import bar
+    from vizinho.vectors.static import VectorOptions, check_suffix, save_vectors, tokenize, train_vectors
+
+    check_suffix(out)
+    lines: list[str] = []
+    for path in texts:
+        if not path.is_file():
+            raise TextError("no such text file", where=str(path), fix="check the path")
+        lines += path.read_text(encoding="utf-8").splitlines()
+    kind: Any = "fasttext" if fasttext else "word2vec"
+    options = VectorOptions(kind, dim, window, min_count, epochs, seed=seed, threads=threads)
+    sentences = tokenize(lines)
+    with bar("training vectors", epochs) as advance:
+        made = train_vectors(sentences, options, progress=advance)
+    save_vectors(out, made)
+    found = {"vectors": str(out), "words": len(made.words), "dim": dim, "running_words": sum(map(len, sentences))}
+    _say(found, as_json, f"{out}: {len(made.words):,} words from {found['running_words']:,} running words")
+
+
+@app.command()
+def neighbours(
+    word: Annotated[str, typer.Argument(help="Word to look around.")],
+    vectors: File,
+    count: Annotated[int, typer.Option("--count", help="Words to show.")] = 10,
+    as_json: AsJson = False,
+) -> None:
+    """Show the nearest words by cosine."""
+    from vizinho.vectors.explore import neighbours as nearest
+    from vizinho.vectors.static import load_vectors
+
+    found = nearest(load_vectors(vectors), word, count)
+    _say({"word": word, "neighbours": _pairs(found)}, as_json, _lines(found))
+
+
+@app.command()
+def analogy(
+    a: Annotated[str, typer.Argument(help="As A ...")],
+    b: Annotated[str, typer.Argument(help="... is to B,")],
+    c: Annotated[str, typer.Argument(help="so is C to which word?")],
+    vectors: File,
+    as_json: AsJson = False,
+) -> None:
+    """Find what is to C as B is to A."""
+    from vizinho.vectors.explore import analogy as solve
+    from vizinho.vectors.static import load_vectors
+
+    found = solve(load_vectors(vectors), a, b, c)
+    _say({"a": a, "b": b, "c": c, "answers": _pairs(found)}, as_json, _lines(found))
+
+
+@app.command()
+def show(
+    words: Annotated[list[str], typer.Argument(help="Words to put under one another.")],
+    vectors: File,
+    svg: Annotated[Path | None, typer.Option("--svg", help="Also write the picture.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Draw words as rows of coloured boxes, one a component; components that all words share are marked."""
+    from rich.console import Console
+    from rich.text import Text
+
+    from vizinho.files import write_text
+    from vizinho.vectors.explore import boxes, colour, draw_boxes
+    from vizinho.vectors.static import load_vectors
+
+    found = boxes(load_vectors(vectors), words)
+    if svg is not None:
+        write_text(svg, draw_boxes(found))
+    if as_json:
+        rows = {w: [round(float(v), 4) for v in row] for w, row in zip(found.words, found.values, strict=True)}
+        typer.echo(
+            json.dumps({"words": rows, "shared": [i for i, s in enumerate(found.shared) if s]}, ensure_ascii=False)
+        )
+        return
+    console, width = Console(), max(map(len, found.words)) + 1
+    for word, row in zip(found.words, found.values, strict=True):
+        line = Text(word.ljust(width))
+        for value in row:
+            line.append("█", style=colour(float(value)))
+        console.print(line, soft_wrap=True)
+    console.print(Text(" " * width + "".join("▔" if s else " " for s in found.shared)), soft_wrap=True)
+    typer.echo(f"{sum(found.shared)} of {len(found.shared)} components are shared")
+
+
+@app.command()
+def align(
+    donor: Annotated[Path, typer.Argument(help="Vectors to turn.")],
+    target: Annotated[Path, typer.Argument(help="Vectors they are turned onto.")],
+    out: Annotated[Path, typer.Option("--out", help="File for the turned vectors: .bin or .vec.")],
+    seeds: Annotated[int, typer.Option("--seeds", help="Most words spelt alike that the turn is learnt from.")] = 1500,
+    dictionary: Annotated[
+        Path | None, typer.Option("--dictionary", help="Pairs to learn from instead: donor word, tab, target word.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Turn one language's vectors onto another's (orthogonal Procrustes); both files then share a space."""
+    from vizinho.vectors.align import identical_seeds, normalize, procrustes, read_dictionary
+    from vizinho.vectors.static import WordVectors, check_suffix, load_vectors, save_vectors
+
+    check_suffix(out)
+    theirs, ours = load_vectors(donor), load_vectors(target)
+    pairs = read_dictionary(dictionary, ours, theirs) if dictionary else identical_seeds(ours, theirs, seeds, set())
+    first, second = normalize(ours.matrix), normalize(theirs.matrix)
+    rotation = procrustes(second[[theirs.row(b) for _, b in pairs]], first[[ours.row(a) for a, _ in pairs]])
+    save_vectors(out, WordVectors(theirs.words, second @ rotation))
+    normal = target.with_name(f"{target.stem}.normal{target.suffix}")
+    save_vectors(normal, WordVectors(ours.words, first))
+    found = {"vectors": str(out), "target": str(normal), "seeds": len(pairs)}
+    _say(found, as_json, f"{out} and {normal} share one space, learnt from {len(pairs)} pairs")
+
+
+def _pairs(found: list[tuple[str, float]]) -> list[dict[str, Any]]:
+    return [{"word": w, "cosine": round(c, 4)} for w, c in found]
+
+
+def _lines(found: list[tuple[str, float]]) -> str:
+    return "\n".join(f"{cosine:.3f}  {word}" for word, cosine in found)
+
+
+def _say(values: dict[str, Any], as_json: bool, text: str) -> None:
+    typer.echo(json.dumps(values, ensure_ascii=False) if as_json else text)
