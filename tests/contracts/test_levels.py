@@ -14,6 +14,7 @@ from vizinho.audio.speak import is_available
 from vizinho.corpora.manifest import write_manifest
 from vizinho.languages import compare as comparing
 from vizinho.languages.compare import Inputs, level_as_json, level_from_json
+from vizinho.languages.levels.treebank import built_in
 from vizinho.languages.variants import TextSources, Variant
 from vizinho.records import Utterance
 
@@ -153,3 +154,35 @@ class TestFigures:
 def test_exact_share_of_the_5000_most_frequent_words(donor, share):
     found = {m.name: m.value for m in level_of("vocabulary", "pt", donor, Inputs()).measures}
     assert found["exact_share"] == pytest.approx(share, abs=0.01)
+
+
+def test_shuffled_input_falls_to_the_floor(inputs, tmp_path):
+    """Words with their letters shuffled, sentences with their word classes shuffled: no nearer than chance."""
+    rng = np.random.default_rng(5)
+    folder = inputs.texts.folder
+    words = [line.split("\t") for line in (folder / "frequencies" / "pt.tsv").read_text(encoding="utf-8").splitlines()]
+    shuffled = ["".join(rng.permutation(list(w))) for w, _ in words]
+    (tmp_path / "frequencies").mkdir()
+    (tmp_path / "treebanks").mkdir()
+    for code, forms in (("pt", [w for w, _ in words]), ("es", shuffled)):
+        lines = [f"{w}\t{n}" for w, (_, n) in zip(forms, words, strict=True)]
+        (tmp_path / "frequencies" / f"{code}.tsv").write_text("\n".join(lines), encoding="utf-8")
+    bank = built_in("pt")
+    blocks = []
+    for sentence in bank.sentences:
+        tags = rng.permutation([n.upos for n in sentence.nodes])
+        rows = [
+            f"{i}\t{n.form}\t_\t{tag}\t_\t_\t{n.head}\t{n.relation}\t_\t_"
+            for i, (n, tag) in enumerate(zip(sentence.nodes, tags, strict=True), 1)
+        ]
+        blocks.append("\n".join([f"# sent_id = x{sentence.id}", *rows]))
+    (tmp_path / "treebanks" / "es_x.conllu").write_text("\n\n".join(blocks) + "\n\n", encoding="utf-8")
+    made = Inputs(TextSources(tmp_path), top=600)
+    near = {
+        m.name: m.nearness
+        for level in ("vocabulary", "spelling", "syntax")
+        for m in level_of(level, "pt", "es", made).measures
+    }
+    for name in ("exact_share", "folded_share", "near_share", "mean_distance", "triple_divergence", "klcpos3"):
+        assert abs(near[name]) < 0.25, (name, near[name])
+    assert near["cross_entropy"] < 0.6  # single letters keep their frequencies

@@ -133,7 +133,7 @@ def align(
     first, second = normalize(ours.matrix), normalize(theirs.matrix)
     rotation = procrustes(second[[theirs.row(b) for _, b in pairs]], first[[ours.row(a) for a, _ in pairs]])
     save_vectors(out, WordVectors(theirs.words, second @ rotation))
-    normal = target.with_name(f"{target.stem}.normal{target.suffix}")
+    normal = out.with_name(f"{target.stem}.normal{out.suffix}")
     save_vectors(normal, WordVectors(ours.words, first))
     found = {"vectors": str(out), "target": str(normal), "seeds": len(pairs)}
     _say(found, as_json, f"{out} and {normal} share one space, learnt from {len(pairs)} pairs")
