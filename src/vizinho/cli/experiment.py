@@ -49,25 +49,23 @@ def experiment(
 
 def table(results: dict[str, Any]) -> str:
     """The pooled arms as a Markdown table; intervals are 95 %."""
-    lines = [
-        "| start | minutes | seeds | steps | CER | WER | steps to scratch's best | encoder moved |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    for row in results["pooled"]:
-        distance = f"{row['movement']['encoder_distance']:.3f}" if row["movement"] else "-"
-        steps = ", ".join("never" if s is None else str(s) for s in row["steps_to_scratch_best"])
-        cells = (
+    from vizinho.cli.tables import markdown
+
+    head = ["start", "minutes", "seeds", "steps", "CER", "WER", "steps to scratch's best", "encoder moved"]
+    rows = [
+        [
             row["start"],
             f"{row['minutes']:g}",
             row["seeds"],
             row["steps"],
             _rate(row, "cer"),
             _rate(row, "wer"),
-            steps,
-            distance,
-        )
-        lines.append("| " + " | ".join(map(str, cells)) + " |")
-    return "\n".join(lines)
+            ", ".join("never" if s is None else str(s) for s in row["steps_to_scratch_best"]),
+            f"{row['movement']['encoder_distance']:.3f}" if row["movement"] else "-",
+        ]
+        for row in results["pooled"]
+    ]
+    return markdown(head, rows)
 
 
 def _rate(row: dict[str, Any], metric: str) -> str:
