@@ -92,7 +92,7 @@ def compare(
     wanted = tuple(_split(levels)) if levels else comparing.QUICK_LEVELS
     with board() as show:
         found = comparing.compare(
-            target.lower(),
+            target.lower().replace("_", "-"),
             _split(donors),
             inputs,
             levels=wanted,
@@ -125,7 +125,7 @@ def _with_hearing(found: Any, models: str, speech: Mapping[str, Path]) -> Any:
     from vizinho.registry.store import Store
 
     results = dict(found.results)
-    for entry in _split(models):
+    for entry in filter(None, map(str.strip, models.split(","))):
         donor, _, ref = entry.partition("=")
         if donor not in results or not ref:
             raise SpecError(f"{entry!r} is not DONOR=MODEL", where="--models", fix=f"donors: {', '.join(results)}")
@@ -252,7 +252,7 @@ def _gaps(values: dict[str, Any]) -> list[str]:
 
 
 def _split(values: str) -> list[str]:
-    return [value.strip().lower() for value in values.split(",") if value.strip()]
+    return [value.strip().lower().replace("_", "-") for value in values.split(",") if value.strip()]
 
 
 def _shared(part: str) -> Path | None:
