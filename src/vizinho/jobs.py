@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,8 @@ class Job:
     donor_language: str | None = None
     minutes: float | None = None
     """Target speech to use; None uses all of it."""
+    repeat: tuple[int, ...] = ()
+    """How often the train part of each corpus comes in an epoch, each time augmented anew; once if left out."""
     preset: str = "tiny"
     """Size of a network from scratch; a transfer keeps the donor's."""
     tokens: str = "characters"
@@ -97,13 +99,19 @@ class FinishedJob:
     movement: Movement
 
 
-def read_data(corpora: Sequence[Path], language: str, minutes: float | None, seed: int) -> TargetData:
+def read_data(
+    corpora: Sequence[Path], language: str, minutes: float | None, seed: int, repeat: Sequence[int] = ()
+) -> TargetData:
     """Read the train and dev splits of manifests; test is never looked at.
+
+    With `repeat`, the train part of each corpus is taken that often, so that a small real one can stand beside a large
+    synthetic one.
 
     Raises CorpusError when the corpora are of another language than `language`, when ids repeat between them, or when
     a dev speaker and text also stand in train.
     """
-    everything = [u for path in corpora for u in read_manifest(path)]
+    by_corpus = [read_manifest(path) for path in corpora]
+    everything = [u for utterances in by_corpus for u in utterances]
     _check_language(everything, language, corpora)
     _check_ids(everything, corpora)
     train_part = select(everything, split="train", minutes=minutes, seed=seed)
@@ -111,9 +119,16 @@ def read_data(corpora: Sequence[Path], language: str, minutes: float | None, see
     held_out = not dev
     if held_out:
         train_part, dev = _hold_out(train_part, seed)
+    times = {u.id: n for n, utterances in zip(repeat, by_corpus, strict=True) for u in utterances} if repeat else {}
+    train_part = [copy for u in train_part for copy in _repeated(u, times.get(u.id, 1))]
     return TargetData(
         tuple(train_part), tuple(dev), held_out, fingerprint([*train_part, *dev]), get_normalizer(language)
     )
+
+
+def _repeated(utterance: Utterance, times: int) -> list[Utterance]:
+    """Copies with ids of their own: augmentation follows the id."""
+    return [utterance, *(replace(utterance, id=f"{utterance.id}~{n}") for n in range(1, times))]
 
 
 def _check_language(utterances: Sequence[Utterance], language: str, corpora: Sequence[Path]) -> None:
@@ -150,7 +165,7 @@ def _hold_out(utterances: Sequence[Utterance], seed: int) -> tuple[list[Utteranc
 
 def make_ready(job: Job, similarity: Similarity | None = None) -> ReadyJob:
     """Read and check everything a job needs, and put its network at its start. Nothing is written."""
-    data = read_data(job.corpora, job.language, job.minutes, job.options.seed)
+    data = read_data(job.corpora, job.language, job.minutes, job.options.seed, job.repeat)
     if job.donor is None:
         checkpoint, plan = _from_scratch(job, data), None
     else:

@@ -207,6 +207,7 @@ def arm_task(spec: ExperimentSpec, arm: Arm, folder: Path, home: Path | None, sh
         donor_folder,
         donor_language,
         minutes=arm.minutes,
+        repeat=spec.repeat,
         preset=spec.preset,
         rows=spec.rows,
         options=options,

@@ -37,6 +37,7 @@ def hold_to_settings(spec: ExperimentSpec, folder: Path) -> None:
 def _settings(spec: ExperimentSpec) -> dict[str, Any]:
     """Everything that changes what an arm is, by name."""
     made: dict[str, Any] = {"target": spec.target, "preset": spec.preset, "corpora": _data(spec.corpora)}
+    made["repeat"] = list(spec.repeat)
     made |= {f"training.{key}": value for key, value in asdict(spec.training).items()}
     made |= {f"scratch.{key}": value for key, value in asdict(spec.scratch).items()}
     made |= {f"rows.{key}": value for key, value in asdict(spec.rows).items()}

@@ -52,6 +52,8 @@ class ExperimentSpec:
     scratch: TrainingOptions
     """Options of the scratch arms: same steps and batches, but their own learning rates, tuned on dev."""
     rows: RowOptions
+    repeat: tuple[int, ...]
+    """How often the train part of each corpus comes in an epoch; empty: once."""
     drop_test_texts: bool
     """Take train utterances whose text is in test out of train, and list them; without it such a text is an error."""
     source: Mapping[str, Any]
@@ -79,6 +81,7 @@ def read_spec(path: Path) -> ExperimentSpec:
         "rows",
         "donors",
         "drop_test_texts",
+        "repeat",
     }
     unknown = sorted(raw.keys() - known)
     if unknown:
@@ -104,6 +107,7 @@ def _build(path: Path, raw: Mapping[str, Any]) -> ExperimentSpec:
         training=from_dict(TrainingOptions, training, where=f"{path}: training"),
         scratch=from_dict(TrainingOptions, {**training, **raw.get("scratch", {})}, where=f"{path}: scratch"),
         rows=from_dict(RowOptions, raw.get("rows", {}), where=f"{path}: rows"),
+        repeat=tuple(map(int, raw.get("repeat", ()))),
         drop_test_texts=bool(raw.get("drop_test_texts", False)),
         source=raw,
     )
@@ -141,6 +145,8 @@ def _check(path: Path, spec: ExperimentSpec) -> None:
         )
     if not spec.seeds:
         raise SpecError("there are no seeds", where=path, fix="give at least three, as seeds = [1, 2, 3]")
+    if spec.repeat and (len(spec.repeat) != len(spec.corpora) or min(spec.repeat) < 1):
+        raise SpecError("repeat does not fit the corpora", where=path, fix="give a number of 1 or more for each corpus")
     for name in ("steps", "batch_seconds"):
         if getattr(spec.training, name) != getattr(spec.scratch, name):
             raise SpecError(

@@ -9,6 +9,7 @@ from vizinho.experiment.run import refuse_leaks
 from vizinho.experiment.settled import hold_to_settings
 from vizinho.experiment.spec import read_spec
 from vizinho.experiment.summary import summarise
+from vizinho.jobs import read_data
 from vizinho.parallel import run_tasks
 
 
@@ -110,3 +111,23 @@ def test_summary_pools_seeds_and_calls_nothing_better_without_a_test():
     same = summarise([arm("es", 1, [0.9, 0.6], [5, 6] * 20), arm("scratch", 1, [0.9, 0.5], [6, 5] * 20)])
     assert "No difference shown between es and scratch" in same["reading"]
     assert same["pooled"][0]["steps_to_scratch_best"] == [None]
+
+
+def test_a_small_corpus_can_come_more_often(tmp_path):
+    real, made = tone_corpus(tmp_path / "a", count=4), tone_corpus(tmp_path / "b", count=6, seed=9)
+    for path, prefix in ((real, "r"), (made, "s")):
+        write_manifest(path, [dataclasses.replace(u, id=prefix + u.id) for u in read_manifest(path)])
+    once, often = (read_data((real, made), "pt", None, 1, repeat).train for repeat in ((), (3, 1)))
+    kept = [u for u in once if u.id.startswith("r")]
+    assert len(often) == len(once) + 2 * len(kept)
+    assert len({u.id for u in often}) == len(often)
+    assert {u.audio for u in often} == {u.audio for u in once}
+
+
+@pytest.mark.parametrize("repeat", ["[1, 2]", "[0]"])
+def test_repeat_fits_the_corpora(tmp_path, utterances, repeat):
+    spec_over(tmp_path, utterances)
+    path = tmp_path / "e.toml"
+    path.write_text(path.read_text() + f"\nrepeat={repeat}")
+    with pytest.raises(SpecError, match="repeat does not fit"):
+        read_spec(path)
