@@ -26,7 +26,6 @@ from transformers import Trainer, TrainingArguments
 from transformers.trainer_pt_utils import LengthGroupedSampler
 
 from vizinho.audio.augment import NO_AUGMENT
-from vizinho.audio.features import extract
 from vizinho.audio.io import load_audio
 from vizinho.corpora.batches import BatchData, BatchPlan
 from vizinho.corpora.practice import practice_corpus
@@ -90,7 +89,7 @@ def huggingface(corpus: Path, steps: int, threads: int) -> float:
     torch.set_num_threads(threads)
     rows = []
     for example in ready.prepared.examples:
-        made = extract(ready.checkpoint.extractor, [load_audio(example.utterance.audio)])
+        made = ready.checkpoint.front.extract([load_audio(example.utterance.audio)])
         rows.append(
             {"features": made.features[0][made.mask[0]], "labels": list(example.labels), "length": int(made.mask.sum())}
         )
@@ -154,11 +153,11 @@ def where_time_goes(corpus: Path, threads: int) -> None:
     torch.set_num_threads(threads)
     model, examples = ready.checkpoint.model.train(), ready.prepared.examples
     plan = BatchPlan([e.utterance.duration_seconds for e in examples], BATCH_SECONDS, 1)
-    batches = [BatchData(examples, plan, ready.checkpoint.extractor, NO_AUGMENT, 1)[n] for n in range(6)]
+    batches = [BatchData(examples, plan, ready.checkpoint.front, NO_AUGMENT, 1)[n] for n in range(6)]
 
     def step(batch: Any) -> None:
         logits = model(batch.features, attention_mask=batch.mask).logits
-        ctc_loss(logits, batch.mask, batch.labels, batch.label_lengths, blank=0, subsampling=4).backward()
+        ctc_loss(logits, batch.frames, batch.labels, batch.label_lengths, blank=0).backward()
 
     with FlopCounterMode(display=False) as counter:
         step(batches[0])

@@ -15,7 +15,7 @@ from vizinho.audio.features import make_extractor
 from vizinho.corpora.manifest import fingerprint, read_manifest, select
 from vizinho.errors import CorpusError, ModelError, SpecError
 from vizinho.languages.phonetics import base_letter_similarity, letter_similarity
-from vizinho.model.checkpoint import Checkpoint, load_checkpoint, weights
+from vizinho.model.checkpoint import Checkpoint, load_donor, weights
 from vizinho.model.presets import SUBSAMPLING, build_model
 from vizinho.progress import Advance, silent
 from vizinho.records import Utterance
@@ -44,7 +44,10 @@ class Job:
     language: str
     corpora: tuple[Path, ...]
     donor: Path | None = None
+    """A model folder or a .nemo archive."""
     donor_language: str | None = None
+    adapter: str | None = None
+    """Language of the donor's adapter to start from, where it has one per language (MMS)."""
     minutes: float | None = None
     """Target speech to use; None uses all of it."""
     repeat: tuple[int, ...] = ()
@@ -174,7 +177,7 @@ def make_ready(job: Job, similarity: Similarity | None = None) -> ReadyJob:
         data.train,
         checkpoint.tokenizer,
         data.normalizer,
-        subsampling=checkpoint.subsampling,
+        front=checkpoint.front,
         speed_range=job.options.augment.speed_range if job.options.augment.speed_share else 0.0,
     )
     return ReadyJob(job, data, prepared, checkpoint, plan, {n: t.clone() for n, t in weights(checkpoint.model).items()})
@@ -198,17 +201,24 @@ def _from_scratch(job: Job, data: TargetData) -> Checkpoint:
 
 def _from_donor(job: Job, data: TargetData, similarity: Similarity | None) -> tuple[Checkpoint, TransferPlan]:
     assert job.donor is not None
-    donor = load_checkpoint(job.donor)
+    donor = load_donor(job.donor, job.adapter)
     tokenizer = _tokenizer(job, data)
     target = Checkpoint(_like(donor.model, tokenizer, job.options.seed), donor.extractor, tokenizer)
     ours, theirs = target.inventory, donor.inventory
     table = None
-    if similarity is not None and job.donor_language and set(ours.letters) - set(theirs.letters):
+    if similarity is not None and job.donor_language and theirs.letters and set(ours.letters) - set(theirs.letters):
         table = similarity(job.language, job.donor_language, ours.letters, theirs.letters)
     sources = match_tokens(ours, theirs, job.rows, table)
-    fresh, given = weights(target.model), weights(donor.model)
+    fresh, given = weights(target.model), donor.weights()
     plan = build_plan(
-        shapes_of(fresh), shapes_of(given), sources, theirs.tokens, token_parameters(fresh), token_parameters(given)
+        shapes_of(fresh),
+        shapes_of(given),
+        sources,
+        theirs.tokens,
+        token_parameters(fresh),
+        token_parameters(given),
+        lacking=donor.lacking,
+        unused=donor.unused,
     )
     plant(target.model, apply_plan(plan, given, fresh, target_tokens=ours.tokens, donor_tokens=theirs.tokens))
     return target, plan

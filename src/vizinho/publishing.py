@@ -15,8 +15,8 @@ import transformers
 
 from vizinho import __version__
 from vizinho.jobs import FinishedJob, ReadyJob
-from vizinho.model.checkpoint import save_checkpoint
-from vizinho.registry.card import WEIGHTS, Card, sha256
+from vizinho.model.checkpoint import save_checkpoint, weights_digest
+from vizinho.registry.card import Card
 from vizinho.registry.store import Store
 from vizinho.training.options import as_dict
 
@@ -99,7 +99,7 @@ def _donor(store: Store, donor: str | None, ready: ReadyJob) -> dict[str, Any] |
     return {
         "ref": entry.ref if entry else donor,
         "language": ready.job.donor_language or "?",
-        "weights_sha256": sha256(ready.job.donor / WEIGHTS),
+        "weights_sha256": weights_digest(ready.job.donor),
     }
 
 

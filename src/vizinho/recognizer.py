@@ -10,12 +10,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from vizinho.audio.features import HOP_SECONDS, MIN_SAMPLES, extract
+from vizinho.audio.features import MIN_SAMPLES, FrontEnd
 from vizinho.audio.io import SAMPLE_RATE, Waveform, load_audio
 from vizinho.decoding.greedy import Emission, LogProbs, greedy
 from vizinho.errors import AudioError
 from vizinho.model.checkpoint import Checkpoint, load_checkpoint
-from vizinho.model.presets import output_frames
 from vizinho.progress import Advance, silent
 from vizinho.records import Transcript, Utterance, Word
 from vizinho.text.tokens import PIECE_SPACE
@@ -40,15 +39,21 @@ class Recognizer:
     @property
     def frame_seconds(self) -> float:
         """Time between two output frames."""
-        return HOP_SECONDS * self.checkpoint.subsampling
+        return self.checkpoint.front.frame_seconds
 
     def log_probs(self, waveforms: Sequence[Waveform]) -> list[LogProbs]:
         """Log-probabilities of each waveform, each (T, V) without padding."""
-        made = extract(self.checkpoint.extractor, [_at_least_minimum(w) for w in waveforms])
+        front = self.checkpoint.front
+        padded = [_at_least_minimum(w) for w in waveforms]
+        groups = [[w] for w in padded] if front.alone else [padded]
+        return [frames for group in groups for frames in self._log_probs(front, group)]
+
+    def _log_probs(self, front: FrontEnd, waveforms: Sequence[Waveform]) -> list[LogProbs]:
+        made = front.extract(waveforms)
         with torch.inference_mode():
-            logits = self.checkpoint.model(made.features, attention_mask=made.mask).logits
+            logits = self.checkpoint.model(made.features, attention_mask=front.attention_mask(made.mask)).logits
             log_probs = logits.float().log_softmax(dim=-1).cpu().numpy()
-        lengths = [output_frames(int(n), self.checkpoint.subsampling) for n in made.mask.sum(dim=1)]
+        lengths = [front.output_frames(int(n)) for n in made.mask.sum(dim=1)]
         return [log_probs[i, :length] for i, length in enumerate(lengths)]
 
     def transcribe(self, path: Path) -> Transcript:

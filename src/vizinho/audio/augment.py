@@ -13,6 +13,7 @@ from vizinho.audio.io import SAMPLE_RATE, Waveform
 
 Features = npt.NDArray[np.float32]
 """Log-mel features of one utterance, shape (T, F), normalised to zero mean per mel channel."""
+Random = np.random.Generator
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,3 +100,32 @@ def mask_features(features: Features, options: AugmentOptions, rng: np.random.Ge
         start = int(rng.integers(0, max(1, T - width)))
         masked[start : start + width] = 0.0
     return masked
+
+
+def mask_waveform(samples: Waveform, options: AugmentOptions, rng: Random) -> Waveform:
+    """SpecAugment for networks that hear waveforms: bands of frequency and stretches of time become silent, shape (N,).
+
+    The masks are as wide as those of `mask_features`: a mel channel is an equal part of the mel scale up to half the
+    sampling rate. The networks' own masks (`masked_spec_embed`) stay off: they draw from numpy's global state, so
+    that a resumed run would not be the run left alone.
+    """
+    spectrum = np.fft.rfft(samples)
+    mels = _mel(np.fft.rfftfreq(samples.size, 1 / SAMPLE_RATE))
+    for _ in range(options.freq_masks):
+        width = rng.integers(0, options.freq_width + 1) / _MEL_CHANNELS * mels[-1]
+        start = rng.uniform(0, max(0.0, mels[-1] - width))
+        spectrum[(mels >= start) & (mels < start + width)] = 0.0
+    masked = np.fft.irfft(spectrum, n=samples.size).astype(np.float32) if options.freq_masks else samples.copy()
+    for _ in range(options.time_masks):
+        width = int(rng.integers(0, max(1, int(samples.size * options.time_share)) + 1))
+        start = int(rng.integers(0, max(1, samples.size - width)))
+        masked[start : start + width] = 0.0
+    return masked
+
+
+_MEL_CHANNELS = 80
+"""Channels that AugmentOptions.freq_width counts in."""
+
+
+def _mel(hertz: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    return 2595.0 * np.log10(1.0 + hertz / 700.0)

@@ -158,7 +158,6 @@ def _only_lang(utterances: list[Utterance], corpus: Path) -> str:
 
 def _model_limits(model: str) -> tuple[set[str], float]:
     """Characters that the model's tokens are made of, and seconds per output frame."""
-    from vizinho.audio.features import HOP_SECONDS
     from vizinho.model.checkpoint import load_checkpoint
     from vizinho.registry.store import Store
 
@@ -166,7 +165,7 @@ def _model_limits(model: str) -> tuple[set[str], float]:
     letters = checkpoint.inventory.letters
     # Pieces of several letters need fewer frames than letters, so their count says nothing: keep the default then.
     whole = any(len(token.strip("▁")) > 1 for token in letters)
-    return set("".join(letters)) - {"▁"}, 0.04 if whole else HOP_SECONDS * checkpoint.subsampling
+    return set("".join(letters)) - {"▁"}, 0.04 if whole else checkpoint.front.frame_seconds
 
 
 def _show_check(made: dict[str, Any], report: CheckReport) -> None:

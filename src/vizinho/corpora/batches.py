@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from vizinho.audio.augment import AugmentOptions, augment_waveform, mask_features
-from vizinho.audio.features import HOP_SECONDS, MIN_SAMPLES, extract
+from vizinho.audio.augment import AugmentOptions, augment_waveform
+from vizinho.audio.features import MIN_SAMPLES, FrontEnd
 from vizinho.audio.io import Waveform, load_audio
 from vizinho.errors import CorpusError
 from vizinho.records import Utterance
@@ -34,12 +34,14 @@ class Example:
 class Batch:
     """Padded tensors of B utterances.
 
-    `features` (B, T, F), `mask` (B, T) true on real frames, `labels` flat with `label_lengths` (B,).
+    `features` (B, T, F) or waveforms (B, T), `mask` (B, T) true on real input steps, `frames` (B,) the network's output
+    frames, `labels` flat with `label_lengths` (B,).
     """
 
     ids: tuple[str, ...]
     features: torch.Tensor
     mask: torch.Tensor
+    frames: torch.Tensor
     labels: torch.Tensor
     label_lengths: torch.Tensor
     audio_seconds: float
@@ -87,9 +89,9 @@ class BatchData(Dataset[Batch]):
     """Batch n as tensors: audio decoded, varied and turned into features when asked for, so memory stays flat."""
 
     def __init__(
-        self, examples: Sequence[Example], plan: BatchPlan, extractor: Any, augment: AugmentOptions, seed: int
+        self, examples: Sequence[Example], plan: BatchPlan, front: FrontEnd, augment: AugmentOptions, seed: int
     ) -> None:
-        self._examples, self._plan, self._extractor = examples, plan, extractor
+        self._examples, self._plan, self._front = examples, plan, front
         self._augment, self._seed = augment, seed
 
     def __getitem__(self, number: int) -> Batch:
@@ -97,22 +99,24 @@ class BatchData(Dataset[Batch]):
         chosen = [self._examples[i] for i in indices]
         generators = [_generator(self._seed, epoch, e.utterance.id) for e in chosen]
         waveforms = [self._waveform(e.utterance, rng) for e, rng in zip(chosen, generators, strict=True)]
-        made = extract(self._extractor, waveforms)
+        made = self._front.extract(waveforms)
+        steps = made.mask.sum(dim=1).tolist()
         for row, rng in enumerate(generators):
-            frames = int(made.mask[row].sum())
-            masked = mask_features(made.features[row, :frames].numpy(), self._augment, rng)
-            made.features[row, :frames] = torch.from_numpy(masked)
+            inputs = made.features[row, : steps[row]]
+            made.features[row, : steps[row]] = self._front.mask_inputs(inputs, self._augment, rng)
         return Batch(
             ids=tuple(e.utterance.id for e in chosen),
             features=made.features,
             mask=made.mask,
+            frames=torch.tensor([self._front.output_frames(n) for n in steps], dtype=torch.long),
             labels=torch.tensor([row for e in chosen for row in e.labels], dtype=torch.long),
             label_lengths=torch.tensor([len(e.labels) for e in chosen], dtype=torch.long),
-            audio_seconds=float(made.mask.sum()) * HOP_SECONDS,
+            audio_seconds=sum(steps) * self._front.step_seconds,
         )
 
     def _waveform(self, utterance: Utterance, rng: np.random.Generator) -> Waveform:
         samples = augment_waveform(load_audio(utterance.audio), self._augment, rng)
+        samples = self._front.masked_waveform(samples, self._augment, rng)
         return np.pad(samples, (0, max(0, MIN_SAMPLES - samples.size)))
 
 

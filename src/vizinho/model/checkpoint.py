@@ -1,121 +1,68 @@
-"""Loads and saves recogniser folders; the only file that opens checkpoints, ours or other people's."""
+"""Loads and saves recogniser folders and donors; with `formats`, the only place that opens checkpoints."""
 
 from __future__ import annotations
 
-import logging
-from dataclasses import dataclass
+import hashlib
 from pathlib import Path
 from typing import Any
 
-import torch
-from transformers import AutoModelForCTC, AutoProcessor, ParakeetProcessor
+from transformers import ParakeetFeatureExtractor, ParakeetProcessor, Wav2Vec2Processor
 
 from vizinho.errors import ModelError
-from vizinho.text.tokens import TokenInventory, inventory_of
+from vizinho.model.formats.huggingface import quiet, read_folder
+from vizinho.model.formats.nemo import is_archive, read_archive
+from vizinho.model.parts import Checkpoint, Donor, weights
+
+__all__ = ["Checkpoint", "Donor", "load_checkpoint", "load_donor", "save_checkpoint", "weights", "weights_digest"]
+
+NO_TOKENS = "an encoder without an output layer cannot write; it can only be the start of a transfer"
 
 
-@dataclass(frozen=True, slots=True)
-class Checkpoint:
-    """A network with what it needs to read audio and write text."""
+def load_donor(path: Path, adapter: str | None = None) -> Donor:
+    """Open a model folder or a .nemo archive as the start of a transfer, in float32 and evaluation mode.
 
-    model: Any
-    extractor: Any
-    tokenizer: Any
-
-    @property
-    def inventory(self) -> TokenInventory:
-        """Tokens in the order of the output rows, with roles."""
-        return inventory_of(self.tokenizer)
-
-    @property
-    def subsampling(self) -> int:
-        """Feature frames per output frame."""
-        return int(self.model.config.encoder_config.subsampling_factor)
+    `adapter` names the language of a network with an adapter per language (MMS). Raises ModelError naming what is
+    missing, left over, of another shape, or not known.
+    """
+    if is_archive(path):
+        return read_archive(path)
+    return read_folder(path, adapter)
 
 
 def load_checkpoint(folder: Path) -> Checkpoint:
-    """Load a folder that AutoModelForCTC and AutoProcessor can read, in float32 and evaluation mode.
+    """Open a recogniser: a folder that AutoModelForCTC and AutoProcessor can read, or a .nemo archive.
 
-    Raises ModelError when a file is missing, when weights are missing, left over or of another shape than
-    config.json says, or when tokens and output rows differ in number.
+    Raises ModelError as `load_donor` does, and for encoders without an output layer.
     """
-    _require(folder, "config.json", "model.safetensors", "tokenizer.json")
-    _quiet()
-    try:
-        model, info = AutoModelForCTC.from_pretrained(
-            folder,
-            output_loading_info=True,
-            local_files_only=True,
-            use_safetensors=True,
-            dtype=torch.float32,
-            ignore_mismatched_sizes=True,
-        )
-        processor = AutoProcessor.from_pretrained(folder, local_files_only=True)
-    except Exception as error:  # the library raises many kinds for a broken folder; all mean the same to a user
-        raise ModelError(
-            f"cannot be loaded ({_first_line(error)})",
-            where=folder,
-            fix="give a folder written by `vizinho train` or by save_pretrained",
-        ) from error
-    _check_keys(folder, info)
-    found = Checkpoint(model.eval(), processor.feature_extractor, processor.tokenizer)
-    if len(found.inventory.tokens) != model.config.vocab_size:
-        raise ModelError(
-            f"{len(found.inventory.tokens)} tokens but {model.config.vocab_size} output rows",
-            where=folder,
-            fix="the tokeniser belongs to another model; restore the right tokenizer.json",
-        )
-    return found
+    donor = load_donor(folder)
+    if donor.tokenizer is None:
+        raise ModelError(NO_TOKENS, where=folder, fix="run `vizinho transfer` from it")
+    return donor.recogniser
 
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     """Write weights (safetensors), configuration, features and tokens into an existing or new folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    _quiet()
+    quiet()
     checkpoint.model.save_pretrained(folder, safe_serialization=True)
-    ParakeetProcessor(checkpoint.extractor, checkpoint.tokenizer, decoder_type="ctc").save_pretrained(folder)
+    _processor(checkpoint).save_pretrained(folder)
 
 
-def weights(model: Any) -> dict[str, torch.Tensor]:
-    """Every parameter and saved buffer by name, detached; a view, not a copy."""
-    return {name: tensor.detach() for name, tensor in model.state_dict().items()}
+def _processor(checkpoint: Checkpoint) -> Any:
+    """The class that AutoProcessor will make of the folder; Wav2Vec2Processor takes any extractor and tokeniser."""
+    if isinstance(checkpoint.extractor, ParakeetFeatureExtractor):
+        return ParakeetProcessor(checkpoint.extractor, checkpoint.tokenizer, decoder_type="ctc")
+    return Wav2Vec2Processor(checkpoint.extractor, checkpoint.tokenizer)
 
 
-def _require(folder: Path, *names: str) -> None:
-    if not folder.is_dir():
-        raise ModelError("no such model folder", where=folder, fix="see `vizinho models list`")
-    lacking = [name for name in names if not (folder / name).is_file()]
-    if lacking:
-        raise ModelError(
-            f"the folder lacks {', '.join(lacking)}",
-            where=folder,
-            fix="give a complete folder written by `vizinho train` or by save_pretrained",
-        )
-
-
-def _check_keys(folder: Path, info: dict[str, Any]) -> None:
-    for kind, words in (
-        ("missing_keys", "weights are missing"),
-        ("unexpected_keys", "weights have no place"),
-        ("mismatched_keys", "weights have another shape than config.json says"),
-    ):
-        keys = [str(key) for key in info.get(kind) or []]
-        if keys:
-            shown = ", ".join(sorted(keys)[:3]) + (f" and {len(keys) - 3} more" if len(keys) > 3 else "")
-            raise ModelError(
-                f"{words}: {shown}",
-                where=folder / "model.safetensors",
-                fix="the weights are incomplete or of another model; copy the folder again",
-            )
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
-
-
-def _quiet() -> None:
-    """The library prints bars and reports of its own; ours says the same in one place."""
-    logging.getLogger("transformers").setLevel(logging.ERROR)
-    from transformers.utils.logging import disable_progress_bar
-
-    disable_progress_bar()
+def weights_digest(path: Path) -> str:
+    """SHA-256 of a donor's weights: of its one file, or of the digests of several in the order of their names."""
+    if path.is_file():
+        files = [path]
+    else:
+        files = sorted(path.glob("*.safetensors")) or sorted(path.glob("pytorch_model*.bin"))
+    digests = []
+    for file in files:
+        with file.open("rb") as stream:
+            digests.append(hashlib.file_digest(stream, "sha256").hexdigest())
+    return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()

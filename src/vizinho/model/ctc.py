@@ -5,31 +5,21 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 
-from vizinho.model.presets import output_frames
-
 
 def ctc_loss(
-    logits: torch.Tensor,
-    mask: torch.Tensor,
-    labels: torch.Tensor,
-    label_lengths: torch.Tensor,
-    *,
-    blank: int,
-    subsampling: int,
+    logits: torch.Tensor, frames: torch.Tensor, labels: torch.Tensor, label_lengths: torch.Tensor, *, blank: int
 ) -> torch.Tensor:
     """Mean over utterances of the loss per label token.
 
     Args:
         logits: (B, T', V) before softmax, T' encoder frames.
-        mask: (B, T) true on real feature frames.
+        frames: (B,) real frames of each utterance.
         labels: token rows of all utterances in one flat vector.
         label_lengths: (B,) labels of each utterance.
         blank: row of CTC's blank.
-        subsampling: feature frames per encoder frame.
 
     An infinite loss is returned as such: labels longer than the frames are a fault of the data.
     """
-    frames = torch.tensor([output_frames(int(n), subsampling) for n in mask.sum(dim=1)])
     log_probs = logits.float().log_softmax(dim=-1).transpose(0, 1)
     per_utterance = F.ctc_loss(log_probs, labels, frames, label_lengths, blank=blank, reduction="none")
     return (per_utterance / label_lengths.clamp(min=1).to(per_utterance.device)).mean()

@@ -5,6 +5,7 @@ The tokeniser that is saved with a model is Hugging Face's ParakeetTokenizer; CT
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -26,7 +27,8 @@ PIECE_SPACE = "▁"
 class TokenInventory:
     """Tokens in the order of the output layer's rows (V of them), and their roles.
 
-    Roles: "blank", "unknown", "space", "special" (other angle-bracketed tokens) and "letter" (letters and pieces).
+    Roles: "blank", "unknown", "space" (between words), "language" (such as <|es|>), "special" (other bracketed tokens)
+    and "letter" (letters and pieces).
     """
 
     tokens: tuple[str, ...]
@@ -79,27 +81,42 @@ def _wrap(tokenizer: Tokenizer) -> Any:
     )
 
 
-def inventory_of(tokenizer: Any) -> TokenInventory:
-    """Read any Hugging Face CTC tokeniser's tokens in row order, with their roles."""
+def inventory_of(tokenizer: Any, rows: int | None = None) -> TokenInventory:
+    """Read any Hugging Face CTC tokeniser's tokens in row order, with their roles.
+
+    With `rows` (V, the output layer's), special tokens beyond it are left out, since the network cannot say them, and
+    rows without a token are named "<row N>". Raises TextError when letters have no row or two tokens share one.
+    """
     by_row = sorted(tokenizer.get_vocab().items(), key=lambda item: item[1])
-    rows = [row for _, row in by_row]
-    if rows != list(range(len(rows))):
+    named = {row: token for token, row in by_row}
+    count = len(named) if rows is None else rows
+    roles = {row: role_of(token, tokenizer) for row, token in named.items()}
+    lost = [token for token, row in by_row if row >= count and roles[row] not in ("special", "unknown", "language")]
+    if len(named) != len(by_row) or lost or (rows is None and list(named) != list(range(count))):
         raise TextError(
-            f"token rows are not 0 to {len(rows) - 1} without gaps", where="tokeniser", fix="re-save the tokeniser"
+            f"{len(by_row)} tokens do not fit {count} output rows" + (f", such as {lost[0]!r}" if lost else ""),
+            where="tokeniser",
+            fix="the tokeniser belongs to another model; restore the right one",
         )
-    tokens = tuple(token for token, _ in by_row)
-    return TokenInventory(tokens, tuple(_role(token, tokenizer) for token in tokens))
+    tokens = tuple(named.get(row, f"<row {row}>") for row in range(count))
+    return TokenInventory(tokens, tuple(roles.get(row, "special") for row in range(count)))
 
 
-def _role(token: str, tokenizer: Any) -> str:
+_LANGUAGE = re.compile(r"<\|([a-z]{2,3})\|>|<([a-z]{2}(?:-[A-Za-z]{2})?)>")
+_SPECIAL = re.compile(r"<.+>|\[.+\]")
+
+
+def role_of(token: str, tokenizer: Any) -> str:
+    """The role a token of a tokeniser plays (see TokenInventory)."""
     if token == tokenizer.pad_token:
         return "blank"
     if token == tokenizer.unk_token:
         return "unknown"
-    if token in (SPACE, " ", getattr(tokenizer, "word_delimiter_token", None)):
+    if token in (SPACE, " ", PIECE_SPACE, getattr(tokenizer, "word_delimiter_token", None)):
         return "space"
-    is_special = len(token) > 2 and token.startswith("<") and token.endswith(">")
-    return "special" if is_special else "letter"
+    if _LANGUAGE.fullmatch(token):
+        return "language"
+    return "special" if _SPECIAL.fullmatch(token) else "letter"
 
 
 def encode(tokenizer: Any, text: str, *, where: str = "") -> list[int]:

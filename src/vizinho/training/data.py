@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from vizinho.audio.features import HOP_SECONDS
+from vizinho.audio.features import FrontEnd
+from vizinho.audio.io import SAMPLE_RATE
 from vizinho.corpora.batches import Example
 from vizinho.errors import CorpusError, TextError
-from vizinho.model.presets import output_frames
 from vizinho.records import Utterance
 from vizinho.text.tokens import encode, frames_needed
 
@@ -32,7 +32,7 @@ def prepare(
     tokenizer: Any,
     normalizer: Callable[[str], str],
     *,
-    subsampling: int,
+    front: FrontEnd,
     speed_range: float,
 ) -> Prepared:
     """Normalise and encode texts; set aside what has no text or more labels than CTC has frames for.
@@ -48,9 +48,13 @@ def prepare(
         except TextError as error:
             lacking[utterance.id] = error.what
             continue
-        frames = output_frames(int(utterance.duration_seconds / (1 + speed_range) / HOP_SECONDS), subsampling)
+        shortest = int(utterance.duration_seconds / (1 + speed_range) * SAMPLE_RATE)
+        frames = front.output_frames(front.steps_of(shortest))
+        longest = utterance.duration_seconds / (1 - speed_range)
         if not rows:
             set_aside.append((utterance.id, "no text left after normalising"))
+        elif front.max_seconds is not None and longest > front.max_seconds:
+            set_aside.append((utterance.id, f"{longest:.1f} s at its slowest, the network hears {front.max_seconds:g} s"))
         elif frames_needed(rows) > frames:
             set_aside.append((utterance.id, f"{frames_needed(rows)} labels but only {frames} frames"))
         else:

@@ -113,7 +113,7 @@ def train(
         _evaluate(checkpoint, dev, state, log)
     progress(state.step, "")
     plan = BatchPlan([e.utterance.duration_seconds for e in examples], options.batch_seconds, options.seed)
-    data = BatchData(examples, plan, checkpoint.extractor, options.augment, options.seed)
+    data = BatchData(examples, plan, checkpoint.front, options.augment, options.seed)
     batches = stream(data, state.step, options.steps, options.workers)
     writer = _tensorboard(run, state.step)
     wrapped.train()
@@ -157,16 +157,15 @@ def _step(
 ) -> float:
     """One update; returns the loss. A loss that is not finite is skipped, counted and named."""
     device = accelerator.device
-    mask = batch.mask.to(device)
+    mask = checkpoint.front.attention_mask(batch.mask.to(device))
     with accelerator.autocast():
         logits = model(batch.features.to(device), attention_mask=mask).logits
     loss = ctc_loss(
         logits,
-        mask,
+        batch.frames,
         batch.labels.to(device),
         batch.label_lengths.to(device),
         blank=checkpoint.tokenizer.pad_token_id,
-        subsampling=checkpoint.subsampling,
     )
     value = float(loss.detach())
     state.audio_seconds += batch.audio_seconds

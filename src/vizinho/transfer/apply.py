@@ -48,7 +48,7 @@ def apply_plan(
     rows = {token: row for row, token in enumerate(target_tokens)}
     donor_rows = {token: row for row, token in enumerate(donor_tokens)}
     for line in plan.rows:
-        if line.target is None:
+        if line.target is None or (line.action == "fresh" and line.token is None):
             continue
         if line.token is None:
             _copy_whole(made, donor, line)

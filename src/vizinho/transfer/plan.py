@@ -65,6 +65,9 @@ def build_plan(
     donor_tokens: Sequence[str],
     token_parameters: Sequence[str],
     donor_token_parameters: Sequence[str] | None = None,
+    *,
+    lacking: Mapping[str, str] | None = None,
+    unused: Mapping[str, tuple[Shape, str]] | None = None,
 ) -> TransferPlan:
     """Plan every parameter.
 
@@ -73,21 +76,27 @@ def build_plan(
         tokens: One source per target token, in row order (`match_tokens`).
         donor_tokens: The donor's tokens in row order.
         token_parameters: Target parameters whose first axis is V, the tokens (output weight and bias, embeddings).
-        donor_token_parameters: Their names in the donor, in the same order; the same names by default.
+        donor_token_parameters: Their names in the donor, in the same order; the same names by default, and none for a
+            donor without an output layer.
+        lacking: Target parameters that the donor may lack, with the reason why they can start fresh.
+        unused: What the donor's file has beside the parameters, with shape and the reason why it is dropped.
 
     Raises PlanError naming the key when something has no place, no source or another shape.
     """
-    theirs = list(donor_token_parameters or token_parameters)
+    theirs = list(token_parameters if donor_token_parameters is None else donor_token_parameters)
     _check_token_axes(target, token_parameters, len(tokens), "target")
     _check_token_axes(donor, theirs, len(donor_tokens), "donor")
     rows: list[PlanRow] = []
     for name, shape in target.items():
         if name in token_parameters:
-            source = theirs[list(token_parameters).index(name)]
-            rows += _token_rows(name, shape, source, donor[source], tokens)
+            source = theirs[list(token_parameters).index(name)] if theirs else None
+            rows += _token_rows(name, shape, source, donor, tokens)
+        elif name in (lacking or {}) and name not in donor:
+            rows.append(PlanRow(name, None, None, "fresh", shape, (lacking or {})[name]))
         else:
             rows.append(_whole(name, shape, donor))
     rows += _dropped_tokens(donor, theirs, donor_tokens, tokens)
+    rows += [PlanRow(None, None, name, "drop", shape, reason) for name, (shape, reason) in (unused or {}).items()]
     _refuse_leftovers(target, donor, theirs)
     return TransferPlan(tuple(rows))
 
@@ -105,11 +114,13 @@ def _whole(name: str, shape: Shape, donor: Mapping[str, Shape]) -> PlanRow:
 
 
 def _token_rows(
-    name: str, shape: Shape, source: str, source_shape: Shape, tokens: Sequence[TokenSource]
+    name: str, shape: Shape, source: str | None, donor: Mapping[str, Shape], tokens: Sequence[TokenSource]
 ) -> list[PlanRow]:
-    if shape[1:] != source_shape[1:]:
+    if source is None:
+        return [PlanRow(name, t.token, None, "fresh", shape[1:], "the donor has no output layer") for t in tokens]
+    if shape[1:] != donor[source][1:]:
         raise PlanError(
-            f"the donor's rows have shape {source_shape[1:]}, the target's {shape[1:]}",
+            f"the donor's rows have shape {donor[source][1:]}, the target's {shape[1:]}",
             where=name,
             fix="build the target with the donor's preset",
         )

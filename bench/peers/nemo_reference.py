@@ -1,0 +1,193 @@
+"""Runs in .venv-peers: NeMo trains tiny FastConformer CTC models, saves them, and says what it hears in some waveforms.
+
+    .venv-peers/bin/python bench/peers/nemo_reference.py OUT
+
+For each model OUT gets NAME.nemo and NAME.npz (features, log-probabilities); waveforms.npz has what they were given.
+bench/peers/compare_nemo.py then reads the same archives without NeMo.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import sentencepiece
+import soundfile
+import torch
+from omegaconf import OmegaConf
+
+SAMPLE_RATE = 16000
+TEXTS = ["abc de", "fgh abc", "de fgh ab", "cab bed", "head face", "bad cage"]
+STEPS = 20
+MODELS = {
+    "characters": {"tokens": "characters", "factor": 4},
+    "pieces": {"tokens": "unigram", "factor": 8},
+    "bpe-no-bias": {"tokens": "bpe", "factor": 8, "use_bias": False, "xscaling": False},
+}
+
+
+def tones(text: str, seed: int) -> np.ndarray:
+    """(N,) samples: every letter is a tone of 0.12 s."""
+    time = np.arange(int(0.12 * SAMPLE_RATE)) / SAMPLE_RATE
+    letters = "abcdefgh "
+    parts = [0.4 * np.sin(2 * np.pi * 220 * 1.25 ** letters.index(c) * time) * np.hanning(time.size) for c in text]
+    noise = np.random.default_rng(seed).standard_normal(time.size * len(text)) * 0.003
+    return (np.concatenate(parts) + noise).astype(np.float32)
+
+
+def config(tokens: str, factor: int, folder: Path, use_bias: bool = True, xscaling: bool = True) -> dict[str, Any]:
+    """As examples/asr/conf/fastconformer/fast-conformer_ctc_bpe.yaml has it, made small."""
+    made: dict[str, Any] = {
+        "sample_rate": SAMPLE_RATE,
+        "log_prediction": False,
+        "ctc_reduction": "mean_volume",
+        "preprocessor": {
+            "_target_": "nemo.collections.asr.modules.AudioToMelSpectrogramPreprocessor",
+            "sample_rate": SAMPLE_RATE,
+            "normalize": "per_feature",
+            "window_size": 0.025,
+            "window_stride": 0.01,
+            "window": "hann",
+            "features": 80,
+            "n_fft": 512,
+            "frame_splicing": 1,
+            "dither": 0.00001,
+            "pad_to": 0,
+        },
+        "encoder": {
+            "_target_": "nemo.collections.asr.modules.ConformerEncoder",
+            "feat_in": 80,
+            "feat_out": -1,
+            "n_layers": 2,
+            "d_model": 32,
+            "use_bias": use_bias,
+            "subsampling": "dw_striding",
+            "subsampling_factor": factor,
+            "subsampling_conv_channels": 8,
+            "causal_downsampling": False,
+            "ff_expansion_factor": 2,
+            "self_attention_model": "rel_pos",
+            "n_heads": 2,
+            "att_context_size": [-1, -1],
+            "att_context_style": "regular",
+            "xscaling": xscaling,
+            "untie_biases": True,
+            "pos_emb_max_len": 5000,
+            "conv_kernel_size": 9,
+            "conv_norm_type": "batch_norm",
+            "conv_context_size": None,
+            "dropout": 0.1,
+            "dropout_pre_encoder": 0.1,
+            "dropout_emb": 0.0,
+            "dropout_att": 0.1,
+            "reduction": None,
+            "reduction_position": None,
+            "reduction_factor": 1,
+        },
+        "optim": {"name": "adamw", "lr": 0.001},
+    }
+    letters = list(" abcdefgh")
+    decoder = {"_target_": "nemo.collections.asr.modules.ConvASRDecoder", "feat_in": None}
+    if tokens == "characters":
+        made |= {"labels": letters, "decoder": decoder | {"num_classes": len(letters), "vocabulary": letters}}
+    else:
+        made |= {"tokenizer": {"dir": str(tokenizer(folder, tokens)), "type": "bpe"}}
+        made |= {"decoder": decoder | {"num_classes": -1, "vocabulary": []}}
+    return made
+
+
+def tokenizer(folder: Path, kind: str) -> Path:
+    """A SentencePiece model in a folder of its own, as NeMo's process_asr_text_tokenizer.py leaves it."""
+    place = folder / f"tokenizer-{kind}"
+    place.mkdir(parents=True, exist_ok=True)
+    (place / "text.txt").write_text("\n".join(TEXTS * 5))
+    sentencepiece.SentencePieceTrainer.Train(
+        input=str(place / "text.txt"),
+        model_prefix=str(place / "tokenizer"),
+        vocab_size=16,
+        model_type=kind,
+        bos_id=-1,
+        eos_id=-1,
+        minloglevel=2,
+    )
+    pieces = (place / "tokenizer.vocab").read_text().splitlines()
+    (place / "vocab.txt").write_text("\n".join(line.split("\t")[0] for line in pieces) + "\n")
+    return place
+
+
+def train(model: Any, waveforms: list[np.ndarray], manifest: Path) -> list[float]:
+    """A few steps of NeMo's own loss on its own batches, so that no weight or statistic is at its start."""
+    model.setup_training_data(
+        OmegaConf.create(
+            {
+                "manifest_filepath": str(manifest),
+                "sample_rate": SAMPLE_RATE,
+                "batch_size": 3,
+                "shuffle": False,
+                "labels": list(getattr(model.cfg, "labels", None) or []),
+                "num_workers": 0,
+            }
+        )
+    )
+    optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3)
+    losses = []
+    model.train()
+    while len(losses) < STEPS:
+        for signal, lengths, tokens, token_lengths in model._train_dl:
+            log_probs, frames, _ = model(input_signal=signal, input_signal_length=lengths)
+            loss = model.loss(log_probs=log_probs, targets=tokens, input_lengths=frames, target_lengths=token_lengths)
+            optimizer.zero_grad()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimizer.step()
+            losses.append(float(loss))
+    return losses
+
+
+def main(out: Path) -> None:
+    import nemo
+    from nemo.collections.asr.models import EncDecCTCModel, EncDecCTCModelBPE
+
+    torch.set_num_threads(1)
+    out.mkdir(parents=True, exist_ok=True)
+    waveforms = [tones(text, number) for number, text in enumerate(TEXTS)]
+    rows = []
+    for number, (text, samples) in enumerate(zip(TEXTS, waveforms, strict=True)):
+        path = out / f"{number}.wav"
+        soundfile.write(path, samples, SAMPLE_RATE, subtype="FLOAT")
+        rows.append({"audio_filepath": str(path), "duration": samples.size / SAMPLE_RATE, "text": text})
+    (out / "manifest.json").write_text("\n".join(map(json.dumps, rows)))
+    np.savez(out / "waveforms.npz", **{str(n): w for n, w in enumerate(waveforms)})
+    for name, options in MODELS.items():
+        torch.manual_seed(1)
+        kind = EncDecCTCModel if options["tokens"] == "characters" else EncDecCTCModelBPE
+        settings = {k: v for k, v in options.items()}
+        model = kind(cfg=OmegaConf.create(config(settings.pop("tokens"), settings.pop("factor"), out, **settings)))
+        losses = train(model, waveforms, out / "manifest.json")
+        model.eval()
+        model.save_to(str(out / f"{name}.nemo"))
+        model = kind.restore_from(str(out / f"{name}.nemo"), map_location="cpu").eval()
+        said: dict[str, np.ndarray] = {}
+        with torch.inference_mode():
+            for number, samples in enumerate(waveforms):
+                signal, length = torch.from_numpy(samples)[None], torch.tensor([samples.size])
+                features, frames = model.preprocessor(input_signal=signal, length=length)
+                said[f"features{number}"] = features[0, :, : int(frames)].T.numpy()
+                log_probs, lengths, _ = model(input_signal=signal, input_signal_length=length)
+                said[f"log_probs{number}"] = log_probs[0, : int(lengths)].numpy()
+            longest = max(w.size for w in waveforms)
+            signal = torch.from_numpy(np.stack([np.pad(w, (0, longest - w.size)) for w in waveforms]))
+            log_probs, lengths, _ = model(
+                input_signal=signal, input_signal_length=torch.tensor([w.size for w in waveforms])
+            )
+            for number, length in enumerate(lengths):
+                said[f"batched{number}"] = log_probs[number, : int(length)].numpy()
+        np.savez(out / f"{name}.npz", **said)
+        print(f"{name}: nemo {nemo.__version__}, {STEPS} steps, loss {losses[0]:.2f} to {losses[-1]:.2f}")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,245 @@
+"""Reads model folders as transformers saves them: CTC recognisers, pre-trained encoders, Whisper, Parakeet."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from transformers import (
+    AutoConfig,
+    AutoFeatureExtractor,
+    AutoModelForCTC,
+    AutoTokenizer,
+    ParakeetCTCConfig,
+    ParakeetEncoder,
+    ParakeetForCTC,
+    ParakeetForRNNT,
+    ParakeetForTDT,
+    WhisperModel,
+)
+
+from vizinho.errors import ModelError, TextError
+from vizinho.model.formats.whisper_ctc import WhisperCTCConfig, WhisperForCTC, register
+from vizinho.model.frontends import FAMILIES
+from vizinho.model.layers import layer_of
+from vizinho.model.parts import Donor, Shape
+from vizinho.text.tokens import inventory_of
+
+SAFE = {"local_files_only": True, "trust_remote_code": False}
+"""A folder is data: nothing is fetched, and no code that lies in it is run."""
+_AGAIN = "give a folder written by `vizinho train` or by save_pretrained"
+_UNUSED_MASK = "its file lacks it; it only fills the network's own masks, which stay off"
+_OTHER_TASK = "belongs to the task it was trained for, not to the encoder"
+_ADAPTER = re.compile(r"adapter\.(.+)\.(?:safetensors|bin)")
+
+
+def read_folder(folder: Path, adapter: str | None = None) -> Donor:
+    """Open a folder, in float32 and evaluation mode. Raises ModelError naming the fault."""
+    _require_files(folder)
+    quiet()
+    register()
+    config = _guarded(folder, AutoConfig.from_pretrained, folder, **SAFE)
+    extractor = _guarded(folder, AutoFeatureExtractor.from_pretrained, folder, **SAFE)
+    if config.model_type in _ENCODERS:
+        return _encoder_of(folder, config, extractor)
+    if config.model_type not in FAMILIES:
+        known = ", ".join((*FAMILIES, *_ENCODERS))
+        raise ModelError(
+            f"networks of type {config.model_type!r} are not known", where=folder, fix=f"known types: {known}"
+        )
+    model, info = _load(AutoModelForCTC, folder)
+    missing = set(info["missing_keys"])
+    headless = any(layer_of(name) == "head" for name in missing)
+    lacking = {name: _UNUSED_MASK for name in missing if name.endswith("masked_spec_embed")}
+    _refuse(folder, {n for n in missing - lacking.keys() if layer_of(n) != "head"}, "weights are missing")
+    prefix = model.base_model_prefix + "."
+    # From a bare encoder's file names come without the prefix, so what is left over cannot be told from a foreign
+    # task's; but then everything else was found, or it would be missing.
+    unused = {n: s for n, s in _left_over(folder, info).items() if headless and not n.startswith(prefix)}
+    _refuse(folder, set(info["unexpected_keys"]) - unused.keys(), "weights have no place")
+    if adapter is not None or _adapters(folder):
+        adapter = _use_adapter(folder, model, adapter)
+    # The networks' own masks draw from numpy's global state, which no checkpoint could restore; ours take their place.
+    model.config.apply_spec_augment = False
+    tokenizer = None if headless else _tokenizer(folder, model, adapter)
+    return Donor(
+        model.eval(),
+        extractor,
+        (config.architectures or [type(model).__name__])[0],
+        tokenizer,
+        lacking,
+        {name: (shape, _OTHER_TASK) for name, shape in unused.items()},
+        _notes(folder, model, tokenizer, adapter),
+    )
+
+
+_ENCODERS: dict[str, Any] = {
+    "whisper": WhisperModel,
+    "parakeet_encoder": ParakeetEncoder,
+    "parakeet_rnnt": ParakeetForRNNT,
+    "parakeet_tdt": ParakeetForTDT,
+}
+"""Model types whose encoder is taken out of its network and given an output layer for CTC."""
+
+
+def _encoder_of(folder: Path, config: Any, extractor: Any) -> Donor:
+    whole, info = _load(_ENCODERS[config.model_type], folder)
+    _refuse(folder, info["missing_keys"], "weights are missing")
+    encoder = getattr(whole, "encoder", whole)
+    if config.model_type == "whisper":
+        network: Any = WhisperForCTC(WhisperCTCConfig(**_plain(config), vocab_size=1, pad_token_id=0))
+    else:
+        network = ParakeetForCTC(
+            ParakeetCTCConfig(encoder_config=encoder.config.to_dict(), vocab_size=1, pad_token_id=0)
+        )
+    network.encoder.load_state_dict(encoder.state_dict())
+    rest = {} if whole is encoder else {n: t for n, t in whole.state_dict().items() if not n.startswith("encoder.")}
+    shapes = {name: tuple(tensor.shape) for name, tensor in rest.items()} | _left_over(folder, info)
+    return Donor(
+        network.eval(),
+        extractor,
+        (config.architectures or [type(whole).__name__])[0],
+        unused={name: (shape, _OTHER_TASK) for name, shape in shapes.items()},
+    )
+
+
+def _plain(config: Any) -> dict[str, Any]:
+    """Whisper's settings of the encoder; those of its tokens and of generation mean nothing to CTC."""
+    names = (
+        "num_mel_bins",
+        "encoder_layers",
+        "encoder_attention_heads",
+        "encoder_ffn_dim",
+        "encoder_layerdrop",
+        "activation_function",
+        "d_model",
+        "dropout",
+        "attention_dropout",
+        "activation_dropout",
+        "init_std",
+        "scale_embedding",
+        "max_source_positions",
+    )
+    return {name: getattr(config, name) for name in names}
+
+
+def _load(kind: Any, folder: Path) -> tuple[Any, dict[str, Any]]:
+    """The network and what its file lacked or had too much. Pickled weights are read as tensors alone."""
+    model, info = _guarded(
+        folder,
+        kind.from_pretrained,
+        folder,
+        output_loading_info=True,
+        use_safetensors=bool(list(folder.glob("*.safetensors"))),
+        weights_only=True,
+        dtype=torch.float32,
+        ignore_mismatched_sizes=True,
+        **SAFE,
+    )
+    mismatched = [key[0] if isinstance(key, tuple) else key for key in info["mismatched_keys"]]
+    _refuse(folder, mismatched, "weights have another shape than config.json says")
+    return model, info
+
+
+def _left_over(folder: Path, info: Mapping[str, Any]) -> dict[str, Shape]:
+    """Shapes of what the file has and the network has no place for; read from its header."""
+    names = set(info["unexpected_keys"])
+    found: dict[str, Shape] = {}
+    for file in folder.glob("*.safetensors") if names else ():
+        with safe_open(file, "pt") as tensors:
+            found |= {name: tuple(tensors.get_slice(name).get_shape()) for name in names & set(tensors.keys())}
+    return {name: found.get(name, ()) for name in sorted(names)}
+
+
+def _adapters(folder: Path) -> list[str]:
+    return sorted({match.group(1) for path in folder.iterdir() if (match := _ADAPTER.fullmatch(path.name))})
+
+
+def _use_adapter(folder: Path, model: Any, adapter: str | None) -> str | None:
+    """Put a language's adapter and output layer into an MMS network (Pratap et al. 2023, arXiv 2305.13516)."""
+    there = _adapters(folder)
+    if adapter is None:
+        return None
+    if adapter not in there:
+        raise ModelError(
+            f"no adapter {adapter!r}", where=folder, fix=f"it has {', '.join(there) or 'none; leave --adapter out'}"
+        )
+    _guarded(folder, model.load_adapter, adapter, local_files_only=True)
+    return adapter
+
+
+def _tokenizer(folder: Path, model: Any, adapter: str | None) -> Any:
+    tokenizer = _guarded(folder, AutoTokenizer.from_pretrained, folder, **SAFE)
+    if adapter is not None:
+        _guarded(folder, tokenizer.set_target_lang, adapter)
+    try:
+        inventory_of(tokenizer, int(model.config.vocab_size))
+    except TextError as error:
+        raise ModelError(error.what, where=folder, fix=error.fix) from error
+    if tokenizer.pad_token_id != model.config.pad_token_id:
+        raise ModelError(
+            f"config.json says that the blank is row {model.config.pad_token_id}, "
+            f"the tokeniser says {tokenizer.pad_token_id}",
+            where=folder,
+            fix="restore the tokeniser that the model was trained with",
+        )
+    return tokenizer
+
+
+def _notes(folder: Path, model: Any, tokenizer: Any, adapter: str | None) -> tuple[str, ...]:
+    notes = []
+    if _adapters(folder):
+        using = adapter or getattr(tokenizer, "target_lang", None) or "the one in its main file"
+        notes.append(f"language adapter: {using}; it has {', '.join(_adapters(folder))}")
+    if tokenizer is not None:
+        beyond = sorted(t for t, row in tokenizer.get_vocab().items() if row >= model.config.vocab_size)
+        if beyond:
+            notes.append(f"tokens without an output row: {' '.join(beyond)}")
+    return tuple(notes)
+
+
+def _require_files(folder: Path) -> None:
+    if not folder.is_dir():
+        raise ModelError("no such model folder", where=folder, fix="see `vizinho models list`")
+    lacking = [] if (folder / "config.json").is_file() else ["config.json"]
+    if not any(folder.glob("model*.safetensors")) and not any(folder.glob("pytorch_model*.bin")):
+        lacking.append("model.safetensors")
+    if not any((folder / name).is_file() for name in ("preprocessor_config.json", "processor_config.json")):
+        # A default would guess whether audio is normalised, and be silently wrong.
+        lacking.append("preprocessor_config.json")
+    if lacking:
+        raise ModelError(f"the folder lacks {', '.join(lacking)}", where=folder, fix=_AGAIN)
+
+
+def _refuse(folder: Path, names: Iterable[str], what: str) -> None:
+    keys = sorted(names)
+    if keys:
+        shown = ", ".join(keys[:3]) + (f" and {len(keys) - 3} more" if len(keys) > 3 else "")
+        raise ModelError(
+            f"{what}: {shown}", where=folder, fix="the weights are incomplete or of another model; copy the folder again"
+        )
+
+
+def _guarded(folder: Path, call: Any, *args: Any, **options: Any) -> Any:
+    """Call the library; for a broken folder it raises many kinds of errors, which all mean the same to a user."""
+    try:
+        return call(*args, **options)
+    except Exception as error:
+        raise ModelError(f"cannot be loaded ({_first_line(error)})", where=folder, fix=_AGAIN) from error
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+
+
+def quiet() -> None:
+    """The library prints bars and reports of its own; ours says the same in one place."""
+    logging.getLogger("transformers").setLevel(logging.ERROR)
+    from transformers.utils.logging import disable_progress_bar
+
+    disable_progress_bar()

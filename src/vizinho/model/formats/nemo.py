@@ -1,0 +1,275 @@
+"""Reads NeMo's .nemo archives of FastConformer models without NeMo and without unpacking them to disk.
+
+An archive is a tar file with model_config.yaml, model_weights.ckpt (tensors pickled by torch) and a tokeniser. Members
+are read where they lie, so no name in an archive can reach a file of ours; weights are read as tensors alone.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tarfile
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path, PurePosixPath
+from typing import IO, Any, TypeVar
+
+import torch
+import yaml
+from transformers import ParakeetCTCConfig, ParakeetEncoderConfig, ParakeetFeatureExtractor, ParakeetForCTC
+
+from vizinho.audio.io import SAMPLE_RATE
+from vizinho.errors import ModelError
+from vizinho.model.formats.pieces import label_tokenizer, piece_tokenizer
+from vizinho.model.parts import Donor, Shape
+
+T = TypeVar("T")
+CONFIG, WEIGHTS = "model_config.yaml", "model_weights.ckpt"
+SMALL_BYTES = 64 * 2**20
+"""More than any configuration or tokeniser has; a larger one is a fault or an attack."""
+
+_HEADS = {
+    "EncDecCTCModel": "decoder",
+    "EncDecCTCModelBPE": "decoder",
+    "EncDecHybridRNNTCTCModel": "ctc_decoder",
+    "EncDecHybridRNNTCTCBPEModel": "ctc_decoder",
+    "EncDecRNNTModel": "",
+    "EncDecRNNTBPEModel": "",
+}
+"""Kinds of models, and where their CTC output layer is ("": they have none, the encoder alone is taken)."""
+
+_KEYS = (
+    (r"encoder\.pre_encode\.conv\.(\d+)\.(.+)", r"encoder.subsampling.layers.\1.\2"),
+    (r"encoder\.pre_encode\.out\.(.+)", r"encoder.subsampling.linear.\1"),
+    (r"(encoder\.layers\.\d+\.self_attn)\.pos_bias_([uv])", r"\1.bias_\2"),
+    (r"(encoder\.layers\.\d+\.self_attn)\.linear_([qkv])\.(.+)", r"\1.\2_proj.\3"),
+    (r"(encoder\.layers\.\d+\.self_attn)\.linear_out\.(.+)", r"\1.o_proj.\2"),
+    (r"(encoder\.layers\.\d+\.self_attn)\.linear_pos\.(.+)", r"\1.relative_k_proj.\2"),
+    (r"(encoder\.layers\.\d+\.conv)\.batch_norm\.(.+)", r"\1.norm.\2"),
+    (r"(encoder\.layers\.\d+\..+)", r"\1"),
+)
+"""NeMo's names and ours; the first pattern that fits the whole name decides."""
+
+_ENCODER: dict[str, tuple[Any, ...]] = {
+    "subsampling": ("dw_striding",),
+    "self_attention_model": ("rel_pos",),
+    "att_context_style": ("regular",),
+    "causal_downsampling": (False,),
+    "conv_norm_type": ("batch_norm",),
+    "conv_context_size": (None,),
+    "untie_biases": (True,),
+    "reduction": (None,),
+    "att_context_size": ([-1, -1], None, [[-1, -1]]),
+}
+_FEATURES: dict[str, tuple[Any, ...]] = {
+    "sample_rate": (SAMPLE_RATE,),
+    "normalize": ("per_feature",),
+    "window": ("hann",),
+    "window_size": (0.025,),
+    "window_stride": (0.01,),
+    "frame_splicing": (1,),
+    "log": (True,),
+    "mag_power": (2.0,),
+    "preemph": (0.97,),
+    "log_zero_guard_type": ("add",),
+    "log_zero_guard_value": (2**-24,),
+    "exact_pad": (False,),
+}
+"""Settings that ParakeetForCTC and its extractor have built in: other values are refused, missing ones are these."""
+_MAKES_FEATURES = "makes the features; the extractor has the same"
+_OTHER_DECODER = "belongs to the transducer; only the encoder and the CTC layer are taken"
+
+
+def is_archive(path: Path) -> bool:
+    """Whether a path names a .nemo archive."""
+    return path.suffix == ".nemo"
+
+
+def read_archive(path: Path) -> Donor:
+    """Open an archive in float32 and evaluation mode. Raises ModelError naming the fault or the unknown setting."""
+    try:
+        with tarfile.open(path, "r:*") as archive:
+            config = _settings(archive)
+            kind = str(config.get("target", "")).rpartition(".")[2]
+            if kind not in _HEADS:
+                raise ModelError(f"a NeMo model of kind {kind!r} is not known", fix=f"known: {', '.join(_HEADS)}")
+            _check(config, "encoder", _ENCODER)
+            _check(config, "preprocessor", _FEATURES)
+            tensors = _tensors(archive)
+            tokenizer = _tokenizer(archive, config) if _HEADS[kind] else None
+        return _donor(config, kind, tensors, tokenizer)
+    except ModelError as error:
+        raise ModelError(error.what, where=f"{path} {error.where}".strip(), fix=error.fix) from error
+    except Exception as error:  # tar, YAML, pickle, protobuf and torch raise many kinds for damaged bytes
+        said = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+        raise ModelError(f"cannot be read as a .nemo archive ({said})", where=path, fix="copy it again") from error
+
+
+def _donor(config: Mapping[str, Any], kind: str, tensors: Mapping[str, torch.Tensor], tokenizer: Any) -> Donor:
+    mapped, unused = _rename(tensors, _HEADS[kind])
+    blank = len(tokenizer) - 1 if tokenizer is not None else 0
+    encoder = _encoder_config(config, mapped)
+    network = ParakeetForCTC(
+        ParakeetCTCConfig(
+            encoder_config=encoder.to_dict(), vocab_size=blank + 1, pad_token_id=blank, ctc_zero_infinity=False
+        )
+    )
+    extractor = ParakeetFeatureExtractor(feature_size=encoder.num_mel_bins, sampling_rate=SAMPLE_RATE)
+    _check_features(tensors, extractor)
+    expected = network.state_dict()
+    if tokenizer is None:
+        mapped |= {name: tensor for name, tensor in expected.items() if name.startswith("ctc_head.")}
+    for name, tensor in expected.items():
+        if name not in mapped:
+            raise ModelError("the weights are missing", where=name, fix="the archive is incomplete; copy it again")
+        if mapped[name].shape != tensor.shape:
+            raise ModelError(
+                f"its shape is {tuple(mapped[name].shape)}, the settings say {tuple(tensor.shape)}",
+                where=name,
+                fix="the weights belong to another configuration; copy the archive again",
+            )
+    network.load_state_dict(mapped, strict=True)
+    return Donor(network.float().eval(), extractor, f"{kind} (.nemo)", tokenizer, unused=unused)
+
+
+def _rename(
+    tensors: Mapping[str, torch.Tensor], head: str
+) -> tuple[dict[str, torch.Tensor], dict[str, tuple[Shape, str]]]:
+    mapped: dict[str, torch.Tensor] = {}
+    unused: dict[str, tuple[Shape, str]] = {}
+    for name, tensor in tensors.items():
+        ours = next((re.sub(f, to, name) for f, to in _KEYS if re.fullmatch(f, name)), None)
+        if head and name.startswith(f"{head}.decoder_layers.0."):
+            ours = f"ctc_head.{name.rpartition('.')[2]}"
+        if ours is not None:
+            mapped[ours] = tensor
+        elif name.startswith("preprocessor."):
+            unused[name] = (tuple(tensor.shape), _MAKES_FEATURES)
+        elif name.startswith(("decoder.", "joint.", "ctc_decoder.")) and not (head and name.startswith(f"{head}.")):
+            unused[name] = (tuple(tensor.shape), _OTHER_DECODER)
+        else:
+            raise ModelError("weights have no place", where=name, fix="only FastConformer models can be read")
+    return mapped, unused
+
+
+def _encoder_config(config: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> Any:
+    """Sizes are read off the weights, where they cannot be wrong; switches and dropout come from the settings."""
+    layers = {int(m.group(1)) for name in tensors if (m := re.match(r"encoder\.layers\.(\d+)\.", name))}
+    halvings = sum(name.endswith("weight") and t.shape[-1] == 3 and t.ndim == 4 for name, t in tensors.items())
+    encoder, block = config["encoder"], "encoder.layers.0"
+    heads, head_size = tensors[f"{block}.self_attn.bias_u"].shape
+    sizes = {
+        "d_model": heads * head_size,
+        "n_heads": heads,
+        "n_layers": len(layers),
+        "subsampling_factor": 2**halvings,
+        "conv_kernel_size": tensors[f"{block}.conv.depthwise_conv.weight"].shape[-1],
+    }
+    for name, size in sizes.items():
+        if name in encoder and encoder[name] != size:
+            raise ModelError(f"{name} is {encoder[name]}, the weights have {size}", where=CONFIG, fix="copy it again")
+    features = int(encoder["feat_in"])
+    if features > 1024:
+        raise ModelError(f"feat_in is {features}", where=CONFIG, fix="copy the archive again")
+    bias = f"{block}.feed_forward1.linear1.bias" in tensors
+    return ParakeetEncoderConfig(
+        hidden_size=sizes["d_model"],
+        num_hidden_layers=sizes["n_layers"],
+        num_attention_heads=heads,
+        intermediate_size=tensors[f"{block}.feed_forward1.linear1.weight"].shape[0],
+        attention_bias=bias,
+        convolution_bias=bias,
+        conv_kernel_size=sizes["conv_kernel_size"],
+        subsampling_factor=sizes["subsampling_factor"],
+        subsampling_conv_channels=tensors["encoder.subsampling.layers.0.weight"].shape[0],
+        num_mel_bins=features,
+        dropout=float(encoder.get("dropout_pre_encoder", 0.1)),
+        dropout_positions=float(encoder.get("dropout_emb", 0.0)),
+        activation_dropout=float(encoder.get("dropout", 0.1)),
+        attention_dropout=float(encoder.get("dropout_att", 0.1)),
+        layerdrop=0.0,
+        scale_input=bool(encoder.get("xscaling", True)),
+    )
+
+
+def _check(config: Mapping[str, Any], part: str, known: Mapping[str, tuple[Any, ...]]) -> None:
+    settings = config.get(part)
+    if not isinstance(settings, dict):
+        raise ModelError(f"no {part} in the settings", where=CONFIG, fix="only FastConformer models can be read")
+    for name, values in known.items():
+        found = settings.get(name, values[0])
+        if found not in values:
+            raise ModelError(
+                f"{part}.{name} is {found!r}; only {values[0]!r} can be read",
+                where=CONFIG,
+                fix="choose a FastConformer model without limited context",
+            )
+
+
+def _check_features(tensors: Mapping[str, torch.Tensor], extractor: Any) -> None:
+    """The archive keeps the mel filters and the window it was trained with: ours must be those."""
+    ours = {
+        "preprocessor.featurizer.fb": extractor.mel_filters[None],
+        "preprocessor.featurizer.window": torch.hann_window(extractor.win_length, periodic=False),
+    }
+    for name, expected in ours.items():
+        found = tensors.get(name)
+        if found is not None and (found.shape != expected.shape or not torch.allclose(found, expected, atol=1e-5)):
+            raise ModelError(
+                "the model was trained with other features", where=name, fix="only NeMo's default features can be read"
+            )
+
+
+def _settings(archive: tarfile.TarFile) -> dict[str, Any]:
+    found = yaml.safe_load(_bytes(archive, CONFIG).decode("utf-8"))
+    if not isinstance(found, dict):
+        raise ModelError("the settings are no mapping", where=CONFIG, fix="copy the archive again")
+    return found
+
+
+def _tensors(archive: tarfile.TarFile) -> dict[str, torch.Tensor]:
+    # Copied to a nameless file: torch reads out of order, which a compressed archive cannot do.
+    with tempfile.TemporaryFile() as file:
+        shutil.copyfileobj(_member(archive, WEIGHTS), file)
+        file.seek(0)
+        found = torch.load(file, map_location="cpu", weights_only=True)
+    if not isinstance(found, dict) or not all(isinstance(t, torch.Tensor) for t in found.values()):
+        raise ModelError("the weights are no table of tensors", where=WEIGHTS, fix="copy the archive again")
+    return {str(name): tensor for name, tensor in found.items()}
+
+
+def _tokenizer(archive: tarfile.TarFile, config: Mapping[str, Any]) -> Any:
+    """Tokens of the output layer: of the SentencePiece model where there is one, else the labels in the settings."""
+    decoder = config.get("aux_ctc", config).get("decoder", {})
+    labels = [str(label) for label in decoder.get("vocabulary") or config.get("labels") or ()]
+    settings = config.get("tokenizer")
+    if settings is None:
+        if not labels:
+            raise ModelError("no tokens in the settings", where=CONFIG, fix="copy the archive again")
+        return label_tokenizer(labels)
+    model = str(settings.get("model_path") or "").removeprefix("nemo:")
+    if not model.endswith(".model"):
+        raise ModelError(f"the tokeniser {model!r} is not known", where=CONFIG, fix="SentencePiece models can be read")
+    tokenizer = piece_tokenizer(_bytes(archive, model))
+    pieces = sorted(tokenizer.get_vocab(), key=tokenizer.get_vocab().__getitem__)
+    if labels and labels != pieces[:-1]:
+        raise ModelError(
+            "the tokeniser's pieces are not those of the settings", where=model, fix="copy the archive again"
+        )
+    return tokenizer
+
+
+def _member(archive: tarfile.TarFile, name: str) -> IO[bytes]:
+    for member in archive:
+        if PurePosixPath(member.name).name == name and member.isfile():
+            found = archive.extractfile(member)
+            if found is not None:
+                return found
+    raise ModelError(f"the archive lacks {name}", fix="give a .nemo file that NeMo's save_to wrote")
+
+
+def _bytes(archive: tarfile.TarFile, name: str) -> bytes:
+    content = _member(archive, name).read(SMALL_BYTES + 1)
+    if len(content) > SMALL_BYTES:
+        raise ModelError(f"{name} is larger than {SMALL_BYTES} bytes", fix="this is not what NeMo writes")
+    return content
