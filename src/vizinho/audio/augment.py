@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import soxr
-from scipy.signal import butter, sosfilt
+from scipy.signal import butter, fftconvolve, sosfilt
 
 from vizinho.audio.io import SAMPLE_RATE, Waveform
 
@@ -32,6 +32,14 @@ class AugmentOptions:
     """Probability of a telephone-like low-pass."""
     band_hz: tuple[float, float] = (3000.0, 4000.0)
     """Cut-off of the low-pass in Hz, uniform in this range."""
+    echo_share: float = 0.0
+    """Probability of a room's echo: decaying noise as impulse response (Lebart et al. 2001)."""
+    echo_seconds: tuple[float, float] = (0.1, 0.6)
+    """Reverberation time (decay by 60 dB), uniform in this range."""
+    warp_share: float = 0.0
+    """Probability of a warped frequency axis, as another length of the vocal tract has it (Jaitly & Hinton 2013)."""
+    warp_range: float = 0.12
+    """Largest warp: the factor is uniform in 1 +- this."""
     freq_masks: int = 2
     """SpecAugment: number of frequency masks (Park et al. 2019, arXiv 1904.08779)."""
     freq_width: int = 18
@@ -47,12 +55,15 @@ NO_AUGMENT = AugmentOptions(speed_share=0, noise_share=0, band_share=0, freq_mas
 
 
 def augment_waveform(samples: Waveform, options: AugmentOptions, rng: np.random.Generator) -> Waveform:
-    """Speed, band limit and noise, each with its probability; shape (N,) to (N',)."""
+    """Speed, echo, band limit and noise, each with its probability; shape (N,) to (N',)."""
     # All draws happen whether used or not, so that switching one part off leaves the others' randomness alone.
     chances, speed = rng.random(3), 1 + options.speed_range * rng.uniform(-1, 1)
     cutoff_hz, snr_db = rng.uniform(*options.band_hz), rng.uniform(*options.noise_snr_db)
     if chances[0] < options.speed_share:
         samples = change_speed(samples, speed)
+    # Parts that are off by default draw only where they are on, so that older recipes keep their random numbers.
+    if options.echo_share and rng.random() < options.echo_share:
+        samples = add_echo(samples, rng.uniform(*options.echo_seconds), rng)
     if chances[1] < options.band_share:
         samples = band_limit(samples, cutoff_hz)
     if chances[2] < options.noise_share:
@@ -81,6 +92,17 @@ def add_noise(samples: Waveform, snr_db: float, rng: np.random.Generator) -> Wav
     return np.asarray(samples + gain * noise, dtype=np.float32)
 
 
+def add_echo(samples: Waveform, seconds: float, rng: np.random.Generator) -> Waveform:
+    """Convolve with a room's impulse response: the direct sound, then noise that falls by 60 dB in `seconds`.
+
+    The direct sound is 3 to 15 dB louder than the tail. Shape (N,) kept; the tail behind the last sample is cut off.
+    """
+    times = np.arange(1, round(seconds * SAMPLE_RATE)) / SAMPLE_RATE
+    tail = rng.standard_normal(times.size) * 10 ** (-3 * times / seconds)
+    tail *= 10 ** (-rng.uniform(3.0, 15.0) / 20) / np.sqrt((tail**2).sum())
+    return np.asarray(fftconvolve(samples, np.concatenate([[1.0], tail]))[: samples.size], dtype=np.float32)
+
+
 def band_limit(samples: Waveform, cutoff_hz: float) -> Waveform:
     """Low-pass below `cutoff_hz` (sixth-order Butterworth), as a telephone line does; shape (N,) kept."""
     sections = butter(6, cutoff_hz, fs=SAMPLE_RATE, output="sos")
@@ -88,9 +110,14 @@ def band_limit(samples: Waveform, cutoff_hz: float) -> Waveform:
 
 
 def mask_features(features: Features, options: AugmentOptions, rng: np.random.Generator) -> Features:
-    """SpecAugment without time warping: bands of channels and of frames become zero, the mean. Shape (T, F) kept."""
+    """SpecAugment: bands of channels and of frames become zero, the mean; before it the channels may be warped.
+
+    Shape (T, F) kept; there is no warping of time.
+    """
     T, F = features.shape
     masked = features.copy()
+    if options.warp_share and rng.random() < options.warp_share:
+        masked = warp_channels(masked, 1 + options.warp_range * rng.uniform(-1, 1))
     for _ in range(options.freq_masks):
         width = int(rng.integers(0, options.freq_width + 1))
         start = int(rng.integers(0, max(1, F - width)))
@@ -129,3 +156,13 @@ _MEL_CHANNELS = 80
 
 def _mel(hertz: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return 2595.0 * np.log10(1.0 + hertz / 700.0)
+
+
+def warp_channels(features: Features, factor: float) -> Features:
+    """Read every mel channel at `factor` times its place, the upper edge fixed as in VTLP; shape (T, F) kept."""
+    F = features.shape[1]
+    edge = 0.8 * (F - 1) * min(1.0, 1.0 / factor)
+    places = np.interp(np.arange(F), [0.0, edge, F - 1.0], [0.0, edge * factor, F - 1.0])
+    low = np.minimum(places.astype(int), F - 2)
+    share = (places - low).astype(np.float32)
+    return np.asarray(features[:, low] * (1 - share) + features[:, low + 1] * share, dtype=np.float32)

@@ -1,4 +1,4 @@
-"""`vizinho corpus check`, `convert` and `stats`: bring speech, see what it is, set aside what is wrong with it."""
+"""`vizinho corpus`: bring speech, see what it is, set aside what is wrong with it, respell it for a neighbour."""
 
 from __future__ import annotations
 
@@ -104,6 +104,42 @@ def convert(
         typer.echo(f"left out: {problem}")
     if len(made.problems) > _SHOWN:
         typer.echo(f"and {len(made.problems) - _SHOWN} more: {manifest.stem}.problems.jsonl")
+
+
+@app.command("respell")
+def respell(
+    corpus: _Manifest,
+    to: Annotated[str, typer.Option("--to", help="Target language, such as pt.")],
+    out: Annotated[Path, typer.Option("--out", help="Manifest to write; the audio stays where it is.")],
+    leave_out: Annotated[
+        list[Path] | None,
+        typer.Option("--leave-out", help="Target manifest whose dev and test texts are kept out; repeatable."),
+    ] = None,
+    as_json: _Json = False,
+) -> None:
+    """Turn a donor's corpus into practice for the target: its sounds, in the target's letters (needs eSpeak NG)."""
+    from vizinho.corpora.manifest import read_manifest, write_manifest
+    from vizinho.languages.sound_spelling import respell_corpus
+    from vizinho.progress import bar
+    from vizinho.text.normalize import get_normalizer
+
+    normalize = get_normalizer(to)
+    kept_back = {normalize(u.text) for path in leave_out or [] for u in read_manifest(path) if u.split != "train"}
+    utterances = read_manifest(corpus)
+    with bar("respelling", len(utterances)) as advance:
+        made = respell_corpus(utterances, to, kept_back, advance)
+    write_manifest(out, made.utterances)
+    if as_json:
+        found = {"manifest": str(out), "utterances": len(made.utterances)}
+        typer.echo(json.dumps(found | {"left_out": made.left_out, "examples": made.examples}, ensure_ascii=False))
+        return
+    typer.echo(f"{out}: {len(made.utterances)} utterances, {len(made.left_out)} left out")
+    for ours, theirs in made.examples:
+        typer.echo(f"  {ours}  ->  {theirs}")
+    for utterance_id, reason in made.left_out[:_SHOWN]:
+        typer.echo(f"left out {utterance_id}: {reason}")
+    if len(made.left_out) > _SHOWN:
+        typer.echo(f"and {len(made.left_out) - _SHOWN} more (--json names all)")
 
 
 @app.command("stats")

@@ -112,10 +112,29 @@ def letter_sounds(language: str) -> dict[str, dict[Phones, float]]:
         for word in dict.fromkeys(words)
         if (phones := segments(phonemes(word, LOCALES[language][0]), language))
     ]
+    counts = _converged(pairs)
+    return {letter: _shares(found) for letter, found in counts.items() if _shares(found)}
+
+
+def align_letters(pairs: Sequence[tuple[str, Phones]]) -> list[list[tuple[str, Phones]]]:
+    """Words and their phones, letter by letter: (letter, the 0 to 2 phones it is spoken as).
+
+    Learnt from the pairs themselves; a word whose letters cannot be aligned gives an empty list.
+    """
+    counts = _converged(pairs)
+    totals = _totals(counts)
+    return [_align(word, phones, counts, totals) for word, phones in pairs]
+
+
+def _converged(pairs: Sequence[tuple[str, Phones]]) -> dict[str, Counter[Phones]]:
     counts: dict[str, Counter[Phones]] = defaultdict(Counter)
     for _ in range(ROUNDS):
         counts = _count(pairs, counts)
-    return {letter: _shares(found) for letter, found in counts.items() if _shares(found)}
+    return counts
+
+
+def _totals(counts: Mapping[str, Counter[Phones]]) -> dict[str, int]:
+    return {letter: sum(found.values()) for letter, found in counts.items()}
 
 
 def segments(ipa: str, language: str) -> Phones:
@@ -132,7 +151,7 @@ def segments(ipa: str, language: str) -> Phones:
 
 
 def _count(pairs: Iterable[tuple[str, Phones]], before: Mapping[str, Counter[Phones]]) -> dict[str, Counter[Phones]]:
-    totals = {letter: sum(found.values()) for letter, found in before.items()}
+    totals = _totals(before)
     counts: dict[str, Counter[Phones]] = defaultdict(Counter)
     for word, phones in pairs:
         for letter, said in _align(word, phones, before, totals):

@@ -46,9 +46,7 @@ def front_end(config: Any, extractor: Any) -> FrontEnd:
         halving = (Convolution(3, 1, 1), Convolution(3, 2, 1))
         seconds = config.max_source_positions * 2 * extractor.hop_length / SAMPLE_RATE
         return FrontEnd(extractor, extractor.hop_length, 0, halving, centred=False, max_seconds=seconds)
-    raise ModelError(
-        f"networks of type {config.model_type!r} are not known", fix=f"known types: {', '.join(FAMILIES)}"
-    )
+    raise ModelError(f"networks of type {config.model_type!r} are not known", fix=f"known types: {', '.join(FAMILIES)}")
 
 
 def _fastconformer(config: Any, extractor: Any) -> FrontEnd:

@@ -121,6 +121,7 @@ def train(
         for batch in batches:
             rate = rates.apply(state.step, optimizer)
             loss = _step(accelerator, wrapped, optimizer, batch, checkpoint, options, state, log)
+            rates.pull(optimizer)
             state.step += 1
             progress(1, f"loss {loss:.3f}  dev CER {_latest(state)}")
             writer.add_scalar("train/loss", loss, state.step)

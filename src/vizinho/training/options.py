@@ -32,6 +32,11 @@ class LayerPolicy:
     """Layers that never learn: names as `vizinho models show` prints them ("front", "block0", ..., "head")."""
     batch_norm: str = "adapt"
     """"adapt": statistics follow the new audio; "donor": statistics stay, scale and shift learn."""
+    norms_always: bool = False
+    """Normalisation layers learn, and follow the new audio, even where their block is frozen (NeMo's tutorial)."""
+    pull: float = 0.0
+    """Strength of the pull of every moving weight towards its start (L2-SP: Li et al. 2018, arXiv 1802.01483); the
+    output layer is left free. Decoupled from the gradient, as weight decay is."""
 
     def __post_init__(self) -> None:
         if self.batch_norm not in ("adapt", "donor"):
@@ -53,8 +58,10 @@ class TrainingOptions:
     learning_rate: float = 1e-3
     """Peak rate of the fastest layer."""
     warmup_share: float = 0.1
+    hold_share: float = 0.0
+    """Share of the steps after the warm-up at the peak rate, before the decay (fairseq's tri-stage has 0.4)."""
     final_rate: float = 0.02
-    """Rate at the end of the cosine decay, as a share of the peak."""
+    """Rate at the end of the cosine decay, as a share of the peak; 1.0 keeps the rate constant."""
     weight_decay: float = 0.01
     clip_norm: float = 1.0
     """Gradient norm above which gradients are scaled down; FastConformer's first norms are about 2e5."""

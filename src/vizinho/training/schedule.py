@@ -14,11 +14,12 @@ from vizinho.training.options import LayerPolicy, TrainingOptions
 
 
 def rate_at(step: int, options: TrainingOptions) -> float:
-    """Share of the peak learning rate at a step (0-based): linear warm-up, then cosine decay."""
+    """Share of the peak learning rate at a step (0-based): linear warm-up, a hold at the peak, then cosine decay."""
     warmup = max(1, round(options.steps * options.warmup_share))
     if step < warmup:
         return (step + 1) / warmup
-    done = (step - warmup) / max(1, options.steps - warmup)
+    decay_from = warmup + round(options.steps * options.hold_share)
+    done = max(0.0, (step - decay_from) / max(1, options.steps - decay_from))
     return options.final_rate + (1 - options.final_rate) * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
 
 
@@ -56,36 +57,64 @@ class LayerRates:
         self._model = model
         layers = layer_order(name for name, _ in model.named_parameters())
         self.schedules = layer_schedules(layers, options.layers, options.steps)
-        members: dict[str, list[torch.nn.Parameter]] = {layer: [] for layer in layers}
+        norms = _norm_parameters(model)
+        members: dict[tuple[str, str], list[torch.nn.Parameter]] = {}
         for name, parameter in model.named_parameters():
-            members[layer_of(name)].append(parameter)
-        # One-dimensional parameters (biases, norms) are not decayed, as is usual for transformers.
+            # One-dimensional parameters (biases, norms) are not decayed, as is usual for transformers.
+            kind = "norm" if name in norms else "matrix" if parameter.ndim > 1 else "bias"
+            members.setdefault((layer_of(name), kind), []).append(parameter)
         self.groups: list[dict[str, Any]] = []
-        self._schedule_of_group: list[LayerSchedule] = []
+        self._schedule_of_group: list[tuple[LayerSchedule, str]] = []
         for schedule in self.schedules:
-            for decayed in (True, False):
-                chosen = [p for p in members[schedule.layer] if (p.ndim > 1) == decayed]
-                if chosen:
-                    decay = options.weight_decay if decayed else 0.0
+            for kind in ("matrix", "norm", "bias"):
+                if chosen := members.get((schedule.layer, kind)):
+                    decay = options.weight_decay if kind == "matrix" else 0.0
                     self.groups.append({"params": chosen, "lr": 0.0, "weight_decay": decay})
-                    self._schedule_of_group.append(schedule)
+                    self._schedule_of_group.append((schedule, kind))
+        # Before a resumed run loads its state these are the weights that the transfer plan gave.
+        self._anchors = [
+            [p.detach().clone() for p in group["params"]] if self._pulled(schedule) else []
+            for group, (schedule, _) in zip(self.groups, self._schedule_of_group, strict=True)
+        ]
 
     def apply(self, step: int, optimizer: torch.optim.Optimizer) -> float:
         """Set every group's rate for this step, thaw what is due; returns the run's rate."""
         rate = self._options.learning_rate * rate_at(step, self._options)
-        for group, schedule in zip(optimizer.param_groups, self._schedule_of_group, strict=True):
-            learns = schedule.thaw_step is not None and step >= schedule.thaw_step
+        for group, (schedule, kind) in zip(optimizer.param_groups, self._schedule_of_group, strict=True):
+            learns = self._learns(schedule, step) or (kind == "norm" and self._options.layers.norms_always)
             group["lr"] = rate * schedule.rate if learns else 0.0
             for parameter in group["params"]:
                 parameter.requires_grad_(learns)
         self._set_batch_norm(step)
         return rate
 
+    def pull(self, optimizer: torch.optim.Optimizer) -> None:
+        """Move every weight that learns a little towards its start, by its rate times the policy's `pull`."""
+        for group, anchors in zip(optimizer.param_groups, self._anchors, strict=True):
+            if anchors and group["lr"]:
+                with torch.no_grad():
+                    torch._foreach_lerp_(group["params"], anchors, min(1.0, group["lr"] * self._options.layers.pull))
+
+    def _pulled(self, schedule: LayerSchedule) -> bool:
+        return self._options.layers.pull > 0 and schedule.layer != "head"
+
+    def _learns(self, schedule: LayerSchedule, step: int) -> bool:
+        return schedule.thaw_step is not None and step >= schedule.thaw_step
+
     def _set_batch_norm(self, step: int) -> None:
         """Statistics of frozen layers never move: unlike requires_grad, that is a matter of the module's mode."""
         by_layer = {s.layer: s for s in self.schedules}
         for name, module in self._model.named_modules():
             if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
-                thaw = by_layer[layer_of(name + ".weight")].thaw_step
-                learns = thaw is not None and step >= thaw
+                learns = self._learns(by_layer[layer_of(name + ".weight")], step) or self._options.layers.norms_always
                 module.train(learns and self._options.layers.batch_norm == "adapt")
+
+
+def _norm_parameters(model: Any) -> set[str]:
+    kinds = (torch.nn.LayerNorm, torch.nn.GroupNorm, torch.nn.modules.batchnorm._BatchNorm)
+    return {
+        f"{name}.{own}"
+        for name, module in model.named_modules()
+        if isinstance(module, kinds)
+        for own, _ in module.named_parameters(recurse=False)
+    }

@@ -6,11 +6,13 @@ from hypothesis import strategies as st
 from vizinho.audio.augment import (
     NO_AUGMENT,
     AugmentOptions,
+    add_echo,
     add_noise,
     augment_waveform,
     band_limit,
     change_speed,
     mask_features,
+    warp_channels,
 )
 
 SPEECH = (0.3 * np.sin(np.arange(16000) * 0.2) + 0.2 * np.sin(np.arange(16000) * 2.2)).astype(np.float32)
@@ -57,3 +59,35 @@ def test_masks_only_write_zeros_and_leave_some_frames(frames, seed):
     assert set(np.unique(masked)) <= {0.0, 1.0}
     assert masked.shape == features.shape
     assert np.array_equal(features, np.ones((frames, 80), np.float32))
+
+
+def test_an_echo_keeps_the_length_and_rings_on_after_a_click():
+    click = np.zeros(16000, dtype=np.float32)
+    click[100] = 1.0
+    heard = add_echo(click, 0.3, np.random.default_rng(1))
+    assert heard.shape == click.shape
+    assert heard[100] == pytest.approx(1.0, abs=1e-3)
+    power = [float((heard[101 + i * 1600 : 101 + (i + 1) * 1600] ** 2).sum()) for i in range(3)]
+    assert not heard[:99].any() or np.abs(heard[:99]).max() < 1e-6
+    assert power[0] > 50 * power[1] > 2500 * power[2] > 0
+
+
+@given(st.floats(0.85, 1.15))
+def test_warped_channels_read_another_place_and_keep_both_edges(factor):
+    ramp = np.tile(np.arange(80, dtype=np.float32), (3, 1))
+    warped = warp_channels(ramp, factor)
+    assert warped.shape == ramp.shape
+    assert warped[0, 0] == 0 and warped[0, -1] == pytest.approx(79, abs=1e-3)
+    assert warped[1, 20] == pytest.approx(20 * factor, abs=0.05)
+    assert (np.diff(warped[0]) > 0).all()
+
+
+def test_parts_that_are_off_leave_the_random_numbers_of_the_others_alone():
+    off = AugmentOptions()
+    on = AugmentOptions(echo_share=1e-12, warp_share=1e-12)
+    same = [augment_waveform(SPEECH, options, np.random.default_rng(3)) for options in (off, off)]
+    assert np.array_equal(*same)
+    assert not np.array_equal(
+        same[0], augment_waveform(SPEECH, AugmentOptions(echo_share=1.0), np.random.default_rng(3))
+    )
+    assert augment_waveform(SPEECH, on, np.random.default_rng(3)).shape[0] > 0

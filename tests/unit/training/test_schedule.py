@@ -59,3 +59,37 @@ def test_donor_statistics_stay_when_asked():
     rates = LayerRates(model, TrainingOptions(steps=10, layers=LayerPolicy(batch_norm="donor")))
     rates.apply(0, torch.optim.AdamW(rates.groups))
     assert not any(m.training for m in model.modules() if isinstance(m, torch.nn.BatchNorm1d))
+
+
+def test_the_peak_can_be_held():
+    options = TrainingOptions(steps=100, warmup_share=0.1, hold_share=0.4, final_rate=0.05)
+    rates = [rate_at(step, options) for step in range(100)]
+    assert rates[10:50] == pytest.approx([1.0] * 40)
+    assert rates[50:] == sorted(rates[50:], reverse=True)
+    assert rates[-1] == pytest.approx(0.05, abs=0.01)
+
+
+def test_norms_can_learn_inside_frozen_layers():
+    model = build_model("micro", 9, 0).train()
+    policy = LayerPolicy(frozen=("front", "block0", "block1"), norms_always=True)
+    rates = LayerRates(model, TrainingOptions(steps=10, layers=policy))
+    rates.apply(5, torch.optim.AdamW(rates.groups))
+    learning = {n for n, p in model.named_parameters() if p.requires_grad}
+    assert learning
+    assert all("norm" in n or "ctc_head" in n for n in learning)
+    assert all(m.training for m in model.modules() if isinstance(m, torch.nn.BatchNorm1d))
+
+
+def test_the_pull_brings_weights_back_towards_their_start_and_leaves_the_head():
+    model = build_model("micro", 9, 0).train()
+    rates = LayerRates(model, TrainingOptions(steps=10, learning_rate=0.1, layers=LayerPolicy(pull=2.0)))
+    optimizer = torch.optim.AdamW(rates.groups)
+    start = {n: p.detach().clone() for n, p in model.named_parameters()}
+    rate = rates.apply(3, optimizer)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter += 1.0
+    rates.pull(optimizer)
+    for name, parameter in model.named_parameters():
+        left = 1.0 if "ctc_head" in name else 1.0 - 2.0 * rate
+        assert torch.allclose(parameter, start[name] + left, atol=1e-5), name

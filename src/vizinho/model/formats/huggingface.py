@@ -221,7 +221,9 @@ def _refuse(folder: Path, names: Iterable[str], what: str) -> None:
     if keys:
         shown = ", ".join(keys[:3]) + (f" and {len(keys) - 3} more" if len(keys) > 3 else "")
         raise ModelError(
-            f"{what}: {shown}", where=folder, fix="the weights are incomplete or of another model; copy the folder again"
+            f"{what}: {shown}",
+            where=folder,
+            fix="the weights are incomplete or of another model; copy the folder again",
         )
 
 

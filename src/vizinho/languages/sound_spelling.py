@@ -1,0 +1,207 @@
+"""Writes what is heard in one language as another would spell it: a donor's transcripts in the target's letters.
+
+Phones of the words by eSpeak NG's rules; each phone that the target lacks becomes the nearest it has (panphon's
+features); then the likeliest spelling under a bigram model of graphones learnt from the target's own words (Bisani &
+Ney 2008, used backwards). Respelling donor transcripts before a transfer: Khare et al. 2021, who transliterate.
+"""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from itertools import product
+
+from vizinho.audio.speak import LOCALES, phonemes
+from vizinho.errors import CorpusError, TextError
+from vizinho.languages.phonetics import Phones, align_letters, phone_likeness, segments
+from vizinho.progress import Advance, silent
+from vizinho.records import Utterance
+from vizinho.text.alphabets import alphabet
+from vizinho.text.normalize import get_normalizer
+
+WORDS = 12_000
+"""Most frequent words of the target that the spelling is learnt from."""
+SMOOTHING = 2.0
+"""Occurrences' worth of the unigram share in every bigram share."""
+BEAM = 24
+"""Spellings of a word's beginning that are kept."""
+UNLIKENESS = 4.0
+"""Cost of a phone being heard as another, in nats, if they had nothing in common."""
+RAREST = 3
+"""Graphones seen less often are slips of the alignment."""
+# Where features alone mislead: how listeners to Romance languages take up sounds that these lack.
+_HEARD_AS = {
+    "ð": "d", "θ": "s", "β": "b", "ɣ": "ɡ", "ʁ": "x", "ɹ": "ɾ", "ɚ": "ɐ", "ɜ": "ɛ", "æ": "ɛ", "ʌ": "ɐ", "ʝ": "ʒ",
+    "ɑ": "a", "y": "i", "ø": "e", "œ": "ɛ", "ɑ̃": "ɐ̃", "ɔ̃": "õ",
+}  # fmt: skip
+_REDUCED = {"a": "ɐ", "e": "ɪi", "o": "ʊu", "i": "ɪ", "u": "ʊ"}
+"""Vowels that are written alike in stressed and in weak syllables but spoken differently."""
+_MARKS = "\u0301\u0300\u0302"
+"""Acute, grave and circumflex show stress and openness, which differ between languages; tilde and cedilla stay."""
+Graphone = tuple[Phones, str]
+"""Phones (0 to 2 of them) and the letters that write them."""
+_EDGE: Graphone = ((), "")
+
+
+@dataclass(frozen=True, slots=True)
+class SoundSpeller:
+    """Spells phones in one language's letters."""
+
+    language: str
+    unigrams: Mapping[Graphone, float]
+    bigrams: Mapping[Graphone, Mapping[Graphone, int]]
+    by_phones: Mapping[Phones, tuple[Graphone, ...]]
+    phones: tuple[str, ...]
+
+    def spell(self, phones: Phones) -> str:
+        """The likeliest spelling of a word's phones; empty for no phones. Phones of other languages are allowed."""
+        heard = [self.candidates(p) for p in phones]
+        beams: list[dict[Graphone, tuple[float, str]]] = [{} for _ in range(len(heard) + 1)]
+        beams[0][_EDGE] = (0.0, "")
+        for position in range(len(heard)):
+            kept = sorted(beams[position].items(), key=lambda item: item[1][0])[:BEAM]
+            for graphone, length, likeness in self._written(heard[position : position + 2]):
+                for before, (cost, letters) in kept:
+                    total = cost - math.log(self._share(before, graphone)) + UNLIKENESS * (length - likeness)
+                    reached = beams[position + length].get(graphone)
+                    if reached is None or total < reached[0]:
+                        beams[position + length][graphone] = (total, letters + graphone[1])
+        ends = [(cost - math.log(self._share(g, _EDGE)), letters) for g, (cost, letters) in beams[-1].items()]
+        return min(ends)[1] if ends and phones else ""
+
+    def candidates(self, phone: str) -> tuple[tuple[str, float], ...]:
+        """Phones of the language that a phone may be heard as, with their likeness; the nearest is always there."""
+        phone = _HEARD_AS.get(phone, phone) if (phone,) not in self.by_phones else phone
+        nearest = max(self.phones, key=lambda own: (phone_likeness(phone, own), own))
+        reduced = [(r, phone_likeness(nearest, r)) for r in _REDUCED.get(nearest, "") if (r,) in self.by_phones]
+        return ((nearest, phone_likeness(phone, nearest)), *reduced)
+
+    def _written(self, heard: Sequence[Sequence[tuple[str, float]]]) -> Iterator[tuple[Graphone, int, float]]:
+        """Graphones that write the first phone, or the first two; (graphone, phones written, sum of likeness)."""
+        for phone, likeness in heard[0]:
+            yield from ((g, 1, likeness) for g in self.by_phones.get((phone,), ()))
+        if len(heard) > 1:
+            for (first, a), (second, b) in product(heard[0], heard[1]):
+                yield from ((g, 2, a + b) for g in self.by_phones.get((first, second), ()))
+
+    def _share(self, before: Graphone, graphone: Graphone) -> float:
+        following = self.bigrams.get(before, {})
+        prior = SMOOTHING * self.unigrams.get(graphone, 1e-6)
+        return (following.get(graphone, 0) + prior) / (sum(following.values()) + SMOOTHING)
+
+
+@cache
+def sound_speller(language: str) -> SoundSpeller:
+    """Learn a language's spelling from its frequent words. Raises TextError for a language without a voice."""
+    from wordfreq import top_n_list
+
+    locale = _locale(language)
+    letters = set(alphabet(language))
+    words = [w for w in top_n_list(language, 2 * WORDS) if len(w) > 1 and set(w) <= letters][:WORDS]
+    pairs = [(w, found) for w in words if (found := segments(phonemes(w, locale), language))]
+    return _learn(language, [_graphones(aligned) for aligned in align_letters(pairs)])
+
+
+def respell(text: str, language: str, target: str) -> str:
+    """A normalised text of `language`, word by word as `target` would write its sounds.
+
+    Raises TextError for a language without a voice.
+    """
+    return " ".join(filter(None, (_respell_word(word, language, target) for word in text.split())))
+
+
+@dataclass(frozen=True, slots=True)
+class RespeltCorpus:
+    """Utterances in the target's letters, and (id, reason) of those left out; together they are the whole input."""
+
+    utterances: tuple[Utterance, ...]
+    left_out: tuple[tuple[str, str], ...]
+    examples: tuple[tuple[str, str], ...]
+    """(donor's text, respelt text) of the first few, to be looked at."""
+
+
+def respell_corpus(
+    utterances: Sequence[Utterance], target: str, leave_out: Collection[str] = (), progress: Advance = silent
+) -> RespeltCorpus:
+    """The train part of a donor's corpus as speech of the target: its sounds in the target's letters.
+
+    `leave_out` are normalised texts of the target that must not be trained on (those of its dev and test). Raises
+    TextError as `respell` does, and CorpusError when nothing is left.
+    """
+    made, left_out, examples = [], [], []
+    for utterance in utterances:
+        progress(1, utterance.id)
+        if utterance.split != "train":
+            left_out.append((utterance.id, f"split {utterance.split}"))
+            continue
+        text = respell(get_normalizer(utterance.lang)(utterance.text), utterance.lang, target)
+        if not text or text in leave_out:
+            left_out.append((utterance.id, "dev or test has its text" if text else "nothing to be heard in its text"))
+            continue
+        made.append(replace(utterance, id=f"{utterance.lang}-as-{target}-{utterance.id}", text=text, lang=target))
+        examples.append((utterance.text, text))
+    if not made:
+        raise CorpusError("no utterance could be respelt", where="corpus", fix="give a manifest with a train split")
+    return RespeltCorpus(tuple(made), tuple(left_out), tuple(examples[:3]))
+
+
+@cache
+def _respell_word(word: str, language: str, target: str) -> str:
+    written = sound_speller(target).spell(segments(phonemes(word, _locale(language)), language))
+    plain = "".join(c for c in unicodedata.normalize("NFD", written) if c not in _MARKS)
+    return unicodedata.normalize("NFC", plain)
+
+
+def _locale(language: str) -> str:
+    code = language.split("-")[0]
+    if code not in LOCALES:
+        raise TextError(f"no voice for language {language!r}", fix=f"choose one of {', '.join(LOCALES)}")
+    return LOCALES[code][0]
+
+
+def _graphones(aligned: Sequence[tuple[str, Phones]]) -> list[Graphone]:
+    """Silent letters go with the letter before them (qu, ss), or after them at a word's start and in nh, lh, ch."""
+    made: list[Graphone] = []
+    silent = ""
+    for number, (letter, said) in enumerate(aligned):
+        following = aligned[number + 1] if number + 1 < len(aligned) else ("", ())
+        if said:
+            made.append((said, silent + letter))
+            silent = ""
+        elif not made or (following[1] and not _is_vowel(letter) and not _is_vowel(following[0])):
+            silent += letter
+        else:
+            made[-1] = (made[-1][0], made[-1][1] + letter)
+    return made
+
+
+def _is_vowel(letter: str) -> bool:
+    return unicodedata.normalize("NFD", letter)[0] in "aeiouy"
+
+
+def _learn(language: str, words: Iterable[Sequence[Graphone]]) -> SoundSpeller:
+    counts: Counter[Graphone] = Counter()
+    bigrams: dict[Graphone, Counter[Graphone]] = defaultdict(Counter)
+    for word in words:
+        if not word:
+            continue
+        for before, graphone in zip([_EDGE, *word], [*word, _EDGE], strict=True):
+            bigrams[before][graphone] += 1
+            counts[graphone] += 1
+    counts = Counter({g: n for g, n in counts.items() if n >= RAREST})
+    total = sum(counts.values())
+    by_phones: dict[Phones, list[Graphone]] = defaultdict(list)
+    for graphone in counts:
+        if graphone != _EDGE:
+            by_phones[graphone[0]].append(graphone)
+    return SoundSpeller(
+        language,
+        {g: n / total for g, n in counts.items()},
+        bigrams,
+        {phones: tuple(found) for phones, found in by_phones.items()},
+        tuple(sorted(phones[0] for phones in by_phones if len(phones) == 1)),
+    )
