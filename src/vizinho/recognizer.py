@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,14 +10,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from vizinho.audio.features import MIN_SAMPLES, FrontEnd
+from vizinho.audio.features import FrontEnd
 from vizinho.audio.io import SAMPLE_RATE, Waveform, load_audio
-from vizinho.decoding.greedy import Emission, LogProbs, greedy
+from vizinho.audio.logmel import at_least_minimum
+from vizinho.decoding.greedy import LogProbs, greedy
+from vizinho.decoding.words import words_of
 from vizinho.errors import AudioError
 from vizinho.model.checkpoint import Checkpoint, load_checkpoint
 from vizinho.progress import Advance, silent
-from vizinho.records import Transcript, Utterance, Word
-from vizinho.text.tokens import PIECE_SPACE
+from vizinho.records import Transcript, Utterance
 
 MAX_BATCH_SECONDS = 60.0
 """Padded audio decoded at once; bounds memory."""
@@ -44,7 +45,7 @@ class Recognizer:
     def log_probs(self, waveforms: Sequence[Waveform]) -> list[LogProbs]:
         """Log-probabilities of each waveform, each (T, V) without padding."""
         front = self.checkpoint.front
-        padded = [_at_least_minimum(w) for w in waveforms]
+        padded = [at_least_minimum(w) for w in waveforms]
         groups = [[w] for w in padded] if front.alone else [padded]
         return [frames for group in groups for frames in self._log_probs(front, group)]
 
@@ -80,38 +81,9 @@ class Recognizer:
 
     def _transcript(self, name: str, samples: Waveform, log_probs: LogProbs) -> Transcript:
         emissions = greedy(log_probs, self.checkpoint.tokenizer.pad_token_id)
-        words = tuple(self._words(emissions))
+        words = tuple(words_of(emissions, self.checkpoint.inventory, self.frame_seconds))
         confidence = float(np.mean([w.confidence for w in words])) if words else 0.0
         return Transcript(name, " ".join(w.text for w in words), words, confidence, samples.size / SAMPLE_RATE)
-
-    def _words(self, emissions: Iterable[Emission]) -> Iterator[Word]:
-        inventory = self.checkpoint.inventory
-        letters: list[str] = []
-        pieces: list[Emission] = []
-        for emission in emissions:
-            token, role = inventory.tokens[emission.token], inventory.roles[emission.token]
-            if role == "space" or token.startswith(PIECE_SPACE):
-                if letters:
-                    yield self._word(letters, pieces)
-                letters, pieces = [], []
-            if role == "letter" and token.removeprefix(PIECE_SPACE):
-                letters.append(token.removeprefix(PIECE_SPACE))
-                pieces.append(emission)
-        if letters:
-            yield self._word(letters, pieces)
-
-    def _word(self, letters: list[str], pieces: list[Emission]) -> Word:
-        confidence = float(np.mean([p.probability for p in pieces]))
-        return Word(
-            "".join(letters),
-            pieces[0].start_frame * self.frame_seconds,
-            pieces[-1].end_frame * self.frame_seconds,
-            confidence,
-        )
-
-
-def _at_least_minimum(samples: Waveform) -> Waveform:
-    return np.pad(samples, (0, max(0, MIN_SAMPLES - samples.size)))
 
 
 def _by_duration(utterances: Sequence[Utterance]) -> Iterator[list[Utterance]]:

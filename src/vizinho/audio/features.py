@@ -11,13 +11,12 @@ from transformers import ParakeetFeatureExtractor
 
 from vizinho.audio.augment import AugmentOptions, Random, mask_features, mask_waveform
 from vizinho.audio.io import SAMPLE_RATE, Waveform
+from vizinho.audio.logmel import MIN_SAMPLES
 from vizinho.errors import AudioError
 
 HOP_SECONDS = 0.010
 """Time between two log-mel frames before subsampling."""
 MEL_CHANNELS = 80
-MIN_SAMPLES = SAMPLE_RATE // 25
-"""Shorter audio (40 ms) has too few frames to normalise by its own mean and deviation."""
 
 
 @dataclass(frozen=True, slots=True)
