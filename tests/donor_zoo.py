@@ -160,9 +160,7 @@ _STABLE = {"do_stable_layer_norm": True, "feat_extract_norm": "layer"}
 RECOGNISERS: dict[str, Callable[[Path], Path]] = {
     "wav2vec2 group": _raw(hf.Wav2Vec2Config, hf.Wav2Vec2ForCTC),
     "wav2vec2 layer": _raw(hf.Wav2Vec2Config, hf.Wav2Vec2ForCTC, **_STABLE),
-    "wav2vec2 adapter": _raw(
-        hf.Wav2Vec2Config, hf.Wav2Vec2ForCTC, **_STABLE, add_adapter=True, num_adapter_layers=1
-    ),
+    "wav2vec2 adapter": _raw(hf.Wav2Vec2Config, hf.Wav2Vec2ForCTC, **_STABLE, add_adapter=True, num_adapter_layers=1),
     "hubert group": _raw(hf.HubertConfig, hf.HubertForCTC),
     "hubert batch norm": _raw(hf.HubertConfig, hf.HubertForCTC, **_STABLE, conv_pos_batch_norm=True),
     "wavlm": _raw(hf.WavLMConfig, hf.WavLMForCTC, **_STABLE),

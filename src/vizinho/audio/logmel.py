@@ -59,12 +59,24 @@ class LogMel:
         `samples` must be MIN_SAMPLES at least.
         """
         count = self.frames(samples.size)
-        half = self.n_fft // 2 - (self.n_fft - self.win_length) // 2  # the window stands in the middle of the transform
         padded = np.zeros((count - 1) * self.hop_length + self.win_length, np.float32)
-        end = min(samples.size, padded.size - half)
-        padded[half : half + end] = samples[:end]
-        padded[half + 1 : half + end] -= np.float32(self.preemphasis) * samples[: end - 1]
-        windows = np.lib.stride_tricks.sliding_window_view(padded, self.win_length)[:: self.hop_length]
+        end = min(samples.size, padded.size - self.reach)
+        padded[self.reach : self.reach + end] = samples[:end]
+        padded[self.reach + 1 : self.reach + end] -= np.float32(self.preemphasis) * samples[: end - 1]
+        return self._normalized(self.bands(padded))
+
+    @property
+    def reach(self) -> int:
+        """Samples before and after its own that a frame is made of: the window stands in the transform's middle."""
+        return self.win_length // 2
+
+    def bands(self, emphasised: Waveform) -> Features:
+        """Log-mel bands (F, T) before normalisation, of pre-emphasised samples that start `reach` before frame 0.
+
+        T frames need (T - 1) * hop_length + win_length samples.
+        """
+        count = (emphasised.size - self.win_length) // self.hop_length + 1
+        windows = np.lib.stride_tricks.sliding_window_view(emphasised, self.win_length)[:: self.hop_length]
         bands = np.empty((self.feature_size, count), np.float32)
         for first in range(0, count, _CHUNK_FRAMES):
             part = windows[first : first + _CHUNK_FRAMES] * self._window
@@ -73,7 +85,7 @@ class LogMel:
             bands[:, first : first + _CHUNK_FRAMES] = self._filters @ power.T
         bands += np.float32(_LOG_FLOOR)
         np.log(bands, out=bands)
-        return self._normalized(bands)
+        return bands
 
     @staticmethod
     def _normalized(bands: Features) -> Features:

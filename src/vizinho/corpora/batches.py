@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ from vizinho.audio.augment import AugmentOptions, augment_waveform
 from vizinho.audio.features import FrontEnd
 from vizinho.audio.io import Waveform, load_audio
 from vizinho.audio.logmel import at_least_minimum
+from vizinho.audio.running import normalize_running
 from vizinho.errors import CorpusError
 from vizinho.records import Utterance
 
@@ -46,6 +47,8 @@ class Batch:
     labels: torch.Tensor
     label_lengths: torch.Tensor
     audio_seconds: float
+    chunk: tuple[int, int] | None = None
+    """(Output frames of a chunk, chunks before it that are heard) where the batch is to be computed as a stream."""
 
 
 class BatchPlan:
@@ -86,14 +89,24 @@ class BatchPlan:
         return [batches[i] for i in rng.permutation(len(batches))]
 
 
+def _whole(_number: int) -> None:
+    """Every batch is computed from whole utterances."""
+
+
 class BatchData(Dataset[Batch]):
     """Batch n as tensors: audio decoded, varied and turned into features when asked for, so memory stays flat."""
 
     def __init__(
-        self, examples: Sequence[Example], plan: BatchPlan, front: FrontEnd, augment: AugmentOptions, seed: int
+        self,
+        examples: Sequence[Example],
+        plan: BatchPlan,
+        front: FrontEnd,
+        augment: AugmentOptions,
+        seed: int,
+        chunking: Callable[[int], tuple[int, int] | None] = _whole,
     ) -> None:
         self._examples, self._plan, self._front = examples, plan, front
-        self._augment, self._seed = augment, seed
+        self._augment, self._seed, self._chunking = augment, seed, chunking
 
     def __getitem__(self, number: int) -> Batch:
         epoch, indices = self._plan(number)
@@ -102,8 +115,11 @@ class BatchData(Dataset[Batch]):
         waveforms = [self._waveform(e.utterance, rng) for e, rng in zip(chosen, generators, strict=True)]
         made = self._front.extract(waveforms)
         steps = made.mask.sum(dim=1).tolist()
+        chunk = self._chunking(number)
         for row, rng in enumerate(generators):
             inputs = made.features[row, : steps[row]]
+            if chunk:
+                inputs = torch.from_numpy(normalize_running(inputs.numpy(), chunk[0] * self._front.subsampling))
             made.features[row, : steps[row]] = self._front.mask_inputs(inputs, self._augment, rng)
         return Batch(
             ids=tuple(e.utterance.id for e in chosen),
@@ -113,6 +129,7 @@ class BatchData(Dataset[Batch]):
             labels=torch.tensor([row for e in chosen for row in e.labels], dtype=torch.long),
             label_lengths=torch.tensor([len(e.labels) for e in chosen], dtype=torch.long),
             audio_seconds=sum(steps) * self._front.step_seconds,
+            chunk=chunk,
         )
 
     def _waveform(self, utterance: Utterance, rng: np.random.Generator) -> Waveform:

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from vizinho.audio.io import SAMPLE_RATE, Waveform
+from vizinho.decoding.greedy import LogProbs
 from vizinho.errors import SpecError
 from vizinho.records import Word
 from vizinho.runtime.cutting import CutOptions, Cutter, Piece
+from vizinho.runtime.live import Live
 from vizinho.runtime.transcriber import Transcriber, kept, mean_confidence
 
 
@@ -74,8 +76,9 @@ Event = SpeechStarted | Partial | Final | UtteranceEnd
 class StreamSession:
     """The state of one stream. Not for several threads at once; many sessions may share one Transcriber.
 
-    The open utterance is decoded again for each partial result. So that the cost stays bounded, the wait between
-    partial results grows with the utterance: it is at least a quarter of its length. Memory holds one utterance,
+    With a model that was trained to stream, each piece of audio goes through the network once. With others the open
+    utterance is decoded again for each partial result; so that the cost stays bounded, the wait between partial results
+    then grows with the utterance: it is at least a quarter of its length. Memory holds one utterance,
     which `max_seconds` bounds, however long the stream is. Times in events count from the stream's beginning.
     """
 
@@ -87,6 +90,7 @@ class StreamSession:
         """Whether SpeechStarted was reported for the open utterance."""
         self._decoded_until = 0
         """Sample up to which a partial result has been given."""
+        self._live: _LivePiece | None = None
         self._last_word: Word | None = None
         self._end_due = False
         """Whether words came since the last UtteranceEnd."""
@@ -124,9 +128,10 @@ class StreamSession:
         events = self._started(piece)
         partial = self.options.partial_seconds
         new = (piece.end_sample - max(self._decoded_until, piece.start_sample)) / SAMPLE_RATE
-        if partial is not None and new >= max(partial, piece.samples.size / SAMPLE_RATE / 4):
+        wait = 0.0 if self._transcriber.live else piece.samples.size / SAMPLE_RATE / 4
+        if partial is not None and new >= max(partial, wait):
             self._decoded_until = piece.end_sample
-            words = self._words(piece)
+            words = self._words(piece, is_whole=False)
             if words:
                 text = " ".join(w.text for w in words)
                 events.append(Partial(*_span(piece), text, tuple(words), mean_confidence(words)))
@@ -146,7 +151,7 @@ class StreamSession:
 
     def _finish(self, piece: Piece) -> list[Event]:
         events = self._started(piece)
-        words = self._words(piece)
+        words = self._words(piece, is_whole=True)
         self._announced = piece.overlap_samples > 0
         self._decoded_until = piece.end_sample
         if words:
@@ -157,12 +162,35 @@ class StreamSession:
             )
         return events
 
-    def _words(self, piece: Piece) -> Sequence[Word]:
-        return kept(piece, self._transcriber.words([piece])[0], self._last_word)
+    def _words(self, piece: Piece, *, is_whole: bool) -> Sequence[Word]:
+        begin = self._transcriber.live
+        if begin is None:
+            return kept(piece, self._transcriber.words([piece])[0], self._last_word)
+        if self._live is None or self._live.start_sample != piece.start_sample:
+            self._live = _LivePiece(piece.start_sample, begin())
+        frames = self._live.frames(piece, is_whole=is_whole)
+        if is_whole:
+            self._live = None
+        return kept(piece, self._transcriber.decoded(frames, piece.start_sample / SAMPLE_RATE), self._last_word)
 
     def _utterance_end(self) -> list[Event]:
         self._end_due = False
         return [UtteranceEnd(self._last_word.end_seconds)] if self._last_word else []
+
+
+class _LivePiece:
+    """The open utterance on its way through the network."""
+
+    def __init__(self, start_sample: int, live: Live) -> None:
+        self.start_sample = start_sample
+        self._live, self._fed = live, 0
+
+    def frames(self, piece: Piece, *, is_whole: bool) -> LogProbs:
+        """Log-probabilities (T, V) of what has been said; the samples before have been fed already."""
+        new = piece.samples[self._fed :]
+        self._fed = piece.samples.size
+        found = self._live.feed(new)
+        return self._live.finish() if is_whole else found
 
 
 def _span(piece: Piece) -> tuple[float, float]:

@@ -16,6 +16,7 @@ from vizinho.runtime.cache import cached_engine
 from vizinho.runtime.cutting import CutOptions, Cutter, Piece
 from vizinho.runtime.engines import Engine, OnnxEngine, TorchEngine
 from vizinho.runtime.export import SETTINGS
+from vizinho.runtime.live import Live, live_of
 
 Decoder = Callable[[LogProbs], list[Emission]]
 """Log-probabilities of one utterance, (T, V), to emitted tokens; a beam search with a language model, for instance."""
@@ -48,9 +49,15 @@ class Transcriber:
     """
 
     def __init__(
-        self, engine: Engine, decoder: Decoder | None = None, options: TranscribeOptions | None = None
+        self,
+        engine: Engine,
+        decoder: Decoder | None = None,
+        options: TranscribeOptions | None = None,
+        live: Callable[[], Live] | None = None,
     ) -> None:
         self.engine = engine
+        self.live = live
+        """Begins an utterance that is decoded while it is spoken; None for models that were not trained to stream."""
         self.options = options or TranscribeOptions()
         self._decoder = decoder
         self._decoding = threading.Lock()
@@ -72,11 +79,10 @@ class Transcriber:
         """
         if engine not in ENGINES:
             raise SpecError(f"unknown engine {engine!r}", where="engine", fix=f"use {' or '.join(ENGINES)}")
-        if engine == "torch":
-            return cls(TorchEngine.load(folder), decoder, options)
-        if (folder / SETTINGS).is_file():
+        if (folder / SETTINGS).is_file() and engine == "onnx":
             return cls(OnnxEngine.load(folder, threads), decoder, options)
-        return cls(cached_engine(folder, threads), decoder, options)
+        loaded = TorchEngine.load(folder) if engine == "torch" else cached_engine(folder, threads)
+        return cls(loaded, decoder, options, live_of(folder))
 
     def transcribe(self, samples: Waveform, name: str = "") -> Transcript:
         """Transcript of 16 kHz mono samples (N,) of any length; `name` becomes its id."""
@@ -103,12 +109,16 @@ class Transcriber:
         for batch in batches([p.samples.size for p in pieces], self.options.batch_seconds):
             frames_of = self.engine.log_probs([pieces[i].samples for i in batch])
             for number, frames in zip(batch, frames_of, strict=True):
-                start = pieces[number].start_sample / SAMPLE_RATE
-                words = words_of(self._emissions(frames), self.engine.inventory, self.engine.frame_seconds)
-                found[number] = [
-                    replace(w, start_seconds=start + w.start_seconds, end_seconds=start + w.end_seconds) for w in words
-                ]
+                found[number] = self.decoded(frames, pieces[number].start_sample / SAMPLE_RATE)
         return found
+
+    def decoded(self, frames: LogProbs, start_seconds: float) -> list[Word]:
+        """Words of log-probabilities (T, V), their times counted from `start_seconds` before the first frame."""
+        words = words_of(self._emissions(frames), self.engine.inventory, self.engine.frame_seconds)
+        return [
+            replace(w, start_seconds=start_seconds + w.start_seconds, end_seconds=start_seconds + w.end_seconds)
+            for w in words
+        ]
 
     def _emissions(self, frames: LogProbs) -> list[Emission]:
         if self._decoder is None:

@@ -18,11 +18,11 @@ from vizinho.errors import ModelError, VizinhoError
 from vizinho.evaluation.rates import error_rates
 from vizinho.model.checkpoint import Checkpoint
 from vizinho.model.ctc import ctc_loss
-from vizinho.model.fast import fast_forward
+from vizinho.model.fast import Chunks, can_stream, fast_forward, set_chunks
 from vizinho.progress import Advance, silent
 from vizinho.recognizer import Recognizer
 from vizinho.records import Utterance
-from vizinho.training.options import TrainingOptions
+from vizinho.training.options import Chunking, StreamingOptions, TrainingOptions
 from vizinho.training.resume import RunState, load_state, save_state
 from vizinho.training.schedule import LayerRates
 
@@ -101,6 +101,7 @@ def train(
     after SIGINT (state saved), ModelError when the loss stays not a number.
     """
     torch.set_num_threads(options.threads)
+    mark_streaming(checkpoint, options.streaming)
     accelerator = Accelerator(mixed_precision=options.precision, cpu=not torch.cuda.is_available())
     model = checkpoint.model
     rates = LayerRates(model, options)
@@ -113,11 +114,12 @@ def train(
         _evaluate(checkpoint, dev, state, log)
     progress(state.step, "")
     plan = BatchPlan([e.utterance.duration_seconds for e in examples], options.batch_seconds, options.seed)
-    data = BatchData(examples, plan, checkpoint.front, options.augment, options.seed)
+    chunking = Chunking(options.streaming, options.seed)
+    data = BatchData(examples, plan, checkpoint.front, options.augment, options.seed, chunking)
     batches = stream(data, state.step, options.steps, options.workers)
     writer = _tensorboard(run, state.step)
     wrapped.train()
-    with _sigint() as interrupted, fast_forward(model):
+    with _sigint() as interrupted, fast_forward(model, chunked=options.streaming.share > 0):
         for batch in batches:
             rate = rates.apply(state.step, optimizer)
             loss = _step(accelerator, wrapped, optimizer, batch, checkpoint, options, state, log)
@@ -146,6 +148,17 @@ def train(
     return _choose(checkpoint, dev, state, log)
 
 
+def mark_streaming(checkpoint: Checkpoint, options: StreamingOptions) -> None:
+    """Note in the model's configuration how it streams, or that it does not. Raises ModelError where it cannot."""
+    if options.share and not can_stream(checkpoint.model):
+        raise ModelError(
+            f"networks of type {checkpoint.model.config.model_type!r} cannot be trained for streams",
+            where="streaming",
+            fix="use a FastConformer (vizinho train), or leave [streaming] out",
+        )
+    set_chunks(checkpoint.model, Chunks(options.usual_frames, options.left_chunks) if options.share else None)
+
+
 def _step(
     accelerator: Accelerator,
     model: Any,
@@ -160,7 +173,8 @@ def _step(
     device = accelerator.device
     mask = checkpoint.front.attention_mask(batch.mask.to(device))
     with accelerator.autocast():
-        logits = model(batch.features.to(device), attention_mask=mask).logits
+        streamed = {"chunks": Chunks(*batch.chunk)} if batch.chunk else {}
+        logits = model(batch.features.to(device), attention_mask=mask, **streamed).logits
     loss = ctc_loss(
         logits,
         batch.frames,

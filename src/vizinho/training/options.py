@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+import numpy as np
+
 from vizinho.audio.augment import AugmentOptions
 from vizinho.errors import SpecError
 
@@ -47,6 +49,51 @@ class LayerPolicy:
 
 
 @dataclass(frozen=True, slots=True)
+class StreamingOptions:
+    """Training for streams: some batches are computed as a stream is, in chunks of changing size (Zhang et al. 2020).
+
+    The other batches keep the network good at whole utterances.
+    """
+
+    share: float = 0.0
+    """Probability that a batch is computed in chunks; 0 trains a network for whole utterances only."""
+    chunk_frames: tuple[int, ...] = (8, 16, 32)
+    """Encoder frames of a chunk, one of these at random; the middle one becomes the saved model's."""
+    left_chunks: int = 4
+    """Chunks before its own that a frame hears."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.share <= 1:
+            raise SpecError(f"share is {self.share}", where="streaming", fix="use a probability, 0 to 1")
+        if not self.chunk_frames or min(self.chunk_frames) < 1 or self.left_chunks < 0:
+            raise SpecError(
+                f"chunk_frames {self.chunk_frames}, left_chunks {self.left_chunks}",
+                where="streaming",
+                fix="use chunks of at least one frame",
+            )
+
+    @property
+    def usual_frames(self) -> int:
+        """Chunk that a model trained so streams with."""
+        return sorted(self.chunk_frames)[len(self.chunk_frames) // 2]
+
+
+@dataclass(frozen=True, slots=True)
+class Chunking:
+    """How a batch is computed, as a function of its number: (encoder frames of a chunk, chunks before), or whole."""
+
+    options: StreamingOptions
+    seed: int
+
+    def __call__(self, number: int) -> tuple[int, int] | None:
+        """None: the whole utterance at once."""
+        rng = np.random.default_rng([self.seed, number, 5])
+        if rng.random() >= self.options.share:
+            return None
+        return int(rng.choice(self.options.chunk_frames)), self.options.left_chunks
+
+
+@dataclass(frozen=True, slots=True)
 class TrainingOptions:
     """One training run. Times are seconds of audio, shares are of the run's steps."""
 
@@ -82,6 +129,7 @@ class TrainingOptions:
     seed: int = 1
     augment: AugmentOptions = field(default_factory=AugmentOptions)
     layers: LayerPolicy = field(default_factory=LayerPolicy)
+    streaming: StreamingOptions = field(default_factory=StreamingOptions)
 
     def __post_init__(self) -> None:
         for name, least in (("steps", 1), ("batch_seconds", 1), ("threads", 1), ("workers", 0), ("evaluate_every", 1)):
@@ -102,7 +150,7 @@ def from_dict(kind: type[T], values: Mapping[str, Any], *, where: str = "") -> T
         raise SpecError(
             f"unknown key {', '.join(unknown)}", where=where, fix=f"known keys: {', '.join(sorted(fields))}"
         )
-    nested = {"augment": AugmentOptions, "layers": LayerPolicy}
+    nested = {"augment": AugmentOptions, "layers": LayerPolicy, "streaming": StreamingOptions}
     made = {
         key: from_dict(nested[key], value, where=f"{where}.{key}")
         if key in nested and isinstance(value, Mapping)

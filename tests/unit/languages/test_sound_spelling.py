@@ -61,7 +61,7 @@ def test_read_aloud_in_portuguese_the_respelt_words_are_nearer_to_the_spanish_on
         return Levenshtein.normalized_distance(heard, segments(phonemes(written, "pt-br"), "pt"))
 
     respelt = mean(distance(w, respell(w, "es", "pt")) for w in words)
-    assert respelt < 0.7 * mean(distance(w, w) for w in words)
+    assert respelt < 0.8 * mean(distance(w, w) for w in words)
 
 
 def test_only_letters_of_the_target_are_written():

@@ -1,0 +1,76 @@
+"""One utterance as it is being spoken: every frame goes through the network once (for models trained to stream)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from vizinho.audio.io import Waveform
+from vizinho.audio.logmel import LogMel, at_least_minimum
+from vizinho.audio.running import RunningFeatures
+from vizinho.decoding.greedy import LogProbs
+
+if TYPE_CHECKING:
+    from vizinho.model.fast import Chunks
+
+
+class Live(Protocol):
+    """An utterance in the making."""
+
+    def feed(self, samples: Waveform) -> LogProbs:
+        """Take the next 16 kHz samples (N,); log-probabilities (T, V) of all chunks that are whole so far."""
+
+    def finish(self) -> LogProbs:
+        """Log-probabilities (T, V) of the whole utterance; nothing may follow."""
+
+
+class LiveUtterance:
+    """Samples to features to chunks to log-probabilities, each computed once."""
+
+    def __init__(self, model: Any, features: LogMel, chunks: Chunks) -> None:
+        from vizinho.model.streaming import ChunkedEncoder
+
+        self._encoder = ChunkedEncoder(model, chunks)
+        self._features = RunningFeatures(features, self._encoder.chunk_features)
+        self._samples = 0
+        self._found: LogProbs = np.zeros((0, int(model.config.vocab_size)), np.float32)
+
+    def feed(self, samples: Waveform) -> LogProbs:
+        """See Live."""
+        self._samples += samples.size
+        return self._encode(self._features.feed(samples))
+
+    def finish(self) -> LogProbs:
+        """See Live."""
+        short = at_least_minimum(np.zeros(self._samples, np.float32)).size - self._samples
+        chunks = self._features.feed(np.zeros(short, np.float32))
+        return self._encode([*chunks, *self._features.finish()])
+
+    def _encode(self, chunks: list[Any]) -> LogProbs:
+        import torch
+
+        made = [self._encoder(torch.from_numpy(chunk)).numpy() for chunk in chunks]
+        self._found = np.concatenate([self._found, *made])
+        return self._found
+
+
+def live_of(folder: Path) -> Callable[[], Live] | None:
+    """What begins an utterance with the model of a folder; None for models that were not trained to stream.
+
+    Raises ModelError when the folder is no whole model.
+    """
+    import json
+
+    from vizinho.model.checkpoint import load_checkpoint
+    from vizinho.model.fast import chunks_of
+
+    configuration = folder / "config.json"
+    chunks = chunks_of(json.loads(configuration.read_text(encoding="utf-8"))) if configuration.is_file() else None
+    if chunks is None:
+        return None
+    checkpoint = load_checkpoint(folder)
+    features = LogMel.of(checkpoint.extractor.to_dict())
+    return lambda: LiveUtterance(checkpoint.model, features, chunks)
