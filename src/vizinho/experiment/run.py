@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import shutil
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,10 @@ from vizinho import __version__
 from vizinho.corpora.manifest import fingerprint, read_manifest, write_manifest
 from vizinho.errors import SpecError
 from vizinho.evaluation.score import as_json, score
+from vizinho.experiment.arms import Arm, arms_of, job_of
 from vizinho.experiment.settled import hold_to_settings
-from vizinho.experiment.spec import SCRATCH, DonorSpec, ExperimentSpec
 from vizinho.experiment.summary import summarise
+from vizinho.experiment.values import SCRATCH, DonorSpec, ExperimentSpec
 from vizinho.files import write_json
 from vizinho.jobs import FinishedJob, Job, make_ready, read_data, run, sound_similarity
 from vizinho.model.checkpoint import save_checkpoint
@@ -33,28 +34,6 @@ from vizinho.training.loop import Log
 
 FORMAT = 1
 """Version of results.json."""
-
-
-@dataclass(frozen=True, slots=True)
-class Arm:
-    """One line of the experiment: where it starts, how much target speech, which seed."""
-
-    start: str
-    minutes: float | None
-    seed: int
-
-    @property
-    def name(self) -> str:
-        """Unique within the experiment; names its folder."""
-        amount = "all" if self.minutes is None else f"{self.minutes:g}min"
-        return f"{self.start}/{amount}/seed{self.seed}"
-
-
-def arms_of(spec: ExperimentSpec) -> list[Arm]:
-    """All arms, seed by seed, so that an interrupted experiment has whole comparisons first."""
-    return [
-        Arm(start, minutes, seed) for seed in spec.seeds for minutes in spec.minutes or (None,) for start in spec.starts
-    ]
 
 
 def run_experiment(
@@ -200,24 +179,13 @@ def arm_task(spec: ExperimentSpec, arm: Arm, folder: Path, home: Path | None, sh
         store = Store(home)
         donor_folder, card = store.resolve(arm.start), store.card(arm.start)
         donor_language = card.language if card else None
-    options = replace(spec.scratch if arm.start == SCRATCH else spec.training, seed=arm.seed)
-    job = Job(
-        spec.target,
-        spec.corpora,
-        donor_folder,
-        donor_language,
-        minutes=arm.minutes,
-        repeat=spec.repeat,
-        preset=spec.preset,
-        rows=spec.rows,
-        options=options,
-    )
+    job = job_of(spec, arm, donor_folder, donor_language)
     run_folder = folder / "runs" / place.name
     finished = run(
         make_ready(job, sound_similarity),
         run_folder,
         log=_file_log(folder / "arms" / f"{place.name}.log"),
-        progress=lambda amount, note: show(arm.name, options.steps, amount, note),
+        progress=lambda amount, note: show(arm.name, job.options.steps, amount, note),
     )
     result = _result(spec, arm, finished, donors.get(arm.start), donor_folder)
     save_checkpoint(place / "model", finished.ready.checkpoint)
@@ -235,7 +203,7 @@ def _result(
         "arm": arm.name,
         "start": arm.start,
         "donor": None if donor_folder is None else arm.start,
-        "recipe": "scratch" if donor_folder is None else "default",
+        "recipe": arm.recipe,
         "minutes": round(finished.ready.prepared.minutes, 2),
         "minutes_asked": arm.minutes,
         "seed": arm.seed,

@@ -10,7 +10,7 @@ from typing import Any
 
 from vizinho.corpora.manifest import fingerprint, read_manifest
 from vizinho.errors import SpecError
-from vizinho.experiment.spec import ExperimentSpec
+from vizinho.experiment.values import ExperimentSpec
 from vizinho.files import write_json
 
 FILE = "settings.json"
@@ -37,10 +37,15 @@ def hold_to_settings(spec: ExperimentSpec, folder: Path) -> None:
 def _settings(spec: ExperimentSpec) -> dict[str, Any]:
     """Everything that changes what an arm is, by name."""
     made: dict[str, Any] = {"target": spec.target, "preset": spec.preset, "corpora": _data(spec.corpora)}
-    made["repeat"] = list(spec.repeat)
     made |= {f"training.{key}": value for key, value in asdict(spec.training).items()}
     made |= {f"scratch.{key}": value for key, value in asdict(spec.scratch).items()}
     made |= {f"rows.{key}": value for key, value in asdict(spec.rows).items()}
+    made["repeat"] = list(spec.repeat)
+    for recipe in spec.recipes:
+        for kind in ("training", "scratch", "rows"):
+            made |= {f"recipe {recipe.name}: {kind}.{k}": v for k, v in asdict(getattr(recipe, kind)).items()}
+        made[f"recipe {recipe.name}: repeat"] = list(recipe.repeat)
+        made[f"recipe {recipe.name}: beside"] = _data(recipe.beside)
     for donor in spec.donors:
         made |= {f"donor {donor.name}: {key}": value for key, value in asdict(donor).items() if key != "corpora"}
         made[f"donor {donor.name}: corpora"] = _data(donor.corpora)

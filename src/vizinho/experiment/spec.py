@@ -6,58 +6,17 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from vizinho.errors import SpecError
+from vizinho.experiment.budgets import check_spec
+from vizinho.experiment.values import DEFAULT, DonorSpec, ExperimentSpec, RecipeSpec
 from vizinho.training.options import TrainingOptions, from_dict
 from vizinho.transfer.tokens import RowOptions
 
-SCRATCH = "scratch"
-"""The start that has no donor."""
 _DEFAULTS = {"VIZINHO_SHARED": "../shared"}
 _VARIABLE = re.compile(r"\$\{?(\w+)\}?")
-
-
-@dataclass(frozen=True, slots=True)
-class DonorSpec:
-    """A donor that the experiment trains itself, so that all donors have equal minutes and steps."""
-
-    name: str
-    """Name of the start, as in `starts`."""
-    language: str
-    corpora: tuple[Path, ...]
-    base: str = ""
-    """Model to start the donor from ("es-demo"); empty trains it from scratch."""
-    minutes: float | None = None
-    training: TrainingOptions = field(default_factory=TrainingOptions)
-    seed: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class ExperimentSpec:
-    """Arms are every start x minutes x seed; all have the same steps and the same seconds of audio a step."""
-
-    name: str
-    target: str
-    corpora: tuple[Path, ...]
-    starts: tuple[str, ...]
-    donors: tuple[DonorSpec, ...]
-    """Starts that are not trained here are names in the model store."""
-    minutes: tuple[float, ...]
-    seeds: tuple[int, ...]
-    preset: str
-    training: TrainingOptions
-    scratch: TrainingOptions
-    """Options of the scratch arms: same steps and batches, but their own learning rates, tuned on dev."""
-    rows: RowOptions
-    repeat: tuple[int, ...]
-    """How often the train part of each corpus comes in an epoch; empty: once."""
-    drop_test_texts: bool
-    """Take train utterances whose text is in test out of train, and list them; without it such a text is an error."""
-    source: Mapping[str, Any]
-    """The file as read, for the record."""
 
 
 def read_spec(path: Path) -> ExperimentSpec:
@@ -80,6 +39,7 @@ def read_spec(path: Path) -> ExperimentSpec:
         "scratch",
         "rows",
         "donors",
+        "recipes",
         "drop_test_texts",
         "repeat",
     }
@@ -94,25 +54,54 @@ def read_spec(path: Path) -> ExperimentSpec:
 
 def _build(path: Path, raw: Mapping[str, Any]) -> ExperimentSpec:
     training = dict(raw.get("training", {}))
-    donors = tuple(_donor(path, entry) for entry in raw.get("donors", []))
+    scratch = dict(raw.get("scratch", {}))
     spec = ExperimentSpec(
         name=str(raw["name"]),
         target=str(raw["target"]),
         corpora=_paths(raw["corpora"], path),
         starts=tuple(raw["starts"]),
-        donors=donors,
+        donors=tuple(_donor(path, entry) for entry in raw.get("donors", [])),
         minutes=tuple(map(float, raw.get("minutes", ()))),
         seeds=tuple(raw["seeds"]),
         preset=str(raw.get("preset", "tiny")),
         training=from_dict(TrainingOptions, training, where=f"{path}: training"),
-        scratch=from_dict(TrainingOptions, {**training, **raw.get("scratch", {})}, where=f"{path}: scratch"),
+        scratch=from_dict(TrainingOptions, _over(training, scratch), where=f"{path}: scratch"),
         rows=from_dict(RowOptions, raw.get("rows", {}), where=f"{path}: rows"),
         repeat=tuple(map(int, raw.get("repeat", ()))),
+        recipes=tuple(_recipe(path, raw, entry) for entry in raw.get("recipes", [{"name": DEFAULT}])),
         drop_test_texts=bool(raw.get("drop_test_texts", False)),
         source=raw,
     )
-    _check(path, spec)
+    check_spec(path, spec)
     return spec
+
+
+def _recipe(path: Path, raw: Mapping[str, Any], entry: Mapping[str, Any]) -> RecipeSpec:
+    """A recipe's tables lie over the file's own: only what differs needs to be said."""
+    made = dict(entry)
+    where = f"{path}: recipe {made.get('name', '?')}"
+    training = dict(raw.get("training", {}))
+    own = dict(made.get("training", {}))
+    made["training"] = from_dict(TrainingOptions, _over(training, own), where=f"{where}.training")
+    made["scratch"] = from_dict(
+        TrainingOptions, _over(_over(training, raw.get("scratch", {})), own), where=f"{where}.training"
+    )
+    made["rows"] = from_dict(RowOptions, _over(raw.get("rows", {}), made.get("rows", {})), where=f"{where}.rows")
+    if "name" not in made:
+        raise SpecError("a recipe has no name", where=path, fix='add name = "..."')
+    made["beside"] = _paths(made["beside"], path) if made.get("beside") else ()
+    if raw.get("repeat"):
+        made.setdefault("repeat", [*raw["repeat"], *[1] * len(made["beside"])])
+    return from_dict(RecipeSpec, made, where=where)
+
+
+def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Two tables as one; the upper wins, and tables inside are laid over each other too."""
+    made = dict(below)
+    for key, value in above.items():
+        under = made.get(key)
+        made[key] = _over(under, value) if isinstance(under, Mapping) and isinstance(value, Mapping) else value
+    return made
 
 
 def _donor(path: Path, entry: Mapping[str, Any]) -> DonorSpec:
@@ -133,25 +122,3 @@ def _variable(name: str, path: Path) -> str:
     if value is None:
         raise SpecError(f"${name} is not set", where=path, fix=f"export {name}=...")
     return value
-
-
-def _check(path: Path, spec: ExperimentSpec) -> None:
-    names = [d.name for d in spec.donors]
-    if len(set(names)) != len(names) or SCRATCH in names:
-        raise SpecError("donors need names of their own", where=path, fix=f"{SCRATCH!r} is the arm without a donor")
-    if SCRATCH not in spec.starts:
-        raise SpecError(
-            "there is no scratch arm", where=path, fix=f'add "{SCRATCH}" to starts: without it nothing is shown'
-        )
-    if not spec.seeds:
-        raise SpecError("there are no seeds", where=path, fix="give at least three, as seeds = [1, 2, 3]")
-    if spec.repeat and (len(spec.repeat) != len(spec.corpora) or min(spec.repeat) < 1):
-        raise SpecError("repeat does not fit the corpora", where=path, fix="give a number of 1 or more for each corpus")
-    for name in ("steps", "batch_seconds"):
-        if getattr(spec.training, name) != getattr(spec.scratch, name):
-            raise SpecError(
-                f"scratch has other {name} than the transfers", where=path, fix="arms must have equal budgets"
-            )
-    budgets = {(d.minutes, d.training.steps, d.training.batch_seconds) for d in spec.donors}
-    if len(budgets) > 1:
-        raise SpecError("the donors have unequal minutes, steps or batches", where=path, fix="make their budgets equal")

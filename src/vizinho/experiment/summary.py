@@ -8,7 +8,7 @@ from typing import Any
 
 from vizinho.evaluation.score import score_errors
 from vizinho.evaluation.significance import compare, holm, pool
-from vizinho.experiment.spec import SCRATCH
+from vizinho.experiment.values import DEFAULT, SCRATCH
 from vizinho.records import UtteranceErrors
 
 SIGNIFICANT = 0.05
@@ -27,23 +27,31 @@ def summarise(arms: Sequence[Result]) -> dict[str, Any]:
         group = [a for a in arms if (a["minutes_asked"] or 0.0) == minutes]
         for arm in group:
             arm["steps_to_scratch_best"] = _steps_to_scratch_best(arm, group)
-        starts = list(dict.fromkeys(a["start"] for a in group))
-        pooled += [_pooled(start, [a for a in group if a["start"] == start]) for start in starts]
-        comparisons += _comparisons(starts, group)
+        lines = list(dict.fromkeys(map(line_of, group)))
+        pooled += [_pooled(line, [a for a in group if line_of(a) == line]) for line in lines]
+        comparisons += _comparisons(lines, group)
     return {"pooled": pooled, "comparisons": comparisons, "reading": reading(pooled, comparisons)}
+
+
+def line_of(arm: Result) -> str:
+    """What the seeds of an arm have in common: its start, and its recipe where the file names recipes."""
+    recipe = arm.get("recipe", DEFAULT)
+    return str(arm["start"]) if recipe in (DEFAULT, SCRATCH) else f"{arm['start']}, {recipe}"
 
 
 def _errors(arm: Result) -> list[UtteranceErrors]:
     return [UtteranceErrors(**row) for row in arm["test"]["per_utterance"]]
 
 
-def _pooled(start: str, arms: Sequence[Result]) -> dict[str, Any]:
-    """Seeds of one start together: rates over all their outputs, intervals by resampling utterances."""
+def _pooled(line: str, arms: Sequence[Result]) -> dict[str, Any]:
+    """Seeds of one start and recipe together: rates over all their outputs, intervals by resampling utterances."""
     together = score_errors(pool([_errors(a) for a in arms]))
     moved = [a["movement"] for a in arms if a["movement"]]
     kept = [a["retention"] for a in arms if a["retention"]]
     return {
-        "start": start,
+        "line": line,
+        "start": arms[0]["start"],
+        "recipe": arms[0].get("recipe", DEFAULT),
         "donor": arms[0]["donor"],
         "minutes": arms[0]["minutes"],
         "steps": arms[0]["steps"],
@@ -71,12 +79,12 @@ def _pooled(start: str, arms: Sequence[Result]) -> dict[str, Any]:
     }
 
 
-def _comparisons(starts: Sequence[str], group: Sequence[Result]) -> list[dict[str, Any]]:
-    """Every pair of starts on CER and on WER; Holm's correction runs over the pairs of one metric."""
+def _comparisons(lines: Sequence[str], group: Sequence[Result]) -> list[dict[str, Any]]:
+    """Every pair of lines on CER and on WER; Holm's correction runs over the pairs of one metric."""
     found = []
-    outputs = {s: pool([_errors(a) for a in group if a["start"] == s]) for s in starts}
+    outputs = {line: pool([_errors(a) for a in group if line_of(a) == line]) for line in lines}
     for metric in ("cer", "wer"):
-        made = [(a, b, compare(outputs[a], outputs[b], metric=metric)) for a, b in combinations(starts, 2)]
+        made = [(a, b, compare(outputs[a], outputs[b], metric=metric)) for a, b in combinations(lines, 2)]
         corrected = holm([c.p for _, _, c in made])
         found += [
             {
@@ -109,7 +117,7 @@ def _steps_to_scratch_best(arm: Result, group: Sequence[Result]) -> int | None:
 
 def reading(pooled: Sequence[dict[str, Any]], comparisons: Sequence[dict[str, Any]]) -> str:
     """The comparisons in words: better and worse only where the corrected test says so."""
-    rates = {(p["start"], p["minutes"]): p["cer"] for p in pooled}
+    rates = {(p["line"], p["minutes"]): p["cer"] for p in pooled}
     sentences = []
     for c in comparisons:
         if c["metric"] != "cer":

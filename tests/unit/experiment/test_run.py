@@ -131,3 +131,13 @@ def test_repeat_fits_the_corpora(tmp_path, utterances, repeat):
     path.write_text(path.read_text() + f"\nrepeat={repeat}")
     with pytest.raises(SpecError, match="repeat does not fit"):
         read_spec(path)
+
+
+def test_corpora_beside_come_whole_whatever_the_minutes(tmp_path):
+    real = tone_corpus(tmp_path / "a", count=20, splits=("train", "dev"))
+    made = tone_corpus(tmp_path / "b", count=8, seed=9, splits=("train", "dev"))
+    write_manifest(made, [dataclasses.replace(u, id="s" + u.id) for u in read_manifest(made)])
+    data = read_data((real,), "pt", 0.1, 1, (), (made,))
+    assert sorted(u.id for u in data.train if u.id.startswith("s")) == ["spt-000", "spt-002", "spt-004", "spt-006"]
+    assert sum(u.duration_seconds for u in data.train if not u.id.startswith("s")) <= 6
+    assert not [u for u in data.dev if u.id.startswith("s")]
