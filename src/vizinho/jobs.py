@@ -14,10 +14,12 @@ import torch
 from vizinho.audio.features import make_extractor
 from vizinho.corpora.manifest import fingerprint, read_manifest, select
 from vizinho.errors import CorpusError, ModelError, SpecError
+from vizinho.evaluation.collapse import Course, Finding, diagnose, letter_counts
 from vizinho.languages.phonetics import base_letter_similarity, letter_similarity
 from vizinho.model.checkpoint import Checkpoint, load_checkpoint, weights
 from vizinho.model.presets import SUBSAMPLING, build_model
 from vizinho.progress import Advance, silent
+from vizinho.recognizer import Recognizer
 from vizinho.records import Utterance
 from vizinho.text.alphabets import alphabet
 from vizinho.text.normalize import Normalizer, get_normalizer
@@ -95,11 +97,13 @@ class ReadyJob:
 
 @dataclass(frozen=True, slots=True)
 class FinishedJob:
-    """A trained network, how it went, and how far its weights moved from the plan's start."""
+    """A trained network, how it went, how far its weights moved from the plan's start, and what looks wrong."""
 
     ready: ReadyJob
     result: TrainingResult
     movement: Movement
+    findings: tuple[Finding, ...] = ()
+    """Signs of collapse on dev; none without a dev set."""
 
 
 def read_data(
@@ -249,7 +253,20 @@ def run(ready: ReadyJob, folder: Path, *, progress: Advance = silent, log: Log =
         progress=progress,
         log=log,
     )
-    return FinishedJob(ready, result, movement(ready.start, weights(ready.checkpoint.model)))
+    moved = movement(ready.start, weights(ready.checkpoint.model))
+    return FinishedJob(ready, result, moved, _findings(ready, result, dev))
+
+
+def _findings(ready: ReadyJob, result: TrainingResult, dev: DevSet) -> tuple[Finding, ...]:
+    if not dev.utterances:
+        return ()
+    heard = Recognizer(ready.checkpoint).transcribe_corpus(dev.utterances)
+    course = Course(
+        [p.train_loss for p in result.curve if p.train_loss is not None],
+        result.skipped_batches,
+        letter_counts([ready.data.normalizer(e.utterance.text) for e in ready.prepared.examples]),
+    )
+    return tuple(diagnose(course, dev.references, {id_: t.text for id_, t in heard.items()}))
 
 
 def sound_similarity(target: str, donor: str, targets: Sequence[str], donors: Sequence[str]) -> SimilarityTable:

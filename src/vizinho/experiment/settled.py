@@ -10,7 +10,7 @@ from typing import Any
 
 from vizinho.corpora.manifest import fingerprint, read_manifest
 from vizinho.errors import SpecError
-from vizinho.experiment.values import ExperimentSpec
+from vizinho.experiment.values import FORMAT, ExperimentSpec
 from vizinho.files import write_json
 
 FILE = "settings.json"
@@ -24,6 +24,12 @@ def hold_to_settings(spec: ExperimentSpec, folder: Path) -> None:
     settings = json.loads(json.dumps(_settings(spec)))
     path = folder / FILE
     before: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    if before and before.get("format", 1) != FORMAT:
+        raise SpecError(
+            f"the folder was begun by a version that writes arms of format {before.get('format', 1)}, not {FORMAT}",
+            where=folder,
+            fix="give another --out, or --fresh to throw its arms away",
+        )
     changed = sorted(key for key in before.keys() & settings.keys() if before[key] != settings[key])
     if changed:
         raise SpecError(
@@ -31,7 +37,7 @@ def hold_to_settings(spec: ExperimentSpec, folder: Path) -> None:
             where=folder,
             fix="give another --out, or --fresh to throw its arms away",
         )
-    write_json(path, {**before, **settings})
+    write_json(path, {"format": FORMAT, **before, **settings})
 
 
 def _settings(spec: ExperimentSpec) -> dict[str, Any]:
@@ -49,6 +55,9 @@ def _settings(spec: ExperimentSpec) -> dict[str, Any]:
     for donor in spec.donors:
         made |= {f"donor {donor.name}: {key}": value for key, value in asdict(donor).items() if key != "corpora"}
         made[f"donor {donor.name}: corpora"] = _data(donor.corpora)
+    for control in spec.controls:
+        made |= {f"control {control.name}: {key}": getattr(control, key) for key in ("of", "kind")}
+        made[f"control {control.name}: corpora"] = _data(control.corpora)
     return made
 
 

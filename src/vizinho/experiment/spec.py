@@ -10,11 +10,25 @@ from pathlib import Path
 from typing import Any
 
 from vizinho.errors import SpecError
-from vizinho.experiment.budgets import check_spec
-from vizinho.experiment.values import DEFAULT, DonorSpec, ExperimentSpec, RecipeSpec
+from vizinho.experiment.budgets import check_spec, check_stage
+from vizinho.experiment.values import (
+    DEFAULT,
+    INTERPOLATION,
+    SCRATCH,
+    SYNTHETIC,
+    ControlSpec,
+    DonorSpec,
+    ExperimentSpec,
+    RecipeSpec,
+    SyntheticSpec,
+)
 from vizinho.training.options import TrainingOptions, from_dict
 from vizinho.transfer.tokens import RowOptions
 
+_KNOWN = {
+    *("name", "target", "corpora", "repeat", "starts", "minutes", "scratch_minutes", "seeds", "preset"),
+    *("training", "scratch", "rows", "recipes", "donors", "synthetic", "controls", "drop_test_texts", "interpolation"),
+}
 _DEFAULTS = {"VIZINHO_SHARED": "../shared"}
 _VARIABLE = re.compile(r"\$\{?(\w+)\}?")
 
@@ -27,25 +41,9 @@ def read_spec(path: Path) -> ExperimentSpec:
         raise SpecError("no such experiment file", where=path, fix="check the path") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SpecError(f"not valid TOML ({error})", where=path, fix="mend the line it names") from error
-    known = {
-        "name",
-        "target",
-        "corpora",
-        "starts",
-        "minutes",
-        "seeds",
-        "preset",
-        "training",
-        "scratch",
-        "rows",
-        "donors",
-        "recipes",
-        "drop_test_texts",
-        "repeat",
-    }
-    unknown = sorted(raw.keys() - known)
+    unknown = sorted(raw.keys() - _KNOWN)
     if unknown:
-        raise SpecError(f"unknown key {', '.join(unknown)}", where=path, fix=f"known keys: {', '.join(sorted(known))}")
+        raise SpecError(f"unknown key {', '.join(unknown)}", where=path, fix=f"known keys: {', '.join(sorted(_KNOWN))}")
     lacking = sorted({"name", "target", "corpora", "starts", "seeds"} - raw.keys())
     if lacking:
         raise SpecError(f"the key {', '.join(lacking)} is missing", where=path, fix="add it")
@@ -60,8 +58,10 @@ def _build(path: Path, raw: Mapping[str, Any]) -> ExperimentSpec:
         target=str(raw["target"]),
         corpora=_paths(raw["corpora"], path),
         starts=tuple(raw["starts"]),
-        donors=tuple(_donor(path, entry) for entry in raw.get("donors", [])),
+        donors=(*(_donor(path, entry) for entry in raw.get("donors", [])), *_stages(path, raw)),
+        controls=tuple(_control(path, entry) for entry in raw.get("controls", [])),
         minutes=tuple(map(float, raw.get("minutes", ()))),
+        scratch_minutes=tuple(map(float, raw.get("scratch_minutes", ()))),
         seeds=tuple(raw["seeds"]),
         preset=str(raw.get("preset", "tiny")),
         training=from_dict(TrainingOptions, training, where=f"{path}: training"),
@@ -70,6 +70,7 @@ def _build(path: Path, raw: Mapping[str, Any]) -> ExperimentSpec:
         repeat=tuple(map(int, raw.get("repeat", ()))),
         recipes=tuple(_recipe(path, raw, entry) for entry in raw.get("recipes", [{"name": DEFAULT}])),
         drop_test_texts=bool(raw.get("drop_test_texts", False)),
+        interpolation=tuple(map(float, raw.get("interpolation", INTERPOLATION))),
         source=raw,
     )
     check_spec(path, spec)
@@ -106,9 +107,58 @@ def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
 
 def _donor(path: Path, entry: Mapping[str, Any]) -> DonorSpec:
     made = dict(entry)
+    lacking = sorted({"name", "language"} - made.keys())
+    if lacking:
+        raise SpecError(f"the key {', '.join(lacking)} of a donor is missing", where=path, fix="add it")
     made["corpora"] = _paths(made.get("corpora", []), path)
     made["training"] = from_dict(TrainingOptions, made.get("training", {}), where=f"{path}: donors.training")
     return from_dict(DonorSpec, made, where=f"{path}: donors")
+
+
+def _stages(path: Path, raw: Mapping[str, Any]) -> list[DonorSpec]:
+    """A donor for every start that goes through synthetic target speech; it starts from what the name says."""
+    names = [s for s in raw["starts"] if s.endswith(SYNTHETIC)]
+    if not names and "synthetic" not in raw:
+        return []
+    if not names or "synthetic" not in raw:
+        raise SpecError(
+            "[synthetic] and starts that end in +synthetic belong together",
+            where=path,
+            fix=f'give [synthetic] corpora = [...], and starts = [..., "scratch{SYNTHETIC}", "es{SYNTHETIC}"]',
+        )
+    made = dict(raw["synthetic"])
+    training, scratch = dict(made.get("training", {})), dict(made.get("scratch", {}))
+    where = f"{path}: synthetic"
+    made["corpora"] = _paths(made.get("corpora", []), path)
+    made["training"] = from_dict(TrainingOptions, training, where=f"{where}.training")
+    made["scratch"] = from_dict(TrainingOptions, _over(training, scratch), where=f"{where}.scratch")
+    stage = from_dict(SyntheticSpec, made, where=where)
+    check_stage(path, stage)
+    return [_stage(name, str(raw["target"]), stage) for name in names]
+
+
+def _stage(name: str, target: str, stage: SyntheticSpec) -> DonorSpec:
+    base = name.removesuffix(SYNTHETIC)
+    fresh = base == SCRATCH
+    return DonorSpec(
+        name,
+        target,
+        stage.corpora,
+        "" if fresh else base,
+        stage.minutes,
+        training=stage.scratch if fresh else stage.training,
+        seed=stage.seed,
+    )
+
+
+def _control(path: Path, entry: Mapping[str, Any]) -> ControlSpec:
+    made = dict(entry)
+    where = f"{path}: controls"
+    lacking = sorted({"name", "of", "kind"} - made.keys())
+    if lacking:
+        raise SpecError(f"the key {', '.join(lacking)} is missing", where=where, fix="add it")
+    made["corpora"] = _paths(made["corpora"], path) if made.get("corpora") else ()
+    return from_dict(ControlSpec, made, where=where)
 
 
 def _paths(values: list[str], path: Path) -> tuple[Path, ...]:
