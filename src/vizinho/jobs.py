@@ -14,10 +14,12 @@ import torch
 from vizinho.audio.features import make_extractor
 from vizinho.corpora.manifest import fingerprint, read_manifest, select
 from vizinho.errors import CorpusError, ModelError, SpecError
+from vizinho.evaluation.collapse import Course, Finding, diagnose, letter_counts
 from vizinho.languages.phonetics import base_letter_similarity, letter_similarity
 from vizinho.model.checkpoint import Checkpoint, load_donor, weights
 from vizinho.model.presets import SUBSAMPLING, build_model
 from vizinho.progress import Advance, silent
+from vizinho.recognizer import Recognizer
 from vizinho.records import Utterance
 from vizinho.text.alphabets import alphabet
 from vizinho.text.normalize import Normalizer, get_normalizer
@@ -50,8 +52,11 @@ class Job:
     """Language of the donor's adapter to start from, where it has one per language (MMS)."""
     minutes: float | None = None
     """Target speech to use; None uses all of it."""
+    beside: tuple[Path, ...] = ()
+    """More corpora of the language (synthetic speech) whose train part is taken whole, beside the minutes."""
     repeat: tuple[int, ...] = ()
-    """How often the train part of each corpus comes in an epoch, each time augmented anew; once if left out."""
+    """How often the train part of each corpus, those beside last, comes in an epoch, each time augmented anew; once if
+    left out."""
     preset: str = "tiny"
     """Size of a network from scratch; a transfer keeps the donor's."""
     tokens: str = "characters"
@@ -95,33 +100,43 @@ class ReadyJob:
 
 @dataclass(frozen=True, slots=True)
 class FinishedJob:
-    """A trained network, how it went, and how far its weights moved from the plan's start."""
+    """A trained network, how it went, how far its weights moved from the plan's start, and what looks wrong."""
 
     ready: ReadyJob
     result: TrainingResult
     movement: Movement
+    findings: tuple[Finding, ...] = ()
+    """Signs of collapse on dev; none without a dev set."""
 
 
 def read_data(
-    corpora: Sequence[Path], language: str, minutes: float | None, seed: int, repeat: Sequence[int] = ()
+    corpora: Sequence[Path],
+    language: str,
+    minutes: float | None,
+    seed: int,
+    repeat: Sequence[int] = (),
+    beside: Sequence[Path] = (),
 ) -> TargetData:
     """Read the train and dev splits of manifests; test is never looked at.
 
-    With `repeat`, the train part of each corpus is taken that often, so that a small real one can stand beside a large
+    The train part of the corpora `beside` is added whole, whatever the minutes; their dev part is not used. With
+    `repeat`, the train part of each corpus is taken that often, so that a small real one can stand beside a large
     synthetic one.
 
     Raises CorpusError when the corpora are of another language than `language`, when ids repeat between them, or when
     a dev speaker and text also stand in train.
     """
-    by_corpus = [read_manifest(path) for path in corpora]
-    everything = [u for utterances in by_corpus for u in utterances]
-    _check_language(everything, language, corpora)
-    _check_ids(everything, corpora)
+    by_corpus = [read_manifest(path) for path in (*corpora, *beside)]
+    everything = [u for utterances in by_corpus[: len(corpora)] for u in utterances]
+    added = [u for utterances in by_corpus[len(corpora) :] for u in utterances]
+    _check_language(everything + added, language, (*corpora, *beside))
+    _check_ids(everything + added, (*corpora, *beside))
     train_part = select(everything, split="train", minutes=minutes, seed=seed)
     dev = [u for u in everything if u.split == "dev"]
     held_out = not dev
     if held_out:
         train_part, dev = _hold_out(train_part, seed)
+    train_part = [*train_part, *(u for u in added if u.split == "train")]
     times = {u.id: n for n, utterances in zip(repeat, by_corpus, strict=True) for u in utterances} if repeat else {}
     train_part = [copy for u in train_part for copy in _repeated(u, times.get(u.id, 1))]
     return TargetData(
@@ -168,7 +183,7 @@ def _hold_out(utterances: Sequence[Utterance], seed: int) -> tuple[list[Utteranc
 
 def make_ready(job: Job, similarity: Similarity | None = None) -> ReadyJob:
     """Read and check everything a job needs, and put its network at its start. Nothing is written."""
-    data = read_data(job.corpora, job.language, job.minutes, job.options.seed, job.repeat)
+    data = read_data(job.corpora, job.language, job.minutes, job.options.seed, job.repeat, job.beside)
     if job.donor is None:
         checkpoint, plan = _from_scratch(job, data), None
     else:
@@ -248,7 +263,20 @@ def run(ready: ReadyJob, folder: Path, *, progress: Advance = silent, log: Log =
         progress=progress,
         log=log,
     )
-    return FinishedJob(ready, result, movement(ready.start, weights(ready.checkpoint.model)))
+    moved = movement(ready.start, weights(ready.checkpoint.model))
+    return FinishedJob(ready, result, moved, _findings(ready, result, dev))
+
+
+def _findings(ready: ReadyJob, result: TrainingResult, dev: DevSet) -> tuple[Finding, ...]:
+    if not dev.utterances:
+        return ()
+    heard = Recognizer(ready.checkpoint).transcribe_corpus(dev.utterances)
+    course = Course(
+        [p.train_loss for p in result.curve if p.train_loss is not None],
+        result.skipped_batches,
+        letter_counts([ready.data.normalizer(e.utterance.text) for e in ready.prepared.examples]),
+    )
+    return tuple(diagnose(course, dev.references, {id_: t.text for id_, t in heard.items()}))
 
 
 def sound_similarity(target: str, donor: str, targets: Sequence[str], donors: Sequence[str]) -> SimilarityTable:

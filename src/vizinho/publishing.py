@@ -14,6 +14,7 @@ import torch
 import transformers
 
 from vizinho import __version__
+from vizinho.evaluation.collapse import as_json as findings_json
 from vizinho.jobs import FinishedJob, ReadyJob
 from vizinho.model.checkpoint import save_checkpoint, weights_digest
 from vizinho.registry.card import Card
@@ -118,4 +119,5 @@ def summary(ref: str, finished: FinishedJob) -> dict[str, Any]:
         "skipped_batches": result.skipped_batches,
         "movement": finished.movement.as_json() if ready.plan else None,
         "curve": [asdict(p) for p in result.curve],
+        "findings": findings_json(finished.findings),
     }

@@ -18,7 +18,7 @@ def experiment(
     fresh: Annotated[bool, typer.Option("--fresh", help="Start over instead of going on.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print results.json without the utterances.")] = False,
 ) -> None:
-    """Run a controlled experiment: every start x minutes x seed with equal budgets, tested once each.
+    """Run a controlled experiment: every start x recipe x minutes x seed with equal budgets, tested once each.
 
     Running the same command again goes on where it stopped.
     """
@@ -54,7 +54,7 @@ def table(results: dict[str, Any]) -> str:
     head = ["start", "minutes", "seeds", "steps", "CER", "WER", "steps to scratch's best", "encoder moved"]
     rows = [
         [
-            row["start"],
+            row["line"],
             f"{row['minutes']:g}",
             row["seeds"],
             row["steps"],

@@ -197,5 +197,7 @@ def _show_summary(made: dict[str, Any]) -> None:
             f"movement: {made['movement']['moved_share']:.1%} of the weights moved, "
             f"relative distance of the encoder {made['movement']['encoder_distance']:.3f}"
         )
+    for finding in made["findings"]:
+        typer.echo(f"looks wrong: {finding['what']}\n  likely because {finding['cause']}\n  -> {finding['fix']}")
     if made["set_aside"]:
         typer.echo(f"{made['set_aside']} utterances were set aside (named above)")

@@ -26,6 +26,11 @@ class Comparison:
     units: int
     """Utterances, or speakers where resampled by speaker."""
     test: str
+    relative: float | None
+    """The difference as a share of b's rate: -0.2 is a fifth fewer errors; None where b has none."""
+    relative_ci: Interval | None
+    cohens_d: float | None
+    """Mean over deviation of the units' differences in rate (Cohen 1988, d for pairs); None where all differ alike."""
 
 
 def compare(
@@ -59,7 +64,24 @@ def compare(
         _randomisation(left, right, rng, resamples),
         len(left),
         f"paired bootstrap by {'speaker' if cluster else 'utterance'}, {resamples} resamples, seed {seed}",
+        *_relative(left, right, drawn_sums),
+        _cohens_d(left, right),
     )
+
+
+def _relative(left: Counts, right: Counts, drawn: Counts) -> tuple[float | None, Interval | None]:
+    base = float(_rates(right.sum(axis=0)))
+    if not base:
+        return None, None
+    theirs = _rates(drawn[:, 2:])
+    low, high = percentiles(_rates(drawn[:, :2])[theirs > 0] / theirs[theirs > 0] - 1)
+    return float(_rates(left.sum(axis=0))) / base - 1, Interval(float(low), float(high))
+
+
+def _cohens_d(left: Counts, right: Counts) -> float | None:
+    differences = _rates(left) - _rates(right)
+    deviation = float(differences.std(ddof=1)) if len(differences) > 1 else 0.0
+    return float(differences.mean()) / deviation if deviation > 1e-12 else None
 
 
 def _randomisation(left: Counts, right: Counts, rng: np.random.Generator, resamples: int) -> float:

@@ -10,7 +10,7 @@ from typing import Any
 
 from vizinho.corpora.manifest import fingerprint, read_manifest
 from vizinho.errors import SpecError
-from vizinho.experiment.spec import ExperimentSpec
+from vizinho.experiment.values import FORMAT, ExperimentSpec
 from vizinho.files import write_json
 
 FILE = "settings.json"
@@ -24,6 +24,12 @@ def hold_to_settings(spec: ExperimentSpec, folder: Path) -> None:
     settings = json.loads(json.dumps(_settings(spec)))
     path = folder / FILE
     before: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    if before and before.get("format", 1) != FORMAT:
+        raise SpecError(
+            f"the folder was begun by a version that writes arms of format {before.get('format', 1)}, not {FORMAT}",
+            where=folder,
+            fix="give another --out, or --fresh to throw its arms away",
+        )
     changed = sorted(key for key in before.keys() & settings.keys() if before[key] != settings[key])
     if changed:
         raise SpecError(
@@ -31,19 +37,27 @@ def hold_to_settings(spec: ExperimentSpec, folder: Path) -> None:
             where=folder,
             fix="give another --out, or --fresh to throw its arms away",
         )
-    write_json(path, {**before, **settings})
+    write_json(path, {"format": FORMAT, **before, **settings})
 
 
 def _settings(spec: ExperimentSpec) -> dict[str, Any]:
     """Everything that changes what an arm is, by name."""
     made: dict[str, Any] = {"target": spec.target, "preset": spec.preset, "corpora": _data(spec.corpora)}
-    made["repeat"] = list(spec.repeat)
     made |= {f"training.{key}": value for key, value in asdict(spec.training).items()}
     made |= {f"scratch.{key}": value for key, value in asdict(spec.scratch).items()}
     made |= {f"rows.{key}": value for key, value in asdict(spec.rows).items()}
+    made["repeat"] = list(spec.repeat)
+    for recipe in spec.recipes:
+        for kind in ("training", "scratch", "rows"):
+            made |= {f"recipe {recipe.name}: {kind}.{k}": v for k, v in asdict(getattr(recipe, kind)).items()}
+        made[f"recipe {recipe.name}: repeat"] = list(recipe.repeat)
+        made[f"recipe {recipe.name}: beside"] = _data(recipe.beside)
     for donor in spec.donors:
         made |= {f"donor {donor.name}: {key}": value for key, value in asdict(donor).items() if key != "corpora"}
         made[f"donor {donor.name}: corpora"] = _data(donor.corpora)
+    for control in spec.controls:
+        made |= {f"control {control.name}: {key}": getattr(control, key) for key in ("of", "kind")}
+        made[f"control {control.name}: corpora"] = _data(control.corpora)
     return made
 
 

@@ -56,7 +56,8 @@ def _groups(arms: Sequence[Arm]) -> dict[str, list[Arm]]:
     several = len({arm["minutes_asked"] for arm in arms}) > 1
     groups: dict[str, list[Arm]] = {}
     for arm in arms:
-        label = f"{arm['start']}, {arm['minutes']:g} min" if several else str(arm["start"])
+        recipe = "" if arm["recipe"] in ("default", "scratch") else f", {arm['recipe']}"
+        label = f"{arm['start']}{recipe}" + (f", {arm['minutes']:g} min" if several else "")
         groups.setdefault(label, []).append(arm)
     return groups
 

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from vizinho.errors import SpecError
+from vizinho.experiment.arms import arms_of, job_of
 from vizinho.experiment.spec import read_spec
 
 GOOD = """
@@ -36,8 +37,6 @@ def test_a_good_spec(tmp_path, monkeypatch):
     assert (read.training.steps, read.scratch.steps) == (10, 10)
     assert read.scratch.learning_rate == 2e-3
     assert read.training.learning_rate != 2e-3
-    from vizinho.experiment.run import arms_of
-
     assert [a.name for a in arms_of(read)][:4] == [
         "es/2min/seed1",
         "scratch/2min/seed1",
@@ -71,3 +70,62 @@ def test_faults_are_named(tmp_path, change, message):
 def test_the_specs_of_the_project_are_good():
     for path in (Path(__file__).parents[3] / "examples").glob("*/experiment.toml"):
         assert read_spec(path).target == "pt"
+
+
+RECIPES = """
+[[recipes]]
+name = "ours"
+[[recipes]]
+name = "frozen"
+source = "a paper"
+training = { layers = { frozen = ["front"] } }
+rows = { new_rows = "fresh" }
+[[recipes]]
+name = "synthetic"
+starts = ["es", "scratch"]
+beside = ["spoken.jsonl"]
+repeat = [12, 1]
+"""
+LAYERS = GOOD.replace("steps = 10", "steps = 10\nlayers = { layer_decay = 0.9 }")
+
+
+def test_arms_differ_by_recipe_too(tmp_path):
+    read = spec(tmp_path, LAYERS + RECIPES)
+    names = [a.name for a in arms_of(read)]
+    assert names[:3] == [
+        "es/ours/2min/seed1",
+        "es/frozen/2min/seed1",
+        "es/synthetic/2min/seed1",
+    ]
+    assert "scratch/synthetic/2min/seed1" in names
+    assert len(set(names)) == len(names) == 2 * 2 * 5
+    jobs = {a.name: job_of(read, a, None, None) for a in arms_of(read)}
+    frozen = jobs["es/frozen/8min/seed2"]
+    assert (frozen.options.layers.frozen, frozen.options.layers.layer_decay) == (("front",), 0.9)
+    assert (frozen.rows.new_rows, frozen.options.seed, frozen.minutes) == ("fresh", 2, 8.0)
+    assert jobs["es/ours/2min/seed1"].rows.new_rows == "features"
+    beside = jobs["scratch/synthetic/2min/seed1"]
+    assert (beside.beside, beside.repeat, beside.options.learning_rate) == ((Path("spoken.jsonl"),), (12, 1), 2e-3)
+
+
+def test_scratch_always_has_an_arm_of_its_own(tmp_path):
+    for text in (GOOD, GOOD + RECIPES):
+        assert "scratch/2min/seed1" in [a.name for a in arms_of(spec(tmp_path, text))]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (('name = "ours"', 'name = "frozen"'), "recipes need names of their own"),
+        (('name = "ours"', 'name = "scratch"'), "recipes need names of their own"),
+        (('name = "ours"', ""), "a recipe has no name"),
+        (('"es", "scratch"', '"fr"'), "recipe synthetic is for fr, which no arm starts from"),
+        (("repeat = [12, 1]", "repeat = [12]"), "repeat of recipe synthetic does not fit"),
+        (("layers = {", "steps = 99, layers = {"), "recipe frozen has other steps"),
+        (("layers = {", "batch_seconds = 9, layers = {"), "recipe frozen has other batch_seconds"),
+        (('frozen = ["front"]', 'thawed = ["front"]'), "unknown key thawed"),
+    ],
+)
+def test_faults_of_recipes_are_named(tmp_path, change, message):
+    with pytest.raises(SpecError, match=message):
+        spec(tmp_path, GOOD + RECIPES.replace(*change, 1))

@@ -1,0 +1,162 @@
+"""What the arms start from: donors trained here, stages of synthetic speech, controls made from donors."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from vizinho.experiment.arms import Arm
+from vizinho.experiment.logs import file_log
+from vizinho.experiment.values import SCRATCH, UPDATE, ControlSpec, DonorSpec, ExperimentSpec
+from vizinho.files import write_json
+from vizinho.jobs import Job, make_ready, run, sound_similarity
+from vizinho.model.checkpoint import load_checkpoint, save_checkpoint, weights
+from vizinho.parallel import run_tasks
+from vizinho.progress import Event
+from vizinho.registry.store import Store
+from vizinho.transfer.apply import plant
+from vizinho.transfer.controls import gaussian_encoder, permuted_rows, shuffled_encoder
+
+SAME_BUDGET = 0.05
+"""Relative difference of minutes up to which two donors of the store count as trained on equal amounts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Where an arm starts: a model folder and its language, or nothing of either."""
+
+    folder: Path | None = None
+    language: str | None = None
+
+
+def prepare_starts(spec: ExperimentSpec, folder: Path, home: Path | None, processes: int, show: Event) -> None:
+    """Train the donors that are not there yet, those that others start from first, then make the controls."""
+    waiting, done = list(spec.donors), set[str]()
+    while waiting:
+        names = {d.name for d in waiting}
+        now = [d for d in waiting if d.base not in names]
+        run_tasks([(donor_task, (spec, donor, folder, home)) for donor in now], processes, show)
+        done |= {d.name for d in now}
+        waiting = [d for d in waiting if d.name not in done]
+    for control in spec.controls:
+        for seed in spec.seeds if control.kind != UPDATE else ():
+            _make_control(spec, control, seed, folder, home)
+
+
+def start_of(spec: ExperimentSpec, arm: Arm, folder: Path, home: Path | None) -> Start:
+    """The start of an arm; raises StoreError for names that neither the file nor the store has."""
+    if arm.start == SCRATCH:
+        return Start()
+    control = spec.control(arm.start)
+    if control is not None:
+        origin = _origin(spec, control.of, folder, home)
+        return origin if control.kind == UPDATE else Start(_control_folder(folder, control, arm.seed), origin.language)
+    return _origin(spec, arm.start, folder, home)
+
+
+def _origin(spec: ExperimentSpec, name: str, folder: Path, home: Path | None) -> Start:
+    donor = spec.donor(name)
+    if donor is not None:
+        return Start(folder / "donors" / name, donor.language)
+    store = Store(home)
+    card = store.card(name)
+    return Start(store.resolve(name), card.language if card else None)
+
+
+def donor_task(spec: ExperimentSpec, donor: DonorSpec, folder: Path, home: Path | None, show: Event) -> None:
+    """Train one donor unless its folder is there."""
+    target = folder / "donors" / donor.name
+    if (target / "config.json").is_file():
+        return
+    base = _origin(spec, donor.base, folder, home) if donor.base else Start()
+    job = Job(
+        donor.language,
+        donor.corpora,
+        base.folder,
+        base.language,
+        minutes=donor.minutes,
+        preset=spec.preset,
+        rows=spec.rows,
+        options=replace(donor.training, seed=donor.seed),
+    )
+    label = f"donor {donor.name}"
+    finished = run(
+        make_ready(job, sound_similarity),
+        folder / "runs" / f"donor-{donor.name}",
+        log=file_log(folder / "donors" / f"{donor.name}.log"),
+        progress=lambda amount, note: show(label, job.options.steps, amount, note),
+    )
+    show(label, job.options.steps, job.options.steps - finished.result.steps, "")
+    scratch = target.with_name(f".{donor.name}")
+    shutil.rmtree(scratch, ignore_errors=True)
+    save_checkpoint(scratch, finished.ready.checkpoint)
+    write_json(
+        scratch / "training.json",
+        {
+            "minutes": finished.ready.prepared.minutes,
+            "curve": [asdict(p) for p in finished.result.curve],
+            "steps": finished.result.steps,
+            "dev_cer": finished.result.chosen_dev_cer,
+            "set_aside": finished.ready.prepared.set_aside,
+        },
+    )
+    scratch.replace(target)
+    shutil.rmtree(folder / "runs" / f"donor-{donor.name}", ignore_errors=True)
+
+
+def _control_folder(folder: Path, control: ControlSpec, seed: int) -> Path:
+    return folder / "donors" / f"{control.name}-seed{seed}"
+
+
+def _make_control(spec: ExperimentSpec, control: ControlSpec, seed: int, folder: Path, home: Path | None) -> None:
+    target = _control_folder(folder, control, seed)
+    if (target / "config.json").is_file():
+        return
+    origin = _origin(spec, control.of, folder, home)
+    assert origin.folder is not None
+    checkpoint = load_checkpoint(origin.folder)
+    given = weights(checkpoint.model)
+    made = {
+        "permuted-rows": lambda: permuted_rows(given, checkpoint.inventory, seed),
+        "shuffled-encoder": lambda: shuffled_encoder(given, seed),
+        "gaussian-encoder": lambda: gaussian_encoder(given, seed),
+    }[control.kind]()
+    plant(checkpoint.model, made)
+    scratch = target.with_name(f".{target.name}")
+    shutil.rmtree(scratch, ignore_errors=True)
+    save_checkpoint(scratch, checkpoint)
+    scratch.replace(target)
+
+
+def budgets_of(spec: ExperimentSpec, folder: Path, home: Path | None) -> list[dict[str, Any]]:
+    """What each start that has a donor cost before the arms, and whether it is matched with the first of its like.
+
+    Donors trained here are matched unless the file says otherwise, donors of the store when their cards tell of equal
+    steps and about equal minutes.
+    """
+    found: list[dict[str, Any]] = []
+    for start in (s for s in spec.starts if s != SCRATCH):
+        donor = spec.donor(start)
+        if donor is None:
+            card = Store(home).card(start)
+            values = {"minutes": card.data.get("minutes"), "steps": card.steps} if card else {}
+            found.append({"start": start, "language": card.language if card else None, "trained_here": False, **values})
+        else:
+            made = {"minutes": donor.minutes, "steps": donor.training.steps, "base": donor.base or None}
+            found.append({"start": start, "language": donor.language, "trained_here": True, **made})
+    first = next((f for f in found if not f["trained_here"]), {})
+    for entry in found:
+        donor = spec.donor(entry["start"])
+        entry["matched"] = (
+            donor.matched if donor is not None else _alike(entry, first, any(f["trained_here"] for f in found))
+        )
+    return found
+
+
+def _alike(entry: dict[str, Any], first: dict[str, Any], mixed: bool) -> bool:
+    """A donor of the store beside ones trained here has a budget of its own, whatever its card says."""
+    if mixed or None in (entry.get("minutes"), first.get("minutes")):
+        return False
+    return bool(entry["steps"] == first["steps"] and abs(entry["minutes"] / first["minutes"] - 1) <= SAME_BUDGET)
