@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,13 +12,13 @@ import torch
 
 from vizinho.audio.features import HOP_SECONDS, MIN_SAMPLES, extract
 from vizinho.audio.io import SAMPLE_RATE, Waveform, load_audio
-from vizinho.decoding.greedy import Emission, LogProbs, greedy
+from vizinho.decoding.greedy import LogProbs, greedy
+from vizinho.decoding.words import words_of
 from vizinho.errors import AudioError
 from vizinho.model.checkpoint import Checkpoint, load_checkpoint
 from vizinho.model.presets import output_frames
 from vizinho.progress import Advance, silent
-from vizinho.records import Transcript, Utterance, Word
-from vizinho.text.tokens import PIECE_SPACE
+from vizinho.records import Transcript, Utterance
 
 MAX_BATCH_SECONDS = 60.0
 """Padded audio decoded at once; bounds memory."""
@@ -75,34 +75,9 @@ class Recognizer:
 
     def _transcript(self, name: str, samples: Waveform, log_probs: LogProbs) -> Transcript:
         emissions = greedy(log_probs, self.checkpoint.tokenizer.pad_token_id)
-        words = tuple(self._words(emissions))
+        words = tuple(words_of(emissions, self.checkpoint.inventory, self.frame_seconds))
         confidence = float(np.mean([w.confidence for w in words])) if words else 0.0
         return Transcript(name, " ".join(w.text for w in words), words, confidence, samples.size / SAMPLE_RATE)
-
-    def _words(self, emissions: Iterable[Emission]) -> Iterator[Word]:
-        inventory = self.checkpoint.inventory
-        letters: list[str] = []
-        pieces: list[Emission] = []
-        for emission in emissions:
-            token, role = inventory.tokens[emission.token], inventory.roles[emission.token]
-            if role == "space" or token.startswith(PIECE_SPACE):
-                if letters:
-                    yield self._word(letters, pieces)
-                letters, pieces = [], []
-            if role == "letter" and token.removeprefix(PIECE_SPACE):
-                letters.append(token.removeprefix(PIECE_SPACE))
-                pieces.append(emission)
-        if letters:
-            yield self._word(letters, pieces)
-
-    def _word(self, letters: list[str], pieces: list[Emission]) -> Word:
-        confidence = float(np.mean([p.probability for p in pieces]))
-        return Word(
-            "".join(letters),
-            pieces[0].start_frame * self.frame_seconds,
-            pieces[-1].end_frame * self.frame_seconds,
-            confidence,
-        )
 
 
 def _at_least_minimum(samples: Waveform) -> Waveform:

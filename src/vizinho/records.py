@@ -36,6 +36,17 @@ class Word:
 
 
 @dataclass(frozen=True, slots=True)
+class Segment:
+    """Words spoken without a longer pause. `confidence` is the mean of the words' (0 to 1)."""
+
+    start_seconds: float
+    end_seconds: float
+    text: str
+    confidence: float
+    words: tuple[Word, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Transcript:
     """What a recogniser heard in one file. `confidence` is the mean of the words' (0 to 1)."""
 
@@ -44,6 +55,8 @@ class Transcript:
     words: tuple[Word, ...]
     confidence: float
     duration_seconds: float
+    segments: tuple[Segment, ...] = ()
+    """The same words, grouped; empty where nobody asked for groups."""
 
 
 @dataclass(frozen=True, slots=True)

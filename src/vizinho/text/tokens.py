@@ -11,7 +11,6 @@ from itertools import pairwise
 from typing import Any
 
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
-from transformers import ParakeetTokenizer
 
 from vizinho.errors import TextError
 
@@ -74,6 +73,8 @@ def bpe_tokenizer(texts: Iterable[str], size: int) -> Any:
 
 
 def _wrap(tokenizer: Tokenizer) -> Any:
+    from transformers import ParakeetTokenizer  # seconds to import, and transcribing does without
+
     return ParakeetTokenizer(
         tokenizer_object=tokenizer, pad_token=BLANK, unk_token=UNKNOWN, clean_up_tokenization_spaces=False
     )

@@ -1,0 +1,191 @@
+"""Waveforms of any length to transcripts: cut, batched by length, decoded, put together again."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from vizinho.audio.io import SAMPLE_RATE, Waveform
+from vizinho.decoding.greedy import Emission, LogProbs, greedy
+from vizinho.decoding.words import words_of
+from vizinho.errors import SpecError
+from vizinho.records import Segment, Transcript, Word
+from vizinho.runtime.cutting import CutOptions, Cutter, Piece
+from vizinho.runtime.engines import Engine, TorchEngine
+
+Decoder = Callable[[LogProbs], list[Emission]]
+"""Log-probabilities of one utterance, (T, V), to emitted tokens; a beam search with a language model, for instance."""
+
+
+_SAME_WORD_SECONDS = 0.2
+"""Two hearings of one word begin within this time of each other."""
+
+
+@dataclass(frozen=True, slots=True)
+class TranscribeOptions:
+    """How audio is cut, batched and grouped."""
+
+    cut_above_seconds: float = 20.0
+    """Longer audio is cut where nobody speaks; shorter audio is decoded as it is."""
+    batch_seconds: float = 30.0
+    """Padded audio in one batch; bounds memory."""
+    pause_seconds: float = 0.8
+    """Words farther apart begin a new segment."""
+    cutting: CutOptions = field(default_factory=CutOptions)
+
+
+class Transcriber:
+    """A loaded model that transcribes; one may be shared by any number of threads.
+
+    Nothing in it changes after loading: engines allow several calls at once, and whatever a call needs to remember is
+    made for that call. Only a decoder that is not greedy is called by one thread at a time, because beam searches keep
+    state.
+    """
+
+    def __init__(
+        self, engine: Engine, decoder: Decoder | None = None, options: TranscribeOptions | None = None
+    ) -> None:
+        self.engine = engine
+        self.options = options or TranscribeOptions()
+        self._decoder = decoder
+        self._decoding = threading.Lock()
+
+    @classmethod
+    def load(
+        cls,
+        folder: Path,
+        engine: str = "torch",
+        decoder: Decoder | None = None,
+        options: TranscribeOptions | None = None,
+    ) -> Transcriber:
+        """Open a model folder. Raises ModelError for a broken folder and SpecError for an unknown engine."""
+        if engine != "torch":
+            raise SpecError(f"unknown engine {engine!r}", where="engine", fix="use torch")
+        return cls(TorchEngine.load(folder), decoder, options)
+
+    def transcribe(self, samples: Waveform, name: str = "") -> Transcript:
+        """Transcript of 16 kHz mono samples (N,) of any length; `name` becomes its id."""
+        return self.transcribe_many([samples], [name])[0]
+
+    def transcribe_many(self, waveforms: Sequence[Waveform], names: Sequence[str] | None = None) -> list[Transcript]:
+        """Transcripts of several waveforms in their order; pieces of similar length share batches across them."""
+        names = names or [""] * len(waveforms)
+        pieces = [(i, piece) for i, samples in enumerate(waveforms) for piece in self._cut(samples)]
+        heard = self.words([piece for _, piece in pieces])
+        made = []
+        for number, (name, samples) in enumerate(zip(names, waveforms, strict=True)):
+            own = [(piece, words) for (i, piece), words in zip(pieces, heard, strict=True) if i == number]
+            made.append(self._transcript(name, joined(own), samples.size / SAMPLE_RATE))
+        return made
+
+    def transcribe_blocks(self, blocks: Iterable[Waveform], name: str = "") -> Transcript:
+        """Transcript of audio that comes in blocks of 16 kHz samples; holds two batches, however long the audio is."""
+        cutter, size = Cutter(self.options.cutting), 0
+        waiting: list[Piece] = []
+        heard: list[tuple[Piece, list[Word]]] = []
+        for block in blocks:
+            size += block.size
+            waiting += cutter.feed(block)
+            if sum(p.samples.size for p in waiting) >= 2 * self.options.batch_seconds * SAMPLE_RATE:
+                heard += self._heard(waiting)
+                waiting = []
+        heard += self._heard([*waiting, *cutter.flush()])
+        return self._transcript(name, joined(heard), size / SAMPLE_RATE)
+
+    def words(self, pieces: Sequence[Piece]) -> list[list[Word]]:
+        """Words of each piece, their times counted from the beginning of the stream that it was cut from."""
+        found: list[list[Word]] = [[] for _ in pieces]
+        for batch in batches([p.samples.size for p in pieces], self.options.batch_seconds):
+            frames_of = self.engine.log_probs([pieces[i].samples for i in batch])
+            for number, frames in zip(batch, frames_of, strict=True):
+                start = pieces[number].start_sample / SAMPLE_RATE
+                words = words_of(self._emissions(frames), self.engine.inventory, self.engine.frame_seconds)
+                found[number] = [
+                    replace(w, start_seconds=start + w.start_seconds, end_seconds=start + w.end_seconds) for w in words
+                ]
+        return found
+
+    def _emissions(self, frames: LogProbs) -> list[Emission]:
+        if self._decoder is None:
+            return greedy(frames, self.engine.blank)
+        with self._decoding:
+            return self._decoder(frames)
+
+    def _cut(self, samples: Waveform) -> list[Piece]:
+        if samples.size <= self.options.cut_above_seconds * SAMPLE_RATE:
+            return [Piece(0, samples)] if samples.size else []
+        cutter = Cutter(self.options.cutting)
+        return [*cutter.feed(samples), *cutter.flush()]
+
+    def _heard(self, pieces: Sequence[Piece]) -> list[tuple[Piece, list[Word]]]:
+        return list(zip(pieces, self.words(pieces), strict=True))
+
+    def _transcript(self, name: str, words: Sequence[Word], duration_seconds: float) -> Transcript:
+        segments = tuple(map(segment, _groups(words, self.options.pause_seconds)))
+        text = " ".join(w.text for w in words)
+        return Transcript(name, text, tuple(words), mean_confidence(words), duration_seconds, segments)
+
+
+def segment(words: Sequence[Word]) -> Segment:
+    """A segment of at least one word."""
+    text = " ".join(w.text for w in words)
+    return Segment(words[0].start_seconds, words[-1].end_seconds, text, mean_confidence(words), tuple(words))
+
+
+def mean_confidence(words: Sequence[Word]) -> float:
+    """Mean of the words' confidences; 0 without words."""
+    return float(np.mean([w.confidence for w in words])) if words else 0.0
+
+
+def batches(sizes: Sequence[int], batch_seconds: float) -> Iterator[list[int]]:
+    """Numbers of pieces, shortest first, in batches whose padded length stays within `batch_seconds`."""
+    batch: list[int] = []
+    for number in sorted(range(len(sizes)), key=sizes.__getitem__):
+        if batch and sizes[number] * (len(batch) + 1) > batch_seconds * SAMPLE_RATE:
+            yield batch
+            batch = []
+        batch.append(number)
+    if batch:
+        yield batch
+
+
+def joined(heard: Sequence[tuple[Piece, Sequence[Word]]]) -> list[Word]:
+    """Words of pieces in order of time; what both sides of a cut hear in their overlap is taken once."""
+    words: list[Word] = []
+    for piece, found in heard:
+        words += kept(piece, found, words[-1] if words else None)
+    return words
+
+
+def kept(piece: Piece, words: Sequence[Word], last: Word | None) -> list[Word]:
+    """The words of a piece that are taken, given the last word taken before it.
+
+    Of an overlap with the next piece, the words of its first half are taken; of one with the piece before, those that
+    are not taken yet. So a word on the cut is neither lost nor doubled.
+    """
+    until = (piece.end_sample - piece.overlap_samples / 2) / SAMPLE_RATE if piece.overlap_samples else float("inf")
+    return [w for w in words if _middle(w) < until and not (last and _is_taken(w, last))]
+
+
+def _is_taken(word: Word, last: Word) -> bool:
+    same = word.text == last.text and abs(word.start_seconds - last.start_seconds) < _SAME_WORD_SECONDS
+    return same or _middle(word) < last.end_seconds
+
+
+def _middle(word: Word) -> float:
+    return (word.start_seconds + word.end_seconds) / 2
+
+
+def _groups(words: Sequence[Word], pause_seconds: float) -> Iterator[list[Word]]:
+    group: list[Word] = []
+    for word in words:
+        if group and word.start_seconds - group[-1].end_seconds > pause_seconds:
+            yield group
+            group = []
+        group.append(word)
+    if group:
+        yield group
