@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -188,10 +188,9 @@ def body(asked: TranscriptionFields, transcript: Transcript, language: str) -> T
     )
 
 
-def deltas(pieces: Sequence[str]) -> Iterator[str]:
-    """Pieces of text with the spaces between them, as deltas whose sum is the text."""
-    for number, piece in enumerate(pieces):
-        yield f" {piece}" if number else piece
+def plain(format_: Format, transcript: Transcript) -> str:
+    """The answer in one of the formats that are not JSON."""
+    return transcript.text + "\n"
 
 
 def delta_event(delta: str) -> str:
