@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from vizinho.audio.features import HOP_SECONDS, MIN_SAMPLES, extract
+from vizinho.audio.features import HOP_SECONDS, extract
 from vizinho.audio.io import SAMPLE_RATE, Waveform, load_audio
+from vizinho.audio.logmel import at_least_minimum
 from vizinho.decoding.greedy import LogProbs, greedy
 from vizinho.decoding.words import words_of
 from vizinho.errors import AudioError
@@ -44,7 +45,7 @@ class Recognizer:
 
     def log_probs(self, waveforms: Sequence[Waveform]) -> list[LogProbs]:
         """Log-probabilities of each waveform, each (T, V) without padding."""
-        made = extract(self.checkpoint.extractor, [_at_least_minimum(w) for w in waveforms])
+        made = extract(self.checkpoint.extractor, [at_least_minimum(w) for w in waveforms])
         with torch.inference_mode():
             logits = self.checkpoint.model(made.features, attention_mask=made.mask).logits
             log_probs = logits.float().log_softmax(dim=-1).cpu().numpy()
@@ -78,10 +79,6 @@ class Recognizer:
         words = tuple(words_of(emissions, self.checkpoint.inventory, self.frame_seconds))
         confidence = float(np.mean([w.confidence for w in words])) if words else 0.0
         return Transcript(name, " ".join(w.text for w in words), words, confidence, samples.size / SAMPLE_RATE)
-
-
-def _at_least_minimum(samples: Waveform) -> Waveform:
-    return np.pad(samples, (0, max(0, MIN_SAMPLES - samples.size)))
 
 
 def _by_duration(utterances: Sequence[Utterance]) -> Iterator[list[Utterance]]:

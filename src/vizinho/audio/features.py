@@ -10,13 +10,12 @@ import torch
 from transformers import ParakeetFeatureExtractor
 
 from vizinho.audio.io import SAMPLE_RATE, Waveform
+from vizinho.audio.logmel import MIN_SAMPLES
 from vizinho.errors import AudioError
 
 HOP_SECONDS = 0.010
 """Time between two feature frames before subsampling."""
 MEL_CHANNELS = 80
-MIN_SAMPLES = SAMPLE_RATE // 25
-"""Shorter audio (40 ms) has too few frames to normalise by its own mean and deviation."""
 
 
 @dataclass(frozen=True, slots=True)

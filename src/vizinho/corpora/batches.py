@@ -16,8 +16,9 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from vizinho.audio.augment import AugmentOptions, augment_waveform, mask_features
-from vizinho.audio.features import HOP_SECONDS, MIN_SAMPLES, extract
+from vizinho.audio.features import HOP_SECONDS, extract
 from vizinho.audio.io import Waveform, load_audio
+from vizinho.audio.logmel import at_least_minimum
 from vizinho.errors import CorpusError
 from vizinho.records import Utterance
 
@@ -113,7 +114,7 @@ class BatchData(Dataset[Batch]):
 
     def _waveform(self, utterance: Utterance, rng: np.random.Generator) -> Waveform:
         samples = augment_waveform(load_audio(utterance.audio), self._augment, rng)
-        return np.pad(samples, (0, max(0, MIN_SAMPLES - samples.size)))
+        return at_least_minimum(samples)
 
 
 def _generator(seed: int, epoch: int, utterance_id: str) -> np.random.Generator:

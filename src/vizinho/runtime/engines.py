@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
 
 from vizinho.audio.io import Waveform
+from vizinho.audio.logmel import LogMel, at_least_minimum
 from vizinho.decoding.greedy import LogProbs
+from vizinho.errors import ModelError
 from vizinho.text.tokens import TokenInventory
 
 if TYPE_CHECKING:
-    from vizinho.recognizer import Recognizer
+    from vizinho.model.checkpoint import Checkpoint
 
 
 class Engine(Protocol):
@@ -36,19 +41,93 @@ class Engine(Protocol):
 class TorchEngine:
     """The network as it is trained. The forward pass changes nothing in the model, so threads may share it."""
 
-    def __init__(self, recognizer: Recognizer) -> None:
-        self._recognizer = recognizer
-        self.inventory = recognizer.checkpoint.inventory
-        self.blank = int(recognizer.checkpoint.tokenizer.pad_token_id)
-        self.frame_seconds = recognizer.frame_seconds
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        from vizinho.audio.features import HOP_SECONDS
+        from vizinho.model.fast import make_fast
+
+        self._checkpoint = checkpoint
+        make_fast(checkpoint.model)
+        self.inventory = checkpoint.inventory
+        self.blank = int(checkpoint.tokenizer.pad_token_id)
+        self.frame_seconds = HOP_SECONDS * checkpoint.subsampling
 
     @classmethod
     def load(cls, folder: Path) -> TorchEngine:
         """Open a model folder; raises ModelError when it is not a whole one."""
-        from vizinho.recognizer import Recognizer
+        from vizinho.model.checkpoint import load_checkpoint
 
-        return cls(Recognizer.load(folder))
+        return cls(load_checkpoint(folder))
 
     def log_probs(self, waveforms: Sequence[Waveform]) -> list[LogProbs]:
         """See Engine."""
-        return self._recognizer.log_probs(waveforms)
+        import torch
+
+        from vizinho.audio.features import extract
+        from vizinho.model.presets import output_frames
+
+        made = extract(self._checkpoint.extractor, [at_least_minimum(w) for w in waveforms])
+        lengths = made.mask.sum(dim=1)
+        real = int(lengths.max())  # the extractor makes one frame more, and without it one utterance needs no mask
+        with torch.inference_mode():
+            logits = self._checkpoint.model(made.features[:, :real], attention_mask=made.mask[:, :real]).logits
+            found = logits.float().log_softmax(dim=-1).numpy()
+        frames = [output_frames(int(n), self._checkpoint.subsampling) for n in lengths]
+        return [rows[:count] for rows, count in zip(found, frames, strict=True)]
+
+
+class OnnxEngine:
+    """An exported network in onnxruntime, whose sessions may be shared by threads; features without torch."""
+
+    def __init__(self, session: Any, settings: Mapping[str, Any]) -> None:
+        self._session = session
+        self._features = LogMel.of(settings["features"])
+        self._subsampling = int(settings["subsampling"])
+        self._columns = np.argsort(settings["rows"])
+        self.inventory = TokenInventory(tuple(settings["tokens"]), tuple(settings["roles"]))
+        self.blank = int(settings["blank"])
+        self.frame_seconds = self._subsampling * self._features.hop_length / self._features.sampling_rate
+
+    @classmethod
+    def load(cls, folder: Path, threads: int = 1) -> OnnxEngine:
+        """Open a folder that `vizinho export` wrote; raises ModelError when it is not a whole one."""
+        from vizinho.runtime.export import FORMAT, GRAPHS, SETTINGS
+
+        try:
+            settings = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
+            if settings["format"] != FORMAT:
+                raise ModelError(f"export format {settings['format']}, this version reads {FORMAT}", where=folder)
+            return cls(open_session(folder / GRAPHS[settings["precision"]], threads), settings)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ModelError(
+                f"not an exported model ({error})", where=folder, fix="write it again with `vizinho export`"
+            ) from error
+
+    def log_probs(self, waveforms: Sequence[Waveform]) -> list[LogProbs]:
+        """See Engine."""
+        made = [self._features(at_least_minimum(samples)) for samples in waveforms]
+        lengths = np.array([features.shape[1] for features in made], np.int64)
+        batch = np.zeros((len(made), self._features.feature_size, lengths.max()), np.float32)
+        for row, features in zip(batch, made, strict=True):
+            row[:, : features.shape[1]] = features
+        found = self._session.run(None, {"audio_signal": batch, "length": lengths})[0]
+        frames = -(-lengths // self._subsampling)  # each stride-2 convolution rounds up
+        return [rows[:count, self._columns] for rows, count in zip(found, frames, strict=True)]
+
+
+def open_session(path: Path, threads: int) -> Any:
+    """An onnxruntime session of a graph that will see inputs of many lengths. Raises ModelError for a broken file."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    options.log_severity_level = 3
+    # A plan of memory would be kept for every length of input that ever came.
+    options.enable_mem_pattern = False
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # the library raises kinds of its own for each cause
+        raise ModelError(
+            f"cannot be loaded ({str(error).splitlines()[0][:200]})",
+            where=path,
+            fix="write it again with `vizinho export`",
+        ) from error

@@ -14,13 +14,16 @@ from vizinho.decoding.greedy import Emission, LogProbs, greedy
 from vizinho.decoding.words import words_of
 from vizinho.errors import SpecError
 from vizinho.records import Segment, Transcript, Word
+from vizinho.runtime.cache import cached_engine
 from vizinho.runtime.cutting import CutOptions, Cutter, Piece
-from vizinho.runtime.engines import Engine, TorchEngine
+from vizinho.runtime.engines import Engine, OnnxEngine, TorchEngine
+from vizinho.runtime.export import SETTINGS
 
 Decoder = Callable[[LogProbs], list[Emission]]
 """Log-probabilities of one utterance, (T, V), to emitted tokens; a beam search with a language model, for instance."""
 
 
+ENGINES = ("onnx", "torch")
 _SAME_WORD_SECONDS = 0.2
 """Two hearings of one word begin within this time of each other."""
 
@@ -58,14 +61,24 @@ class Transcriber:
     def load(
         cls,
         folder: Path,
-        engine: str = "torch",
+        engine: str = "onnx",
         decoder: Decoder | None = None,
         options: TranscribeOptions | None = None,
+        threads: int = 1,
     ) -> Transcriber:
-        """Open a model folder. Raises ModelError for a broken folder and SpecError for an unknown engine."""
-        if engine != "torch":
-            raise SpecError(f"unknown engine {engine!r}", where="engine", fix="use torch")
-        return cls(TorchEngine.load(folder), decoder, options)
+        """Open a folder of a model, or of an export.
+
+        "onnx" exports a model on its first use and keeps the export beside the store; "torch" computes with the
+        network as it was trained, on the threads torch is set to. Raises ModelError for a broken folder or a network
+        that cannot be exported, SpecError for an unknown engine.
+        """
+        if engine not in ENGINES:
+            raise SpecError(f"unknown engine {engine!r}", where="engine", fix=f"use {' or '.join(ENGINES)}")
+        if engine == "torch":
+            return cls(TorchEngine.load(folder), decoder, options)
+        if (folder / SETTINGS).is_file():
+            return cls(OnnxEngine.load(folder, threads), decoder, options)
+        return cls(cached_engine(folder, threads), decoder, options)
 
     def transcribe(self, samples: Waveform, name: str = "") -> Transcript:
         """Transcript of 16 kHz mono samples (N,) of any length; `name` becomes its id."""

@@ -1,0 +1,63 @@
+"""Exports that were made before, beside the store, found again by the hash of the model's files.
+
+HOME/exports/KEY/ is a folder as `export` writes it. Deleting any of it is safe: it is made again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tempfile
+from pathlib import Path
+
+from vizinho.errors import ModelError
+from vizinho.registry.card import WEIGHTS, sha256
+from vizinho.registry.store import default_home
+from vizinho.runtime.engines import OnnxEngine
+from vizinho.runtime.export import FORMAT, export
+
+_FILES = (WEIGHTS, "config.json", "tokenizer.json", "tokenizer_config.json", "processor_config.json")
+"""What an export depends on."""
+
+
+def cached_engine(model: Path, threads: int = 1, home: Path | None = None) -> OnnxEngine:
+    """The onnxruntime engine of a model folder; the export is made on the first call (seconds) and kept.
+
+    Several processes may do so at once: each makes its own and the first to finish stays. Where nothing can be kept,
+    as on a read-only disk, it is made for this process alone. Raises ModelError as `export` does.
+    """
+    place = (home or default_home()) / "exports" / key_of(model)
+    if place.is_dir():
+        try:
+            return OnnxEngine.load(place, threads)
+        except ModelError:
+            shutil.rmtree(place, ignore_errors=True)
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=place.parent, prefix=".making.") as making:
+            return _make(model, Path(making) / "export", place, threads)
+    except OSError:
+        with tempfile.TemporaryDirectory() as making:
+            return _make(model, Path(making) / "export", None, threads)
+
+
+def key_of(model: Path) -> str:
+    """Hash of everything that the export of a model folder depends on."""
+    digest = hashlib.sha256(f"export {FORMAT}\n".encode())
+    for name in _FILES:
+        path = model / name
+        digest.update(f"{name} {sha256(path) if path.is_file() else '-'}\n".encode())
+    return digest.hexdigest()[:32]
+
+
+def _make(model: Path, made: Path, place: Path | None, threads: int) -> OnnxEngine:
+    export(model, made)
+    engine = OnnxEngine.load(made, threads)  # reads the whole graph; the folder may go
+    if place is not None and not place.exists():
+        try:
+            made.rename(place)
+        except OSError:
+            # Another process was faster, and its export is the same.
+            if not place.is_dir():
+                raise
+    return engine

@@ -1,0 +1,192 @@
+"""The FastConformer once more, for export: equal results in the operations that onnxruntime is fast at.
+
+A plain export of ParakeetForCTC spends half its time outside matrix products: masks of size T x T, positions projected
+once per utterance, biases added apart from their products. Here linear layers work on rows (B * T, F), so bias and
+product are one operation; what is constant is folded into weights (batch norm, the halves of the feed-forward parts,
+the attention's scale, the blank's place); padding is masked only where a real frame could read it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+
+class ExportNetwork(nn.Module):
+    """ParakeetForCTC with NeMo's interface: features (B, F, T) and lengths (B,) to log-probabilities (B, T', V).
+
+    The columns are those of `order`, rows of the model's output layer. Rows of padding hold values nobody reads.
+    """
+
+    def __init__(self, model: Any, order: list[int]) -> None:
+        super().__init__()
+        encoder = model.encoder
+        self.front = _Front(encoder.subsampling, encoder.input_scale)
+        self.blocks = nn.ModuleList(_Block(block) for block in encoder.layers)
+        self.register_buffer("frequencies", encoder.encode_positions.inv_freq.float())
+        self.head = _linear(model.ctc_head.weight.squeeze(-1)[order], model.ctc_head.bias[order])
+
+    def forward(self, audio_signal: torch.Tensor, length: torch.Tensor) -> torch.Tensor:
+        """See the class; `length` counts feature frames."""
+        hidden, frames = self.front(audio_signal, length)
+        B, T = hidden.shape[0], hidden.shape[1]
+        inside = (torch.arange(T) < frames[:, None]).float()  # (B, T)
+        distances = torch.arange(T - 1, -T, -1).float()[:, None] * self.frequencies
+        positions = torch.stack([distances.sin(), distances.cos()], dim=-1).flatten(1)  # (2T-1, F)
+        rows = hidden.reshape(B * T, -1)
+        for block in self.blocks:
+            rows = block(rows, positions, inside)
+        log_probs: torch.Tensor = self.head(rows).log_softmax(dim=-1)
+        return log_probs.view(B, T, -1)
+
+
+class _Front(nn.Module):
+    """Stride-2 convolutions over (B, C, F, T): frames lie next to each other, which suits the processor."""
+
+    def __init__(self, front: Any, scale: float) -> None:
+        super().__init__()
+        layers = [_transposed(layer) for layer in front.layers if isinstance(layer, nn.Conv2d)]
+        self.convolutions, self.strides = nn.ModuleList(layers), [int(layer.stride[0]) for layer in layers]
+        self.linear = _linear(front.linear.weight * scale, front.linear.bias * scale)
+
+    def forward(self, features: torch.Tensor, length: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        hidden = features[:, None]
+        for number, (convolution, stride) in enumerate(zip(self.convolutions, self.strides, strict=True)):
+            if stride > 1 and number > 0:
+                # A strided convolution reads one frame past the end, which must be silent as at the batch's edge.
+                inside = torch.arange(hidden.shape[3]) < length[:, None]
+                hidden = hidden * inside[:, None, None].float()
+            hidden = convolution(hidden)
+            # One ReLU after the first convolution, and one after each pair of a strided and a pointwise one.
+            if number == 0 or stride == 1:
+                hidden = hidden.relu()
+            if stride > 1:
+                length = torch.div(length + 1, 2, rounding_mode="floor")
+        B, C, bands, T = hidden.shape
+        return self.linear(hidden.permute(0, 3, 1, 2).reshape(B, T, C * bands)), length
+
+
+class _Block(nn.Module):
+    def __init__(self, block: Any) -> None:
+        super().__init__()
+        self.norms = nn.ModuleList(
+            [block.norm_feed_forward1, block.norm_self_att, block.norm_conv, block.norm_feed_forward2, block.norm_out]
+        )
+        self.first, self.second = _FeedForward(block.feed_forward1), _FeedForward(block.feed_forward2)
+        self.attention, self.convolution = _Attention(block.self_attn), _Convolution(block.conv)
+
+    def forward(self, rows: torch.Tensor, positions: torch.Tensor, inside: torch.Tensor) -> torch.Tensor:
+        rows = rows + self.first(self.norms[0](rows))
+        rows = rows + self.attention(self.norms[1](rows), positions, inside)
+        rows = rows + self.convolution(self.norms[2](rows), inside)
+        rows = rows + self.second(self.norms[3](rows))
+        return self.norms[4](rows)  # type: ignore[no-any-return]
+
+
+class _FeedForward(nn.Module):
+    def __init__(self, part: Any) -> None:
+        super().__init__()
+        self.widen = _linear(part.linear1.weight, part.linear1.bias)
+        self.narrow = _linear(part.linear2.weight / 2, _halved(part.linear2.bias))
+        self.activation = part.activation
+
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        return self.narrow(self.activation(self.widen(rows)))  # type: ignore[no-any-return]
+
+
+class _Attention(nn.Module):
+    """Relative-position attention (Dai et al. 2019, section 3.3)."""
+
+    def __init__(self, attention: Any) -> None:
+        super().__init__()
+        self.size, scale = attention.head_dim, attention.scaling
+        parts = (attention.q_proj, attention.k_proj, attention.v_proj)
+        biases = [p.bias if p.bias is not None else torch.zeros(p.out_features) for p in parts]
+        self.heads = attention.q_proj.out_features // self.size
+        self.project = _linear(
+            torch.cat([parts[0].weight * scale, parts[1].weight, parts[2].weight]),
+            torch.cat([biases[0] * scale, biases[1], biases[2]]),
+        )
+        self.by_content, self.by_position = _constant(attention.bias_u * scale), _constant(attention.bias_v * scale)
+        self.relative = _linear(attention.relative_k_proj.weight, None)
+        self.mix = _linear(attention.o_proj.weight, attention.o_proj.bias)
+
+    def forward(self, rows: torch.Tensor, positions: torch.Tensor, inside: torch.Tensor) -> torch.Tensor:
+        B, T = inside.shape
+        H, D = self.heads, self.size
+        query, key, value = self.project(rows).view(B, T, 3, H, D).unbind(2)  # each (B, T, H, D)
+        relative = self.relative(positions).view(-1, H, D).permute(1, 2, 0)  # (H, D, 2T-1)
+        by_position = (query + self.by_position).transpose(1, 2) @ relative
+        # Entry (i, j) stands at T-1-i+j of row i: in one long row of all, at i(2T-2) + T-1 + j.
+        flat = by_position.reshape(B, H, T * (2 * T - 1))[:, :, T - 1 : T - 1 + T * (2 * T - 2)]
+        scores = (query + self.by_content).transpose(1, 2) @ key.permute(0, 2, 3, 1)
+        scores = scores + flat.reshape(B, H, T, 2 * T - 2)[..., :T] + ((inside - 1.0) * 1e9)[:, None, None]
+        mixed = scores.softmax(dim=-1) @ value.transpose(1, 2)
+        return self.mix(mixed.transpose(1, 2).reshape(B * T, H * D))  # type: ignore[no-any-return]
+
+
+class _Convolution(nn.Module):
+    def __init__(self, part: Any) -> None:
+        super().__init__()
+        self.gate = _linear(part.pointwise_conv1.weight.squeeze(-1), part.pointwise_conv1.bias)
+        self.along = _with_norm(part.depthwise_conv, part.norm)
+        self.activation = part.activation
+        self.mix = _linear(part.pointwise_conv2.weight.squeeze(-1), part.pointwise_conv2.bias)
+
+    def forward(self, rows: torch.Tensor, inside: torch.Tensor) -> torch.Tensor:
+        B, T = inside.shape
+        hidden = F.glu(self.gate(rows), dim=-1).view(B, T, -1) * inside[:, :, None]
+        hidden = self.activation(self.along(hidden.transpose(1, 2)))
+        return self.mix(hidden.transpose(1, 2).reshape(B * T, -1))  # type: ignore[no-any-return]
+
+
+def _with_norm(convolution: Any, norm: Any) -> nn.Conv1d:
+    """A depthwise convolution that does its batch norm too (evaluation mode)."""
+    slope = norm.weight / torch.sqrt(norm.running_var + norm.eps)
+    bias = convolution.bias if convolution.bias is not None else torch.zeros_like(slope)
+    made = nn.Conv1d(
+        convolution.in_channels,
+        convolution.out_channels,
+        convolution.kernel_size[0],
+        padding=convolution.padding[0],
+        groups=convolution.groups,
+    )
+    made.weight.data = (convolution.weight * slope[:, None, None]).detach().clone()
+    made.bias.data = ((bias - norm.running_mean) * slope + norm.bias).detach().clone()  # type: ignore[union-attr]
+    return made
+
+
+def _transposed(convolution: nn.Conv2d) -> nn.Conv2d:
+    """The same convolution for images whose two axes changed places."""
+    made = nn.Conv2d(
+        convolution.in_channels,
+        convolution.out_channels,
+        convolution.kernel_size,  # type: ignore[arg-type]
+        convolution.stride,  # type: ignore[arg-type]
+        convolution.padding,  # type: ignore[arg-type]
+        groups=convolution.groups,
+        bias=convolution.bias is not None,
+    )
+    made.weight.data = convolution.weight.detach().transpose(2, 3).clone()
+    if convolution.bias is not None:
+        made.bias.data = convolution.bias.detach().clone()  # type: ignore[union-attr]
+    return made
+
+
+def _linear(weight: torch.Tensor, bias: torch.Tensor | None) -> nn.Linear:
+    made = nn.Linear(weight.shape[1], weight.shape[0], bias=bias is not None)
+    made.weight.data = weight.detach().clone()
+    if bias is not None:
+        made.bias.data = bias.detach().clone()
+    return made
+
+
+def _constant(values: torch.Tensor) -> nn.Parameter:
+    return nn.Parameter(values.detach().clone(), requires_grad=False)
+
+
+def _halved(bias: torch.Tensor | None) -> torch.Tensor | None:
+    return None if bias is None else bias / 2
