@@ -138,9 +138,15 @@ class Browser:
         recording.write_bytes(microphone)
         flags = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"]
         flags += ["--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream", "--remote-debugging-port=0"]
-        flags += [f"--use-file-for-fake-audio-capture={recording}%noloop", f"--user-data-dir={self._folder.name}/profile"]
+        flags += [
+            f"--use-file-for-fake-audio-capture={recording}%noloop",
+            f"--user-data-dir={self._folder.name}/profile",
+        ]
         self._process = subprocess.Popen(
-            [binary, *flags, "about:blank"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+            [binary, *flags, "about:blank"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
         )
         self._numbers = itertools.count(1)
         self.problems: list[str] = []

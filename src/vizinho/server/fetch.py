@@ -56,10 +56,11 @@ class Fetcher:
         """The parts of an allowed URL, and its port."""
         try:
             parts = urlsplit(url)
-            port = parts.port or _PORTS[parts.scheme]
+            usual = _PORTS[parts.scheme]
+            port = parts.port or usual
         except (ValueError, KeyError):
             raise Refusal(400, "BAD_PARAMETER", "not an http or https URL", parameter="url") from None
-        names = {f"{parts.hostname}:{port}"} | ({str(parts.hostname)} if port == _PORTS[parts.scheme] else set())
+        names = {f"{parts.hostname}:{port}", *([str(parts.hostname)] if port == usual else [])}
         if not names & self.hosts or parts.username is not None:
             raise _not_allowed()
         if not url.isascii() or any(c.isspace() or not c.isprintable() for c in url):

@@ -38,11 +38,11 @@ class LoadedModels:
             return loaded
 
 
-def loader(engine: str) -> Callable[[ModelPlace], Transcriber]:
+def loader(engine: str, threads: int = 1) -> Callable[[ModelPlace], Transcriber]:
     """Loads a model of the store with an engine, after checking its files against its card."""
 
     def load(place: ModelPlace) -> Transcriber:
         verify(place.folder)
-        return Transcriber.load(place.folder, engine)
+        return Transcriber.load(place.folder, engine, threads=threads)
 
     return load

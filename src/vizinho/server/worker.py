@@ -58,7 +58,9 @@ def work(connection: Connection, options: WorkerOptions) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     classify = load_classifier(options.classifier)
-    worker = Worker(LoadedModels(loader(options.engine), options.models_loaded), classify, _Outlet(connection).send)
+    worker = Worker(
+        LoadedModels(loader(options.engine, options.threads), options.models_loaded), classify, _Outlet(connection).send
+    )
     for orders in (worker.recordings, worker.stream_orders):
         threading.Thread(target=worker.follow, args=(orders,), daemon=True).start()
     worker.answer(Ready(topics=classify is not None))
