@@ -40,6 +40,9 @@ def serve(
     requests_per_minute: Annotated[
         int, typer.Option("--requests-per-minute", min=1, help="Requests and streams begun, for each key.")
     ] = 600,
+    patience: Annotated[
+        float, typer.Option("--patience", min=0.1, help="Seconds that a client may pause in a request or a stream.")
+    ] = 12.0,
     drain_seconds: Annotated[
         float, typer.Option("--drain-seconds", min=0, help="Time for open work to end after SIGTERM.")
     ] = 30.0,
@@ -60,6 +63,9 @@ def serve(
         max_streams_per_client=max_streams,
         max_waiting=max_waiting,
         requests_per_minute=requests_per_minute,
+        header_seconds=patience,
+        body_idle_seconds=patience,
+        silent_stream_seconds=patience,
         drain_seconds=drain_seconds,
     )
     options = ServeOptions(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from typing import Any
 
@@ -85,8 +86,12 @@ class Frame:
         scope.setdefault("state", {}).pop("request_id", None)
         headers = {**_HEADERS, "dg-request-id": "", "x-request-id": ""}
 
+        body = _Body(scope, receive)
+
         async def framed(message: Message) -> None:
             nonlocal status
+            if message["type"] == "http.response.start":
+                await body.discard()
             if message["type"] in ("http.response.start", "websocket.http.response.start", "websocket.accept"):
                 status = int(message.get("status", 101))
                 headers["dg-request-id"] = headers["x-request-id"] = request_id_of(HTTPConnection(scope))
@@ -95,12 +100,44 @@ class Frame:
             await asyncio.wait_for(send(message), self._limits.send_seconds)
 
         try:
-            await self._app(scope, receive, framed)
+            await self._app(scope, body.receive, framed)
         finally:
             route = _route(scope)
             self._metrics.requests.labels(route=route, status=str(status)).inc()
             if scope["type"] == "http":
                 self._metrics.request_seconds.labels(route=route).observe(time.monotonic() - began)
+
+
+class _Body:
+    """A request's body. What is left of it when the answer is known is read and thrown away, within limits.
+
+    A connection that is closed on unread data is reset, and the client would see that instead of the answer.
+    """
+
+    _DISCARD_BYTES, _DISCARD_SECONDS = 64_000_000, 2.0
+
+    def __init__(self, scope: Scope, receive: Receive) -> None:
+        headers = dict(scope.get("headers", ()))
+        self._receive, self._asked = receive, False
+        self._ended = not (headers.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in headers)
+        self._waits = b"expect" in headers
+
+    async def receive(self) -> Message:
+        self._asked = True
+        message = await self._receive()
+        if message["type"] == "http.disconnect" or not message.get("more_body"):
+            self._ended = True
+        return message
+
+    async def discard(self) -> None:
+        """Read the rest, but not what a client only sends after a 100-continue that it has not been given."""
+        if self._ended or (self._waits and not self._asked):
+            return
+        size = 0
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._DISCARD_SECONDS):
+                while not self._ended and size < self._DISCARD_BYTES:
+                    size += len((await self.receive()).get("body", b""))
 
 
 def _route(scope: Scope) -> str:

@@ -30,7 +30,7 @@ class LiveQuery(CommonQuery):
     """Parameters of WS /v1/listen."""
 
     encoding: str | None = Field(None, max_length=20)
-    """linear16, mulaw, alaw or opus; left out for audio in a container (Ogg, WebM)."""
+    """linear16, mulaw, alaw, or opus with one packet a message."""
     sample_rate: int | None = Field(None, ge=4000, le=192_000)
     """Hz, of raw samples."""
     channels: int = Field(1, ge=1, le=8)

@@ -17,7 +17,7 @@ class Limits:
 
     max_body_bytes: int = 100_000_000
     max_audio_seconds: float = 4 * 3600.0
-    """Of one file, over all its channels."""
+    """Of one recording."""
     max_held_bytes: int = 500_000_000
     """Bodies of all requests that wait or are worked on."""
     max_waiting: int = 64
@@ -34,9 +34,9 @@ class Limits:
     """One message of a stream."""
     max_connections: int = 512
     max_channels: int = 8
-    header_seconds: float = 10.0
+    header_seconds: float = 12.0
     """A connection must have sent the head of a request by then."""
-    body_idle_seconds: float = 15.0
+    body_idle_seconds: float = 12.0
     """Longest pause within a body."""
     body_seconds: float = 600.0
     """Longest time for a whole body."""

@@ -19,13 +19,12 @@ from vizinho.server.deepgram_live import LiveQuery
 from vizinho.server.listen import raw_format
 from vizinho.server.openai import refused_value
 from vizinho.server.pool import StreamHandle
-from vizinho.server.refusals import Refusal
+from vizinho.server.refusals import Refusal, bad_parameter
 from vizinho.server.visits import Service, authenticate, place_of, request_id_of, service_of
 from vizinho.server.work import OpenStream, StreamMessages
 
 PIECE_BYTES = 16_384
 """A message is given to the worker in pieces of this size (half a second at 16 kHz), so that streams take turns."""
-CONTAINERS = ("opus", "ogg-opus", "webm")
 
 router = APIRouter()
 
@@ -59,7 +58,9 @@ def read_query(pairs: Sequence[tuple[str, str]]) -> LiveQuery:
         query = LiveQuery.model_validate({n: v if n in lists or len(v) > 1 else v[0] for n, v in sent.items()})
     except ValidationError as error:
         raise refused_value(error) from None
-    if query.encoding not in CONTAINERS:
+    if query.encoding is None:
+        raise bad_parameter("encoding", "streams need it: linear16, mulaw, alaw or opus (one packet a message)")
+    if query.encoding != "opus":
         raw_format(query.encoding, query.sample_rate, query.channels)
     return query
 

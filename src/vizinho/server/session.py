@@ -6,30 +6,20 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any
 
-import numpy as np
-
-from vizinho.audio.io import SAMPLE_RATE, Waveform
+from vizinho.audio.blocks import Channels, PacketDecoder, mono
+from vizinho.audio.io import SAMPLE_RATE
 from vizinho.runtime.cutting import CutOptions
 from vizinho.runtime.stream import Event, Final, Partial, SpeechStarted, StreamOptions, StreamSession, UtteranceEnd
 from vizinho.runtime.transcriber import Transcriber
+from vizinho.server.deepgram import Warning_
 from vizinho.server.deepgram_live import LiveQuery, StreamIdentity, metadata, results
 from vizinho.server.deepgram_live import SpeechStarted as SpeechStartedMessage
 from vizinho.server.deepgram_live import UtteranceEnd as UtteranceEndMessage
 from vizinho.server.refusals import too_large
 
 Message = dict[str, Any]
-
-
-class ByteDecoder(Protocol):
-    """Bytes as they come over a network to 16 kHz samples of each channel."""
-
-    def feed(self, data: bytes) -> list[Waveform]:
-        """Samples that these bytes complete, one (N,) per channel. Raises AudioError."""
-
-    def finish(self) -> list[Waveform]:
-        """Samples that were held back, one (N,) per channel; the channels are known by now."""
 
 
 @dataclass(slots=True)
@@ -50,16 +40,20 @@ class LiveSession:
     transcriber: Transcriber
     query: LiveQuery
     identity: StreamIdentity
-    decoder: ByteDecoder
+    decoder: PacketDecoder
     max_seconds: float
     began: datetime = field(default_factory=lambda: datetime.now(UTC))
-    _ears: list[_Ear] = field(default_factory=list)
+    _ears: list[_Ear] = field(init=False)
     _digest: Any = field(default_factory=hashlib.sha256)
+
+    def __post_init__(self) -> None:
+        channels = self.query.channels if self.query.multichannel else 1
+        self._ears = [_Ear(StreamSession(self.transcriber, _options(self.query))) for _ in range(channels)]
 
     @property
     def seconds(self) -> float:
         """Audio accepted so far."""
-        return max((ear.session.seconds for ear in self._ears), default=0.0)
+        return max(ear.session.seconds for ear in self._ears)
 
     def accept(self, data: bytes) -> list[Message]:
         """Messages that more audio gives rise to. Raises AudioError for what is no audio, Refusal past the limit."""
@@ -69,7 +63,6 @@ class LiveSession:
     def finalize(self) -> list[Message]:
         """Everything said so far as final results, at least one of them, marked as the answer to Finalize."""
         messages: list[Message] = []
-        self._listen_to(1)
         for number, ear in enumerate(self._ears):
             found = self._messages(number, ear, ear.session.finalize(), from_finalize=True)
             messages += found or [self._empty(number, ear, from_finalize=True)]
@@ -78,34 +71,25 @@ class LiveSession:
     def close(self) -> list[Message]:
         """The last results, and Metadata. Raises AudioError."""
         messages = self._heard(self.decoder.finish())
-        self._listen_to(1)
         for number, ear in enumerate(self._ears):
             found = self._messages(number, ear, ear.session.finish())
             messages += found or [self._empty(number, ear)]
-        last = metadata(self._identity(), self._digest.hexdigest(), self.seconds, self.began)
+        bad = self.decoder.bad_packets
+        message = f"{bad} packets could not be decoded and were left out"
+        warnings = [Warning_(parameter="encoding", type="bad_packets", message=message)] if bad else []
+        last = metadata(self.identity, self._digest.hexdigest(), self.seconds, self.began, warnings)
         return [*messages, last.model_dump(exclude_none=True)]
 
-    def _heard(self, channels: list[Waveform]) -> list[Message]:
-        """Events of all channels; each channel is listened to in turn."""
-        if not channels:
-            return []
-        if not self.query.multichannel and len(channels) > 1:
-            channels = [np.mean(channels, axis=0, dtype=np.float32)]
-        self._listen_to(len(channels))
-        if self.seconds + channels[0].size / SAMPLE_RATE > self.max_seconds:
+    def _heard(self, samples: Channels) -> list[Message]:
+        """Events of all channels of 16 kHz samples (channels, N); each channel is listened to in turn."""
+        channels = list(samples) if self.query.multichannel else [mono(samples)]
+        if self.seconds + samples.shape[1] / SAMPLE_RATE > self.max_seconds:
             raise too_large(f"a stream may have {self.max_seconds:.0f} s of audio")
         return [
             message
             for number, (ear, samples) in enumerate(zip(self._ears, channels, strict=True))
             for message in self._messages(number, ear, ear.session.accept(samples))
         ]
-
-    def _listen_to(self, channels: int) -> None:
-        if not self._ears:
-            self._ears = [_Ear(StreamSession(self.transcriber, _options(self.query))) for _ in range(channels)]
-
-    def _identity(self) -> StreamIdentity:
-        return self.identity.model_copy(update={"channels": max(1, len(self._ears))})
 
     def _messages(
         self, number: int, ear: _Ear, events: Iterable[Event], *, from_finalize: bool = False
@@ -130,7 +114,7 @@ class LiveSession:
         final = isinstance(event, Final)
         paused = isinstance(event, Final) and event.speech_final
         made = results(
-            self._identity(),
+            self.identity,
             number,
             (ear.reported_until, max(ear.reported_until, event.end_seconds)),
             event.words,
@@ -147,7 +131,7 @@ class LiveSession:
         """Silence since the last result."""
         span = (ear.reported_until, max(ear.reported_until, ear.session.seconds))
         ear.reported_until = span[1]
-        made = results(self._identity(), number, span, (), speech_final=True, from_finalize=from_finalize)
+        made = results(self.identity, number, span, (), speech_final=True, from_finalize=from_finalize)
         return made.model_dump(exclude_none=True)
 
 

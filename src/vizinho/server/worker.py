@@ -17,15 +17,14 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
-from vizinho.audio.io import SAMPLE_RATE, Waveform
 from vizinho.errors import AudioError, VizinhoError
 from vizinho.records import Transcript
 from vizinho.runtime.stream import Final, StreamOptions, StreamSession
-from vizinho.runtime.transcriber import Transcriber
+from vizinho.runtime.transcriber import Transcriber, mean_confidence
 from vizinho.server.deepgram import UsedModel
 from vizinho.server.deepgram_live import StreamIdentity
 from vizinho.server.detect import DETECT_SECONDS, choose, clarity
-from vizinho.server.intake import recording, stream_decoder
+from vizinho.server.intake import Recording, stream_decoder
 from vizinho.server.models import LoadedModels, loader
 from vizinho.server.process import WorkerOptions
 from vizinho.server.refusals import Refusal, bad_audio
@@ -154,42 +153,35 @@ class Worker:
 
     def _transcribe(self, job: FileJob) -> FileDone:
         began = time.monotonic()
-        channels = recording(job)
+        recording = Recording(job)
         model, detected = job.model, None
         if job.candidates:
-            model, share = self._detect(job, channels)
+            model, share = self._detect(job, recording)
             detected = (model.language, share)
         transcriber = self._model(model)
         if job.deltas:
-            transcripts = [self._with_deltas(job, transcriber, channels[0])]
+            transcripts = [self._with_deltas(job, transcriber, recording)]
         else:
-            transcripts = transcriber.transcribe_many(channels)
+            transcripts = [recording.transcribe(transcriber, number) for number in range(recording.channels)]
         topics = None
         if job.topics and self.classify is not None:
             topics = tuple(self.classify(" ".join(t.text for t in transcripts)))
         return FileDone(job.id, tuple(transcripts), model, time.monotonic() - began, detected, topics)
 
-    def _detect(self, job: FileJob, channels: list[Waveform]) -> tuple[ModelPlace, float]:
-        sample = max(channels, key=lambda samples: float(abs(samples).mean()) if samples.size else 0.0)
-        sample = sample[: int(DETECT_SECONDS * SAMPLE_RATE)]
+    def _detect(self, job: FileJob, recording: Recording) -> tuple[ModelPlace, float]:
+        sample = recording.beginning(DETECT_SECONDS)
         return choose(job.candidates, [clarity(self._model(place), sample) for place in job.candidates])
 
-    def _with_deltas(self, job: FileJob, transcriber: Transcriber, samples: Waveform) -> Transcript:
-        """Text piece by piece. Audio that is not cut anyway is one piece, so its text is the same as without deltas."""
-        if samples.size <= transcriber.options.cut_above_seconds * SAMPLE_RATE:
-            transcript = transcriber.transcribe(samples)
-            if transcript.text:
-                self.answer(Delta(job.id, transcript.text))
-            return transcript
+    def _with_deltas(self, job: FileJob, transcriber: Transcriber, recording: Recording) -> Transcript:
+        """Text utterance by utterance, as a stream would give it."""
         cutting = transcriber.options.cutting
         session = StreamSession(transcriber, StreamOptions(partial_seconds=None, cutting=cutting))
         finals: list[Final] = []
-        for start in range(0, samples.size, SAMPLE_RATE):
-            finals += self._delta(job, session.accept(samples[start : start + SAMPLE_RATE]), bool(finals))
+        for block in recording.channel(0):
+            finals += self._delta(job, session.accept(block), bool(finals))
         finals += self._delta(job, session.finish(), bool(finals))
         words = tuple(w for f in finals for w in f.words)
-        confidence = sum(w.confidence for w in words) / len(words) if words else 0.0
-        return Transcript("", " ".join(f.text for f in finals), words, confidence, samples.size / SAMPLE_RATE)
+        return Transcript("", " ".join(f.text for f in finals), words, mean_confidence(words), session.seconds)
 
     def _delta(self, job: FileJob, events: list[Any], begun: bool) -> list[Final]:
         finals = [event for event in events if isinstance(event, Final)]
@@ -204,7 +196,7 @@ class Worker:
         self._sessions[order.id] = LiveSession(
             self._model(place),
             query,
-            StreamIdentity.of(order.request_id, used, 1),
+            StreamIdentity.of(order.request_id, used, query.channels if query.multichannel else 1),
             stream_decoder(query),
             order.max_seconds,
         )
