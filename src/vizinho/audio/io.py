@@ -13,11 +13,11 @@ import numpy.typing as npt
 import soundfile
 import soxr
 
+from vizinho.audio.containers import ADVICE, open_native
 from vizinho.audio.ogg_opus import repair_clock
 from vizinho.errors import AudioError
 
 _T = TypeVar("_T")
-_ADVICE = "give wav, flac, ogg, opus or mp3, or convert the file"
 
 SAMPLE_RATE = 16_000
 """Samples per second inside the project; every loader resamples to it."""
@@ -43,21 +43,23 @@ def audio_info(path: Path) -> AudioInfo:
 
 
 def load_audio(path: Path, sample_rate: int = SAMPLE_RATE) -> Waveform:
-    """Decode a file (wav, flac, ogg, opus, mp3) to mono at `sample_rate`.
+    """Decode a file (wav, flac, ogg, opus, mp3; webm, m4a and mp4 with the extra `media`) to mono at `sample_rate`.
 
     Channels are averaged. Returns shape (N,). Raises AudioError for a missing, broken, empty or non-finite file.
     """
-    samples, native_rate = _open(path, _read)
-    return resample(_mono(samples, path), native_rate, sample_rate)
+    return resample(*_mono(path), sample_rate)
 
 
 def decode_audio(data: bytes, name: str) -> tuple[Waveform, int]:
     """Decode a file's bytes to mono (N,) at their own rate, which is returned too; `name` is used in errors."""
-    try:
-        samples, native_rate = _with_repair(data, _read)
-    except (soundfile.LibsndfileError, OSError, ValueError) as error:
-        raise AudioError(f"cannot decode the audio ({str(error).rstrip('.')})", where=name, fix=_ADVICE) from error
-    return _mono(samples, name), native_rate
+    return _mono(data, name)
+
+
+def _mono(source: Path | bytes, name: object = "") -> tuple[Waveform, int]:
+    """The mean of the channels, (N,), and its rate."""
+    with open_native(source, name) as native:
+        parts = [b[:, 0] if native.channels == 1 else b.mean(axis=1, dtype=np.float32) for b in native.blocks]
+        return (parts[0] if len(parts) == 1 else np.concatenate(parts)), native.sample_rate
 
 
 def _open(path: Path, reader: Callable[[Any], _T]) -> _T:
@@ -76,21 +78,6 @@ def _with_repair(data: bytes, reader: Callable[[Any], _T]) -> _T:
         return reader(io.BytesIO(data))
     except soundfile.LibsndfileError:
         return reader(io.BytesIO(repair_clock(data)))
-
-
-def _read(source: Any) -> tuple[npt.NDArray[np.float32], int]:
-    samples, native_rate = soundfile.read(source, dtype="float32", always_2d=True)
-    return samples, int(native_rate)
-
-
-def _mono(samples: npt.NDArray[np.float32], name: object) -> Waveform:
-    """(N, channels) to (N,)."""
-    mono: Waveform = samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1, dtype=np.float32)
-    if mono.size == 0:
-        raise AudioError("the file holds no samples", where=name, fix="re-record or remove the utterance")
-    if not np.isfinite(mono).all():
-        raise AudioError("the file holds samples that are not numbers", where=name, fix="re-encode the file")
-    return mono
 
 
 def resample(samples: Waveform, from_rate: int, to_rate: int) -> Waveform:
@@ -120,4 +107,4 @@ def _unreadable(path: Path, error: Exception) -> AudioError:
     if not path.is_file():
         return AudioError("no such audio file", where=path, fix="check the path")
     reason = str(error).removeprefix(f"Error opening {str(path)!r}: ").rstrip(".")
-    return AudioError(f"cannot decode the audio ({reason})", where=path, fix=_ADVICE)
+    return AudioError(f"cannot decode the audio ({reason})", where=path, fix=ADVICE)

@@ -26,11 +26,10 @@ def greedy(log_probs: LogProbs, blank: int) -> list[Emission]:
     if log_probs.shape[0] == 0:
         return []
     best = log_probs.argmax(axis=1)
-    boundaries = np.flatnonzero(np.diff(best)) + 1
-    starts = np.concatenate(([0], boundaries))
-    ends = np.concatenate((boundaries, [best.size]))
-    return [
-        Emission(int(best[start]), int(start), int(end), float(np.exp(log_probs[start:end, best[start]]).mean()))
-        for start, end in zip(starts, ends, strict=True)
-        if best[start] != blank
-    ]
+    starts = np.concatenate(([0], np.flatnonzero(best[1:] != best[:-1]) + 1))
+    ends = np.append(starts[1:], best.size)
+    tokens = best[starts]
+    sums = np.add.reduceat(np.exp(log_probs[np.arange(best.size), best]), starts)
+    spoken = tokens != blank
+    rows = (tokens[spoken], starts[spoken], ends[spoken], (sums / (ends - starts))[spoken])
+    return list(map(Emission, *(values.tolist() for values in rows)))

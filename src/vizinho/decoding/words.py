@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-import numpy as np
-
 from vizinho.decoding.greedy import Emission
 from vizinho.records import Word
 from vizinho.text.tokens import PIECE_SPACE, TokenInventory
@@ -33,7 +31,7 @@ def words_of(emissions: Iterable[Emission], inventory: TokenInventory, frame_sec
 
 
 def _word(letters: list[str], pieces: list[Emission], frame_seconds: float) -> Word:
-    confidence = float(np.mean([p.probability for p in pieces]))
+    confidence = sum(p.probability for p in pieces) / len(pieces)
     return Word(
         "".join(letters), pieces[0].start_frame * frame_seconds, pieces[-1].end_frame * frame_seconds, confidence
     )

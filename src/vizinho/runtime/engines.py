@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from vizinho.audio.io import Waveform
 from vizinho.audio.logmel import LogMel, at_least_minimum
@@ -104,13 +105,23 @@ class OnnxEngine:
 
     def log_probs(self, waveforms: Sequence[Waveform]) -> list[LogProbs]:
         """See Engine."""
+        return self.run(self.features(waveforms))
+
+    def features(self, waveforms: Sequence[Waveform]) -> dict[str, npt.NDArray[Any]]:
+        """The graph's inputs for 16 kHz waveforms, each (N,): padded features (B, F, T) and lengths (B,)."""
         made = [self._features(at_least_minimum(samples)) for samples in waveforms]
         lengths = np.array([features.shape[1] for features in made], np.int64)
+        if len(made) == 1:
+            return {"audio_signal": made[0][None], "length": lengths}
         batch = np.zeros((len(made), self._features.feature_size, lengths.max()), np.float32)
         for row, features in zip(batch, made, strict=True):
             row[:, : features.shape[1]] = features
-        found = self._session.run(None, {"audio_signal": batch, "length": lengths})[0]
-        frames = -(-lengths // self._subsampling)  # each stride-2 convolution rounds up
+        return {"audio_signal": batch, "length": lengths}
+
+    def run(self, inputs: Mapping[str, npt.NDArray[Any]]) -> list[LogProbs]:
+        """Log-probabilities of what `features` made."""
+        found = self._session.run(None, inputs)[0]
+        frames = -(-inputs["length"] // self._subsampling)  # each stride-2 convolution rounds up
         return [rows[:count, self._columns] for rows, count in zip(found, frames, strict=True)]
 
 

@@ -26,7 +26,7 @@ class ExportNetwork(nn.Module):
         encoder = model.encoder
         self.front = _Front(encoder.subsampling, encoder.input_scale)
         self.blocks = nn.ModuleList(_Block(block) for block in encoder.layers)
-        self.register_buffer("frequencies", encoder.encode_positions.inv_freq.float())
+        self.frequencies = _constant(encoder.encode_positions.inv_freq.float())
         self.head = _linear(model.ctc_head.weight.squeeze(-1)[order], model.ctc_head.bias[order])
 
     def forward(self, audio_signal: torch.Tensor, length: torch.Tensor) -> torch.Tensor:

@@ -7,8 +7,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import numpy as np
-
 from vizinho.audio.io import SAMPLE_RATE, Waveform
 from vizinho.decoding.greedy import Emission, LogProbs, greedy
 from vizinho.decoding.words import words_of
@@ -151,7 +149,7 @@ def segment(words: Sequence[Word]) -> Segment:
 
 def mean_confidence(words: Sequence[Word]) -> float:
     """Mean of the words' confidences; 0 without words."""
-    return float(np.mean([w.confidence for w in words])) if words else 0.0
+    return sum(w.confidence for w in words) / len(words) if words else 0.0
 
 
 def batches(sizes: Sequence[int], batch_seconds: float) -> Iterator[list[int]]:

@@ -1,0 +1,210 @@
+"""Opens audio in any container, from a file or from bytes of unknown origin, and gives it in blocks at its own rate.
+
+Nothing a header says is believed before it is seen: blocks are counted while they are decoded, so memory and time are
+bounded by the limits, not by what a file claims. libsndfile reads wav, flac, ogg, opus, mp3, aiff and the like; webm,
+m4a and mp4 need PyAV (the extra `media`), which is told the container, so nothing else of FFmpeg is reachable.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import soundfile
+
+from vizinho.audio.ogg_opus import repair_clock
+from vizinho.errors import AudioError
+
+Block = npt.NDArray[np.float32]
+"""Samples of all channels, shape (N, channels)."""
+
+ADVICE = "give wav, flac, ogg, opus, mp3, webm, m4a or mp4, or convert the file"
+_BLOCK_SECONDS = 10
+_LOUDEST = 65536.0
+"""Floating-point files may hold anything; more than a 16-bit file read as numbers would overflow in the features."""
+_REPAIRED_BYTES = 32 * 2**20
+"""Mending a page clock reads every byte in Python, so it is not done for larger files."""
+
+
+@dataclass(frozen=True, slots=True)
+class AudioLimits:
+    """What is refused. The defaults bound a mistake; a server sets tighter ones."""
+
+    max_bytes: int = 8 * 2**30
+    max_seconds: float = 24 * 3600.0
+    max_channels: int = 16
+    min_rate: int = 4000
+    max_rate: int = 192_000
+
+
+DEFAULT_LIMITS = AudioLimits()
+
+
+@dataclass(frozen=True, slots=True)
+class NativeAudio:
+    """Opened audio. `blocks` can be gone through once, while the source is open."""
+
+    sample_rate: int
+    channels: int
+    blocks: Iterator[Block]
+
+
+@contextmanager
+def open_native(source: Path | bytes, name: object = "", limits: AudioLimits = DEFAULT_LIMITS) -> Iterator[NativeAudio]:
+    """Open a file or a file's bytes; `name` is used in errors of bytes.
+
+    Raises AudioError, here or while blocks are read, for a missing, broken, empty or non-finite file and for one
+    beyond the limits. What a truncated file still holds is given.
+    """
+    where = source if isinstance(source, Path) else name
+    _check_size(source, where, limits)
+    head = _head(source)
+    if _media_format(head):
+        with _open_media(source, head, where, limits) as native:
+            yield native
+        return
+    file = _open_sound(source, where)
+    with file:
+        _check(file.samplerate, file.channels, where, limits)
+        if 0 < file.frames < 2**62 and file.frames / file.samplerate > limits.max_seconds:
+            raise _too_long(where, limits)
+        yield NativeAudio(
+            file.samplerate, file.channels, _checked(_sound_blocks(file, where), file.samplerate, where, limits)
+        )
+
+
+def _check_size(source: Path | bytes, where: object, limits: AudioLimits) -> None:
+    try:
+        size = source.stat().st_size if isinstance(source, Path) else len(source)
+    except OSError as error:
+        raise AudioError("no such audio file", where=where, fix="check the path") from error
+    if size > limits.max_bytes:
+        raise AudioError(
+            f"{size / 2**20:.0f} MB are more than the {limits.max_bytes / 2**20:.0f} MB allowed",
+            where=where,
+            fix="cut the file into smaller ones",
+        )
+
+
+def _head(source: Path | bytes) -> bytes:
+    if isinstance(source, bytes):
+        return source[:16]
+    try:
+        with source.open("rb") as file:
+            return file.read(16)
+    except OSError as error:
+        raise AudioError(f"cannot be read ({error.strerror})", where=source, fix="check the path") from error
+
+
+def _open_sound(source: Path | bytes, where: object) -> Any:
+    try:
+        return soundfile.SoundFile(str(source) if isinstance(source, Path) else io.BytesIO(source))
+    except (soundfile.LibsndfileError, OSError, TypeError, ValueError) as error:
+        try:
+            data = source.read_bytes() if isinstance(source, Path) else source
+            if len(data) > _REPAIRED_BYTES:
+                raise ValueError("too large to mend")
+            return soundfile.SoundFile(io.BytesIO(repair_clock(data)))
+        except (soundfile.LibsndfileError, OSError, TypeError, ValueError, IndexError):
+            raise _undecodable(error, where) from error
+
+
+def _sound_blocks(file: Any, where: object) -> Iterator[Block]:
+    while True:
+        try:
+            block: Block = file.read(_BLOCK_SECONDS * file.samplerate, dtype="float32", always_2d=True)
+        except (soundfile.LibsndfileError, OSError, ValueError) as error:
+            raise _undecodable(error, where) from error
+        if not block.shape[0]:
+            return
+        yield block
+
+
+def _checked(blocks: Iterator[Block], rate: int, where: object, limits: AudioLimits) -> Iterator[Block]:
+    """The blocks, counted; AudioError for too many samples, none at all, or samples that are not numbers."""
+    samples = 0
+    for block in blocks:
+        samples += block.shape[0]
+        if samples > limits.max_seconds * rate:
+            raise _too_long(where, limits)
+        if not np.isfinite(block).all():
+            raise AudioError("the file holds samples that are not numbers", where=where, fix="re-encode the file")
+        yield np.clip(block, -_LOUDEST, _LOUDEST)
+    if samples == 0:
+        raise AudioError("the file holds no samples", where=where, fix="re-record or remove the utterance")
+
+
+def _media_format(head: bytes) -> str | None:
+    """The one FFmpeg container that these first bytes belong to, among those libsndfile does not know."""
+    if head[:4] == b"\x1a\x45\xdf\xa3":
+        return "matroska"
+    return "mp4" if head[4:8] == b"ftyp" else None
+
+
+@contextmanager
+def _open_media(source: Path | bytes, head: bytes, where: object, limits: AudioLimits) -> Iterator[NativeAudio]:
+    try:
+        import av
+    except ImportError as error:
+        raise AudioError(
+            "webm, m4a and mp4 need PyAV, which is not installed", where=where, fix="pip install 'vizinho[media]'"
+        ) from error
+    file = source.open("rb") if isinstance(source, Path) else io.BytesIO(source)
+    with file:
+        try:
+            container = av.open(file, mode="r", format=_media_format(head))
+        except (av.FFmpegError, OSError, ValueError) as error:
+            raise _undecodable(error, where) from error
+        with container:
+            if not container.streams.audio:
+                raise AudioError("the file has no audio track", where=where, fix=ADVICE)
+            stream = container.streams.audio[0]
+            rate, channels = int(stream.rate or 0), int(stream.channels or 0)
+            _check(rate, channels, where, limits)
+            yield NativeAudio(rate, channels, _checked(_media_blocks(container, stream, where), rate, where, limits))
+
+
+def _media_blocks(container: Any, stream: Any, where: object) -> Iterator[Block]:
+    """Frames as they are decoded; a file that breaks off gives what came before."""
+    import av
+
+    to_floats = av.AudioResampler(format="fltp", layout=stream.layout, rate=stream.rate)
+    given = False
+    try:
+        for frame in container.decode(stream):
+            for part in to_floats.resample(frame):
+                given = True
+                yield np.ascontiguousarray(part.to_ndarray().T, dtype=np.float32)
+    except (av.FFmpegError, OSError, ValueError) as error:
+        if not given:
+            raise _undecodable(error, where) from error
+
+
+def _check(rate: int, channels: int, where: object, limits: AudioLimits) -> None:
+    if not limits.min_rate <= rate <= limits.max_rate:
+        raise AudioError(
+            f"{rate} samples per second; from {limits.min_rate} to {limits.max_rate} are read",
+            where=where,
+            fix="convert the file to 16 kHz",
+        )
+    if not 1 <= channels <= limits.max_channels:
+        raise AudioError(
+            f"{channels} channels; up to {limits.max_channels} are read", where=where, fix="mix the file down"
+        )
+
+
+def _too_long(where: object, limits: AudioLimits) -> AudioError:
+    return AudioError(
+        f"longer than the {limits.max_seconds:.0f} s allowed", where=where, fix="cut the file into shorter ones"
+    )
+
+
+def _undecodable(error: Exception, where: object) -> AudioError:
+    reason = str(error).removeprefix(f"Error opening {str(where)!r}: ").rstrip(".")
+    return AudioError(f"cannot decode the audio ({reason})", where=where, fix=ADVICE)
