@@ -1,51 +1,113 @@
-"""`vizinho transcribe`: audio files in, text or JSON out."""
+"""`vizinho transcribe`: files, folders or standard input in; text, JSON or subtitles out."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vizinho.errors import AudioError
+from vizinho.errors import SpecError
+
+if TYPE_CHECKING:
+    from vizinho.runtime.batch import Outcome, Work
 
 
 def transcribe(
-    model: Annotated[str, typer.Argument(help="Model: a name, name@version or a model folder.")],
+    model: Annotated[str, typer.Argument(help="Model: a name, name@version, a model folder or an exported one.")],
     files: Annotated[
         list[Path],
-        typer.Argument(help="Audio files (wav, flac, ogg, opus, mp3), any rate, any channels.", show_default=False),
+        typer.Argument(
+            help="Audio files, folders of them (at any depth), or - for standard input: wav, flac, ogg, opus, mp3; "
+            "webm, m4a and mp4 with the extra `media`. Any rate, any channels, any length.",
+            show_default=False,
+        ),
     ],
-    threads: Annotated[int, typer.Option("--threads", help="Torch threads.")] = 1,
+    kind: Annotated[str, typer.Option("--format", help="txt, json, srt or vtt.")] = "txt",
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="Folder for one output a file. Given again, it goes on where it stopped."),
+    ] = None,
+    jobs: Annotated[int, typer.Option("--jobs", help="Processes.", min=1)] = 1,
+    engine: Annotated[
+        str, typer.Option("--engine", help="onnx, or torch: the network as it was trained, without an export.")
+    ] = "onnx",
+    split_channels: Annotated[
+        bool, typer.Option("--split-channels", help="Transcribe each channel by itself, not their mean.")
+    ] = False,
+    threads: Annotated[int, typer.Option("--threads", help="Threads of each process.", min=1)] = 1,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object with words, times and confidences.")
     ] = False,
 ) -> None:
-    """Transcribe audio files. A broken file is reported and the others are still transcribed (exit code 2)."""
-    import torch
+    """Transcribe audio. A file that cannot be read is named and the others are still done (exit code 2).
 
-    from vizinho.recognizer import Recognizer
+    With --out, finished files are known by their content, the model and the format, and are not done again.
+    """
     from vizinho.registry.store import Store
+    from vizinho.runtime.batch import Work, key_of_work
+    from vizinho.runtime.formats import FORMATS
+    from vizinho.runtime.formats import as_json as transcript_json
+    from vizinho.runtime.inputs import collect
+    from vizinho.runtime.outputs import OutputFolder
 
-    torch.set_num_threads(threads)
-    recognizer = Recognizer.load(Store().resolve(model))
-    done, failed = [], []
-    for file in files:
-        try:
-            transcript = recognizer.transcribe(file)
-        except AudioError as error:
-            failed.append({"file": str(file), "error": str(error)})
-            typer.echo(f"error: {error}", err=True)
+    if kind not in FORMATS:
+        raise SpecError(f"unknown format {kind!r}", where="--format", fix=f"use {', '.join(FORMATS)}")
+    inputs = collect(files)
+    if out is None and kind in ("srt", "vtt") and len(inputs.files) > 1:
+        raise SpecError("subtitles of several files need a folder", where="--format", fix="give --out DIR")
+    for suffix, count in sorted(inputs.left_out.items()):
+        typer.echo(f"left out, no audio: {count} {suffix}", err=True)
+    work = Work(Store().resolve(model), engine, threads, split_channels)
+    folder = OutputFolder(out, kind, key_of_work(work)) if out is not None else None
+    pending = folder.pending(inputs.files) if folder else [file.audio for file in inputs.files]
+    skipped = len(inputs.files) - len(pending)
+    heard, failed = [], []
+    for outcome in _outcomes(work, pending, jobs, watched=folder is not None or as_json):
+        if outcome.error:
+            failed.append({"file": str(outcome.audio), "error": outcome.error})
+            typer.echo(f"error: {outcome.error}", err=True)
             continue
-        done.append(transcript)
-        if not as_json:
-            typer.echo(f"{file}\t{transcript.text}" if len(files) > 1 else transcript.text)
+        if folder:
+            folder.write(outcome)
+        if as_json:
+            heard += [transcript_json(t) for t in outcome.transcripts]
+        elif not folder:
+            _print(outcome, kind, named=len(inputs.files) > 1)
     if as_json:
-        typer.echo(
-            json.dumps({"model": model, "transcripts": [asdict(t) for t in done], "failed": failed}, ensure_ascii=False)
-        )
+        made = {"model": model, "transcripts": heard, "failed": failed, "skipped": skipped}
+        typer.echo(json.dumps(made, ensure_ascii=False))
+    elif folder:
+        typer.echo(f"{len(pending) - len(failed)} transcribed, {skipped} done before, {len(failed)} failed: {out}")
     if failed:
-        typer.echo(f"{len(failed)} of {len(files)} files could not be transcribed", err=True)
+        typer.echo(f"{len(failed)} of {len(inputs.files)} files could not be transcribed", err=True)
         raise typer.Exit(2)
+
+
+def _outcomes(work: Work, files: Sequence[Path], jobs: int, *, watched: bool) -> Iterator[Outcome]:
+    """Outcomes under a bar, unless they are printed as they come: the two would share the screen."""
+    from vizinho.progress import bar, silent
+    from vizinho.runtime.batch import transcribe_files
+    from vizinho.runtime.inputs import STDIN
+
+    stdin = sys.stdin.buffer.read() if STDIN in files else b""
+    with bar("transcribing", len(files)) if watched and files else nullcontext(silent) as advance:
+        for outcome in transcribe_files(work, files, jobs, stdin):
+            yield outcome
+            advance(1.0, outcome.audio.name)
+
+
+def _print(outcome: Outcome, kind: str, *, named: bool) -> None:
+    from vizinho.runtime.formats import render
+
+    if kind != "txt":
+        typer.echo(render(outcome.transcripts, kind), nl=False)
+        return
+    for number, transcript in enumerate(outcome.transcripts, start=1):
+        channel = f"[{number}]" if len(outcome.transcripts) > 1 else ""
+        name = f"{outcome.audio if named else ''}{channel}"
+        typer.echo(f"{name}\t{transcript.text}" if name else transcript.text)

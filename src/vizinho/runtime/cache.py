@@ -14,10 +14,13 @@ from vizinho.errors import ModelError
 from vizinho.registry.card import WEIGHTS, sha256
 from vizinho.registry.store import default_home
 from vizinho.runtime.engines import OnnxEngine
-from vizinho.runtime.export import FORMAT, export
+from vizinho.runtime.export import FORMAT, GRAPHS, SETTINGS, export
 
-_FILES = (WEIGHTS, "config.json", "tokenizer.json", "tokenizer_config.json", "processor_config.json")
-"""What an export depends on."""
+_FILES = (
+    *(WEIGHTS, "config.json", "tokenizer.json", "tokenizer_config.json", "processor_config.json"),
+    *(SETTINGS, *GRAPHS.values()),
+)
+"""What the log-probabilities of a model folder, or of an exported one, depend on."""
 
 
 def cached_engine(model: Path, threads: int = 1, home: Path | None = None) -> OnnxEngine:
@@ -42,7 +45,7 @@ def cached_engine(model: Path, threads: int = 1, home: Path | None = None) -> On
 
 
 def key_of(model: Path) -> str:
-    """Hash of everything that the export of a model folder depends on."""
+    """Hash of everything that what a model hears depends on; of a model folder or an exported one."""
     digest = hashlib.sha256(f"export {FORMAT}\n".encode())
     for name in _FILES:
         path = model / name

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -90,22 +90,12 @@ class Transcriber:
         made = []
         for number, (name, samples) in enumerate(zip(names, waveforms, strict=True)):
             own = [(piece, words) for (i, piece), words in zip(pieces, heard, strict=True) if i == number]
-            made.append(self._transcript(name, joined(own), samples.size / SAMPLE_RATE))
+            made.append(self.transcript(name, joined(own), samples.size / SAMPLE_RATE))
         return made
 
-    def transcribe_blocks(self, blocks: Iterable[Waveform], name: str = "") -> Transcript:
-        """Transcript of audio that comes in blocks of 16 kHz samples; holds two batches, however long the audio is."""
-        cutter, size = Cutter(self.options.cutting), 0
-        waiting: list[Piece] = []
-        heard: list[tuple[Piece, list[Word]]] = []
-        for block in blocks:
-            size += block.size
-            waiting += cutter.feed(block)
-            if sum(p.samples.size for p in waiting) >= 2 * self.options.batch_seconds * SAMPLE_RATE:
-                heard += self._heard(waiting)
-                waiting = []
-        heard += self._heard([*waiting, *cutter.flush()])
-        return self._transcript(name, joined(heard), size / SAMPLE_RATE)
+    def long(self) -> LongTranscription:
+        """For audio that comes in blocks, of any length."""
+        return LongTranscription(self)
 
     def words(self, pieces: Sequence[Piece]) -> list[list[Word]]:
         """Words of each piece, their times counted from the beginning of the stream that it was cut from."""
@@ -132,13 +122,41 @@ class Transcriber:
         cutter = Cutter(self.options.cutting)
         return [*cutter.feed(samples), *cutter.flush()]
 
-    def _heard(self, pieces: Sequence[Piece]) -> list[tuple[Piece, list[Word]]]:
-        return list(zip(pieces, self.words(pieces), strict=True))
-
-    def _transcript(self, name: str, words: Sequence[Word], duration_seconds: float) -> Transcript:
+    def transcript(self, name: str, words: Sequence[Word], duration_seconds: float) -> Transcript:
+        """Words in order, grouped into segments."""
         segments = tuple(map(segment, _groups(words, self.options.pause_seconds)))
         text = " ".join(w.text for w in words)
         return Transcript(name, text, tuple(words), mean_confidence(words), duration_seconds, segments)
+
+
+class LongTranscription:
+    """Audio in blocks to one transcript; holds two batches of audio and the words, however long it is."""
+
+    def __init__(self, transcriber: Transcriber) -> None:
+        self._transcriber = transcriber
+        self._cutter = Cutter(transcriber.options.cutting)
+        self._waiting: list[Piece] = []
+        self._words: list[Word] = []
+
+    def feed(self, samples: Waveform) -> None:
+        """The next 16 kHz samples (N,)."""
+        self._waiting += self._cutter.feed(samples)
+        if sum(p.samples.size for p in self._waiting) >= 2 * self._transcriber.options.batch_seconds * SAMPLE_RATE:
+            self._decode()
+
+    def finish(self, name: str = "") -> Transcript:
+        """The transcript of all that was fed."""
+        duration_seconds = self._cutter.end_sample / SAMPLE_RATE
+        self._waiting += self._cutter.flush()
+        self._decode()
+        return self._transcriber.transcript(name, self._words, duration_seconds)
+
+    def _decode(self) -> None:
+        self._words += joined(
+            list(zip(self._waiting, self._transcriber.words(self._waiting), strict=True)),
+            self._words[-1] if self._words else None,
+        )
+        self._waiting = []
 
 
 def segment(words: Sequence[Word]) -> Segment:
@@ -164,11 +182,11 @@ def batches(sizes: Sequence[int], batch_seconds: float) -> Iterator[list[int]]:
         yield batch
 
 
-def joined(heard: Sequence[tuple[Piece, Sequence[Word]]]) -> list[Word]:
-    """Words of pieces in order of time; what both sides of a cut hear in their overlap is taken once."""
+def joined(heard: Sequence[tuple[Piece, Sequence[Word]]], last: Word | None = None) -> list[Word]:
+    """Words of pieces in order of time, after the word `last`; what both sides of a cut hear is taken once."""
     words: list[Word] = []
     for piece, found in heard:
-        words += kept(piece, found, words[-1] if words else None)
+        words += kept(piece, found, words[-1] if words else last)
     return words
 
 

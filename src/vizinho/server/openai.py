@@ -15,6 +15,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field, ValidationError
 
 from vizinho.records import Segment, Transcript
+from vizinho.runtime.formats import render
 from vizinho.server.refusals import Refusal, bad_parameter
 
 FORMATS = ("json", "text", "srt", "verbose_json", "vtt")
@@ -190,7 +191,7 @@ def body(asked: TranscriptionFields, transcript: Transcript, language: str) -> T
 
 def plain(format_: Format, transcript: Transcript) -> str:
     """The answer in one of the formats that are not JSON."""
-    return transcript.text + "\n"
+    return f"{transcript.text}\n" if format_ == "text" else render([transcript], format_)
 
 
 def delta_event(delta: str) -> str:

@@ -1,0 +1,152 @@
+"""Transcribes many files, here or in several processes; one that cannot be read does not cost the others."""
+
+from __future__ import annotations
+
+import signal
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, replace
+from itertools import chain
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+
+from vizinho.audio.blocks import Channels, mono, read_blocks
+from vizinho.audio.io import SAMPLE_RATE
+from vizinho.errors import AudioError, ModelError
+from vizinho.records import Transcript
+from vizinho.runtime.cache import key_of
+from vizinho.runtime.inputs import STDIN
+from vizinho.runtime.transcriber import Transcriber
+
+_GROUP = 16
+"""Files that a process takes at a time; short ones among them share batches."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a process needs to know to transcribe; sent to each."""
+
+    model: Path
+    engine: str = "onnx"
+    threads: int = 1
+    split_channels: bool = False
+    """Transcribe channels one by one instead of their mean."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A file's transcripts (one, or one a channel), or what is wrong with it."""
+
+    audio: Path
+    transcripts: tuple[Transcript, ...] = ()
+    error: str = ""
+
+
+def open_transcriber(work: Work) -> Transcriber:
+    """The transcriber that every process makes for itself."""
+    if work.engine == "torch":
+        import torch
+
+        torch.set_num_threads(work.threads)
+    return Transcriber.load(work.model, work.engine, threads=work.threads)
+
+
+def key_of_work(work: Work) -> str:
+    """Names what shapes the texts that `work` makes; the number of threads does not."""
+    return f"{key_of(work.model)}|{work.engine}|{'channels' if work.split_channels else 'mono'}"
+
+
+def transcribe_files(work: Work, files: Sequence[Path], processes: int = 1, stdin: bytes = b"") -> Iterator[Outcome]:
+    """Outcomes in the order of the files, as they are made; `-` stands for the bytes of `stdin`.
+
+    Raises ModelError for a model that cannot be opened, and when a process dies.
+    """
+    groups = [list(files[start : start + _GROUP]) for start in range(0, len(files), _GROUP)]
+    if processes <= 1 or len(groups) <= 1:
+        transcriber = open_transcriber(work) if groups else None
+        for group in groups:
+            assert transcriber is not None
+            yield from _transcribe(transcriber, work, group, stdin)
+        return
+    open_transcriber(work)  # makes the export once, and tells of a broken model before any process starts
+    # Spawned, not forked: a fork after a library has started threads can hang.
+    pool = ProcessPoolExecutor(processes, get_context("spawn"), _begin, (work, stdin))
+    waiting: deque[Future[list[Outcome]]] = deque()
+    try:
+        for group in groups:
+            waiting.append(pool.submit(_in_process, group))
+            if len(waiting) > 2 * processes:
+                yield from waiting.popleft().result()
+        while waiting:
+            yield from waiting.popleft().result()
+    except BrokenProcessPool as error:
+        raise ModelError(
+            "a process was killed", where="transcribe", fix="give the machine more memory, or use fewer --jobs"
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+_own: tuple[Transcriber, Work, bytes] | None = None
+"""What a process of the pool works with; set once, when it begins."""
+
+
+def _begin(work: Work, stdin: bytes) -> None:
+    global _own
+    # The terminal sends an interrupt to all processes; the first one ends the pool.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _own = (open_transcriber(work), work, stdin)
+
+
+def _in_process(group: Sequence[Path]) -> list[Outcome]:
+    assert _own is not None
+    transcriber, work, stdin = _own
+    return list(_transcribe(transcriber, work, group, stdin))
+
+
+def _transcribe(transcriber: Transcriber, work: Work, group: Sequence[Path], stdin: bytes) -> Iterator[Outcome]:
+    """Short files in common batches, long ones block by block; outcomes in order."""
+    short: dict[Path, Channels] = {}
+    found: dict[Path, Outcome] = {}
+    for audio in group:
+        try:
+            blocks = _mixed(read_blocks(stdin if audio == STDIN else audio, "standard input"), work.split_channels)
+            head, rest = _head(blocks, transcriber.options.cut_above_seconds)
+            if rest is None:
+                short[audio] = head
+            else:
+                found[audio] = Outcome(audio, _long(transcriber, audio, chain([head], rest)))
+        except AudioError as error:
+            found[audio] = Outcome(audio, error=str(error))
+    rows = [(audio, row) for audio, channels in short.items() for row in channels]
+    made = transcriber.transcribe_many([row for _, row in rows], [str(audio) for audio, _ in rows])
+    for audio in short:
+        found[audio] = Outcome(audio, tuple(t for t in made if t.id == str(audio)))
+    yield from (found[audio] for audio in group)
+
+
+def _mixed(blocks: Iterator[Channels], split_channels: bool) -> Iterator[Channels]:
+    return (block if split_channels else mono(block)[None] for block in blocks)
+
+
+def _head(blocks: Iterator[Channels], seconds: float) -> tuple[Channels, Iterator[Channels] | None]:
+    """The beginning, up to a little over `seconds`, and the blocks after it; None where it is the whole."""
+    parts: list[Channels] = []
+    for block in blocks:
+        parts.append(block)
+        if sum(p.shape[1] for p in parts) > seconds * SAMPLE_RATE:
+            return np.concatenate(parts, axis=1), blocks
+    return np.concatenate(parts, axis=1), None
+
+
+def _long(transcriber: Transcriber, audio: Path, blocks: Iterator[Channels]) -> tuple[Transcript, ...]:
+    sessions = None
+    for block in blocks:
+        sessions = sessions or [transcriber.long() for _ in block]
+        for session, row in zip(sessions, block, strict=True):
+            session.feed(row)
+    return tuple(replace(s.finish(), id=str(audio)) for s in sessions or [])

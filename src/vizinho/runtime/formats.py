@@ -1,0 +1,81 @@
+"""Transcripts as text, JSON and subtitles (SubRip and WebVTT)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from vizinho.records import Segment, Transcript, Word
+
+FORMATS = ("txt", "json", "srt", "vtt")
+_LINE_LETTERS = 84
+"""Two lines of 42 letters: more cannot be read in the time it is shown (a common limit of subtitling guides)."""
+
+
+def render(transcripts: Sequence[Transcript], kind: str) -> str:
+    """One file's transcripts, one for each channel that was taken apart, in one of FORMATS; ends with a line end."""
+    if kind == "json":
+        rows = [as_json(t) for t in transcripts]
+        return json.dumps(rows[0] if len(rows) == 1 else rows, ensure_ascii=False) + "\n"
+    segments = sorted(_labelled(transcripts), key=lambda s: (s[1].start_seconds, s[0]))
+    if kind == "txt":
+        return "".join(f"{label}{segment.text}\n" for label, segment in segments)
+    cues = [(label, part) for label, segment in segments for part in _short(segment)]
+    if kind == "srt":
+        return "\n".join(
+            f"{number}\n{_clock(part.start_seconds, ',')} --> {_clock(part.end_seconds, ',')}\n{label}{part.text}\n"
+            for number, (label, part) in enumerate(cues, start=1)
+        )
+    body = [
+        f"{_clock(part.start_seconds, '.')} --> {_clock(part.end_seconds, '.')}\n{_escaped(label + part.text)}\n"
+        for label, part in cues
+    ]
+    return "\n".join(["WEBVTT\n", *body])
+
+
+def as_json(transcript: Transcript) -> dict[str, Any]:
+    """A transcript as JSON values; segments name their words by number instead of repeating them."""
+    made = asdict(transcript)
+    first = 0
+    for row in made["segments"]:
+        count = len(row.pop("words"))
+        row |= {"first_word": first, "words": count}
+        first += count
+    return made
+
+
+def _labelled(transcripts: Sequence[Transcript]) -> Iterator[tuple[str, Segment]]:
+    for number, transcript in enumerate(transcripts, start=1):
+        for segment in transcript.segments:
+            yield (f"[{number}] " if len(transcripts) > 1 else ""), segment
+
+
+def _short(segment: Segment) -> Iterator[Segment]:
+    """Parts of a segment that fit a subtitle."""
+    words: list[Word] = []
+    for word in segment.words:
+        if words and len(" ".join([*(w.text for w in words), word.text])) > _LINE_LETTERS:
+            yield _part(words)
+            words = []
+        words.append(word)
+    if words:
+        yield _part(words)
+
+
+def _part(words: Sequence[Word]) -> Segment:
+    text = " ".join(w.text for w in words)
+    return Segment(words[0].start_seconds, words[-1].end_seconds, text, 0.0, tuple(words))
+
+
+def _clock(seconds: float, point: str) -> str:
+    milliseconds = round(seconds * 1000)
+    hours, rest = divmod(milliseconds, 3_600_000)
+    minutes, rest = divmod(rest, 60_000)
+    return f"{hours:02d}:{minutes:02d}:{rest // 1000:02d}{point}{rest % 1000:03d}"
+
+
+def _escaped(text: str) -> str:
+    """WebVTT reads tags and entities."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
