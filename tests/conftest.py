@@ -23,3 +23,21 @@ def shared() -> Path:
     if not (folder / "speech").is_dir():
         pytest.skip(f"no recordings at {folder}; set VIZINHO_SHARED")
     return folder
+
+
+@pytest.fixture(scope="session")
+def server_home(tmp_path_factory) -> Path:
+    """A home that servers share, so that each model is exported once."""
+    return tmp_path_factory.mktemp("server")
+
+
+@pytest.fixture(scope="session")
+def server(server_home):
+    """`vizinho serve` in a process of its own, with a key, one worker and the bundled donors."""
+    from serving import running
+
+    with running(
+        "--workers", "1", "--requests-per-minute", "6000", home=server_home, log=server_home / "log.txt"
+    ) as started:
+        yield started
+        assert "Traceback" not in started.log.read_text(), started.log.read_text()

@@ -46,6 +46,10 @@ class AudioLimits:
 DEFAULT_LIMITS = AudioLimits()
 
 
+class AudioTooLongError(AudioError):
+    """Audio that is longer than the limits allow."""
+
+
 @dataclass(frozen=True, slots=True)
 class NativeAudio:
     """Opened audio. `blocks` can be gone through once, while the source is open."""
@@ -199,8 +203,8 @@ def _check(rate: int, channels: int, where: object, limits: AudioLimits) -> None
         )
 
 
-def _too_long(where: object, limits: AudioLimits) -> AudioError:
-    return AudioError(
+def _too_long(where: object, limits: AudioLimits) -> AudioTooLongError:
+    return AudioTooLongError(
         f"longer than the {limits.max_seconds:.0f} s allowed", where=where, fix="cut the file into shorter ones"
     )
 

@@ -7,7 +7,7 @@ import sys
 import typer
 
 from vizinho import __version__
-from vizinho.cli import compare, corpus, evaluate, experiment, export, models, train, transcribe, vectors
+from vizinho.cli import compare, corpus, evaluate, experiment, export, models, serve, train, transcribe, vectors
 from vizinho.cli import report as report_command
 from vizinho.cli.speak import speak
 from vizinho.errors import VizinhoError
@@ -27,6 +27,7 @@ app.command("transfer")(train.transfer)
 app.command("evaluate")(evaluate.evaluate)
 app.command("transcribe")(transcribe.transcribe)
 app.command("export")(export.export)
+app.command("serve")(serve.serve)
 app.command("compare")(compare.compare)
 app.command("experiment")(experiment.experiment)
 app.command("report")(report_command.report)

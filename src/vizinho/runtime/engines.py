@@ -99,9 +99,10 @@ class OnnxEngine:
         """The graph's inputs for 16 kHz waveforms, each (N,): padded features (B, F, T) and lengths (B,)."""
         made = [self._features(at_least_minimum(samples)) for samples in waveforms]
         lengths = np.array([features.shape[1] for features in made], np.int64)
-        if len(made) == 1:
+        width = max(lengths.max(), self._subsampling + 1)  # the graph's relative positions need two output frames
+        if len(made) == 1 and width == lengths[0]:
             return {"audio_signal": made[0][None], "length": lengths}
-        batch = np.zeros((len(made), self._features.feature_size, lengths.max()), np.float32)
+        batch = np.zeros((len(made), self._features.feature_size, width), np.float32)
         for row, features in zip(batch, made, strict=True):
             row[:, : features.shape[1]] = features
         return {"audio_signal": batch, "length": lengths}

@@ -1,0 +1,102 @@
+"""The network side: puts the routes together and says every refusal in the shape that its client reads."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from vizinho import __version__
+from vizinho.server import deepgram, listen, listen_live, openai, operations, transcriptions
+from vizinho.server.connections import Frame
+from vizinho.server.refusals import Refusal
+from vizinho.server.visits import Service, place_of, request_id_of, service_of
+
+log = logging.getLogger("vizinho.server")
+
+_DESCRIPTION = "Speech to text for the clients of Deepgram (/v1/listen, HTTP and WebSocket) and of OpenAI (/v1/audio)."
+_HTTP_CODES = {404: ("NOT_FOUND", "no such page"), 405: ("METHOD_NOT_ALLOWED", "not with this method")}
+
+
+def create_app(service: Service) -> FastAPI:
+    """The application of one service; its workers start and end with it."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        await service.pool.start([place_of(o) for o in service.catalog.current()])
+        yield
+        await service.pool.stop()
+
+    app = FastAPI(
+        title="vizinho",
+        version=__version__,
+        description=_DESCRIPTION,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.service = service
+    for part in (listen, listen_live, transcriptions, operations):
+        app.include_router(part.router)
+    app.openapi = lambda: _described(app)  # type: ignore[method-assign]
+    app.add_exception_handler(Refusal, _refused)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Exception, _unexpected)
+    app.add_middleware(Frame, limits=service.limits, metrics=service.metrics)
+    return app
+
+
+def _described(app: FastAPI) -> dict[str, Any]:
+    """OpenAPI without the 422 that FastAPI adds to everything: wrong parameters are answered with 400 here."""
+    if app.openapi_schema is None:
+        schema = FastAPI.openapi(app)
+        for operation in (o for path in schema["paths"].values() for o in path.values()):
+            operation["responses"].pop("422", None)
+        for unused in ("HTTPValidationError", "ValidationError"):
+            schema["components"]["schemas"].pop(unused, None)
+    assert app.openapi_schema is not None
+    return app.openapi_schema
+
+
+async def _refused(request: Request, refusal: Exception) -> Response:
+    assert isinstance(refusal, Refusal)
+    service_of(request).metrics.refusals.labels(code=refusal.code).inc()
+    headers = {}
+    if refusal.retry_after_seconds is not None:
+        headers["retry-after"] = str(refusal.retry_after_seconds)
+    if refusal.status == 401:
+        headers["www-authenticate"] = "Bearer"
+    if request.url.path.startswith(("/v1/audio", "/v1/models")):
+        body = openai.error(refusal).model_dump()
+    else:
+        body = deepgram.error(refusal, request_id_of(request)).model_dump()
+    return JSONResponse(body, refusal.status, headers)
+
+
+async def _invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    name = str(first["loc"][-1]) if first["loc"] else ""
+    return await _refused(request, Refusal(400, "BAD_PARAMETER", str(first["msg"])[:200], parameter=name[:100]))
+
+
+async def _http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    code, message = _HTTP_CODES.get(error.status_code, ("BAD_REQUEST", "the request cannot be understood"))
+    response = await _refused(request, Refusal(error.status_code, code, message))
+    response.headers.update(error.headers or {})
+    return response
+
+
+async def _unexpected(request: Request, error: Exception) -> Response:
+    """A defect of ours: the log has everything, the answer only the id to find it by."""
+    request_id = request_id_of(request)
+    log.error("request %s failed", request_id, exc_info=error)
+    return await _refused(request, Refusal(500, "INTERNAL", f"an unexpected error; the log has it as {request_id}"))

@@ -1,0 +1,103 @@
+// Talks to the server: models, recordings and live streams, in Deepgram's shapes.
+export const SAMPLE_RATE = 16000;
+const KEY = "vizinho-key";
+
+export class Refused extends Error {
+  constructor(status, message) {
+    super(message);
+    this.status = status;
+  }
+}
+
+export const key = {
+  get: () => sessionStorage.getItem(KEY) ?? "",
+  set: (value) => sessionStorage.setItem(KEY, value),
+};
+
+async function ask(path, options = {}) {
+  const headers = key.get() ? { Authorization: `Bearer ${key.get()}` } : {};
+  let response;
+  try {
+    response = await fetch(path, { ...options, headers: { ...headers, ...options.headers } });
+  } catch {
+    throw new Refused(0, "The server cannot be reached.");
+  }
+  const body = await response.json().catch(() => ({}));
+  if (!response.ok) throw new Refused(response.status, body.err_msg ?? body.error?.message ?? `error ${response.status}`);
+  return body;
+}
+
+export async function models() {
+  return (await ask("/v1/models")).data;
+}
+
+export async function transcribe(model, audio) {
+  const query = new URLSearchParams({ model });
+  const type = "application/octet-stream";
+  const answer = await ask(`/v1/listen?${query}`, { method: "POST", body: audio, headers: { "Content-Type": type } });
+  return { words: answer.results.channels[0].alternatives[0].words, seconds: answer.metadata.duration, model: answer.metadata.models[0] };
+}
+
+// A live stream. `show(words, partial, model)` is called with all words so far, and with those that may still change.
+export class Stream {
+  constructor(model, show) {
+    this.words = [];
+    const query = new URLSearchParams({ model, encoding: "linear16", sample_rate: SAMPLE_RATE, interim_results: true });
+    const address = `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/v1/listen?${query}`;
+    this.socket = key.get() ? new WebSocket(address, ["token", key.get()]) : new WebSocket(address);
+    this.waiting = [];
+    this.socket.onopen = () => {
+      for (const message of this.waiting) this.socket.send(message);
+      this.waiting = [];
+    };
+    this.ended = new Promise((resolve, reject) => {
+      this.socket.onmessage = ({ data }) => this.#take(JSON.parse(data), show, resolve, reject);
+      this.socket.onclose = () => reject(new Refused(0, "The stream was closed early."));
+    });
+    this.ended.catch(() => {});
+  }
+
+  #take(message, show, resolve, reject) {
+    if (message.type === "Results") {
+      const words = message.channel.alternatives[0].words;
+      if (message.is_final) this.words.push(...words);
+      show(this.words, message.is_final ? [] : words, message.metadata.model_uuid);
+    } else if (message.type === "Metadata") {
+      resolve(message);
+    } else if (message.type === "Error") {
+      reject(new Refused(0, message.description));
+    }
+  }
+
+  send(message) {
+    if (this.socket.readyState === WebSocket.CONNECTING) this.waiting.push(message);
+    else if (this.socket.readyState === WebSocket.OPEN) this.socket.send(message);
+  }
+
+  finish() {
+    this.send(JSON.stringify({ type: "CloseStream" }));
+    return this.ended;
+  }
+}
+
+// 16-bit samples as a WAV file, so that what was recorded can be heard and transcribed again.
+export function wav(chunks) {
+  const count = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
+  const bytes = new DataView(new ArrayBuffer(44 + 2 * count));
+  const text = (at, letters) => [...letters].forEach((letter, i) => bytes.setUint8(at + i, letter.charCodeAt(0)));
+  text(0, "RIFF");
+  bytes.setUint32(4, 36 + 2 * count, true);
+  text(8, "WAVEfmt ");
+  bytes.setUint32(16, 16, true);
+  bytes.setUint16(20, 1, true);
+  bytes.setUint16(22, 1, true);
+  bytes.setUint32(24, SAMPLE_RATE, true);
+  bytes.setUint32(28, 2 * SAMPLE_RATE, true);
+  bytes.setUint16(32, 2, true);
+  bytes.setUint16(34, 16, true);
+  text(36, "data");
+  bytes.setUint32(40, 2 * count, true);
+  let at = 44;
+  for (const chunk of chunks) for (const sample of chunk) bytes.setInt16((at += 2) - 2, sample, true);
+  return new Blob([bytes], { type: "audio/wav" });
+}

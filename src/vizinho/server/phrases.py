@@ -1,0 +1,77 @@
+"""Words put into phrases by the pauses between them, with a capital and a full stop where those are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from vizinho.records import Word
+
+UTTERANCE_PAUSE_SECONDS = 0.8
+"""A longer pause ends an utterance (Deepgram's default for utt_split)."""
+PARAGRAPH_PAUSE_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Phrase:
+    """Words without a long pause between them, and the same words as one would write them."""
+
+    words: tuple[Word, ...]
+    written: tuple[str, ...]
+
+    @property
+    def start_seconds(self) -> float:
+        """Where the first word starts."""
+        return self.words[0].start_seconds
+
+    @property
+    def end_seconds(self) -> float:
+        """Where the last word ends."""
+        return self.words[-1].end_seconds
+
+    @property
+    def confidence(self) -> float:
+        """Mean of the words'."""
+        return sum(w.confidence for w in self.words) / len(self.words)
+
+    @property
+    def text(self) -> str:
+        """The words as written."""
+        return " ".join(self.written)
+
+
+def phrases(
+    words: Sequence[Word], *, punctuate: bool, pause_seconds: float = UTTERANCE_PAUSE_SECONDS
+) -> tuple[Phrase, ...]:
+    """Group words by pauses; with `punctuate`, a phrase starts with a capital and ends with a full stop.
+
+    The models write neither capitals nor marks, so a pause is all that is known about where a sentence ends.
+    """
+    groups: list[list[Word]] = []
+    for word in words:
+        if groups and word.start_seconds - groups[-1][-1].end_seconds < pause_seconds:
+            groups[-1].append(word)
+        else:
+            groups.append([word])
+    return tuple(Phrase(tuple(group), written(group, begins=punctuate, ends=punctuate)) for group in groups)
+
+
+def paragraphs(of: Sequence[Phrase], pause_seconds: float = PARAGRAPH_PAUSE_SECONDS) -> tuple[tuple[Phrase, ...], ...]:
+    """Phrases put into paragraphs: a longer pause starts a new one."""
+    found: list[list[Phrase]] = []
+    for phrase in of:
+        if found and phrase.start_seconds - found[-1][-1].end_seconds < pause_seconds:
+            found[-1].append(phrase)
+        else:
+            found.append([phrase])
+    return tuple(map(tuple, found))
+
+
+def written(words: Sequence[Word], *, begins: bool, ends: bool) -> tuple[str, ...]:
+    """Words with a capital where a sentence begins and a full stop where it ends."""
+    texts = [w.text for w in words]
+    if begins and texts:
+        texts[0] = texts[0][:1].upper() + texts[0][1:]
+    if ends and texts:
+        texts[-1] += "."
+    return tuple(texts)

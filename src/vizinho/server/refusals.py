@@ -1,0 +1,55 @@
+"""Why a request is not answered with a transcript: a status, a code for programs, a sentence for people."""
+
+from __future__ import annotations
+
+
+class Refusal(Exception):  # noqa: N818 - most refusals are no errors of the server's
+    """A request that gets no transcript. Every interface says it in its own shape.
+
+    Args:
+        status: HTTP status.
+        code: One word in upper case and underscores, the same in every interface.
+        message: A sentence for people; never a path of the server's disk.
+        parameter: The parameter it concerns.
+        retry_after_seconds: When it is worth trying again; sent as Retry-After.
+    """
+
+    def __init__(
+        self, status: int, code: str, message: str, *, parameter: str = "", retry_after_seconds: int | None = None
+    ) -> None:
+        self.status, self.code, self.message = status, code, message
+        self.parameter, self.retry_after_seconds = parameter, retry_after_seconds
+        super().__init__(status, code, message)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Refusals cross from a worker's process to the server's."""
+        return _rebuilt, (self.status, self.code, self.message, self.parameter, self.retry_after_seconds)
+
+
+def _rebuilt(status: int, code: str, message: str, parameter: str, retry_after_seconds: int | None) -> Refusal:
+    return Refusal(status, code, message, parameter=parameter, retry_after_seconds=retry_after_seconds)
+
+
+def bad_audio(message: str) -> Refusal:
+    """The body is no audio that can be decoded within the limits."""
+    return Refusal(400, "BAD_AUDIO", message)
+
+
+def bad_parameter(parameter: str, message: str) -> Refusal:
+    """A parameter has an impossible value, or asks for what this server cannot do."""
+    return Refusal(400, "BAD_PARAMETER", message, parameter=parameter)
+
+
+def too_large(message: str) -> Refusal:
+    """More bytes or seconds than the server takes in one request."""
+    return Refusal(413, "TOO_LARGE", message)
+
+
+def too_many(message: str, retry_after_seconds: int) -> Refusal:
+    """This client asks for more than its share."""
+    return Refusal(429, "TOO_MANY_REQUESTS", message, retry_after_seconds=retry_after_seconds)
+
+
+def overloaded(message: str, retry_after_seconds: int) -> Refusal:
+    """The server has as much to do as it takes on."""
+    return Refusal(503, "OVERLOADED", message, retry_after_seconds=retry_after_seconds)

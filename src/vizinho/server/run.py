@@ -1,0 +1,113 @@
+"""Runs a server: checks its options, listens, and on SIGTERM lets what was begun come to its end."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import FrameType
+
+import uvicorn
+
+from vizinho.registry.store import Store
+from vizinho.server.app import create_app
+from vizinho.server.catalog import Catalog
+from vizinho.server.connections import protocol
+from vizinho.server.fetch import Fetcher
+from vizinho.server.keys import Keys, check_exposure
+from vizinho.server.limits import Admission, Limits
+from vizinho.server.metrics import Metrics
+from vizinho.server.pool import Pool
+from vizinho.server.process import WorkerOptions
+from vizinho.server.visits import Service
+
+log = logging.getLogger("vizinho.server")
+
+
+@dataclass(frozen=True, slots=True)
+class ServeOptions:
+    """Where to listen, what to serve and how."""
+
+    names: tuple[str, ...] = ()
+    """NAME or NAME@VERSION; all of the store's without any."""
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    """Other names for models, such as the ones that existing clients ask for."""
+    host: str = "127.0.0.1"
+    port: int = 8080
+    workers: int = 2
+    no_auth: bool = False
+    fetch_hosts: tuple[str, ...] = ()
+    """Hosts that {"url": ...} may name; nothing is fetched without any."""
+    fetch_private: bool = False
+    worker: WorkerOptions = field(default_factory=WorkerOptions)
+    limits: Limits = field(default_factory=Limits)
+
+
+def make_service(options: ServeOptions, keys: Keys, store: Store | None = None) -> Service:
+    """Check options and put a service together. Raises SpecError and StoreError."""
+    check_exposure(keys, options.host, no_auth=options.no_auth)
+    limits, metrics = options.limits, Metrics()
+    catalog = Catalog(store or Store(), options.names, options.aliases)
+    pool = Pool(options.worker, options.workers, limits, metrics)
+    fetcher = None
+    if options.fetch_hosts:
+        fetcher = Fetcher(frozenset(options.fetch_hosts), limits.max_body_bytes, options.fetch_private)
+    return Service(keys, limits, catalog, pool, metrics, Admission(limits), fetcher)
+
+
+def serve(options: ServeOptions, keys: Keys) -> None:
+    """Listen until SIGTERM or SIGINT. Raises SpecError and StoreError before anything is started."""
+    service = make_service(options, keys)
+    config = uvicorn.Config(
+        create_app(service),
+        host=options.host,
+        port=options.port,
+        http=protocol(service.limits),
+        ws="websockets-sansio",
+        ws_max_size=service.limits.max_message_bytes,
+        ws_ping_interval=20,
+        ws_ping_timeout=20,
+        timeout_keep_alive=30,
+        timeout_graceful_shutdown=5,
+        h11_max_incomplete_event_size=32_768,
+        access_log=False,
+        log_level="warning",
+        server_header=False,
+        proxy_headers=False,
+    )
+    DrainingServer(config, service).run()
+
+
+class DrainingServer(uvicorn.Server):  # type: ignore[misc]
+    """On the first signal new work is refused (and /readyz says so) while old work goes on; on a second all stops.
+
+    Streams may go on for as long as recordings may; then they get their last results and Metadata.
+    """
+
+    _STREAMS_END_SECONDS = 3.0
+    """What is left of the time for streams to come to their end."""
+
+    def __init__(self, config: uvicorn.Config, service: Service) -> None:
+        super().__init__(config)
+        self._service = service
+        self._deadline: float | None = None
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Called for SIGTERM and SIGINT."""
+        if self._deadline is not None:
+            super().handle_exit(sig, frame)
+            return
+        self._service.admission.draining = True
+        self._deadline = time.monotonic() + self._service.limits.drain_seconds
+
+    async def on_tick(self, counter: int) -> bool:
+        """Called ten times a second; whether to stop."""
+        if self._deadline is not None:
+            left = self._deadline - time.monotonic()
+            if left <= self._STREAMS_END_SECONDS:
+                self._service.finish_streams.set()
+            if left <= 0 or (self._service.pool.idle and not self._service.admission.requests.total):
+                self.should_exit = True
+        stop: bool = await super().on_tick(counter)
+        return stop

@@ -1,0 +1,16 @@
+"""Topics of a transcript, where a classifier is installed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+Classify = Callable[[str], Sequence[tuple[str, float]]]
+"""Text to topics with probabilities, the most likely first."""
+
+
+def load_classifier(folder: Path | None) -> Classify | None:
+    """The classifier in a folder; None without one."""
+    if folder is None:
+        return None
+    raise NotImplementedError

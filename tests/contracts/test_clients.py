@@ -1,0 +1,232 @@
+"""The official clients of Deepgram and OpenAI, unchanged, against a real server."""
+
+import threading
+import time
+from difflib import SequenceMatcher
+
+import numpy as np
+import pytest
+from serving import KEY, SENTENCE, linear16, speech, wav
+
+pytestmark = pytest.mark.pipeline
+PAUSE = np.zeros(24_000, np.float32)
+
+
+def deepgram(server, key=KEY):
+    from deepgram import DeepgramClient
+    from deepgram.environment import DeepgramClientEnvironment
+
+    http, ws = f"http://{server.host}", f"ws://{server.host}"
+    environment = DeepgramClientEnvironment(base=http, production=ws, agent=ws, agent_rest=http)
+    return DeepgramClient(api_key=key, environment=environment)
+
+
+def openai(server, key=KEY):
+    from openai import OpenAI
+
+    return OpenAI(api_key=key, base_url=f"http://{server.host}/v1", max_retries=0)
+
+
+def live(server, talk, **parameters):
+    """Open a stream with the official client, let `talk` send, and return everything that came back."""
+    from deepgram.core.events import EventType
+
+    given = {"model": "es-demo", "encoding": "linear16", "sample_rate": 16000, **parameters}
+    received = []
+    with deepgram(server).listen.v1.connect(**given) as stream:
+        stream.on(EventType.MESSAGE, received.append)
+        listening = threading.Thread(target=stream.start_listening)
+        listening.start()
+        talk(stream)
+        stream.send_close_stream()
+        listening.join(60)
+        assert not listening.is_alive()
+    return received
+
+
+def in_pieces(samples, size=3200):
+    data = linear16(samples)
+    return (data[start : start + size] for start in range(0, len(data), size))
+
+
+def alike(heard, said):
+    """The demo models mishear a letter now and then; what they hear must still be this sentence and no other."""
+    return SequenceMatcher(None, heard, said).ratio() > 0.75
+
+
+def text_of(message):
+    return message.channel.alternatives[0].transcript
+
+
+def test_deepgram_pre_recorded(server):
+    answer = deepgram(server).listen.v1.media.transcribe_file(
+        request=wav(speech()), model="es-demo", smart_format=True, utterances=True, paragraphs=True, tag=["a", "b"]
+    )
+    heard = answer.results.channels[0].alternatives[0]
+    assert heard.transcript == f"{SENTENCE.capitalize()}."
+    assert [w.word for w in heard.words] == SENTENCE.split()
+    assert all(0 <= w.start < w.end <= answer.metadata.duration + 0.1 and 0 < w.confidence <= 1 for w in heard.words)
+    assert answer.results.utterances[0].transcript == heard.transcript == heard.paragraphs.transcript
+    assert (answer.metadata.channels, answer.metadata.tags) == (1, ["a", "b"])
+    assert answer.metadata.model_info["es-demo@1"]["version"] == "1"
+
+
+def test_deepgram_transcribes_each_channel_by_itself(server):
+    one, other = speech("buenos días"), speech("la casa es grande")
+    stereo = np.zeros((max(one.size, other.size), 2), np.float32)
+    stereo[: one.size, 0], stereo[: other.size, 1] = one, other
+    answer = deepgram(server).listen.v1.media.transcribe_file(request=wav(stereo), model="es-demo", multichannel=True)
+    texts = [channel.alternatives[0].transcript for channel in answer.results.channels]
+    assert alike(texts[0], "buenos días") and alike(texts[1], "la casa es grande") and answer.metadata.channels == 2
+
+
+def test_deepgram_detects_the_language(server):
+    found = {}
+    for language, locale, text in (("es", "es", SENTENCE), ("en", "en-us", "the house is very big and old")):
+        answer = deepgram(server).listen.v1.media.transcribe_file(
+            request=wav(speech(text, locale)), detect_language=True
+        )
+        found[language] = answer.results.channels[0].detected_language
+        assert answer.metadata.model_info[f"{language}-demo@1"]["name"] == f"{language}-demo"
+    assert found == {"es": "es", "en": "en"}
+
+
+def test_deepgram_refusals_are_the_clients_errors(server):
+    from deepgram.core.api_error import ApiError
+
+    def refused(key=KEY, **parameters):
+        with pytest.raises(ApiError) as error:
+            deepgram(server, key).listen.v1.media.transcribe_file(
+                **{"request": wav(speech()), "model": "es-demo", **parameters}
+            )
+        return error.value.status_code, error.value.body["err_code"]
+
+    assert refused(key="no-key-of-this-server") == (401, "INVALID_AUTH")
+    assert refused(model="nova-3") == (404, "MODEL_NOT_FOUND")
+    assert refused(diarize=True) == (400, "BAD_PARAMETER")
+    assert refused(request=b"no audio at all") == (400, "BAD_AUDIO")
+    assert refused(request=b"") == (400, "BAD_AUDIO")
+    with pytest.raises(ApiError) as error:
+        deepgram(server).listen.v1.media.transcribe_url(url="http://127.0.0.1/secret", model="es-demo")
+    assert error.value.body["err_code"] == "REMOTE_NOT_ALLOWED"
+
+
+def test_deepgram_live(server):
+    def talk(stream):
+        for piece in in_pieces(np.concatenate([speech(), PAUSE, speech("la casa es grande"), PAUSE])):
+            stream.send_media(piece)
+        stream.send_keep_alive()
+
+    received = live(
+        server, talk, interim_results=True, vad_events=True, utterance_end_ms=1000, endpointing=300, punctuate=True
+    )
+    kinds = [m.type for m in received]
+    assert kinds.count("SpeechStarted") == kinds.count("UtteranceEnd") == 2
+    assert kinds[0] == "SpeechStarted" and kinds[-1] == "Metadata"
+    results = [m for m in received if m.type == "Results"]
+    finals = [m for m in results if m.is_final and text_of(m)]
+    assert len(finals) == 2 and all(m.speech_final and text_of(m).endswith(".") for m in finals)
+    assert alike(text_of(finals[1]), "La casa es grande.")
+    assert any(not m.is_final for m in results)
+    assert all(m.metadata.model_info.name == "es-demo" for m in results)
+    words = [w for m in finals for w in m.channel.alternatives[0].words]
+    assert [w.start for w in words] == sorted(w.start for w in words)
+    ends = [m.last_word_end for m in received if m.type == "UtteranceEnd"]
+    assert ends[0] == pytest.approx(finals[0].channel.alternatives[0].words[-1].end)
+    assert received[-1].duration == pytest.approx(
+        2 * 1.5 + (speech().size + speech("la casa es grande").size) / 16000, abs=0.1
+    )
+
+
+def test_deepgram_live_finalizes_in_the_middle_of_speech(server):
+    def talk(stream):
+        for piece in in_pieces(speech()):
+            stream.send_media(piece)
+        stream.send_finalize()
+
+    received = live(server, talk)
+    finalized = [m for m in received if m.type == "Results" and m.from_finalize]
+    assert len(finalized) == 1 and "casa" in text_of(finalized[0])
+    assert not any(m.type == "Results" and not m.is_final for m in received)
+
+
+def test_deepgram_live_listens_to_each_channel(server):
+    one, other = speech("buenos días"), speech("la casa es grande")
+    stereo = np.zeros((max(one.size, other.size) + PAUSE.size, 2), np.float32)
+    stereo[: one.size, 0], stereo[: other.size, 1] = one, other
+
+    def talk(stream):
+        for piece in in_pieces(stereo):
+            stream.send_media(piece)
+
+    received = live(server, talk, channels=2, multichannel=True)
+    texts = {}
+    for message in received:
+        if message.type == "Results" and text_of(message):
+            assert message.channel_index[1] == 2
+            texts.setdefault(message.channel_index[0], []).append(text_of(message))
+    assert alike(" ".join(texts[0]), "buenos días") and alike(" ".join(texts[1]), "la casa es grande")
+
+
+def test_deepgram_live_refusals_come_before_the_stream(server):
+    from deepgram.core.api_error import ApiError
+    from websockets.exceptions import InvalidStatus
+
+    for wrong, status in (({"model": "nova-3"}, 404), ({"diarize": True}, 400), ({"encoding": "speex"}, 400)):
+        with pytest.raises((ApiError, InvalidStatus)) as error:
+            live(server, lambda stream: None, **wrong)
+        found = error.value
+        assert (found.response.status_code if isinstance(found, InvalidStatus) else found.status_code) == status
+
+
+def test_openai_in_every_format(server):
+    def made(**parameters):
+        file = ("speech.wav", wav(speech()))
+        return openai(server).audio.transcriptions.create(file=file, model="es-demo", **parameters)
+
+    assert made().text == SENTENCE
+    assert made(response_format="text").strip() == SENTENCE
+    verbose = made(response_format="verbose_json", timestamp_granularities=["word", "segment"], language="es")
+    assert (verbose.text, verbose.language, verbose.segments[0].text) == (SENTENCE, "es", SENTENCE)
+    assert [w.word for w in verbose.words] == SENTENCE.split()
+    assert verbose.duration == pytest.approx(speech().size / 16000, abs=0.01)
+    srt, vtt = made(response_format="srt"), made(response_format="vtt")
+    assert srt.startswith("1\n00:00:00,0") and SENTENCE in srt
+    assert vtt.startswith("WEBVTT\n") and SENTENCE in vtt
+
+
+def test_openai_streams_text_as_it_is_recognised(server):
+    samples = np.concatenate([part for _ in range(8) for part in (speech(), PAUSE)])
+    assert samples.size > 20 * 16_000
+    times, events = [], []
+    for event in openai(server).audio.transcriptions.create(
+        file=("speech.wav", wav(samples)), model="es-demo", stream=True
+    ):
+        times.append(time.monotonic())
+        events.append(event)
+    deltas = [e.delta for e in events if e.type == "transcript.text.delta"]
+    assert len(deltas) == 8 and events[-1].type == "transcript.text.done"
+    assert "".join(deltas) == events[-1].text
+    assert times[0] < times[-1]
+
+
+def test_openai_lists_models(server):
+    names = [m.id for m in openai(server).models.list()]
+    assert names[:2] == ["en-demo", "es-demo"] and {"en-demo@1", "es-demo@1"} < set(names)
+    assert openai(server).models.retrieve("es-demo@1").id == "es-demo@1"
+
+
+def test_openai_refusals_are_the_clients_errors(server):
+    import openai as package
+
+    file = ("speech.wav", wav(speech()))
+    with pytest.raises(package.NotFoundError) as error:
+        openai(server).audio.transcriptions.create(file=file, model="whisper-1")
+    assert (error.value.code, error.value.param) == ("model_not_found", "model")
+    with pytest.raises(package.AuthenticationError):
+        openai(server, "no-key-of-this-server").models.list()
+    with pytest.raises(package.BadRequestError) as error:
+        openai(server).audio.transcriptions.create(file=("speech.wav", b"no audio"), model="es-demo")
+    assert error.value.code == "bad_audio"
+    with pytest.raises(package.NotFoundError):
+        openai(server).models.retrieve("whisper-1")

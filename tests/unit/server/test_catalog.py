@@ -1,0 +1,92 @@
+import shutil
+
+import pytest
+
+from vizinho.errors import SpecError, StoreError
+from vizinho.registry.card import read_card
+from vizinho.registry.store import BUNDLED, Store
+from vizinho.server.catalog import Catalog
+from vizinho.server.refusals import Refusal
+
+
+@pytest.fixture
+def store():
+    return Store()
+
+
+def again(store, name, tmp_path, of="es-demo"):
+    """The bundled model once more, as the next version of `name`."""
+    folder = tmp_path / f"copy-{name}"
+    shutil.copytree(BUNDLED / of / "1", folder)
+    return store.add(name, folder, read_card(folder))
+
+
+def test_names_mean_the_current_version_at_the_time_of_asking(store, tmp_path):
+    catalog = Catalog(store)
+    assert catalog.choose("es-demo", None).ref == "es-demo@1"
+    again(store, "es-demo", tmp_path)
+    assert catalog.choose("es-demo", None).ref == "es-demo@2"
+    assert catalog.choose("es-demo@1", None).ref == "es-demo@1"
+    store.set_current("es-demo", 1)
+    assert catalog.choose("es-demo", None).ref == "es-demo@1"
+
+
+def test_a_language_chooses_a_model_in_the_order_of_the_names(store, tmp_path):
+    again(store, "other", tmp_path)
+    assert Catalog(store, ["other", "es-demo"]).choose(None, "es-419").name == "other"
+    assert Catalog(store, ["es-demo", "other"]).choose(None, "es").name == "es-demo"
+    assert Catalog(store, ["en-demo", "other"]).choose(None, None).name == "en-demo"
+
+
+@pytest.mark.parametrize(
+    ("model", "language", "status", "parameter"),
+    [
+        ("nova-3", None, 404, "model"),
+        ("es-demo@9", None, 404, "model"),
+        ("../../etc", None, 404, "model"),
+        ("es-demo", "en", 400, "language"),
+        (None, "xx", 400, "language"),
+    ],
+)
+def test_what_there_is_not_is_refused_by_name(store, model, language, status, parameter):
+    with pytest.raises(Refusal) as refused:
+        Catalog(store).choose(model, language)
+    assert (refused.value.status, refused.value.parameter) == (status, parameter)
+
+
+def test_only_what_was_named_is_offered(store, tmp_path):
+    again(store, "es-demo", tmp_path)
+    one = Catalog(store, ["es-demo@1"])
+    assert [o.ref for o in one.offered()] == ["es-demo@1"]
+    assert [o.ref for o in one.current()] == ["es-demo@1"]
+    with pytest.raises(Refusal):
+        one.choose("en-demo", None)
+    assert [o.ref for o in Catalog(store, ["es-demo"]).offered()] == ["es-demo@1", "es-demo@2"]
+
+
+def test_aliases_are_listed_and_lead_to_their_model(store):
+    catalog = Catalog(store, aliases={"whisper-1": "es-demo"})
+    assert catalog.choose("whisper-1", "es").ref == "es-demo@1"
+    assert "whisper-1" in [name for name, _ in catalog.listed()]
+    with pytest.raises(SpecError):
+        Catalog(store, ["en-demo"], {"whisper-1": "es-demo"})
+
+
+def test_languages_to_detect_between_have_one_model_each(store, tmp_path):
+    again(store, "other", tmp_path)
+    catalog = Catalog(store)
+    assert sorted(o.language for o in catalog.candidates()) == ["en", "es"]
+    assert sorted(o.language for o in catalog.candidates(["es", "en-GB"])) == ["en", "es"]
+    with pytest.raises(Refusal):
+        catalog.candidates(["es"])
+
+
+def test_a_name_that_the_store_lacks_is_an_error_before_anything_starts(store):
+    with pytest.raises(StoreError, match="es-demo@1"):
+        Catalog(store, ["es-dmo"])
+
+
+def test_a_broken_card_hides_only_its_own_model(store, tmp_path):
+    again(store, "broken", tmp_path)
+    (store.models / "broken" / "1" / "card.json").write_text("{}")
+    assert [o.name for o in Catalog(store).offered()] == ["en-demo", "es-demo"]
