@@ -210,7 +210,7 @@ def _from_donor(job: Job, data: TargetData, similarity: Similarity | None) -> tu
     plan = build_plan(
         shapes_of(fresh), shapes_of(given), sources, theirs.tokens, token_parameters(fresh), token_parameters(given)
     )
-    plant(target.model, apply_plan(plan, given, fresh, target_tokens=ours.tokens, donor_tokens=theirs.tokens))
+    plant(target.model, apply_plan(plan, given, fresh))
     return target, plan
 
 

@@ -51,7 +51,7 @@ def main() -> None:
     try:
         app()
     except VizinhoError as error:
-        from vizinho.training.loop import InterruptedRunError
+        from vizinho.training.interrupt import InterruptedRunError
 
         typer.echo(f"error: {error}", err=True)
         sys.exit(130 if isinstance(error, InterruptedRunError) else 2)

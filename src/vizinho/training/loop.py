@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-import signal
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +12,7 @@ import torch
 from accelerate import Accelerator
 
 from vizinho.corpora.batches import Batch, BatchData, BatchPlan, Example, stream
-from vizinho.errors import ModelError, VizinhoError
+from vizinho.errors import ModelError
 from vizinho.evaluation.rates import error_rates
 from vizinho.model.checkpoint import Checkpoint
 from vizinho.model.ctc import ctc_loss
@@ -22,6 +20,7 @@ from vizinho.model.fast import fast_forward
 from vizinho.progress import Advance, silent
 from vizinho.recognizer import Recognizer
 from vizinho.records import Utterance
+from vizinho.training.interrupt import InterruptedRunError, interruptible
 from vizinho.training.options import TrainingOptions
 from vizinho.training.resume import RunState, load_state, save_state
 from vizinho.training.schedule import LayerRates
@@ -31,10 +30,6 @@ MAX_SKIPPED = 5
 
 Weights = dict[str, torch.Tensor]
 Log = Callable[[str], None]
-
-
-class InterruptedRunError(VizinhoError):
-    """The user stopped the run; its state is saved."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +112,7 @@ def train(
     batches = stream(data, state.step, options.steps, options.workers)
     writer = _tensorboard(run, state.step)
     wrapped.train()
-    with _sigint() as interrupted, fast_forward(model):
+    with interruptible() as interrupted, fast_forward(model):
         for batch in batches:
             rate = rates.apply(state.step, optimizer)
             loss = _step(accelerator, wrapped, optimizer, batch, checkpoint, options, state, log)
@@ -297,23 +292,3 @@ def _latest(state: _Progress) -> str:
 
 def _show(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
-
-
-@contextmanager
-def _sigint() -> Iterator[Callable[[], bool]]:
-    """Turns the first Ctrl-C into a flag that the loop reads between steps; a second one stops at once."""
-    pressed = []
-
-    def handler(_signal: int, _frame: Any) -> None:
-        pressed.append(True)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    try:
-        before = signal.signal(signal.SIGINT, handler)
-    except ValueError:  # not in the main thread: there is no Ctrl-C to catch
-        yield lambda: False
-        return
-    try:
-        yield lambda: bool(pressed)
-    finally:
-        signal.signal(signal.SIGINT, before)

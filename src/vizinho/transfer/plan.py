@@ -33,10 +33,23 @@ class PlanRow:
 
 
 @dataclass(frozen=True, slots=True)
+class TokenAxis:
+    """Parameters whose first axis is V, one row a token, and where each token's row comes from."""
+
+    sources: tuple[TokenSource, ...]
+    """One per target token, in row order (`match_tokens`)."""
+    donor_tokens: tuple[str, ...]
+    """In row order."""
+    parameters: Mapping[str, str]
+    """The target's name of each such parameter -> the donor's."""
+
+
+@dataclass(frozen=True, slots=True)
 class TransferPlan:
-    """All rows; `build_plan` guarantees that every target parameter and row appears exactly once."""
+    """All rows; `plan_axes` guarantees that every target parameter and row appears exactly once."""
 
     rows: tuple[PlanRow, ...]
+    axes: tuple[TokenAxis, ...] = ()
 
     def counts(self) -> dict[str, int]:
         """Rows per action."""
@@ -66,7 +79,7 @@ def build_plan(
     token_parameters: Sequence[str],
     donor_token_parameters: Sequence[str] | None = None,
 ) -> TransferPlan:
-    """Plan every parameter.
+    """Plan every parameter of a model with one kind of tokens.
 
     Args:
         target, donor: Shapes of all parameters and saved buffers by name.
@@ -75,21 +88,36 @@ def build_plan(
         token_parameters: Target parameters whose first axis is V, the tokens (output weight and bias, embeddings).
         donor_token_parameters: Their names in the donor, in the same order; the same names by default.
 
+    Raises PlanError as `plan_axes`.
+    """
+    names = dict(zip(token_parameters, donor_token_parameters or token_parameters, strict=False))
+    return plan_axes(target, donor, [TokenAxis(tuple(tokens), tuple(donor_tokens), names)])
+
+
+def plan_axes(target: Mapping[str, Shape], donor: Mapping[str, Shape], axes: Sequence[TokenAxis]) -> TransferPlan:
+    """Plan every parameter of a model that may have several kinds of tokens, such as words and their characters.
+
+    Args:
+        target, donor: Shapes of all parameters and saved buffers by name.
+        axes: One for each kind of tokens.
+
     Raises PlanError naming the key when something has no place, no source or another shape.
     """
-    theirs = list(donor_token_parameters or token_parameters)
-    _check_token_axes(target, token_parameters, len(tokens), "target")
-    _check_token_axes(donor, theirs, len(donor_tokens), "donor")
+    axis_of = {name: axis for axis in axes for name in axis.parameters}
+    for axis in axes:
+        _check_token_axes(target, list(axis.parameters), len(axis.sources), "target")
+        _check_token_axes(donor, list(axis.parameters.values()), len(axis.donor_tokens), "donor")
     rows: list[PlanRow] = []
     for name, shape in target.items():
-        if name in token_parameters:
-            source = theirs[list(token_parameters).index(name)]
-            rows += _token_rows(name, shape, source, donor[source], tokens)
+        if name in axis_of:
+            source = axis_of[name].parameters[name]
+            rows += _token_rows(name, shape, source, donor[source], axis_of[name].sources)
         else:
             rows.append(_whole(name, shape, donor))
-    rows += _dropped_tokens(donor, theirs, donor_tokens, tokens)
-    _refuse_leftovers(target, donor, theirs)
-    return TransferPlan(tuple(rows))
+    for axis in axes:
+        rows += _dropped_tokens(donor, list(axis.parameters.values()), axis.donor_tokens, axis.sources)
+    _refuse_leftovers(target, donor, {theirs for axis in axes for theirs in axis.parameters.values()})
+    return TransferPlan(tuple(rows), tuple(axes))
 
 
 def _whole(name: str, shape: Shape, donor: Mapping[str, Shape]) -> PlanRow:
@@ -136,7 +164,7 @@ def _dropped_tokens(
     ]
 
 
-def _refuse_leftovers(target: Mapping[str, Shape], donor: Mapping[str, Shape], token_parameters: Sequence[str]) -> None:
+def _refuse_leftovers(target: Mapping[str, Shape], donor: Mapping[str, Shape], token_parameters: set[str]) -> None:
     left = [name for name in donor if name not in target and name not in token_parameters]
     if left:
         raise PlanError(
@@ -150,7 +178,7 @@ def _check_token_axes(shapes: Mapping[str, Shape], names: Sequence[str], count: 
     for name in names:
         if name not in shapes:
             raise PlanError(
-                f"the {whose} has no such parameter", where=name, fix="give a model with a CTC output layer"
+                f"the {whose} has no such parameter", where=name, fix="give a model with an output row per token"
             )
         if not shapes[name] or shapes[name][0] != count:
             raise PlanError(
