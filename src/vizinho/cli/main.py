@@ -7,7 +7,7 @@ import sys
 import typer
 
 from vizinho import __version__
-from vizinho.cli import compare, corpus, evaluate, experiment, models, train, transcribe, vectors
+from vizinho.cli import compare, contextual, corpus, evaluate, experiment, models, neural_lm, train, transcribe, vectors
 from vizinho.cli import report as report_command
 from vizinho.cli.speak import speak
 from vizinho.errors import VizinhoError
@@ -30,7 +30,9 @@ app.command("compare")(compare.compare)
 app.command("experiment")(experiment.experiment)
 app.command("report")(report_command.report)
 app.add_typer(models.app, name="models")
+vectors.app.command("contextual")(contextual.contextual)
 app.add_typer(vectors.app, name="vectors")
+app.add_typer(neural_lm.app, name="neural")
 
 
 def _version(value: bool) -> None:

@@ -65,7 +65,7 @@ vectors."""
 
 
 class CharacterEncoder(nn.Module):
-    """A word's vector from its characters: convolutions, the strongest place of each, a highway layer (Kim et al. 2016)."""
+    """A word's vector from its characters: convolutions, the strongest place of each, a highway (Kim et al. 2016)."""
 
     def __init__(self, shape: Architecture, characters: int) -> None:
         super().__init__()

@@ -119,9 +119,7 @@ def train_model(
     Ctrl-C (state saved), ModelError when the loss is not a number.
     """
     torch.set_num_threads(options.threads)
-    optimizer = torch.optim.AdamW(
-        _groups(model, options), lr=options.learning_rate, betas=(0.9, 0.98), fused=True
-    )
+    optimizer = torch.optim.AdamW(_groups(model, options), lr=options.learning_rate, betas=(0.9, 0.98), fused=True)
     state = _resume(run, model, optimizer, log)
     if state is None:
         torch.manual_seed(options.seed)
@@ -170,9 +168,7 @@ def _step(model: LanguageModel, optimizer: Any, batch: Batch, options: LmOptions
     for group in optimizer.param_groups:
         group["lr"] = options.learning_rate * rate_at(state.step, options)
     generator = torch.Generator().manual_seed(options.seed * 1_000_003 + state.step)
-    losses = [
-        word_loss(model, states, rows, options.samples, generator) for states, rows in predictions(model, batch)
-    ]
+    losses = [word_loss(model, states, rows, options.samples, generator) for states, rows in predictions(model, batch)]
     loss = torch.stack(losses).mean()
     value = float(loss.detach())
     if not math.isfinite(value):
