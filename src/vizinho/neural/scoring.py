@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from vizinho.evaluation.resample import bootstrap_sums, percentiles
 from vizinho.neural.folder import TrainedModel, load_model
 from vizinho.neural.model import LanguageModel, predictions
 from vizinho.neural.texts import in_order
-from vizinho.neural.words import Sentence, TokenList, make_batch
+from vizinho.neural.words import UNKNOWN, Sentence, TokenList, make_batch
 
 _EVALUATED_WORDS = 2048
 """Words scored at once; with ten thousand words in the list their scores take 80 MB."""
@@ -86,19 +86,20 @@ def perplexity(trained: TrainedModel, sentences: Sequence[Sentence], seed: int =
 
 
 def letter_shares(sentences: Sequence[Sentence]) -> dict[str, float]:
-    """Log shares of the letters and of a word's end (""), each counted once more than seen; one share is left over
-    for letters that were not seen ("<unk>")."""
+    """Log shares of the letters and of a word's end (""), each counted once more than seen.
+
+    One share is left over for letters that were not seen, under the name of the unknown token.
+    """
     counts = Counter(c for sentence in sentences for word in sentence for c in word)
     counts[""] = sum(map(len, sentences))
-    counts["<unk>"] = 0
+    counts[UNKNOWN] = 0
     total = sum(counts.values()) + len(counts)
     return {c: math.log((counts[c] + 1) / total) for c in sorted(counts)}
 
 
-def spelling_score(word: str, letters: dict[str, float] | object) -> float:
+def spelling_score(word: str, shares: Mapping[str, float]) -> float:
     """Log probability of the letters of a word and its end, each by its share; what an unknown word costs more."""
-    shares: dict[str, float] = dict(letters)  # type: ignore[call-overload]
-    return sum(shares.get(c, shares["<unk>"]) for c in word) + shares[""]
+    return sum(shares.get(c, shares[UNKNOWN]) for c in word) + shares[""]
 
 
 class NeuralScorer:

@@ -169,7 +169,7 @@ def _step(model: LanguageModel, optimizer: Any, batch: Batch, options: LmOptions
         group["lr"] = options.learning_rate * rate_at(state.step, options)
     generator = torch.Generator().manual_seed(options.seed * 1_000_003 + state.step)
     losses = [word_loss(model, states, rows, options.samples, generator) for states, rows in predictions(model, batch)]
-    loss = torch.stack(losses).mean()
+    loss: Any = torch.stack(losses).mean()  # torch's backward is untyped
     value = float(loss.detach())
     if not math.isfinite(value):
         raise ModelError(f"the loss is {value}", where=f"step {state.step}", fix="lower the learning rate")
