@@ -73,7 +73,7 @@ class Experiment:
             train = cut(rest, donors["words"], seed=1)
             words = word_list(train, self.vocabulary)
             made = build(self.shape, len(words), None, seed=1)
-            options = self.options(donors["steps"], self.settings["training"]["rates"][-1], 1)
+            options = self.options(donors["steps"], donors["rate"], 1)
             data = LmData(train, dev, words, None)
             result = train_model(made, data, options, self.work / f"run-{code}", log=say(code))
             save_vectors(vectors, train_vectors(train))

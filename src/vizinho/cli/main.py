@@ -31,6 +31,8 @@ app.command("experiment")(experiment.experiment)
 app.command("report")(report_command.report)
 app.add_typer(models.app, name="models")
 vectors.app.command("contextual")(contextual.contextual)
+vectors.app.command("senses")(contextual.senses)
+vectors.app.command("polysemy")(contextual.polysemy)
 app.add_typer(vectors.app, name="vectors")
 app.add_typer(neural_lm.app, name="neural")
 
