@@ -189,8 +189,9 @@ def word_loss(
     """Cross-entropy of the right words `rows` (N,) given `states` (N, D), among all words or among some.
 
     With `samples`, the right word competes with that many drawn by Zipf's law over the list, which is ordered by
-    frequency. Each score is lessened by the log of how often its word is drawn, which makes the scores estimate those
-    of the softmax over all words (Jean et al. 2015); a word drawn that is the right one does not compete with itself.
+    frequency. A drawn word's share is divided by how often it is expected among them, and one that is the right word
+    is left out, so that the sum over the drawn ones is an unbiased estimate of the sum over all others
+    (Bengio & Senecal 2003; Jean et al. 2015).
     """
     count = len(model.words.bias)
     if not samples or samples >= count:
@@ -199,10 +200,9 @@ def word_loss(
     chances = (ranks + 1).log() - ranks.log()
     chances /= chances.sum()
     drawn = torch.multinomial(chances, samples, replacement=True, generator=generator)
-    expected = (chances * samples).log()
-    weight, bias = model.words.weight, model.words.bias - expected
+    weight, bias = model.words.weight, model.words.bias
     right = (states * F.embedding(rows, weight)).sum(dim=1) + bias[rows]
-    others = torch.addmm(bias[drawn], states, F.embedding(drawn, weight).T)
+    others = torch.addmm(bias[drawn] - (chances[drawn] * samples).log(), states, F.embedding(drawn, weight).T)
     others = others.masked_fill(rows[:, None] == drawn[None], -torch.inf)
     scores = torch.cat([right[:, None], others], dim=1)
     return F.cross_entropy(scores, torch.zeros(len(rows), dtype=torch.long))
