@@ -10,7 +10,9 @@ from vizinho.text.normalize import get_normalizer
 
 SUBJECTS, VERBS, OBJECTS = ["gato", "menina", "velho"], ["come", "vende", "compra"], ["manga", "carta", "pão"]
 FORWARD = Architecture(width=12, hidden=12, layers=1, dropout=0.1)
-TWO_WAY = Architecture("characters", two_way=True, width=8, hidden=8, layers=2, filters=(4, 4), character_width=4)
+TWO_WAY = Architecture(
+    "characters", two_way=True, width=8, hidden=12, layers=2, dropout=0.0, filters=(6, 6), character_width=6
+)
 
 
 def sentences(count=200, seed=1):
