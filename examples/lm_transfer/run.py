@@ -33,7 +33,15 @@ from vizinho.vectors.static import load_vectors, save_vectors, train_vectors
 
 HERE = Path(__file__).parent
 RESAMPLES = 2000
-COMPARED = (("es", "scratch"), ("en", "scratch"), ("es", "en"), ("es", "es_spelling"), ("es", "es_fresh"))
+COMPARED = (
+    ("es", "scratch"),
+    ("en", "scratch"),
+    ("es_spelling", "scratch"),
+    ("es_fresh", "scratch"),
+    ("es", "en"),
+    ("es", "es_spelling"),
+    ("es", "es_fresh"),
+)
 
 
 class Experiment:

@@ -122,7 +122,7 @@ class NeuralScorer:
         """Name of the normaliser whose texts it scores, such as "pt-v1"."""
         return self._trained.normalizer.name
 
-    def score(self, sentences: list[str]) -> list[float]:
+    def score(self, sentences: Sequence[str]) -> list[float]:
         """Natural log probability of each normalised sentence, its end included; an empty one is an end alone."""
         split = [sentence.split() for sentence in sentences]
         if not split:

@@ -37,7 +37,7 @@ def apply_plan(plan: TransferPlan, donor: Weights, fresh: Weights) -> dict[str, 
     _check_complete(plan, fresh)
     made = {name: tensor.detach().clone() for name, tensor in fresh.items()}
     for line in plan.rows:
-        if line.target is not None and line.token is None:
+        if line.target is not None and line.token is None and line.action != "fresh":
             _copy_whole(made, donor, line)
     for axis in plan.axes:
         donor_rows = {token: row for row, token in enumerate(axis.donor_tokens)}
