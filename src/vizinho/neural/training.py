@@ -19,7 +19,7 @@ from vizinho.neural.texts import batches
 from vizinho.neural.words import Batch, Sentence, TokenList
 from vizinho.progress import Advance, silent
 from vizinho.training.interrupt import InterruptedRunError, interruptible
-from vizinho.training.resume import RunState, load_state, save_state
+from vizinho.training.resume import RunState, restore, save_state
 from vizinho.training.schedule import rate_at
 
 Log = Callable[[str], None]
@@ -233,14 +233,8 @@ def _save(run: Path, model: LanguageModel, optimizer: Any, state: _Run) -> None:
 
 
 def _resume(run: Path, model: LanguageModel, optimizer: Any, log: Log) -> _Run | None:
-    saved, damaged = load_state(run)
-    for line in damaged:
-        log(line)
+    saved = restore(run, model, optimizer, log)
     if saved is None:
         return None
-    model.load_state_dict(dict(saved.model))
-    optimizer.load_state_dict(saved.optimizer)
-    torch.set_rng_state(saved.random)
-    log(f"going on from step {saved.step}")
     values = {**saved.values, "curve": [LmPoint(*point) for point in saved.values["curve"]]}
     return _Run(step=saved.step, best=dict(saved.extra["best"]), **values)

@@ -22,7 +22,7 @@ from vizinho.recognizer import Recognizer
 from vizinho.records import Utterance
 from vizinho.training.interrupt import InterruptedRunError, interruptible
 from vizinho.training.options import TrainingOptions
-from vizinho.training.resume import RunState, load_state, save_state
+from vizinho.training.resume import RunState, restore, save_state
 from vizinho.training.schedule import LayerRates
 
 MAX_SKIPPED = 5
@@ -252,18 +252,12 @@ def _save(run: Path, model: Any, optimizer: Any, state: _Progress) -> None:
 
 
 def _resume(run: Path, model: Any, optimizer: Any, log: Log) -> _Progress | None:
-    saved, damaged = load_state(run)
-    for line in damaged:
-        log(line)
+    saved = restore(run, model, optimizer, log)
     if saved is None:
         return None
-    model.load_state_dict(dict(saved.model))
-    optimizer.load_state_dict(saved.optimizer)
-    torch.set_rng_state(saved.random)
     values = dict(saved.values)
     values["curve"] = [Point(*point) for point in values["curve"]]
     values["best_cer"] = math.inf if values["best_cer"] is None else values["best_cer"]
-    log(f"going on from step {saved.step}")
     return _Progress(
         step=saved.step, best=dict(saved.extra.get("best", {})), sums=dict(saved.extra.get("sums", {})), **values
     )
