@@ -159,12 +159,17 @@ def say(label: str) -> Any:
 
 
 def choose_rates(experiment: Experiment) -> dict[str, float]:
-    """The rate with the best dev perplexity on the smallest amount: for scratch, and for every transfer."""
+    """The rate with the best mean dev perplexity on the first amount: for scratch, and for every transfer."""
     settings = experiment.settings
     chosen = {}
     for name in ("scratch", "es"):
         tried = {
-            rate: experiment.arm(name, settings["amounts"][0], rate, 1)["dev_perplexity"]
+            rate: np.mean(
+                [
+                    experiment.arm(name, settings["amounts"][0], rate, seed)["dev_perplexity"]
+                    for seed in settings["training"]["rate_seeds"]
+                ]
+            )
             for rate in settings["training"]["rates"]
         }
         print(name, tried, flush=True)
