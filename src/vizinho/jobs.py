@@ -235,7 +235,7 @@ def _from_donor(job: Job, data: TargetData, similarity: Similarity | None) -> tu
         lacking=donor.lacking,
         unused=donor.unused,
     )
-    plant(target.model, apply_plan(plan, given, fresh, target_tokens=ours.tokens, donor_tokens=theirs.tokens))
+    plant(target.model, apply_plan(plan, given, fresh))
     return target, plan
 
 

@@ -7,7 +7,20 @@ import sys
 import typer
 
 from vizinho import __version__
-from vizinho.cli import compare, corpus, evaluate, experiment, export, models, serve, train, transcribe, vectors
+from vizinho.cli import (
+    compare,
+    contextual,
+    corpus,
+    evaluate,
+    experiment,
+    export,
+    models,
+    neural_lm,
+    serve,
+    train,
+    transcribe,
+    vectors,
+)
 from vizinho.cli import report as report_command
 from vizinho.cli.speak import speak
 from vizinho.errors import VizinhoError
@@ -32,7 +45,11 @@ app.command("compare")(compare.compare)
 app.command("experiment")(experiment.experiment)
 app.command("report")(report_command.report)
 app.add_typer(models.app, name="models")
+vectors.app.command("contextual")(contextual.contextual)
+vectors.app.command("senses")(contextual.senses)
+vectors.app.command("polysemy")(contextual.polysemy)
 app.add_typer(vectors.app, name="vectors")
+app.add_typer(neural_lm.app, name="neural")
 
 
 def _version(value: bool) -> None:
@@ -53,7 +70,7 @@ def main() -> None:
     try:
         app()
     except VizinhoError as error:
-        from vizinho.training.loop import InterruptedRunError
+        from vizinho.training.interrupt import InterruptedRunError
 
         typer.echo(f"error: {error}", err=True)
         sys.exit(130 if isinstance(error, InterruptedRunError) else 2)

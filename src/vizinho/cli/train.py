@@ -95,7 +95,7 @@ def transfer(
         folder,
         card.language if card else None,
         minutes=minutes,
-        rows=RowOptions(new_rows, _overrides(row or [])),
+        rows=RowOptions(new_rows, row_overrides(row or [])),
         options=options,
     )
     _make(job, name or to, fresh=fresh, quiet=quiet, as_json=as_json, dry_run=dry_run, donor=donor)
@@ -109,7 +109,8 @@ def _options(recipe: Path | None, kind: str, **given: Any) -> TrainingOptions:
     return replace(options, **{key: value for key, value in given.items() if value is not None})
 
 
-def _overrides(rows: list[str]) -> dict[str, str]:
+def row_overrides(rows: list[str]) -> dict[str, str]:
+    """Target token -> donor token from `--row` options; SpecError for one that is no pair."""
     pairs = [row.partition("=") for row in rows]
     for token, equals, source in pairs:
         if not (token and equals and source):
@@ -146,7 +147,7 @@ def _make(
     store.check_name(name)
     ready = make_ready(job, sound_similarity)
     if ready.plan is not None and (dry_run or not as_json):
-        _show_plan(ready.plan, as_json and dry_run)
+        show_plan(ready.plan, as_json and dry_run)
     if dry_run:
         return
     for utterance_id, reason in ready.prepared.set_aside:
@@ -166,7 +167,8 @@ def _make(
         _show_summary(made)
 
 
-def _show_plan(plan: Any, as_json: bool) -> None:
+def show_plan(plan: Any, as_json: bool, most: int | None = None) -> None:
+    """Print a transfer plan, all of it or `most` of its rows; JSON is never cut."""
     if as_json:
         typer.echo(json.dumps({"plan": plan.as_json(), "counts": plan.counts()}, ensure_ascii=False))
         return
@@ -174,7 +176,7 @@ def _show_plan(plan: Any, as_json: bool) -> None:
     from rich.table import Table
 
     table = Table("target", "token", "source", "action", "shape", "reason", title="Transfer plan")
-    for row in plan.rows:
+    for row in plan.rows[:most]:
         table.add_row(
             row.target or "-",
             row.token or "",
@@ -185,6 +187,8 @@ def _show_plan(plan: Any, as_json: bool) -> None:
         )
     console = Console(width=None if sys.stdout.isatty() else 160, markup=False)
     console.print(table)
+    if most is not None and len(plan.rows) > most:
+        console.print(f"... and {len(plan.rows) - most:,} more rows; --dry-run prints all")
     console.print(", ".join(f"{count} {action}" for action, count in plan.counts().items()))
 
 

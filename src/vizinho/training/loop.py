@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-import signal
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +12,7 @@ import torch
 from accelerate import Accelerator
 
 from vizinho.corpora.batches import Batch, BatchData, BatchPlan, Example, stream
-from vizinho.errors import ModelError, VizinhoError
+from vizinho.errors import ModelError
 from vizinho.evaluation.rates import error_rates
 from vizinho.model.checkpoint import Checkpoint
 from vizinho.model.ctc import ctc_loss
@@ -22,8 +20,9 @@ from vizinho.model.fast import Chunks, can_stream, fast_forward, set_chunks
 from vizinho.progress import Advance, silent
 from vizinho.recognizer import Recognizer
 from vizinho.records import Utterance
+from vizinho.training.interrupt import InterruptedRunError, interruptible
 from vizinho.training.options import Chunking, StreamingOptions, TrainingOptions
-from vizinho.training.resume import RunState, load_state, save_state
+from vizinho.training.resume import RunState, restore, save_state
 from vizinho.training.schedule import LayerRates
 
 MAX_SKIPPED = 5
@@ -31,10 +30,6 @@ MAX_SKIPPED = 5
 
 Weights = dict[str, torch.Tensor]
 Log = Callable[[str], None]
-
-
-class InterruptedRunError(VizinhoError):
-    """The user stopped the run; its state is saved."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +114,7 @@ def train(
     batches = stream(data, state.step, options.steps, options.workers)
     writer = _tensorboard(run, state.step)
     wrapped.train()
-    with _sigint() as interrupted, fast_forward(model, chunked=options.streaming.share > 0):
+    with interruptible() as interrupted, fast_forward(model, chunked=options.streaming.share > 0):
         for batch in batches:
             rate = rates.apply(state.step, optimizer)
             loss = _step(accelerator, wrapped, optimizer, batch, checkpoint, options, state, log)
@@ -271,18 +266,12 @@ def _save(run: Path, model: Any, optimizer: Any, state: _Progress) -> None:
 
 
 def _resume(run: Path, model: Any, optimizer: Any, log: Log) -> _Progress | None:
-    saved, damaged = load_state(run)
-    for line in damaged:
-        log(line)
+    saved = restore(run, model, optimizer, log)
     if saved is None:
         return None
-    model.load_state_dict(dict(saved.model))
-    optimizer.load_state_dict(saved.optimizer)
-    torch.set_rng_state(saved.random)
     values = dict(saved.values)
     values["curve"] = [Point(*point) for point in values["curve"]]
     values["best_cer"] = math.inf if values["best_cer"] is None else values["best_cer"]
-    log(f"going on from step {saved.step}")
     return _Progress(
         step=saved.step, best=dict(saved.extra.get("best", {})), sums=dict(saved.extra.get("sums", {})), **values
     )
@@ -311,23 +300,3 @@ def _latest(state: _Progress) -> str:
 
 def _show(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
-
-
-@contextmanager
-def _sigint() -> Iterator[Callable[[], bool]]:
-    """Turns the first Ctrl-C into a flag that the loop reads between steps; a second one stops at once."""
-    pressed = []
-
-    def handler(_signal: int, _frame: Any) -> None:
-        pressed.append(True)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    try:
-        before = signal.signal(signal.SIGINT, handler)
-    except ValueError:  # not in the main thread: there is no Ctrl-C to catch
-        yield lambda: False
-        return
-    try:
-        yield lambda: bool(pressed)
-    finally:
-        signal.signal(signal.SIGINT, before)

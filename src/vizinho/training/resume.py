@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,6 +62,20 @@ def load_state(run: Path) -> tuple[RunState | None, list[str]]:
         except (ModelError, OSError, ValueError, KeyError, RuntimeError) as error:
             passed_over.append(f"{folder.name} is damaged ({error}); going back to the one before")
     return None, passed_over
+
+
+def restore(run: Path, model: Any, optimizer: Any, log: Callable[[str], None]) -> RunState | None:
+    """Put model, optimiser and random state back to the newest whole checkpoint; None where there is none."""
+    saved, damaged = load_state(run)
+    for line in damaged:
+        log(line)
+    if saved is None:
+        return None
+    model.load_state_dict(dict(saved.model))
+    optimizer.load_state_dict(saved.optimizer)
+    torch.set_rng_state(saved.random)
+    log(f"going on from step {saved.step}")
+    return saved
 
 
 def _read(folder: Path) -> RunState:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
@@ -13,7 +13,27 @@ from vizinho.model.layers import layer_of, layer_order
 from vizinho.training.options import LayerPolicy, TrainingOptions
 
 
-def rate_at(step: int, options: TrainingOptions) -> float:
+class Decay(Protocol):
+    """What a run says of its rates over time."""
+
+    @property
+    def steps(self) -> int:
+        """Optimiser steps."""
+
+    @property
+    def warmup_share(self) -> float:
+        """Share of the steps over which the rate rises."""
+
+    @property
+    def hold_share(self) -> float:
+        """Share of the steps after the warm-up at the peak."""
+
+    @property
+    def final_rate(self) -> float:
+        """Rate at the end, as a share of the peak."""
+
+
+def rate_at(step: int, options: Decay) -> float:
     """Share of the peak learning rate at a step (0-based): linear warm-up, a hold at the peak, then cosine decay."""
     warmup = max(1, round(options.steps * options.warmup_share))
     if step < warmup:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -24,39 +24,32 @@ def token_parameters(weights: Weights) -> list[str]:
     return [name for name in weights if layer_of(name) == "head"]
 
 
-def apply_plan(
-    plan: TransferPlan,
-    donor: Weights,
-    fresh: Weights,
-    *,
-    target_tokens: Sequence[str],
-    donor_tokens: Sequence[str],
-) -> dict[str, torch.Tensor]:
+def apply_plan(plan: TransferPlan, donor: Weights, fresh: Weights) -> dict[str, torch.Tensor]:
     """The target's weights at the start of training.
 
     Args:
-        plan: From `build_plan`.
+        plan: From `build_plan` or `plan_axes`.
         donor: The donor's parameters and buffers.
         fresh: A freshly initialised target's; gives the values of "fresh" rows.
-        target_tokens, donor_tokens: Tokens in row order.
 
     Raises PlanError when plan and weights do not fit together; then nothing has been changed.
     """
     _check_complete(plan, fresh)
-    theirs = dict(zip(token_parameters(fresh), token_parameters(donor), strict=False))
     made = {name: tensor.detach().clone() for name, tensor in fresh.items()}
-    rows = {token: row for row, token in enumerate(target_tokens)}
-    donor_rows = {token: row for row, token in enumerate(donor_tokens)}
     for line in plan.rows:
-        if line.target is None or (line.action == "fresh" and line.token is None):
-            continue
-        if line.token is None:
+        if line.target is not None and line.token is None and line.action != "fresh":
             _copy_whole(made, donor, line)
-        elif line.mix:
-            source = donor[theirs[line.target]]
-            made[line.target][rows[line.token]] = sum(
-                (share * source[donor_rows[token]] for token, share in line.mix), torch.zeros_like(source[0])
-            )
+    for axis in plan.axes:
+        donor_rows = {token: row for row, token in enumerate(axis.donor_tokens)}
+        for ours, theirs in axis.parameters.items():
+            if theirs is None:
+                continue
+            source = donor[theirs]
+            for row, token in enumerate(axis.sources):
+                if token.sources:
+                    made[ours][row] = sum(
+                        (share * source[donor_rows[name]] for name, share in token.sources), torch.zeros_like(source[0])
+                    )
     return made
 
 
@@ -72,12 +65,13 @@ def _copy_whole(made: dict[str, torch.Tensor], donor: Weights, line: PlanRow) ->
 
 
 def _check_complete(plan: TransferPlan, fresh: Weights) -> None:
+    rows_of = {name: len(axis.sources) for axis in plan.axes for name in axis.parameters}
     planned: dict[str, int] = {}
     for line in plan.rows:
         if line.target is not None:
             planned[line.target] = planned.get(line.target, 0) + 1
     for name, tensor in fresh.items():
-        expected = tensor.shape[0] if name in token_parameters(fresh) else 1
+        expected = tensor.shape[0] if name in rows_of else 1
         if planned.pop(name, 0) != expected:
             raise PlanError("the plan does not name it exactly once", where=name, fix="plan again")
     if planned:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any
 
 from vizinho.errors import PlanError
@@ -33,10 +34,28 @@ class PlanRow:
 
 
 @dataclass(frozen=True, slots=True)
+class TokenAxis:
+    """Parameters whose first axis is V, one row a token, and where each token's row comes from."""
+
+    sources: tuple[TokenSource, ...]
+    """One per target token, in row order (`match_tokens`)."""
+    donor_tokens: tuple[str, ...]
+    """In row order."""
+    parameters: Mapping[str, str | None]
+    """The target's name of each such parameter -> the donor's; None where the donor has none (no output layer)."""
+
+    @property
+    def donor_parameters(self) -> list[str]:
+        """The donor's parameters of this axis."""
+        return [name for name in self.parameters.values() if name is not None]
+
+
+@dataclass(frozen=True, slots=True)
 class TransferPlan:
-    """All rows; `build_plan` guarantees that every target parameter and row appears exactly once."""
+    """All rows; `plan_axes` guarantees that every target parameter and row appears exactly once."""
 
     rows: tuple[PlanRow, ...]
+    axes: tuple[TokenAxis, ...] = ()
 
     def counts(self) -> dict[str, int]:
         """Rows per action."""
@@ -68,8 +87,9 @@ def build_plan(
     *,
     lacking: Mapping[str, str] | None = None,
     unused: Mapping[str, tuple[Shape, str]] | None = None,
+    renewed: Mapping[str, str] | None = None,
 ) -> TransferPlan:
-    """Plan every parameter.
+    """Plan every parameter of a model with one kind of tokens.
 
     Args:
         target, donor: Shapes of all parameters and saved buffers by name.
@@ -80,25 +100,56 @@ def build_plan(
             donor without an output layer.
         lacking: Target parameters that the donor may lack, with the reason why they can start fresh.
         unused: What the donor's file has beside the parameters, with shape and the reason why it is dropped.
+        renewed: Target parameters that start fresh although the donor has them, with the reason.
+
+    Raises PlanError as `plan_axes`.
+    """
+    theirs = list(token_parameters if donor_token_parameters is None else donor_token_parameters)
+    names = dict(zip_longest(token_parameters, theirs))
+    axis = TokenAxis(tuple(tokens), tuple(donor_tokens), names)
+    return plan_axes(target, donor, [axis], lacking=lacking, unused=unused, renewed=renewed)
+
+
+def plan_axes(
+    target: Mapping[str, Shape],
+    donor: Mapping[str, Shape],
+    axes: Sequence[TokenAxis],
+    *,
+    lacking: Mapping[str, str] | None = None,
+    unused: Mapping[str, tuple[Shape, str]] | None = None,
+    renewed: Mapping[str, str] | None = None,
+) -> TransferPlan:
+    """Plan every parameter of a model that may have several kinds of tokens, such as words and their characters.
+
+    Args:
+        target, donor: Shapes of all parameters and saved buffers by name.
+        axes: One for each kind of tokens.
+        lacking, unused, renewed: As `build_plan`.
 
     Raises PlanError naming the key when something has no place, no source or another shape.
     """
-    theirs = list(token_parameters if donor_token_parameters is None else donor_token_parameters)
-    _check_token_axes(target, token_parameters, len(tokens), "target")
-    _check_token_axes(donor, theirs, len(donor_tokens), "donor")
+    axis_of = {name: axis for axis in axes for name in axis.parameters}
+    theirs = {name for axis in axes for name in axis.parameters.values() if name is not None}
+    for axis in axes:
+        _check_token_axes(target, list(axis.parameters), len(axis.sources), "target")
+        _check_token_axes(donor, axis.donor_parameters, len(axis.donor_tokens), "donor")
     rows: list[PlanRow] = []
     for name, shape in target.items():
-        if name in token_parameters:
-            source = theirs[list(token_parameters).index(name)] if theirs else None
-            rows += _token_rows(name, shape, source, donor, tokens)
+        if name in axis_of:
+            rows += _token_rows(name, shape, axis_of[name].parameters[name], donor, axis_of[name].sources)
         elif name in (lacking or {}) and name not in donor:
             rows.append(PlanRow(name, None, None, "fresh", shape, (lacking or {})[name]))
+        elif name in (renewed or {}):
+            reason = (renewed or {})[name]
+            rows.append(PlanRow(name, None, None, "fresh", shape, reason))
+            rows += [PlanRow(None, None, name, "drop", donor[name], reason)] if name in donor else []
         else:
             rows.append(_whole(name, shape, donor))
-    rows += _dropped_tokens(donor, theirs, donor_tokens, tokens)
+    for axis in axes:
+        rows += _dropped_tokens(donor, axis.donor_parameters, axis.donor_tokens, axis.sources)
     rows += [PlanRow(None, None, name, "drop", shape, reason) for name, (shape, reason) in (unused or {}).items()]
     _refuse_leftovers(target, donor, theirs)
-    return TransferPlan(tuple(rows))
+    return TransferPlan(tuple(rows), tuple(axes))
 
 
 def _whole(name: str, shape: Shape, donor: Mapping[str, Shape]) -> PlanRow:
@@ -147,7 +198,7 @@ def _dropped_tokens(
     ]
 
 
-def _refuse_leftovers(target: Mapping[str, Shape], donor: Mapping[str, Shape], token_parameters: Sequence[str]) -> None:
+def _refuse_leftovers(target: Mapping[str, Shape], donor: Mapping[str, Shape], token_parameters: set[str]) -> None:
     left = [name for name in donor if name not in target and name not in token_parameters]
     if left:
         raise PlanError(
@@ -161,7 +212,7 @@ def _check_token_axes(shapes: Mapping[str, Shape], names: Sequence[str], count: 
     for name in names:
         if name not in shapes:
             raise PlanError(
-                f"the {whose} has no such parameter", where=name, fix="give a model with a CTC output layer"
+                f"the {whose} has no such parameter", where=name, fix="give a model with an output row per token"
             )
         if not shapes[name] or shapes[name][0] != count:
             raise PlanError(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,16 @@ NEAREST = 3
 """Donor rows mixed into one feature row."""
 LEAST_SIMILARITY = 0.3
 """A donor letter less similar than this does not stand in for a target letter."""
+
+
+class Neighbourhood(Protocol):
+    """Knows which donor tokens are like a target token, and in which respect."""
+
+    def nearest(self, token: str, among: Collection[str]) -> list[tuple[str, float]]:
+        """Donor tokens (of `among`) and how alike they are, 0 to 1, best first; none where nothing is known."""
+
+    def reason(self, token: str, near: list[tuple[str, float]]) -> str:
+        """Why the token starts from `near`, for the plan."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +46,41 @@ class SimilarityTable:
                 f"a similarity table of shape {self.values.shape} for {len(self.rows)} x {len(self.columns)} letters"
             )
 
-    def nearest(self, token: str, among: Sequence[str]) -> list[tuple[str, float]]:
+    def nearest(self, token: str, among: Collection[str]) -> list[tuple[str, float]]:
         """Donor letters (of `among`) at least LEAST_SIMILARITY alike, best first, at most NEAREST."""
         if token not in self.rows:
             return []
         scores = dict(zip(self.columns, self.values[self.rows.index(token)], strict=True))
         ranked = sorted(((t, float(scores[t])) for t in among if t in scores), key=lambda pair: -pair[1])
         return [(t, s) for t, s in ranked[:NEAREST] if s >= LEAST_SIMILARITY]
+
+    def reason(self, token: str, near: list[tuple[str, float]]) -> str:
+        """Names the letters that sound like it."""
+        return f"sounds most like {_listed(near)} ({self.source})"
+
+
+@dataclass(frozen=True, slots=True)
+class NeighbourTable:
+    """The nearest donor tokens of target tokens, for vocabularies too large for a table of all pairs."""
+
+    neighbours: Mapping[str, tuple[tuple[str, float], ...]]
+    """Target token -> donor tokens and how alike they are (0 to 1), best first."""
+    how: Mapping[str, str]
+    """Target token -> in which respect, such as "is used like"."""
+    source: str
+
+    def nearest(self, token: str, among: Collection[str]) -> list[tuple[str, float]]:
+        """Donor tokens (of `among`) at least LEAST_SIMILARITY alike, best first, at most NEAREST."""
+        known = [pair for pair in self.neighbours.get(token, ()) if pair[0] in among]
+        return [(t, s) for t, s in known[:NEAREST] if s >= LEAST_SIMILARITY]
+
+    def reason(self, token: str, near: list[tuple[str, float]]) -> str:
+        """Names the tokens and the respect in which they are alike."""
+        return f"{self.how[token]} {_listed(near)} ({self.source})"
+
+
+def _listed(near: list[tuple[str, float]]) -> str:
+    return ", ".join(f"{token} {score:.2f}" for token, score in near)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,47 +107,65 @@ class TokenSource:
     reason: str
 
 
+class _Donor:
+    """The donor's tokens by role, looked up once: a vocabulary of words has tens of thousands."""
+
+    def __init__(self, inventory: TokenInventory) -> None:
+        self.by_role: dict[str, dict[str, None]] = {}
+        for token, role in zip(inventory.tokens, inventory.roles, strict=True):
+            self.by_role.setdefault(role, {})[token] = None
+        self.folded: dict[str, dict[str, str]] = {}
+        for role, tokens in self.by_role.items():
+            names = self.folded[role] = {}
+            for token in tokens:
+                names.setdefault(token.casefold(), token)
+
+    @property
+    def letters(self) -> dict[str, None]:
+        """Tokens that stand for letters, pieces or words, in row order."""
+        return self.by_role.get("letter", {})
+
+    def same_name(self, token: str, role: str) -> str | None:
+        """The donor's token of that role and name, in another case if need be."""
+        if token in self.by_role.get(role, {}):
+            return token
+        return self.folded.get(role, {}).get(token.casefold())
+
+
 def match_tokens(
-    target: TokenInventory, donor: TokenInventory, options: RowOptions, similarity: SimilarityTable | None = None
+    target: TokenInventory, donor: TokenInventory, options: RowOptions, similarity: Neighbourhood | None = None
 ) -> list[TokenSource]:
     """One TokenSource per target token, in row order. Raises PlanError for overrides that name no token."""
     _check_overrides(options, target, donor)
+    theirs = _Donor(donor)
     return [
-        _match(token, role, donor, options, similarity) for token, role in zip(target.tokens, target.roles, strict=True)
+        _match(token, role, theirs, options, similarity)
+        for token, role in zip(target.tokens, target.roles, strict=True)
     ]
 
 
-def _match(
-    token: str, role: str, donor: TokenInventory, options: RowOptions, similarity: SimilarityTable | None
-) -> TokenSource:
+def _match(token: str, role: str, donor: _Donor, options: RowOptions, similarity: Neighbourhood | None) -> TokenSource:
     if token in options.overrides:
         chosen = options.overrides[token]
         return TokenSource(token, "neighbour row", ((chosen, 1.0),), f"{chosen} was asked for")
     if role in ("blank", "unknown", "space"):
         return _match_role(token, role, donor)
-    same = _same_name(token, role, donor)
+    same = donor.same_name(token, role)
     if same is not None:
         reason = "same token" if same == token else f"same letter as {same} in another case"
         return TokenSource(token, "row copy", ((same, 1.0),), reason)
     return _new_row(token, role, donor, options, similarity)
 
 
-def _match_role(token: str, role: str, donor: TokenInventory) -> TokenSource:
-    candidates = [t for t, r in zip(donor.tokens, donor.roles, strict=True) if r == role]
+def _match_role(token: str, role: str, donor: _Donor) -> TokenSource:
+    candidates = donor.by_role.get(role)
     if not candidates:
         return TokenSource(token, "fresh", (), f"the donor has no {role} token")
-    return TokenSource(token, "row copy", ((candidates[0], 1.0),), f"same role: {role}")
-
-
-def _same_name(token: str, role: str, donor: TokenInventory) -> str | None:
-    names = [t for t, r in zip(donor.tokens, donor.roles, strict=True) if r == role]
-    if token in names:
-        return token
-    return next((t for t in names if t.casefold() == token.casefold()), None)
+    return TokenSource(token, "row copy", ((next(iter(candidates)), 1.0),), f"same role: {role}")
 
 
 def _new_row(
-    token: str, role: str, donor: TokenInventory, options: RowOptions, similarity: SimilarityTable | None
+    token: str, role: str, donor: _Donor, options: RowOptions, similarity: Neighbourhood | None
 ) -> TokenSource:
     if options.new_rows == "fresh" or role != "letter":
         return TokenSource(token, "fresh", (), "the donor lacks it")
@@ -118,8 +175,7 @@ def _new_row(
             # Squaring favours the nearest, so that a vowel is not blurred into the mean of all vowels.
             total = sum(score**2 for _, score in near)
             shares = tuple((t, score**2 / total) for t, score in near)
-            heard = ", ".join(f"{t} {score:.2f}" for t, score in near)
-            return TokenSource(token, "feature row", shares, f"sounds most like {heard} ({similarity.source})")
+            return TokenSource(token, "feature row", shares, similarity.reason(token, near))
     base = base_letter(token)
     if base != token and base in donor.letters:
         return TokenSource(token, "neighbour row", ((base, 1.0),), f"{base} is its base letter")

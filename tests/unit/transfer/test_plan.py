@@ -31,7 +31,7 @@ def transfer(donor, donor_tokens, target, target_tokens, options=RowOptions()):
         token_parameters(ours),
         token_parameters(theirs),
     )
-    made = apply_plan(plan, theirs, ours, target_tokens=target_tokens.tokens, donor_tokens=donor_tokens.tokens)
+    made = apply_plan(plan, theirs, ours)
     return plan, made
 
 
@@ -91,7 +91,7 @@ def test_any_order_and_any_new_letters_keep_shared_rows(order, new):
         donor_tokens.tokens,
         ["ctc_head.weight"],
     )
-    made = apply_plan(plan, donor, fresh, target_tokens=target_tokens.tokens, donor_tokens=donor_tokens.tokens)
+    made = apply_plan(plan, donor, fresh)
     for letter in "abcdefg":
         row = made["ctc_head.weight"][target_tokens.index(letter)]
         assert torch.equal(row, donor["ctc_head.weight"][donor_tokens.index(letter)])
@@ -129,5 +129,5 @@ def test_applying_checks_before_writing():
     before = copy.deepcopy(dict(ours))
     broken = {n: (t[:1] if n.endswith("norm_out.bias") else t) for n, t in weights(donor).items()}
     with pytest.raises(PlanError, match=r"norm_out\.bias"):
-        apply_plan(plan, broken, ours, target_tokens=tokens.tokens, donor_tokens=tokens.tokens)
+        apply_plan(plan, broken, ours)
     assert all(torch.equal(before[n], t) for n, t in weights(target).items())

@@ -1,0 +1,123 @@
+"""Words and characters of a language model: which there are, in which row, and batches of sentences made of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import torch
+
+from vizinho.errors import ModelError, TextError
+from vizinho.text.tokens import TokenInventory
+
+UNKNOWN, START, END = "<unk>", "<s>", "</s>"
+"""Stands for every word outside the list; the ends of a sentence."""
+PAD, WORD_START, WORD_END = "<pad>", "<w>", "</w>"
+"""Among characters: nothing, and the two ends of a word."""
+LONGEST_WORD = 24
+"""Characters of a word that its encoder reads; the rest of a longer word is not seen."""
+IGNORED = -100
+"""Target of the places after a sentence's end; torch's own value for "does not count"."""
+
+Sentence = Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class TokenList:
+    """Tokens in row order; the special ones come first."""
+
+    tokens: tuple[str, ...]
+    _index: dict[str, int] = field(default_factory=dict, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Raises ModelError when a token stands twice or there is none for unknown ones."""
+        self._index.update({token: row for row, token in enumerate(self.tokens)})
+        if len(self._index) != len(self.tokens) or UNKNOWN not in self._index:
+            raise ModelError("a token stands twice, or the one for unknown ones is missing", where="tokens")
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def __contains__(self, token: object) -> bool:
+        return token in self._index
+
+    def row(self, token: str) -> int:
+        """Row of a token; that of the unknown one for a token that is not listed."""
+        return self._index.get(token, self._index[UNKNOWN])
+
+    @property
+    def inventory(self) -> TokenInventory:
+        """Tokens with their roles, as the transfer plan matches them."""
+        return TokenInventory(self.tokens, tuple(map(_role, self.tokens)))
+
+
+def _role(token: str) -> str:
+    if token == UNKNOWN:
+        return "unknown"
+    return "special" if token in (START, END, PAD, WORD_START, WORD_END) else "letter"
+
+
+def word_list(sentences: Iterable[Sentence], size: int, min_count: int = 2) -> TokenList:
+    """The most frequent words (of equals the first in the alphabet), at most `size` with the three special tokens.
+
+    Raises TextError when no word occurs `min_count` times.
+    """
+    counts = Counter(word for sentence in sentences for word in sentence)
+    ranked = sorted((w for w, n in counts.items() if n >= min_count), key=lambda w: (-counts[w], w))
+    if not ranked:
+        raise TextError(
+            f"no word occurs {min_count} times in {sum(counts.values())} running words", fix="give more text"
+        )
+    return TokenList((UNKNOWN, START, END, *ranked[: max(0, size - 3)]))
+
+
+def character_list(sentences: Iterable[Sentence], letters: str = "") -> TokenList:
+    """`letters` and the characters of the sentences, behind the special tokens."""
+    found = sorted({*letters, *(c for sentence in sentences for word in sentence for c in word)})
+    return TokenList((PAD, UNKNOWN, WORD_START, WORD_END, START, END, *found))
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """B sentences side by side, each between START and END; T places; U distinct words."""
+
+    distinct: torch.Tensor
+    """(U,) rows of the word list, or (U, LONGEST_WORD + 2) rows of the character list."""
+    places: torch.Tensor
+    """(B, T): which of the distinct words stands where; after a sentence's end, END again."""
+    rows: torch.Tensor
+    """(B, T): rows of the word list; IGNORED after a sentence's end."""
+    lengths: torch.Tensor
+    """(B,): places of each sentence with its two ends."""
+
+    @property
+    def words(self) -> int:
+        """Running words, each sentence's end counting as one."""
+        return int(self.lengths.sum()) - len(self.lengths)
+
+
+def make_batch(sentences: Sequence[Sentence], words: TokenList, characters: TokenList | None) -> Batch:
+    """Sentences (of words, without ends) to a batch; with `characters`, words are given by their spelling."""
+    framed = [(START, *sentence, END) for sentence in sentences]
+    lengths = torch.tensor([len(s) for s in framed])
+    longest = int(lengths.max())
+    seen: dict[str, int] = {}
+    places, rows = [], []
+    for sentence in framed:
+        padding = longest - len(sentence)
+        known = sentence if characters else [w if w in words else UNKNOWN for w in sentence]
+        places.append([seen.setdefault(w, len(seen)) for w in (*known, *[END] * padding)])
+        rows.append([words.row(w) for w in sentence] + [IGNORED] * padding)
+    if characters is None:
+        distinct = torch.tensor([words.row(w) for w in seen])
+    else:
+        distinct = torch.tensor([spelling(w, characters) for w in seen])
+    return Batch(distinct, torch.tensor(places), torch.tensor(rows), lengths)
+
+
+def spelling(word: str, characters: TokenList) -> list[int]:
+    """Rows (LONGEST_WORD + 2) of a word's characters between its two ends, padded; unseen characters are unknown."""
+    inside = (word,) if word in (START, END) else tuple(word[:LONGEST_WORD])
+    made = [characters.row(c) for c in (WORD_START, *inside, WORD_END)]
+    return made + [characters.row(PAD)] * (LONGEST_WORD + 2 - len(made))
