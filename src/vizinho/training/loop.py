@@ -117,7 +117,7 @@ def train(
     batches = stream(data, state.step, options.steps, options.workers)
     writer = _tensorboard(run, state.step)
     wrapped.train()
-    with _sigint() as interrupted, fast_forward(model):
+    with interrupt_flag() as interrupted, fast_forward(model):
         for batch in batches:
             rate = rates.apply(state.step, optimizer)
             loss = _step(accelerator, wrapped, optimizer, batch, checkpoint, options, state, log)
@@ -300,7 +300,7 @@ def _show(value: float | None) -> str:
 
 
 @contextmanager
-def _sigint() -> Iterator[Callable[[], bool]]:
+def interrupt_flag() -> Iterator[Callable[[], bool]]:
     """Turns the first Ctrl-C into a flag that the loop reads between steps; a second one stops at once."""
     pressed = []
 

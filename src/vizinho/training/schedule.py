@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
@@ -13,7 +13,23 @@ from vizinho.model.layers import layer_of, layer_order
 from vizinho.training.options import LayerPolicy, TrainingOptions
 
 
-def rate_at(step: int, options: TrainingOptions) -> float:
+class RateOptions(Protocol):
+    """What a rate over a run needs to know of its options."""
+
+    @property
+    def steps(self) -> int:
+        """Steps of the run."""
+
+    @property
+    def warmup_share(self) -> float:
+        """Share of the steps in which the rate rises."""
+
+    @property
+    def final_rate(self) -> float:
+        """Rate at the end, as a share of the peak."""
+
+
+def rate_at(step: int, options: RateOptions) -> float:
     """Share of the peak learning rate at a step (0-based): linear warm-up, then cosine decay."""
     warmup = max(1, round(options.steps * options.warmup_share))
     if step < warmup:
