@@ -9,14 +9,14 @@ from typing import Annotated, Any
 import typer
 
 app = typer.Typer(no_args_is_help=True, help="Word vectors: train, look at, and align between languages.")
-File = Annotated[Path, typer.Option("--vectors", help="Vectors in word2vec's format (.bin or .vec).")]
+File = Annotated[Path, typer.Option("--vectors", help="Vectors: word2vec's .bin or .vec, or gensim's .kv.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
 @app.command()
 def train(
     texts: Annotated[list[Path], typer.Argument(help="Text files, one sentence a line.")],
-    out: Annotated[Path, typer.Option("--out", help="File to write: .bin or .vec.")],
+    out: Annotated[Path, typer.Option("--out", help="File to write: .bin, .vec or .kv.")],
     fasttext: Annotated[bool, typer.Option("--fasttext", help="fastText instead of word2vec.")] = False,
     dim: Annotated[int, typer.Option("--dim", help="Components of a vector.")] = 100,
     epochs: Annotated[int, typer.Option("--epochs", help="Passes over the text.")] = 5,
@@ -26,7 +26,7 @@ def train(
     threads: Annotated[int, typer.Option("--threads", help="Threads of training.")] = 1,
     as_json: AsJson = False,
 ) -> None:
-    """Train vectors on raw text."""
+    """Train vectors on raw text; the same command again goes on with an interrupted training."""
     from vizinho.errors import TextError
     from vizinho.progress import bar
     from vizinho.vectors.static import VectorOptions, check_suffix, save_vectors, tokenize, train_vectors
@@ -41,7 +41,7 @@ def train(
     options = VectorOptions(kind, dim, window, min_count, epochs, seed=seed, threads=threads)
     sentences = tokenize(lines)
     with bar("training vectors", epochs) as advance:
-        made = train_vectors(sentences, options, progress=advance)
+        made = train_vectors(sentences, options, progress=advance, state=out.with_name(f".{out.name}.training"))
     save_vectors(out, made)
     found = {"vectors": str(out), "words": len(made.words), "dim": dim, "running_words": sum(map(len, sentences))}
     _say(found, as_json, f"{out}: {len(made.words):,} words from {found['running_words']:,} running words")
@@ -116,7 +116,7 @@ def show(
 def align(
     donor: Annotated[Path, typer.Argument(help="Vectors to turn.")],
     target: Annotated[Path, typer.Argument(help="Vectors they are turned onto.")],
-    out: Annotated[Path, typer.Option("--out", help="File for the turned vectors: .bin or .vec.")],
+    out: Annotated[Path, typer.Option("--out", help="File for the turned vectors: .bin, .vec or .kv.")],
     seeds: Annotated[int, typer.Option("--seeds", help="Most words spelt alike that the turn is learnt from.")] = 1500,
     dictionary: Annotated[
         Path | None, typer.Option("--dictionary", help="Pairs to learn from instead: donor word, tab, target word.")
@@ -124,11 +124,12 @@ def align(
     as_json: AsJson = False,
 ) -> None:
     """Turn one language's vectors onto another's (orthogonal Procrustes); both files then share a space."""
-    from vizinho.vectors.align import identical_seeds, normalize, procrustes, read_dictionary
+    from vizinho.vectors.align import identical_seeds, normalize, procrustes, read_dictionary, width_checked
     from vizinho.vectors.static import WordVectors, check_suffix, load_vectors, save_vectors
 
     check_suffix(out)
     theirs, ours = load_vectors(donor), load_vectors(target)
+    width_checked(theirs, ours)
     pairs = read_dictionary(dictionary, ours, theirs) if dictionary else identical_seeds(ours, theirs, seeds, set())
     first, second = normalize(ours.matrix), normalize(theirs.matrix)
     rotation = procrustes(second[[theirs.row(b) for _, b in pairs]], first[[ours.row(a) for a, _ in pairs]])

@@ -12,10 +12,11 @@ from typing import Any
 from vizinho.errors import ModelError, TextError
 from vizinho.files import write_json
 from vizinho.progress import Advance, silent
+from vizinho.training.contrastive import ContrastiveOptions, Pairs, train_contrastive
 from vizinho.training.loop import Log
 from vizinho.training.masked import MaskedOptions, new_model, train_masked
 from vizinho.vectors.pieces import train_pieces
-from vizinho.vectors.transformer import save_encoder
+from vizinho.vectors.transformer import load_encoder, save_encoder
 
 DEV_EVERY, MOST_DEV = 100, 1000
 """Every how manieth line is kept for the dev loss, and the most that are."""
@@ -56,6 +57,42 @@ def make_masked(
         "curve": [dataclasses.asdict(point) for point in curve],
     }
     _write(out, run, model, tokenizer, card)
+    return card
+
+
+def make_contrastive(
+    source: str | Path,
+    pairs: Pairs,
+    dev_pairs: Pairs,
+    out: Path,
+    options: ContrastiveOptions,
+    *,
+    progress: Advance = silent,
+    log: Log = lambda _line: None,
+) -> dict[str, Any]:
+    """Tune the encoder `source` on pairs and write it to `out`; returns its card (training.json).
+
+    Raises ModelError when `out` has files already or `source` pools otherwise than by the mean, TextError for too few
+    pairs, and as `run_steps`.
+    """
+    _check_free(out)
+    encoder = load_encoder(source)
+    if encoder.settings.pooling != ("mean",):
+        pooling = ", ".join(encoder.settings.pooling)
+        raise ModelError(f"its pooling is {pooling}", where=source, fix="give an encoder that pools by the mean")
+    run = _run_folder(out, options, [str(source), *(text for pair in [*pairs, *dev_pairs] for text in pair)])
+    curve = train_contrastive(
+        encoder.model, encoder.tokenizer, pairs, dev_pairs, options, run, progress=progress, log=log
+    )
+    card = {
+        "kind": "sentence encoder",
+        "source": Path(source).name,
+        "options": dataclasses.asdict(options),
+        "pairs": len(pairs),
+        "dev_pairs": len(dev_pairs),
+        "curve": [dataclasses.asdict(point) for point in curve],
+    }
+    _write(out, run, encoder.model, encoder.tokenizer, card)
     return card
 
 
