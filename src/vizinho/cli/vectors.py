@@ -90,7 +90,7 @@ def show(
     from rich.text import Text
 
     from vizinho.files import write_text
-    from vizinho.vectors.explore import boxes, colour, draw_boxes
+    from vizinho.vectors.explore import bands, boxes, colour, draw_boxes, sign
     from vizinho.vectors.static import load_vectors
 
     found = boxes(load_vectors(vectors), words)
@@ -98,18 +98,23 @@ def show(
         write_text(svg, draw_boxes(found))
     if as_json:
         rows = {w: [round(float(v), 4) for v in row] for w, row in zip(found.words, found.values, strict=True)}
-        typer.echo(
-            json.dumps({"words": rows, "shared": [i for i, s in enumerate(found.shared) if s]}, ensure_ascii=False)
-        )
+        places = [i for i, together in enumerate(found.shared) if together]
+        typer.echo(json.dumps({"words": rows, "shared": places, "floor": round(found.floor, 4)}, ensure_ascii=False))
         return
-    console, width = Console(), max(map(len, found.words)) + 1
-    for word, row in zip(found.words, found.values, strict=True):
-        line = Text(word.ljust(width))
-        for value in row:
-            line.append("█", style=colour(float(value)))
-        console.print(line, soft_wrap=True)
-    console.print(Text(" " * width + "".join("▔" if s else " " for s in found.shared)), soft_wrap=True)
-    typer.echo(f"{sum(found.shared)} of {len(found.shared)} components are shared")
+    console, label = Console(highlight=False), max(map(len, found.words)) + 1
+    coloured = console.color_system is not None
+    for run in bands(found, max(10, console.width - label)):
+        for word, row in zip(found.words, found.values, strict=True):
+            line = Text(word.ljust(label))
+            for i in run:
+                value = float(row[i])
+                line.append("█" if coloured else sign(value), style=colour(value))
+            console.print(line, no_wrap=True, overflow="crop")
+        console.print(Text(" " * label + "".join("▀" if found.shared[i] else " " for i in run)), no_wrap=True)
+    typer.echo(
+        f"{sum(found.shared)} of {len(found.shared)} components are shared (blue above the mean, orange below); "
+        f"{found.floor * len(found.shared):.1f} by {len(found.words)} words at random"
+    )
 
 
 @app.command()
