@@ -59,7 +59,9 @@ def main(text: Path, out: Path) -> None:
     for lang, rows in topics.items():
         for side in ("train", "dev", "test"):
             chosen = split.of(rows, side)
-            write_text(out / f"topics.{lang}.{side}.tsv", "".join(f"{e.topic}\t{e.document}\t{e.text}\n" for e in chosen))
+            write_text(
+                out / f"topics.{lang}.{side}.tsv", "".join(f"{e.topic}\t{e.document}\t{e.text}\n" for e in chosen)
+            )
             report[f"topics {lang} {side}"] = {"sentences": len(chosen), "documents": len({e.document for e in chosen})}
         report[f"text {lang}"] = write_train_text(text, out, lang, split.of(rows, "train"), held[lang])
     report["pairs"] = write_pairs(text, out, topics, split, held)
@@ -127,7 +129,9 @@ def write_outside(text: Path, out: Path) -> dict[str, int]:
     """Pairs from other kinds of text: news and encyclopaedia (PUD), law (UDHR), everyday sentences through English."""
     pud = {lang: pud_sentences(text / "treebanks" / f"{lang}_pud.conllu") for lang in ("es", "pt")}
     pairs = {"pud": [(pud["es"][i], pud["pt"][i]) for i in sorted(pud["es"].keys() & pud["pt"].keys())]}
-    law = [(text / "sentences" / f"udhr_{lang}.txt").read_text(encoding="utf-8").splitlines() for lang in ("es", "pt-br")]
+    law = [
+        (text / "sentences" / f"udhr_{lang}.txt").read_text(encoding="utf-8").splitlines() for lang in ("es", "pt-br")
+    ]
     # The files run line by line in parallel but for the three lines in which the preamble ends.
     pairs["udhr"] = [p for i, p in enumerate(zip(*law, strict=True)) if i not in (9, 10, 11)]
     pairs["udhr"] = [p for p in pairs["udhr"] if min(len(s.split()) for s in p) >= LEAST_WORDS]

@@ -7,7 +7,18 @@ import sys
 import typer
 
 from vizinho import __version__
-from vizinho.cli import compare, corpus, evaluate, experiment, models, train, transcribe, transformer, vectors
+from vizinho.cli import (
+    compare,
+    corpus,
+    evaluate,
+    experiment,
+    models,
+    train,
+    transcribe,
+    transformer,
+    understand,
+    vectors,
+)
 from vizinho.cli import report as report_command
 from vizinho.cli.speak import speak
 from vizinho.errors import VizinhoError
@@ -32,6 +43,7 @@ app.command("report")(report_command.report)
 app.add_typer(models.app, name="models")
 vectors.app.add_typer(transformer.app, name="transformer")
 app.add_typer(vectors.app, name="vectors")
+app.add_typer(understand.app, name="understand")
 
 
 def _version(value: bool) -> None:

@@ -145,6 +145,86 @@ def align(
     _say(found, as_json, f"{out} and {normal} share one space, learnt from {len(pairs)} pairs")
 
 
+@app.command()
+def evaluate(
+    donor: Annotated[Path, typer.Argument(help="Vectors of the words to translate.")],
+    target: Annotated[Path, typer.Argument(help="Vectors among which translations are sought.")],
+    dictionary: Annotated[Path, typer.Option("--dictionary", help="Pairs to test on: donor word, tab, target word.")],
+    seed_dictionary: Annotated[
+        Path | None, typer.Option("--seeds", help="Pairs to learn the turn from; words spelt alike if not given.")
+    ] = None,
+    candidates: Annotated[
+        int, typer.Option("--candidates", help="Most frequent target words to choose among.")
+    ] = 10_000,
+    as_json: AsJson = False,
+) -> None:
+    """Translate words unmapped, by a floor and aligned: precision at 1 by frequency, and how alike the spaces are."""
+    from dataclasses import asdict
+
+    from vizinho.cli.tables import markdown
+    from vizinho.vectors.align import identical_seeds, read_dictionary
+    from vizinho.vectors.static import load_vectors
+    from vizinho.vectors.translation import evaluate_alignment
+
+    theirs, ours = load_vectors(donor), load_vectors(target)
+    tested = read_dictionary(dictionary, ours, theirs)
+    known = {word for pair in tested for word in pair}
+    seeds = (
+        read_dictionary(seed_dictionary, ours, theirs)
+        if seed_dictionary
+        else identical_seeds(ours, theirs, 1500, known)
+    )
+    found = evaluate_alignment(ours, theirs, seeds, tested, candidates=candidates)
+    if as_json:
+        typer.echo(json.dumps(asdict(found), ensure_ascii=False))
+        return
+    rows = [[r.mapping, r.band, r.csls.n, _share(r.csls), _share(r.nearest)] for r in found.rows]
+    typer.echo(markdown(["mapping", "rank of the donor word", "n", "P@1 by CSLS", "P@1 by cosine"], rows))
+    shapes = [[s.name, s.nearer, f"{s.value:.3g}", f"{s.floor:.3g}"] for s in found.shapes]
+    typer.echo("\n" + markdown(["shape of the spaces", "alike is", "value", "floor"], shapes))
+    typer.echo(f"\n{found.seeds} seeds; {found.untested} pairs of the dictionary could not be tested")
+
+
+@app.command()
+def retrieve(
+    pairs: Annotated[Path, typer.Argument(help="Sentences that translate each other, a tab between.")],
+    vectors: Annotated[
+        Path, typer.Option("--vectors", help="Word vectors or an encoder's folder for the first side (and the second).")
+    ],
+    second: Annotated[
+        Path | None, typer.Option("--second", help="Vectors for the second side, in the same space.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Find each sentence's translation among all of the other side by its vector: precision at 1, both ways."""
+    from dataclasses import asdict
+
+    from vizinho.cli.tables import markdown
+    from vizinho.errors import ModelError
+    from vizinho.vectors.retrieval import distinct, read_pairs, retrieve
+    from vizinho.vectors.sentences import load_sentences
+
+    kept = distinct(read_pairs(pairs))
+    first = load_sentences(vectors)
+    other = load_sentences(second) if second else first
+    if first.width != other.width:
+        raise ModelError(f"vectors of {first.width} and of {other.width} components", fix="give vectors of one space")
+    sides = first.encode([a for a, _ in kept]), other.encode([b for _, b in kept])
+    found = {"csls": retrieve(*sides), "cosine": retrieve(*sides, scaled=False)}
+    if as_json:
+        typer.echo(json.dumps({name: asdict(r) for name, r in found.items()}))
+        return
+    rows = [
+        [name, _share(r.forward), _share(r.back), _share(r.both), f"{r.floor:.4f}", r.forward.n]
+        for name, r in found.items()
+    ]
+    typer.echo(markdown(["nearest by", "first to second", "second to first", "both", "floor", "n"], rows))
+
+
+def _share(found: Any) -> str:
+    return f"{found.value:.3f} [{found.low:.3f}, {found.high:.3f}]"
+
+
 def _pairs(found: list[tuple[str, float]]) -> list[dict[str, Any]]:
     return [{"word": w, "cosine": round(c, 4)} for w, c in found]
 

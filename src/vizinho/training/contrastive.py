@@ -1,4 +1,4 @@
-"""Sentence vectors that agree across languages: an encoder tuned on sentence pairs, the rest of the batch as negatives."""
+"""Sentence vectors that agree across languages: an encoder tuned on sentence pairs against the rest of the batch."""
 
 from __future__ import annotations
 
@@ -29,9 +29,7 @@ class ContrastiveOptions:
     """Pieces of a batch, both sides together: more pairs are more negatives."""
     temperature: float = 0.05
     training: EncoderTraining = field(
-        default_factory=lambda: EncoderTraining(
-            steps=400, learning_rate=3e-4, evaluate_every=50, checkpoint_every=50
-        )
+        default_factory=lambda: EncoderTraining(steps=400, learning_rate=3e-4, evaluate_every=50, checkpoint_every=50)
     )
 
     def __post_init__(self) -> None:

@@ -22,7 +22,7 @@ from vizinho.training.schedule import rate_at
 class EncoderTraining:
     """One run of an encoder: how long, how fast, and when it is looked at and saved."""
 
-    steps: int = 1500
+    steps: int = 1000
     learning_rate: float = 1e-3
     """Peak rate."""
     warmup_share: float = 0.1
@@ -81,7 +81,10 @@ def run_steps(
     torch.set_num_threads(options.threads)
     # Vectors (biases, norms) are not decayed, as is usual for transformers.
     groups = [
-        {"params": [p for p in model.parameters() if p.requires_grad and (p.ndim > 1) == decayed], "weight_decay": decay}
+        {
+            "params": [p for p in model.parameters() if p.requires_grad and (p.ndim > 1) == decayed],
+            "weight_decay": decay,
+        }
         for decayed, decay in ((True, options.weight_decay), (False, 0.0))
     ]
     optimizer = torch.optim.AdamW([g for g in groups if g["params"]], lr=0.0, betas=(0.9, 0.98), fused=True)

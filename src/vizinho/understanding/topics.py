@@ -1,4 +1,4 @@
-"""Sentences with a topic and the document they come from: read from a table, and split so that no document is on two sides."""
+"""Sentences with their topic and document: read from a table, and split so that no document is on two sides."""
 
 from __future__ import annotations
 
@@ -52,7 +52,9 @@ def read_topics(path: Path) -> list[Labelled]:
             continue
         cells = [cell.strip() for cell in line.split("\t")]
         if len(cells) != 3 or not all(cells):
-            raise TextError("not topic, document and sentence with tabs between", where=f"{path}:{number}", fix="mend it")
+            raise TextError(
+                "not topic, document and sentence with tabs between", where=f"{path}:{number}", fix="mend it"
+            )
         found.append(Labelled(*cells))
     if not found:
         raise TextError("the table of topics is empty", where=path, fix="give topic, document and sentence a line")
@@ -68,7 +70,7 @@ def split_documents(
     Every topic gets at least one document on each side; topics of fewer than three documents are left out and named.
     A document under two topics follows the first. Raises TextError for shares that leave nothing to learn from.
     """
-    if not (0 < dev and 0 < test and dev + test < 1):
+    if not (dev > 0 and test > 0 and dev + test < 1):
         raise TextError(f"shares of {dev} and {test}", where="split", fix="use shares above 0 that leave some to train")
     topic_of: dict[str, str] = {}
     for example in examples:

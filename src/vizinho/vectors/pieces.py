@@ -9,8 +9,6 @@ from vizinho.errors import TextError
 
 PAD, UNKNOWN, START, END, MASK = "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"
 SPECIAL = (PAD, UNKNOWN, START, END, MASK)
-INSIDE = "##"
-"""Before a piece that goes on with a word."""
 MAX_PIECES = 128
 """Pieces of the longest sentence, its two marks included; what is longer is cut."""
 
@@ -30,13 +28,15 @@ def train_pieces(lines: Iterable[str], size: int) -> Any:
         raise TextError("no text to learn pieces from", fix="give files with one sentence a line")
     if size <= len(SPECIAL) + len(characters):
         raise TextError(f"{size} pieces for {len(characters)} different characters", fix="use a larger vocabulary")
-    made = Tokenizer(models.BPE(unk_token=UNKNOWN, continuing_subword_prefix=INSIDE))
+    made = Tokenizer(models.BPE(unk_token=UNKNOWN))
     made.normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase()])
-    made.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    made.decoder = decoders.WordPiece(prefix=INSIDE)
-    trainer = trainers.BpeTrainer(
-        vocab_size=size, special_tokens=list(SPECIAL), continuing_subword_prefix=INSIDE, show_progress=False
+    # Words begin with a mark of their own. (With a prefix on the pieces inside words instead, the trainer breaks ties by
+    # chance, and the same text gives other pieces each time.)
+    made.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Punctuation(), pre_tokenizers.Metaspace()]
     )
+    made.decoder = decoders.Metaspace()
+    trainer = trainers.BpeTrainer(vocab_size=size, special_tokens=list(SPECIAL), show_progress=False)
     made.train_from_iterator(kept, trainer)
     marks = [(mark, made.token_to_id(mark)) for mark in (START, END)]
     made.post_processor = processors.TemplateProcessing(single=f"{START} $A {END}", special_tokens=marks)

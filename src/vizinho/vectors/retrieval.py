@@ -53,9 +53,7 @@ def retrieve_by(cosines: Any, *, scaled: bool = True, seed: int = 1) -> Retrieva
     scores = csls_of(np.asarray(cosines)) if scaled else np.asarray(cosines)
     forward, back = found(scores), found(scores.T)
     rng = np.random.default_rng(seed)
-    return Retrieval(
-        share(forward, rng), share(back, rng), share((forward + back) / 2, rng), 1 / len(forward)
-    )
+    return Retrieval(share(forward, rng), share(back, rng), share((forward + back) / 2, rng), 1 / len(forward))
 
 
 def found(scores: Any) -> Hits:

@@ -1,9 +1,9 @@
 """The layout of a sentence-transformers folder: read without that package, and written so that it reads ours.
 
-    modules.json                    [{"idx", "name", "path", "type"}, ...]: Transformer, Pooling, perhaps Normalize
-    sentence_bert_config.json       max_seq_length, do_lower_case
-    1_Pooling/config.json           which means of the word pieces are taken
-    config.json, tokenizer.json ... the encoder, here or in the folder that modules.json names
+modules.json                    [{"idx", "name", "path", "type"}, ...]: Transformer, Pooling, perhaps Normalize
+sentence_bert_config.json       max_seq_length, do_lower_case
+1_Pooling/config.json           which means of the word pieces are taken
+config.json, tokenizer.json ... the encoder, here or in the folder that modules.json names
 """
 
 from __future__ import annotations
@@ -63,7 +63,8 @@ def read_settings(folder: Path) -> SentenceSettings:
             fix="only Transformer and Pooling, with or without Normalize, are understood",
         )
     encoder = folder / kinds["Transformer"]
-    general = next((_read(p) for p in (encoder / "sentence_bert_config.json",) if p.is_file()), {})
+    limits = encoder / "sentence_bert_config.json"
+    general: Any = _read(limits) if limits.is_file() else {}
     return SentenceSettings(
         _pooling(folder / kinds["Pooling"] / "config.json"),
         "Normalize" in kinds,

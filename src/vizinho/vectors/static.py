@@ -1,4 +1,4 @@
-"""Static word vectors: trained with word2vec or fastText (gensim), loaded from and saved to word2vec's formats and gensim's."""
+"""Static word vectors: trained with word2vec or fastText (gensim), in word2vec's files and gensim's."""
 
 from __future__ import annotations
 
@@ -137,10 +137,11 @@ class _Watched:
 def _new_model(options: VectorOptions) -> Any:
     from gensim.models import FastText, Word2Vec
 
-    base = FastText if options.kind == "fasttext" else Word2Vec
+    base: Any = FastText if options.kind == "fasttext" else Word2Vec
 
     class Resumable(base):  # type: ignore[misc]
         finished_epochs = 0
+        epochs: int
 
         def _get_next_alpha(self, epoch_progress: float, cur_epoch: int) -> Any:
             """The rate that an uninterrupted run has here."""
@@ -189,7 +190,7 @@ def _stable_hash(word: str) -> int:
 
 
 def save_vectors(path: Path, vectors: WordVectors) -> None:
-    """Write word2vec's text format (.vec), its binary one (.bin) or gensim's KeyedVectors (.kv), whole or not at all."""
+    """Write word2vec's text format (.vec), its binary one (.bin) or gensim's own (.kv), whole or not at all."""
     from gensim.models import KeyedVectors
 
     check_suffix(path)

@@ -148,10 +148,14 @@ def load_encoder(source: str | Path, *, layer: int = -1) -> Encoder:
     except (OSError, ValueError, RuntimeError, KeyError) as error:
         line = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
         raise ModelError(
-            f"no encoder can be loaded ({line})", where=source, fix="give a folder written by save_pretrained, or a hub id"
+            f"no encoder can be loaded ({line})",
+            where=source,
+            fix="give a folder written by save_pretrained, or a hub id",
         ) from error
     if not tokenizer.is_fast:
-        raise ModelError("its tokeniser does not map pieces to words", where=source, fix="save a tokenizer.json with it")
+        raise ModelError(
+            "its tokeniser does not map pieces to words", where=source, fix="save a tokenizer.json with it"
+        )
     return Encoder(model.float().eval(), tokenizer, settings).at(layer)
 
 
