@@ -19,6 +19,8 @@ from vizinho.cli import (
     serve,
     train,
     transcribe,
+    transformer,
+    understand,
     vectors,
 )
 from vizinho.cli import report as report_command
@@ -48,8 +50,10 @@ app.add_typer(models.app, name="models")
 vectors.app.command("contextual")(contextual.contextual)
 vectors.app.command("senses")(contextual.senses)
 vectors.app.command("polysemy")(contextual.polysemy)
+vectors.app.add_typer(transformer.app, name="transformer")
 app.add_typer(vectors.app, name="vectors")
 app.add_typer(neural_lm.app, name="neural")
+app.add_typer(understand.app, name="understand")
 
 
 def _version(value: bool) -> None:

@@ -35,7 +35,6 @@ class LmOptions:
     """Words of a step, padding included."""
     learning_rate: float = 3e-3
     warmup_share: float = 0.05
-    hold_share: float = 0.0
     final_rate: float = 0.02
     """Rate at the end of the cosine decay, as a share of the peak."""
     weight_decay: float = 0.01

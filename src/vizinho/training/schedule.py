@@ -25,20 +25,19 @@ class Decay(Protocol):
         """Share of the steps over which the rate rises."""
 
     @property
-    def hold_share(self) -> float:
-        """Share of the steps after the warm-up at the peak."""
-
-    @property
     def final_rate(self) -> float:
         """Rate at the end, as a share of the peak."""
 
 
-def rate_at(step: int, options: Decay) -> float:
-    """Share of the peak learning rate at a step (0-based): linear warm-up, a hold at the peak, then cosine decay."""
+def rate_at(step: int, options: Decay, hold_share: float = 0.0) -> float:
+    """Share of the peak learning rate at a step (0-based): linear warm-up, then cosine decay.
+
+    Between them the peak is held for `hold_share` of the steps (fairseq's tri-stage).
+    """
     warmup = max(1, round(options.steps * options.warmup_share))
     if step < warmup:
         return (step + 1) / warmup
-    decay_from = warmup + round(options.steps * options.hold_share)
+    decay_from = warmup + round(options.steps * hold_share)
     done = max(0.0, (step - decay_from) / max(1, options.steps - decay_from))
     return options.final_rate + (1 - options.final_rate) * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
 
@@ -99,7 +98,7 @@ class LayerRates:
 
     def apply(self, step: int, optimizer: torch.optim.Optimizer) -> float:
         """Set every group's rate for this step, thaw what is due; returns the run's rate."""
-        rate = self._options.learning_rate * rate_at(step, self._options)
+        rate = self._options.learning_rate * rate_at(step, self._options, self._options.hold_share)
         for group, (schedule, kind) in zip(optimizer.param_groups, self._schedule_of_group, strict=True):
             learns = self._learns(schedule, step) or (kind == "norm" and self._options.layers.norms_always)
             group["lr"] = rate * schedule.rate if learns else 0.0

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.linalg
 
-from vizinho.errors import TextError
+from vizinho.errors import ModelError, TextError
 from vizinho.vectors.static import WordVectors
 
 NEIGHBOURS = 10
@@ -69,11 +69,22 @@ def csls(queries: Matrix, candidates: Matrix) -> Matrix:
 
     A word that is near to everything is pushed away: twice the cosine, less the mean cosine of each to its neighbours.
     """
-    cosines = queries @ candidates.T
+    return csls_of(queries @ candidates.T)
+
+
+def csls_of(cosines: Matrix) -> Matrix:
+    """As `csls`, from the cosines (Q, C)."""
     k = min(NEIGHBOURS, cosines.shape[0], cosines.shape[1])
     around_queries = np.partition(cosines, -k, axis=1)[:, -k:].mean(axis=1)
     around_candidates = np.partition(cosines, -k, axis=0)[-k:].mean(axis=0)
     return np.asarray(2 * cosines - around_queries[:, None] - around_candidates[None], dtype=np.float32)
+
+
+def width_checked(donor: WordVectors, target: WordVectors) -> None:
+    """Raises ModelError for vectors of different widths: no rotation leads from one space to the other."""
+    widths = donor.matrix.shape[1], target.matrix.shape[1]
+    if widths[0] != widths[1]:
+        raise ModelError(f"vectors of {widths[0]} and of {widths[1]} components", fix="train both with the same --dim")
 
 
 def hits(scores: Matrix, right: Rows) -> npt.NDArray[np.float64]:

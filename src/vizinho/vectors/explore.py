@@ -12,21 +12,26 @@ import numpy.typing as npt
 
 from vizinho.vectors.static import WordVectors
 
-BOX, LABEL = 14, 110
-"""Size of a box and width of the words before it, in the drawing."""
-SHARED_SPREAD = 0.25
-"""Components count as shared when the words' values have one sign and lie this near to each other, in deviations."""
+BOX, GAP, LETTER = 14, 6, 8
+"""Size of a box, space between rows, and width to allow for a letter of the words before them, in the drawing."""
+A_BAND = 50
+"""Boxes side by side in the drawing; further components go below."""
+CLEAR = 0.4
+"""Deviations from the mean beyond which a component is clearly high or low, and its colour visible."""
+_FLOOR_SETS = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Boxes:
-    """Components of some words, each divided by the deviation of that component over all words."""
+    """Components of some words, each as deviations from the mean of that component over all words."""
 
     words: tuple[str, ...]
     values: npt.NDArray[np.float64]
     """(words, D)."""
     shared: tuple[bool, ...]
-    """Components (D) in which all the words agree."""
+    """Components (D) in which all the words are clearly high, or all clearly low."""
+    floor: float
+    """Share of the components that as many words drawn at random share."""
 
 
 def neighbours(vectors: WordVectors, word: str, count: int = 10) -> list[tuple[str, float]]:
@@ -49,36 +54,62 @@ def _nearest(vectors: WordVectors, query: Any, leave_out: set[str], count: int) 
 
 def boxes(vectors: WordVectors, words: Sequence[str]) -> Boxes:
     """Components of the words to be drawn side by side. Raises TextError for an unknown word."""
-    values = np.array([vectors[w] for w in words], dtype=np.float64)
-    values = values / np.maximum(vectors.matrix.std(axis=0), 1e-9)
-    one_sign = (np.sign(values) == np.sign(values[0])).all(axis=0)
-    near = values.max(axis=0) - values.min(axis=0) <= 2 * SHARED_SPREAD
-    return Boxes(tuple(words), values, tuple(bool(x) for x in one_sign & near & (len(words) > 1)))
+    rows = [vectors.row(word) for word in words]
+    matrix = vectors.matrix.astype(np.float64)
+    # Components of trained vectors have means far from zero, which would paint every word alike.
+    deviations = (matrix - matrix.mean(axis=0)) / np.maximum(matrix.std(axis=0), 1e-9)
+    together = _shared(deviations[rows]) if len(words) > 1 else np.zeros(matrix.shape[1], dtype=bool)
+    rng = np.random.default_rng(1)
+    chance = [_shared(deviations[rng.integers(len(matrix), size=len(words))]).mean() for _ in range(_FLOOR_SETS)]
+    return Boxes(tuple(words), deviations[rows], tuple(map(bool, together)), float(np.mean(chance)))
+
+
+def _shared(values: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+    return np.asarray((values > CLEAR).all(axis=0) | (values < -CLEAR).all(axis=0))
+
+
+def bands(found: Boxes, width: int) -> list[range]:
+    """The components in runs of at most `width`, for one row of boxes under another."""
+    return [range(i, min(i + width, len(found.shared))) for i in range(0, len(found.shared), width)]
 
 
 def draw_boxes(found: Boxes) -> str:
-    """SVG: a row a word, a box a component, orange below zero and blue above; a bar under the components they share."""
-    width = LABEL + BOX * found.values.shape[1] + 4
-    height = (BOX + 6) * len(found.words) + 14
+    """SVG: a row a word, a box a component, orange below the mean and blue above; a bar under those they share."""
+    label = LETTER * max(map(len, found.words)) + GAP
+    step = BOX + GAP
+    tall = step * len(found.words) + 2 * GAP
+    runs = bands(found, A_BAND)
+    width, height = label + BOX * len(runs[0]) + GAP, tall * len(runs)
     parts = []
-    for row, word in enumerate(found.words):
-        y = row * (BOX + 6) + 4
-        parts.append(f'<text x="0" y="{y + BOX - 2}" font-size="13" fill="currentColor">{escape(word)}</text>')
+    for band, run in enumerate(runs):
+        top = band * tall + GAP
+        for row, word in enumerate(found.words):
+            y = top + row * step
+            parts.append(f'<text x="0" y="{y + BOX - 3}" fill="currentColor">{escape(word)}</text>')
+            parts += [
+                f'<rect x="{label + BOX * place}" y="{y}" width="{BOX - 1}" height="{BOX}" '
+                f'fill="{colour(float(found.values[row, i]))}"/>'
+                for place, i in enumerate(run)
+            ]
+        below = top + step * len(found.words) - 3
         parts += [
-            f'<rect x="{LABEL + BOX * i}" y="{y}" width="{BOX - 1}" height="{BOX}" fill="{colour(float(v))}"/>'
-            for i, v in enumerate(found.values[row])
+            f'<rect class="shared" x="{label + BOX * place}" y="{below}" width="{BOX - 1}" height="4"/>'
+            for place, i in enumerate(run)
+            if found.shared[i]
         ]
-    below = (BOX + 6) * len(found.words) + 4
-    parts += [
-        f'<rect x="{LABEL + BOX * i}" y="{below}" width="{BOX - 1}" height="4" fill="currentColor"/>'
-        for i, together in enumerate(found.shared)
-        if together
-    ]
     names = escape(", ".join(found.words), quote=True)
+    style = "text{font:13px sans-serif}rect{stroke:#999;stroke-width:.5}.shared{fill:currentColor;stroke:none}"
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
-        f'role="img" aria-label="vectors of {names}">{"".join(parts)}</svg>\n'
+        f'role="img" aria-label="vectors of {names}"><style>{style}</style>{"".join(parts)}</svg>\n'
     )
+
+
+def sign(value: float) -> str:
+    """A component as a character, for terminals without colours: # + above the mean, - = below, a dot near it."""
+    if abs(value) <= CLEAR:
+        return "·"
+    return ("#" if value > 1.2 else "+") if value > 0 else ("=" if value < -1.2 else "-")
 
 
 def colour(value: float) -> str:

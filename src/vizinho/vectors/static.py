@@ -1,9 +1,11 @@
-"""Static word vectors: trained with word2vec or fastText (gensim), loaded from and saved to word2vec's own formats."""
+"""Static word vectors: trained with word2vec or fastText (gensim), in word2vec's files and gensim's."""
 
 from __future__ import annotations
 
+import hashlib
+import pickle
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -13,6 +15,8 @@ import numpy.typing as npt
 
 from vizinho.errors import ModelError, TextError
 from vizinho.progress import Advance, silent
+from vizinho.vectors.epochs import load_epoch, save_epoch
+from vizinho.vectors.keyed import ForeignPickleError, read_keyed, write_keyed
 
 Matrix = npt.NDArray[np.float32]
 
@@ -75,17 +79,77 @@ def tokenize(lines: Iterable[str]) -> list[list[str]]:
 
 
 def train_vectors(
-    sentences: Sequence[Sequence[str]], options: VectorOptions | None = None, *, progress: Advance = silent
+    sentences: Sequence[Sequence[str]],
+    options: VectorOptions | None = None,
+    *,
+    progress: Advance = silent,
+    state: Path | None = None,
 ) -> WordVectors:
-    """Train on tokenised sentences; `progress` moves by epochs. Raises TextError when no word is frequent enough."""
-    from gensim.models import FastText, Word2Vec
-    from gensim.models.callbacks import CallbackAny2Vec
+    """Train on tokenised sentences; `progress` moves by epochs, in small parts.
 
+    With `state`, every epoch is saved there, a run that was interrupted goes on after the last whole epoch, and the
+    file is removed at the end; with one thread the vectors are the same as without an interruption. Raises TextError
+    when no word is frequent enough.
+    """
     options = options or VectorOptions()
+    watched = _Watched(sentences, progress)
+    model = _new_model(options)
+    model.build_vocab(watched)
+    if not len(model.wv):
+        raise TextError(
+            f"no word occurs {options.min_count} times in {len(sentences)} sentences",
+            fix="give more text, or a smaller min_count",
+        )
+    digest = _digest(sentences, options) if state else ""
+    done = load_epoch(state, model, digest) if state else 0
+    model.finished_epochs = done
+    watched.watched = True
+    progress(done, "")
+    if done < options.epochs:
+        model.train(
+            watched,
+            total_examples=model.corpus_count,
+            total_words=model.corpus_total_words,
+            epochs=options.epochs - done,
+            callbacks=[_saver(state, done, digest)] if state else [],
+        )
+    if state:
+        state.unlink(missing_ok=True)
+    return WordVectors(tuple(model.wv.index_to_key), np.array(model.wv.vectors, dtype=np.float32))
 
-    class Report(CallbackAny2Vec):  # type: ignore[misc]
-        def on_epoch_end(self, model: Any) -> None:
-            progress(1, "")
+
+class _Watched:
+    """Sentences that report how many of them were read."""
+
+    def __init__(self, sentences: Sequence[Sequence[str]], progress: Advance) -> None:
+        self._sentences, self._progress = sentences, progress
+        self.watched = False
+
+    def __iter__(self) -> Iterator[Sequence[str]]:
+        size, told = len(self._sentences), 0
+        for number, sentence in enumerate(self._sentences, 1):
+            yield sentence
+            if self.watched and (number % max(1, size // 100) == 0 or number == size):
+                self._progress((number - told) / size, "")
+                told = number
+
+
+def _new_model(options: VectorOptions) -> Any:
+    from gensim.models import FastText, Word2Vec
+
+    base: Any = FastText if options.kind == "fasttext" else Word2Vec
+
+    class Resumable(base):  # type: ignore[misc]
+        finished_epochs = 0
+        epochs: int
+
+        def _get_next_alpha(self, epoch_progress: float, cur_epoch: int) -> Any:
+            """The rate that an uninterrupted run has here."""
+            remaining, self.epochs = self.epochs, options.epochs
+            try:
+                return super()._get_next_alpha(epoch_progress, cur_epoch + self.finished_epochs)
+            finally:
+                self.epochs = remaining
 
     common: dict[str, Any] = {
         "vector_size": options.dim,
@@ -96,19 +160,29 @@ def train_vectors(
         "sg": 1,
         "seed": options.seed,
         "workers": options.threads,
-        "callbacks": [Report()],
     }
-    try:
-        if options.kind == "fasttext":
-            model = FastText(list(sentences), **common)
-        else:  # Python's own hash of a string changes from process to process
-            model = Word2Vec(list(sentences), hashfxn=_stable_hash, **common)
-    except RuntimeError as error:
-        raise TextError(
-            f"no word occurs {options.min_count} times in {len(sentences)} sentences",
-            fix="give more text, or a smaller min_count",
-        ) from error
-    return WordVectors(tuple(model.wv.index_to_key), np.array(model.wv.vectors, dtype=np.float32))
+    # Python's own hash of a string changes from process to process.
+    return Resumable(**common) if options.kind == "fasttext" else Resumable(hashfxn=_stable_hash, **common)
+
+
+def _saver(path: Path, done: int, digest: str) -> Any:
+    from gensim.models.callbacks import CallbackAny2Vec
+
+    class Saver(CallbackAny2Vec):  # type: ignore[misc]
+        finished = done
+
+        def on_epoch_end(self, model: Any) -> None:
+            self.finished += 1
+            save_epoch(path, model, self.finished, digest)
+
+    return Saver()
+
+
+def _digest(sentences: Sequence[Sequence[str]], options: VectorOptions) -> str:
+    made = hashlib.sha256(repr(options).encode())
+    for sentence in sentences:
+        made.update(" ".join(sentence).encode() + b"\n")
+    return made.hexdigest()
 
 
 def _stable_hash(word: str) -> int:
@@ -116,7 +190,7 @@ def _stable_hash(word: str) -> int:
 
 
 def save_vectors(path: Path, vectors: WordVectors) -> None:
-    """Write word2vec's text format (.vec) or its binary one (.bin), whole or not at all."""
+    """Write word2vec's text format (.vec), its binary one (.bin) or gensim's own (.kv), whole or not at all."""
     from gensim.models import KeyedVectors
 
     check_suffix(path)
@@ -127,34 +201,64 @@ def save_vectors(path: Path, vectors: WordVectors) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     writing = path.with_name(f".{path.name}.writing")
     try:
-        keyed.save_word2vec_format(str(writing), binary=path.suffix == ".bin", write_header=True)
+        if path.suffix == ".kv":
+            write_keyed(writing, keyed)
+        else:
+            keyed.save_word2vec_format(str(writing), binary=path.suffix == ".bin", write_header=True)
         writing.replace(path)
     finally:
         writing.unlink(missing_ok=True)
 
 
 def load_vectors(path: Path) -> WordVectors:
-    """Read a .vec or .bin file. Raises ModelError for a missing, truncated or foreign file.
+    """Read a .vec, .bin or .kv file. Raises ModelError for a missing, truncated or foreign file.
 
-    gensim's own .kv files are pickles, which can run code of whoever wrote them, and are refused.
+    gensim's .kv files are pickles: they are read by a reader that can make arrays and nothing else (`keyed.py`).
     """
-    from gensim.models import KeyedVectors
-
     check_suffix(path)
     try:
-        keyed = KeyedVectors.load_word2vec_format(str(path), binary=path.suffix == ".bin")
+        words, matrix = read_keyed(path) if path.suffix == ".kv" else _read_word2vec(path)
     except FileNotFoundError as error:
         raise ModelError("no such file of vectors", where=path, fix="check the path") from error
-    except (EOFError, ValueError, UnicodeDecodeError, OSError, IndexError, MemoryError) as error:
+    except ForeignPickleError as error:
+        raise ModelError(f"refused: {error}", where=path, fix="save it as .bin or .vec with gensim") from error
+    except (
+        EOFError,
+        ValueError,
+        OSError,
+        LookupError,
+        MemoryError,
+        OverflowError,
+        TypeError,
+        AttributeError,
+        pickle.UnpicklingError,
+    ) as error:
         raise ModelError(f"cannot be read as word vectors ({error})", where=path, fix="write the file anew") from error
-    if not len(keyed):
+    if not words:
         raise ModelError("the file holds no vectors", where=path, fix="write the file anew")
-    return WordVectors(tuple(keyed.index_to_key), np.array(keyed.vectors, dtype=np.float32))
+    made = WordVectors(tuple(words), np.array(matrix, dtype=np.float32))
+    wrong = np.flatnonzero(~np.isfinite(made.matrix).all(axis=1))
+    if len(wrong):
+        raise ModelError(
+            f"{len(wrong)} vectors with components that are no numbers, such as that of {words[int(wrong[0])]!r}",
+            where=path,
+            fix="write the file anew",
+        )
+    return made
+
+
+def _read_word2vec(path: Path) -> tuple[list[str], Any]:
+    from gensim.models import KeyedVectors
+
+    keyed = KeyedVectors.load_word2vec_format(str(path), binary=path.suffix == ".bin")
+    return list(keyed.index_to_key), keyed.vectors
 
 
 def check_suffix(path: Path) -> None:
-    """Raises ModelError for a file that is neither .vec nor .bin, before anything is trained in vain."""
-    if path.suffix not in (".vec", ".bin"):
+    """Raises ModelError for a file that is not .vec, .bin or .kv, before anything is trained in vain."""
+    if path.suffix not in (".vec", ".bin", ".kv"):
         raise ModelError(
-            f"unknown kind of vectors {path.suffix!r}", where=path, fix="use word2vec's formats, .vec (text) or .bin"
+            f"unknown kind of vectors {path.suffix!r}",
+            where=path,
+            fix="use word2vec's formats, .vec (text) or .bin, or gensim's .kv",
         )

@@ -2,11 +2,12 @@ import json
 
 import numpy as np
 import pytest
+import scipy.stats
 from typer.testing import CliRunner
 
 from vizinho.cli.main import app
 from vizinho.errors import ModelError, TextError
-from vizinho.vectors.explore import analogy, boxes, colour, draw_boxes, neighbours
+from vizinho.vectors.explore import CLEAR, Boxes, analogy, bands, boxes, colour, draw_boxes, neighbours, sign
 from vizinho.vectors.static import WordVectors, load_vectors, save_vectors
 
 # Components: person or fruit, woman or man, royal or not, and one that means nothing.
@@ -34,8 +35,35 @@ def test_boxes_mark_what_words_share():
     assert found.shared == (True, False, False, False)
     drawn = draw_boxes(found)
     assert drawn.count("<rect") == 3 * 4 + 1
+    assert drawn.count('class="shared"') == 1
     assert drawn.count("<text") == 3
     assert draw_boxes(boxes(WordVectors(("<b>", "c"), MATRIX[:2]), ["<b>"])).count("<b>") == 0
+
+
+def test_components_are_seen_against_the_mean_of_all_words():
+    shifted = WordVectors(WORDS, MATRIX + 7)
+    assert np.allclose(boxes(shifted, ["homem", "rei"]).values, boxes(VECTORS, ["homem", "rei"]).values, atol=1e-4)
+    assert boxes(VECTORS, ["homem"]).shared == (False,) * 4
+
+
+def test_as_many_words_at_random_share_the_floor():
+    rng = np.random.default_rng(4)
+    noise = WordVectors(tuple(f"w{i}" for i in range(3000)), rng.standard_normal((3000, 80)).astype(np.float32))
+    found = boxes(noise, ["w1", "w2"])
+    assert found.floor == pytest.approx(2 * scipy.stats.norm.sf(CLEAR) ** 2, abs=0.02)
+    assert np.mean(found.shared) == pytest.approx(found.floor, abs=0.15)
+
+
+@pytest.mark.parametrize(("width", "components"), [(30, 80), (80, 80), (200, 80)])
+def test_every_component_is_drawn_once_whatever_the_width(width, components):
+    values = np.zeros((2, components))
+    found = Boxes(("a", "b"), values, (False,) * components, 0.0)
+    assert [i for run in bands(found, width) for i in run] == list(range(components))
+    assert draw_boxes(found).count("<rect") == 2 * components
+
+
+def test_signs_stand_for_colours():
+    assert "".join(map(sign, (2.0, 0.6, 0.1, -0.6, -2.0))) == "#+·-="
 
 
 def test_colours_run_from_orange_to_blue():

@@ -1,0 +1,221 @@
+"""A small training loop for text encoders: steps that are a function of their number, dev scores, exact resumption."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from vizinho.errors import ModelError, SpecError
+from vizinho.progress import Advance, silent
+from vizinho.training.interrupt import InterruptedRunError, interruptible
+from vizinho.training.loop import Log
+from vizinho.training.resume import RunState, load_state, save_state
+from vizinho.training.schedule import rate_at
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderTraining:
+    """One run of an encoder: how long, how fast, and when it is looked at and saved."""
+
+    steps: int = 1000
+    learning_rate: float = 1e-3
+    """Peak rate."""
+    warmup_share: float = 0.1
+    final_rate: float = 0.02
+    """Rate at the end of the cosine decay, as a share of the peak."""
+    weight_decay: float = 0.01
+    clip_norm: float = 1.0
+    evaluate_every: int = 250
+    """Steps between looks at the dev set."""
+    checkpoint_every: int = 250
+    threads: int = 1
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "evaluate_every", "checkpoint_every", "threads"):
+            if getattr(self, name) < 1:
+                raise SpecError(f"{name} is {getattr(self, name)}", fix="use at least 1")
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderPoint:
+    """One look during training: mean training loss since the last one and the score on dev (lower is better)."""
+
+    step: int
+    train_loss: float | None
+    dev: float | None
+
+
+@dataclass(slots=True)
+class _State:
+    step: int = 0
+    losses: list[float] = field(default_factory=list)
+    curve: list[EncoderPoint] = field(default_factory=list)
+    best: float = math.inf
+    weights: dict[str, torch.Tensor] = field(default_factory=dict)
+
+
+def run_steps(
+    model: Any,
+    loss_at: Callable[[int], torch.Tensor],
+    options: EncoderTraining,
+    run: Path,
+    *,
+    dev: Callable[[], float] | None = None,
+    keep_best: bool = False,
+    progress: Advance = silent,
+    log: Log = lambda _line: None,
+) -> tuple[EncoderPoint, ...]:
+    """Train `model` in place by the losses of steps 0, 1, ...; returns the curve.
+
+    `loss_at` must draw whatever it draws from the step's number (and torch's generator, which is saved), so that a run
+    that was stopped ends with the weights of one left alone. With `keep_best` the weights that were best on dev are
+    left in the model. Raises InterruptedRunError after SIGINT (state saved under `run`), ModelError when the loss is
+    not a number.
+    """
+    torch.set_num_threads(options.threads)
+    # Vectors (biases, norms) are not decayed, as is usual for transformers.
+    groups = [
+        {
+            "params": [p for p in model.parameters() if p.requires_grad and (p.ndim > 1) == decayed],
+            "weight_decay": decay,
+        }
+        for decayed, decay in ((True, options.weight_decay), (False, 0.0))
+    ]
+    optimizer = torch.optim.AdamW([g for g in groups if g["params"]], lr=0.0, betas=(0.9, 0.98), fused=True)
+    state = _resumed(run, model, optimizer, log)
+    if state is None:
+        torch.manual_seed(options.seed)
+        state = _State()
+        _look(model, state, dev, keep_best, log)
+    progress(state.step, "")
+    model.train()
+    with interruptible() as interrupted:
+        while state.step < options.steps:
+            loss = _update(model, optimizer, loss_at(state.step), state.step, options)
+            state.step += 1
+            state.losses.append(loss)
+            progress(1, f"loss {loss:.3f}")
+            last = state.step == options.steps
+            if state.step % options.evaluate_every == 0 or last:
+                _look(model, state, dev, keep_best, log)
+                model.train()
+            if interrupted() or last or state.step % options.checkpoint_every == 0:
+                _save(run, model, optimizer, state)
+            if interrupted():
+                raise InterruptedRunError(
+                    f"stopped at step {state.step} of {options.steps}; the state is saved",
+                    fix="run the same command again to go on",
+                )
+    if keep_best and state.weights:
+        model.load_state_dict(state.weights)
+    model.eval()
+    return tuple(state.curve)
+
+
+def _update(model: Any, optimizer: Any, loss: torch.Tensor, step: int, options: EncoderTraining) -> float:
+    value = float(loss.detach())
+    if not math.isfinite(value):
+        raise ModelError(f"the loss is {value}", where=f"step {step}", fix="lower the learning rate")
+    loss.backward()  # type: ignore[no-untyped-call]
+    torch.nn.utils.clip_grad_norm_(model.parameters(), options.clip_norm)
+    for group in optimizer.param_groups:
+        group["lr"] = options.learning_rate * rate_at(step, options)
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+    return value
+
+
+def _look(model: Any, state: _State, dev: Callable[[], float] | None, keep_best: bool, log: Log) -> None:
+    loss = sum(state.losses) / len(state.losses) if state.losses else None
+    state.losses.clear()
+    score = None
+    if dev is not None:
+        model.eval()
+        # Dev must not move the generator that dropout draws from.
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            score = dev()
+        if keep_best and score < state.best:
+            state.best = score
+            state.weights = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
+    state.curve.append(EncoderPoint(state.step, loss, score))
+    log(f"step {state.step}: loss {_shown(loss)}, dev {_shown(score)}")
+
+
+def _shown(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"
+
+
+def _save(run: Path, model: Any, optimizer: Any, state: _State) -> None:
+    values = {
+        "losses": state.losses,
+        "curve": [[p.step, p.train_loss, p.dev] for p in state.curve],
+        "best": state.best if math.isfinite(state.best) else None,
+    }
+    extra = {"best": state.weights} if state.weights else {}
+    save_state(
+        run, RunState(state.step, model.state_dict(), extra, optimizer.state_dict(), torch.get_rng_state(), values)
+    )
+
+
+def _resumed(run: Path, model: Any, optimizer: Any, log: Log) -> _State | None:
+    saved, damaged = load_state(run)
+    for line in damaged:
+        log(line)
+    if saved is None:
+        return None
+    model.load_state_dict(dict(saved.model))
+    optimizer.load_state_dict(saved.optimizer)
+    torch.set_rng_state(saved.random)
+    log(f"going on from step {saved.step}")
+    return _State(
+        saved.step,
+        list(saved.values["losses"]),
+        [EncoderPoint(*point) for point in saved.values["curve"]],
+        math.inf if saved.values["best"] is None else saved.values["best"],
+        dict(saved.extra.get("best", {})),
+    )
+
+
+class Batches:
+    """Batches of sentences of like length, a function of (seed, step): little padding, nothing random has state."""
+
+    def __init__(self, lengths: Sequence[int], pieces: int, seed: int) -> None:
+        """`pieces` is the most that a padded batch holds."""
+        self._lengths, self._pieces, self._seed = np.array(lengths), pieces, seed
+        self._starts = [0]
+        self._epoch: tuple[int, list[list[int]]] = (-1, [])
+
+    def at(self, step: int) -> list[int]:
+        """Indices of the sentences of a step."""
+        while self._starts[-1] <= step:
+            self._starts.append(self._starts[-1] + len(self._batches(len(self._starts) - 1)))
+        epoch = int(np.searchsorted(self._starts, step, side="right")) - 1
+        return self._batches(epoch)[step - self._starts[epoch]]
+
+    def _batches(self, epoch: int) -> list[list[int]]:
+        if self._epoch[0] != epoch:
+            rng = np.random.default_rng([self._seed, epoch])
+            # Noise on the lengths mixes sentences that would otherwise always meet.
+            order = np.argsort(self._lengths * rng.uniform(0.9, 1.1, len(self._lengths)), kind="stable")
+            made = list(self._cut(order))
+            self._epoch = (epoch, [made[i] for i in rng.permutation(len(made))])
+        return self._epoch[1]
+
+    def _cut(self, order: Any) -> Iterator[list[int]]:
+        batch: list[int] = []
+        longest = 0
+        for index in map(int, order):
+            longest = max(longest, int(self._lengths[index]))
+            if batch and longest * (len(batch) + 1) > self._pieces:
+                yield batch
+                batch, longest = [], int(self._lengths[index])
+            batch.append(index)
+        if batch:
+            yield batch

@@ -1,0 +1,72 @@
+"""The state of a word2vec or fastText training after each epoch, so that an interrupted one goes on exactly."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+def save_epoch(path: Path, model: Any, epoch: int, digest: str) -> None:
+    """Write weights, random state and the number of finished epochs, whole or not at all."""
+    arrays = {name: rows for name, (rows, _) in _weights(model).items()}
+    kind, keys, position, has_gauss, gauss = model.random.get_state()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    writing = path.with_name(f"{path.name}.writing")
+    try:
+        with writing.open("wb") as stream:
+            np.savez(
+                stream,
+                epoch=epoch,
+                digest=digest,
+                random_keys=keys,
+                random_rest=np.array([position, has_gauss, gauss], dtype=np.float64),
+                random_kind=kind,
+                **arrays,
+            )
+        writing.replace(path)
+    finally:
+        writing.unlink(missing_ok=True)
+
+
+def load_epoch(path: Path, model: Any, digest: str) -> int:
+    """Set `model` (its vocabulary built) to a saved state; returns the finished epochs, 0 where there is no state.
+
+    A state of other text or options, or a damaged one, counts as none.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as saved:
+            if str(saved["digest"]) != digest:
+                return 0
+            found = {name: saved[name] for name in saved.files}
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return 0
+    for name, (rows, put) in _weights(model).items():
+        if found[name].shape != rows.shape:
+            return 0
+        put(found[name])
+    position, has_gauss, gauss = found["random_rest"]
+    model.random.set_state((str(found["random_kind"]), found["random_keys"], int(position), int(has_gauss), gauss))
+    return int(found["epoch"])
+
+
+def _weights(model: Any) -> dict[str, Any]:
+    """By name: the rows that training changes, and what puts others in their place."""
+
+    def whole(owner: Any, name: str) -> Any:
+        array = getattr(owner, name)
+        return array, lambda rows: array.__setitem__(slice(None), rows)
+
+    found = {"output": whole(model, "syn1neg")}
+    buckets = getattr(model.wv, "buckets_word", None)
+    if buckets is None:
+        return found | {"words": whole(model.wv, "vectors")}
+    # fastText's table of n-grams has two million rows; a text touches a few of them.
+    used = np.unique(np.concatenate([np.asarray(b, dtype=np.int64) for b in buckets]))
+    table = model.wv.vectors_ngrams
+    return found | {
+        "words": whole(model.wv, "vectors_vocab"),
+        "ngrams": (table[used], lambda rows: table.__setitem__(used, rows)),
+    }
