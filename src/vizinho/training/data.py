@@ -54,7 +54,9 @@ def prepare(
         if not rows:
             set_aside.append((utterance.id, "no text left after normalising"))
         elif front.max_seconds is not None and longest > front.max_seconds:
-            set_aside.append((utterance.id, f"{longest:.1f} s at its slowest, the network hears {front.max_seconds:g} s"))
+            set_aside.append(
+                (utterance.id, f"{longest:.1f} s at its slowest, the network hears {front.max_seconds:g} s")
+            )
         elif frames_needed(rows) > frames:
             set_aside.append((utterance.id, f"{frames_needed(rows)} labels but only {frames} frames"))
         else:

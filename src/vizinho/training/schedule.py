@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from vizinho.errors import SpecError
+from vizinho.model.adapters import adapted
 from vizinho.model.layers import layer_of, layer_order
 from vizinho.training.options import LayerPolicy, TrainingOptions
 
@@ -58,7 +59,8 @@ class LayerRates:
         self.schedules = layer_schedules(layers, options.layers, options.steps)
         members: dict[str, list[torch.nn.Parameter]] = {layer: [] for layer in layers}
         for name, parameter in model.named_parameters():
-            members[layer_of(name)].append(parameter)
+            if options.adapter is None or adapted(name):
+                members[layer_of(name)].append(parameter)
         # One-dimensional parameters (biases, norms) are not decayed, as is usual for transformers.
         self.groups: list[dict[str, Any]] = []
         self._schedule_of_group: list[LayerSchedule] = []
@@ -88,4 +90,6 @@ class LayerRates:
             if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
                 thaw = by_layer[layer_of(name + ".weight")].thaw_step
                 learns = thaw is not None and step >= thaw
-                module.train(learns and self._options.layers.batch_norm == "adapt")
+                # With an adapter the network is the donor's, and so are its statistics.
+                follows = self._options.layers.batch_norm == "adapt" and self._options.adapter is None
+                module.train(learns and follows)
