@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 TORCH_INDEX ?=
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: install demo test bench lint docs clean
+.PHONY: install demo test bench peers lint docs clean
 
 install: $(VENV)/.installed
 
@@ -34,6 +34,13 @@ bench: install
 	$(BIN)/python bench/train_throughput.py
 	$(BIN)/python bench/train_memory.py
 	$(BIN)/python bench/compare_levels.py
+
+# Toolkits to compare with, in an environment of their own (2 GB): NeMo trains small models, ours must hear the same.
+PEERS := .venv-peers
+peers: install
+	PYTHON=$(PYTHON) TORCH_INDEX=$(TORCH_INDEX) bash bench/peers/install.sh $(PEERS)
+	$(PEERS)/bin/python bench/peers/nemo_reference.py build/nemo
+	$(BIN)/python bench/peers/compare_nemo.py build/nemo
 
 clean:
 	rm -rf $(VENV) demo build dist

@@ -105,7 +105,7 @@ def wav2vec2_bert(folder: Path) -> Path:
     return _save(folder, hf.Wav2Vec2BertForCTC(settings), processor)
 
 
-def _parakeet_encoder() -> Any:
+def parakeet_encoder_config() -> Any:
     return hf.ParakeetEncoderConfig(
         **SMALL, num_mel_bins=80, subsampling_factor=8, subsampling_conv_channels=8, conv_kernel_size=5
     )
@@ -117,7 +117,9 @@ def parakeet(folder: Path) -> Path:
     torch.manual_seed(0)
     tokenizer = bpe_tokenizer(["abc de", "fgh abc", "de fgh"] * 4, 24)
     settings = hf.ParakeetCTCConfig(
-        encoder_config=_parakeet_encoder().to_dict(), vocab_size=len(tokenizer), pad_token_id=tokenizer.pad_token_id
+        encoder_config=parakeet_encoder_config().to_dict(),
+        vocab_size=len(tokenizer),
+        pad_token_id=tokenizer.pad_token_id,
     )
     processor = hf.ParakeetProcessor(hf.ParakeetFeatureExtractor(), tokenizer, decoder_type="ctc")
     return _save(folder, hf.ParakeetForCTC(settings), processor)
@@ -125,13 +127,13 @@ def parakeet(folder: Path) -> Path:
 
 def parakeet_encoder(folder: Path) -> Path:
     torch.manual_seed(0)
-    return _save(folder, hf.ParakeetEncoder(_parakeet_encoder()), hf.ParakeetFeatureExtractor())
+    return _save(folder, hf.ParakeetEncoder(parakeet_encoder_config()), hf.ParakeetFeatureExtractor())
 
 
 def parakeet_tdt(folder: Path) -> Path:
     torch.manual_seed(0)
     settings = hf.ParakeetTDTConfig(
-        encoder_config=_parakeet_encoder().to_dict(), vocab_size=9, decoder_hidden_size=8, pad_token_id=0
+        encoder_config=parakeet_encoder_config().to_dict(), vocab_size=9, decoder_hidden_size=8, pad_token_id=0
     )
     return _save(folder, hf.ParakeetForTDT(settings), hf.ParakeetFeatureExtractor())
 

@@ -1,7 +1,7 @@
 """Reads the archives of nemo_reference.py without NeMo and compares what is heard: features and log-probabilities.
 
-    .venv-peers/bin/python bench/peers/nemo_reference.py OUT
-    .venv/bin/python bench/peers/compare_nemo.py OUT
+.venv-peers/bin/python bench/peers/nemo_reference.py OUT
+.venv/bin/python bench/peers/compare_nemo.py OUT
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ def main(folder: Path) -> int:
     torch.set_num_threads(1)
     waveforms = list(np.load(folder / "waveforms.npz").values())
     worst = 0.0
-    print(f"{'model':<14} {'tokens':>6} {'features':>10} {'log-probs':>10} {'batched':>10}  largest difference from NeMo")
+    print(
+        f"{'model':<14} {'tokens':>6} {'features':>10} {'log-probs':>10} {'batched':>10}  largest difference from NeMo"
+    )
     for archive in sorted(folder.glob("*.nemo")):
         donor, theirs = load_donor(archive), np.load(archive.with_suffix(".npz"))
         recogniser = Recognizer(donor.recogniser)

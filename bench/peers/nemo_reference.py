@@ -22,11 +22,13 @@ from omegaconf import OmegaConf
 SAMPLE_RATE = 16000
 TEXTS = ["abc de", "fgh abc", "de fgh ab", "cab bed", "head face", "bad cage"]
 STEPS = 20
-MODELS = {
+MODELS: dict[str, dict[str, Any]] = {
     "characters": {"tokens": "characters", "factor": 4},
     "pieces": {"tokens": "unigram", "factor": 8},
     "bpe-no-bias": {"tokens": "bpe", "factor": 8, "use_bias": False, "xscaling": False},
+    "hybrid": {"tokens": "unigram", "factor": 8, "hybrid": True},
 }
+WIDTH = 16
 
 
 def tones(text: str, seed: int) -> np.ndarray:
@@ -38,7 +40,9 @@ def tones(text: str, seed: int) -> np.ndarray:
     return (np.concatenate(parts) + noise).astype(np.float32)
 
 
-def config(tokens: str, factor: int, folder: Path, use_bias: bool = True, xscaling: bool = True) -> dict[str, Any]:
+def config(
+    folder: Path, *, tokens: str, factor: int, use_bias: bool = True, xscaling: bool = True, hybrid: bool = False
+) -> dict[str, Any]:
     """As examples/asr/conf/fastconformer/fast-conformer_ctc_bpe.yaml has it, made small."""
     made: dict[str, Any] = {
         "sample_rate": SAMPLE_RATE,
@@ -62,7 +66,7 @@ def config(tokens: str, factor: int, folder: Path, use_bias: bool = True, xscali
             "feat_in": 80,
             "feat_out": -1,
             "n_layers": 2,
-            "d_model": 32,
+            "d_model": WIDTH,
             "use_bias": use_bias,
             "subsampling": "dw_striding",
             "subsampling_factor": factor,
@@ -96,7 +100,45 @@ def config(tokens: str, factor: int, folder: Path, use_bias: bool = True, xscali
     else:
         made |= {"tokenizer": {"dir": str(tokenizer(folder, tokens)), "type": "bpe"}}
         made |= {"decoder": decoder | {"num_classes": -1, "vocabulary": []}}
-    return made
+    return made | transducer(made["decoder"]) if hybrid else made
+
+
+def transducer(ctc_decoder: dict[str, Any]) -> dict[str, Any]:
+    """What fastconformer/hybrid_transducer_ctc adds: a prediction network and a joint one beside the CTC layer."""
+    return {
+        "model_defaults": {"enc_hidden": WIDTH, "pred_hidden": 8, "joint_hidden": 8},
+        "decoder": {
+            "_target_": "nemo.collections.asr.modules.RNNTDecoder",
+            "normalization_mode": None,
+            "random_state_sampling": False,
+            "blank_as_pad": True,
+            "prednet": {"pred_hidden": 8, "pred_rnn_layers": 1, "t_max": None, "dropout": 0.0},
+        },
+        "joint": {
+            "_target_": "nemo.collections.asr.modules.RNNTJoint",
+            "log_softmax": None,
+            "preserve_memory": False,
+            "fuse_loss_wer": False,
+            "jointnet": {"joint_hidden": 8, "activation": "relu", "dropout": 0.0},
+        },
+        "decoding": {"strategy": "greedy", "greedy": {"max_symbols": 10}},
+        "loss": {"loss_name": "pytorch"},
+        "aux_ctc": {
+            "ctc_loss_weight": 0.3,
+            "use_cer": False,
+            "ctc_reduction": "mean_volume",
+            "decoder": ctc_decoder,
+            "decoding": {"strategy": "greedy"},
+        },
+    }
+
+
+def ctc(model: Any, signal: torch.Tensor, lengths: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Log-probabilities (B, T', V) and lengths (B,) of the CTC layer, a hybrid's auxiliary one included."""
+    if not hasattr(model, "ctc_decoder"):
+        return tuple(model(input_signal=signal, input_signal_length=lengths)[:2])
+    encoded, frames = model(input_signal=signal, input_signal_length=lengths)
+    return model.ctc_decoder(encoder_output=encoded), frames
 
 
 def tokenizer(folder: Path, kind: str) -> Path:
@@ -109,6 +151,7 @@ def tokenizer(folder: Path, kind: str) -> Path:
         model_prefix=str(place / "tokenizer"),
         vocab_size=16,
         model_type=kind,
+        normalization_rule_name="identity",
         bos_id=-1,
         eos_id=-1,
         minloglevel=2,
@@ -134,11 +177,12 @@ def train(model: Any, waveforms: list[np.ndarray], manifest: Path) -> list[float
     )
     optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3)
     losses = []
+    measure = getattr(model, "ctc_loss", None) or model.loss
     model.train()
     while len(losses) < STEPS:
         for signal, lengths, tokens, token_lengths in model._train_dl:
-            log_probs, frames, _ = model(input_signal=signal, input_signal_length=lengths)
-            loss = model.loss(log_probs=log_probs, targets=tokens, input_lengths=frames, target_lengths=token_lengths)
+            log_probs, frames = ctc(model, signal, lengths)
+            loss = measure(log_probs=log_probs, targets=tokens, input_lengths=frames, target_lengths=token_lengths)
             optimizer.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -149,7 +193,7 @@ def train(model: Any, waveforms: list[np.ndarray], manifest: Path) -> list[float
 
 def main(out: Path) -> None:
     import nemo
-    from nemo.collections.asr.models import EncDecCTCModel, EncDecCTCModelBPE
+    from nemo.collections.asr.models import EncDecCTCModel, EncDecCTCModelBPE, EncDecHybridRNNTCTCBPEModel
 
     torch.set_num_threads(1)
     out.mkdir(parents=True, exist_ok=True)
@@ -164,8 +208,8 @@ def main(out: Path) -> None:
     for name, options in MODELS.items():
         torch.manual_seed(1)
         kind = EncDecCTCModel if options["tokens"] == "characters" else EncDecCTCModelBPE
-        settings = {k: v for k, v in options.items()}
-        model = kind(cfg=OmegaConf.create(config(settings.pop("tokens"), settings.pop("factor"), out, **settings)))
+        kind = EncDecHybridRNNTCTCBPEModel if options.get("hybrid") else kind
+        model = kind(cfg=OmegaConf.create(config(out, **options)))
         losses = train(model, waveforms, out / "manifest.json")
         model.eval()
         model.save_to(str(out / f"{name}.nemo"))
@@ -176,13 +220,11 @@ def main(out: Path) -> None:
                 signal, length = torch.from_numpy(samples)[None], torch.tensor([samples.size])
                 features, frames = model.preprocessor(input_signal=signal, length=length)
                 said[f"features{number}"] = features[0, :, : int(frames)].T.numpy()
-                log_probs, lengths, _ = model(input_signal=signal, input_signal_length=length)
+                log_probs, lengths = ctc(model, signal, length)
                 said[f"log_probs{number}"] = log_probs[0, : int(lengths)].numpy()
             longest = max(w.size for w in waveforms)
             signal = torch.from_numpy(np.stack([np.pad(w, (0, longest - w.size)) for w in waveforms]))
-            log_probs, lengths, _ = model(
-                input_signal=signal, input_signal_length=torch.tensor([w.size for w in waveforms])
-            )
+            log_probs, lengths = ctc(model, signal, torch.tensor([w.size for w in waveforms]))
             for number, length in enumerate(lengths):
                 said[f"batched{number}"] = log_probs[number, : int(length)].numpy()
         np.savez(out / f"{name}.npz", **said)

@@ -13,10 +13,11 @@ import torch
 
 from vizinho.audio.features import make_extractor
 from vizinho.corpora.manifest import fingerprint, read_manifest, select
-from vizinho.errors import CorpusError, ModelError, SpecError
+from vizinho.errors import CorpusError, SpecError
 from vizinho.evaluation.collapse import Course, Finding, diagnose, letter_counts
 from vizinho.languages.phonetics import base_letter_similarity, letter_similarity
-from vizinho.model.checkpoint import Checkpoint, load_donor, weights
+from vizinho.model.adapters import Adapter, attach, merge, take
+from vizinho.model.checkpoint import Checkpoint, like, load_donor, weights
 from vizinho.model.presets import SUBSAMPLING, build_model
 from vizinho.progress import Advance, silent
 from vizinho.recognizer import Recognizer
@@ -86,6 +87,8 @@ class ReadyJob:
     prepared: Prepared
     checkpoint: Checkpoint
     plan: TransferPlan | None
+    donor: dict[str, Any] | None
+    """What the donor is: kind, size, what it hears, tokens by role."""
     start: dict[str, torch.Tensor]
 
     @property
@@ -107,6 +110,8 @@ class FinishedJob:
     movement: Movement
     findings: tuple[Finding, ...] = ()
     """Signs of collapse on dev; none without a dev set."""
+    adapter: Adapter | None = None
+    """What was learnt beside the donor, where the options ask for an adapter; the network has it merged."""
 
 
 def read_data(
@@ -185,9 +190,9 @@ def make_ready(job: Job, similarity: Similarity | None = None) -> ReadyJob:
     """Read and check everything a job needs, and put its network at its start. Nothing is written."""
     data = read_data(job.corpora, job.language, job.minutes, job.options.seed, job.repeat, job.beside)
     if job.donor is None:
-        checkpoint, plan = _from_scratch(job, data), None
+        checkpoint, plan, facts = _from_scratch(job, data), None, None
     else:
-        checkpoint, plan = _from_donor(job, data, similarity)
+        checkpoint, plan, facts = _from_donor(job, data, similarity)
     prepared = prepare(
         data.train,
         checkpoint.tokenizer,
@@ -195,7 +200,8 @@ def make_ready(job: Job, similarity: Similarity | None = None) -> ReadyJob:
         front=checkpoint.front,
         speed_range=job.options.augment.speed_range if job.options.augment.speed_share else 0.0,
     )
-    return ReadyJob(job, data, prepared, checkpoint, plan, {n: t.clone() for n, t in weights(checkpoint.model).items()})
+    start = {name: tensor.clone() for name, tensor in weights(checkpoint.model).items()}
+    return ReadyJob(job, data, prepared, checkpoint, plan, facts, start)
 
 
 def _tokenizer(job: Job, data: TargetData) -> Any:
@@ -214,11 +220,13 @@ def _from_scratch(job: Job, data: TargetData) -> Checkpoint:
     return Checkpoint(model, make_extractor(), tokenizer)
 
 
-def _from_donor(job: Job, data: TargetData, similarity: Similarity | None) -> tuple[Checkpoint, TransferPlan]:
+def _from_donor(
+    job: Job, data: TargetData, similarity: Similarity | None
+) -> tuple[Checkpoint, TransferPlan, dict[str, Any]]:
     assert job.donor is not None
     donor = load_donor(job.donor, job.adapter)
     tokenizer = _tokenizer(job, data)
-    target = Checkpoint(_like(donor.model, tokenizer, job.options.seed), donor.extractor, tokenizer)
+    target = Checkpoint(like(donor.model, tokenizer, job.options.seed), donor.extractor, tokenizer)
     ours, theirs = target.inventory, donor.inventory
     table = None
     if similarity is not None and job.donor_language and theirs.letters and set(ours.letters) - set(theirs.letters):
@@ -236,35 +244,30 @@ def _from_donor(job: Job, data: TargetData, similarity: Similarity | None) -> tu
         unused=donor.unused,
     )
     plant(target.model, apply_plan(plan, given, fresh))
-    return target, plan
-
-
-def _like(donor: Any, tokenizer: Any, seed: int) -> Any:
-    """A fresh network of the donor's shape with one output row per target token."""
-    config = type(donor.config).from_dict(donor.config.to_dict())
-    config.vocab_size, config.pad_token_id = len(tokenizer), tokenizer.pad_token_id
-    torch.manual_seed(seed)
-    try:
-        return type(donor)(config)
-    except Exception as error:
-        raise ModelError(f"the donor's architecture cannot be built anew ({error})", fix="use another donor") from error
+    return target, plan, donor.describe()
 
 
 def run(ready: ReadyJob, folder: Path, *, progress: Advance = silent, log: Log = lambda _line: None) -> FinishedJob:
     """Train a ready job; `folder` keeps the checkpoints, and a run found there goes on."""
+    model, options = ready.checkpoint.model, ready.job.options
+    handle = attach(model, options.adapter, options.seed) if options.adapter is not None else None
     references = {u.id: ready.data.normalizer(u.text) for u in ready.data.dev}
     dev = DevSet([u for u in ready.data.dev if references[u.id]], {i: t for i, t in references.items() if t})
     result = train(
         ready.checkpoint,
         ready.prepared.examples,
         dev if dev.utterances else None,
-        ready.job.options,
+        options,
         folder,
         progress=progress,
         log=log,
     )
-    moved = movement(ready.start, weights(ready.checkpoint.model))
-    return FinishedJob(ready, result, moved, _findings(ready, result, dev))
+    adapter = None
+    if handle is not None:
+        adapter = take(handle)
+        merge(handle)
+    moved = movement(ready.start, weights(model))
+    return FinishedJob(ready, result, moved, _findings(ready, result, dev), adapter)
 
 
 def _findings(ready: ReadyJob, result: TrainingResult, dev: DevSet) -> tuple[Finding, ...]:

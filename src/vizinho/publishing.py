@@ -16,10 +16,14 @@ import transformers
 from vizinho import __version__
 from vizinho.evaluation.collapse import as_json as findings_json
 from vizinho.jobs import FinishedJob, ReadyJob
+from vizinho.model.adapters import merge_adapter, read_origin, save_adapter
 from vizinho.model.checkpoint import save_checkpoint, weights_digest
 from vizinho.registry.card import Card
 from vizinho.registry.store import Store
 from vizinho.training.options import as_dict
+
+ADAPTER = "adapter"
+"""Folder of a model that holds what it adds to its donor, where it was trained so."""
 
 
 def run_folder(store: Store, name: str, ready: ReadyJob) -> Path:
@@ -39,7 +43,35 @@ def publish(
     staging = store.home / "staging" / f"{name}-{finished.ready.identity}"
     shutil.rmtree(staging, ignore_errors=True)
     save_checkpoint(staging, finished.ready.checkpoint)
-    return store.add(name, staging, card_of(store, name, finished, donor=donor, command=command, notes=notes))
+    card = card_of(store, name, finished, donor=donor, command=command, notes=notes)
+    if finished.adapter is not None and card.donor is not None:
+        origin = {key: getattr(card, key) for key in _ORIGIN}
+        save_adapter(staging / ADAPTER, finished.adapter, finished.ready.checkpoint, origin)
+    return store.add(name, staging, card)
+
+
+_ORIGIN = ("language", "donor", "steps", "seed", "normalizer", "created", "recipe", "data", "scores")
+"""What an adapter's folder says of itself, so that it can be merged far from the card."""
+
+
+def publish_merged(store: Store, name: str, donor: Path, adapter: Path, *, command: Sequence[str]) -> str:
+    """Merge a donor and an adapter's folder into a new version of `name`; returns NAME@VERSION.
+
+    Raises ModelError when they do not belong together.
+    """
+    store.check_name(name)
+    origin, checkpoint = read_origin(adapter), merge_adapter(donor, adapter)
+    staging = store.home / "staging" / f"{name}-merged"
+    shutil.rmtree(staging, ignore_errors=True)
+    save_checkpoint(staging, checkpoint)
+    shutil.copytree(adapter, staging / ADAPTER)
+    known = {key: value for key, value in origin.items() if key in _ORIGIN}
+    card = Card(
+        **known | {"name": name, "tokens": len(checkpoint.inventory.tokens)},
+        command=list(command),
+        software=_software(),
+    )
+    return store.add(name, staging, card)
 
 
 def card_of(
@@ -83,14 +115,18 @@ def card_of(
         scores=scores,
         movement=finished.movement.as_json() if ready.plan else None,
         command=list(command),
-        software={
-            "vizinho": __version__,
-            "torch": torch.__version__,
-            "transformers": transformers.__version__,
-            "python": platform.python_version(),
-        },
+        software=_software(),
         notes=notes,
     )
+
+
+def _software() -> dict[str, str]:
+    return {
+        "vizinho": __version__,
+        "torch": torch.__version__,
+        "transformers": transformers.__version__,
+        "python": platform.python_version(),
+    }
 
 
 def _donor(store: Store, donor: str | None, ready: ReadyJob) -> dict[str, Any] | None:

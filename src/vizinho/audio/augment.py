@@ -137,7 +137,7 @@ def mask_waveform(samples: Waveform, options: AugmentOptions, rng: Random) -> Wa
     that a resumed run would not be the run left alone.
     """
     spectrum = np.fft.rfft(samples)
-    mels = _mel(np.fft.rfftfreq(samples.size, 1 / SAMPLE_RATE))
+    mels = _mel(np.fft.rfftfreq(samples.size, 1 / SAMPLE_RATE).astype(np.float64))
     for _ in range(options.freq_masks):
         width = rng.integers(0, options.freq_width + 1) / _MEL_CHANNELS * mels[-1]
         start = rng.uniform(0, max(0.0, mels[-1] - width))

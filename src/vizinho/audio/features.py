@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from transformers import ParakeetFeatureExtractor
 
@@ -121,10 +122,12 @@ class FrontEnd:
             return_attention_mask=True,
             return_tensors="pt",
         )
-        features, mask = made[self.extractor.model_input_names[0]], made["attention_mask"].bool()
-        if features.shape[1] != mask.shape[1]:  # Whisper's features come as (B, F, T)
+        features = made[self.extractor.model_input_names[0]]
+        if features.shape[1] != made["attention_mask"].shape[1]:  # Whisper's features come as (B, F, T)
             features = features.transpose(1, 2)
-        return FeatureBatch(features.contiguous(), mask)
+        # Not the extractor's mask: Whisper's counts a frame more where a longer utterance stands beside.
+        steps = torch.tensor([self.steps_of(samples.size) for samples in waveforms])
+        return FeatureBatch(features.contiguous(), torch.arange(features.shape[1]) < steps[:, None])
 
     def masked_waveform(self, samples: Waveform, options: AugmentOptions, rng: Random) -> Waveform:
         """SpecAugment for networks that hear waveforms; others get theirs in `mask_inputs`."""
@@ -136,7 +139,7 @@ class FrontEnd:
             return inputs
         T, F = inputs.shape
         frames = inputs.numpy().reshape(T * self.stacked, F // self.stacked)
-        mean = 0.0 if self.centred else frames.mean(axis=0)
+        mean = np.float32(0.0) if self.centred else frames.mean(axis=0)
         return torch.from_numpy(mask_features(frames - mean, options, rng) + mean).reshape(T, F)
 
 

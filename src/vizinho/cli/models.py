@@ -1,8 +1,9 @@
-"""`vizinho models`: what the store has, where it came from, and going back to an older version."""
+"""`vizinho models`: what the store has, where it came from, going back to an older version, and merging adapters."""
 
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -10,9 +11,10 @@ from typing import Annotated, Any
 
 import typer
 
+from vizinho.cli.tables import describe
 from vizinho.errors import ModelError, StoreError
 
-app = typer.Typer(no_args_is_help=True, help="Models of the store: list, show, lineage, rollback.")
+app = typer.Typer(no_args_is_help=True, help="Models of the store: list, show, lineage, rollback, merge.")
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
@@ -41,15 +43,20 @@ def list_models(as_json: AsJson = False) -> None:
 
 @app.command("show")
 def show(
-    ref: Annotated[str, typer.Argument(help="NAME, NAME@VERSION or a model folder.")], as_json: AsJson = False
+    ref: Annotated[str, typer.Argument(help="NAME, NAME@VERSION, a model folder, a .nemo file or a hub id.")],
+    as_json: AsJson = False,
 ) -> None:
-    """Show a model's card."""
+    """Show a model's card; of a model without one, what it is, what it hears and its tokens by role."""
     from vizinho.registry.store import Store
 
     store = Store()
     card = store.card(ref)
     if card is None:
-        raise StoreError("the model has no card", where=ref, fix="only models made by vizinho have one")
+        from vizinho.model.checkpoint import load_donor
+
+        facts = load_donor(store.resolve(ref)).describe()
+        typer.echo(json.dumps(facts, ensure_ascii=False) if as_json else "\n".join(describe(facts)))
+        return
     if as_json:
         typer.echo(json.dumps(asdict(card), ensure_ascii=False))
         return
@@ -94,6 +101,26 @@ def rollback(
         raise StoreError(f"{ref!r} names no version", where="rollback", fix="give NAME@VERSION")
     current = Store().set_current(name, int(version))
     typer.echo(json.dumps({"current": current}) if as_json else f"{name} is {current} now")
+
+
+@app.command("merge")
+def merge(
+    donor: Annotated[str, typer.Argument(help="The donor that the adapter was trained on.")],
+    adapter: Annotated[Path, typer.Argument(help="The adapter/ folder of a model trained with [adapter].")],
+    name: Annotated[
+        str | None, typer.Option("--name", help="Name in the store; the adapter's language if not given.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a whole model of a donor and an adapter: a few megabytes travel, the donor stays where it is."""
+    from vizinho.model.adapters import read_origin
+    from vizinho.publishing import publish_merged
+    from vizinho.registry.store import Store
+
+    store = Store()
+    name = name or str(read_origin(adapter)["language"])
+    ref = publish_merged(store, name, store.resolve(donor), adapter, command=["vizinho", *sys.argv[1:]])
+    typer.echo(json.dumps({"model": ref}) if as_json else f"{ref}: {donor} with {adapter}")
 
 
 def _readable(folder: Path) -> dict[str, Any]:

@@ -1,8 +1,8 @@
-"""Tables as Markdown, columns padded so that they read well in a terminal too."""
+"""Tables as Markdown, columns padded so that they read well in a terminal too; and what a donor is, in words."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 
@@ -15,3 +15,14 @@ def markdown(head: Sequence[Any], rows: Sequence[Sequence[Any]]) -> str:
     ]
     lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
     return "\n".join(lines)
+
+
+def describe(donor: Mapping[str, Any]) -> list[str]:
+    """Lines about a donor: kind and size, what it hears, tokens by role (`Donor.describe`)."""
+    lines = [
+        f"donor: {donor['kind']}, {donor['parameters']:,} parameters, hears {donor['hears']}, "
+        f"writes a frame every {donor['frame_ms']:g} ms"
+    ]
+    roles = "; ".join(f"{role} {' '.join(tokens)}" for role, tokens in donor["roles"].items())
+    lines.append(f"{donor['tokens']} tokens: {roles}" if donor["tokens"] else "no output layer: every row starts fresh")
+    return [*lines, *donor["notes"]]

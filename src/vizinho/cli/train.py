@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vizinho.cli.tables import describe
 from vizinho.errors import SpecError
 
 if TYPE_CHECKING:
@@ -57,9 +58,17 @@ def train(
 
 
 def transfer(
-    donor: Annotated[str, typer.Argument(help="Model to start from: a name, name@version or a model folder.")],
+    donor: Annotated[
+        str, typer.Argument(help="Model to start from: a name, name@version, a folder, a .nemo file or a hub id.")
+    ],
     corpus: Corpora,
     to: Annotated[str, typer.Option("--to", help="Target language, such as pt.")],
+    origin: Annotated[
+        str | None, typer.Option("--from", help="The donor's language, where no card says it; for rows by sound.")
+    ] = None,
+    adapter: Annotated[
+        str | None, typer.Option("--adapter", help="Language adapter to start from, such as spa (MMS donors).")
+    ] = None,
     name: Name = None,
     steps: Steps = None,
     minutes: Minutes = None,
@@ -93,7 +102,8 @@ def transfer(
         to,
         tuple(corpus),
         folder,
-        card.language if card else None,
+        origin or (card.language if card else None),
+        adapter,
         minutes=minutes,
         rows=RowOptions(new_rows, row_overrides(row or [])),
         options=options,
@@ -124,7 +134,8 @@ def _check_preset(folder: Path, preset: str) -> None:
 
     if preset not in PRESETS:
         raise SpecError(f"unknown preset {preset!r}", fix=f"choose one of {', '.join(PRESETS)}")
-    encoder = json.loads((folder / "config.json").read_text()).get("encoder_config", {})
+    config = folder / "config.json"
+    encoder = json.loads(config.read_text()).get("encoder_config", {}) if config.is_file() else {}
     found = (encoder.get("hidden_size"), encoder.get("num_hidden_layers"))
     wanted = (PRESETS[preset].hidden, PRESETS[preset].layers)
     if found != wanted:
@@ -147,7 +158,7 @@ def _make(
     store.check_name(name)
     ready = make_ready(job, sound_similarity)
     if ready.plan is not None and (dry_run or not as_json):
-        show_plan(ready.plan, as_json and dry_run)
+        show_plan(ready.plan, as_json and dry_run, donor=ready.donor or {})
     if dry_run:
         return
     for utterance_id, reason in ready.prepared.set_aside:
@@ -167,11 +178,14 @@ def _make(
         _show_summary(made)
 
 
-def show_plan(plan: Any, as_json: bool, most: int | None = None) -> None:
-    """Print a transfer plan, all of it or `most` of its rows; JSON is never cut."""
+def show_plan(plan: Any, as_json: bool, most: int | None = None, donor: dict[str, Any] | None = None) -> None:
+    """Print what the donor is and the transfer plan, all of it or `most` of its rows; JSON is never cut."""
     if as_json:
-        typer.echo(json.dumps({"plan": plan.as_json(), "counts": plan.counts()}, ensure_ascii=False))
+        made = {"donor": donor or {}, "plan": plan.as_json(), "counts": plan.counts()}
+        typer.echo(json.dumps(made, ensure_ascii=False))
         return
+    for line in describe(donor or {}):
+        typer.echo(line)
     from rich.console import Console
     from rich.table import Table
 

@@ -6,14 +6,26 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
+import torch
 from transformers import ParakeetFeatureExtractor, ParakeetProcessor, Wav2Vec2Processor
 
 from vizinho.errors import ModelError
 from vizinho.model.formats.huggingface import quiet, read_folder
-from vizinho.model.formats.nemo import is_archive, read_archive
+from vizinho.model.formats.nemo import read_archive
 from vizinho.model.parts import Checkpoint, Donor, weights
+from vizinho.model.sources import is_archive
 
-__all__ = ["Checkpoint", "Donor", "load_checkpoint", "load_donor", "save_checkpoint", "weights", "weights_digest"]
+__all__ = [
+    "Checkpoint",
+    "Donor",
+    "like",
+    "load_checkpoint",
+    "load_donor",
+    "processor_of",
+    "save_checkpoint",
+    "weights",
+    "weights_digest",
+]
 
 NO_TOKENS = "an encoder without an output layer cannot write; it can only be the start of a transfer"
 
@@ -40,16 +52,30 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     return donor.recogniser
 
 
+def like(donor: Any, tokenizer: Any, seed: int) -> Any:
+    """A fresh network of the donor's shape with one output row per token of `tokenizer`.
+
+    Raises ModelError for an architecture that its configuration alone cannot build.
+    """
+    config = type(donor.config).from_dict(donor.config.to_dict())
+    config.vocab_size, config.pad_token_id = len(tokenizer), tokenizer.pad_token_id
+    torch.manual_seed(seed)
+    try:
+        return type(donor)(config).eval()
+    except Exception as error:
+        raise ModelError(f"the donor's architecture cannot be built anew ({error})", fix="use another donor") from error
+
+
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     """Write weights (safetensors), configuration, features and tokens into an existing or new folder."""
     folder.mkdir(parents=True, exist_ok=True)
     quiet()
     checkpoint.model.save_pretrained(folder, safe_serialization=True)
-    _processor(checkpoint).save_pretrained(folder)
+    processor_of(checkpoint).save_pretrained(folder)
 
 
-def _processor(checkpoint: Checkpoint) -> Any:
-    """The class that AutoProcessor will make of the folder; Wav2Vec2Processor takes any extractor and tokeniser."""
+def processor_of(checkpoint: Checkpoint) -> Any:
+    """Features and tokens as one, of a class that AutoProcessor finds; Wav2Vec2Processor takes any of both."""
     if isinstance(checkpoint.extractor, ParakeetFeatureExtractor):
         return ParakeetProcessor(checkpoint.extractor, checkpoint.tokenizer, decoder_type="ctc")
     return Wav2Vec2Processor(checkpoint.extractor, checkpoint.tokenizer)

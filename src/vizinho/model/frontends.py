@@ -12,7 +12,7 @@ from vizinho.errors import ModelError
 WAVEFORM = ("wav2vec2", "wav2vec2-conformer", "hubert", "wavlm", "unispeech", "unispeech-sat", "data2vec-audio")
 """Model types that hear waveforms through a chain of convolutions (Baevski et al. 2020, arXiv 2006.11477)."""
 LEAKY = ("wav2vec2-conformer", "data2vec-audio")
-"""Those of them whose convolutions between or before the blocks see padding, mask or not (measured; the tests hold it)."""
+"""Those of them whose convolutions at or in the blocks hear padding, mask or not (the tests hold it)."""
 STACKED = ("wav2vec2-bert",)
 """Model types that hear pairs of log-mel frames side by side (Seamless Communication 2023, arXiv 2312.05187)."""
 FASTCONFORMER = ("parakeet_ctc",)
@@ -61,4 +61,4 @@ def _adapter(config: Any) -> tuple[Convolution, ...]:
     if not getattr(config, "add_adapter", False):
         return ()
     padding = config.adapter_stride // 2 if config.model_type in STACKED else 1
-    return (Convolution(config.adapter_kernel_size, config.adapter_stride, padding),) * config.num_adapter_layers
+    return (Convolution(config.adapter_kernel_size, config.adapter_stride, padding),) * int(config.num_adapter_layers)

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from vizinho.errors import ModelError, StoreError
 from vizinho.files import move_folder, write_text
+from vizinho.model.sources import fetch, is_archive, is_hub_id
 from vizinho.registry.card import Card, read_card, verify, write_card
 
 BUNDLED = Path(__file__).parent.parent / "donors"
@@ -93,13 +94,18 @@ class Store:
         return wanted[0] if wanted else None
 
     def resolve(self, ref: str) -> Path:
-        """Folder of NAME, NAME@VERSION (files checked against the card's hashes) or a path to any model folder.
+        """Folder of NAME, NAME@VERSION (files checked against the card's hashes), a path to any model folder or .nemo
+        archive, or the cached folder of OWNER/NAME on the Hugging Face hub.
 
         Raises StoreError listing what there is, and ModelError for a file, a corpus or a damaged model of the store.
         """
         entry = self.find(ref)
         if entry is None:
             path = Path(ref)
+            if is_archive(path) and path.is_file():
+                return path
+            if is_hub_id(ref):
+                return fetch(ref)
             if path.is_file() or path.suffix in (".jsonl", ".wav", ".flac"):
                 raise ModelError(
                     "this is a file, not a model",

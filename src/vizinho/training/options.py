@@ -11,6 +11,7 @@ import numpy as np
 
 from vizinho.audio.augment import AugmentOptions
 from vizinho.errors import SpecError
+from vizinho.model.adapter_options import AdapterOptions
 
 T = TypeVar("T")
 
@@ -130,6 +131,8 @@ class TrainingOptions:
     augment: AugmentOptions = field(default_factory=AugmentOptions)
     layers: LayerPolicy = field(default_factory=LayerPolicy)
     streaming: StreamingOptions = field(default_factory=StreamingOptions)
+    adapter: AdapterOptions | None = None
+    """Low-rank adapters that learn instead of the network; None: the network learns."""
 
     def __post_init__(self) -> None:
         for name, least in (("steps", 1), ("batch_seconds", 1), ("threads", 1), ("workers", 0), ("evaluate_every", 1)):
@@ -150,7 +153,12 @@ def from_dict(kind: type[T], values: Mapping[str, Any], *, where: str = "") -> T
         raise SpecError(
             f"unknown key {', '.join(unknown)}", where=where, fix=f"known keys: {', '.join(sorted(fields))}"
         )
-    nested = {"augment": AugmentOptions, "layers": LayerPolicy, "streaming": StreamingOptions}
+    nested = {
+        "augment": AugmentOptions,
+        "layers": LayerPolicy,
+        "streaming": StreamingOptions,
+        "adapter": AdapterOptions,
+    }
     made = {
         key: from_dict(nested[key], value, where=f"{where}.{key}")
         if key in nested and isinstance(value, Mapping)

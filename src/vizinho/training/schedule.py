@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import torch
 
 from vizinho.errors import SpecError
+from vizinho.model.adapters import adapted
 from vizinho.model.layers import layer_of, layer_order
 from vizinho.training.options import LayerPolicy, TrainingOptions
 
@@ -79,6 +80,8 @@ class LayerRates:
         norms = _norm_parameters(model)
         members: dict[tuple[str, str], list[torch.nn.Parameter]] = {}
         for name, parameter in model.named_parameters():
+            if options.adapter is not None and not adapted(name):
+                continue
             # One-dimensional parameters (biases, norms) are not decayed, as is usual for transformers.
             kind = "norm" if name in norms else "matrix" if parameter.ndim > 1 else "bias"
             members.setdefault((layer_of(name), kind), []).append(parameter)
@@ -126,7 +129,9 @@ class LayerRates:
         for name, module in self._model.named_modules():
             if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
                 learns = self._learns(by_layer[layer_of(name + ".weight")], step) or self._options.layers.norms_always
-                module.train(learns and self._options.layers.batch_norm == "adapt")
+                # With an adapter the network is the donor's, and so are its statistics.
+                follows = self._options.layers.batch_norm == "adapt" and self._options.adapter is None
+                module.train(learns and follows)
 
 
 def _norm_parameters(model: Any) -> set[str]:

@@ -2,11 +2,12 @@ import dataclasses
 import json
 from pathlib import Path
 
+import donor_zoo
 import pytest
 from typer.testing import CliRunner
 
 from vizinho.cli.main import app
-from vizinho.errors import StoreError
+from vizinho.errors import ModelError, StoreError
 from vizinho.registry.card import Card
 from vizinho.registry.store import Store
 
@@ -118,7 +119,15 @@ def test_mistakes_say_what_there_is(store, words, message):
         typed(*words)
 
 
-def test_a_folder_without_a_card_has_nothing_to_show(tmp_path):
+def test_a_folder_without_a_card_that_is_no_model_is_named(tmp_path):
     (Path(tmp_path) / "config.json").write_text("{}")
-    with pytest.raises(StoreError, match="the model has no card"):
+    with pytest.raises(ModelError, match=r"the folder lacks model\.safetensors"):
         typed("show", str(tmp_path))
+
+
+def test_of_a_model_without_a_card_kind_and_roles_are_shown(tmp_path):
+    model = donor_zoo.mms(tmp_path / "mms")
+    said = typed("show", str(model))
+    assert "Wav2Vec2ForCTC" in said
+    assert "blank <pad>; special <s> </s>; unknown <unk>; space |; letter a b c d" in said
+    assert "language adapter: eng; it has eng, spa" in said

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -54,9 +55,10 @@ def read_folder(folder: Path, adapter: str | None = None) -> Donor:
         )
     model, info = _load(AutoModelForCTC, folder)
     missing = set(info["missing_keys"])
-    headless = any(layer_of(name) == "head" for name in missing)
+    head = {name for name in model.state_dict() if layer_of(name) == "head"}
+    headless = head <= missing
     lacking = {name: _UNUSED_MASK for name in missing if name.endswith("masked_spec_embed")}
-    _refuse(folder, {n for n in missing - lacking.keys() if layer_of(n) != "head"}, "weights are missing")
+    _refuse(folder, missing - lacking.keys() - (head if headless else set()), "weights are missing")
     prefix = model.base_model_prefix + "."
     # From a bare encoder's file names come without the prefix, so what is left over cannot be told from a foreign
     # task's; but then everything else was found, or it would be missing.
@@ -173,8 +175,13 @@ def _use_adapter(folder: Path, model: Any, adapter: str | None) -> str | None:
     return adapter
 
 
+def read_tokenizer(folder: Path) -> Any:
+    """The tokeniser of a folder. Raises ModelError when it cannot be read."""
+    return _guarded(folder, AutoTokenizer.from_pretrained, folder, **SAFE)
+
+
 def _tokenizer(folder: Path, model: Any, adapter: str | None) -> Any:
-    tokenizer = _guarded(folder, AutoTokenizer.from_pretrained, folder, **SAFE)
+    tokenizer = read_tokenizer(folder)
     if adapter is not None:
         _guarded(folder, tokenizer.set_target_lang, adapter)
     try:
@@ -242,6 +249,8 @@ def _first_line(error: Exception) -> str:
 def quiet() -> None:
     """The library prints bars and reports of its own; ours says the same in one place."""
     logging.getLogger("transformers").setLevel(logging.ERROR)
+    # WavLM adds a float bias to a bool mask; torch speaks of it once per process.
+    warnings.filterwarnings("ignore", message="Support for mismatched key_padding_mask")
     from transformers.utils.logging import disable_progress_bar
 
     disable_progress_bar()

@@ -12,7 +12,7 @@ import tarfile
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
-from typing import IO, Any, TypeVar
+from typing import IO, Any
 
 import torch
 import yaml
@@ -23,7 +23,6 @@ from vizinho.errors import ModelError
 from vizinho.model.formats.pieces import label_tokenizer, piece_tokenizer
 from vizinho.model.parts import Donor, Shape
 
-T = TypeVar("T")
 CONFIG, WEIGHTS = "model_config.yaml", "model_weights.ckpt"
 SMALL_BYTES = 64 * 2**20
 """More than any configuration or tokeniser has; a larger one is a fault or an attack."""
@@ -78,11 +77,6 @@ _FEATURES: dict[str, tuple[Any, ...]] = {
 """Settings that ParakeetForCTC and its extractor have built in: other values are refused, missing ones are these."""
 _MAKES_FEATURES = "makes the features; the extractor has the same"
 _OTHER_DECODER = "belongs to the transducer; only the encoder and the CTC layer are taken"
-
-
-def is_archive(path: Path) -> bool:
-    """Whether a path names a .nemo archive."""
-    return path.suffix == ".nemo"
 
 
 def read_archive(path: Path) -> Donor:

@@ -1,7 +1,8 @@
-"""Whisper's encoder with an output layer for CTC: transformers has no such class, so this file travels with the weights.
+"""Whisper's encoder with an output layer for CTC: transformers has no such class.
 
-It needs nothing but torch and transformers: `save_pretrained` copies it into the model's folder, and
-`AutoModelForCTC.from_pretrained(folder, trust_remote_code=True)` reads it there. Here it is registered instead.
+So this file travels with the weights: it needs nothing but torch and transformers, `save_pretrained` copies it into the
+model's folder, and `AutoModelForCTC.from_pretrained(folder, trust_remote_code=True)` reads it there. Here it is
+registered instead.
 
 Whisper (Radford et al. 2022, arXiv 2212.04356) hears windows of 30 s, silence included, without a mask. As a CTC
 encoder it hears the utterance alone: positions are counted from its start, and padding is masked.
@@ -15,13 +16,13 @@ from transformers.modeling_outputs import CausalLMOutput
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
 
-class WhisperCTCConfig(WhisperConfig):
+class WhisperCTCConfig(WhisperConfig):  # type: ignore[misc]
     """Whisper's configuration; vocab_size and pad_token_id (the blank) are those of the output layer."""
 
     model_type = "whisper_ctc"
 
 
-class WhisperForCTC(PreTrainedModel):
+class WhisperForCTC(PreTrainedModel):  # type: ignore[misc]
     """Log-mel frames (B, T, F) to logits (B, T', V), T' half of T rounded up."""
 
     config_class = WhisperCTCConfig

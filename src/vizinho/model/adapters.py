@@ -1,0 +1,183 @@
+"""Low-rank adapters (Hu et al. 2021, arXiv 2106.09685): the donor stays as it is, a few small matrices learn.
+
+An adapter's folder holds those matrices as peft writes them (adapter_config.json, adapter_model.safetensors), the
+target's output layer (head.safetensors), its tokens, and origin.json, which names the donor by the hash of its weights.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from vizinho.errors import ModelError, SpecError
+from vizinho.files import write_json
+from vizinho.model.adapter_options import AdapterOptions
+from vizinho.model.checkpoint import Checkpoint, like, load_donor, processor_of, weights, weights_digest
+from vizinho.model.formats.huggingface import read_tokenizer
+from vizinho.model.layers import layer_of
+
+HEAD, ORIGIN = "head.safetensors", "origin.json"
+_OPAQUE = ("WavLMAttention",)
+"""Modules that use their projections' weights without calling them: an adapter there would never be asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Adapter:
+    """A trained adapter: its matrices by peft's names, and peft's description of them."""
+
+    config: Any
+    matrices: Mapping[str, torch.Tensor]
+
+
+def adapted(name: str) -> bool:
+    """Whether a parameter of an adapted network learns: the adapter's matrices and the output layer do."""
+    return ".lora_" in name or layer_of(name) == "head"
+
+
+def attach(model: Any, options: AdapterOptions, seed: int) -> Any:
+    """Put fresh adapters into a network in place; its outputs stay as they are. Returns peft's handle on them.
+
+    Raises SpecError where the network has no such linear maps.
+    """
+    from peft import LoraConfig
+
+    targets = _targets(model, options.where)
+    if not targets:
+        raise SpecError(
+            f"{type(model).__name__} has no linear maps that an adapter of {options.where!r} could change",
+            where="adapter.where",
+            fix='use "all"',
+        )
+    config = LoraConfig(
+        r=options.rank,
+        lora_alpha=options.alpha,
+        lora_dropout=options.dropout,
+        use_dora=options.kind == "dora",
+        target_modules=targets,
+    )
+    torch.manual_seed(seed)
+    return _inject(model, config)
+
+
+def take(handle: Any) -> Adapter:
+    """A copy of the adapter in a network."""
+    from peft import get_peft_model_state_dict
+
+    matrices = get_peft_model_state_dict(handle.model)
+    return Adapter(handle.peft_config["default"], {n: t.detach().clone() for n, t in matrices.items()})
+
+
+def merge(handle: Any) -> None:
+    """Add the adapters to the weights they stand beside and take them out; the network's names are the old ones then.
+
+    Raises ModelError when a merged weight is not a number.
+    """
+    try:
+        handle.merge_and_unload(safe_merge=True)
+    except ValueError as error:
+        raise ModelError(f"the adapter cannot be merged ({error})", fix="train again with a lower rate") from error
+
+
+@contextmanager
+def adapters_off(model: Any) -> Iterator[None]:
+    """Within the context the network is the donor's again, bit for bit, but for the output layer."""
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    layers = [module for module in model.modules() if isinstance(module, BaseTunerLayer)]
+    for layer in layers:
+        layer.enable_adapters(False)
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer.enable_adapters(True)
+
+
+def save_adapter(folder: Path, adapter: Adapter, checkpoint: Checkpoint, origin: Mapping[str, Any]) -> None:
+    """Write an adapter's folder. `origin` says of what: "language", "donor" with "weights_sha256", and more."""
+    folder.mkdir(parents=True, exist_ok=True)
+    adapter.config.save_pretrained(folder)
+    save_file({f"base_model.model.{n}": t.contiguous() for n, t in adapter.matrices.items()}, folder / _MATRICES)
+    head = {n: t.clone() for n, t in weights(checkpoint.model).items() if layer_of(n) == "head"}
+    save_file(head, folder / HEAD)
+    processor_of(checkpoint).save_pretrained(folder)
+    write_json(folder / ORIGIN, dict(origin))
+
+
+_MATRICES = "adapter_model.safetensors"
+
+
+def read_origin(folder: Path) -> dict[str, Any]:
+    """What an adapter's folder says of itself. Raises ModelError when it is not one."""
+    lacking = [name for name in (ORIGIN, HEAD, _MATRICES, "adapter_config.json") if not (folder / name).is_file()]
+    if lacking:
+        raise ModelError(
+            f"not an adapter: it lacks {', '.join(lacking)}", where=folder, fix="give the adapter/ folder of a model"
+        )
+    try:
+        origin = json.loads((folder / ORIGIN).read_text(encoding="utf-8"))
+        str(origin["donor"]["weights_sha256"]), str(origin["language"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ModelError("not an adapter's origin", where=folder / ORIGIN, fix="copy the adapter again") from error
+    return dict(origin)
+
+
+def merge_adapter(donor: Path, folder: Path) -> Checkpoint:
+    """The recogniser that a donor and an adapter make together.
+
+    Raises ModelError when the adapter was trained on other weights, or when a file is broken.
+    """
+    origin = read_origin(folder)
+    if weights_digest(donor) != origin["donor"]["weights_sha256"]:
+        raise ModelError(
+            "the adapter was trained on other weights than these",
+            where=donor,
+            fix=f"give the donor {origin['donor'].get('ref', 'it was trained on')}",
+        )
+    found = load_donor(donor)
+    tokenizer = read_tokenizer(folder)
+    network = like(found.model, tokenizer, seed=0)
+    try:
+        from peft import LoraConfig, set_peft_model_state_dict
+
+        network.load_state_dict(found.weights() | load_file(folder / HEAD), strict=not found.lacking)
+        handle = _inject(network, LoraConfig.from_pretrained(str(folder)))
+        matrices = {n.removeprefix("base_model.model."): t for n, t in load_file(folder / _MATRICES).items()}
+        result = set_peft_model_state_dict(network, matrices)
+        if result.unexpected_keys:
+            raise ModelError("the adapter has weights without a place", where=result.unexpected_keys[0])
+        merge(handle)
+    except ModelError:
+        raise
+    except Exception as error:  # safetensors, peft and torch raise many kinds for broken files
+        raise ModelError(f"the adapter cannot be read ({error})", where=folder, fix="copy it again") from error
+    return Checkpoint(network.eval(), found.extractor, tokenizer)
+
+
+def _inject(model: Any, config: Any) -> Any:
+    from peft import LoraModel
+
+    head = [parameter for name, parameter in model.named_parameters() if layer_of(name) == "head"]
+    handle = LoraModel(model, config, "default")
+    for parameter in head:
+        parameter.requires_grad_(True)
+    return handle
+
+
+def _targets(model: Any, where: str) -> list[str]:
+    opaque = [name for name, module in model.named_modules() if type(module).__name__ in _OPAQUE]
+    return [
+        name
+        for name, module in model.named_modules()
+        if isinstance(module, torch.nn.Linear)
+        and layer_of(f"{name}.weight").startswith("block")
+        and (where == "all" or "attn" in name or "attention" in name)
+        and not any(name.startswith(f"{parent}.") for parent in opaque)
+    ]
