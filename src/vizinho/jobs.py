@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from vizinho.evaluation.collapse import Course, Finding, diagnose, letter_counts
 from vizinho.languages.phonetics import base_letter_similarity, letter_similarity
 from vizinho.model.adapters import Adapter, attach, merge, take
 from vizinho.model.checkpoint import Checkpoint, like, load_donor, weights
+from vizinho.model.layers import layer_of, layer_order
 from vizinho.model.presets import SUBSAMPLING, build_model
 from vizinho.progress import Advance, silent
 from vizinho.recognizer import Recognizer
@@ -242,9 +243,20 @@ def _from_donor(
         token_parameters(given),
         lacking=donor.lacking,
         unused=donor.unused,
+        renewed=_renewed(fresh, job.rows.fresh_layers),
     )
     plant(target.model, apply_plan(plan, given, fresh))
     return target, plan, donor.describe()
+
+
+def _renewed(parameters: Iterable[str], layers: Sequence[str]) -> dict[str, str]:
+    """Parameters of the layers that are to start fresh, with the reason. Raises SpecError for a layer it has not."""
+    names = list(parameters)
+    there = [layer for layer in layer_order(names) if layer != "head"]
+    unknown = sorted(set(layers) - set(there))
+    if unknown:
+        raise SpecError(f"no layer named {', '.join(unknown)}", where="fresh_layers", fix=f"layers: {', '.join(there)}")
+    return {name: "its layer is to start fresh" for name in names if layer_of(name) in layers}
 
 
 def run(ready: ReadyJob, folder: Path, *, progress: Advance = silent, log: Log = lambda _line: None) -> FinishedJob:

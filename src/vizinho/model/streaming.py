@@ -44,7 +44,8 @@ class ChunkedEncoder:
                 hidden = self._block(number, block, hidden)
             head = self._model.ctc_head
             logits = F.linear(hidden, head.weight.squeeze(-1), head.bias)
-            return logits[0].float().log_softmax(dim=-1)
+            found: torch.Tensor = logits[0].float().log_softmax(dim=-1)
+            return found
 
     def _front(self, features: torch.Tensor) -> torch.Tensor:
         before, self._features = self._features, features[-self._subsampling :]

@@ -91,10 +91,17 @@ class RowOptions:
     """"features": mean of rows of letters that sound alike; "neighbours": the base letter's row; "fresh": random."""
     overrides: Mapping[str, str] = field(default_factory=dict)
     """Target token -> donor token, decided by the user; beats everything else."""
+    known_rows: str = "copy"
+    """"copy": a token that the donor has too takes its row; "fresh": it does not, as where toolkits make the output
+    layer anew."""
+    fresh_layers: tuple[str, ...] = ()
+    """Layers that start fresh although the donor has them: "block5", ... (DeepSpeech's --drop_source_layers)."""
 
     def __post_init__(self) -> None:
         if self.new_rows not in NEW_ROWS:
             raise SpecError(f"new_rows is {self.new_rows!r}", fix=f"use one of {', '.join(NEW_ROWS)}")
+        if self.known_rows not in ("copy", "fresh"):
+            raise SpecError(f"known_rows is {self.known_rows!r}", fix="use copy or fresh")
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +155,8 @@ def _match(token: str, role: str, donor: _Donor, options: RowOptions, similarity
     if token in options.overrides:
         chosen = options.overrides[token]
         return TokenSource(token, "neighbour row", ((chosen, 1.0),), f"{chosen} was asked for")
+    if options.known_rows == "fresh":
+        return TokenSource(token, "fresh", (), "every row is to start fresh")
     if role in ("blank", "unknown", "space"):
         return _match_role(token, role, donor)
     same = donor.same_name(token, role)

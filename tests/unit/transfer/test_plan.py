@@ -131,3 +131,23 @@ def test_applying_checks_before_writing():
     with pytest.raises(PlanError, match=r"norm_out\.bias"):
         apply_plan(plan, broken, ours)
     assert all(torch.equal(before[n], t) for n, t in weights(target).items())
+
+
+def test_layers_and_rows_can_start_fresh_and_the_plan_says_so():
+    (donor, donor_tokens), (target, target_tokens) = micro(SPANISH), micro(PORTUGUESE, seed=2)
+    ours, theirs = weights(target), weights(donor)
+    renewed = {n: "asked for" for n in ours if ".layers.1." in n}
+    plan = build_plan(
+        shapes_of(ours),
+        shapes_of(theirs),
+        match_tokens(target_tokens, donor_tokens, RowOptions(known_rows="fresh")),
+        donor_tokens.tokens,
+        token_parameters(ours),
+        token_parameters(theirs),
+        renewed=renewed,
+    )
+    made = apply_plan(plan, theirs, ours)
+    assert {r.action for r in plan.rows if r.token in target_tokens.tokens and r.target} == {"fresh"}
+    assert {r.source for r in plan.rows if r.action == "drop" and r.token is None} == set(renewed)
+    assert all(torch.equal(made[n], ours[n]) for n in renewed)
+    assert torch.equal(made["encoder.layers.0.norm_out.weight"], theirs["encoder.layers.0.norm_out.weight"])
