@@ -14,9 +14,10 @@ import torch
 import transformers
 
 from vizinho import __version__
+from vizinho.files import sha256
 from vizinho.jobs import FinishedJob, ReadyJob
 from vizinho.model.checkpoint import save_checkpoint
-from vizinho.registry.card import WEIGHTS, Card, sha256
+from vizinho.registry.card import WEIGHTS, Card
 from vizinho.registry.store import Store
 from vizinho.training.options import as_dict
 

@@ -7,7 +7,7 @@ import sys
 import typer
 
 from vizinho import __version__
-from vizinho.cli import compare, corpus, evaluate, experiment, models, train, transcribe, vectors
+from vizinho.cli import compare, corpus, evaluate, experiment, lm, models, train, transcribe, vectors
 from vizinho.cli import report as report_command
 from vizinho.cli.speak import speak
 from vizinho.errors import VizinhoError
@@ -31,6 +31,7 @@ app.command("experiment")(experiment.experiment)
 app.command("report")(report_command.report)
 app.add_typer(models.app, name="models")
 app.add_typer(vectors.app, name="vectors")
+app.add_typer(lm.app, name="lm")
 
 
 def _version(value: bool) -> None:

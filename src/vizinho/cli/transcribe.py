@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from vizinho.cli import decoding as options
 from vizinho.errors import AudioError
 
 
@@ -18,6 +19,13 @@ def transcribe(
         list[Path],
         typer.Argument(help="Audio files (wav, flac, ogg, opus, mp3), any rate, any channels.", show_default=False),
     ],
+    lms: options.Lms = None,
+    lm_weight: options.LmWeight = None,
+    word_score: options.WordScore = None,
+    letter_score: options.LetterScore = None,
+    beam_width: options.BeamWidth = None,
+    hotwords: options.HotwordList = None,
+    decoder: options.DecoderFile = None,
     threads: Annotated[int, typer.Option("--threads", help="Torch threads.")] = 1,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object with words, times and confidences.")
@@ -26,11 +34,11 @@ def transcribe(
     """Transcribe audio files. A broken file is reported and the others are still transcribed (exit code 2)."""
     import torch
 
-    from vizinho.recognizer import Recognizer
     from vizinho.registry.store import Store
 
     torch.set_num_threads(threads)
-    recognizer = Recognizer.load(Store().resolve(model))
+    spec = options.spec_of(lms, lm_weight, word_score, letter_score, beam_width, hotwords, decoder)
+    recognizer = options.load_recognizer(Store().resolve(model), spec)
     done, failed = [], []
     for file in files:
         try:
