@@ -83,7 +83,11 @@ def units_of(sentence: str, unit: str) -> list[str]:
 
 
 def write_arpa(path: Path, sizes: Sequence[int], orders: Iterable[Rows]) -> None:
-    """Write n-grams order by order; a reader sees the old file or the new one."""
+    """Write n-grams order by order; a reader sees the old file or the new one.
+
+    KenLM wants at least two orders, so a model of single units gets an empty second one.
+    """
+    sizes, orders = ([*sizes, 0], [*orders, ()]) if len(sizes) == 1 else (sizes, orders)
     path.parent.mkdir(parents=True, exist_ok=True)
     writing = path.with_name(f".{path.name}.{os.getpid()}")
     try:

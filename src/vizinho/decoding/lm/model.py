@@ -122,7 +122,7 @@ def _read_card(arpa: Path) -> LmCard | None:
         known = {f.name for f in fields(LmCard)}
         if row["format"] != FORMAT:
             raise ModelError(f"format {row['format']} is unknown", where=path, fix="use a newer vizinho")
-        values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in row.items() if k in known}
+        values: dict[str, Any] = {key: _frozen(value) for key, value in row.items() if key in known}
         card = LmCard(**values)
     except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
         raise ModelError(
@@ -136,6 +136,10 @@ def _read_card(arpa: Path) -> LmCard | None:
             fix="copy both files again, or delete the card if the file was changed on purpose",
         )
     return card
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(map(_frozen, value)) if isinstance(value, list) else value
 
 
 def _foreign(order: int, unigrams: Mapping[str, float]) -> LmCard:
@@ -155,7 +159,7 @@ def _kenlm(path: Path, units: list[str]) -> Any:
     except Exception as error:  # KenLM's own kinds, translated into RuntimeError and others
         read_arpa(path)  # names the line
         raise ModelError(
-            f"KenLM cannot read it ({str(error).splitlines()[0][:200]})", where=path, fix="train it anew"
+            f"KenLM cannot read it ({str(error).strip().splitlines()[-1][:200]})", where=path, fix="train it anew"
         ) from error
 
 
