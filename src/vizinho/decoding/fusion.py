@@ -75,6 +75,8 @@ class Fusion(LM):  # type: ignore[misc]
                 score += weight * o.words.end(last.word)
             if o.letters:
                 score += weight * o.letters.end(last.letter)
+            if o.hotwords:
+                score += o.hotwords.end(last.boosting)
             node.ended = (self._keep(last), score)
         return node.ended
 
@@ -83,9 +85,8 @@ class Fusion(LM):  # type: ignore[misc]
         for character in step:
             after, score = self._boundary(after) if character == " " else self._letter(after, character)
             total += score
-        if after is node:  # nothing was written, but the token was another: a text of its own for the search
-            after = _Node(node.in_word, node.word, node.letter, node.space, node.boosting)
-        return self._keep(after), total
+        # A token that writes nothing leads back to the same text, so the search adds up both ways there.
+        return (after if after is node else self._keep(after)), total
 
     def _letter(self, node: _Node, letter: str) -> tuple[_Node, float]:
         o, score = self._opinions, self._options.letter_score

@@ -62,6 +62,10 @@ class Hotwords:
         going_on = tuple(place.next[" "] for place in state if " " in place.next)
         return (*going_on, self._root), kept + _gained(going_on) - _gained(state)
 
+    def end(self, state: Boosting) -> float:
+        """Change of score when the text ends after a word's boundary: phrases half said give back what they gained."""
+        return -_gained(state)
+
 
 def _gained(state: Boosting) -> float:
     return max((place.gained for place in state), default=0.0)

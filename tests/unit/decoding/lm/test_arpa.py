@@ -111,7 +111,7 @@ def test_kenlm_reads_it_and_agrees(tmp_path, order):
     model = estimate(collector.count(order, vocabulary=4))
     write_arpa(tmp_path / "m.arpa", model.sizes, model.ngrams())
     ours, theirs = read_arpa(tmp_path / "m.arpa"), load_language_model(tmp_path / "m.arpa")
-    for sentence in sentences[:50] + [["never seen", "a"]]:
+    for sentence in [*sentences[:50], ["never seen", "a"]]:
         state, found = theirs.kenlm.start(False), []
         for unit in sentence:
             state, log10 = theirs.kenlm.score(state, theirs.rows.get(unit, theirs.unknown_row))

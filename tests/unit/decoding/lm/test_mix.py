@@ -68,5 +68,5 @@ def test_files_that_do_not_belong_together_are_refused(tmp_path, options, messag
 
 
 def test_an_impossible_share_is_refused():
-    with pytest.raises(ModelError, match="share of 1.5"):
+    with pytest.raises(ModelError, match=r"share of 1\.5"):
         mix(model([["a"]], 1), model([["a"]], 1), 1.5)

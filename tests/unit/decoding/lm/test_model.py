@@ -91,7 +91,7 @@ def test_a_file_that_changed_beside_its_card_is_refused(tmp_path):
     path = tmp_path / "m.arpa"
     trained(path, "a casa")
     path.write_text(path.read_text().replace("-0.", "-1.", 1))
-    with pytest.raises(ModelError, match="not the one that m.arpa.json describes"):
+    with pytest.raises(ModelError, match=r"not the one that m\.arpa\.json describes"):
         load_language_model(path)
     path.write_text(path.read_text()[:-10])
     with pytest.raises(ModelError, match="cut short"):
@@ -104,5 +104,5 @@ def test_a_broken_card_is_refused(tmp_path, change):
     trained(path, "a casa")
     card = json.loads(card_path(path).read_text())
     card_path(path).write_text("[" if change is None else json.dumps({**card, **change}))
-    with pytest.raises(ModelError, match="card|format"):
+    with pytest.raises(ModelError, match=r"card|format"):
         load_language_model(path)
