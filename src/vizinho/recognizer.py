@@ -54,6 +54,10 @@ class Recognizer:
 
     def transcribe(self, path: Path) -> Transcript:
         """Transcribe one file. Raises AudioError for a file that cannot be read or is too long."""
+        return self.transcript(str(path), *self.hear(path))
+
+    def hear(self, path: Path) -> tuple[Waveform, LogProbs]:
+        """Samples and log-probabilities (T, V) of one file. Raises AudioError as `transcribe`."""
         samples = load_audio(path)
         seconds = samples.size / SAMPLE_RATE
         if seconds > MAX_UTTERANCE_SECONDS:
@@ -62,7 +66,7 @@ class Recognizer:
                 where=path,
                 fix=f"cut it into pieces of at most {MAX_UTTERANCE_SECONDS:.0f} s",
             )
-        return self.transcript(str(path), samples, self.log_probs([samples])[0])
+        return samples, self.log_probs([samples])[0]
 
     def transcribe_corpus(self, utterances: Sequence[Utterance], progress: Advance = silent) -> dict[str, Transcript]:
         """Transcripts of utterances by id; decoded in batches of similar length."""

@@ -69,6 +69,22 @@ def _boosts(hotwords: list[str]) -> dict[str, float]:
     return found
 
 
+def beam_alone() -> DecoderSpec:
+    """A search without language model or hotwords."""
+    from vizinho.decoding.options import BeamOptions
+    from vizinho.decoding.setup import DecoderSpec
+
+    return DecoderSpec(options=BeamOptions(lm_weight=0.0))
+
+
+def beam_of(recognizer: Recognizer) -> BeamDecoder:
+    """The search of a recogniser that was loaded with one."""
+    from vizinho.decoding.beam import BeamDecoder
+
+    assert isinstance(recognizer.decoder, BeamDecoder)
+    return recognizer.decoder
+
+
 def load_recognizer(folder: Path, spec: DecoderSpec | None) -> Recognizer:
     """A recogniser with the search that was asked for."""
     from vizinho.recognizer import Recognizer

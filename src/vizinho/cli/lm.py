@@ -61,12 +61,12 @@ def train(
     from dataclasses import asdict
 
     from vizinho.decoding.lm.train import LmOptions, train_language_model
-    from vizinho.progress import board
+    from vizinho.progress import bar
 
     normalize, letters = _target(lang, model)
     sources = [_source(text, most=list_words, once=list_once) for text in texts]
     excluded = _texts_of(exclude_corpus or [], normalize)
-    with board() as event:
+    with bar("lines", sum(source.size for source in sources)) as advance:
         card, reports = train_language_model(
             out,
             sources,
@@ -75,13 +75,13 @@ def train(
             letters,
             exclude=excluded,
             exclude_from_lists=exclude_from_lists,
-            progress=lambda done, note: event("lines", 0, done, note),
+            progress=advance,
         )
     if as_json:
         typer.echo(json.dumps({"lm": str(out), **asdict(card)}, ensure_ascii=False))
         return
     for r in reports:
-        left_out = [f"{r.excluded:,} excluded"] * bool(r.excluded)
+        left_out = [f"{r.excluded:,} excluded"] * bool(r.excluded) + [f"{r.empty:,} without words"] * bool(r.empty)
         left_out += [f"{r.unreadable:,} not normalised, such as {r.first_unreadable!r}"] * bool(r.unreadable)
         typer.echo(f"{r.name}: {r.kept:,} of {r.lines:,} lines{''.join('; ' + w for w in left_out)}")
     typer.echo(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -26,6 +26,7 @@ def transcribe(
     beam_width: options.BeamWidth = None,
     hotwords: options.HotwordList = None,
     decoder: options.DecoderFile = None,
+    n_best: Annotated[int, typer.Option("--n-best", help="Show so many hypotheses with their scores (nats).")] = 0,
     threads: Annotated[int, typer.Option("--threads", help="Torch threads.")] = 1,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object with words, times and confidences.")
@@ -38,22 +39,28 @@ def transcribe(
 
     torch.set_num_threads(threads)
     spec = options.spec_of(lms, lm_weight, word_score, letter_score, beam_width, hotwords, decoder)
+    if n_best and spec is None:
+        spec = options.beam_alone()
     recognizer = options.load_recognizer(Store().resolve(model), spec)
-    done, failed = [], []
+    done: list[dict[str, Any]] = []
+    failed = []
     for file in files:
         try:
-            transcript = recognizer.transcribe(file)
+            samples, frames = recognizer.hear(file)
         except AudioError as error:
             failed.append({"file": str(file), "error": str(error)})
             typer.echo(f"error: {error}", err=True)
             continue
-        done.append(transcript)
+        transcript = recognizer.transcript(str(file), samples, frames)
+        done.append(asdict(transcript))
+        found = options.beam_of(recognizer).n_best(frames, n_best) if n_best else []
+        if n_best:
+            done[-1]["n_best"] = [{"text": h.text, "score": h.score, "lm_score": h.lm_score} for h in found]
         if not as_json:
-            typer.echo(f"{file}\t{transcript.text}" if len(files) > 1 else transcript.text)
+            lines = [f"{h.score:.2f}\t{h.text}" for h in found] or [transcript.text]
+            typer.echo("\n".join(f"{file}\t{line}" if len(files) > 1 else line for line in lines))
     if as_json:
-        typer.echo(
-            json.dumps({"model": model, "transcripts": [asdict(t) for t in done], "failed": failed}, ensure_ascii=False)
-        )
+        typer.echo(json.dumps({"model": model, "transcripts": done, "failed": failed}, ensure_ascii=False))
     if failed:
         typer.echo(f"{len(failed)} of {len(files)} files could not be transcribed", err=True)
         raise typer.Exit(2)

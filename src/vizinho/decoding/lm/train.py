@@ -40,6 +40,8 @@ class Source:
 
     name: str
     lines: Iterable[tuple[str, int]]
+    size: int = 0
+    """Lines, for showing progress."""
     word_list: bool = False
     """A list of a language's words is no text that somebody said: corpora are not kept out of it unless asked."""
 
@@ -53,6 +55,8 @@ class SourceReport:
     kept: int
     excluded: int
     """Lines that are texts of a corpus to be kept out."""
+    empty: int
+    """Lines without a word."""
     unreadable: int
     """Lines that could not be normalised (numbers without words in the language)."""
     first_unreadable: str
@@ -62,7 +66,9 @@ def text_file(path: Path) -> Source:
     """One sentence a line. Raises TextError when it cannot be read."""
     if not path.is_file():
         raise TextError("no such text file", where=path, fix="check the path")
-    return Source(path.name, _lines_of(path))
+    with path.open("rb") as file:
+        size = sum(1 for _ in file)
+    return Source(path.name, _lines_of(path), size)
 
 
 def _lines_of(path: Path) -> Iterator[tuple[str, int]]:
@@ -87,7 +93,7 @@ def frequency_list(language: str, *, most: int | None = None, once: bool = False
         raise TextError(f"wordfreq has no list for {language!r}", fix="give a text instead") from error
     words = sorted(frequencies.items(), key=lambda item: (-item[1], item[0]))[:most]
     counted = [(word, 1 if once else max(1, round(frequency * _PER_MILLION))) for word, frequency in words]
-    return Source(f"wordfreq:{language}", counted, word_list=True)
+    return Source(f"wordfreq:{language}", counted, len(counted), word_list=True)
 
 
 def train_language_model(
@@ -174,11 +180,15 @@ def _read(
             continue
         if text in kept_out:
             found["excluded"] += 1
-        elif text:
+        elif not text:
+            found["empty"] += 1
+        else:
             found["kept"] += 1
             take(text, count)
     progress(found["lines"] % _NOTE_EVERY_LINES, source.name)
-    return SourceReport(source.name, found["lines"], found["kept"], found["excluded"], found["unreadable"], first)
+    return SourceReport(
+        source.name, found["lines"], found["kept"], found["excluded"], found["empty"], found["unreadable"], first
+    )
 
 
 class _Known:
