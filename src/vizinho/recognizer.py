@@ -13,7 +13,7 @@ import torch
 from vizinho.audio.features import FrontEnd
 from vizinho.audio.io import SAMPLE_RATE, Waveform, load_audio
 from vizinho.audio.logmel import at_least_minimum
-from vizinho.decoding.greedy import LogProbs, greedy
+from vizinho.decoding.greedy import Decoder, Emission, LogProbs, greedy
 from vizinho.decoding.words import words_of
 from vizinho.errors import AudioError
 from vizinho.model.checkpoint import Checkpoint, load_checkpoint
@@ -28,14 +28,15 @@ MAX_UTTERANCE_SECONDS = 600.0
 
 @dataclass(frozen=True, slots=True)
 class Recognizer:
-    """A loaded model that turns waveforms into transcripts; decoding is greedy."""
+    """A loaded model that turns waveforms into transcripts; without a decoder, decoding is greedy."""
 
     checkpoint: Checkpoint
+    decoder: Decoder | None = None
 
     @classmethod
-    def load(cls, folder: Path) -> Recognizer:
+    def load(cls, folder: Path, decoder: Decoder | None = None) -> Recognizer:
         """Open a model folder; raises ModelError when it is not a whole one."""
-        return cls(load_checkpoint(folder))
+        return cls(load_checkpoint(folder), decoder)
 
     @property
     def frame_seconds(self) -> float:
@@ -59,6 +60,10 @@ class Recognizer:
 
     def transcribe(self, path: Path) -> Transcript:
         """Transcribe one file. Raises AudioError for a file that cannot be read or is too long."""
+        return self.transcript(str(path), *self.hear(path))
+
+    def hear(self, path: Path) -> tuple[Waveform, LogProbs]:
+        """Samples and log-probabilities (T, V) of one file. Raises AudioError as `transcribe`."""
         samples = load_audio(path)
         seconds = samples.size / SAMPLE_RATE
         if seconds > MAX_UTTERANCE_SECONDS:
@@ -67,20 +72,31 @@ class Recognizer:
                 where=path,
                 fix=f"cut it into pieces of at most {MAX_UTTERANCE_SECONDS:.0f} s",
             )
-        return self._transcript(str(path), samples, self.log_probs([samples])[0])
+        return samples, self.log_probs([samples])[0]
 
     def transcribe_corpus(self, utterances: Sequence[Utterance], progress: Advance = silent) -> dict[str, Transcript]:
         """Transcripts of utterances by id; decoded in batches of similar length."""
-        found: dict[str, Transcript] = {}
+        return {u.id: self.transcript(u.id, samples, frames) for u, samples, frames in self.heard(utterances, progress)}
+
+    def heard(
+        self, utterances: Sequence[Utterance], progress: Advance = silent
+    ) -> Iterator[tuple[Utterance, Waveform, LogProbs]]:
+        """Utterances with their samples and log-probabilities (T, V); run in batches of similar length."""
         for group in _by_duration(utterances):
             waveforms = [load_audio(u.audio) for u in group]
             for utterance, samples, frames in zip(group, waveforms, self.log_probs(waveforms), strict=True):
-                found[utterance.id] = self._transcript(utterance.id, samples, frames)
-            progress(len(group), "")
-        return found
+                yield utterance, samples, frames
+                progress(1, "")
 
-    def _transcript(self, name: str, samples: Waveform, log_probs: LogProbs) -> Transcript:
-        emissions = greedy(log_probs, self.checkpoint.tokenizer.pad_token_id)
+    def decode(self, log_probs: LogProbs) -> list[Emission]:
+        """What the decoder makes of the log-probabilities (T, V) of one utterance."""
+        if self.decoder is None:
+            return greedy(log_probs, self.checkpoint.tokenizer.pad_token_id)
+        return self.decoder(log_probs)
+
+    def transcript(self, name: str, samples: Waveform, log_probs: LogProbs) -> Transcript:
+        """What was said in samples whose log-probabilities (T, V) are known."""
+        emissions = self.decode(log_probs)
         words = tuple(words_of(emissions, self.checkpoint.inventory, self.frame_seconds))
         confidence = float(np.mean([w.confidence for w in words])) if words else 0.0
         return Transcript(name, " ".join(w.text for w in words), words, confidence, samples.size / SAMPLE_RATE)

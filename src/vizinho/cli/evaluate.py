@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vizinho.cli import decoding as options
 from vizinho.errors import CorpusError
+
+if TYPE_CHECKING:
+    from vizinho.progress import Advance
+    from vizinho.recognizer import Recognizer
+    from vizinho.records import Scores, Utterance
 
 
 def evaluate(
@@ -20,17 +27,27 @@ def evaluate(
     cluster: Annotated[
         bool, typer.Option("--cluster", help="Resample speakers instead of utterances for the intervals.")
     ] = False,
+    lms: options.Lms = None,
+    lm_weight: options.LmWeight = None,
+    word_score: options.WordScore = None,
+    letter_score: options.LetterScore = None,
+    beam_width: options.BeamWidth = None,
+    hotwords: options.HotwordList = None,
+    decoder: options.DecoderFile = None,
     threads: Annotated[int, typer.Option("--threads", help="Torch threads.")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Score a model. Utterances whose text is empty after normalising are named and left out."""
+    """Score a model. Utterances whose text is empty after normalising are named and left out.
+
+    With a language model, hotwords or a decoder file the model is scored without them too, on the same utterances.
+    """
     import torch
 
     from vizinho.corpora.manifest import fingerprint, read_manifest, select
     from vizinho.evaluation.score import as_json as scores_json
     from vizinho.evaluation.score import score
+    from vizinho.evaluation.significance import compare
     from vizinho.progress import bar
-    from vizinho.recognizer import Recognizer
     from vizinho.registry.store import Store
     from vizinho.text.normalize import get_normalizer
 
@@ -49,33 +66,61 @@ def evaluate(
     chosen = [u for u in chosen if references[u.id]]
     if not chosen:
         raise CorpusError("no utterance has text", where=corpus, fix="run `vizinho corpus check`")
+    spec = options.spec_of(lms, lm_weight, word_score, letter_score, beam_width, hotwords, decoder)
+    recognizer = options.load_recognizer(folder, spec)
     with bar("transcribing", len(chosen)) as advance:
-        heard = Recognizer.load(folder).transcribe_corpus(chosen, advance)
-    scores = score(
-        {u.id: references[u.id] for u in chosen},
-        {i: normalize(t.text) for i, t in heard.items()},
-        speakers={u.id: u.speaker for u in chosen},
-        normalizer=normalize.name,
-        data_fingerprint=fingerprint(chosen),
-        cluster=cluster,
-    )
+        heard = _texts(recognizer, chosen, advance)
+
+    def scored(texts: dict[str, str]) -> Scores:
+        return score(
+            {u.id: references[u.id] for u in chosen},
+            {i: normalize(t) for i, t in texts.items()},
+            speakers={u.id: u.speaker for u in chosen},
+            normalizer=normalize.name,
+            data_fingerprint=fingerprint(chosen),
+            cluster=cluster,
+        )
+
+    scores = [scored(texts) for texts in heard]
     made = {
         "model": model,
         "corpus": str(corpus),
         "split": split,
         "left_out": empty,
-        **scores_json(scores, per_utterance=False),
+        **scores_json(scores[-1], per_utterance=False),
     }
+    if spec:
+        made["decoder"] = {"lms": [str(p) for p in spec.lms], **asdict(spec.options), "hotwords": dict(spec.hotwords)}
+        made["greedy"] = scores_json(scores[0], per_utterance=False)
+        made["comparison"] = {
+            m: asdict(compare(scores[1].errors, scores[0].errors, metric=m, cluster=cluster)) for m in ("cer", "wer")
+        }
     if as_json:
         typer.echo(json.dumps(made, ensure_ascii=False))
     else:
         _show(made)
 
 
+def _texts(recognizer: Recognizer, chosen: list[Utterance], progress: Advance) -> list[dict[str, str]]:
+    """What greedy decoding makes of each utterance, and, where there is a decoder, what that makes of it."""
+    ways = [replace(recognizer, decoder=None)] + [recognizer] * (recognizer.decoder is not None)
+    found: list[dict[str, str]] = [{} for _ in ways]
+    for utterance, samples, frames in recognizer.heard(chosen, progress):
+        for way, texts in zip(ways, found, strict=True):
+            texts[utterance.id] = way.transcript(utterance.id, samples, frames).text
+    return found
+
+
 def _show(made: dict[str, Any]) -> None:
     for name in ("cer", "wer"):
         low, high = made[f"{name}_ci"]
         typer.echo(f"{name.upper()} {made[name]:.3f}  (95 % interval {low:.3f} to {high:.3f})")
+        if "greedy" in made:
+            low, high = made["greedy"][f"{name}_ci"]
+            typer.echo(f"  greedy {made['greedy'][name]:.3f}  ({low:.3f} to {high:.3f})")
+            found = made["comparison"][name]
+            low, high = found["ci"]["low"], found["ci"]["high"]
+            typer.echo(f"  difference {found['difference']:+.3f}  ({low:+.3f} to {high:+.3f}), p = {found['p']:.4f}")
     typer.echo(f"{made['utterances']} utterances, {len(made['per_speaker'])} speakers")
     for speaker, rates in made["per_speaker"].items() if isinstance(made["per_speaker"], dict) else []:
         typer.echo(f"  {speaker}: CER {rates['cer']:.3f}, WER {rates['wer']:.3f}, {rates['utterances']} utterances")

@@ -14,6 +14,7 @@ from vizinho.cli import (
     evaluate,
     experiment,
     export,
+    lm,
     models,
     neural_lm,
     serve,
@@ -52,6 +53,7 @@ vectors.app.command("senses")(contextual.senses)
 vectors.app.command("polysemy")(contextual.polysemy)
 vectors.app.add_typer(transformer.app, name="transformer")
 app.add_typer(vectors.app, name="vectors")
+app.add_typer(lm.app, name="lm")
 app.add_typer(neural_lm.app, name="neural")
 app.add_typer(understand.app, name="understand")
 

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vizinho.cli import decoding as options
 from vizinho.errors import SpecError
 
 if TYPE_CHECKING:
     from vizinho.runtime.batch import Outcome, Work
+    from vizinho.runtime.inputs import Input
 
 
 def transcribe(
@@ -39,6 +41,14 @@ def transcribe(
     split_channels: Annotated[
         bool, typer.Option("--split-channels", help="Transcribe each channel by itself, not their mean.")
     ] = False,
+    lms: options.Lms = None,
+    lm_weight: options.LmWeight = None,
+    word_score: options.WordScore = None,
+    letter_score: options.LetterScore = None,
+    beam_width: options.BeamWidth = None,
+    hotwords: options.HotwordList = None,
+    decoder: options.DecoderFile = None,
+    n_best: Annotated[int, typer.Option("--n-best", help="Show so many hypotheses with their scores (nats).")] = 0,
     threads: Annotated[int, typer.Option("--threads", help="Threads of each process.", min=1)] = 1,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object with words, times and confidences.")
@@ -62,7 +72,11 @@ def transcribe(
         raise SpecError("subtitles of several files need a folder", where="--format", fix="give --out DIR")
     for suffix, count in sorted(inputs.left_out.items()):
         typer.echo(f"left out, no audio: {count} {suffix}", err=True)
-    work = Work(Store().resolve(model), engine, threads, split_channels)
+    spec = options.spec_of(lms, lm_weight, word_score, letter_score, beam_width, hotwords, decoder)
+    work = Work(Store().resolve(model), engine, threads, split_channels, spec)
+    if n_best:
+        _list_hypotheses(work, inputs.files, n_best, as_json)
+        return
     folder = OutputFolder(out, kind, key_of_work(work)) if out is not None else None
     pending = folder.pending(inputs.files) if folder else [file.audio for file in inputs.files]
     skipped = len(inputs.files) - len(pending)
@@ -86,6 +100,26 @@ def transcribe(
     if failed:
         typer.echo(f"{len(failed)} of {len(inputs.files)} files could not be transcribed", err=True)
         raise typer.Exit(2)
+
+
+def _list_hypotheses(work: Work, files: Sequence[Input], count: int, as_json: bool) -> None:
+    """The best hypotheses of short recordings, to see what a language model makes of them."""
+    from vizinho.audio.io import load_audio
+    from vizinho.cli.decoding import beam_alone
+    from vizinho.decoding.setup import make_decoder
+    from vizinho.runtime.batch import normalizer_of, open_transcriber
+
+    engine = open_transcriber(work).engine
+    search = make_decoder(work.decoder or beam_alone(), engine.inventory, normalizer_of(work.model))
+    for file in files:
+        found = search.n_best(engine.log_probs([load_audio(file.audio)])[0], count)
+        if as_json:
+            rows = [{"text": h.text, "score": h.score, "lm_score": h.lm_score} for h in found]
+            typer.echo(json.dumps({"file": str(file.audio), "n_best": rows}, ensure_ascii=False))
+            continue
+        for hypothesis in found:
+            name = f"{file.audio}\t" if len(files) > 1 else ""
+            typer.echo(f"{name}{hypothesis.score:.2f}\t{hypothesis.text}")
 
 
 def _outcomes(work: Work, files: Sequence[Path], jobs: int, *, watched: bool) -> Iterator[Outcome]:

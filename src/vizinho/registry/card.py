@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from vizinho.errors import ModelError
-from vizinho.files import write_json, write_text
+from vizinho.files import sha256, write_json, write_text
 
 FORMAT = 1
 """Version of card.json; readers refuse others."""
@@ -126,12 +125,6 @@ def verify(folder: Path) -> None:
             raise ModelError(
                 "the file is not the one the card was written for", where=path, fix="copy the model folder again"
             )
-
-
-def sha256(path: Path) -> str:
-    """Hash of a file's content."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def readme(card: Card) -> str:

@@ -16,8 +16,11 @@ import numpy as np
 
 from vizinho.audio.blocks import Channels, mono, read_blocks
 from vizinho.audio.io import SAMPLE_RATE
+from vizinho.decoding.setup import DecoderSpec, make_decoder
 from vizinho.errors import AudioError, ModelError
+from vizinho.files import sha256
 from vizinho.records import Transcript
+from vizinho.registry.card import read_card
 from vizinho.runtime.cache import key_of
 from vizinho.runtime.inputs import STDIN
 from vizinho.runtime.transcriber import Transcriber
@@ -35,6 +38,8 @@ class Work:
     threads: int = 1
     split_channels: bool = False
     """Transcribe channels one by one instead of their mean."""
+    decoder: DecoderSpec | None = None
+    """A beam search with language models or hotwords; None decodes greedily."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +57,25 @@ def open_transcriber(work: Work) -> Transcriber:
         import torch
 
         torch.set_num_threads(work.threads)
-    return Transcriber.load(work.model, work.engine, threads=work.threads)
+    transcriber = Transcriber.load(work.model, work.engine, threads=work.threads)
+    if work.decoder is None:
+        return transcriber
+    return transcriber.with_decoder(make_decoder(work.decoder, transcriber.engine.inventory, normalizer_of(work.model)))
+
+
+def normalizer_of(model: Path) -> str | None:
+    """Name of the normaliser that a model's texts went through, where its card says so."""
+    card = read_card(model)
+    return card.normalizer if card else None
 
 
 def key_of_work(work: Work) -> str:
     """Names what shapes the texts that `work` makes; the number of threads does not."""
-    return f"{key_of(work.model)}|{work.engine}|{'channels' if work.split_channels else 'mono'}"
+    key = f"{key_of(work.model)}|{work.engine}|{'channels' if work.split_channels else 'mono'}"
+    if work.decoder is None:
+        return key
+    models = [sha256(path) for path in work.decoder.lms if path.is_file()]
+    return f"{key}|{work.decoder.options}|{sorted(work.decoder.hotwords.items())}|{models}"
 
 
 def transcribe_files(work: Work, files: Sequence[Path], processes: int = 1, stdin: bytes = b"") -> Iterator[Outcome]:

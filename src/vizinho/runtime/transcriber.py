@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from vizinho.audio.io import SAMPLE_RATE, Waveform
-from vizinho.decoding.greedy import Emission, LogProbs, greedy
+from vizinho.decoding.greedy import Decoder, Emission, LogProbs, greedy
 from vizinho.decoding.words import words_of
 from vizinho.errors import SpecError
 from vizinho.records import Segment, Transcript, Word
@@ -17,10 +17,6 @@ from vizinho.runtime.cutting import CutOptions, Cutter, Piece
 from vizinho.runtime.engines import Engine, OnnxEngine, TorchEngine
 from vizinho.runtime.export import SETTINGS
 from vizinho.runtime.live import Live, live_of
-
-Decoder = Callable[[LogProbs], list[Emission]]
-"""Log-probabilities of one utterance, (T, V), to emitted tokens; a beam search with a language model, for instance."""
-
 
 ENGINES = ("onnx", "torch")
 _SAME_WORD_SECONDS = 0.2
@@ -83,6 +79,10 @@ class Transcriber:
             return cls(OnnxEngine.load(folder, threads), decoder, options)
         loaded = TorchEngine.load(folder) if engine == "torch" else cached_engine(folder, threads)
         return cls(loaded, decoder, options, live_of(folder))
+
+    def with_decoder(self, decoder: Decoder) -> Transcriber:
+        """The same network with another decoder."""
+        return Transcriber(self.engine, decoder, self.options, self.live)
 
     def transcribe(self, samples: Waveform, name: str = "") -> Transcript:
         """Transcript of 16 kHz mono samples (N,) of any length; `name` becomes its id."""

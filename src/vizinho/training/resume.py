@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -15,6 +14,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from vizinho.errors import ModelError
+from vizinho.files import sha256
 
 KEPT = 2
 """Checkpoints kept: the newest, and one before it should the newest be damaged."""
@@ -43,7 +43,7 @@ def save_state(run: Path, state: RunState) -> None:
     for name, group in state.extra.items():
         save_file(_flat(group), scratch / f"extra-{name}.safetensors")
     torch.save({"optimizer": state.optimizer, "random": state.random}, scratch / "optimizer.pt")
-    digests = {file.name: _sha256(file) for file in sorted(scratch.iterdir())}
+    digests = {file.name: sha256(file) for file in sorted(scratch.iterdir())}
     (scratch / "state.json").write_text(json.dumps({"step": state.step, "values": state.values, "sha256": digests}))
     for file in scratch.iterdir():
         _sync(file)
@@ -81,7 +81,7 @@ def restore(run: Path, model: Any, optimizer: Any, log: Callable[[str], None]) -
 def _read(folder: Path) -> RunState:
     header = json.loads((folder / "state.json").read_text())
     for name, digest in header["sha256"].items():
-        if _sha256(folder / name) != digest:
+        if sha256(folder / name) != digest:
             raise ModelError("its content changed", where=name)
     # weights_only: a checkpoint is data and must not be able to run code.
     other = torch.load(folder / "optimizer.pt", weights_only=True)
@@ -98,11 +98,6 @@ def _read(folder: Path) -> RunState:
 
 def _flat(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _sync(file: Path) -> None:

@@ -8,7 +8,8 @@ import pytest
 from huggingface_hub import ModelCard
 
 from vizinho.errors import ModelError, StoreError
-from vizinho.registry.card import Card, read_card, sha256, write_card
+from vizinho.files import sha256
+from vizinho.registry.card import Card, read_card, write_card
 from vizinho.registry.lineage import lineage
 from vizinho.registry.store import Store
 

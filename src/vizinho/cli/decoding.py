@@ -1,0 +1,94 @@
+"""Options that set up a beam search, shared by the commands that decode."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vizinho.errors import SpecError
+
+if TYPE_CHECKING:
+    from vizinho.decoding.beam import BeamDecoder
+    from vizinho.decoding.setup import DecoderSpec
+    from vizinho.recognizer import Recognizer
+
+Lms = Annotated[
+    list[Path] | None, typer.Option("--lm", help="Language model (ARPA): of words, of characters, or one of each.")
+]
+LmWeight = Annotated[float | None, typer.Option("--lm-weight", help="Weight of the language model.")]
+WordScore = Annotated[float | None, typer.Option("--word-score", help="Nats added for every word.")]
+LetterScore = Annotated[float | None, typer.Option("--letter-score", help="Nats added for every letter.")]
+BeamWidth = Annotated[int | None, typer.Option("--beam-width", help="Hypotheses kept after every frame.")]
+HotwordList = Annotated[
+    list[str] | None, typer.Option("--hotword", help="Word or phrase to favour, as WORD or WORD=NATS; repeatable.")
+]
+DecoderFile = Annotated[
+    Path | None, typer.Option("--decoder", help="Settings written by `vizinho lm tune`; the other options win.")
+]
+
+
+def spec_of(
+    lms: list[Path] | None = None,
+    lm_weight: float | None = None,
+    word_score: float | None = None,
+    letter_score: float | None = None,
+    beam_width: int | None = None,
+    hotwords: list[str] | None = None,
+    file: Path | None = None,
+) -> DecoderSpec | None:
+    """The beam search that was asked for; None (greedy) if none of it was."""
+    from vizinho.decoding.setup import DecoderSpec, read_decoder
+
+    numbers = {
+        "lm_weight": lm_weight, "word_score": word_score, "letter_score": letter_score, "beam_width": beam_width
+    }  # fmt: skip
+    given = {name: value for name, value in numbers.items() if value is not None}
+    if not (lms or hotwords or file or given):
+        return None
+    spec = read_decoder(file) if file else DecoderSpec()
+    return DecoderSpec(
+        tuple(lms) if lms else spec.lms,
+        replace(spec.options, **given),  # type: ignore[arg-type]
+        {**spec.hotwords, **_boosts(hotwords or [])},
+    )
+
+
+def _boosts(hotwords: list[str]) -> dict[str, float]:
+    from vizinho.decoding.hotwords import DEFAULT_BOOST
+
+    found = {}
+    for hotword in hotwords:
+        word, _, boost = hotword.partition("=")
+        try:
+            found[word] = float(boost) if boost else DEFAULT_BOOST
+        except ValueError as error:
+            raise SpecError(f"{boost!r} is no number", where=f"--hotword {hotword}", fix="give WORD=NATS") from error
+    return found
+
+
+def beam_alone() -> DecoderSpec:
+    """A search without language model or hotwords."""
+    from vizinho.decoding.options import BeamOptions
+    from vizinho.decoding.setup import DecoderSpec
+
+    return DecoderSpec(options=BeamOptions(lm_weight=0.0))
+
+
+def load_recognizer(folder: Path, spec: DecoderSpec | None) -> Recognizer:
+    """A recogniser with the search that was asked for."""
+    from vizinho.recognizer import Recognizer
+
+    recognizer = Recognizer.load(folder)
+    return replace(recognizer, decoder=decoder_for(spec, folder, recognizer)) if spec else recognizer
+
+
+def decoder_for(spec: DecoderSpec, folder: Path, recognizer: Recognizer) -> BeamDecoder:
+    """The search for the recogniser of a folder, whose card says which normaliser its texts went through."""
+    from vizinho.decoding.setup import make_decoder
+    from vizinho.registry.card import read_card
+
+    card = read_card(folder)
+    return make_decoder(spec, recognizer.checkpoint.inventory, card.normalizer if card else None)

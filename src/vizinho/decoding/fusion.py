@@ -1,0 +1,125 @@
+"""What everything but the sound says of a text in progress: language model, scores per word and letter, hotwords.
+
+flashlight's search asks for the score of one more token after what was written so far. A text is a node; its children
+are remembered, so each is scored once, however often the search comes back to it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from flashlight.lib.text.decoder import LM, LMState
+
+from vizinho.decoding.hotwords import Boosting, Hotwords
+from vizinho.decoding.lm.writing import Letters, Words
+from vizinho.decoding.options import BeamOptions
+
+
+@dataclass(frozen=True, slots=True)
+class Opinions:
+    """The parts that have a say; any may be missing. They hold no state and serve many searches at once."""
+
+    options: BeamOptions
+    steps: tuple[str, ...]
+    """What each of the V tokens writes: letters, and a space where a word ends."""
+    words: Words | None = None
+    letters: Letters | None = None
+    hotwords: Hotwords | None = None
+
+
+class _Node(LMState):  # type: ignore[misc]
+    """A text in progress, with the state of each part."""
+
+    def __init__(self, in_word: bool, word: Any, letter: Any, space: bool, boosting: Boosting) -> None:
+        super().__init__()
+        self.in_word, self.word, self.letter, self.space, self.boosting = in_word, word, letter, space, boosting
+        self.after: dict[int, tuple[_Node, float]] = {}
+        self.ended: tuple[_Node, float] | None = None
+
+
+class Fusion(LM):  # type: ignore[misc]
+    """The language model that flashlight sees in one search."""
+
+    def __init__(self, opinions: Opinions) -> None:
+        super().__init__()
+        self._opinions, self._options = opinions, opinions.options
+        self._nodes: list[_Node] = []  # the search holds bare pointers
+
+    def start(self, _start_with_nothing: bool) -> _Node:
+        """The empty text."""
+        o = self._opinions
+        return self._keep(
+            _Node(
+                False,
+                o.words.start() if o.words else None,
+                o.letters.start() if o.letters else None,
+                False,
+                o.hotwords.start() if o.hotwords else (),
+            )
+        )
+
+    def score(self, node: _Node, token: int) -> tuple[_Node, float]:
+        """The text with one more token, and what that is worth (nats)."""
+        found = node.after.get(token)
+        if found is None:
+            found = node.after[token] = self._written(node, self._opinions.steps[token])
+        return found
+
+    def finish(self, node: _Node) -> tuple[_Node, float]:
+        """The text at its end."""
+        if node.ended is None:
+            last, score = self._boundary(node)
+            o, weight = self._opinions, self._options.lm_weight
+            if o.words:
+                score += weight * o.words.end(last.word)
+            if o.letters:
+                score += weight * o.letters.end(last.letter)
+            if o.hotwords:
+                score += o.hotwords.end(last.boosting)
+            node.ended = (self._keep(last), score)
+        return node.ended
+
+    def _written(self, node: _Node, step: str) -> tuple[_Node, float]:
+        total, after = 0.0, node
+        for character in step:
+            after, score = self._boundary(after) if character == " " else self._letter(after, character)
+            total += score
+        # A token that writes nothing leads back to the same text, so the search adds up both ways there.
+        return (after if after is node else self._keep(after)), total
+
+    def _letter(self, node: _Node, letter: str) -> tuple[_Node, float]:
+        o, score = self._opinions, self._options.letter_score
+        word, inside, boosting = node.word, node.letter, node.boosting
+        if o.words:
+            word, gained = o.words.letter(word, letter)
+            score += self._options.lm_weight * gained
+        if o.letters:
+            if node.space:
+                inside, gained = o.letters.step(inside, "|")
+                score += self._options.lm_weight * gained
+            inside, gained = o.letters.step(inside, letter)
+            score += self._options.lm_weight * gained
+        if o.hotwords:
+            boosting, gained = o.hotwords.letter(boosting, letter)
+            score += gained
+        return _Node(True, word, inside, False, boosting), score
+
+    def _boundary(self, node: _Node) -> tuple[_Node, float]:
+        """A word ends; spaces before the first word, or after a space, write nothing."""
+        if not node.in_word:
+            return node, 0.0
+        o, score = self._opinions, self._options.word_score
+        word, boosting = node.word, node.boosting
+        if o.words:
+            word, gained = o.words.boundary(word)
+            score += self._options.lm_weight * gained
+        if o.hotwords:
+            boosting, gained = o.hotwords.boundary(boosting)
+            score += gained
+        # The character model counts the space when a letter follows: at the end of a text there is none.
+        return _Node(False, word, node.letter, True, boosting), score
+
+    def _keep(self, node: _Node) -> _Node:
+        self._nodes.append(node)
+        return node

@@ -1,0 +1,71 @@
+"""Hotwords: words and phrases that the speaker is likely to say, and how much they are favoured.
+
+A phrase being written gains its boost letter by letter, so that it is not pruned half-way, and gives it back the moment
+it turns out to be something else: only whole phrases between word boundaries keep it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from vizinho.errors import TextError
+
+DEFAULT_BOOST = 5.0
+"""Nats: makes up for a letter heard with a probability of 1 % where another had 99 %."""
+
+
+@dataclass(slots=True)
+class _Place:
+    """A place in the tree of phrases; letters and spaces lead on."""
+
+    next: dict[str, _Place] = field(default_factory=dict)
+    gained: float = 0.0
+    """Largest part of a boost that a phrase through here has gained."""
+    boost: float = 0.0
+    """Of the phrase that is whole here."""
+
+
+Boosting = tuple[_Place, ...]
+"""Phrases being written: one that began at an earlier word, one at this word, ..."""
+
+
+class Hotwords:
+    """Phrases with their boosts; states are the phrases that may be going on."""
+
+    def __init__(self, boosts: Mapping[str, float]) -> None:
+        """Take normalised phrases. Raises TextError for an empty phrase or a boost that is not positive."""
+        self.boosts = {" ".join(phrase.split()): boost for phrase, boost in boosts.items()}
+        self.words = frozenset(word for phrase in self.boosts for word in phrase.split())
+        self._root = _Place()
+        for phrase, boost in self.boosts.items():
+            if not phrase or not boost > 0:
+                raise TextError(f"hotword {phrase!r} with boost {boost}", fix="give a word and a boost above 0")
+            place = self._root
+            for done, character in enumerate(phrase, start=1):
+                place = place.next.setdefault(character, _Place())
+                place.gained = max(place.gained, boost * done / len(phrase))
+            place.boost = boost
+
+    def start(self) -> Boosting:
+        """State before any word."""
+        return (self._root,)
+
+    def letter(self, state: Boosting, letter: str) -> tuple[Boosting, float]:
+        """State and change of score when a letter is added to a word."""
+        after = tuple(place.next[letter] for place in state if letter in place.next)
+        return after, _gained(after) - _gained(state)
+
+    def boundary(self, state: Boosting) -> tuple[Boosting, float]:
+        """State and change of score when a word ends: whole phrases keep their boost, longer ones may go on."""
+        kept = sum(place.boost for place in state)
+        going_on = tuple(place.next[" "] for place in state if " " in place.next)
+        return (*going_on, self._root), kept + _gained(going_on) - _gained(state)
+
+    def end(self, state: Boosting) -> float:
+        """Change of score when the text ends after a word's boundary: phrases half said give back what they gained."""
+        return -_gained(state)
+
+
+def _gained(state: Boosting) -> float:
+    return max((place.gained for place in state), default=0.0)

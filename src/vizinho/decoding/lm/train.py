@@ -1,0 +1,210 @@
+"""From texts to a language model on disk: normalised, held to an alphabet, counted, estimated, described."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from vizinho.decoding.lm.arpa import units_of, write_arpa
+from vizinho.decoding.lm.counts import UNKNOWN, Collector
+from vizinho.decoding.lm.kneser_ney import NgramModel, estimate
+from vizinho.decoding.lm.model import LmCard, write_card
+from vizinho.errors import TextError
+from vizinho.files import sha256
+from vizinho.progress import Advance, silent
+
+_PER_MILLION = 1e6
+_NOTE_EVERY_LINES = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class LmOptions:
+    """How a model is trained."""
+
+    unit: str = "word"
+    """"word" or "char"."""
+    order: int = 3
+    vocabulary: int | None = None
+    """Most frequent words to keep; all if None."""
+    prune: int = 0
+    """N-grams of order 2 and more that occur at most so often are left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A text: lines and how often each stands in it."""
+
+    name: str
+    lines: Iterable[tuple[str, int]]
+    size: int = 0
+    """Lines, for showing progress."""
+    word_list: bool = False
+    """A list of a language's words is no text that somebody said: corpora are not kept out of it unless asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceReport:
+    """What became of a source's lines."""
+
+    name: str
+    lines: int
+    kept: int
+    excluded: int
+    """Lines that are texts of a corpus to be kept out."""
+    empty: int
+    """Lines without a word."""
+    unreadable: int
+    """Lines that could not be normalised (numbers without words in the language)."""
+    first_unreadable: str
+
+
+def text_file(path: Path) -> Source:
+    """One sentence a line. Raises TextError when it cannot be read."""
+    if not path.is_file():
+        raise TextError("no such text file", where=path, fix="check the path")
+    with path.open("rb") as file:
+        size = sum(1 for _ in file)
+    return Source(path.name, _lines_of(path), size)
+
+
+def _lines_of(path: Path) -> Iterator[tuple[str, int]]:
+    try:
+        with path.open(encoding="utf-8") as file:
+            for line in file:
+                yield line, 1
+    except (OSError, UnicodeDecodeError) as error:
+        raise TextError(f"cannot be read as text in UTF-8 ({error})", where=path, fix="convert it to UTF-8") from error
+
+
+def frequency_list(language: str, *, most: int | None = None, once: bool = False) -> Source:
+    """The words of wordfreq's list (Speer 2022) as lines, so often as they occur in a million words, or each once.
+
+    Raises TextError for a language without a list.
+    """
+    import wordfreq
+
+    try:
+        frequencies = wordfreq.get_frequency_dict(language, wordlist="best")
+    except LookupError as error:
+        raise TextError(f"wordfreq has no list for {language!r}", fix="give a text instead") from error
+    words = sorted(frequencies.items(), key=lambda item: (-item[1], item[0]))[:most]
+    counted = [(word, 1 if once else max(1, round(frequency * _PER_MILLION))) for word, frequency in words]
+    return Source(f"wordfreq:{language}", counted, len(counted), word_list=True)
+
+
+def train_language_model(
+    out: Path,
+    sources: Iterable[Source],
+    options: LmOptions,
+    normalize: Any,
+    letters: Collection[str],
+    *,
+    exclude: Collection[str] = (),
+    exclude_from_lists: bool = False,
+    progress: Advance = silent,
+) -> tuple[LmCard, tuple[SourceReport, ...]]:
+    """Train a model and write it to `out`, its card beside it.
+
+    Args:
+        out: ARPA file.
+        sources: Texts.
+        options: Unit, order and limits.
+        normalize: The recogniser's normaliser (a `Normalizer`).
+        letters: The recogniser's letters. A word (or character) with others counts as unknown; none of them: any.
+        exclude: Normalised texts that must not be learnt from: lines equal to one are left out and counted.
+        exclude_from_lists: Leave them out of word lists too.
+        progress: Moves by lines.
+
+    Raises TextError for a unit other than word and char, an order out of range, or no text.
+    """
+    if options.unit not in ("word", "char"):
+        raise TextError(f"unknown unit {options.unit!r}", where="unit", fix="use word or char")
+    collector, digest = Collector(), hashlib.sha256()
+    known = _Known(options.unit, frozenset(letters))
+    reports = []
+    for source in sources:
+        kept_out = frozenset(exclude) if exclude_from_lists or not source.word_list else frozenset()
+
+        def take(text: str, count: int) -> None:
+            digest.update(f"{count}\t{text}\n".encode())
+            collector.add(known(text), count)
+
+        reports.append(_read(source, normalize, kept_out, take, progress))
+    counts = collector.count(
+        options.order, vocabulary=options.vocabulary, known=known.units, progress=lambda _, note: progress(0, note)
+    )
+    model = estimate(counts, prune=options.prune)
+    write_arpa(out, model.sizes, model.ngrams())
+    card = LmCard(
+        options.unit,
+        options.order,
+        "".join(sorted(letters)) or _alphabet(model),
+        normalize.name,
+        normalize.lang,
+        model.sizes,
+        counts.sentences,
+        counts.units,
+        counts.unknown,
+        options.prune,
+        model.discounts,
+        tuple(asdict(r) for r in reports),
+        digest.hexdigest(),
+        sha256(out),
+    )
+    write_card(out, card)
+    return card, tuple(reports)
+
+
+def _read(
+    source: Source,
+    normalize: Callable[[str], str],
+    kept_out: Collection[str],
+    take: Callable[[str, int], None],
+    progress: Advance,
+) -> SourceReport:
+    found: Counter[str] = Counter()
+    first = ""
+    for line, count in source.lines:
+        found["lines"] += 1
+        if found["lines"] % _NOTE_EVERY_LINES == 0:
+            progress(_NOTE_EVERY_LINES, source.name)
+        try:
+            text = normalize(line)
+        except TextError:
+            found["unreadable"] += 1
+            first = first or line.strip()[:80]
+            continue
+        if text in kept_out:
+            found["excluded"] += 1
+        elif not text:
+            found["empty"] += 1
+        else:
+            found["kept"] += 1
+            take(text, count)
+    progress(found["lines"] % _NOTE_EVERY_LINES, source.name)
+    return SourceReport(
+        source.name, found["lines"], found["kept"], found["excluded"], found["empty"], found["unreadable"], first
+    )
+
+
+class _Known:
+    """Units of a text, those with letters that the recogniser lacks made unknown."""
+
+    def __init__(self, unit: str, letters: frozenset[str]) -> None:
+        self._unit, self._letters = unit, letters
+        self.units = [*sorted(letters), "|"] if unit == "char" else []
+
+    def __call__(self, text: str) -> list[str]:
+        units = units_of(text, self._unit)
+        if not self._letters:
+            return units
+        allowed = self._letters | {"|"} if self._unit == "char" else self._letters
+        return [u if allowed.issuperset(u) else UNKNOWN for u in units]
+
+
+def _alphabet(model: NgramModel) -> str:
+    return "".join(sorted(set("".join(model.vocabulary[3:])) - {"|"}))

@@ -1,0 +1,107 @@
+"""Puts a beam search together for a recogniser, and keeps its settings in a file that travels with them."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from vizinho.decoding.beam import BeamDecoder, letters_of
+from vizinho.decoding.lm.model import LanguageModel, check_fits, load_language_model, named
+from vizinho.decoding.options import BeamOptions
+from vizinho.errors import SpecError, TextError
+from vizinho.files import write_json
+from vizinho.text.normalize import get_normalizer
+from vizinho.text.tokens import TokenInventory
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class DecoderSpec:
+    """Everything a beam search is made of."""
+
+    lms: tuple[Path, ...] = ()
+    """ARPA files: a word model, a character model, or one of each."""
+    options: BeamOptions = field(default_factory=BeamOptions)
+    hotwords: Mapping[str, float] = field(default_factory=dict)
+    """Words and phrases as a user writes them, and the nats each is worth."""
+
+
+def make_decoder(spec: DecoderSpec, inventory: TokenInventory, normalizer: str | None) -> BeamDecoder:
+    """A beam search for a recogniser with these tokens and the normaliser that its texts went through.
+
+    Raises ModelError for a language model that is broken or was made for another alphabet or normaliser, SpecError for
+    two of one unit, TextError for a hotword with letters that the recogniser cannot write.
+    """
+    letters = letters_of(inventory)
+    models: dict[str, LanguageModel] = {}
+    for path in spec.lms:
+        model = load_language_model(path)
+        check_fits(model.card, letters, normalizer, path)
+        if model.card.unit in models:
+            raise SpecError(
+                f"a second language model of {model.card.unit}s", where=path, fix="give one of words, one of chars"
+            )
+        models[model.card.unit] = model
+    return BeamDecoder(
+        inventory,
+        spec.options,
+        words=models.get("word"),
+        letters=models.get("char"),
+        hotwords=_written(spec.hotwords, letters, normalizer),
+    )
+
+
+def _written(hotwords: Mapping[str, float], letters: frozenset[str], normalizer: str | None) -> dict[str, float]:
+    """Hotwords as the recogniser writes them."""
+    found: dict[str, float] = {}
+    for phrase, boost in hotwords.items():
+        text = get_normalizer(normalizer)(phrase) if normalizer else " ".join(phrase.split())
+        foreign = sorted(set(text) - letters - {" "})
+        if not text or foreign:
+            what = f"has {named(foreign)}, which the recogniser cannot write" if foreign else "holds no letters"
+            raise TextError(f"hotword {phrase!r} {what}", fix="spell it with the recogniser's letters")
+        found[text] = boost
+    return found
+
+
+def write_decoder(path: Path, spec: DecoderSpec, chosen: Mapping[str, Any]) -> None:
+    """Write a spec with a note on how it was chosen; paths become relative to the file."""
+    write_json(
+        path,
+        {
+            "format": FORMAT,
+            "lms": [Path(os.path.relpath(lm.resolve(), path.parent.resolve())).as_posix() for lm in spec.lms],
+            "options": asdict(spec.options),
+            "hotwords": dict(spec.hotwords),
+            "chosen": dict(chosen),
+        },
+    )
+
+
+def read_decoder(path: Path) -> DecoderSpec:
+    """Read a decoder file. Raises SpecError for a missing or malformed one, unknown keys and impossible values."""
+    try:
+        row = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SpecError(f"cannot read the decoder file ({error.strerror})", where=path, fix="check the path") from error
+    except ValueError as error:
+        raise SpecError(f"not a JSON file ({error})", where=path, fix="write it with `vizinho lm tune`") from error
+    keys = {"format", "lms", "options", "hotwords", "chosen"}
+    if not isinstance(row, dict) or row.get("format") != FORMAT or set(row) - keys:
+        extra = sorted(set(row) - keys) if isinstance(row, dict) else []
+        what = f"unknown keys {', '.join(extra)}" if extra else f"no decoder file of format {FORMAT}"
+        raise SpecError(what, where=path, fix="write it with `vizinho lm tune`")
+    try:
+        options = BeamOptions(**row.get("options", {}))
+        hotwords = {str(w): float(b) for w, b in row.get("hotwords", {}).items()}
+        lms = tuple(path.parent / lm for lm in row.get("lms", []))
+    except (TypeError, ValueError, AttributeError) as error:
+        raise SpecError(
+            f"a wrong value ({error})", where=path, fix=f"options are {', '.join(BeamOptions.names())}"
+        ) from error
+    return DecoderSpec(lms, options, hotwords)

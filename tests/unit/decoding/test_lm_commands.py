@@ -1,0 +1,136 @@
+"""The commands as a user types them, with the bundled Spanish donor; what it makes of tones does not matter here."""
+
+import json
+
+import pytest
+import torch
+from tones import tone_corpus
+from typer.testing import CliRunner
+
+from vizinho.cli.main import app
+from vizinho.errors import ModelError, SpecError, TextError
+
+torch.set_num_threads(1)
+
+
+def typed(*words):
+    found = CliRunner().invoke(app, [str(w) for w in words], catch_exceptions=False)
+    assert found.exit_code == 0, found.output
+    return found.stdout
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    """A corpus of tones with dev and test, a text, and a word and a character model of it."""
+    folder = tmp_path_factory.mktemp("world")
+    corpus = tone_corpus(folder / "es", count=6, lang="es", splits=("dev", "test"))
+    (folder / "text.txt").write_text(
+        "La casa blanca.\nUna casa.\nEl señor habla 2 veces\nabe fed\n\n", encoding="utf-8"
+    )
+    for unit in ("word", "char"):
+        typed("lm", "train", folder / "text.txt", "--lang", "es", "--unit", unit, "--out", folder / f"{unit}.arpa")
+    return folder, corpus
+
+
+def test_train_reports_lines_and_ngrams(world):
+    folder, _ = world
+    said = typed("lm", "train", folder / "text.txt", "--lang", "es", "--order", 2, "--out", folder / "x.arpa")
+    assert "text.txt: 4 of 5 lines; 1 without words" in said
+    assert "x.arpa: 14 + 16 n-grams of 16 running words, 0.00% unknown" in said
+
+
+def test_train_takes_the_letters_of_a_recogniser(world):
+    folder, _ = world
+    arguments = ["lm", "train", folder / "text.txt", "--model", "es-demo", "--out", folder / "m.arpa", "--json"]
+    card = json.loads(typed(*arguments))
+    assert card["normalizer"] == "es-v1" and "ñ" in card["alphabet"] and "|" not in card["alphabet"]
+
+
+def test_train_leaves_out_dev_and_test_texts(world):
+    folder, corpus = world
+    texts = [json.loads(line)["text"] for line in corpus.read_text().splitlines()]
+    (folder / "leaky.txt").write_text("\n".join([*texts, "una casa"]))
+    arguments = ["lm", "train", folder / "leaky.txt", "--lang", "es", "--out", folder / "l.arpa"]
+    assert f"1 of {len(texts) + 1} lines; {len(texts)} excluded" in typed(*arguments, "--exclude-corpus", corpus)
+
+
+def test_train_takes_a_list_of_frequent_words(world):
+    folder, _ = world
+    arguments = ["lm", "train", "wordfreq:es", "--list-words", 500, "--lang", "es", "--out", folder / "f.arpa"]
+    card = json.loads(typed(*arguments, "--json"))
+    assert card["sources"][0]["name"] == "wordfreq:es" and card["sizes"][0] > 400
+    with pytest.raises(TextError, match="wordfreq has no list for 'xx'"):
+        typed("lm", "train", "wordfreq:xx", "--lang", "es", "--out", folder / "f.arpa")
+    with pytest.raises(TextError, match="no such text file"):
+        typed("lm", "train", folder / "absent.txt", "--lang", "es", "--out", folder / "f.arpa")
+    with pytest.raises(SpecError, match="no language"):
+        typed("lm", "train", folder / "text.txt", "--out", folder / "f.arpa")
+
+
+def test_score_measures_texts(world):
+    folder, _ = world
+    found = json.loads(typed("lm", "score", folder / "char.arpa", folder / "text.txt", "--json"))
+    seen = found["texts"][str(folder / "text.txt")]
+    (folder / "new.txt").write_text("xyz kwy\n")
+    text = typed("lm", "score", folder / "char.arpa", folder / "new.txt")
+    assert 1.0 < seen["perplexity"] < float(text.split("perplexity ")[1].split()[0])
+    assert "0.00% unknown" in text
+    assert "100.00% unknown" not in typed("lm", "score", folder / "word.arpa", folder / "text.txt")
+
+
+def test_mix_writes_a_third_model(world):
+    folder, _ = world
+    said = typed("lm", "mix", folder / "word.arpa", folder / "word.arpa", "--out", folder / "mixed.arpa")
+    sizes = json.loads((folder / "word.arpa.json").read_text())["sizes"]
+    assert " + ".join(map(str, sizes)) in said
+
+
+def test_tune_writes_a_decoder_that_the_other_commands_take(world):
+    folder, corpus = world
+    out = folder / "decoder.json"
+    arguments = ["lm", "tune", "es-demo", "--corpus", corpus, "--lm", folder / "char.arpa", "--out", out]
+    said = typed(*arguments, "--beam-width", 4)
+    assert "greedy" in said and "chosen" in said and "not a test result" in said
+    chosen = json.loads(out.read_text())
+    assert chosen["chosen"]["split"] == "dev" and chosen["options"]["beam_width"] == 4
+    found = json.loads(typed("evaluate", "es-demo", "--corpus", corpus, "--decoder", out, "--json"))
+    assert found["decoder"]["lm_weight"] == chosen["options"]["lm_weight"]
+    with pytest.raises(SpecError, match="not chosen on test"):
+        typed(*arguments, "--split", "test")
+
+
+def test_evaluate_scores_with_and_without_on_the_same_utterances(world):
+    folder, corpus = world
+    arguments = ["evaluate", "es-demo", "--corpus", corpus]
+    alone = json.loads(typed(*arguments, "--json"))
+    both = json.loads(typed(*arguments, "--lm", folder / "word.arpa", "--lm-weight", 0.5, "--json"))
+    assert both["greedy"]["cer"] == alone["cer"] and both["greedy"]["signature"] == both["signature"]
+    assert both["comparison"]["cer"]["difference"] == pytest.approx(both["cer"] - alone["cer"])
+    same = json.loads(typed(*arguments, "--beam-width", 1, "--lm-weight", 0, "--json"))
+    assert same["cer"] == alone["cer"] and same["comparison"]["cer"]["difference"] == 0.0
+    said = typed(*arguments, "--lm", folder / "char.arpa")
+    assert "greedy" in said and "difference" in said and "p = " in said
+
+
+def test_transcribe_favours_hotwords_and_lists_the_n_best(world):
+    folder, corpus = world
+    audio = folder / "es" / json.loads(corpus.read_text().splitlines()[0])["audio"]
+    found = json.loads(typed("transcribe", "es-demo", audio, "--beam-width", 8, "--n-best", 4, "--json"))
+    (transcript,) = found["transcripts"]
+    scores = [h["score"] for h in transcript["n_best"]]
+    assert scores == sorted(scores, reverse=True) and transcript["n_best"][0]["text"] == transcript["text"]
+    fourth = transcript["n_best"][3]["text"]
+    said = typed("transcribe", "es-demo", audio, "--beam-width", 8, "--hotword", f"{fourth.upper()}=30", "--n-best", 2)
+    assert said.splitlines()[0].endswith(f"\t{fourth}") and len(said.splitlines()) == 2
+
+
+def test_what_does_not_fit_is_refused(world):
+    folder, corpus = world
+    typed("lm", "train", folder / "text.txt", "--lang", "pt", "--out", folder / "pt.arpa")
+    audio = folder / "es" / json.loads(corpus.read_text().splitlines()[0])["audio"]
+    with pytest.raises(ModelError, match="normaliser pt-v1"):
+        typed("transcribe", "es-demo", audio, "--lm", folder / "pt.arpa")
+    with pytest.raises(TextError, match="cannot write"):
+        typed("transcribe", "es-demo", audio, "--hotword", "ação")
+    with pytest.raises(SpecError, match="is no number"):
+        typed("transcribe", "es-demo", audio, "--hotword", "casa=much")

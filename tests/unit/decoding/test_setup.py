@@ -1,0 +1,73 @@
+import json
+
+import pytest
+from lm_files import INVENTORY, heard, lm_file
+
+from vizinho.decoding.options import BeamOptions
+from vizinho.decoding.setup import DecoderSpec, make_decoder, read_decoder, write_decoder
+from vizinho.errors import ModelError, SpecError, TextError
+
+
+@pytest.fixture
+def files(tmp_path):
+    return (
+        lm_file(tmp_path / "lms" / "w.arpa", "a rata", "o pato"),
+        lm_file(tmp_path / "lms" / "c.arpa", "a rata", "o pato", unit="char", order=3),
+    )
+
+
+def test_a_spec_becomes_a_search(files):
+    spec = DecoderSpec(files, BeamOptions(lm_weight=0.8), {"Rata!": 3.0})
+    decoder = make_decoder(spec, INVENTORY, "pt-v1")
+    assert decoder.scores_words and decoder.options == spec.options
+    assert decoder.n_best(heard("a rota", doubt=[(3, "a", 0.2)]), 1)[0].text == "a rata"
+
+
+def test_a_spec_is_kept_in_a_file_with_paths_relative_to_it(tmp_path, files):
+    spec = DecoderSpec(files, BeamOptions(lm_weight=0.8, unknown_words=False), {"rata": 3.0})
+    write_decoder(tmp_path / "decoder.json", spec, {"cer": 0.5})
+    assert json.loads((tmp_path / "decoder.json").read_text())["lms"] == ["lms/w.arpa", "lms/c.arpa"]
+    assert read_decoder(tmp_path / "decoder.json") == spec
+
+
+def test_an_absent_decoder_file_is_refused(tmp_path):
+    with pytest.raises(SpecError, match="cannot read the decoder file"):
+        read_decoder(tmp_path / "decoder.json")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("[", "not a JSON file"),
+        ("[]", "no decoder file of format 1"),
+        ('{"format": 2}', "no decoder file of format 1"),
+        ('{"format": 1, "beam": 3}', "unknown keys beam"),
+        ('{"format": 1, "options": {"width": 3}}', "options are beam_width"),
+        ('{"format": 1, "options": {"beam_width": 0}}', "beam width 0"),
+        ('{"format": 1, "hotwords": {"a": "much"}}', "a wrong value"),
+        ('{"format": 1, "lms": 3}', "a wrong value"),
+    ],
+)
+def test_a_wrong_decoder_file_is_refused(tmp_path, content, message):
+    (tmp_path / "decoder.json").write_text(content)
+    with pytest.raises(SpecError, match=message):
+        read_decoder(tmp_path / "decoder.json")
+
+
+def test_models_of_other_letters_are_refused(tmp_path):
+    other = lm_file(tmp_path / "o.arpa", "o gato", letters="aceoprstg")
+    with pytest.raises(ModelError, match="the recogniser cannot write 'g'"):
+        make_decoder(DecoderSpec((other,)), INVENTORY, "pt-v1")
+    with pytest.raises(ModelError, match="normaliser pt-v1"):
+        make_decoder(DecoderSpec((lm_file(tmp_path / "p.arpa", "o pato"),)), INVENTORY, "es-v1")
+
+
+def test_two_models_of_one_unit_are_refused(files):
+    with pytest.raises(SpecError, match="a second language model of words"):
+        make_decoder(DecoderSpec((files[0], files[0])), INVENTORY, "pt-v1")
+
+
+@pytest.mark.parametrize(("word", "message"), [("Gana", "has 'g' 'n', which"), ("!", "holds no letters")])
+def test_hotwords_that_cannot_be_written_are_refused(word, message):
+    with pytest.raises(TextError, match=message):
+        make_decoder(DecoderSpec(hotwords={word: 1.0}), INVENTORY, "pt-v1")
