@@ -56,16 +56,17 @@ class ChunkedEncoder:
 
     def _block(self, number: int, block: Any, hidden: torch.Tensor) -> torch.Tensor:
         hidden = hidden.add(block.feed_forward1(block.norm_feed_forward1(hidden)), alpha=0.5)
-        normed = block.norm_self_att(hidden)
-        heard = torch.cat([self._heard[number], normed], dim=1)
+        query: torch.Tensor = block.norm_self_att(hidden)
+        heard = torch.cat([self._heard[number], query], dim=1)
         positions = self._encoder.encode_positions(heard)
-        hidden = hidden + _attend(block.self_attn, normed, positions, None, self._heard[number])
+        hidden = hidden + _attend(block.self_attn, query, positions, None, self._heard[number])
         kept = self.chunks.left * self.chunks.frames
         self._heard[number] = heard[:, max(0, heard.shape[1] - kept) :] if kept else heard[:, :0]
         gated = _gate(block.conv, block.norm_conv(hidden), None)
         hidden = hidden + _after(block.conv, self._along(number, block.conv, gated))
         hidden = hidden.add(block.feed_forward2(block.norm_feed_forward2(hidden)), alpha=0.5)
-        return block.norm_out(hidden)  # type: ignore[no-any-return]
+        normed: torch.Tensor = block.norm_out(hidden)
+        return normed
 
     def _along(self, number: int, conv: Any, gated: torch.Tensor) -> torch.Tensor:
         reach = conv.padding

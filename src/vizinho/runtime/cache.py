@@ -11,7 +11,8 @@ import tempfile
 from pathlib import Path
 
 from vizinho.errors import ModelError
-from vizinho.registry.card import WEIGHTS, sha256
+from vizinho.files import sha256
+from vizinho.registry.card import WEIGHTS
 from vizinho.registry.store import default_home
 from vizinho.runtime.engines import OnnxEngine
 from vizinho.runtime.export import FORMAT, GRAPHS, SETTINGS, export

@@ -9,8 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from vizinho.errors import SpecError
-from vizinho.files import write_text
-from vizinho.registry.card import sha256
+from vizinho.files import sha256, write_text
 from vizinho.runtime.batch import Outcome
 from vizinho.runtime.formats import render
 from vizinho.runtime.inputs import STDIN, Input
