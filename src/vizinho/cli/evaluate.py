@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from vizinho.errors import CorpusError
+
+if TYPE_CHECKING:
+    from vizinho.records import Scores
+    from vizinho.registry.store import Store
 
 
 def evaluate(
@@ -66,10 +70,35 @@ def evaluate(
         "left_out": empty,
         **scores_json(scores, per_utterance=False),
     }
+    made["pinned"] = _keep(store, model, corpus, split, scores)
     if as_json:
         typer.echo(json.dumps(made, ensure_ascii=False))
     else:
         _show(made)
+
+
+def _keep(store: Store, model: str, corpus: Path, split: str | None, scores: Scores) -> bool:
+    """Write a test score into the card of a model of the store; a name's first test set is pinned to it.
+
+    Returns whether the corpus is the name's pinned test set. A store that cannot be written is said and left alone.
+    """
+    from vizinho.errors import StoreError
+    from vizinho.judging import card_score
+    from vizinho.registry.pins import pin
+
+    entry = store.find(model)
+    if entry is None or entry.bundled or split != "test":
+        return False
+    try:
+        held = pin(store, entry.name, corpus, split, replace=False)
+        store.add_score(entry.ref, card_score(scores, split, corpus.name))
+    except StoreError as error:
+        typer.echo(f"the score is not kept: {error}", err=True)
+        return False
+    mine = held.corpus == str(corpus.resolve())
+    if mine:
+        typer.echo(f"{corpus} is the pinned test set of {entry.name}: new versions are measured on it", err=True)
+    return mine
 
 
 def _show(made: dict[str, Any]) -> None:
