@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import platform
 import shutil
-from collections.abc import Sequence
-from dataclasses import asdict
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,11 +17,15 @@ import torch
 import transformers
 
 from vizinho import __version__
+from vizinho.errors import StoreError
 from vizinho.evaluation.collapse import as_json as findings_json
 from vizinho.jobs import FinishedJob, ReadyJob
+from vizinho.judging import Verdict, card_score, measure, promote
 from vizinho.model.adapters import merge_adapter, read_origin, save_adapter
 from vizinho.model.checkpoint import save_checkpoint, weights_digest
+from vizinho.recognizer import Recognizer
 from vizinho.registry.card import Card
+from vizinho.registry.pins import pinned_utterances, read_pin
 from vizinho.registry.store import Store
 from vizinho.training.options import as_dict
 
@@ -36,18 +43,55 @@ def drop_run(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
+@contextmanager
+def sole_run(store: Store, folder: Path) -> Iterator[None]:
+    """Keep the same command, given twice at once, from writing into one run folder; StoreError for the second."""
+    place = store.home / "locks" / f"{folder.name}.lock"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with place.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise StoreError(
+                "the same run is going on in another process", where=folder, fix="wait for it, or change the seed"
+            ) from error
+        yield
+        place.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A version as it went into the store. `verdict` is None where nothing was there to compare it with."""
+
+    ref: str
+    verdict: Verdict | None
+
+
 def publish(
     store: Store, name: str, finished: FinishedJob, *, donor: str | None, command: Sequence[str], notes: str = ""
-) -> str:
-    """Write the model folder with its card and add it to the store as a new version; returns NAME@VERSION."""
-    staging = store.home / "staging" / f"{name}-{finished.ready.identity}"
-    shutil.rmtree(staging, ignore_errors=True)
-    save_checkpoint(staging, finished.ready.checkpoint)
+) -> Published:
+    """Write the model folder with its card and add it to the store as a new version.
+
+    With a pinned test set, its scores stand in the card, and the version is made current only if its CER there is not
+    higher than that of the version in use (`judging.promote`).
+    """
     card = card_of(store, name, finished, donor=donor, command=command, notes=notes)
-    if finished.adapter is not None and card.donor is not None:
-        origin = {key: getattr(card, key) for key in _ORIGIN}
-        save_adapter(staging / ADAPTER, finished.adapter, finished.ready.checkpoint, origin)
-    return store.add(name, staging, card)
+    pinned, scores = pinned_utterances(store, name), None
+    held = read_pin(store, name)
+    if pinned and held is not None:
+        scores = measure(Recognizer(finished.ready.checkpoint), pinned)
+        card = replace(card, scores=[*card.scores, card_score(scores, held.split, Path(held.corpus).name)])
+    home = store.home / "staging"
+    home.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=home, prefix=f"{name}-") as place:
+        staging = Path(place) / "model"
+        save_checkpoint(staging, finished.ready.checkpoint)
+        if finished.adapter is not None and card.donor is not None:
+            origin = {key: getattr(card, key) for key in _ORIGIN}
+            save_adapter(staging / ADAPTER, finished.adapter, finished.ready.checkpoint, origin)
+        ref = store.add(name, staging, card, make_current=scores is None)
+    verdict = None if scores is None else promote(store, name, int(ref.partition("@")[2]), scores, pinned)
+    return Published(ref, verdict)
 
 
 _ORIGIN = ("language", "donor", "steps", "seed", "normalizer", "created", "recipe", "data", "scores")
@@ -140,11 +184,12 @@ def _donor(store: Store, donor: str | None, ready: ReadyJob) -> dict[str, Any] |
     }
 
 
-def summary(ref: str, finished: FinishedJob) -> dict[str, Any]:
+def summary(published: Published, finished: FinishedJob) -> dict[str, Any]:
     """What a command says about the model it made."""
     ready, result = finished.ready, finished.result
     return {
-        "model": ref,
+        "model": published.ref,
+        "verdict": None if published.verdict is None else published.verdict.as_json(),
         "language": ready.job.language,
         "steps": result.steps,
         "minutes": round(ready.prepared.minutes, 2),

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from vizinho.progress import Advance
     from vizinho.recognizer import Recognizer
     from vizinho.records import Scores, Utterance
+    from vizinho.registry.store import Store
 
 
 def evaluate(
@@ -89,6 +90,7 @@ def evaluate(
         "left_out": empty,
         **scores_json(scores[-1], per_utterance=False),
     }
+    made["pinned"] = _keep(store, model, corpus, split, scores[0])
     if spec:
         made["decoder"] = {"lms": [str(p) for p in spec.lms], **asdict(spec.options), "hotwords": dict(spec.hotwords)}
         made["greedy"] = scores_json(scores[0], per_utterance=False)
@@ -109,6 +111,30 @@ def _texts(recognizer: Recognizer, chosen: list[Utterance], progress: Advance) -
         for way, texts in zip(ways, found, strict=True):
             texts[utterance.id] = way.transcript(utterance.id, samples, frames).text
     return found
+
+
+def _keep(store: Store, model: str, corpus: Path, split: str | None, scores: Scores) -> bool:
+    """Write a test score into the card of a model of the store; a name's first test set is pinned to it.
+
+    Returns whether the corpus is the name's pinned test set. A store that cannot be written is said and left alone.
+    """
+    from vizinho.errors import StoreError
+    from vizinho.judging import card_score
+    from vizinho.registry.pins import pin
+
+    entry = store.find(model)
+    if entry is None or entry.bundled or split != "test":
+        return False
+    try:
+        held = pin(store, entry.name, corpus, split, replace=False)
+        store.add_score(entry.ref, card_score(scores, split, corpus.name))
+    except StoreError as error:
+        typer.echo(f"the score is not kept: {error}", err=True)
+        return False
+    mine = held.corpus == str(corpus.resolve())
+    if mine:
+        typer.echo(f"{corpus} is the pinned test set of {entry.name}: new versions are measured on it", err=True)
+    return mine
 
 
 def _show(made: dict[str, Any]) -> None:

@@ -51,17 +51,16 @@ def table(results: dict[str, Any]) -> str:
     """The pooled arms as a Markdown table; intervals are 95 %."""
     from vizinho.cli.tables import markdown
 
-    head = ["start", "minutes", "seeds", "steps", "CER", "WER", "steps to scratch's best", "encoder moved"]
+    head = ["arms", "minutes", "seeds", "steps", "CER", "WER", "steps to scratch's best"]
     rows = [
         [
-            row["line"],
+            row["line"] + ("" if row["matched"] else " (unmatched)"),
             f"{row['minutes']:g}",
             row["seeds"],
             row["steps"],
             _rate(row, "cer"),
             _rate(row, "wer"),
             ", ".join("never" if s is None else str(s) for s in row["steps_to_scratch_best"]),
-            f"{row['movement']['encoder_distance']:.3f}" if row["movement"] else "-",
         ]
         for row in results["pooled"]
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,7 +14,7 @@ import typer
 from vizinho.cli.tables import describe
 from vizinho.errors import ModelError, StoreError
 
-app = typer.Typer(no_args_is_help=True, help="Models of the store: list, show, lineage, rollback, merge.")
+app = typer.Typer(no_args_is_help=True, help="Models of the store: list, show, lineage, rollback, pin, merge.")
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
@@ -66,27 +66,74 @@ def show(
 
 @app.command("lineage")
 def lineage(ref: Annotated[str, typer.Argument(help="NAME or NAME@VERSION.")], as_json: AsJson = False) -> None:
-    """Show the chain of donors from the first to this model."""
+    """Draw the tree from the first donor to today: ancestors, other versions, and what came from this model."""
+    from vizinho.registry.lineage import family
     from vizinho.registry.lineage import lineage as chain_of
     from vizinho.registry.store import Store
 
-    chain = chain_of(Store(), ref)
+    store = Store()
+    root = family(store, ref)
     if as_json:
-        typer.echo(
-            json.dumps(
-                {
-                    "lineage": [
-                        {"ref": a.ref, "language": a.language, "note": a.note, **_brief(a.card, a.language)}
-                        for a in chain
-                    ]
-                },
-                ensure_ascii=False,
-            )
-        )
+        chain = [
+            {"ref": a.ref, "language": a.language, "note": a.note, **_brief(a.card, a.language)}
+            for a in chain_of(store, ref)
+        ]
+        typer.echo(json.dumps({"lineage": chain, "tree": _branch(root)}, ensure_ascii=False))
         return
-    for depth, ancestor in enumerate(chain):
-        said = ancestor.note or "; ".join(_score(s) for s in (ancestor.card.scores if ancestor.card else ()))
-        typer.echo(f"{'   ' * max(0, depth - 1)}{'└─ ' if depth else ''}{ancestor.ref} ({ancestor.language})  {said}")
+    for line in _drawn(root, "", ""):
+        typer.echo(line)
+
+
+def _branch(member: Any) -> dict[str, Any]:
+    return {
+        "ref": member.ref,
+        "note": member.note,
+        "current": member.current,
+        "asked": member.asked,
+        **_brief(member.card, member.language),
+        "children": [_branch(child) for child in member.children],
+    }
+
+
+def _drawn(member: Any, before: str, below: str) -> Iterator[str]:
+    """Lines of a tree; the current version of each name has a star, the one asked for an arrow."""
+    said = member.note or "; ".join(_score(s) for s in (member.card.scores if member.card else ()))
+    marks = "*" * member.current + " <-" * member.asked
+    yield f"{before}{member.ref}{marks} ({member.language})  {said}".rstrip()
+    for number, child in enumerate(member.children):
+        last = number == len(member.children) - 1
+        yield from _drawn(child, below + ("└─ " if last else "├─ "), below + ("   " if last else "│  "))
+
+
+@app.command("pin")
+def pin(
+    name: Annotated[str, typer.Argument(help="NAME of the model, without a version.")],
+    corpus: Annotated[
+        Path | None, typer.Option("--corpus", help="Manifest (JSONL) that new versions are measured on.")
+    ] = None,
+    split: Annotated[
+        str | None, typer.Option("--split", help="Only this split; test if the manifest has one, else all.")
+    ] = None,
+    remove: Annotated[bool, typer.Option("--remove", help="Take the pin away.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Pin a test set: a new version is made current only if its CER on it is not higher. Without options, show it."""
+    from vizinho.registry.pins import pin as pin_it
+    from vizinho.registry.pins import read_pin, unpin
+    from vizinho.registry.store import Store
+
+    store = Store()
+    if remove and corpus is not None:
+        raise StoreError("--remove and --corpus were both given", where="pin", fix="give one of them")
+    if remove:
+        unpin(store, name)
+    held = pin_it(store, name, corpus, split) if corpus is not None else read_pin(store, name)
+    if as_json:
+        typer.echo(json.dumps({"name": name, "pin": None if held is None else asdict(held)}, ensure_ascii=False))
+    elif held is None:
+        typer.echo(f"{name} has no pinned test set")
+    else:
+        typer.echo(f"{name}: {held.utterances} utterances, {held.split or 'all'} of {held.corpus}, {held.fingerprint}")
 
 
 @app.command("rollback")

@@ -151,7 +151,8 @@ def _make(
 ) -> None:
     from vizinho.jobs import make_ready, run, sound_similarity
     from vizinho.progress import bar
-    from vizinho.publishing import drop_run, publish, run_folder, summary
+    from vizinho.publishing import drop_run, publish, run_folder, sole_run, summary
+    from vizinho.registry.pins import refuse_pinned
     from vizinho.registry.store import Store
 
     store = Store()
@@ -163,15 +164,17 @@ def _make(
         return
     for utterance_id, reason in ready.prepared.set_aside:
         typer.echo(f"set aside {utterance_id}: {reason}", err=True)
+    refuse_pinned(store, name, [*ready.data.train, *ready.data.dev])
     folder = run_folder(store, name, ready)
     if fresh:
         drop_run(folder)
     log = (lambda _line: None) if quiet else (lambda line: typer.echo(line, err=True))
-    with bar(f"training {name}", job.options.steps) as advance:
-        finished = run(ready, folder, progress=advance, log=log)
-    ref = publish(store, name, finished, donor=donor, command=["vizinho", *sys.argv[1:]])
-    drop_run(folder)
-    made = summary(ref, finished)
+    with sole_run(store, folder):
+        with bar(f"training {name}", job.options.steps) as advance:
+            finished = run(ready, folder, progress=advance, log=log)
+        published = publish(store, name, finished, donor=donor, command=["vizinho", *sys.argv[1:]])
+        drop_run(folder)
+    made = summary(published, finished)
     if as_json:
         typer.echo(json.dumps(made | {"plan": ready.plan.as_json() if ready.plan else None}, ensure_ascii=False))
     else:
@@ -215,6 +218,8 @@ def _show_summary(made: dict[str, Any]) -> None:
             f"movement: {made['movement']['moved_share']:.1%} of the weights moved, "
             f"relative distance of the encoder {made['movement']['encoder_distance']:.3f}"
         )
+    if made["verdict"] is not None:
+        typer.echo(made["verdict"]["says"])
     for finding in made["findings"]:
         typer.echo(f"looks wrong: {finding['what']}\n  likely because {finding['cause']}\n  -> {finding['fix']}")
     if made["set_aside"]:

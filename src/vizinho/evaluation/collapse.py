@@ -139,6 +139,10 @@ def _never_emitted(spoken: Mapping[str, str], heard: Sequence[str], course: Cour
             )
         )
     if rare:
+        if len(lacking) * 2 > sum(n >= OFTEN for n in said.values()):
+            cause = "most letters are missing: the network has hardly begun to tell them apart"
+            return [*made, Finding("letters never emitted", f"never written though said: {_letters(rare, said)}", cause,
+                                   "give it more steps or a higher learning rate")]  # fmt: skip
         shown = ", ".join(f"{c} {course.letters_in_training[c]} times" for c in rare[:_NAMED])
         made.append(
             Finding(

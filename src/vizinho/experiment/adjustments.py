@@ -32,6 +32,7 @@ def _row(line: Line) -> dict[str, Any]:
         "line": line.name,
         "kind": line.kind,
         "minutes": line.minutes,
+        "amount": amount_of(line.arms[0]),
         "seeds": len(line.arms),
         **{name: _spread([measured(arm)[name] for arm in line.arms]) for name in measured(line.arms[0])},
         "layers": {n: _spread(list(map(float, by_layer[:, i]))) for i, n in enumerate(names)},

@@ -28,6 +28,11 @@ class Arm:
         return f"{self.start}/{recipe}{amount}/seed{self.seed}"
 
 
+def arm_folder(folder: Path, name: str) -> Path:
+    """Where an arm's result and model are, in the folder of the experiment."""
+    return folder / "arms" / name.replace("/", "-")
+
+
 def arms_of(spec: ExperimentSpec) -> list[Arm]:
     """All arms, seed by seed, so that an interrupted experiment has whole comparisons first.
 

@@ -25,9 +25,10 @@ SEED_RESAMPLES = 2000
 def compare_lines(lines: Sequence[Line]) -> list[dict[str, Any]]:
     """All planned comparisons, each on CER and on WER, with Holm's correction over every family of one metric.
 
-    Families: "starts" (equal recipes and budgets), "recipes" (a start's recipes against its first), "synthetic" (with a
-    stage of synthetic target speech), "controls" (against their donor and scratch), "unmatched" (with a donor of
-    another budget). Lines of different amounts of target speech are never compared; all amounts are in one family.
+    Families: "starts" (equal recipes and budgets), "recipes" (a start's recipes against its first, and against
+    scratch), "synthetic" (with a stage of synthetic target speech), "controls" (against their donor and scratch),
+    "unmatched" (with a donor of another budget). Lines of different amounts of target speech are never compared; all
+    amounts are in one family.
     """
     first = _first_recipes(lines)
     planned = [
@@ -61,6 +62,8 @@ def _family(a: Line, b: Line, first: dict[str, str]) -> str | None:
         return "controls" if len(controls) == 1 and (ours or other.is_scratch) else None
     if a.start == b.start:
         return "recipes" if first[a.start] in (a.recipe, b.recipe) else None
+    if any(line.recipe != first[line.start] for line in (a, b)):
+        return "recipes" if a.is_scratch or b.is_scratch else None
     if a.recipe != b.recipe and not (a.is_scratch or b.is_scratch):
         return None
     if not (a.matched and b.matched):

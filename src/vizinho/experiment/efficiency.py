@@ -21,7 +21,7 @@ def steps_to_target(lines: Sequence[Line]) -> list[dict[str, Any]]:
 
     `ratio` is scratch's own steps to its best over the line's, geometric mean of the seeds that got there after step 0.
     `scratch_steps` is the other way round: the step at which scratch is as good as the line at its best, None where it
-    never is within its steps.
+    never is within its steps. All are None where scratch learnt nothing (`scratch_own_steps` tells).
     """
     scratch = {(amount_of(a), a["seed"]): a for line in lines if line.is_scratch for a in line.arms}
     rows = []
@@ -45,6 +45,8 @@ def steps_to_target(lines: Sequence[Line]) -> list[dict[str, Any]]:
 
 def _steps_row(arm: Result, scratch: Result) -> dict[str, Any]:
     best, goal = _best(arm), _best(scratch)
+    if goal is None or goal >= 1 or goal == scratch["curve"][0]["dev_cer"]:
+        return {"seed": arm["seed"], "steps": None, "scratch_own_steps": None, "scratch_steps": None, "ratio": None}
     steps, own = _first_at(arm, goal), _first_at(scratch, goal)
     return {
         "seed": arm["seed"],
@@ -113,7 +115,7 @@ def _counts(errors: Sequence[UtteranceErrors]) -> Counts:
 def _needed(minutes: Sequence[float], rates: Counts, goal: float) -> tuple[float, str]:
     """Minutes at which a curve of rates first comes down to `goal`, and how it bounds them."""
     if rates[0] <= goal:
-        return minutes[0], "equal" if rates[0] == goal else "less"
+        return minutes[0], "less"
     for i in range(1, len(minutes)):
         if rates[i] <= goal:
             share = (rates[i - 1] - goal) / (rates[i - 1] - rates[i])

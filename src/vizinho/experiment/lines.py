@@ -53,6 +53,11 @@ class Line:
         return float(self.arms[0]["minutes"])
 
     @property
+    def is_main(self) -> bool:
+        """Whether a summary names it: a donor or a synthetic stage, not a control."""
+        return self.kind in ("donor", "synthetic")
+
+    @property
     def is_scratch(self) -> bool:
         """Whether this is what everything is measured against: scratch by its own recipe."""
         return self.start == SCRATCH and self.recipe == SCRATCH

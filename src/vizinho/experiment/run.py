@@ -17,7 +17,7 @@ import transformers
 from vizinho import __version__
 from vizinho.corpora.manifest import read_manifest
 from vizinho.evaluation.collapse import as_json as findings_json
-from vizinho.experiment.arms import Arm, arms_of, job_of, update_of, updates_of
+from vizinho.experiment.arms import Arm, arm_folder, arms_of, job_of, update_of, updates_of
 from vizinho.experiment.clips import worst_utterances
 from vizinho.experiment.leaks import refuse_foreign_tokens, refuse_leaks, without_test_texts
 from vizinho.experiment.logs import file_log
@@ -102,7 +102,7 @@ def _environment(spec: ExperimentSpec) -> dict[str, Any]:
 def _over_everything(spec: ExperimentSpec, folder: Path, show: Event) -> Event:
     """`show` with one more bar: the steps of all donors and arms that are not done yet."""
     donors = [d for d in spec.donors if not (folder / "donors" / d.name / "config.json").is_file()]
-    arms = [a for a in (*arms_of(spec), *updates_of(spec)) if not (_place(folder, a) / "arm.json").is_file()]
+    arms = [a for a in (*arms_of(spec), *updates_of(spec)) if not (arm_folder(folder, a.name) / "arm.json").is_file()]
     total = sum(d.training.steps for d in donors) + len(arms) * spec.training.steps
 
     def shown(name: str, of: float, amount: float, note: str = "") -> None:
@@ -114,13 +114,9 @@ def _over_everything(spec: ExperimentSpec, folder: Path, show: Event) -> Event:
     return shown
 
 
-def _place(folder: Path, arm: Arm) -> Path:
-    return folder / "arms" / arm.name.replace("/", "-")
-
-
 def arm_task(spec: ExperimentSpec, arm: Arm, folder: Path, home: Path | None, show: Event) -> dict[str, Any]:
     """Train and test one arm unless its result is there."""
-    place = _place(folder, arm)
+    place = arm_folder(folder, arm.name)
     done = place / "arm.json"
     if done.is_file():
         return dict(json.loads(done.read_text()))

@@ -30,7 +30,12 @@ def summarise(arms: Sequence[Result], updates: Sequence[Result] = ()) -> dict[st
         "adjustments": adjustments(lines, lines_of(updates)),
         "retention": retention(lines),
     }
-    questions = answers(rows, comparisons)
+    first: dict[str, str] = {}
+    for line in lines:
+        first.setdefault(line.start, line.name)
+    questions = answers(
+        rows, comparisons, {line.name for line in lines if line.is_main and first[line.start] == line.name}
+    )
     del questions["final_rates"]["rows"]  # they stand in "pooled"
     return {
         "pooled": pooled,

@@ -50,7 +50,7 @@ class ChunkedEncoder:
     def _front(self, features: torch.Tensor) -> torch.Tensor:
         before, self._features = self._features, features[-self._subsampling :]
         joined = features if before is None else torch.cat([before, features])
-        hidden = _front(self._encoder.subsampling, joined[None], None) * self._encoder.input_scale
+        hidden: torch.Tensor = _front(self._encoder.subsampling, joined[None], None) * self._encoder.input_scale
         # One frame's worth of features before the chunk makes one frame more, which has not seen enough.
         return hidden if before is None else hidden[:, 1:]
 
@@ -80,4 +80,5 @@ class ChunkedEncoder:
 
 def _empty(model: Any) -> torch.Tensor:
     width = int(model.config.encoder_config.hidden_size)
-    return next(model.parameters()).new_zeros(1, 0, width)
+    parameter: torch.Tensor = next(model.parameters())
+    return parameter.new_zeros(1, 0, width)

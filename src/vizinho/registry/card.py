@@ -63,6 +63,15 @@ def write_card(folder: Path, card: Card) -> Card:
     return card
 
 
+def rewrite_card(folder: Path, card: Card) -> None:
+    """Replace card.json, and README.md unless it was edited; the weights and their hashes stay."""
+    before = card.files.get(README)
+    if before is not None and (folder / README).is_file() and sha256(folder / README) == before:
+        write_text(folder / README, readme(card))
+        card = dataclasses.replace(card, files={**card.files, README: sha256(folder / README)})
+    write_json(folder / CARD, asdict(card))
+
+
 def read_card(folder: Path) -> Card | None:
     """The card of a folder; None where there is none (a model of somebody else's). ModelError for a broken one."""
     path = folder / CARD
@@ -132,22 +141,25 @@ def readme(card: Card) -> str:
     origin = f"started from `{card.donor['ref']}`" if card.donor else "trained from scratch"
     if card.donor and card.donor.get("language"):
         origin += f" ({card.donor['language']})"
-    data = card.data
+    known = [f"{card.data['utterances']} utterances"] if "utterances" in card.data else []
+    known.append(f"{card.data.get('minutes', 0):.1f} minutes")
+    known += [f"{card.data['speakers']} speakers"] if "speakers" in card.data else []
+    if "fingerprint" in card.data:
+        known.append(f"fingerprint `{card.data['fingerprint']}`")
     lines = [
         *_front_matter(card),
         "",
-        f"# {card.name}@{card.version}",
+        f"# {card.name}@{card.version}" if card.version else f"# {card.name}",
         "",
         f"A speech recogniser for `{card.language}`, {origin}; vizinho, seed {card.seed}, {card.steps} steps.",
         "",
-        f"Training data: {data.get('utterances', '?')} utterances, {data.get('minutes', 0):.1f} minutes, "
-        f"{data.get('speakers', '?')} speakers, fingerprint `{data.get('fingerprint', '?')}`.",
+        f"Training data: {', '.join(known)}.",
         "",
         *(f"- {s['split']}: CER {_rate(s['cer'])}, WER {_rate(s['wer'])} ({s['signature']})" for s in card.scores),
         *(["", card.notes] if card.notes else []),
         "",
         "Load it with `AutoModelForCTC.from_pretrained(folder)` and `AutoProcessor.from_pretrained(folder)`.",
-        "`card.json` has the transfer plan, the recipe and the hashes.",
+        *(["`card.json` has the transfer plan, the recipe and the hashes."] if card.version else []),
         "",
     ]
     return "\n".join(lines)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from vizinho.errors import ModelError
 from vizinho.registry.card import WEIGHTS, Card, read_card
 from vizinho.registry.store import Store
 
@@ -48,3 +50,66 @@ def _donor(store: Store, donor: Mapping[str, Any]) -> Ancestor:
     if recorded and card.files.get(WEIGHTS) != recorded:
         return Ancestor(ref, language, None, OTHER_WEIGHTS)
     return Ancestor(ref, language, card)
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One model of a family tree."""
+
+    ref: str
+    language: str
+    card: Card | None
+    current: bool
+    asked: bool
+    """The model whose family this is."""
+    note: str
+    children: tuple[Member, ...]
+
+
+def family(store: Store, ref: str) -> Member:
+    """The tree from a model's first donor to today: its ancestors, its other versions, and all that came from it.
+
+    Raises StoreError for an unknown model.
+    """
+    chain = lineage(store, ref)
+    cards = {e.ref: _card(e.folder) for e in store.entries()}
+    current = {e.ref for e in store.entries() if e.current}
+    parents = {r: _donor(store, c.donor).ref for r, c in cards.items() if c is not None and c.donor is not None}
+    asked = chain[-1].ref
+    shown = {a.ref for a in chain} | {r for r in cards if r.partition("@")[0] == asked.partition("@")[0]}
+    shown |= {r for r in parents if _comes_from(r, asked, parents)}
+    notes = {a.ref: (a.language, a.note) for a in chain}
+
+    def grown(at: str, seen: frozenset[str]) -> Member:
+        card = cards.get(at) if not notes.get(at, ("", ""))[1] else None
+        language = card.language if card else notes.get(at, ("?", ""))[0]
+        below = [r for r in cards if parents.get(r) == at and r in shown and r not in seen]
+        return Member(
+            at,
+            language,
+            card,
+            at in current,
+            at == asked,
+            notes.get(at, ("", ""))[1],
+            tuple(grown(r, seen | {at}) for r in below),
+        )
+
+    return grown(chain[0].ref, frozenset())
+
+
+def _card(folder: Path) -> Card | None:
+    """A broken card hides its own model's place in the tree, not the tree; `models list` says what is broken."""
+    try:
+        return read_card(folder)
+    except ModelError:
+        return None
+
+
+def _comes_from(ref: str, ancestor: str, parents: Mapping[str, str]) -> bool:
+    seen: set[str] = set()
+    while ref in parents and ref not in seen:
+        seen.add(ref)
+        ref = parents[ref]
+        if ref == ancestor:
+            return True
+    return False

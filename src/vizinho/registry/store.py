@@ -10,15 +10,16 @@ import dataclasses
 import fcntl
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from vizinho.errors import ModelError, StoreError
 from vizinho.files import move_folder, write_text
 from vizinho.model.sources import fetch, is_archive, is_hub_id
-from vizinho.registry.card import Card, read_card, verify, write_card
+from vizinho.registry.card import Card, read_card, rewrite_card, verify, write_card
 
 BUNDLED = Path(__file__).parent.parent / "donors"
 """Donors that come with the package: BUNDLED/NAME/VERSION/."""
@@ -134,7 +135,7 @@ class Store:
         if not (folder / "config.json").is_file():
             raise ModelError("no model folder", where=folder, fix="give a folder with config.json and weights")
         home = self.models / name
-        with self._locked():
+        with self.locked():
             version = max([*_numbers(home), *_numbers(BUNDLED / name), 0]) + 1
             write_card(folder, dataclasses.replace(card, name=name, version=version))
             current = version if make_current else self._current(name) or version - 1
@@ -145,13 +146,40 @@ class Store:
 
     def set_current(self, name: str, version: int) -> str:
         """Make a version the one that the bare name means. Raises StoreError when there is no such version."""
-        with self._locked():
+        with self.locked():
             versions = self.versions(name)
             if version not in [e.version for e in versions]:
                 there = ", ".join(e.ref for e in versions or self.entries()) or "no models"
                 raise StoreError(f"no version {name}@{version}", where=self.models, fix=f"the store has {there}")
             write_text(self.models / name / "current", f"{version}\n")
         return f"{name}@{version}"
+
+    def replace_current(self, name: str, version: int, *, instead_of: int) -> bool:
+        """Make a version current if `instead_of` still is; False when another writer has made another one current.
+
+        Whoever compared two versions must not put aside a third that came meanwhile.
+        """
+        with self.locked():
+            if [e.version for e in self.versions(name) if e.current] != [instead_of]:
+                return False
+            write_text(self.models / name / "current", f"{version}\n")
+        return True
+
+    def add_score(self, ref: str, score: Mapping[str, Any]) -> bool:
+        """Write a score into a version's card, in place of one with the same signature; False for bundled models.
+
+        README.md is written anew too, unless somebody has edited it. Raises StoreError for an unknown model.
+        """
+        with self.locked():
+            entry = self.find(ref)
+            if entry is None:
+                raise StoreError(f"no model {ref!r}", where=self.models, fix="see `vizinho models list`")
+            card = read_card(entry.folder)
+            if entry.bundled or card is None:
+                return False
+            kept = [s for s in card.scores if s.get("signature") != score["signature"]]
+            rewrite_card(entry.folder, dataclasses.replace(card, scores=[*kept, dict(score)]))
+        return True
 
     def check_name(self, name: str) -> None:
         """Raises StoreError for names that are not lower-case letters, digits, dots, dashes and underscores."""
@@ -170,7 +198,8 @@ class Store:
             return -1
 
     @contextmanager
-    def _locked(self) -> Iterator[None]:
+    def locked(self) -> Iterator[None]:
+        """Keep other writers out, of other processes too. Raises StoreError when the store cannot be written."""
         try:
             self.models.mkdir(parents=True, exist_ok=True)
             with (self.models / ".lock").open("w") as lock:

@@ -1,78 +1,77 @@
-"""Charts as SVG text; colours come from the page's CSS so that they are legible in light and in dark."""
+"""Charts of how arms learn: curves over steps, rates over minutes of speech, steps that a start saves."""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from typing import Any
 
-import matplotlib
 import numpy as np
 
-matplotlib.use("svg")
-from matplotlib import pyplot as plt
+from vizinho.experiment.lines import Line
+from vizinho.report.drawing import INK, Looks, figure, horizontal, legend, svg
 
-# Okabe & Ito's palette: distinct for colour-blind readers and on both backgrounds.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-_INK = "#777777"
-Arm = dict[str, Any]
+Row = dict[str, Any]
 
 
-def curves_chart(arms: Sequence[Arm]) -> str:
-    """Dev CER against steps: one line a start and amount of speech, a band from the worst to the best seed."""
-    figure, axes = plt.subplots(figsize=(7, 4))
-    for colour, (label, group) in zip(COLOURS, _groups(arms).items(), strict=False):
-        shared = min(len(arm["curve"]) for arm in group)
-        steps = [point["step"] for point in group[0]["curve"][:shared]]
+def curves_chart(lines: Sequence[Line], looks: Looks, name: str) -> str:
+    """Dev CER against steps, one line of the experiment each; a band from the worst to the best seed."""
+    drawn, axes = figure()
+    for line in lines:
+        shared = min(len(arm["curve"]) for arm in line.arms)
+        steps = [point["step"] for point in line.arms[0]["curve"][:shared]]
         rates = np.array(
-            [[p["dev_cer"] if p["dev_cer"] is not None else np.nan for p in a["curve"][:shared]] for a in group]
+            [[np.nan if p["dev_cer"] is None else p["dev_cer"] for p in arm["curve"][:shared]] for arm in line.arms]
         )
-        axes.plot(steps, rates.mean(axis=0), color=colour, label=label, linewidth=2)
-        axes.fill_between(steps, rates.min(axis=0), rates.max(axis=0), color=colour, alpha=0.2, linewidth=0)
+        look = looks[line.name]
+        axes.plot(steps, rates.mean(axis=0), label=line.name, linewidth=2, **look)
+        axes.fill_between(steps, rates.min(axis=0), rates.max(axis=0), color=look["color"], alpha=0.18, linewidth=0)
     axes.set(xlabel="steps", ylabel="CER on dev")
     axes.set_ylim(bottom=0)
-    axes.legend(frameon=False, labelcolor=_INK)
-    return _svg(figure, axes)
+    legend(axes)
+    return svg(drawn, axes, name, "CER on dev against training steps")
 
 
-def movement_chart(arms: Sequence[Arm]) -> str:
-    """Relative distance of each layer from its start, mean over seeds, donors side by side; "" where none was moved."""
-    groups = {label: group for label, group in _groups(arms).items() if group[0]["movement"]}
-    if not groups:
+def minutes_chart(pooled: Sequence[Row], looks: Looks) -> str:
+    """Test CER against minutes of target speech on a logarithmic axis, with intervals; "" for one amount."""
+    if len({row["minutes"] for row in pooled}) < 2:
         return ""
-    figure, axes = plt.subplots(figsize=(7, 3.5))
-    width = 0.8 / len(groups)
-    for place, (colour, (label, group)) in enumerate(zip(COLOURS, groups.items(), strict=False)):
-        layers = [layer["layer"] for layer in group[0]["movement"]["layers"]]
-        rates = np.array([[layer["relative_distance"] for layer in arm["movement"]["layers"]] for arm in group])
-        axes.bar(np.arange(len(layers)) + place * width, rates.mean(axis=0), width, color=colour, label=label)
-        axes.set_xticks(np.arange(len(layers)) + 0.4 - width / 2, layers)
-    axes.set(ylabel="relative distance moved")
-    axes.legend(frameon=False, labelcolor=_INK)
-    return _svg(figure, axes)
+    drawn, axes = figure()
+    for name in dict.fromkeys(row["line"] for row in pooled):
+        rows = sorted((row for row in pooled if row["line"] == name), key=lambda row: row["minutes"])
+        minutes, rates = [row["minutes"] for row in rows], np.array([row["cer"] for row in rows])
+        ends = np.array([row["cer_ci"] for row in rows]).T
+        reach = np.maximum(0, np.abs(ends - rates))
+        axes.errorbar(minutes, rates, yerr=reach, label=name, marker="o", markersize=5, capsize=3, **looks[name])
+    axes.set_xscale("log")
+    amounts = sorted({row["minutes"] for row in pooled})
+    axes.set_xticks(amounts, [f"{m:.3g}" for m in amounts])
+    axes.set_xticks([], minor=True)
+    axes.set(xlabel="minutes of target speech", ylabel="CER on test")
+    axes.set_ylim(bottom=0)
+    legend(axes)
+    return svg(drawn, axes, "minutes", "CER on test against minutes of target speech")
 
 
-def _groups(arms: Sequence[Arm]) -> dict[str, list[Arm]]:
-    several = len({arm["minutes_asked"] for arm in arms}) > 1
-    groups: dict[str, list[Arm]] = {}
-    for arm in arms:
-        recipe = "" if arm["recipe"] in ("default", "scratch") else f", {arm['recipe']}"
-        label = f"{arm['start']}{recipe}" + (f", {arm['minutes']:g} min" if several else "")
-        groups.setdefault(label, []).append(arm)
-    return groups
-
-
-def _svg(figure: Any, axes: Any) -> str:
-    axes.tick_params(colors=_INK)
-    axes.xaxis.label.set_color(_INK)
-    axes.yaxis.label.set_color(_INK)
-    for side, spine in axes.spines.items():
-        spine.set_color(_INK)
-        spine.set_visible(side in ("left", "bottom"))
-    axes.grid(alpha=0.25, color=_INK)
-    axes.set_axisbelow(True)
-    buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", transparent=True, bbox_inches="tight", metadata={"Date": None})
-    plt.close(figure)
-    text = buffer.getvalue()
-    return text[text.index("<svg") :]
+def steps_chart(rows: Sequence[Row], looks: Looks, minutes: float) -> str:
+    """Steps to scratch's best of one amount of speech, a dot each seed; "" where scratch learnt nothing to reach."""
+    ours = [
+        row
+        for row in rows
+        if row["minutes"] == minutes and any(s["scratch_own_steps"] is not None for s in row["by_seed"])
+    ]
+    if not ours:
+        return ""
+    drawn, axes = figure(0.9 + 0.42 * len(ours))
+    budget = ours[0]["budget_steps"]
+    for place, row in enumerate(ours):
+        reached = [s["steps"] for s in row["by_seed"] if s["steps"] is not None]
+        if reached:
+            axes.barh(place, float(np.mean(reached)), color=looks[row["line"]]["color"], height=0.6, alpha=0.55)
+            axes.plot(reached, [place] * len(reached), "o", color=looks[row["line"]]["color"], markersize=5)
+        missed = len(row["by_seed"]) - len(reached)
+        if missed:
+            said = "never" if not reached else f"never: {missed} of {len(row['by_seed'])} seeds"
+            axes.annotate(said, (budget, place), ha="right", va="center", fontsize=9, color=INK)
+    horizontal(axes, [row["line"] for row in ours], "steps until as good on dev as scratch at its best")
+    axes.set_xlim(0, budget * 1.02)
+    return svg(drawn, axes, f"steps{minutes:g}".replace(".", "_"), "Steps to scratch's best")

@@ -56,3 +56,8 @@ def test_letters_that_never_come_are_told_apart_by_why():
     assert "u 2 times in the training texts" in found[0].cause
     (unseen,) = diagnose(Course(FALLING.losses, 0, {k: v for k, v in TRAINED.items() if k != "u"}), SPOKEN, silent)
     assert unseen.cause == "they do not stand in the training texts"
+
+
+def test_a_network_that_lacks_most_letters_has_hardly_begun():
+    found = diagnose(FALLING, SPOKEN, {"1": "a a", "2": "o a", "3": "a o"})
+    assert "hardly begun" in found[0].cause

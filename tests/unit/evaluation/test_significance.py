@@ -102,3 +102,14 @@ def test_holm_never_lowers_a_p_and_keeps_the_order(p_values):
 
 def test_holm_by_hand():
     assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+
+
+def test_effect_sizes_by_hand():
+    found = compare(outputs([1, 2, 1, 4]), outputs([2, 4, 2, 8]), resamples=500)
+    assert found.relative == pytest.approx(-0.5)
+    assert found.relative_ci.low == pytest.approx(-0.5) and found.relative_ci.high == pytest.approx(-0.5)
+    differences = np.array([-0.1, -0.2, -0.1, -0.4])
+    assert found.cohens_d == pytest.approx(differences.mean() / differences.std(ddof=1))
+    perfect = compare(outputs([1, 0]), outputs([0, 0]), resamples=100)
+    assert (perfect.relative, perfect.relative_ci) == (None, None)
+    assert compare(outputs([1, 1]), outputs([3, 3]), resamples=100).cohens_d is None

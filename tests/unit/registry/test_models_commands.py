@@ -86,15 +86,31 @@ def test_show_is_short_for_people_and_whole_for_programs(store):
     assert card["files"].keys() == {"README.md", "config.json"}
 
 
-def test_lineage_names_what_is_gone(store):
-    assert typed("lineage", "pt").splitlines() == ["es@1 (es)  dev CER 0.250", "└─ pt@2 (pt)  dev CER 0.250"]
+def test_lineage_draws_the_tree_and_names_what_is_gone(store, tmp_path):
+    folder = tmp_path / "child"
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    store.add("gl", folder, dataclasses.replace(CARD, language="gl", donor={"ref": "pt@1", "language": "pt"}))
+    assert typed("lineage", "pt").splitlines() == [
+        "es@1* (es)  dev CER 0.250",
+        "├─ pt@1 (pt)  dev CER 0.250",
+        "└─ pt@2* <- (pt)  dev CER 0.250",
+    ]
+    assert typed("lineage", "pt@1").splitlines()[1:] == [
+        "├─ pt@1 <- (pt)  dev CER 0.250",
+        "│  └─ gl@1* (gl)  dev CER 0.250",
+        "└─ pt@2* (pt)  dev CER 0.250",
+    ]
+    store.add_score("pt@1", {"split": "test", "cer": 0.5, "wer": 1.0, "signature": "t"})
+    assert "pt@1 <- (pt)  dev CER 0.250; test CER 0.500" in typed("lineage", "pt@1")
     store.resolve("es@1").rename(store.home / "elsewhere")
     assert typed("lineage", "pt").splitlines()[0] == "es@1 (es)  not in the store"
-    chain = json.loads(typed("lineage", "pt", "--json"))["lineage"]
-    assert [(link["ref"], link["language"], link["note"]) for link in chain] == [
+    made = json.loads(typed("lineage", "pt", "--json"))
+    assert [(link["ref"], link["language"], link["note"]) for link in made["lineage"]] == [
         ("es@1", "es", "not in the store"),
         ("pt@2", "pt", ""),
     ]
+    assert [child["ref"] for child in made["tree"]["children"]] == ["pt@1", "pt@2"]
 
 
 def test_rollback_goes_back_and_forth(store):
