@@ -159,10 +159,10 @@ def say(label: str) -> Any:
 
 
 def choose_rates(experiment: Experiment) -> dict[str, float]:
-    """The rate with the best mean dev perplexity on the first amount: for scratch, and for every transfer."""
+    """The rate with the best mean dev perplexity on the first amount: for scratch and for each donor."""
     settings = experiment.settings
     chosen = {}
-    for name in ("scratch", "es"):
+    for name in settings["training"]["rate_arms"]:
         tried = {
             rate: np.mean(
                 [
@@ -230,7 +230,7 @@ def main() -> None:
     for amount in settings["amounts"]:
         arms = {
             name: [
-                experiment.arm(name, amount, rates["es" if arm else "scratch"], seed)
+                experiment.arm(name, amount, rates[arm.get("donor", "scratch")], seed)
                 for seed in settings["training"]["seeds"]
             ]
             for name, arm in settings["arms"].items()

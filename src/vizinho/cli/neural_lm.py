@@ -137,9 +137,11 @@ def evaluate(
 def make(job: LmJob, out: Path, *, fresh: bool, quiet: bool, as_json: bool, dry_run: bool = False) -> None:
     """Run a job and say what came of it."""
     from vizinho.cli.train import show_plan
+    from vizinho.neural.folder import check_destination
     from vizinho.neural.jobs import make_ready, run
     from vizinho.progress import bar
 
+    check_destination(out)
     ready = make_ready(job)
     name_set_aside(ready.texts.set_aside)
     if ready.plan is not None and (dry_run or not as_json):

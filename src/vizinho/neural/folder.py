@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,13 +32,21 @@ class TrainedModel:
     words: TokenList
     characters: TokenList | None
     normalizer: Normalizer
-    letters: Mapping[str, float] = field(default_factory=dict)
+    letters: Mapping[str, float]
     """Natural logarithm of each letter's share in the training text, for words that are spelt out (`scoring`)."""
 
     @property
     def language(self) -> str:
         """Code of the language."""
         return self.normalizer.lang
+
+
+def check_destination(folder: Path) -> None:
+    """Raises ModelError for a place that holds something else, before anything is trained in vain."""
+    if folder.is_dir() and any(folder.iterdir()):
+        _config(folder)
+    elif folder.exists() and not folder.is_dir():
+        raise ModelError("a file stands where the folder is to be", where=folder, fix="give another --out")
 
 
 def save_model(folder: Path, trained: TrainedModel, card: Mapping[str, Any]) -> None:

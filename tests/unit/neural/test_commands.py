@@ -26,7 +26,7 @@ def vizinho(capsys, monkeypatch):
 def texts(tmp_path):
     spanish = {"o": "el", "velho": "viejo", "vende": "venden", "pão": "pan"}
     clauses = sentences(1200)  # four a line: held-out lines must not stand in the rest
-    portuguese = [sum(clauses[i : i + 4], []) for i in range(0, len(clauses), 4)]
+    portuguese = [[word for clause in clauses[i : i + 4] for word in clause] for i in range(0, len(clauses), 4)]
     for name, lines in (
         ("pt", portuguese),
         ("es", [[spanish.get(word, word) for word in line] for line in portuguese]),
@@ -79,6 +79,8 @@ def test_what_a_user_gets_wrong_is_said_in_one_line_and_exit_code_2(vizinho, tex
     (texts / "foreign" / "config.json").write_text('{"model_type": "bert"}')
     error = vizinho("vectors", "senses", "x", "--model", texts / "foreign", "--corpus", texts / "pt.txt", code=2)
     assert "no language model of ours" in error
+    error = vizinho("neural", "train", texts / "pt.txt", "--lang", "pt", "--out", texts / "foreign", code=2)
+    assert "no language model of ours" in error  # and what is there is left as it is
     error = vizinho(
         "neural", "transfer", texts / "foreign", texts / "pt.txt", "--to", "pt", "--out", texts / "x",
         "--donor-vectors", texts / "a.bin", code=2,

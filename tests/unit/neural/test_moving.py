@@ -93,6 +93,6 @@ def test_many_words_are_matched_without_comparing_each_with_each():
     shape = FORWARD
     model = build(shape, len(donor), None, 1)
     target = TokenList(("<unk>", "<s>", "</s>", *(f"a{i}" for i in reversed(range(count)))))
-    made, plan = moved(TrainedModel(model, donor, None, fresh().normalizer), target, None, RowOptions())
+    made, plan = moved(TrainedModel(model, donor, None, fresh().normalizer, {}), target, None, RowOptions())
     assert plan.counts()["row copy"] == 2 * len(donor)
     assert torch.equal(made.words.weight[3:], model.words.weight[3:].flip(0))
