@@ -35,6 +35,26 @@ def test_a_folder_keeps_to_the_settings_it_was_begun_with(tmp_path, utterances):
         hold_to_settings(spec_over(tmp_path, utterances[1:]), tmp_path / "out")
 
 
+def test_arms_and_donors_can_be_sent_to_processes(tmp_path, utterances):
+    import pickle
+
+    from vizinho.experiment.arms import arms_of
+    from vizinho.experiment.run import arm_task
+    from vizinho.experiment.starts import donor_task
+
+    spec = spec_over(tmp_path, utterances)
+    task = (arm_task, donor_task, spec, arms_of(spec))
+    assert pickle.loads(pickle.dumps(task)) == task
+
+
+def test_arms_of_an_earlier_format_are_not_mixed_in(tmp_path, utterances):
+    spec = spec_over(tmp_path, utterances)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "settings.json").write_text('{"target": "pt"}')
+    with pytest.raises(SpecError, match="arms of format 1, not 2"):
+        hold_to_settings(spec, tmp_path / "out")
+
+
 def square(number, show):
     show("squares", 3, 1, "")
     if number == 13:
