@@ -295,47 +295,155 @@ def test_bad_input_gets_one_line_and_exit_code_two(world, tmp_path, arguments, m
     assert sorted(p for p in (folder / "home").rglob("*")) == before
 
 
-def test_a_small_experiment_ends_in_results_and_a_page(world, tmp_path):
+def test_a_small_experiment_ends_in_results_a_page_and_cards(world, tmp_path):
+    synthetic = tone_corpus(tmp_path / "sy", count=12, letters="abcdefgh", seed=9, splits=("train", "dev"))
     (tmp_path / "e.toml").write_text(f"""
 name = "tones"
 target = "pt"
 corpora = ["{world[0] / "pt" / "pt.jsonl"}"]
-starts = ["es", "scratch"]
-seeds = [1, 2]
+starts = ["es", "long", "scratch", "scratch+synthetic"]
+seeds = [1]
 preset = "micro"
 drop_test_texts = true
+interpolation = [0, 1]
 [training]
 steps = 20
 batch_seconds = 8.0
 learning_rate = 5e-3
 evaluate_every = 10
 workers = 0
+[synthetic]
+corpora = ["{synthetic}"]
+training = {{ steps = 10, batch_seconds = 8.0, workers = 0 }}
 [[donors]]
 name = "es"
 language = "es"
 corpora = ["{world[0] / "es" / "es.jsonl"}"]
 base = "es@1"
 training = {{ steps = 10, batch_seconds = 8.0, workers = 0 }}
+[[donors]]
+name = "long"
+language = "es"
+corpora = ["{world[0] / "es" / "es.jsonl"}"]
+base = "es"
+matched = false
+training = {{ steps = 12, batch_seconds = 8.0, workers = 0 }}
+[[controls]]
+name = "permuted"
+of = "es"
+kind = "permuted-rows"
+[[controls]]
+name = "goes on"
+of = "es"
+kind = "same-language"
 """)
     home = world[0] / "home"
-    command = ("experiment", tmp_path / "e.toml", "--out", tmp_path / "out", "--processes", "2", "--json")
+    command = ("experiment", tmp_path / "e.toml", "--out", tmp_path / "out", "--json")
     found = vizinho(*command, home=home)
     assert found.returncode == 0, found.stderr
     results = json.loads(found.stdout)
     assert [a["arm"] for a in results["arms"]] == [
-        "es/all/seed1",
-        "scratch/all/seed1",
-        "es/all/seed2",
-        "scratch/all/seed2",
+        f"{start}/all/seed1" for start in ("es", "long", "scratch", "scratch+synthetic", "permuted")
     ]
-    assert len({a["steps"] for a in results["arms"]}) == 1
-    assert results["arms"][0]["retention"]["lang"] == "es"
-    assert {c["metric"] for c in results["comparisons"]} == {"cer", "wer"}
+    arms = {a["start"]: a for a in results["arms"]}
+    assert {a["steps"] for a in (*results["arms"], *results["updates"])} == {20}
+    assert [a["kind"] for a in arms.values()] == ["donor", "donor", "scratch", "synthetic", "permuted-rows"]
+    assert [a["matched"] for a in arms.values()] == [True, False, True, True, True]
+    assert arms["es"]["retention"]["lang"] == arms["permuted"]["retention"]["lang"] == "es"
+    assert arms["es"]["retention"]["donor_cer"] < arms["permuted"]["retention"]["donor_cer"]
+    way = arms["es"]["interpolation"]
+    assert [point["place"] for point in way] == [0, 1]
+    assert way[0]["cer"] == arms["es"]["curve"][0]["dev_cer"]
+    assert way[1]["cer"] == arms["es"]["dev_cer"]
+    assert (results["updates"][0]["language"], results["updates"][0]["start"]) == ("es", "goes on")
+    assert {c["family"] for c in results["comparisons"]} == {"starts", "synthetic", "controls", "unmatched"}
+    assert results["leaks"]["unchecked"] == ["es@1"]
+    assert results["questions"].keys() == {
+        "final_rates", "steps_to_target", "data_efficiency", "adjustments", "retention",
+    }  # fmt: skip
     again = vizinho(*command, home=home)
     assert json.loads(again.stdout)["arms"] == results["arms"]
-    drawn = vizinho("report", tmp_path / "out" / "results.json", "--out", tmp_path / "r.html", home=home)
+    drawn = vizinho(
+        "report", tmp_path / "out" / "results.json", "--out", tmp_path / "r.html", "--cards", "--json", home=home
+    )
     assert drawn.returncode == 0, drawn.stderr
+    assert len(json.loads(drawn.stdout)["cards"]) == 5
     text = (tmp_path / "r.html").read_text()
-    assert text.count("<svg") == 2
-    assert 'id="comparisons"' in text
-    assert "src=" not in text
+    assert text.count("data:audio/mpeg") == len(results["worst"]) > 0
+    assert 'class="comparisons"' in text
+
+
+def test_a_new_version_is_measured_on_the_pinned_test_set(world, tmp_path):
+    home, corpus = tmp_path / "home", world[0] / "pt" / "pt.jsonl"
+    shutil.copytree(world[0] / "home", home)
+    evaluated = vizinho("evaluate", "pt@1", "--corpus", corpus, "--json", home=home)
+    assert json.loads(evaluated.stdout)["pinned"]
+    more = tone_corpus(tmp_path / "more", count=12, letters="abcdefgh", seed=12, splits=("train", "train", "dev"))
+    wrong = _with_wrong_texts(more, tmp_path / "wrong.jsonl")
+    (tmp_path / "bad.toml").write_text(RECIPE.replace("steps = 200", "steps = 80"))
+    (tmp_path / "still.toml").write_text(RECIPE.replace("steps = 200", "steps = 1").replace("5e-3", "1e-9"))
+
+    def update(recipe, learnt):
+        command = ("transfer", "pt@1", "--to", "pt", "--corpus", learnt, "--recipe", tmp_path / recipe)
+        done = vizinho(*command, home=home)
+        assert done.returncode == 0, done.stderr
+        return done
+
+    worse = update("bad.toml", wrong)
+    assert "pt@2 is worse than pt@1 (CER " in worse.stdout or "pt@2 has a higher CER" in worse.stdout
+    assert "it is kept, pt@1 stays current" in worse.stdout
+    assert Store(home).find("pt").ref == "pt@1"
+    same = update("still.toml", more)
+    assert "pt@3 takes the place of pt@1" in same.stdout
+    assert Store(home).find("pt").ref == "pt@3"
+    card = Store(home).card("pt@3")
+    assert card.donor["ref"] == "pt@1"
+    assert [s["split"] for s in card.scores] == ["dev", "test"]
+    assert {row["action"] for row in card.plan} == {"copy", "row copy"}
+    tree = vizinho("models", "lineage", "pt", home=home).stdout.splitlines()
+    assert [line.split()[0].lstrip("├└│─ ") or line.split()[1] for line in tree] == ["es@1*", "pt@1", "pt@2", "pt@3*"]
+    assert all("test CER" in line for line in tree[1:])
+    back = vizinho("models", "rollback", "pt@2", "--json", home=home)
+    assert json.loads(back.stdout) == {"current": "pt@2"}
+    leaked = vizinho(
+        "transfer", "pt@1", "--to", "pt", "--corpus", _all_as_train(corpus, tmp_path / "leak.jsonl"), home=home
+    )
+    assert leaked.returncode == 2
+    assert "recordings of the pinned test set of pt are in the corpus" in leaked.stderr
+
+
+def _with_wrong_texts(corpus, out):
+    """Every letter written as the next one: a model that learns from it, and is chosen on it, unlearns the rest."""
+    from dataclasses import replace
+
+    from vizinho.corpora.manifest import read_manifest, write_manifest
+
+    wrong = str.maketrans("abcdefgh", "bcdefgha")
+    write_manifest(out, [replace(u, text=u.text.translate(wrong)) for u in read_manifest(corpus)])
+    return out
+
+
+def _all_as_train(corpus, out):
+    from dataclasses import replace
+
+    from vizinho.corpora.manifest import read_manifest, write_manifest
+
+    write_manifest(out, [replace(u, split="train") for u in read_manifest(corpus)])
+    return out
+
+
+def test_the_same_run_twice_at_once_is_refused(tmp_path):
+    from vizinho.errors import StoreError
+    from vizinho.publishing import sole_run
+
+    store = Store(tmp_path)
+    with sole_run(store, tmp_path / "runs" / "pt-1"):
+        with (
+            pytest.raises(StoreError, match="going on in another process"),
+            sole_run(store, tmp_path / "runs" / "pt-1"),
+        ):
+            pass
+        with sole_run(store, tmp_path / "runs" / "pt-2"):
+            pass
+    with sole_run(store, tmp_path / "runs" / "pt-1"):
+        pass

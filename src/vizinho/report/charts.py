@@ -52,7 +52,7 @@ def minutes_chart(pooled: Sequence[Row], looks: Looks) -> str:
     return svg(drawn, axes, "minutes", "CER on test against minutes of target speech")
 
 
-def steps_chart(rows: Sequence[Row], looks: Looks, minutes: float) -> str:
+def steps_chart(rows: Sequence[Row], looks: Looks, minutes: float, name: str) -> str:
     """Steps to scratch's best of one amount of speech, a dot each seed; "" where scratch learnt nothing to reach."""
     ours = [
         row
@@ -74,4 +74,4 @@ def steps_chart(rows: Sequence[Row], looks: Looks, minutes: float) -> str:
             axes.annotate(said, (budget, place), ha="right", va="center", fontsize=9, color=INK)
     horizontal(axes, [row["line"] for row in ours], "steps until as good on dev as scratch at its best")
     axes.set_xlim(0, budget * 1.02)
-    return svg(drawn, axes, f"steps{minutes:g}".replace(".", "_"), "Steps to scratch's best")
+    return svg(drawn, axes, name, "Steps to scratch's best")

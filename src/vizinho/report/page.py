@@ -89,9 +89,10 @@ def _charts(results: Mapping[str, Any], lines: Sequence[Line]) -> dict[str, list
     for number, (minutes, amount) in enumerate(amounts.items()):
         at = f"{minutes:g} minutes of target speech"
         ours = [line for line in lines if line.minutes == minutes and (line.name, minutes) in main]
-        made["curves"].append((at, curves_chart(ours, looks, f"curves{number}")))
+        if any(line.start != SCRATCH for line in ours) or len(amounts) == 1:
+            made["curves"].append((at, curves_chart(ours, looks, f"curves{number}")))
         steps = [row for row in questions["steps_to_target"]["rows"] if (row["line"], row["minutes"]) in main]
-        made["steps"].append((at, steps_chart(steps, looks, minutes)))
+        made["steps"].append((at, steps_chart(steps, looks, minutes, f"steps{number}")))
         moved = [row for row in questions["adjustments"]["rows"] if row["amount"] == amount]
         moved = [row for row in moved if (row["line"], minutes) in main or row["kind"] == UPDATE]
         made["movement"].append((at, movement_chart(moved, looks, f"movement{number}")))

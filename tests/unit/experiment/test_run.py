@@ -7,7 +7,6 @@ from vizinho.corpora.manifest import read_manifest, write_manifest
 from vizinho.errors import SpecError
 from vizinho.experiment.settled import hold_to_settings
 from vizinho.experiment.spec import read_spec
-from vizinho.experiment.summary import summarise
 from vizinho.jobs import read_data
 from vizinho.parallel import run_tasks
 
@@ -36,6 +35,26 @@ def test_a_folder_keeps_to_the_settings_it_was_begun_with(tmp_path, utterances):
         hold_to_settings(spec_over(tmp_path, utterances[1:]), tmp_path / "out")
 
 
+def test_arms_and_donors_can_be_sent_to_processes(tmp_path, utterances):
+    import pickle
+
+    from vizinho.experiment.arms import arms_of
+    from vizinho.experiment.run import arm_task
+    from vizinho.experiment.starts import donor_task
+
+    spec = spec_over(tmp_path, utterances)
+    task = (arm_task, donor_task, spec, arms_of(spec))
+    assert pickle.loads(pickle.dumps(task)) == task
+
+
+def test_arms_of_an_earlier_format_are_not_mixed_in(tmp_path, utterances):
+    spec = spec_over(tmp_path, utterances)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "settings.json").write_text('{"target": "pt"}')
+    with pytest.raises(SpecError, match="arms of format 1, not 2"):
+        hold_to_settings(spec, tmp_path / "out")
+
+
 def square(number, show):
     show("squares", 3, 1, "")
     if number == 13:
@@ -53,54 +72,6 @@ def test_tasks_keep_their_order_and_report(processes):
 def test_an_error_in_a_process_arrives_whole():
     with pytest.raises(SpecError, match="here: thirteen -> take another"):
         run_tasks([(square, (n,)) for n in (13, 1)], 2, lambda *_: None)
-
-
-def arm(start, seed, rates, errors):
-    rows = [
-        {
-            "id": str(i),
-            "speaker": "s",
-            "reference": "abcdefghij",
-            "hypothesis": "",
-            "character_errors": e,
-            "characters": 10,
-            "word_errors": 1,
-            "words": 1,
-        }
-        for i, e in enumerate(errors)
-    ]
-    return {
-        "arm": f"{start}/{seed}",
-        "start": start,
-        "kind": "scratch" if start == "scratch" else "donor",
-        "origin": start,
-        "matched": True,
-        "source": "",
-        "findings": [],
-        "recipe": "scratch" if start == "scratch" else "default",
-        "donor": None if start == "scratch" else start,
-        "minutes": 8.0,
-        "minutes_asked": None,
-        "seed": seed,
-        "steps": 20,
-        "dev_cer": min(rates),
-        "curve": [{"step": 10 * n, "dev_cer": r} for n, r in enumerate(rates)],
-        "test": {"cer": sum(errors) / (10 * len(errors)), "per_utterance": rows},
-        "movement": None,
-        "retention": None,
-        "interpolation": None,
-    }
-
-
-def test_summary_pools_seeds_and_calls_nothing_better_without_a_test():
-    clear = [arm("es", 1, [0.9, 0.4, 0.2], [1, 2] * 20), arm("scratch", 1, [1.0, 0.9, 0.5], [7, 9] * 20)]
-    found = summarise(clear)
-    assert [p["steps_to_scratch_best"] for p in found["pooled"]] == [[10], [20]]
-    assert [p["cer"] for p in found["pooled"]] == pytest.approx([0.15, 0.8])
-    assert "es is better than scratch" in found["reading"]
-    same = summarise([arm("es", 1, [0.9, 0.6], [5, 6] * 20), arm("scratch", 1, [0.9, 0.5], [6, 5] * 20)])
-    assert "No difference shown between es and scratch" in same["reading"]
-    assert same["pooled"][0]["steps_to_scratch_best"] == [None]
 
 
 def test_a_small_corpus_can_come_more_often(tmp_path):
