@@ -173,6 +173,10 @@ def _hold_out(utterances: Sequence[Utterance], seed: int) -> tuple[list[Utteranc
 
 def make_ready(job: Job, similarity: Similarity | None = None) -> ReadyJob:
     """Read and check everything a job needs, and put its network at its start. Nothing is written."""
+    if job.options.adapter is not None and job.donor is None:
+        raise SpecError(
+            "an adapter needs a donor", where="adapter", fix="use `vizinho transfer`, or leave [adapter] out"
+        )
     data = read_data(job.corpora, job.language, job.minutes, job.options.seed, job.repeat)
     if job.donor is None:
         checkpoint, plan, facts = _from_scratch(job, data), None, None

@@ -152,6 +152,11 @@ def test_commands_train_publish_and_merge(tmp_path, corpus):
     assert cards[1].language == "pt"
 
 
+def test_an_adapter_without_a_donor_is_refused(corpus):
+    with pytest.raises(SpecError, match="an adapter needs a donor"):
+        make_ready(Job("pt", (corpus,), preset="micro", options=OPTIONS))
+
+
 def test_options_come_from_a_recipe_and_are_checked():
     made = from_dict(TrainingOptions, {"adapter": {"kind": "dora", "rank": 4, "where": "all"}})
     assert made.adapter == AdapterOptions("dora", rank=4, where="all")
