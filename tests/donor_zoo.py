@@ -183,7 +183,6 @@ ENCODERS: dict[str, Callable[[Path], Path]] = {
     "wav2vec2 encoder": _headless(hf.Wav2Vec2Config, hf.Wav2Vec2Model, **_STABLE),
     "wav2vec2 pre-training": _headless(hf.Wav2Vec2Config, hf.Wav2Vec2ForPreTraining, **_STABLE),
     "hubert encoder": _headless(hf.HubertConfig, hf.HubertModel, **_STABLE),
-    "wavlm encoder": _headless(hf.WavLMConfig, hf.WavLMModel, **_STABLE),
     "parakeet encoder": parakeet_encoder,
     "parakeet tdt": parakeet_tdt,
     "whisper": whisper,

@@ -50,7 +50,7 @@ class Job:
     donor: Path | None = None
     """A model folder or a .nemo archive."""
     donor_language: str | None = None
-    adapter: str | None = None
+    donor_adapter: str | None = None
     """Language of the donor's adapter to start from, where it has one per language (MMS)."""
     minutes: float | None = None
     """Target speech to use; None uses all of it."""
@@ -189,6 +189,10 @@ def _hold_out(utterances: Sequence[Utterance], seed: int) -> tuple[list[Utteranc
 
 def make_ready(job: Job, similarity: Similarity | None = None) -> ReadyJob:
     """Read and check everything a job needs, and put its network at its start. Nothing is written."""
+    if job.options.adapter is not None and job.donor is None:
+        raise SpecError(
+            "an adapter needs a donor", where="adapter", fix="use `vizinho transfer`, or leave [adapter] out"
+        )
     data = read_data(job.corpora, job.language, job.minutes, job.options.seed, job.repeat, job.beside)
     if job.donor is None:
         checkpoint, plan, facts = _from_scratch(job, data), None, None
@@ -225,7 +229,7 @@ def _from_donor(
     job: Job, data: TargetData, similarity: Similarity | None
 ) -> tuple[Checkpoint, TransferPlan, dict[str, Any]]:
     assert job.donor is not None
-    donor = load_donor(job.donor, job.adapter)
+    donor = load_donor(job.donor, job.donor_adapter)
     tokenizer = _tokenizer(job, data)
     target = Checkpoint(like(donor.model, tokenizer, job.options.seed), donor.extractor, tokenizer)
     ours, theirs = target.inventory, donor.inventory
@@ -264,7 +268,12 @@ def run(ready: ReadyJob, folder: Path, *, progress: Advance = silent, log: Log =
     model, options = ready.checkpoint.model, ready.job.options
     handle = attach(model, options.adapter, options.seed) if options.adapter is not None else None
     references = {u.id: ready.data.normalizer(u.text) for u in ready.data.dev}
-    dev = DevSet([u for u in ready.data.dev if references[u.id]], {i: t for i, t in references.items() if t})
+    front = ready.checkpoint.front
+    for utterance in ready.data.dev:
+        if not front.can_hear(utterance.duration_seconds):
+            log(f"left {utterance.id} out of dev: {utterance.duration_seconds:.1f} s are too long for this network")
+            del references[utterance.id]
+    dev = DevSet([u for u in ready.data.dev if references.get(u.id)], {i: t for i, t in references.items() if t})
     result = train(
         ready.checkpoint,
         ready.prepared.examples,

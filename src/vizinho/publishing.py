@@ -17,7 +17,7 @@ import torch
 import transformers
 
 from vizinho import __version__
-from vizinho.errors import StoreError
+from vizinho.errors import ModelError, StoreError
 from vizinho.evaluation.collapse import as_json as findings_json
 from vizinho.jobs import FinishedJob, ReadyJob
 from vizinho.judging import Verdict, card_score, measure, promote
@@ -104,12 +104,15 @@ def publish_merged(store: Store, name: str, donor: Path, adapter: Path, *, comma
     Raises ModelError when they do not belong together.
     """
     store.check_name(name)
-    origin, checkpoint = read_origin(adapter), merge_adapter(donor, adapter)
+    origin = read_origin(adapter)
+    if lacking := [key for key in _ORIGIN if key not in origin]:
+        raise ModelError(f"its origin lacks {', '.join(lacking)}", where=adapter, fix="copy the adapter again")
+    checkpoint = merge_adapter(donor, adapter)
     staging = store.home / "staging" / f"{name}-merged"
     shutil.rmtree(staging, ignore_errors=True)
     save_checkpoint(staging, checkpoint)
     shutil.copytree(adapter, staging / ADAPTER)
-    known = {key: value for key, value in origin.items() if key in _ORIGIN}
+    known = {key: origin[key] for key in _ORIGIN}
     card = Card(
         **known | {"name": name, "tokens": len(checkpoint.inventory.tokens)},
         command=list(command),

@@ -66,11 +66,12 @@ class Recognizer:
         """Samples and log-probabilities (T, V) of one file. Raises AudioError as `transcribe`."""
         samples = load_audio(path)
         seconds = samples.size / SAMPLE_RATE
-        if seconds > MAX_UTTERANCE_SECONDS:
+        limit = min(MAX_UTTERANCE_SECONDS, self.checkpoint.front.max_seconds or MAX_UTTERANCE_SECONDS)
+        if seconds > limit:
             raise AudioError(
                 f"{seconds:.0f} s is too long to decode in one piece",
                 where=path,
-                fix=f"cut it into pieces of at most {MAX_UTTERANCE_SECONDS:.0f} s",
+                fix=f"cut it into pieces of at most {limit:.0f} s",
             )
         return samples, self.log_probs([samples])[0]
 

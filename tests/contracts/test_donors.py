@@ -43,14 +43,13 @@ def corpus(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module", params=KINDS)
 def kind(request, tmp_path_factory, corpus):
-    """(name, donor's path, job made ready), once a kind."""
+    """The donor, and a job from it made ready; once a kind."""
     path = KINDS[request.param](tmp_path_factory.mktemp("donor") / "model")
-    return request.param, path, make_ready(Job("pt", (corpus,), path, "es", options=OPTIONS))
+    return load_donor(path), make_ready(Job("pt", (corpus,), path, "es", options=OPTIONS))
 
 
 def test_the_plan_accounts_for_every_parameter(kind):
-    _, path, ready = kind
-    donor = load_donor(path)
+    donor, ready = kind
     whole = [row for row in ready.plan.rows if row.token is None]
     by_token = [row for row in ready.plan.rows if row.token is not None]
     named = [row.target for row in whole if row.target is not None]
@@ -73,7 +72,7 @@ def test_the_plan_accounts_for_every_parameter(kind):
 
 
 def test_it_trains_and_comes_back_bit_equal(kind, tmp_path):
-    _, _, ready = kind
+    _, ready = kind
     result = train(ready.checkpoint, ready.prepared.examples, None, OPTIONS, tmp_path / "run")
     assert result.steps == 2
     assert result.skipped_batches == 0
@@ -99,8 +98,7 @@ def test_it_trains_and_comes_back_bit_equal(kind, tmp_path):
 
 
 def test_steps_and_frames_are_those_of_the_network(kind):
-    _, path, _ = kind
-    donor = load_donor(path)
+    donor, _ = kind
     front = donor.recogniser.front
     rng = np.random.default_rng(0)
     for size in (640, 3199, 3200, 4799, 7000, 16123):
@@ -118,8 +116,7 @@ def test_steps_and_frames_are_those_of_the_network(kind):
 
 
 def test_nobody_in_a_batch_changes_what_is_heard(kind):
-    _, path, _ = kind
-    recogniser = Recognizer(load_donor(path).recogniser)
+    recogniser = Recognizer(kind[0].recogniser)
     together = recogniser.log_probs(WAVEFORMS)
     for samples, frames in zip(WAVEFORMS, together, strict=True):
         assert np.allclose(recogniser.log_probs([samples])[0], frames, atol=1e-5)

@@ -115,13 +115,17 @@ def test_a_corpus_of_another_language_is_refused(tmp_path):
 
 
 def test_letters_that_given_tokens_lack_are_named(tmp_path):
+    from vizinho.audio.features import make_extractor
     from vizinho.corpora.manifest import read_manifest
+    from vizinho.model.frontends import front_end
+    from vizinho.model.presets import build_model
     from vizinho.text.tokens import character_tokenizer
     from vizinho.training.data import prepare
 
+    config = build_model("micro", 5, 0).config
     utterances = read_manifest(tone_corpus(tmp_path, count=4))
     with pytest.raises(TextError, match="letters the tokens lack"):
-        prepare(utterances, character_tokenizer("ab"), str, subsampling=4, speed_range=0)
+        prepare(utterances, character_tokenizer("ab"), str, front=front_end(config, make_extractor()), speed_range=0)
 
 
 def test_pieces_train_save_and_come_back(tmp_path):

@@ -101,18 +101,32 @@ class FrontEnd:
             steps = convolution.frames(steps)
         return steps
 
+    def can_hear(self, seconds: float) -> bool:
+        """Whether audio is short enough for the network's positions."""
+        return self.max_seconds is None or seconds <= self.max_seconds
+
     def attention_mask(self, mask: torch.Tensor) -> torch.Tensor | None:
         """The mask as the network takes it: None for those that were trained without."""
         return mask if self.masked else None
 
     def extract(self, waveforms: Sequence[Waveform]) -> FeatureBatch:
-        """Inputs of several waveforms, each (N,), padded to the longest. Raises AudioError under 40 ms."""
+        """Inputs of several waveforms, each (N,), padded to the longest.
+
+        Raises AudioError under 40 ms and over what the network has positions for.
+        """
         for position, samples in enumerate(waveforms):
+            seconds = samples.size / SAMPLE_RATE
             if samples.size < MIN_SAMPLES:
                 raise AudioError(
-                    f"{samples.size / SAMPLE_RATE:.3f} s of audio is too short to recognise",
+                    f"{seconds:.3f} s of audio is too short to recognise",
                     where=f"waveform {position}",
                     fix=f"give at least {MIN_SAMPLES / SAMPLE_RATE:.2f} s",
+                )
+            if not self.can_hear(seconds):
+                raise AudioError(
+                    f"{seconds:.1f} s is too long for this network",
+                    where=f"waveform {position}",
+                    fix=f"cut it into pieces of at most {self.max_seconds:g} s",
                 )
         made = self.extractor(
             list(waveforms),

@@ -23,6 +23,11 @@ def describe(donor: Mapping[str, Any]) -> list[str]:
         f"donor: {donor['kind']}, {donor['parameters']:,} parameters, hears {donor['hears']}, "
         f"writes a frame every {donor['frame_ms']:g} ms"
     ]
-    roles = "; ".join(f"{role} {' '.join(tokens)}" for role, tokens in donor["roles"].items())
+    roles = "; ".join(f"{role} {_shortened(tokens)}" for role, tokens in donor["roles"].items())
     lines.append(f"{donor['tokens']} tokens: {roles}" if donor["tokens"] else "no output layer: every row starts fresh")
     return [*lines, *donor["notes"]]
+
+
+def _shortened(tokens: Sequence[str], shown: int = 60) -> str:
+    more = f" and {len(tokens) - shown} more (--json names all)" if len(tokens) > shown else ""
+    return " ".join(tokens[:shown]) + more

@@ -37,6 +37,8 @@ def load_donor(path: Path, adapter: str | None = None) -> Donor:
     missing, left over, of another shape, or not known.
     """
     if is_archive(path):
+        if adapter is not None:
+            raise ModelError(f"no adapter {adapter!r}", where=path, fix="it has none; leave --adapter out")
         return read_archive(path)
     return read_folder(path, adapter)
 

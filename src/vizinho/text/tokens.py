@@ -53,12 +53,16 @@ def character_tokenizer(characters: Iterable[str]) -> Any:
     letters = [c for c in dict.fromkeys(characters) if c not in (" ", SPACE)]
     if not letters:
         raise TextError("no characters to make tokens of", fix="give a corpus with text")
-    vocabulary = {token: row for row, token in enumerate([BLANK, UNKNOWN, SPACE, *letters])}
-    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token=UNKNOWN))
+    return _wrap(letters_model([BLANK, UNKNOWN, SPACE, *letters], UNKNOWN))
+
+
+def letters_model(tokens: Sequence[str], unknown: str) -> Tokenizer:
+    """Tokens of one letter each, in row order, with SPACE for the space; letters without a token become `unknown`."""
+    tokenizer = Tokenizer(models.WordLevel({token: row for row, token in enumerate(tokens)}, unk_token=unknown))
     tokenizer.normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.Replace(" ", SPACE)])
     tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")
     tokenizer.decoder = decoders.Sequence([decoders.Replace(SPACE, " "), decoders.Fuse()])
-    return _wrap(tokenizer)
+    return tokenizer
 
 
 def bpe_tokenizer(texts: Iterable[str], size: int) -> Any:

@@ -53,7 +53,7 @@ def prepare(
         longest = utterance.duration_seconds / (1 - speed_range)
         if not rows:
             set_aside.append((utterance.id, "no text left after normalising"))
-        elif front.max_seconds is not None and longest > front.max_seconds:
+        elif not front.can_hear(longest):
             set_aside.append(
                 (utterance.id, f"{longest:.1f} s at its slowest, the network hears {front.max_seconds:g} s")
             )

@@ -12,6 +12,7 @@ from vizinho.audio.augment import (
     band_limit,
     change_speed,
     mask_features,
+    mask_waveform,
     warp_channels,
 )
 
@@ -91,3 +92,24 @@ def test_parts_that_are_off_leave_the_random_numbers_of_the_others_alone():
         same[0], augment_waveform(SPEECH, AugmentOptions(echo_share=1.0), np.random.default_rng(3))
     )
     assert augment_waveform(SPEECH, on, np.random.default_rng(3)).shape[0] > 0
+
+
+def test_masked_waveforms_are_silent_in_stretches_and_bands():
+    rng = np.random.default_rng(3)
+    noise = rng.standard_normal(16000).astype(np.float32)
+    only_time = AugmentOptions(freq_masks=0, time_masks=3, time_share=0.2)
+    masked = mask_waveform(noise, only_time, np.random.default_rng(5))
+    silent = masked == 0
+    assert 0 < silent.mean() <= 0.6
+    assert np.array_equal(masked[~silent], noise[~silent])
+    only_bands = AugmentOptions(freq_masks=1, freq_width=80, time_masks=0)
+    spectrum = np.abs(np.fft.rfft(mask_waveform(noise, only_bands, np.random.default_rng(5))))
+    gone = np.flatnonzero(spectrum < 1e-2)
+    assert gone.size > 100
+    assert np.array_equal(gone, np.arange(gone[0], gone[-1] + 1)), "one band"
+
+
+def test_a_waveform_without_masks_stays_itself_and_a_seed_fixes_the_masks():
+    assert np.array_equal(mask_waveform(SPEECH, NO_AUGMENT, np.random.default_rng(1)), SPEECH)
+    made = [mask_waveform(SPEECH, AugmentOptions(), np.random.default_rng(7)) for _ in range(2)]
+    assert np.array_equal(*made)

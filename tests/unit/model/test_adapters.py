@@ -10,7 +10,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from tones import tone_corpus, tone_speech
+from typer.testing import CliRunner
 
+from vizinho.cli.main import app
 from vizinho.errors import ModelError, SpecError
 from vizinho.jobs import Job, make_ready, run
 from vizinho.model.adapter_options import AdapterOptions
@@ -18,6 +20,8 @@ from vizinho.model.adapters import adapters_off, attach, merge, merge_adapter, s
 from vizinho.model.checkpoint import load_donor, save_checkpoint, weights, weights_digest
 from vizinho.model.layers import layer_of
 from vizinho.recognizer import Recognizer
+from vizinho.registry.card import read_card
+from vizinho.registry.store import Store
 from vizinho.training.loop import train
 from vizinho.training.options import TrainingOptions, from_dict
 
@@ -31,8 +35,8 @@ OPTIONS = TrainingOptions(
     adapter=AdapterOptions(),
 )
 WAVEFORM = tone_speech("abc de")
-# BatchNorm's statistics, weight norm's pairs, attention that bypasses its own projections, no mask.
-KINDS = ("parakeet", "hubert batch norm", "wavlm", "wav2vec2 group", "wav2vec2-bert")
+# BatchNorm's statistics in blocks and in front, attention that bypasses its own projections, a strided adapter.
+KINDS = ("parakeet", "hubert batch norm", "wavlm", "wav2vec2-bert")
 
 
 @pytest.fixture(scope="module")
@@ -127,6 +131,30 @@ def test_an_adapter_on_other_weights_is_refused(tmp_path, corpus):
         merge_adapter(asked.donor, tmp_path / "adapter")
     with pytest.raises(ModelError, match=r"not an adapter: it lacks origin\.json"):
         merge_adapter(asked.donor, tmp_path / "other")
+
+
+def test_commands_train_publish_and_merge(tmp_path, corpus):
+    donor = donor_zoo.RECOGNISERS["wav2vec2 layer"](tmp_path / "donor")
+    recipe = tmp_path / "lora.toml"
+    recipe.write_text("steps = 2\nbatch_seconds = 5\nworkers = 0\nevaluate_every = 2\n[adapter]\nrank = 2\n")
+    for words in (
+        ("transfer", donor, "--to", "pt", "--from", "es", "--corpus", corpus, "--recipe", recipe, "--quiet"),
+        ("models", "merge", donor, tmp_path / "home" / "models" / "pt" / "1" / "adapter", "--name", "again"),
+    ):
+        found = CliRunner().invoke(app, list(map(str, words)), catch_exceptions=False)
+        assert found.exit_code == 0, found.output
+    trained, merged = (Store().resolve(name) for name in ("pt", "again"))
+    ours, theirs = (load_file(folder / "model.safetensors") for folder in (trained, merged))
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+    cards = [read_card(folder) for folder in (trained, merged)]
+    assert cards[0].recipe["adapter"]["rank"] == cards[1].recipe["adapter"]["rank"] == 2
+    assert cards[0].donor == cards[1].donor
+    assert cards[1].language == "pt"
+
+
+def test_an_adapter_without_a_donor_is_refused(corpus):
+    with pytest.raises(SpecError, match="an adapter needs a donor"):
+        make_ready(Job("pt", (corpus,), preset="micro", options=OPTIONS))
 
 
 def test_options_come_from_a_recipe_and_are_checked():

@@ -12,6 +12,13 @@ def test_layers_of_a_wav2vec2():
     assert layer_of("wav2vec2.feature_extractor.conv_layers.0.conv.weight") == "front"
     assert layer_of("wav2vec2.encoder.layers.11.attention.k_proj.weight") == "block11"
     assert layer_of("lm_head.bias") == "head"
+    assert layer_of("wav2vec2.encoder.pos_conv_embed.conv.parametrizations.weight.original0") == "front"
+    assert layer_of("wav2vec2.encoder.layers.3.adapter_layer.linear_1.weight") == "block3"
+
+
+def test_adapters_after_the_blocks_are_the_top():
+    names = ["wav2vec2.adapter.layers.0.conv.weight", "lm_head.bias", "wav2vec2.encoder.layers.0.attention.k_proj.bias"]
+    assert layer_order(names) == ["block0", "top", "head"]
 
 
 def test_output_frames_agree_with_the_network():

@@ -123,7 +123,7 @@ CUTS = st.lists(st.tuples(st.integers(0, 2**20), st.binary(min_size=1, max_size=
 KEEP = st.one_of(st.just(1.0), st.floats(0, 1))
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(CUTS, KEEP)
 def test_damaged_archives_give_clear_errors_only(tmp_path_factory, cuts, keep):
     path = tmp_path_factory.mktemp("fuzz") / "x.nemo"
@@ -134,7 +134,7 @@ def test_damaged_archives_give_clear_errors_only(tmp_path_factory, cuts, keep):
         assert str(path) in str(error)
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(CUTS, st.integers(0, 400))
 def test_damaged_settings_of_an_archive_give_clear_errors_only(tmp_path_factory, cuts, lines):
     content = members()
@@ -146,7 +146,7 @@ def test_damaged_settings_of_an_archive_give_clear_errors_only(tmp_path_factory,
         assert str(path) in str(error)
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(
     st.sampled_from(
         ("model.safetensors", "config.json", "vocab.json", "tokenizer_config.json", "processor_config.json")

@@ -38,3 +38,32 @@ def test_bpe_round_trip_and_size():
 def test_no_text_is_an_error():
     with pytest.raises(TextError):
         character_tokenizer(characters_of([" "]))
+
+
+class Vocabulary:
+    """As much of a tokeniser as roles are read from."""
+
+    pad_token, unk_token = "[PAD]", "[UNK]"
+
+    def __init__(self, *tokens: str) -> None:
+        self._rows = {token: row for row, token in enumerate(tokens)}
+
+    def get_vocab(self) -> dict[str, int]:
+        return self._rows
+
+
+def test_roles_of_other_peoples_tokens():
+    inventory = inventory_of(
+        Vocabulary("[PAD]", "[UNK]", "|", "▁", "<|es|>", "<pt>", "<pt-BR>", "<s>", "[CLS]", "A", "▁de")
+    )
+    assert inventory.roles == (
+        *("blank", "unknown", "space", "space", "language", "language", "language", "special", "special"),
+        *("letter", "letter"),
+    )
+
+
+def test_special_tokens_without_a_row_are_left_out_and_rows_without_a_token_are_named():
+    assert inventory_of(Vocabulary("[PAD]", "a", "<s>"), 2).tokens == ("[PAD]", "a")
+    assert inventory_of(Vocabulary("[PAD]", "a"), 4).tokens == ("[PAD]", "a", "<row 2>", "<row 3>")
+    with pytest.raises(TextError, match="3 tokens do not fit 2 output rows, such as 'b'"):
+        inventory_of(Vocabulary("[PAD]", "a", "b"), 2)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from vizinho.errors import PlanError
 from vizinho.model.checkpoint import weights
 from vizinho.model.presets import build_model
-from vizinho.text.tokens import character_tokenizer, inventory_of
+from vizinho.text.tokens import TokenInventory, character_tokenizer, inventory_of
 from vizinho.transfer.apply import apply_plan, plant, shapes_of, token_parameters
 from vizinho.transfer.plan import build_plan
 from vizinho.transfer.tokens import RowOptions, match_tokens
@@ -151,3 +151,31 @@ def test_layers_and_rows_can_start_fresh_and_the_plan_says_so():
     assert {r.source for r in plan.rows if r.action == "drop" and r.token is None} == set(renewed)
     assert all(torch.equal(made[n], ours[n]) for n in renewed)
     assert torch.equal(made["encoder.layers.0.norm_out.weight"], theirs["encoder.layers.0.norm_out.weight"])
+
+
+def test_a_donor_without_an_output_layer_leaves_every_row_fresh():
+    (donor, _), (target, tokens) = micro(SPANISH), micro(PORTUGUESE, seed=2)
+    ours, heads = weights(target), token_parameters(weights(target))
+    theirs = {name: tensor for name, tensor in weights(donor).items() if name not in heads}
+    sources = match_tokens(tokens, TokenInventory((), ()), RowOptions())
+    plan = build_plan(shapes_of(ours), shapes_of(theirs), sources, (), heads, ())
+    assert {row.action for row in plan.rows if row.token is not None} == {"fresh"}
+    made = apply_plan(plan, theirs, ours)
+    assert all(torch.equal(made[name], ours[name] if name in heads else theirs[name]) for name in made)
+
+
+def test_what_the_donor_may_lack_is_fresh_and_what_it_has_too_much_is_dropped():
+    (donor, tokens), (target, _) = micro(SPANISH), micro(SPANISH, seed=2)
+    ours, theirs = weights(target), dict(weights(donor))
+    name = "encoder.subsampling.linear.bias"
+    del theirs[name]
+    heads, sources = token_parameters(ours), match_tokens(tokens, tokens, RowOptions())
+    arguments = (shapes_of(ours), shapes_of(theirs), sources, tokens.tokens, heads)
+    with pytest.raises(PlanError, match=name):
+        build_plan(*arguments)
+    plan = build_plan(*arguments, lacking={name: "unused"}, unused={"decoder.x": ((2, 3), "no place")})
+    by_action = {row.action: row for row in plan.rows if row.token is None}
+    assert (by_action["fresh"].target, by_action["fresh"].reason) == (name, "unused")
+    assert (by_action["drop"].source, by_action["drop"].shape) == ("decoder.x", (2, 3))
+    made = apply_plan(plan, theirs, ours)
+    assert torch.equal(made[name], ours[name])

@@ -42,6 +42,9 @@ _ADAPTER = re.compile(r"adapter\.(.+)\.(?:safetensors|bin)")
 def read_folder(folder: Path, adapter: str | None = None) -> Donor:
     """Open a folder, in float32 and evaluation mode. Raises ModelError naming the fault."""
     _require_files(folder)
+    if adapter is not None and adapter not in _adapters(folder):
+        there = ", ".join(_adapters(folder)) or "none; leave --adapter out"
+        raise ModelError(f"no adapter {adapter!r}", where=folder, fix=f"it has {there}")
     quiet()
     register()
     config = _guarded(folder, AutoConfig.from_pretrained, folder, **SAFE)
@@ -64,8 +67,9 @@ def read_folder(folder: Path, adapter: str | None = None) -> Donor:
     # task's; but then everything else was found, or it would be missing.
     unused = {n: s for n, s in _left_over(folder, info).items() if headless and not n.startswith(prefix)}
     _refuse(folder, set(info["unexpected_keys"]) - unused.keys(), "weights have no place")
-    if adapter is not None or _adapters(folder):
-        adapter = _use_adapter(folder, model, adapter)
+    if adapter is not None:
+        # MMS: an adapter in every block and an output layer for each language (Pratap et al. 2023, arXiv 2305.13516).
+        _guarded(folder, model.load_adapter, adapter, local_files_only=True)
     # The networks' own masks draw from numpy's global state, which no checkpoint could restore; ours take their place.
     model.config.apply_spec_augment = False
     tokenizer = None if headless else _tokenizer(folder, model, adapter)
@@ -160,19 +164,6 @@ def _left_over(folder: Path, info: Mapping[str, Any]) -> dict[str, Shape]:
 
 def _adapters(folder: Path) -> list[str]:
     return sorted({match.group(1) for path in folder.iterdir() if (match := _ADAPTER.fullmatch(path.name))})
-
-
-def _use_adapter(folder: Path, model: Any, adapter: str | None) -> str | None:
-    """Put a language's adapter and output layer into an MMS network (Pratap et al. 2023, arXiv 2305.13516)."""
-    there = _adapters(folder)
-    if adapter is None:
-        return None
-    if adapter not in there:
-        raise ModelError(
-            f"no adapter {adapter!r}", where=folder, fix=f"it has {', '.join(there) or 'none; leave --adapter out'}"
-        )
-    _guarded(folder, model.load_adapter, adapter, local_files_only=True)
-    return adapter
 
 
 def read_tokenizer(folder: Path) -> Any:

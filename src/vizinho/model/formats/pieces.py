@@ -9,7 +9,7 @@ import sentencepiece
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
 from transformers import ParakeetTokenizer
 
-from vizinho.text.tokens import PIECE_SPACE, SPACE
+from vizinho.text.tokens import PIECE_SPACE, SPACE, letters_model
 
 BLANK = "<blank>"
 
@@ -50,9 +50,5 @@ def _merges(pieces: Sequence[tuple[str, float]]) -> list[tuple[str, str]]:
 
 def label_tokenizer(labels: Sequence[str]) -> Any:
     """A ParakeetTokenizer of NeMo's character labels, the blank after them."""
-    rows = {SPACE if label == " " else label: row for row, label in enumerate(labels)} | {BLANK: len(labels)}
-    tokenizer = Tokenizer(models.WordLevel(rows, unk_token=BLANK))
-    tokenizer.normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.Replace(" ", SPACE)])
-    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")
-    tokenizer.decoder = decoders.Sequence([decoders.Replace(SPACE, " "), decoders.Fuse()])
-    return ParakeetTokenizer(tokenizer_object=tokenizer, pad_token=BLANK)
+    tokens = [*(SPACE if label == " " else label for label in labels), BLANK]
+    return ParakeetTokenizer(tokenizer_object=letters_model(tokens, BLANK), pad_token=BLANK)
