@@ -38,7 +38,9 @@ COMPARED = (
     ("en", "scratch"),
     ("es_spelling", "scratch"),
     ("es_fresh", "scratch"),
+    ("en_spelling", "scratch"),
     ("es", "en"),
+    ("es_spelling", "en_spelling"),
     ("es", "es_spelling"),
     ("es", "es_fresh"),
 )

@@ -14,6 +14,7 @@ NAMES = {
     "es": "Spanish",
     "en": "English",
     "es_spelling": "Spanish, new words by spelling alone",
+    "en_spelling": "English, new words by spelling alone",
     "es_fresh": "Spanish, new words at random",
 }
 

@@ -135,7 +135,7 @@ def polysemy(
         typer.echo(json.dumps({"occurrences": len(items), "methods": [asdict(f) for f in found]}, ensure_ascii=False))
         return
     words = [word for word, _ in found[0].by_word]
-    head = ["vector", "nearest has the same sense", "95 %", "labels shuffled", "silhouette", *words]
+    head = ["vector", "nearest has the same sense", "95 %", "labels shuffled", "silhouette", "shuffled", *words]
     rows = [
         [
             f.method,
@@ -143,6 +143,7 @@ def polysemy(
             f"[{f.interval[0]:.3f}, {f.interval[1]:.3f}]",
             f"[{f.floor[0]:.3f}, {f.floor[1]:.3f}]",
             f"{f.silhouette:.3f}",
+            f"[{f.silhouette_floor[0]:.3f}, {f.silhouette_floor[1]:.3f}]",
             *(f"{accuracy:.2f}" for _, accuracy in f.by_word),
         ]
         for f in found

@@ -3,9 +3,12 @@ from collections import Counter
 import numpy as np
 import pytest
 from grammar import TWO_WAY, fresh
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import silhouette_score
 
 from vizinho.errors import TextError
-from vizinho.neural.polysemy import context_means, labelled_sentences, measure, read_labelled, separation
+from vizinho.neural.polysemy import context_means, labelled_sentences, measure, read_labelled, separation, silhouette
 from vizinho.text.normalize import get_normalizer
 from vizinho.vectors.static import WordVectors
 
@@ -33,6 +36,17 @@ def test_vectors_that_know_the_sense_are_right_and_ones_that_know_nothing_are_at
     same = measure("knows nothing", np.ones((len(items), 3), dtype=np.float32), items)
     assert same.accuracy == pytest.approx(9 / 19)
     assert same.silhouette == pytest.approx(0)
+
+
+@given(st.integers(0, 1000), st.integers(2, 4))
+@settings(max_examples=20)
+def test_the_silhouette_is_that_of_scikit_learn(seed, kinds):
+    rng = np.random.default_rng(seed)
+    points = rng.normal(size=(12, 3))
+    labels = np.array([f"s{i}" for i in [*range(kinds), *rng.integers(kinds, size=12 - kinds)]])
+    distances = np.linalg.norm(points[:, None] - points[None], axis=2)
+    np.fill_diagonal(distances, 0)
+    assert silhouette(distances, labels) == pytest.approx(silhouette_score(distances, labels, metric="precomputed"))
 
 
 def test_layer_0_is_at_chance_for_any_model():
