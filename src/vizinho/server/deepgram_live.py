@@ -41,6 +41,11 @@ class LiveQuery(CommonQuery):
     utterance_end_ms: int | None = Field(None, ge=100, le=60_000)
     """UtteranceEnd is sent when nobody has said a word for this long."""
 
+    @property
+    def heard_channels(self) -> int:
+        """Channels that are listened to: all of them, or their mean."""
+        return self.channels if self.multichannel else 1
+
     @field_validator("endpointing", mode="before")
     @classmethod
     def _endpointing(cls, value: Any) -> Any:

@@ -47,8 +47,8 @@ class LiveSession:
     _digest: Any = field(default_factory=hashlib.sha256)
 
     def __post_init__(self) -> None:
-        channels = self.query.channels if self.query.multichannel else 1
-        self._ears = [_Ear(StreamSession(self.transcriber, _options(self.query))) for _ in range(channels)]
+        count = self.query.heard_channels
+        self._ears = [_Ear(StreamSession(self.transcriber, _options(self.query))) for _ in range(count)]
 
     @property
     def seconds(self) -> float:
