@@ -83,7 +83,7 @@ class Running:
         sent |= {name.replace("_", "-"): value for name, value in headers.items()}
         request = urllib.request.Request(f"http://{self.host}{path}", data=body, headers=sent)
         try:
-            with urllib.request.urlopen(request, timeout=60) as response:
+            with urllib.request.urlopen(request, timeout=600) as response:
                 return Answer(response.status, dict(response.headers), response.read())
         except urllib.error.HTTPError as error:
             return Answer(error.code, dict(error.headers), error.read())

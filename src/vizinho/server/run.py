@@ -110,6 +110,8 @@ class DrainingServer(uvicorn.Server):  # type: ignore[misc]
             left = self._deadline - time.monotonic()
             if left <= self._STREAMS_END_SECONDS:
                 self._service.finish_streams.set()
+            if left <= 0:
+                self._service.pool.give_up()
             if left <= 0 or (self._service.pool.idle and not self._service.admission.requests.total):
                 self.should_exit = True
         stop: bool = await super().on_tick(counter)
