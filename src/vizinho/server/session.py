@@ -13,10 +13,10 @@ from vizinho.audio.io import SAMPLE_RATE
 from vizinho.runtime.cutting import CutOptions
 from vizinho.runtime.stream import Event, Final, Partial, SpeechStarted, StreamOptions, StreamSession, UtteranceEnd
 from vizinho.runtime.transcriber import Transcriber
-from vizinho.server.deepgram import Warning_
 from vizinho.server.deepgram_live import LiveQuery, StreamIdentity, metadata, results
 from vizinho.server.deepgram_live import SpeechStarted as SpeechStartedMessage
 from vizinho.server.deepgram_live import UtteranceEnd as UtteranceEndMessage
+from vizinho.server.deepgram_wire import Warning_
 from vizinho.server.refusals import too_large
 
 Message = dict[str, Any]
