@@ -173,8 +173,8 @@ async def live(server: Server, model: str, data: bytes, delay_seconds: float) ->
 
         listening = asyncio.create_task(listen())
         for number, start in enumerate(range(0, len(data), step), start=1):
-            await stream.send(data[start : start + step])
             await asyncio.sleep(max(0.0, began + number * STEP_SECONDS - time.monotonic()))
+            await stream.send(data[start : start + step])
         await stream.send('{"type": "CloseStream"}')
         await listening
     return late, problems
@@ -198,22 +198,21 @@ def streams(server: Server, model: str, count: int, seconds: float) -> tuple[boo
 
 
 def most_streams(server: Server, model: str, seconds: float, most: int) -> int:
-    """The largest number of streams (doubled, then halved in) that keep up."""
-    best, step = 0, 4
-    count = 4
-    while count <= most:
+    """The largest number of streams that keep up: doubled until they do not, then halved in."""
+
+    def keep_up(count: int) -> bool:
         good, said = streams(server, model, count, seconds)
         print(("kept up: " if good else "too many: ") + said)
-        if not good:
-            break
-        best, step = count, count
-        count *= 2
-    while best and step > max(1, best // 8):
+        return good
+
+    best, count = 0, 1
+    while count <= most and keep_up(count):
+        best, count = count, 2 * count
+    step = best // 2
+    while step >= max(1, best // 8) and best:
+        if best + step <= most and keep_up(best + step):
+            best += step
         step //= 2
-        if best + step <= most and step:
-            good, said = streams(server, model, best + step, seconds)
-            print(("kept up: " if good else "too many: ") + said)
-            best += step if good else 0
     return best
 
 
