@@ -41,3 +41,26 @@ def server(server_home):
     ) as started:
         yield started
         assert "Traceback" not in started.log.read_text(), started.log.read_text()
+
+
+@pytest.fixture(scope="session")
+def tone_model(tmp_path_factory) -> Path:
+    """A model folder that understands the tone language, trained in a few seconds."""
+    from tones import tone_corpus
+
+    from vizinho.audio.augment import NO_AUGMENT
+    from vizinho.jobs import Job, make_ready
+    from vizinho.model.checkpoint import save_checkpoint
+    from vizinho.training.loop import train
+    from vizinho.training.options import TrainingOptions
+
+    folder = tmp_path_factory.mktemp("tones")
+    corpus = tone_corpus(folder, count=24, letters="abcdef")
+    options = TrainingOptions(
+        steps=300, batch_seconds=8, learning_rate=5e-3, evaluate_every=300, checkpoint_every=300, workers=0,
+        augment=NO_AUGMENT,
+    )  # fmt: skip
+    ready = make_ready(Job("pt", (corpus,), preset="micro", options=options))
+    train(ready.checkpoint, ready.prepared.examples, None, options, folder / "run")
+    save_checkpoint(folder / "model", ready.checkpoint)
+    return folder / "model"

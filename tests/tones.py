@@ -7,6 +7,7 @@ import numpy as np
 from vizinho.audio.io import SAMPLE_RATE, save_audio
 from vizinho.corpora.manifest import write_manifest
 from vizinho.records import Utterance
+from vizinho.runtime.vad import WINDOW_SAMPLES
 
 TONES = {letter: 220.0 * 1.25**place for place, letter in enumerate("abcdefgh ")}
 """In the tone language every letter is a tone of 0.12 s, so a network can learn it from few utterances."""
@@ -46,3 +47,16 @@ def tone_corpus(
         )
     write_manifest(folder / f"{lang}.jsonl", utterances)
     return folder / f"{lang}.jsonl"
+
+
+class Loudness:
+    """A detector of speech for the tone language, in which whatever is loud is speech."""
+
+    def __init__(self):
+        self._rest = np.zeros(0, np.float32)
+
+    def feed(self, samples):
+        audio = np.concatenate([self._rest, samples])
+        count = audio.size // WINDOW_SAMPLES
+        self._rest = audio[count * WINDOW_SAMPLES :]
+        return (np.abs(audio[: count * WINDOW_SAMPLES]).reshape(count, WINDOW_SAMPLES).max(axis=1) > 0.05).astype(float)

@@ -186,6 +186,53 @@ def test_one_broken_file_does_not_cost_the_others(world):
     assert "broken.mp3: cannot decode the audio" in found.stderr
 
 
+def test_a_folder_is_transcribed_once_and_goes_on_where_it_stopped(world, tmp_path):
+    home, folder = world[0] / "home", tmp_path / "in"
+    for name, text in {"a": "abc defg", "sub/b": "gab", "c": "hac fed"}.items():
+        save_audio(folder / f"{name}.wav", tone_speech(text))
+    (folder / "notes.txt").write_text("no audio")
+    (folder / "broken.ogg").write_bytes(b"no")
+    command = ("transcribe", "pt@1", folder, "--format", "srt", "--out", tmp_path / "out")
+    first = vizinho(*command, home=home)
+    assert first.returncode == 2
+    assert "left out, no audio: 1 .txt" in first.stderr
+    assert "broken.ogg: cannot decode" in first.stderr
+    assert "3 transcribed, 0 done before, 1 failed" in first.stdout
+    assert "-->" in (tmp_path / "out" / "sub" / "b.srt").read_text()
+    (folder / "broken.ogg").unlink()
+    (tmp_path / "out" / "c.srt").unlink()
+    again = vizinho(*command, home=home)
+    assert again.returncode == 0, again.stderr
+    assert "1 transcribed, 2 done before, 0 failed" in again.stdout
+
+
+def test_standard_input_and_an_exported_model(world, tmp_path, monkeypatch):
+    home = world[0] / "home"
+    save_audio(tmp_path / "a.wav", tone_speech("abc defg"))
+    made = vizinho("export", "pt", "--out", tmp_path / "export", "--json", home=home)
+    assert json.loads(made.stdout)["largest_difference"] < 1e-4
+    expected = vizinho("transcribe", "pt", tmp_path / "a.wav", "--engine", "torch", home=home).stdout
+    assert expected.strip()
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO((tmp_path / "a.wav").read_bytes())))
+    assert vizinho("transcribe", tmp_path / "export", "-", home=home).stdout == expected
+    again = vizinho("export", "pt", "--out", tmp_path / "export", home=home)
+    assert (again.returncode, "the folder exists" in again.stderr) == (2, True)
+
+
+def test_channels_can_be_transcribed_apart(world, tmp_path):
+    import numpy as np
+    import soundfile
+
+    left, right = tone_speech("abc defg"), tone_speech("hac fed")
+    size = max(left.size, right.size)
+    both = np.stack([np.pad(x, (0, size - x.size)) for x in (left, right)], axis=1)
+    soundfile.write(tmp_path / "call.wav", both, 16_000)
+    found = vizinho("transcribe", "pt", tmp_path / "call.wav", "--split-channels", "--json", home=world[0] / "home")
+    first, second = json.loads(found.stdout)["transcripts"]
+    assert first["text"] != second["text"]
+    assert first["text"][:2] == "ab"
+
+
 def test_models_list_show_lineage_rollback(world):
     home = world[0] / "home"
     listed = {m["ref"]: m for m in json.loads(vizinho("models", "list", "--json", home=home).stdout)["models"]}
@@ -213,6 +260,9 @@ def test_models_list_show_lineage_rollback(world):
         (("train", "--lang", "pt", "--corpus", "{pt}", "--preset", "huge"), "unknown preset 'huge'"),
         (("train", "--lang", "pt", "--corpus", "{pt}", "--recipe", "{typo}"), "unknown key lerning_rate"),
         (("models", "show", "pt@9"), "no model 'pt@9'"),
+        (("transcribe", "es@1", "nosuch.wav"), "nosuch.wav: no such file or folder"),
+        (("transcribe", "es@1", "{pt}", "--format", "doc"), "unknown format 'doc'"),
+        (("transcribe", "es@1", "{pt}", "{es}", "--format", "srt"), "subtitles of several files need a folder"),
         (("report", "nosuch.json"), "nosuch.json: no such file"),
     ],
 )

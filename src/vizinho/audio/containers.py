@@ -8,6 +8,7 @@ m4a and mp4 need PyAV (the extra `media`), which is told the container, so nothi
 from __future__ import annotations
 
 import io
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,7 +29,9 @@ ADVICE = "give wav, flac, ogg, opus, mp3, webm, m4a or mp4, or convert the file"
 _BLOCK_SECONDS = 10
 _LOUDEST = 65536.0
 """Floating-point files may hold anything; more than a 16-bit file read as numbers would overflow in the features."""
-_REPAIRED_BYTES = 32 * 2**20
+_BROKEN = (soundfile.LibsndfileError, OSError, TypeError, ValueError, IndexError, struct.error)
+"""What reading a broken file raises."""
+_MENDED_BYTES = 32 * 2**20
 """Mending a page clock reads every byte in Python, so it is not done for larger files."""
 
 
@@ -79,7 +82,7 @@ def open_native(source: Path | bytes, name: object = "", limits: AudioLimits = D
         if 0 < file.frames < 2**62 and file.frames / file.samplerate > limits.max_seconds:
             raise _too_long(where, limits)
         yield NativeAudio(
-            file.samplerate, file.channels, _checked(_sound_blocks(file, where), file.samplerate, where, limits)
+            file.samplerate, file.channels, _checked(_sound_blocks(file, source, where), file.samplerate, where, limits)
         )
 
 
@@ -109,25 +112,43 @@ def _head(source: Path | bytes) -> bytes:
 def _open_sound(source: Path | bytes, where: object) -> Any:
     try:
         return soundfile.SoundFile(str(source) if isinstance(source, Path) else io.BytesIO(source))
-    except (soundfile.LibsndfileError, OSError, TypeError, ValueError) as error:
-        try:
-            data = source.read_bytes() if isinstance(source, Path) else source
-            if len(data) > _REPAIRED_BYTES:
-                raise ValueError("too large to mend")
-            return soundfile.SoundFile(io.BytesIO(repair_clock(data)))
-        except (soundfile.LibsndfileError, OSError, TypeError, ValueError, IndexError):
-            raise _undecodable(error, where) from error
+    except _BROKEN as error:
+        return _mended(source, where, error)
 
 
-def _sound_blocks(file: Any, where: object) -> Iterator[Block]:
-    while True:
-        try:
-            block: Block = file.read(_BLOCK_SECONDS * file.samplerate, dtype="float32", always_2d=True)
-        except (soundfile.LibsndfileError, OSError, ValueError) as error:
-            raise _undecodable(error, where) from error
-        if not block.shape[0]:
-            return
-        yield block
+def _mended(source: Path | bytes, where: object, error: Exception) -> Any:
+    """The same audio once more where only its page clock is wrong (Ogg Opus); AudioError for all else."""
+    try:
+        data = source.read_bytes() if isinstance(source, Path) else source
+        if len(data) > _MENDED_BYTES:
+            raise ValueError("too large to mend")
+        return soundfile.SoundFile(io.BytesIO(repair_clock(data)))
+    except _BROKEN:
+        raise _undecodable(error, where) from error
+
+
+def _sound_blocks(file: Any, source: Path | bytes, where: object) -> Iterator[Block]:
+    """Blocks of an open file. A wrong page clock may only show in the middle; what was given by then is left out."""
+    frames = _BLOCK_SECONDS * file.samplerate
+    given = 0
+    try:
+        while (block := _read(file, frames)).shape[0]:
+            given += block.shape[0]
+            yield block
+    except _BROKEN as error:
+        with _mended(source, where, error) as again:
+            try:
+                while given > 0 and (skipped := _read(again, min(given, frames)).shape[0]):
+                    given -= skipped
+                while (block := _read(again, frames)).shape[0]:
+                    yield block
+            except _BROKEN as final:
+                raise _undecodable(final, where) from final
+
+
+def _read(file: Any, frames: int) -> Block:
+    block: Block = file.read(frames, dtype="float32", always_2d=True)
+    return block
 
 
 def _checked(blocks: Iterator[Block], rate: int, where: object, limits: AudioLimits) -> Iterator[Block]:

@@ -30,7 +30,7 @@ class Done:
 
 
 class OutputFolder:
-    """FOLDER/NAME.KIND for each file, and FOLDER/transcribed.jsonl, to which a line is added when an output is in place.
+    """FOLDER/NAME.KIND for each file, and FOLDER/transcribed.jsonl, which gets a line when an output is in place.
 
     A file is done when the same bytes were transcribed to the same output with the same `key`. Raises SpecError when
     the folder cannot be written.

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from vizinho.audio.io import SAMPLE_RATE, Waveform
 from vizinho.errors import SpecError
 from vizinho.records import Word
-from vizinho.runtime.cutting import CutOptions, Cutter, Piece
+from vizinho.runtime.cutting import CutOptions, Cutter, Detector, Piece
 from vizinho.runtime.transcriber import Transcriber, kept, mean_confidence
+from vizinho.runtime.vad import SpeechProbability
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +80,12 @@ class StreamSession:
     which `max_seconds` bounds, however long the stream is. Times in events count from the stream's beginning.
     """
 
-    def __init__(self, transcriber: Transcriber, options: StreamOptions | None = None) -> None:
+    def __init__(
+        self, transcriber: Transcriber, options: StreamOptions | None = None, detector: Detector | None = None
+    ) -> None:
         self.options = options or StreamOptions()
         self._transcriber = transcriber
-        self._cutter = Cutter(self.options.cutting)
+        self._cutter = Cutter(self.options.cutting, detector or SpeechProbability())
         self._announced = False
         """Whether SpeechStarted was reported for the open utterance."""
         self._decoded_until = 0
