@@ -14,6 +14,24 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from vizinho.records import Transcript, Word
+from vizinho.server.deepgram_wire import (
+    Alternative,
+    Channel,
+    DeepgramError,
+    ListenResponse,
+    Metadata,
+    ModelInfo,
+    Paragraph,
+    Paragraphs,
+    Results,
+    Sentence,
+    Topic,
+    Topics,
+    TopicSegment,
+    Utterance,
+    Warning_,
+    WireWord,
+)
 from vizinho.server.phrases import UTTERANCE_PAUSE_SECONDS, Phrase, paragraphs, phrases
 from vizinho.server.refusals import Refusal, bad_parameter
 
@@ -112,152 +130,6 @@ class ListenQuery(CommonQuery):
     def among(self) -> tuple[str, ...]:
         """Languages to detect between; empty for all."""
         return tuple(v for v in self.detect_language if v.lower() not in ("true", *_OFF))
-
-
-class RemoteAudio(BaseModel):
-    """The JSON body that names audio instead of holding it."""
-
-    url: str = Field(max_length=2000)
-
-
-class Warning_(BaseModel):  # noqa: N801 - not Python's Warning
-    """A parameter that was not honoured."""
-
-    parameter: str
-    type: str
-    message: str
-
-
-class ModelInfo(BaseModel):
-    """Which model answered."""
-
-    name: str
-    version: str
-    arch: str
-
-
-class Metadata(BaseModel):
-    """What was transcribed by what."""
-
-    transaction_key: str = "deprecated"
-    request_id: str
-    sha256: str
-    created: str
-    duration: float
-    channels: int
-    models: list[str]
-    model_info: dict[str, ModelInfo]
-    tags: list[str] | None = None
-    extra: dict[str, str] | None = None
-    warnings: list[Warning_] | None = None
-
-
-class WireWord(BaseModel):
-    """One word; seconds from the start of the audio."""
-
-    word: str
-    start: float
-    end: float
-    confidence: float
-    punctuated_word: str | None = None
-
-
-class Sentence(BaseModel):
-    """A phrase between pauses."""
-
-    text: str
-    start: float
-    end: float
-
-
-class Paragraph(BaseModel):
-    """Phrases between longer pauses."""
-
-    sentences: list[Sentence]
-    num_words: int
-    start: float
-    end: float
-
-
-class Paragraphs(BaseModel):
-    """The transcript with line breaks, and its paragraphs."""
-
-    transcript: str
-    paragraphs: list[Paragraph]
-
-
-class Alternative(BaseModel):
-    """What was heard in one channel; there is never more than one alternative."""
-
-    transcript: str
-    confidence: float
-    words: list[WireWord]
-    paragraphs: Paragraphs | None = None
-
-
-class Channel(BaseModel):
-    """One channel of the audio."""
-
-    alternatives: list[Alternative]
-    detected_language: str | None = None
-    language_confidence: float | None = None
-
-
-class Utterance(BaseModel):
-    """A phrase between pauses, of one channel."""
-
-    start: float
-    end: float
-    confidence: float
-    channel: int
-    transcript: str
-    words: list[WireWord]
-    id: str
-
-
-class Topic(BaseModel):
-    """A topic and how sure the classifier is of it."""
-
-    topic: str
-    confidence_score: float
-
-
-class TopicSegment(BaseModel):
-    """A stretch of text and its topics."""
-
-    text: str
-    start_word: int
-    end_word: int
-    topics: list[Topic]
-
-
-class Topics(BaseModel):
-    """Topics by segment."""
-
-    segments: list[TopicSegment]
-
-
-class Results(BaseModel):
-    """All channels, and what else was asked for."""
-
-    channels: list[Channel]
-    utterances: list[Utterance] | None = None
-    topics: Topics | None = None
-
-
-class ListenResponse(BaseModel):
-    """Answer of POST /v1/listen."""
-
-    metadata: Metadata
-    results: Results
-
-
-class DeepgramError(BaseModel):
-    """Answer to a refused request."""
-
-    err_code: str
-    err_msg: str
-    request_id: str
 
 
 @dataclass(frozen=True, slots=True)

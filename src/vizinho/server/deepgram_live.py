@@ -12,16 +12,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field, field_validator
 
 from vizinho.records import Word
-from vizinho.server.deepgram import (
-    Alternative,
-    CommonQuery,
-    Flag,
-    ModelInfo,
-    UsedModel,
-    Warning_,
-    timestamp,
-    wire_words,
-)
+from vizinho.server.deepgram import CommonQuery, Flag, UsedModel, timestamp, wire_words
+from vizinho.server.deepgram_wire import Alternative, Metadata, ModelInfo, Warning_
 from vizinho.server.phrases import written
 from vizinho.server.refusals import Refusal
 
@@ -40,6 +32,11 @@ class LiveQuery(CommonQuery):
     vad_events: Flag = False
     utterance_end_ms: int | None = Field(None, ge=100, le=60_000)
     """UtteranceEnd is sent when nobody has said a word for this long."""
+
+    @property
+    def heard_channels(self) -> int:
+        """Channels that are listened to: all of them, or their mean."""
+        return self.channels if self.multichannel else 1
 
     @field_validator("endpointing", mode="before")
     @classmethod
@@ -100,19 +97,10 @@ class UtteranceEnd(BaseModel):
     last_word_end: float
 
 
-class StreamMetadata(BaseModel):
+class StreamMetadata(Metadata):
     """The last message of a stream."""
 
     type: Literal["Metadata"] = "Metadata"
-    transaction_key: str = "deprecated"
-    request_id: str
-    sha256: str
-    created: str
-    duration: float
-    channels: int
-    models: list[str]
-    model_info: dict[str, ModelInfo]
-    warnings: list[Warning_] | None = None
 
 
 class StreamError(BaseModel):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import chain, islice
+from itertools import islice
 
 import numpy as np
 
@@ -46,13 +46,16 @@ class Recording:
 
     def transcribe(self, transcriber: Transcriber, number: int) -> Transcript:
         """Transcript of one channel: short ones are decoded whole, long ones block by block."""
-        blocks = self.channel(number)
         held: list[Waveform] = []
-        for block in blocks:
+        long = None
+        for block in self.channel(number):
             held.append(block)
-            if sum(b.size for b in held) > transcriber.options.cut_above_seconds * SAMPLE_RATE:
-                return transcriber.transcribe_blocks(chain(held, blocks))
-        return transcriber.transcribe(_joined(iter(held)))
+            if long is None and sum(b.size for b in held) > transcriber.options.cut_above_seconds * SAMPLE_RATE:
+                long = transcriber.long()
+            if long is not None:
+                long.feed(_joined(iter(held)))
+                held = []
+        return long.finish() if long is not None else transcriber.transcribe(_joined(iter(held)))
 
     def _blocks(self) -> Iterator[Channels]:
         job = self._job

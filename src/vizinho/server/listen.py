@@ -9,17 +9,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from pydantic import ValidationError
 
-from vizinho.server.deepgram import (
-    Answer,
-    DeepgramError,
-    Detected,
-    ListenQuery,
-    ListenResponse,
-    RemoteAudio,
-    UsedModel,
-    check_extras,
-    response,
-)
+from vizinho.server.deepgram import Answer, Detected, ListenQuery, UsedModel, check_extras, response
+from vizinho.server.deepgram_wire import DeepgramError, ListenResponse, RemoteAudio
 from vizinho.server.openai import refused_value
 from vizinho.server.refusals import Refusal, bad_audio, bad_parameter
 from vizinho.server.visits import Admitted, Service, Visit, place_of, read_body, unless_gone

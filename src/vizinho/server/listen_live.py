@@ -18,7 +18,7 @@ from vizinho.server.deepgram import check_extras
 from vizinho.server.deepgram_live import LiveQuery
 from vizinho.server.listen import raw_format
 from vizinho.server.openai import refused_value
-from vizinho.server.pool import StreamHandle
+from vizinho.server.pool import StreamHandle, stream_lost
 from vizinho.server.refusals import Refusal, bad_parameter
 from vizinho.server.visits import Service, authenticate, place_of, request_id_of, service_of
 from vizinho.server.work import OpenStream, StreamMessages
@@ -138,12 +138,18 @@ class _Line:
                 await self._send([_not_configurable(self._request_id)])
 
     async def _next(self) -> Any:
-        """The client's next message; None when the server is about to stop. Raises Refusal for a silent client."""
+        """The client's next message; None when the server is about to stop.
+
+        Raises Refusal for a silent client and a dead worker.
+        """
         receiving = asyncio.ensure_future(self._socket.receive())
         stopping = asyncio.ensure_future(self._service.finish_streams.wait())
+        lost = asyncio.ensure_future(self._handle.worker_lost.wait())
         limit = min(self._service.limits.silent_stream_seconds, max(0.0, self._until - time.monotonic()))
         try:
-            await asyncio.wait({receiving, stopping}, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({receiving, stopping, lost}, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
+            if lost.done():
+                raise stream_lost()
             if receiving.done():
                 return receiving.result()
             if stopping.done():
@@ -152,6 +158,7 @@ class _Line:
         finally:
             receiving.cancel()
             stopping.cancel()
+            lost.cancel()
 
     async def _answer(self, answer: StreamMessages) -> None:
         self._heard.inc(answer.audio_seconds)

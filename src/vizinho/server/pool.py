@@ -82,7 +82,8 @@ class StreamHandle:
         self._pool, self._member, self._number = pool, member, number
         self._answer: asyncio.Future[StreamMessages] | None = None
         self.asked = 0.0
-        self._lost = False
+        self.worker_lost = asyncio.Event()
+        """Set when the worker is dead: whoever waits for the client need not wait any longer."""
 
     async def accept(self, data: bytes) -> StreamMessages:
         """Messages that more audio gives rise to. Raises Refusal."""
@@ -105,8 +106,8 @@ class StreamHandle:
             self._member.process.send(StreamDrop(self._number))
 
     async def _ask(self, order: OpenStream | StreamAudio | StreamFinalize | StreamClose) -> StreamMessages:
-        if self._lost:
-            raise _stream_lost()
+        if self.worker_lost.is_set():
+            raise stream_lost()
         self._answer = asyncio.get_running_loop().create_future()
         self.asked = time.monotonic()
         self._member.process.send(order)
@@ -131,8 +132,8 @@ class StreamHandle:
 
     def lost(self) -> None:
         """The worker is dead."""
-        self._lost = True
-        self.answered(_stream_lost())
+        self.worker_lost.set()
+        self.answered(stream_lost())
 
 
 class Pool:
@@ -162,15 +163,19 @@ class Pool:
             self._spawn()
         self._run(self._watch())
 
-    async def stop(self) -> None:
-        """End all workers at once; whoever still waits is refused."""
+    def give_up(self) -> None:
+        """Refuse whoever still waits, and end all workers."""
         self._stopping = True
         for task in self._tasks:
             task.cancel()
         while (pending := self._turns.take()) is not None:
             _refuse(pending, draining())
-        for member in list(self._members):
+        for member in self._members:
             self._bury(member)
+
+    async def stop(self) -> None:
+        """Give up, and wait until all workers have ended."""
+        self.give_up()
         await asyncio.gather(*(asyncio.to_thread(m.process.reap) for m in self._members))
 
     @property
@@ -365,5 +370,6 @@ def _later(loop: asyncio.AbstractEventLoop, call: Callable[..., None], *argument
     loop.call_soon_threadsafe(call, *arguments)
 
 
-def _stream_lost() -> Refusal:
+def stream_lost() -> Refusal:
+    """What a stream's client is told when its worker is dead."""
     return Refusal(500, "WORKER_DIED", "the worker of this stream died; open a new one and send the audio again")

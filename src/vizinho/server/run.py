@@ -10,6 +10,7 @@ from types import FrameType
 
 import uvicorn
 
+from vizinho.errors import SpecError
 from vizinho.registry.store import Store
 from vizinho.server.app import create_app
 from vizinho.server.catalog import Catalog
@@ -47,6 +48,8 @@ class ServeOptions:
 def make_service(options: ServeOptions, keys: Keys, store: Store | None = None) -> Service:
     """Check options and put a service together. Raises SpecError and StoreError."""
     check_exposure(keys, options.host, no_auth=options.no_auth)
+    if options.worker.classifier is not None and not options.worker.classifier.is_dir():
+        raise SpecError("no such folder", where=f"--topics {options.worker.classifier}")
     limits, metrics = options.limits, Metrics()
     catalog = Catalog(store or Store(), options.names, options.aliases)
     pool = Pool(options.worker, options.workers, limits, metrics)
@@ -107,6 +110,8 @@ class DrainingServer(uvicorn.Server):  # type: ignore[misc]
             left = self._deadline - time.monotonic()
             if left <= self._STREAMS_END_SECONDS:
                 self._service.finish_streams.set()
+            if left <= 0:
+                self._service.pool.give_up()
             if left <= 0 or (self._service.pool.idle and not self._service.admission.requests.total):
                 self.should_exit = True
         stop: bool = await super().on_tick(counter)

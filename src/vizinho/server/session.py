@@ -13,10 +13,10 @@ from vizinho.audio.io import SAMPLE_RATE
 from vizinho.runtime.cutting import CutOptions
 from vizinho.runtime.stream import Event, Final, Partial, SpeechStarted, StreamOptions, StreamSession, UtteranceEnd
 from vizinho.runtime.transcriber import Transcriber
-from vizinho.server.deepgram import Warning_
 from vizinho.server.deepgram_live import LiveQuery, StreamIdentity, metadata, results
 from vizinho.server.deepgram_live import SpeechStarted as SpeechStartedMessage
 from vizinho.server.deepgram_live import UtteranceEnd as UtteranceEndMessage
+from vizinho.server.deepgram_wire import Warning_
 from vizinho.server.refusals import too_large
 
 Message = dict[str, Any]
@@ -47,8 +47,8 @@ class LiveSession:
     _digest: Any = field(default_factory=hashlib.sha256)
 
     def __post_init__(self) -> None:
-        channels = self.query.channels if self.query.multichannel else 1
-        self._ears = [_Ear(StreamSession(self.transcriber, _options(self.query))) for _ in range(channels)]
+        count = self.query.heard_channels
+        self._ears = [_Ear(StreamSession(self.transcriber, _options(self.query))) for _ in range(count)]
 
     @property
     def seconds(self) -> float:

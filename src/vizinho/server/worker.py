@@ -23,7 +23,7 @@ from vizinho.runtime.stream import Final, StreamOptions, StreamSession
 from vizinho.runtime.transcriber import Transcriber, mean_confidence
 from vizinho.server.deepgram import UsedModel
 from vizinho.server.deepgram_live import StreamIdentity
-from vizinho.server.detect import DETECT_SECONDS, choose, clarity
+from vizinho.server.detect import DETECT_SECONDS, choose, evidence
 from vizinho.server.intake import Recording, stream_decoder
 from vizinho.server.models import LoadedModels, loader
 from vizinho.server.process import WorkerOptions
@@ -56,7 +56,11 @@ def work(connection: Connection, options: WorkerOptions) -> None:
     """Take orders until the server is gone. Signals are the server's to handle: it drains and then ends its workers."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    classify = load_classifier(options.classifier)
+    try:
+        classify = load_classifier(options.classifier)
+    except VizinhoError as error:
+        log.error("no topics: %s", error)
+        classify = None
     worker = Worker(
         LoadedModels(loader(options.engine, options.threads), options.models_loaded), classify, _Outlet(connection).send
     )
@@ -170,7 +174,7 @@ class Worker:
 
     def _detect(self, job: FileJob, recording: Recording) -> tuple[ModelPlace, float]:
         sample = recording.beginning(DETECT_SECONDS)
-        return choose(job.candidates, [clarity(self._model(place), sample) for place in job.candidates])
+        return choose(job.candidates, [evidence(self._model(p), sample, p.language) for p in job.candidates])
 
     def _with_deltas(self, job: FileJob, transcriber: Transcriber, recording: Recording) -> Transcript:
         """Text utterance by utterance, as a stream would give it."""
@@ -196,7 +200,7 @@ class Worker:
         self._sessions[order.id] = LiveSession(
             self._model(place),
             query,
-            StreamIdentity.of(order.request_id, used, query.channels if query.multichannel else 1),
+            StreamIdentity.of(order.request_id, used, query.heard_channels),
             stream_decoder(query),
             order.max_seconds,
         )
