@@ -16,6 +16,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from vizinho.files import write_json, write_text
+from vizinho.languages.levels.dictionary import word_pairs
 from vizinho.understanding.topics import DocumentSplit, Labelled, read_topics, split_documents
 from vizinho.vectors.static import tokenize
 
@@ -66,6 +67,7 @@ def main(text: Path, out: Path) -> None:
         report[f"text {lang}"] = write_train_text(text, out, lang, split.of(rows, "train"), held[lang])
     report["pairs"] = write_pairs(text, out, topics, split, held)
     report["outside"] = write_outside(text, out)
+    report["dictionary"] = write_dictionary(text, out)
     write_json(out / "report.json", report)
     print(json.dumps(report, ensure_ascii=False, indent=1))
 
@@ -109,7 +111,8 @@ def write_pairs(
         grams = [("es", t) for t in word_grams(es)] + [("pt", t) for t in word_grams(pt)]
         for lang, t in grams:
             votes.update(documents[lang].get(t, ()))
-        document, most = votes.most_common(1)[0] if votes else ("", 0)
+        # Of documents that hold as much the last by name, so that every run decides alike.
+        document, most = max(votes.items(), key=lambda vote: (vote[1], vote[0]), default=("", 0))
         side = next((s for s in sides if document in getattr(split, s)), "none")
         if most < ATTRIBUTED * len(grams):
             document, side = "", "none"
@@ -141,9 +144,39 @@ def write_outside(text: Path, out: Path) -> dict[str, int]:
         by_english[lang] = {en: own for own, en in (row.split("\t") for row in rows)}
     both = sorted(by_english["es"].keys() & by_english["pt"].keys())
     pairs["tatoeba"] = [(by_english["es"][en], by_english["pt"][en]) for en in both]
+    pairs["udhr.pt"] = european_and_brazilian(text)
     for name, rows in pairs.items():
         write_text(out / f"pairs.{name}.tsv", "".join(f"{a}\t{b}\n" for a, b in rows))
     return {name: len(rows) for name, rows in pairs.items()}
+
+
+def write_dictionary(text: Path, out: Path) -> int:
+    """Word pairs to test alignments on, mined from all sentence pairs: no alignment is learnt from them."""
+    lines = (text / "parallel" / "python_docs_es_pt.tsv").read_text(encoding="utf-8").splitlines()
+    es, pt = (tokenize(side) for side in zip(*(line.split("\t") for line in lines), strict=True))
+    found = word_pairs(list(zip(pt, es, strict=True)))
+    write_text(out / "dictionary.tsv", "".join(f"{theirs}\t{ours}\n" for ours, theirs in found))
+    return len(found)
+
+
+def european_and_brazilian(text: Path) -> list[tuple[str, str]]:
+    """The Declaration in the two kinds of Portuguese, article by article where they have as many paragraphs."""
+    articles = []
+    for code in ("pt-pt", "pt-br"):
+        found: list[list[str]] = [[]]
+        for line in (text / "sentences" / f"udhr_{code}.txt").read_text(encoding="utf-8").splitlines():
+            if line.startswith("Artigo"):
+                found.append([])
+            else:
+                found[-1].append(line)
+        articles.append(found[1:])
+    return [
+        pair
+        for a, b in zip(*articles, strict=True)
+        if len(a) == len(b)
+        for pair in zip(a, b, strict=True)
+        if min(len(s.split()) for s in pair) >= LEAST_WORDS
+    ]
 
 
 def pud_sentences(path: Path) -> dict[str, str]:

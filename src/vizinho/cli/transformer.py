@@ -97,7 +97,7 @@ def tune(
     _say(
         card,
         as_json,
-        f"{out}: {1 - best['dev']:.3f} of {card['dev_pairs']} dev sentences find their translation, step {best['step']}",
+        f"{out}: {1 - best['dev']:.3f} of {card['dev_pairs']} dev pairs find each other, step {best['step']}",
     )
 
 

@@ -36,30 +36,65 @@ def score_topics(examples: Sequence[Labelled], predicted: Sequence[str], *, seed
     The same documents are drawn whatever was predicted, so that scores of one test set can be compared. Raises
     TextError when examples and predictions differ in number or all are of one document.
     """
-    if len(examples) != len(predicted):
-        raise TextError(
-            f"{len(predicted)} predictions for {len(examples)} sentences", fix="predict every sentence once"
-        )
-    names = sorted({e.topic for e in examples} | set(predicted))
-    present = np.array([name in {e.topic for e in examples} for name in names])
-    place = {name: i for i, name in enumerate(names)}
-    documents = {name: i for i, name in enumerate(sorted({e.document for e in examples}))}
-    if len(documents) < 2:
-        raise TextError(f"{len(documents)} documents to test on", fix="give two or more: intervals are over documents")
-    confusion = np.zeros((len(documents), len(names), len(names)))
-    for example, topic in zip(examples, predicted, strict=True):
-        confusion[documents[example.document], place[example.topic], place[topic]] += 1
-    drawn = bootstrap_sums(confusion.reshape(len(documents), -1), np.random.default_rng(seed), RESAMPLES)
-    drawn = drawn.reshape(-1, len(names), len(names))
-    total = confusion.sum(axis=0)[None]
+    (confusion,), present = _confusions(examples, predicted)
+    total, drawn = confusion.sum(axis=0)[None], _drawn(confusion, seed)
     return TopicScores(
         float(_accuracy(total)[0]),
         _interval(_accuracy(drawn)),
         float(_macro_f1(total, present)[0]),
         _interval(_macro_f1(drawn, present)),
         len(examples),
-        len(documents),
+        len(confusion),
     )
+
+
+def compare_topics(
+    examples: Sequence[Labelled], first: Sequence[str], second: Sequence[str], *, seed: int = 1
+) -> TopicScores:
+    """Scores of the first predictions less those of the second, with intervals from drawing documents for both alike.
+
+    Raises as `score_topics`.
+    """
+    confusions, present = _confusions(examples, first, second)
+    totals = [c.sum(axis=0)[None] for c in confusions]
+    drawn = [_drawn(c, seed) for c in confusions]
+    return TopicScores(
+        float(_accuracy(totals[0])[0] - _accuracy(totals[1])[0]),
+        _interval(_accuracy(drawn[0]) - _accuracy(drawn[1])),
+        float(_macro_f1(totals[0], present)[0] - _macro_f1(totals[1], present)[0]),
+        _interval(_macro_f1(drawn[0], present) - _macro_f1(drawn[1], present)),
+        len(examples),
+        len(confusions[0]),
+    )
+
+
+def _confusions(examples: Sequence[Labelled], *predictions: Sequence[str]) -> tuple[list[Counts], Any]:
+    """For each prediction the counts (documents, K, K) of right and predicted topics; and which topics are there."""
+    for predicted in predictions:
+        if len(examples) != len(predicted):
+            raise TextError(
+                f"{len(predicted)} predictions for {len(examples)} sentences", fix="predict every sentence once"
+            )
+    there = {e.topic for e in examples}
+    names = sorted(there.union(*predictions))
+    present = np.array([name in there for name in names])
+    place = {name: i for i, name in enumerate(names)}
+    documents = {name: i for i, name in enumerate(sorted({e.document for e in examples}))}
+    if len(documents) < 2:
+        raise TextError(f"{len(documents)} documents to test on", fix="give two or more: intervals are over documents")
+    made = []
+    for predicted in predictions:
+        confusion = np.zeros((len(documents), len(names), len(names)))
+        for example, topic in zip(examples, predicted, strict=True):
+            confusion[documents[example.document], place[example.topic], place[topic]] += 1
+        made.append(confusion)
+    return made, present
+
+
+def _drawn(confusion: Counts, seed: int) -> Counts:
+    """(R, K, K): confusions of documents drawn with replacement, the same for every prediction."""
+    flat = confusion.reshape(len(confusion), -1)
+    return bootstrap_sums(flat, np.random.default_rng(seed), RESAMPLES).reshape(-1, *confusion.shape[1:])
 
 
 def _accuracy(confusion: Counts) -> Counts:

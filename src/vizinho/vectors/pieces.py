@@ -30,8 +30,8 @@ def train_pieces(lines: Iterable[str], size: int) -> Any:
         raise TextError(f"{size} pieces for {len(characters)} different characters", fix="use a larger vocabulary")
     made = Tokenizer(models.BPE(unk_token=UNKNOWN))
     made.normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase()])
-    # Words begin with a mark of their own. (With a prefix on the pieces inside words instead, the trainer breaks ties by
-    # chance, and the same text gives other pieces each time.)
+    # Words begin with a mark of their own. With a prefix on the pieces inside words instead, the trainer breaks ties by
+    # chance, and the same text gives other pieces each time.
     made.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Punctuation(), pre_tokenizers.Metaspace()]
     )

@@ -4,7 +4,7 @@ import pickle
 import numpy as np
 import pytest
 from encoders import model, tokenizer
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 from typer.testing import CliRunner
@@ -77,6 +77,7 @@ def test_two_topics_and_more_give_scikit_learns_probabilities():
         fit(rows, ["a"] * 80)
 
 
+@settings(max_examples=25)
 @given(lines=st.lists(st.lists(st.text("ab", min_size=1, max_size=3), max_size=90), max_size=4))
 def test_windows_hold_every_word_once_in_order(lines):
     text = "\n".join(" ".join(words) for words in lines)

@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, f1_score
 
 from vizinho.errors import TextError
-from vizinho.understanding.evaluate import score_topics
+from vizinho.understanding.evaluate import compare_topics, score_topics
 from vizinho.understanding.topics import Labelled, read_topics, split_documents
 
 DOCUMENTS = st.dictionaries(st.text("abcdefgh/", min_size=1, max_size=8), st.sampled_from("xyz"), max_size=60)
@@ -49,6 +49,7 @@ def test_tables_are_read_and_bad_lines_named(tmp_path):
         read_topics(tmp_path / "u.tsv")
 
 
+@settings(max_examples=25)
 @given(
     rows=st.lists(
         st.tuples(st.sampled_from("abc"), st.sampled_from("abcd"), st.integers(0, 5)), min_size=4, max_size=60
@@ -80,3 +81,19 @@ def test_intervals_are_wider_when_documents_hang_together():
     assert wide.accuracy_ci.high - wide.accuracy_ci.low > 3 * (narrow.accuracy_ci.high - narrow.accuracy_ci.low)
     with pytest.raises(TextError, match="1 predictions for 400"):
         score_topics(together, ["a"])
+
+
+def test_a_difference_is_paired_by_document():
+    examples = [Labelled("ab"[i % 2], f"d{i // 10}", "") for i in range(200)]
+    rng = np.random.default_rng(4)
+    easy = {f"d{i}": rng.random() for i in range(20)}  # documents differ much, the two systems little
+    first = [e.topic if rng.random() < easy[e.document] else "c" for e in examples]
+    second = [guess if rng.random() < 0.95 else "c" for guess in first]
+    found = compare_topics(examples, first, second)
+    alone = score_topics(examples, first), score_topics(examples, second)
+    assert found.accuracy == pytest.approx(alone[0].accuracy - alone[1].accuracy)
+    assert found.macro_f1 == pytest.approx(alone[0].macro_f1 - alone[1].macro_f1)
+    assert found.accuracy_ci.low > 0  # the separate intervals overlap, the difference is clear
+    assert alone[1].accuracy_ci.high > alone[0].accuracy_ci.low
+    same = compare_topics(examples, first, first)
+    assert same.accuracy == same.accuracy_ci.low == same.macro_f1_ci.high == 0

@@ -69,7 +69,7 @@ def test_pairs_are_read_checked_and_made_distinct(tmp_path):
     path.write_text("casa\tcasa\n\nperro\tcachorro\nperro\tcão\n", encoding="utf-8")
     assert distinct(read_pairs(path)) == [("casa", "casa"), ("perro", "cachorro")]
     path.write_text("casa\n", encoding="utf-8")
-    with pytest.raises(TextError, match="p.tsv:1: not two sentences"):
+    with pytest.raises(TextError, match=r"p\.tsv:1: not two sentences"):
         read_pairs(path)
     with pytest.raises(TextError, match="no such file of sentence pairs"):
         read_pairs(tmp_path / "q.tsv")

@@ -54,8 +54,8 @@ def word_pairs(pairs: Sequence[tuple[Sequence[str], Sequence[str]]]) -> list[tup
     """
     ours: dict[str, int] = {}
     theirs: dict[str, int] = {}
-    first = count_matrix([set(a) for a, _ in pairs], ours)
-    second = count_matrix([set(b) for _, b in pairs], theirs)
+    first = count_matrix([dict.fromkeys(a) for a, _ in pairs], ours)
+    second = count_matrix([dict.fromkeys(b) for _, b in pairs], theirs)
     if not ours or not theirs:
         return []
     together = (first.T @ second).tocoo()
