@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from vizinho.recognizer import Recognizer
     from vizinho.records import Scores, Utterance
     from vizinho.registry.store import Store
+    from vizinho.text.normalize import Normalizer
 
 
 def evaluate(
@@ -44,63 +45,44 @@ def evaluate(
     """
     import torch
 
-    from vizinho.corpora.manifest import fingerprint, read_manifest, select
-    from vizinho.evaluation.score import as_json as scores_json
-    from vizinho.evaluation.score import score
-    from vizinho.evaluation.significance import compare
     from vizinho.progress import bar
     from vizinho.registry.store import Store
     from vizinho.text.normalize import get_normalizer
 
     torch.set_num_threads(threads)
-    store = Store()
-    folder = store.resolve(model)
-    utterances = read_manifest(corpus)
-    if split is None and any(u.split == "test" for u in utterances):
-        split = "test"
-    chosen = select(utterances, split=split)
-    normalize = get_normalizer(chosen[0].lang)
-    references = {u.id: normalize(u.text) for u in chosen}
+    folder = Store().resolve(model)
+    split, utterances = _utterances(corpus, split)
+    normalize = get_normalizer(utterances[0].lang)
+    references = {u.id: normalize(u.text) for u in utterances}
     empty = sorted(i for i, text in references.items() if not text)
     for id_ in empty:
         typer.echo(f"left out {id_}: no text after normalising", err=True)
-    chosen = [u for u in chosen if references[u.id]]
+    chosen = [u for u in utterances if references[u.id]]
     if not chosen:
         raise CorpusError("no utterance has text", where=corpus, fix="run `vizinho corpus check`")
     spec = options.spec_of(lms, lm_weight, word_score, letter_score, beam_width, hotwords, decoder)
     recognizer = options.load_recognizer(folder, spec)
     with bar("transcribing", len(chosen)) as advance:
         heard = _texts(recognizer, chosen, advance)
-
-    def scored(texts: dict[str, str]) -> Scores:
-        return score(
-            {u.id: references[u.id] for u in chosen},
-            {i: normalize(t) for i, t in texts.items()},
-            speakers={u.id: u.speaker for u in chosen},
-            normalizer=normalize.name,
-            data_fingerprint=fingerprint(chosen),
-            cluster=cluster,
-        )
-
-    scores = [scored(texts) for texts in heard]
-    made = {
-        "model": model,
-        "corpus": str(corpus),
-        "split": split,
-        "left_out": empty,
-        **scores_json(scores[-1], per_utterance=False),
-    }
+    scores = [_scored(texts, chosen, references, normalize, cluster) for texts in heard]
+    made = {"model": model, "corpus": str(corpus), "split": split, "left_out": empty, **_compared(scores, cluster)}
     made["pinned"] = _keep(store, model, corpus, split, scores[0])
     if spec:
         made["decoder"] = {"lms": [str(p) for p in spec.lms], **asdict(spec.options), "hotwords": dict(spec.hotwords)}
-        made["greedy"] = scores_json(scores[0], per_utterance=False)
-        made["comparison"] = {
-            m: asdict(compare(scores[1].errors, scores[0].errors, metric=m, cluster=cluster)) for m in ("cer", "wer")
-        }
     if as_json:
         typer.echo(json.dumps(made, ensure_ascii=False))
     else:
         _show(made)
+
+
+def _utterances(corpus: Path, split: str | None) -> tuple[str | None, list[Utterance]]:
+    """The split that is scored, and its utterances."""
+    from vizinho.corpora.manifest import read_manifest, select
+
+    utterances = read_manifest(corpus)
+    if split is None and any(u.split == "test" for u in utterances):
+        split = "test"
+    return split, select(utterances, split=split)
 
 
 def _texts(recognizer: Recognizer, chosen: list[Utterance], progress: Advance) -> list[dict[str, str]]:
@@ -135,6 +117,38 @@ def _keep(store: Store, model: str, corpus: Path, split: str | None, scores: Sco
     if mine:
         typer.echo(f"{corpus} is the pinned test set of {entry.name}: new versions are measured on it", err=True)
     return mine
+
+
+def _scored(
+    texts: dict[str, str], chosen: list[Utterance], references: dict[str, str], normalize: Normalizer, cluster: bool
+) -> Scores:
+    from vizinho.corpora.manifest import fingerprint
+    from vizinho.evaluation.score import score
+
+    return score(
+        {u.id: references[u.id] for u in chosen},
+        {i: normalize(t) for i, t in texts.items()},
+        speakers={u.id: u.speaker for u in chosen},
+        normalizer=normalize.name,
+        data_fingerprint=fingerprint(chosen),
+        cluster=cluster,
+    )
+
+
+def _compared(scores: list[Scores], cluster: bool) -> dict[str, Any]:
+    """Scores of the last way of decoding and, if it is not the only one, of the greedy one with a paired test."""
+    from vizinho.evaluation.score import as_json
+    from vizinho.evaluation.significance import compare
+
+    made = as_json(scores[-1], per_utterance=False)
+    if len(scores) > 1:
+        greedy, other = scores[0], scores[-1]
+        made["greedy"] = as_json(greedy, per_utterance=False)
+        made["comparison"] = {
+            metric: asdict(compare(other.errors, greedy.errors, metric=metric, cluster=cluster))
+            for metric in ("cer", "wer")
+        }
+    return made
 
 
 def _show(made: dict[str, Any]) -> None:

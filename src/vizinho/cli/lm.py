@@ -11,7 +11,7 @@ import typer
 from vizinho.cli import decoding as options
 
 if TYPE_CHECKING:
-    from vizinho.decoding.lm.train import Source
+    from vizinho.decoding.lm.train import Source, SourceReport
 
 app = typer.Typer(no_args_is_help=True, help="Language models for recognition: train, mix, score, tune.")
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
@@ -80,14 +80,22 @@ def train(
     if as_json:
         typer.echo(json.dumps({"lm": str(out), **asdict(card)}, ensure_ascii=False))
         return
-    for r in reports:
-        left_out = [f"{r.excluded:,} excluded"] * bool(r.excluded) + [f"{r.empty:,} without words"] * bool(r.empty)
-        left_out += [f"{r.unreadable:,} not normalised, such as {r.first_unreadable!r}"] * bool(r.unreadable)
-        typer.echo(f"{r.name}: {r.kept:,} of {r.lines:,} lines{''.join('; ' + w for w in left_out)}")
+    for report in reports:
+        typer.echo(_said(report))
     typer.echo(
         f"{out}: {' + '.join(f'{size:,}' for size in card.sizes)} n-grams of {card.units:,} running {card.unit}s, "
         f"{card.unknown / max(card.units, 1):.2%} unknown"
     )
+
+
+def _said(report: SourceReport) -> str:
+    left_out = {
+        f"{report.excluded:,} excluded": report.excluded,
+        f"{report.empty:,} without words": report.empty,
+        f"{report.unreadable:,} not normalised, such as {report.first_unreadable!r}": report.unreadable,
+    }
+    counted = "".join(f"; {what}" for what, count in left_out.items() if count)
+    return f"{report.name}: {report.kept:,} of {report.lines:,} lines{counted}"
 
 
 def _target(lang: str | None, model: str | None) -> tuple[Any, frozenset[str]]:
