@@ -88,7 +88,6 @@ def load_recognizer(folder: Path, spec: DecoderSpec | None) -> Recognizer:
 def decoder_for(spec: DecoderSpec, folder: Path, recognizer: Recognizer) -> BeamDecoder:
     """The search for the recogniser of a folder, whose card says which normaliser its texts went through."""
     from vizinho.decoding.setup import make_decoder
-    from vizinho.registry.card import read_card
+    from vizinho.runtime.batch import normalizer_of
 
-    card = read_card(folder)
-    return make_decoder(spec, recognizer.checkpoint.inventory, card.normalizer if card else None)
+    return make_decoder(spec, recognizer.checkpoint.inventory, normalizer_of(folder))

@@ -50,7 +50,8 @@ def evaluate(
     from vizinho.text.normalize import get_normalizer
 
     torch.set_num_threads(threads)
-    folder = Store().resolve(model)
+    store = Store()
+    folder = store.resolve(model)
     split, utterances = _utterances(corpus, split)
     normalize = get_normalizer(utterances[0].lang)
     references = {u.id: normalize(u.text) for u in utterances}

@@ -187,7 +187,7 @@ def show_plan(plan: Any, as_json: bool, most: int | None = None, donor: dict[str
         made = {"donor": donor or {}, "plan": plan.as_json(), "counts": plan.counts()}
         typer.echo(json.dumps(made, ensure_ascii=False))
         return
-    for line in describe(donor or {}):
+    for line in describe(donor) if donor else ():
         typer.echo(line)
     from rich.console import Console
     from rich.table import Table

@@ -15,6 +15,7 @@ from vizinho.cli import decoding as options
 from vizinho.errors import SpecError
 
 if TYPE_CHECKING:
+    from vizinho.audio.io import Waveform
     from vizinho.runtime.batch import Outcome, Work
     from vizinho.runtime.inputs import Input
 
@@ -75,7 +76,7 @@ def transcribe(
     spec = options.spec_of(lms, lm_weight, word_score, letter_score, beam_width, hotwords, decoder)
     work = Work(Store().resolve(model), engine, threads, split_channels, spec)
     if n_best:
-        _list_hypotheses(work, inputs.files, n_best, as_json)
+        _list_hypotheses(model, work, inputs.files, n_best, as_json)
         return
     folder = OutputFolder(out, kind, key_of_work(work)) if out is not None else None
     pending = folder.pending(inputs.files) if folder else [file.audio for file in inputs.files]
@@ -102,24 +103,44 @@ def transcribe(
         raise typer.Exit(2)
 
 
-def _list_hypotheses(work: Work, files: Sequence[Input], count: int, as_json: bool) -> None:
-    """The best hypotheses of short recordings, to see what a language model makes of them."""
-    from vizinho.audio.io import load_audio
+def _list_hypotheses(model: str, work: Work, files: Sequence[Input], count: int, as_json: bool) -> None:
+    """The best hypotheses of each recording, to see what a language model makes of it."""
     from vizinho.cli.decoding import beam_alone
     from vizinho.decoding.setup import make_decoder
+    from vizinho.errors import AudioError
     from vizinho.runtime.batch import normalizer_of, open_transcriber
 
     engine = open_transcriber(work).engine
     search = make_decoder(work.decoder or beam_alone(), engine.inventory, normalizer_of(work.model))
+    made, failed = [], []
     for file in files:
-        found = search.n_best(engine.log_probs([load_audio(file.audio)])[0], count)
-        if as_json:
-            rows = [{"text": h.text, "score": h.score, "lm_score": h.lm_score} for h in found]
-            typer.echo(json.dumps({"file": str(file.audio), "n_best": rows}, ensure_ascii=False))
+        try:
+            found = search.n_best(engine.log_probs([_short(file.audio)])[0], count)
+        except AudioError as error:
+            failed.append({"file": str(file.audio), "error": str(error)})
+            typer.echo(f"error: {error}", err=True)
             continue
-        for hypothesis in found:
+        rows = [{"text": h.text, "score": h.score, "lm_score": h.lm_score} for h in found]
+        made.append({"id": str(file.audio), "text": found[0].text if found else "", "n_best": rows})
+        for hypothesis in () if as_json else found:
             name = f"{file.audio}\t" if len(files) > 1 else ""
             typer.echo(f"{name}{hypothesis.score:.2f}\t{hypothesis.text}")
+    if as_json:
+        typer.echo(json.dumps({"model": model, "transcripts": made, "failed": failed}, ensure_ascii=False))
+    if failed:
+        raise typer.Exit(2)
+
+
+def _short(audio: Path) -> Waveform:
+    """Samples of a recording that is short enough for one search. Raises AudioError."""
+    from vizinho.audio.io import SAMPLE_RATE, load_audio
+    from vizinho.errors import AudioError
+    from vizinho.recognizer import MAX_UTTERANCE_SECONDS
+
+    samples = load_audio(audio)
+    if samples.size > MAX_UTTERANCE_SECONDS * SAMPLE_RATE:
+        raise AudioError("too long for a list of hypotheses", where=audio, fix="cut it, or leave --n-best out")
+    return samples
 
 
 def _outcomes(work: Work, files: Sequence[Path], jobs: int, *, watched: bool) -> Iterator[Outcome]:

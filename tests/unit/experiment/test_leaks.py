@@ -10,6 +10,7 @@ from vizinho.errors import SpecError
 from vizinho.experiment.leaks import refuse_foreign_tokens, refuse_leaks, without_test_texts
 from vizinho.experiment.spec import read_spec
 from vizinho.jobs import Job, make_ready
+from vizinho.model.checkpoint import like
 from vizinho.text.tokens import bpe_tokenizer, character_tokenizer
 
 SPEC = """
@@ -131,7 +132,9 @@ def test_tokens_built_from_test_texts_are_refused(place):
     refuse_foreign_tokens(ready)
     texts = [u.text for u in read_manifest(manifest(place, "pt"))]
     for tokenizer in (character_tokenizer(sorted(set("".join(texts)))), bpe_tokenizer(texts, 60)):
-        leaked = dataclasses.replace(ready, checkpoint=dataclasses.replace(ready.checkpoint, tokenizer=tokenizer))
+        model = like(ready.checkpoint.model, tokenizer, 1)
+        checkpoint = dataclasses.replace(ready.checkpoint, model=model, tokenizer=tokenizer)
+        leaked = dataclasses.replace(ready, checkpoint=checkpoint)
         with pytest.raises(SpecError, match="neither the alphabet nor the training texts: "):
             refuse_foreign_tokens(leaked)
 
