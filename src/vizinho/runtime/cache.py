@@ -46,7 +46,9 @@ def cached_engine(model: Path, threads: int = 1, home: Path | None = None) -> On
 
 
 def key_of(model: Path) -> str:
-    """Hash of everything that what a model hears depends on; of a model folder or an exported one."""
+    """Hash of everything that what a model hears depends on; of a model folder, an exported one or an archive."""
+    if model.is_file():
+        return sha256(model)[:32]
     digest = hashlib.sha256(f"export {FORMAT}\n".encode())
     for name in _FILES:
         path = model / name

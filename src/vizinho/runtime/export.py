@@ -9,6 +9,7 @@ The graph's columns are the model's rows with the blank moved to the end; `rows`
 
 from __future__ import annotations
 
+import json
 import tempfile
 import warnings
 from dataclasses import dataclass
@@ -96,6 +97,15 @@ def _write(model: Path, folder: Path, precision: str) -> float:
     }
     write_json(folder / SETTINGS, settings)
     return difference
+
+
+def can_export(model: Path) -> bool:
+    """Whether a model folder holds a network that can be exported; archives and other kinds work in torch."""
+    try:
+        config = json.loads((model / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(config, dict) and config.get("model_type") == "parakeet_ctc"
 
 
 def _check(checkpoint: Any, where: Path) -> None:

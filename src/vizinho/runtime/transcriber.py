@@ -15,7 +15,7 @@ from vizinho.records import Segment, Transcript, Word
 from vizinho.runtime.cache import cached_engine
 from vizinho.runtime.cutting import CutOptions, Cutter, Piece
 from vizinho.runtime.engines import Engine, OnnxEngine, TorchEngine
-from vizinho.runtime.export import SETTINGS
+from vizinho.runtime.export import SETTINGS, can_export
 from vizinho.runtime.live import Live, live_of
 
 ENGINES = ("onnx", "torch")
@@ -69,15 +69,16 @@ class Transcriber:
     ) -> Transcriber:
         """Open a folder of a model, or of an export.
 
-        "onnx" exports a model on its first use and keeps the export beside the store; "torch" computes with the
-        network as it was trained, on the threads torch is set to. Raises ModelError for a broken folder or a network
+        "onnx" exports a model on its first use and keeps the export beside the store; networks of other kinds than
+        FastConformer are computed in torch all the same. "torch" computes with the network as it was trained, on the
+        threads torch is set to. Raises ModelError for a broken folder or a network
         that cannot be exported, SpecError for an unknown engine.
         """
         if engine not in ENGINES:
             raise SpecError(f"unknown engine {engine!r}", where="engine", fix=f"use {' or '.join(ENGINES)}")
         if (folder / SETTINGS).is_file() and engine == "onnx":
             return cls(OnnxEngine.load(folder, threads), decoder, options)
-        loaded = TorchEngine.load(folder) if engine == "torch" else cached_engine(folder, threads)
+        loaded = cached_engine(folder, threads) if engine == "onnx" and can_export(folder) else TorchEngine.load(folder)
         return cls(loaded, decoder, options, live_of(folder))
 
     def with_decoder(self, decoder: Decoder) -> Transcriber:
