@@ -79,7 +79,7 @@ class Experiment:
         if not (model / "config.json").is_file():
             normalizer = get_normalizer(code)
             texts = read_texts([self.folder / donors[code]], normalizer).sentences
-            rest, dev = hold_out(texts, [self.settings["target"]["dev_share"]], seed=1)
+            rest, dev = hold_out(texts, [donors["dev_share"]], seed=1)
             train = cut(rest, donors["words"], seed=1)
             words = word_list(train, self.vocabulary)
             made = build(self.shape, len(words), None, seed=1)
