@@ -26,7 +26,7 @@ from vizinho.vectors.sentences import SentenceVectors, copy_sentences, load_sent
 VERSION = 1
 WINDOW_WORDS = 30
 """Words of a long text that are classified together: as many as a training sentence may have."""
-PENALTIES = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
+PENALTIES = (1.0, 10.0, 100.0)
 """Inverse strengths of the penalty that dev chooses from."""
 
 Matrix = npt.NDArray[np.float32]
@@ -40,13 +40,13 @@ class LinearTopics:
     weights: Matrix
     bias: Matrix
 
-    def probabilities(self, rows: Matrix) -> npt.NDArray[np.float64]:
-        """(S, K) for sentence vectors (S, D)."""
-        scores = np.asarray(rows, dtype=np.float64) @ self.weights.T + self.bias
+    def probabilities(self, rows: Any) -> npt.NDArray[np.float64]:
+        """(S, K) for sentence vectors (S, D), which may be sparse."""
+        scores = np.asarray(rows @ self.weights.T, dtype=np.float64) + self.bias
         scores = np.exp(scores - scores.max(axis=1, keepdims=True))
         return np.asarray(scores / scores.sum(axis=1, keepdims=True))
 
-    def predict(self, rows: Matrix) -> list[str]:
+    def predict(self, rows: Any) -> list[str]:
         """The most probable topic of each sentence."""
         return [self.topics[int(i)] for i in self.probabilities(rows).argmax(axis=1)]
 
@@ -101,7 +101,7 @@ def windows(text: str) -> list[str]:
     return made
 
 
-def fit(rows: Matrix, topics: Sequence[str], *, penalty: float = 10.0, balanced: bool = False) -> LinearTopics:
+def fit(rows: Any, topics: Sequence[str], *, penalty: float = 10.0, balanced: bool = False) -> LinearTopics:
     """Multinomial logistic regression on frozen vectors (S, D); `penalty` is the inverse strength of the L2 penalty.
 
     With `balanced` rare topics weigh as much as frequent ones. Raises TextError for fewer than two topics.
@@ -120,7 +120,7 @@ def fit(rows: Matrix, topics: Sequence[str], *, penalty: float = 10.0, balanced:
 
 
 def choose(
-    rows: Matrix, topics: Sequence[str], dev_rows: Matrix, dev_topics: Sequence[str]
+    rows: Any, topics: Sequence[str], dev_rows: Any, dev_topics: Sequence[str]
 ) -> tuple[LinearTopics, dict[str, Any]]:
     """Fit with the penalty and the weighting of topics that have the best macro-F1 on dev; also returns which."""
     from sklearn.metrics import f1_score

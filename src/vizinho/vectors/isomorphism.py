@@ -59,6 +59,6 @@ def gromov_hausdorff_bound(ours: Matrix, theirs: Matrix) -> float:
 def _joining(rows: Matrix) -> npt.NDArray[np.float64]:
     """Lengths of the N - 1 edges of the minimum spanning tree, sorted."""
     distances: Any = scipy.spatial.distance.squareform(scipy.spatial.distance.pdist(rows.astype(np.float64)))
-    # Points that coincide would have no edge: zero means none to the tree's algorithm.
-    tree = scipy.sparse.csgraph.minimum_spanning_tree(np.maximum(distances, 1e-12)).tocoo()
+    # Points that coincide would have no edge: to the tree's algorithm (nearly) zero means none.
+    tree = scipy.sparse.csgraph.minimum_spanning_tree(np.maximum(distances, 1e-6)).tocoo()
     return np.sort(np.asarray(tree.data, dtype=np.float64))

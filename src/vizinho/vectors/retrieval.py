@@ -66,7 +66,9 @@ def found(scores: Any) -> Hits:
 
 def share(hits: Hits, rng: np.random.Generator) -> Share:
     """Mean of the hits (S,) and the percentile interval of its bootstrap over them."""
-    means = np.array([hits[rng.integers(len(hits), size=len(hits))].mean() for _ in range(RESAMPLES)])
+    # Few values occur, so that drawing how often each comes is drawing the hits.
+    values, counts = np.unique(hits, return_counts=True)
+    means = rng.multinomial(len(hits), counts / len(hits), size=RESAMPLES) @ values / len(hits)
     low, high = np.quantile(means, [0.025, 0.975])
     return Share(float(hits.mean()), float(low), float(high), len(hits))
 

@@ -2,7 +2,7 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
@@ -40,6 +40,7 @@ def test_a_tie_and_a_row_of_zeros_are_not_found():
         retrieve(unit(2), unit(3))
 
 
+@settings(max_examples=20)
 @given(order=st.permutations(range(40)))
 def test_the_order_of_the_pairs_does_not_matter(order):
     rows = np.random.default_rng(1).standard_normal((40, 6)).astype(np.float32)
