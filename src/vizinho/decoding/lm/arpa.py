@@ -70,7 +70,7 @@ class NgramScorer:
 
     arpa: Arpa
     unit: str
-    """"word" or "char"."""
+    """word or char."""
 
     def score(self, sentences: Sequence[str]) -> list[float]:
         """Natural log-probability of each normalised sentence with its end."""

@@ -110,6 +110,7 @@ class Collector:
         kept = [w for w in seen if w not in SPECIAL][:limit]
         words = (*SPECIAL, *dict.fromkeys([*kept, *sorted(set(known) - set(SPECIAL))]))
         row_of = {word: row for row, word in enumerate(words)}
+        # The stream's marks, -1 for a start and -2 for an end, are the last places of the table.
         table = np.array([row_of.get(w, 0) if w != START and w != END else 0 for w in self.rows] + [END_ROW, START_ROW])
         return words, table[stream], weights
 

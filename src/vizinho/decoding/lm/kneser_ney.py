@@ -91,21 +91,22 @@ def estimate(counts: Counts, *, prune: int = 0) -> NgramModel:
 def _adjusted(level: Level, above: Level | None) -> Floats:
     """(M,): in how many places an n-gram of a lower order stands; of the highest order, how often."""
     if above is None:
-        values = level.count.astype(np.float64)
-    else:
-        places = np.bincount(above.suffix, minlength=level.count.size)
-        values = np.where(level.opens, level.count, places).astype(np.float64)
-    return values
+        return level.count.astype(np.float64)
+    places = np.bincount(above.suffix, minlength=level.count.size)
+    return np.where(level.opens, level.count, places).astype(np.float64)
 
 
 def _discounts(values: Floats) -> Discounts | None:
-    """Discounts of counts one, two, and more (Chen & Goodman 1999, equation 26); None if they make no sense."""
+    """Discounts of counts one, two, and more (Chen & Goodman 1999, equation 26).
+
+    None where counts of counts are missing or give a discount of nothing, which would leave unseen n-grams impossible.
+    """
     n1, n2, n3, n4 = (int(np.count_nonzero(values == k)) for k in (1, 2, 3, 4))
     if not (n1 and n2 and n3):
         return None
     y = n1 / (n1 + 2 * n2)
     found = (1 - 2 * y * n2 / n1, 2 - 3 * y * n3 / n2, 3 - 4 * y * n4 / n3)
-    return found if all(0 <= d <= k for k, d in enumerate(found, start=1)) else None
+    return found if all(0 < d <= k for k, d in enumerate(found, start=1)) else None
 
 
 def _discounted(values: Floats, discounts: Discounts) -> Floats:

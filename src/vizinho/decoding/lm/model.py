@@ -26,7 +26,7 @@ class LmCard:
     """What stands in FILE.arpa.json. Of a file trained elsewhere only unit, order and alphabet are known."""
 
     unit: str
-    """"word" or "char"."""
+    """word or char."""
     order: int
     alphabet: str
     """Letters that its units are made of, in code point order."""

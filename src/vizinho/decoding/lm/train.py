@@ -26,7 +26,7 @@ class LmOptions:
     """How a model is trained."""
 
     unit: str = "word"
-    """"word" or "char"."""
+    """word or char."""
     order: int = 3
     vocabulary: int | None = None
     """Most frequent words to keep; all if None."""

@@ -81,7 +81,7 @@ def reference(sentences, order):
         if n1 and n2 and n3:
             y = n1 / (n1 + 2 * n2)
             made = (1 - 2 * y * n2 / n1, 2 - 3 * y * n3 / n2, 3 - 4 * y * n4 / n3)
-            found = made if all(0 <= d <= k for d, k in zip(made, (1, 2, 3), strict=True)) else found
+            found = made if all(0 < d <= k for d, k in zip(made, (1, 2, 3), strict=True)) else found
         discounts.append(found)
     vocabulary = {w for (w,) in counts[1]} | {UNKNOWN}
 
