@@ -65,6 +65,16 @@ def test_deepgram_pre_recorded(server):
     assert answer.metadata.model_info["es-demo@1"]["version"] == "1"
 
 
+def test_deepgram_keywords_change_what_is_heard(server):
+    def heard(**asked):
+        answer = deepgram(server).listen.v1.media.transcribe_file(request=wav(speech()), model="es-demo", **asked)
+        return answer.results.channels[0].alternatives[0].transcript
+
+    assert heard() == SENTENCE
+    assert heard(keywords=["cosa:8"]).split()[3:4] == ["cosa"]  # one letter from what was said
+    assert heard(keywords=["elefante"]) == SENTENCE
+
+
 def test_deepgram_transcribes_each_channel_by_itself(server):
     one, other = speech("buenos días"), speech("la casa es grande")
     stereo = np.zeros((max(one.size, other.size), 2), np.float32)
@@ -98,6 +108,7 @@ def test_deepgram_refusals_are_the_clients_errors(server):
     assert refused(key="no-key-of-this-server") == (401, "INVALID_AUTH")
     assert refused(model="nova-3") == (404, "MODEL_NOT_FOUND")
     assert refused(diarize=True) == (400, "BAD_PARAMETER")
+    assert refused(keywords=["жук"]) == (400, "BAD_PARAMETER")
     assert refused(request=b"no audio at all") == (400, "BAD_AUDIO")
     assert refused(request=b"") == (400, "BAD_AUDIO")
     with pytest.raises(ApiError) as error:

@@ -4,11 +4,9 @@ import numpy as np
 import pytest
 from tones import tone_speech
 
-from vizinho.audio.features import extract
 from vizinho.audio.io import load_audio
 from vizinho.evaluation.rates import error_rates
 from vizinho.model.checkpoint import load_checkpoint
-from vizinho.model.presets import output_frames
 from vizinho.runtime.engines import TorchEngine
 from vizinho.runtime.export import export
 from vizinho.runtime.transcriber import ENGINES, Transcriber
@@ -36,10 +34,10 @@ def test_log_probabilities_are_the_original_networks(transcribers, tone_model, w
 
     checkpoint = load_checkpoint(tone_model)
     for samples, found in zip(waveforms, transcribers[name].engine.log_probs(waveforms), strict=True):
-        made = extract(checkpoint.extractor, [samples])
+        made = checkpoint.front.extract([samples])
         with torch.inference_mode():
             logits = checkpoint.model(made.features, attention_mask=made.mask).logits[0]
-        expected = logits.log_softmax(dim=-1).numpy()[: output_frames(int(made.mask.sum()), checkpoint.subsampling)]
+        expected = logits.log_softmax(dim=-1).numpy()[: checkpoint.front.output_frames(int(made.mask.sum()))]
         assert found.shape == expected.shape
         assert np.abs(found - expected).max() < 1e-4 * np.abs(expected).max()
 

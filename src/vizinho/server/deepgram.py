@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from vizinho.decoding.hotwords import DEFAULT_BOOST
 from vizinho.records import Transcript, Word
 from vizinho.server.deepgram_wire import (
     Alternative,
@@ -56,8 +57,6 @@ REFUSED = (
 IGNORED = {
     "dictation": "spoken marks stay words",
     "filler_words": "what the model hears is written",
-    "keyterm": "terms are not boosted",
-    "keywords": "words are not boosted",
     "language_hint": "use detect_language",
     "measurements": "units stay words",
     "mip_opt_out": "no audio is kept in any case",
@@ -75,6 +74,8 @@ SILENTLY_FINE = {
 }
 """Parameters whose wish is met anyway: with any value, or with this one."""
 
+MOST_INTENSIFIED = 10.0
+"""Beyond it a keyword would be heard everywhere."""
 _OFF = ("", "false", "none")
 
 
@@ -98,6 +99,21 @@ class CommonQuery(BaseModel):
     multichannel: Flag = Field(False, description="Transcribe each channel by itself")
     tag: list[str] = Field([], description="Comes back in metadata.tags")
     extra: list[str] = Field([], description="KEY:VALUE; comes back in metadata.extra")
+    keywords: list[str] = Field([], description="WORD or WORD:INTENSIFIER, to be favoured", max_length=100)
+    keyterm: list[str] = Field([], description="Words or phrases to be favoured", max_length=100)
+
+    @property
+    def favoured(self) -> tuple[tuple[str, float], ...]:
+        """Words and phrases to favour, each with the nats it is worth. Raises Refusal 400 for a wrong intensifier."""
+        pairs = [keyword.rpartition(":") if ":" in keyword else (keyword, "", "1") for keyword in self.keywords]
+        pairs += [(term, "", "1") for term in self.keyterm]
+        try:
+            found = [(phrase, float(intensifier)) for phrase, _, intensifier in pairs]
+        except ValueError as error:
+            raise bad_parameter("keywords", "write WORD or WORD:INTENSIFIER, a number") from error
+        if not all(0 < intensifier <= MOST_INTENSIFIED for _, intensifier in found):
+            raise bad_parameter("keywords", f"an intensifier is more than 0 and at most {MOST_INTENSIFIED:g}")
+        return tuple((phrase, DEFAULT_BOOST * intensifier) for phrase, intensifier in found)
 
     @property
     def written(self) -> bool:

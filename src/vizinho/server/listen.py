@@ -70,6 +70,7 @@ async def listen(request: Request, query: Annotated[ListenQuery, Query()], visit
         by_channel=query.multichannel,
         candidates=tuple(map(place_of, candidates)),
         topics=query.topics,
+        favoured=query.favoured,
         max_seconds=service.limits.max_audio_seconds,
         max_channels=service.limits.max_channels,
     )

@@ -44,6 +44,8 @@ class FileJob:
     candidates: tuple[ModelPlace, ...] = ()
     """Models to choose the language between; `model` is then not used."""
     topics: bool = False
+    favoured: tuple[tuple[str, float], ...] = ()
+    """Words and phrases to favour, and the nats each is worth."""
     deltas: bool = False
     """Whether text is wanted as it is recognised."""
     max_seconds: float = 3600.0

@@ -13,12 +13,15 @@ import queue
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 from typing import Any
 
-from vizinho.errors import AudioError, VizinhoError
+from vizinho.decoding.options import BeamOptions
+from vizinho.decoding.setup import DecoderSpec, make_decoder
+from vizinho.errors import AudioError, TextError, VizinhoError
 from vizinho.records import Transcript
+from vizinho.runtime.batch import normalizer_of
 from vizinho.runtime.stream import Final, StreamOptions, StreamSession
 from vizinho.runtime.transcriber import Transcriber, mean_confidence
 from vizinho.server.deepgram import UsedModel
@@ -27,7 +30,7 @@ from vizinho.server.detect import DETECT_SECONDS, choose, evidence
 from vizinho.server.intake import Recording, stream_decoder
 from vizinho.server.models import LoadedModels, loader
 from vizinho.server.process import WorkerOptions
-from vizinho.server.refusals import Refusal, bad_audio
+from vizinho.server.refusals import Refusal, bad_audio, bad_parameter
 from vizinho.server.session import LiveSession
 from vizinho.server.topics import Classify, load_classifier
 from vizinho.server.work import (
@@ -155,6 +158,18 @@ class Worker:
             log.error("%s", error)
             raise Refusal(500, "MODEL_BROKEN", f"{place.ref} cannot be loaded") from error
 
+    def _favouring(self, place: ModelPlace, phrases: Sequence[tuple[str, float]]) -> Transcriber:
+        """The model, with a search that favours some words where any are named."""
+        transcriber = self._model(place)
+        if not phrases:
+            return transcriber
+        spec = DecoderSpec(options=BeamOptions(lm_weight=0.0), hotwords=dict(phrases))
+        try:
+            search = make_decoder(spec, transcriber.engine.inventory, normalizer_of(place.folder))
+        except TextError as error:
+            raise bad_parameter("keywords", error.what) from error
+        return transcriber.with_decoder(search)
+
     def _transcribe(self, job: FileJob) -> FileDone:
         began = time.monotonic()
         recording = Recording(job)
@@ -162,7 +177,7 @@ class Worker:
         if job.candidates:
             model, share = self._detect(job, recording)
             detected = (model.language, share)
-        transcriber = self._model(model)
+        transcriber = self._favouring(model, job.favoured)
         if job.deltas:
             transcripts = [self._with_deltas(job, transcriber, recording)]
         else:
@@ -198,7 +213,7 @@ class Worker:
         place, query = order.model, order.query
         used = UsedModel(place.ref, place.name, str(place.version))
         self._sessions[order.id] = LiveSession(
-            self._model(place),
+            self._favouring(place, query.favoured),
             query,
             StreamIdentity.of(order.request_id, used, query.heard_channels),
             stream_decoder(query),

@@ -95,10 +95,19 @@ def test_what_cannot_be_done_is_refused_when_it_is_asked_for(name):
 def test_what_is_left_out_without_harm_is_warned_of():
     warnings = check_extras({"numerals": "true", "made_up": "1", "version": "latest", "mip_opt_out": "true"})
     assert [(w.parameter, w.type) for w in warnings] == [("numerals", "ignored"), ("made_up", "unknown_parameter")]
-    assert [w.parameter for w in check_extras({"version": "2024-01-01", "keywords": ["a:2", "b"]})] == [
+    assert [w.parameter for w in check_extras({"version": "2024-01-01", "dictation": "true"})] == [
         "version",
-        "keywords",
+        "dictation",
     ]
+
+
+def test_keywords_are_worth_nats():
+    query = ListenQuery(keywords=["praça:2", "rio"], keyterm=["são paulo"])
+    assert query.favoured == (("praça", 10.0), ("rio", 5.0), ("são paulo", 5.0))
+    for wrong in ("rio:much", "rio:-1", "rio:99"):
+        with pytest.raises(Refusal) as refused:
+            _ = ListenQuery(keywords=[wrong]).favoured
+        assert (refused.value.status, refused.value.parameter) == (400, "keywords")
 
 
 @pytest.mark.parametrize(
