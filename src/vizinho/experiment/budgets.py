@@ -39,7 +39,7 @@ def check_stage(path: Path, stage: SyntheticSpec) -> None:
 
 def _check_donors(path: Path, spec: ExperimentSpec) -> None:
     donors, stages = ([d for d in spec.donors if (spec.kind(d.name) == "synthetic") == s] for s in (False, True))
-    names = [d.name for d in donors]
+    names = [d.name for d in spec.donors]
     if len(set(names)) != len(names) or SCRATCH in names:
         raise SpecError("donors need names of their own", where=path, fix=f"{SCRATCH!r} is the arm without a donor")
     budgets = {(d.minutes, d.training.steps, d.training.batch_seconds) for d in donors if d.matched}

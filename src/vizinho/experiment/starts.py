@@ -146,17 +146,16 @@ def budgets_of(spec: ExperimentSpec, folder: Path, home: Path | None) -> list[di
         else:
             made = {"minutes": donor.minutes, "steps": donor.training.steps, "base": donor.base or None}
             found.append({"start": start, "language": donor.language, "trained_here": True, **made})
-    first = next((f for f in found if not f["trained_here"]), {})
+    stored = [f for f in found if not f["trained_here"]]
     for entry in found:
         donor = spec.donor(entry["start"])
-        entry["matched"] = (
-            donor.matched if donor is not None else _alike(entry, first, any(f["trained_here"] for f in found))
-        )
+        entry["matched"] = donor.matched if donor is not None else len(found) == 1 or _alike(entry, stored, found)
     return found
 
 
-def _alike(entry: dict[str, Any], first: dict[str, Any], mixed: bool) -> bool:
+def _alike(entry: dict[str, Any], stored: list[dict[str, Any]], found: list[dict[str, Any]]) -> bool:
     """A donor of the store beside ones trained here has a budget of its own, whatever its card says."""
-    if mixed or None in (entry.get("minutes"), first.get("minutes")):
+    first = stored[0]
+    if len(stored) < len(found) or None in (entry.get("minutes"), first.get("minutes")):
         return False
     return bool(entry["steps"] == first["steps"] and abs(entry["minutes"] / first["minutes"] - 1) <= SAME_BUDGET)

@@ -55,6 +55,46 @@ def test_arms_of_an_earlier_format_are_not_mixed_in(tmp_path, utterances):
         hold_to_settings(spec, tmp_path / "out")
 
 
+def test_one_bar_goes_over_everything_that_is_not_done(tmp_path, utterances):
+    from vizinho.experiment.run import WHOLE, _over_everything
+
+    spec = dataclasses.replace(spec_over(tmp_path, utterances), seeds=(1, 2, 3))
+    done = tmp_path / "out" / "arms" / "scratch-all-seed2"
+    done.mkdir(parents=True)
+    (done / "arm.json").write_text("{}")
+    seen = []
+    shown = _over_everything(spec, tmp_path / "out", lambda *event: seen.append(event))
+    shown("scratch/all/seed1", spec.training.steps, 5, "loss")
+    assert seen == [
+        (WHOLE, 2 * spec.training.steps, 0, ""),
+        ("scratch/all/seed1", spec.training.steps, 5, "loss"),
+        (WHOLE, 2 * spec.training.steps, 5, ""),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("starts", "minutes", "matched"),
+    [
+        (("a", "scratch"), {"a": None}, [True]),
+        (("a", "b", "scratch"), {"a": 100.0, "b": 103.0}, [True, True]),
+        (("a", "b", "scratch"), {"a": 100.0, "b": 120.0}, [True, False]),
+    ],
+)
+def test_donors_of_the_store_are_matched_by_their_cards(tmp_path, utterances, starts, minutes, matched):
+    from vizinho.experiment.starts import budgets_of
+    from vizinho.registry.card import Card
+    from vizinho.registry.store import Store
+
+    for name, heard in minutes.items():
+        folder = tmp_path / f"new-{name}"
+        folder.mkdir()
+        (folder / "config.json").write_text("{}")
+        data = {} if heard is None else {"minutes": heard}
+        Store(tmp_path / "h").add(name, folder, Card(name, "es", "2026", 9, "es-v1", 100, 1, data=data))
+    spec = dataclasses.replace(spec_over(tmp_path, utterances), starts=starts)
+    assert [b["matched"] for b in budgets_of(spec, tmp_path, tmp_path / "h")] == matched
+
+
 def square(number, show):
     show("squares", 3, 1, "")
     if number == 13:

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from vizinho.errors import SpecError
-from vizinho.experiment.arms import arms_of, job_of
+from vizinho.experiment.arms import arms_of, job_of, updates_of
 from vizinho.experiment.spec import read_spec
 
 GOOD = """
@@ -129,3 +129,74 @@ def test_scratch_always_has_an_arm_of_its_own(tmp_path):
 def test_faults_of_recipes_are_named(tmp_path, change, message):
     with pytest.raises(SpecError, match=message):
         spec(tmp_path, GOOD + RECIPES.replace(*change, 1))
+
+
+MORE = """
+[synthetic]
+corpora = ["spoken.jsonl"]
+training = { steps = 20 }
+scratch = { learning_rate = 3e-3 }
+[[donors]]
+name = "es-full"
+language = "es"
+corpora = ["es.jsonl"]
+base = "es"
+matched = false
+[[controls]]
+name = "permuted"
+of = "es"
+kind = "permuted-rows"
+[[controls]]
+name = "goes on"
+of = "es"
+kind = "same-language"
+"""
+STARTS = GOOD.replace('"scratch"]', '"es-full", "scratch", "scratch+synthetic", "es+synthetic"]')
+
+
+def test_stages_controls_and_unmatched_donors(tmp_path):
+    read = spec(tmp_path, STARTS.replace("minutes = [2, 8]", "minutes = [2, 8]\nscratch_minutes = [1, 2]") + MORE)
+    stages = {d.name: d for d in read.donors if read.kind(d.name) == "synthetic"}
+    assert {name: (d.base, d.language, d.training.learning_rate) for name, d in stages.items()} == {
+        "scratch+synthetic": ("", "pt", 3e-3),
+        "es+synthetic": ("es", "pt", stages["es+synthetic"].training.learning_rate),
+    }
+    assert stages["es+synthetic"].training.learning_rate != 3e-3
+    assert read.origin("es+synthetic") == read.origin("permuted") == "es"
+    names = [a.name for a in arms_of(read)]
+    assert "permuted/2min/seed1" in names
+    assert not [n for n in names if n.startswith("goes on")]
+    assert [n for n in names if "1min" in n] == ["scratch/1min/seed1", "scratch/1min/seed2"]
+    assert [a.name for a in updates_of(read)][:2] == ["goes on/2min/seed1", "goes on/8min/seed1"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("[synthetic]", "[recipes_]"), "unknown key recipes_"),
+        (('"es-full", "scratch", "scratch+synthetic", "es+synthetic"', '"es-full", "scratch"'), "belong together"),
+        (('"es+synthetic"', '"en+synthetic"'), "goes on from en, which no arm starts from"),
+        (("learning_rate = 3e-3", "steps = 21"), "synthetic.scratch has other steps"),
+        (('base = "es"', 'base = "es-full"'), "the donor es-full starts from itself"),
+        (('name = "es-full"', 'name = "es+synthetic"'), "donors need names of their own"),
+        (("matched = false", ""), "or say matched = false"),
+        (('"permuted-rows"', '"permuted"'), "unknown kind of control 'permuted'"),
+        (('name = "permuted"', 'name = "es"'), "the control es needs a name of its own"),
+        (('name = "permuted"\nof = "es"', 'name = "permuted"\nof = "scratch"'), "is of scratch"),
+        (
+            ('kind = "permuted-rows"', 'kind = "permuted-rows"\ncorpora = ["es.jsonl"]'),
+            "the control permuted has corpora",
+        ),
+        (('kind = "permuted-rows"', ""), "the key kind is missing"),
+        (("seeds = [1, 2]", "seeds = [1, 2]\ninterpolation = [2]"), "interpolation is"),
+        (("minutes = [2, 8]", "scratch_minutes = [2, 8]"), "scratch_minutes without minutes"),
+    ],
+)
+def test_faults_of_stages_and_controls_are_named(tmp_path, change, message):
+    with pytest.raises(SpecError, match=message):
+        spec(tmp_path, (STARTS + MORE).replace(*change, 1))
+
+
+def test_every_start_needs_a_recipe(tmp_path):
+    with pytest.raises(SpecError, match="no recipe is for es"):
+        spec(tmp_path, GOOD + '[[recipes]]\nname = "ours"\nstarts = ["scratch"]')
