@@ -34,6 +34,7 @@ bench: install
 	$(BIN)/python bench/train_throughput.py
 	$(BIN)/python bench/train_memory.py
 	$(BIN)/python bench/compare_levels.py
+	$(BIN)/python bench/beam.py
 
 clean:
 	rm -rf $(VENV) demo build dist
