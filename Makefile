@@ -34,6 +34,7 @@ bench: install
 	$(BIN)/python bench/train_throughput.py
 	$(BIN)/python bench/train_memory.py
 	$(BIN)/python bench/compare_levels.py
+	$(BIN)/python bench/beam.py
 
 # Toolkits to compare with, in an environment of their own (2 GB): NeMo trains small models, ours must hear the same.
 PEERS := .venv-peers
