@@ -1,6 +1,6 @@
 """How much faster a training step is when the right word is told from some words instead of all; prints the ratio.
 
-    python bench/lm_softmax.py
+python bench/lm_softmax.py
 """
 
 from __future__ import annotations
