@@ -16,13 +16,13 @@ from typing import Any
 from vizinho.errors import ModelError
 from vizinho.files import write_json
 
-POOLINGS = ("cls", "mean", "max", "mean_sqrt_len")
+POOLINGS = ("cls", "mean", "max", "mean_sqrt_len_tokens")
 """Kinds of pooling that are understood; several are put side by side in this order of the configuration."""
 _KEYS = {
     "pooling_mode_cls_token": "cls",
     "pooling_mode_max_tokens": "max",
     "pooling_mode_mean_tokens": "mean",
-    "pooling_mode_mean_sqrt_len_tokens": "mean_sqrt_len",
+    "pooling_mode_mean_sqrt_len_tokens": "mean_sqrt_len_tokens",
 }
 _REFUSED = ("pooling_mode_weightedmean_tokens", "pooling_mode_lasttoken")
 
@@ -92,8 +92,11 @@ def write_settings(folder: Path, dim: int, max_pieces: int) -> None:
 def _pooling(path: Path) -> tuple[str, ...]:
     values = _read(path)
     refused = [key for key in _REFUSED if values.get(key)]
-    named = values.get("pooling_mode")  # newer files name the kind
-    found = (named,) if isinstance(named, str) else tuple(name for key, name in _KEYS.items() if values.get(key))
+    named = values.get("pooling_mode")  # newer files name the kind, or list several
+    if named is None:
+        found = tuple(name for key, name in _KEYS.items() if values.get(key))
+    else:
+        found = (named,) if isinstance(named, str) else tuple(map(str, named))
     if refused or not found or set(found) - set(POOLINGS):
         raise ModelError(
             f"pooling {', '.join([*refused, *map(str, found)]) or 'of no kind'}",

@@ -122,7 +122,7 @@ def pool(states: torch.Tensor, mask: torch.Tensor, kinds: Sequence[str] = ("mean
     made = {
         "cls": lambda: states[torch.arange(len(states)), mask.argmax(dim=1)],
         "mean": lambda: total / length,
-        "mean_sqrt_len": lambda: total / length.sqrt(),
+        "mean_sqrt_len_tokens": lambda: total / length.sqrt(),
         "max": lambda: states.masked_fill(keep == 0, -torch.inf).amax(dim=1),
     }
     return torch.cat([made[kind]() for kind in kinds], dim=1)

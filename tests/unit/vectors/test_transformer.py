@@ -88,7 +88,7 @@ def test_pooling_leaves_out_what_is_masked():
     mask = torch.tensor([[1, 1, 0]])
     assert pool(states, mask).tolist() == [[2.0, 3.0]]
     assert pool(states, mask, ("cls", "max")).tolist() == [[1.0, 5.0, 3.0, 5.0]]
-    assert pool(states, mask, ("mean_sqrt_len",))[0].tolist() == pytest.approx([4 / 2**0.5, 6 / 2**0.5])
+    assert pool(states, mask, ("mean_sqrt_len_tokens",))[0].tolist() == pytest.approx([4 / 2**0.5, 6 / 2**0.5])
 
 
 def test_a_sentence_transformers_folder_is_pooled_as_it_says(tmp_path):
@@ -115,6 +115,10 @@ def test_a_sentence_transformers_folder_is_pooled_as_it_says(tmp_path):
         states = bert.eval()(**inputs).last_hidden_state[0]
     assert np.allclose(made, torch.cat([states[0], states.mean(dim=0)]).numpy(), atol=1e-5)
 
+    for named in ('["cls", "mean"]', '"mean"'):  # as sentence-transformers 6 writes it
+        (folder / "1_Pooling" / "config.json").write_text(f'{{"embedding_dimension": 16, "pooling_mode": {named}}}')
+        again = load_encoder(folder).encode(["A casa É grande e bonita"])[0]
+        assert np.allclose(again, made[-len(again) :], atol=1e-6)
     (folder / "1_Pooling" / "config.json").write_text('{"pooling_mode_lasttoken": true}')
     with pytest.raises(ModelError, match="pooling pooling_mode_lasttoken -> understood are cls, mean"):
         load_encoder(folder)
