@@ -41,7 +41,7 @@ def legend(axes: Any, columns: int = 2) -> None:
     """A legend above the chart, where it hides nothing."""
     axes.legend(
         frameon=False, labelcolor=INK, loc="lower left", bbox_to_anchor=(0, 1), ncols=columns, fontsize=9,
-        borderaxespad=0.2, handlelength=1.8, columnspacing=1.2,
+        borderaxespad=0.2, handlelength=2.8, columnspacing=1.2,
     )  # fmt: skip
 
 
