@@ -37,7 +37,7 @@ def tone_model(tmp_path_factory) -> Path:
     from vizinho.training.options import TrainingOptions
 
     folder = tmp_path_factory.mktemp("tones")
-    corpus = tone_corpus(folder, count=32, letters="abcdef", pause_seconds=0.25)
+    corpus = tone_corpus(folder, count=24, letters="abcdef")
     options = TrainingOptions(
         steps=300, batch_seconds=8, learning_rate=5e-3, evaluate_every=300, checkpoint_every=300, workers=0,
         augment=NO_AUGMENT,

@@ -23,27 +23,15 @@ def tone_speech(text: str, seed: int = 0) -> np.ndarray:
 
 
 def tone_corpus(
-    folder: Path,
-    *,
-    count: int,
-    lang: str = "pt",
-    letters: str = "abcdefgh",
-    seed: int = 0,
-    splits=("train",),
-    pause_seconds: float = 0.0,
+    folder: Path, *, count: int, lang: str = "pt", letters: str = "abcdefgh", seed: int = 0, splits=("train",)
 ) -> Path:
-    """A manifest of `count` utterances of two short words in the tone language, spread over `splits`.
-
-    Before and after the words there is silence, each time of another length up to `pause_seconds`.
-    """
+    """A manifest of `count` utterances of two short words in the tone language, spread over `splits`."""
     rng = np.random.default_rng(seed)
     utterances = []
     for number in range(count):
         words = ["".join(rng.choice(list(letters), size=rng.integers(2, 5))) for _ in range(2)]
         text, name = " ".join(words), f"{lang}-{number:03d}"
         samples = tone_speech(text, seed=number)
-        if pause_seconds:
-            samples = np.pad(samples, rng.integers(0, int(pause_seconds * SAMPLE_RATE), size=2))
         save_audio(folder / "audio" / f"{name}.wav", samples)
         split = splits[number % len(splits)]
         utterances.append(
