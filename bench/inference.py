@@ -45,6 +45,7 @@ from vizinho.records import Utterance
 from vizinho.registry.store import Store
 from vizinho.runtime.engines import OnnxEngine
 from vizinho.runtime.export import GRAPHS, TOKENS, export
+from vizinho.runtime.stream import Final, Partial, SpeechStarted, StreamSession
 from vizinho.runtime.transcriber import Transcriber
 from vizinho.text.normalize import get_normalizer
 
@@ -228,6 +229,35 @@ def where_time_goes(exports: Path, waveforms: Sequence[Waveform]) -> None:
     )
 
 
+def first_partials(exports: Path, waveforms: Sequence[Waveform]) -> None:
+    """When a stream's first words come: audio heard after speech began, and what computing the answer takes."""
+    transcriber = Transcriber.load(exports / "fp32")
+    heard, computed, final = [], [], []
+    for samples in waveforms:
+        session, began, waiting = StreamSession(transcriber), 0.0, True
+        audio = np.concatenate([samples, np.zeros(SAMPLE_RATE, np.float32)])
+        for start in range(0, audio.size, SAMPLE_RATE // 10):
+            begun = time.process_time()
+            events = session.accept(audio[start : start + SAMPLE_RATE // 10])
+            taken = time.process_time() - begun
+            for event in events:
+                if isinstance(event, SpeechStarted):
+                    began = event.at_seconds
+                elif isinstance(event, Partial) and waiting:
+                    waiting = False
+                    heard.append(session.seconds - began)
+                    computed.append(1000 * taken)
+                elif isinstance(event, Final):
+                    final.append(1000 * taken)
+    for name, values, unit in (
+        ("audio until the first partial words", heard, "s"),
+        ("computing them", computed, "ms"),
+        ("computing final words", final, "ms"),
+    ):
+        middle, high = np.percentile(values, [50, 95])
+        print(f"stream, {name}: median {middle:.2f} {unit}, p95 {high:.2f} {unit}, {len(values)} of them")
+
+
 def two_cores(model: str, utterances: Sequence[Utterance], audio_seconds: float) -> None:
     """The command on files, one job and two: reading, decoding and writing included, start of Python too."""
     with tempfile.TemporaryDirectory() as place:
@@ -246,7 +276,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="es-demo")
     parser.add_argument("--files", type=int, default=300)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=5, help="0 leaves the race out")
     parser.add_argument("--clock", choices=list(CLOCKS), default="cpu")
     parser.add_argument("--corpus", type=Path, help="manifest; Spanish recordings beside the project if left out")
     arguments = parser.parse_args()
@@ -268,10 +298,12 @@ def main() -> None:
         sides["plain loop"] = plain_loop(model, exports)
         longest = np.max([w.size for w in waveforms]) / SAMPLE_RATE
         print(f"{arguments.model}: {len(waveforms)} recordings, {audio_seconds:.0f} s, the longest {longest:.1f} s")
-        print_race(race(sides, waveforms, arguments.rounds, arguments.clock), audio_seconds, arguments.clock)
+        if arguments.rounds:
+            print_race(race(sides, waveforms, arguments.rounds, arguments.clock), audio_seconds, arguments.clock)
         where_time_goes(exports, waveforms)
+        first_partials(exports, waveforms)
         print_errors(sides, waveforms, utterances)
-    # two_cores(arguments.model, utterances, audio_seconds)
+    two_cores(arguments.model, utterances, audio_seconds)
 
 
 if __name__ == "__main__":

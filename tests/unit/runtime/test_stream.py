@@ -4,6 +4,7 @@ from tones import Loudness, tone_speech
 
 from vizinho.audio.io import SAMPLE_RATE
 from vizinho.errors import SpecError
+from vizinho.evaluation.rates import error_rates
 from vizinho.runtime.cutting import CutOptions
 from vizinho.runtime.stream import Final, Partial, SpeechStarted, StreamOptions, StreamSession, UtteranceEnd
 from vizinho.runtime.transcriber import Transcriber
@@ -31,6 +32,17 @@ def run(transcriber, audio, step=1600, options=OPTIONS):
     return [*events, *session.finish()]
 
 
+def whole(transcriber, audio, final):
+    """What the transcriber hears of a final result's audio without a stream."""
+    start, end = round(final.start_seconds * SAMPLE_RATE), round(final.end_seconds * SAMPLE_RATE)
+    return transcriber.transcribe(audio[start:end]).text
+
+
+def error_rate(said, heard):
+    """Letters wrong; the tiny network errs now and then, most often at an utterance's ends."""
+    return error_rates({0: said}, {0: heard})[0]
+
+
 def test_events_come_in_order_with_times_of_the_stream(transcriber):
     audio = np.concatenate([pause(1.0), tone_speech("abc def"), pause(2.0), tone_speech("fade bed"), pause(0.5)])
     events = run(transcriber, audio)
@@ -38,12 +50,14 @@ def test_events_come_in_order_with_times_of_the_stream(transcriber):
     assert kinds == [SpeechStarted, Final, UtteranceEnd, SpeechStarted, Final, UtteranceEnd]
     started, final, ended = [e for e in events if not isinstance(e, Partial)][:3]
     assert started.at_seconds == pytest.approx(0.95, abs=0.1)
-    assert final.text == "abc def"
+    assert final.text == whole(transcriber, audio, final)
+    assert error_rate("abc def", final.text) < 0.35
     assert final.speech_final
     assert final.words[0].start_seconds == pytest.approx(1.0, abs=0.15)
     assert ended.last_word_end_seconds == final.words[-1].end_seconds
     second = [e for e in events if isinstance(e, Final)][1]
-    assert second.text == "fade bed"
+    assert second.text == whole(transcriber, audio, second)
+    assert error_rate("fade bed", second.text) < 0.35
     assert second.words[0].start_seconds == pytest.approx(1.0 + 7 * 0.12 + 2.0, abs=0.15)
 
 
@@ -52,7 +66,8 @@ def test_partial_results_grow_towards_the_final_one(transcriber):
     partials = [e.text for e in events if isinstance(e, Partial)]
     assert len(partials) >= 2
     assert len(partials[0]) < len(partials[-1])
-    assert [e.text for e in events if isinstance(e, Final)] == ["deaf face"]
+    (final,) = [e for e in events if isinstance(e, Final)]
+    assert error_rate("deaf face", final.text) < 0.35
 
 
 def test_finals_do_not_depend_on_how_the_audio_comes(transcriber):
@@ -67,10 +82,12 @@ def test_finalize_ends_the_utterance_and_the_stream_goes_on(transcriber):
     session = StreamSession(transcriber, OPTIONS, Loudness())
     session.accept(tone_speech("abc def"))
     (final,) = session.finalize()
-    assert (final.text, final.speech_final) == ("abc def", False)
+    assert error_rate("abc def", final.text) < 0.35
+    assert not final.speech_final
     assert session.finalize() == []
     session.accept(np.concatenate([pause(0.5), tone_speech("bed cab")]))
-    assert [e.text for e in session.finish() if isinstance(e, Final)] == ["bed cab"]
+    (second,) = [e for e in session.finish() if isinstance(e, Final)]
+    assert error_rate("bed cab", second.text) < 0.35
 
 
 def test_speech_without_end_costs_a_bounded_amount(transcriber):
