@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -15,6 +16,10 @@ from vizinho.decoding.greedy import LogProbs
 
 if TYPE_CHECKING:
     from vizinho.model.fast import Chunks
+
+
+CHUNKS = "vizinho_chunks"
+"""Key of config.json under which `vizinho.model.fast.set_chunks` notes how a model streams."""
 
 
 class Live(Protocol):
@@ -62,15 +67,15 @@ def live_of(folder: Path) -> Callable[[], Live] | None:
 
     Raises ModelError when the folder is no whole model.
     """
-    import json
-
+    configuration = folder / "config.json"
+    found = json.loads(configuration.read_text(encoding="utf-8")) if configuration.is_file() else {}
+    if not found.get(CHUNKS):  # the others do without torch
+        return None
     from vizinho.model.checkpoint import load_checkpoint
     from vizinho.model.fast import chunks_of
 
-    configuration = folder / "config.json"
-    chunks = chunks_of(json.loads(configuration.read_text(encoding="utf-8"))) if configuration.is_file() else None
-    if chunks is None:
-        return None
+    chunks = chunks_of(found)
+    assert chunks is not None
     checkpoint = load_checkpoint(folder)
     features = LogMel.of(checkpoint.extractor.to_dict())
     return lambda: LiveUtterance(checkpoint.model, features, chunks)
