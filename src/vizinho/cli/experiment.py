@@ -60,7 +60,7 @@ def table(results: dict[str, Any]) -> str:
             row["steps"],
             _rate(row, "cer"),
             _rate(row, "wer"),
-            ", ".join("never" if s is None else str(s) for s in row["steps_to_scratch_best"]),
+            ", ".join("never" if s is None else str(s) for s in row["steps_to_scratch_best"]) or "-",
         ]
         for row in results["pooled"]
     ]

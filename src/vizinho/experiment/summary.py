@@ -62,6 +62,7 @@ def _pooled(line: Line, steps: dict[str, Any]) -> dict[str, Any]:
         **{key: together[key] for key in ("cer", "cer_ci", "wer", "wer_ci")},
         "cer_by_seed": [a["test"]["cer"] for a in line.arms],
         "dev_cer_by_seed": [a["dev_cer"] for a in line.arms],
-        "steps_to_scratch_best": [s["steps"] for s in steps["by_seed"]],
+        # Seeds in which scratch learnt nothing have no best to be reached, which is not the same as never reaching it.
+        "steps_to_scratch_best": [s["steps"] for s in steps["by_seed"] if s["scratch_own_steps"] is not None],
         "findings": sum(bool(a["findings"]) for a in line.arms),
     }

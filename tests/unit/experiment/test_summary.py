@@ -91,6 +91,7 @@ def test_steps_to_target_and_back():
     ]
     found = summarise(arms)
     row = found["questions"]["steps_to_target"]["rows"][0]
+    assert [p["steps_to_scratch_best"] for p in found["pooled"]] == [[10, 0], [20, 20]]
     assert [(s["steps"], s["scratch_own_steps"], s["scratch_steps"], s["ratio"]) for s in row["by_seed"]] == [
         (10, 20, None, 2.0),
         (0, 20, None, None),
@@ -99,6 +100,7 @@ def test_steps_to_target_and_back():
     assert "2.0 times as fast as scratch; scratch never matches it in 20 steps" in found["reading"]
     lost = summarise([arm("es", 1, [0.9, 0.5], GOOD), arm("scratch", 1, [1.0, 1.0], BAD)])
     assert "scratch learns nothing in 10 steps" in lost["reading"]
+    assert lost["pooled"][0]["steps_to_scratch_best"] == []
     never = summarise([arm("es", 1, [0.9, 0.8], BAD), arm("scratch", 1, [1.0, 0.5], GOOD)])
     assert "es at 8 minutes does not reach scratch's best on dev" in never["reading"]
 
