@@ -2,7 +2,7 @@
 
     .venv/bin/python bench/streaming.py es.clean.jsonl --lang es --models es-stream es-whole
 
-Utterances are those that `vizinho transfer` holds out of a corpus without a dev split (or its dev split), so these are dev
+Utterances are those that `vizinho transfer` holds out of a corpus without a dev split, or its dev split: these are dev
 figures. "whole" is the ordinary forward pass; "N frames" computes chunk by chunk, with features normalised by what was
 heard so far, as `vizinho serve` does for live audio.
 """
