@@ -57,12 +57,13 @@ def transcribe(
 
     if kind not in FORMATS:
         raise SpecError(f"unknown format {kind!r}", where="--format", fix=f"use {', '.join(FORMATS)}")
+    place = Store().resolve(model)
     inputs = collect(files)
     if out is None and kind in ("srt", "vtt") and len(inputs.files) > 1:
         raise SpecError("subtitles of several files need a folder", where="--format", fix="give --out DIR")
     for suffix, count in sorted(inputs.left_out.items()):
         typer.echo(f"left out, no audio: {count} {suffix}", err=True)
-    work = Work(Store().resolve(model), engine, threads, split_channels)
+    work = Work(place, engine, threads, split_channels)
     folder = OutputFolder(out, kind, key_of_work(work)) if out is not None else None
     pending = folder.pending(inputs.files) if folder else [file.audio for file in inputs.files]
     skipped = len(inputs.files) - len(pending)

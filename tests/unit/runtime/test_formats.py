@@ -1,5 +1,6 @@
 import json
 import re
+from itertools import pairwise
 
 from vizinho.records import Segment, Transcript, Word
 from vizinho.runtime.formats import render
@@ -51,7 +52,7 @@ def test_long_segments_become_several_subtitles_and_lose_no_word():
     assert max(map(len, lines)) <= 84
     assert " ".join(lines) == text
     times = re.findall(r"(\S+) --> (\S+)", shown)
-    assert all(a[1] <= b[0] for a, b in zip(times, times[1:], strict=False))
+    assert all(a[1] <= b[0] for a, b in pairwise(times))
 
 
 def test_nothing_said():
