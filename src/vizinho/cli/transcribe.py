@@ -68,17 +68,22 @@ def transcribe(
     pending = folder.pending(inputs.files) if folder else [file.audio for file in inputs.files]
     skipped = len(inputs.files) - len(pending)
     heard, failed = [], []
-    for outcome in _outcomes(work, pending, jobs, watched=folder is not None or as_json):
-        if outcome.error:
-            failed.append({"file": str(outcome.audio), "error": outcome.error})
-            typer.echo(f"error: {outcome.error}", err=True)
-            continue
-        if folder:
-            folder.write(outcome)
-        if as_json:
-            heard += [transcript_json(t) for t in outcome.transcripts]
-        elif not folder:
-            _print(outcome, kind, named=len(inputs.files) > 1)
+    try:
+        for outcome in _outcomes(work, pending, jobs, watched=folder is not None or as_json):
+            if outcome.error:
+                failed.append({"file": str(outcome.audio), "error": outcome.error})
+                typer.echo(f"error: {outcome.error}", err=True)
+                continue
+            if folder:
+                folder.write(outcome)
+            if as_json:
+                heard += [transcript_json(t) for t in outcome.transcripts]
+            elif not folder:
+                _print(outcome, kind, named=len(inputs.files) > 1)
+    except KeyboardInterrupt:
+        advice = "; run the same command again to go on" if folder else ""
+        typer.echo(f"interrupted{advice}", err=True)
+        raise typer.Exit(130) from None
     if as_json:
         made = {"model": model, "transcripts": heard, "failed": failed, "skipped": skipped}
         typer.echo(json.dumps(made, ensure_ascii=False))
