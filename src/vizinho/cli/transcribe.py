@@ -68,13 +68,14 @@ def transcribe(
 
     if kind not in FORMATS:
         raise SpecError(f"unknown format {kind!r}", where="--format", fix=f"use {', '.join(FORMATS)}")
+    place = Store().resolve(model)
     inputs = collect(files)
     if out is None and kind in ("srt", "vtt") and len(inputs.files) > 1:
         raise SpecError("subtitles of several files need a folder", where="--format", fix="give --out DIR")
     for suffix, count in sorted(inputs.left_out.items()):
         typer.echo(f"left out, no audio: {count} {suffix}", err=True)
     spec = options.spec_of(lms, lm_weight, word_score, letter_score, beam_width, hotwords, decoder)
-    work = Work(Store().resolve(model), engine, threads, split_channels, spec)
+    work = Work(place, engine, threads, split_channels, spec)
     if n_best:
         _list_hypotheses(model, work, inputs.files, n_best, as_json)
         return
@@ -82,17 +83,22 @@ def transcribe(
     pending = folder.pending(inputs.files) if folder else [file.audio for file in inputs.files]
     skipped = len(inputs.files) - len(pending)
     heard, failed = [], []
-    for outcome in _outcomes(work, pending, jobs, watched=folder is not None or as_json):
-        if outcome.error:
-            failed.append({"file": str(outcome.audio), "error": outcome.error})
-            typer.echo(f"error: {outcome.error}", err=True)
-            continue
-        if folder:
-            folder.write(outcome)
-        if as_json:
-            heard += [transcript_json(t) for t in outcome.transcripts]
-        elif not folder:
-            _print(outcome, kind, named=len(inputs.files) > 1)
+    try:
+        for outcome in _outcomes(work, pending, jobs, watched=folder is not None or as_json):
+            if outcome.error:
+                failed.append({"file": str(outcome.audio), "error": outcome.error})
+                typer.echo(f"error: {outcome.error}", err=True)
+                continue
+            if folder:
+                folder.write(outcome)
+            if as_json:
+                heard += [transcript_json(t) for t in outcome.transcripts]
+            elif not folder:
+                _print(outcome, kind, named=len(inputs.files) > 1)
+    except KeyboardInterrupt:
+        advice = "; run the same command again to go on" if folder else ""
+        typer.echo(f"interrupted{advice}", err=True)
+        raise typer.Exit(130) from None
     if as_json:
         made = {"model": model, "transcripts": heard, "failed": failed, "skipped": skipped}
         typer.echo(json.dumps(made, ensure_ascii=False))

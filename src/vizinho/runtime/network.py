@@ -11,7 +11,6 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 
@@ -106,9 +105,13 @@ class _Attention(nn.Module):
         parts = (attention.q_proj, attention.k_proj, attention.v_proj)
         biases = [p.bias if p.bias is not None else torch.zeros(p.out_features) for p in parts]
         self.heads = attention.q_proj.out_features // self.size
-        self.project = _linear(
-            torch.cat([parts[0].weight * scale, parts[1].weight, parts[2].weight]),
-            torch.cat([biases[0] * scale, biases[1], biases[2]]),
+        # One after another: a product of all three would have to be taken apart, which copies it.
+        self.projections = nn.ModuleList(
+            [
+                _linear(parts[0].weight * scale, biases[0] * scale),
+                _linear(parts[1].weight, biases[1]),
+                _linear(parts[2].weight, biases[2]),
+            ]
         )
         self.by_content, self.by_position = _constant(attention.bias_u * scale), _constant(attention.bias_v * scale)
         self.relative = _linear(attention.relative_k_proj.weight, None)
@@ -117,7 +120,7 @@ class _Attention(nn.Module):
     def forward(self, rows: torch.Tensor, positions: torch.Tensor, inside: torch.Tensor) -> torch.Tensor:
         B, T = inside.shape
         H, D = self.heads, self.size
-        query, key, value = self.project(rows).view(B, T, 3, H, D).unbind(2)  # each (B, T, H, D)
+        query, key, value = (project(rows).view(B, T, H, D) for project in self.projections)
         relative = self.relative(positions).view(-1, H, D).permute(1, 2, 0)  # (H, D, 2T-1)
         by_position = (query + self.by_position).transpose(1, 2) @ relative
         # Entry (i, j) stands at T-1-i+j of row i: in one long row of all, at i(2T-2) + T-1 + j.
@@ -131,14 +134,17 @@ class _Attention(nn.Module):
 class _Convolution(nn.Module):
     def __init__(self, part: Any) -> None:
         super().__init__()
-        self.gate = _linear(part.pointwise_conv1.weight.squeeze(-1), part.pointwise_conv1.bias)
+        weight, bias = part.pointwise_conv1.weight.squeeze(-1), part.pointwise_conv1.bias
+        half = weight.shape[0] // 2
+        self.value = _linear(weight[:half], None if bias is None else bias[:half])
+        self.gate = _linear(weight[half:], None if bias is None else bias[half:])
         self.along = _with_norm(part.depthwise_conv, part.norm)
         self.activation = part.activation
         self.mix = _linear(part.pointwise_conv2.weight.squeeze(-1), part.pointwise_conv2.bias)
 
     def forward(self, rows: torch.Tensor, inside: torch.Tensor) -> torch.Tensor:
         B, T = inside.shape
-        hidden = F.glu(self.gate(rows), dim=-1).view(B, T, -1) * inside[:, :, None]
+        hidden = (self.value(rows) * self.gate(rows).sigmoid()).view(B, T, -1) * inside[:, :, None]
         hidden = self.activation(self.along(hidden.transpose(1, 2)))
         return self.mix(hidden.transpose(1, 2).reshape(B * T, -1))  # type: ignore[no-any-return]
 
