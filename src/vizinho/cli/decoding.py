@@ -85,6 +85,21 @@ def load_recognizer(folder: Path, spec: DecoderSpec | None) -> Recognizer:
     return replace(recognizer, decoder=decoder_for(spec, folder, recognizer)) if spec else recognizer
 
 
+def rescoring(recognizer: Recognizer, folder: Path, weight: float) -> Recognizer:
+    """The recogniser whose search has its best hypotheses put in order by a neural language model too.
+
+    Raises ModelError for a folder without one and SpecError for a recogniser without a search.
+    """
+    from vizinho.decoding.beam import BeamDecoder
+    from vizinho.decoding.rescore import RescoreOptions, RescoringDecoder
+    from vizinho.neural.scoring import NeuralScorer
+
+    if not isinstance(recognizer.decoder, BeamDecoder):
+        raise SpecError("there is no search to rescore", where="--rescore", fix="give --beam-width or --lm")
+    decoder = RescoringDecoder(recognizer.decoder, NeuralScorer.load(folder), RescoreOptions(weight=weight))
+    return replace(recognizer, decoder=decoder)
+
+
 def decoder_for(spec: DecoderSpec, folder: Path, recognizer: Recognizer) -> BeamDecoder:
     """The search for the recogniser of a folder, whose card says which normaliser its texts went through."""
     from vizinho.decoding.setup import make_decoder

@@ -36,6 +36,11 @@ def evaluate(
     beam_width: options.BeamWidth = None,
     hotwords: options.HotwordList = None,
     decoder: options.DecoderFile = None,
+    rescore: Annotated[
+        Path | None,
+        typer.Option("--rescore", help="Folder of a neural language model that orders the best hypotheses anew."),
+    ] = None,
+    rescore_weight: Annotated[float, typer.Option("--rescore-weight", help="Of its log-probabilities.")] = 0.3,
     threads: Annotated[int, typer.Option("--threads", help="Torch threads.")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
@@ -62,7 +67,9 @@ def evaluate(
     if not chosen:
         raise CorpusError("no utterance has text", where=corpus, fix="run `vizinho corpus check`")
     spec = options.spec_of(lms, lm_weight, word_score, letter_score, beam_width, hotwords, decoder)
+    spec = spec or (options.beam_alone() if rescore else None)
     recognizer = options.load_recognizer(folder, spec)
+    recognizer = options.rescoring(recognizer, rescore, rescore_weight) if rescore else recognizer
     with bar("transcribing", len(chosen)) as advance:
         heard = _texts(recognizer, chosen, advance)
     scores = [_scored(texts, chosen, references, normalize, cluster) for texts in heard]
@@ -70,6 +77,8 @@ def evaluate(
     made["pinned"] = _keep(store, model, corpus, split, scores[0])
     if spec:
         made["decoder"] = {"lms": [str(p) for p in spec.lms], **asdict(spec.options), "hotwords": dict(spec.hotwords)}
+        if rescore:
+            made["decoder"] |= {"rescore": str(rescore), "rescore_weight": rescore_weight}
     if as_json:
         typer.echo(json.dumps(made, ensure_ascii=False))
     else:
