@@ -180,6 +180,7 @@ def save_classifier(folder: Path, classifier: TopicClassifier, vectors: Path) ->
         copy_sentences(vectors, made / "vectors")
         tensors = {"weights": classifier.linear.weights, "bias": classifier.linear.bias}
         save_file({name: np.ascontiguousarray(rows) for name, rows in tensors.items()}, made / "classifier.safetensors")
+        (made / "classifier.safetensors").chmod(0o644)  # safetensors leaves it to its owner; a server is another user
         write_json(made / "classifier.json", dict(classifier.card))
         move_folder(made, folder)
 
