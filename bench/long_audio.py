@@ -1,7 +1,7 @@
 """What cutting costs: recordings joined to one long one per speaker, against each recording by itself.
 
 The texts are known, so CER and WER of the long recording, cut by the voice detector, stand beside those of the single
-ones. Between recordings there is faint noise, `--gaps` seconds of it. Peak memory and speed are printed too.
+ones. Between recordings there is faint noise, `--gaps` seconds of it.
 
     .venv/bin/python bench/long_audio.py [--model es-demo] [--corpus MANIFEST] [--split SPLIT] [--gaps 0.2 0.6 1.0]
 """
@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import resource
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -67,10 +66,8 @@ def main() -> None:
             heard[speaker], seconds = normalize(transcript.text), seconds + transcript.duration_seconds
         cer, wer = error_rates(references, heard)
         speed = seconds / (time.process_time() - begun)
-        print(
-            f"joined with {gap:.1f} s between: {seconds / 60:.1f} min, CER {cer:.4f}, WER {wer:.4f}, {speed:.0f} x real time"
-        )
-    print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")
+        rates = f"CER {cer:.4f}, WER {wer:.4f}, {speed:.0f} x real time"
+        print(f"joined with {gap:.1f} s between: {seconds / 60:.1f} min, {rates}")
 
 
 if __name__ == "__main__":
