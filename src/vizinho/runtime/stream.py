@@ -39,8 +39,8 @@ class SpeechStarted:
 
 
 @dataclass(frozen=True, slots=True)
-class Partial:
-    """Words of the utterance that goes on; later events may change them."""
+class Heard:
+    """Words and the stretch of audio that they were heard in."""
 
     start_seconds: float
     end_seconds: float
@@ -50,14 +50,14 @@ class Partial:
 
 
 @dataclass(frozen=True, slots=True)
-class Final:
+class Partial(Heard):
+    """Words of the utterance that goes on; later events may change them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Final(Heard):
     """Words that will not change."""
 
-    start_seconds: float
-    end_seconds: float
-    text: str
-    words: tuple[Word, ...]
-    confidence: float
     speech_final: bool
     """True where the speaker paused, False where speech was cut for its length or on request."""
 
@@ -131,8 +131,7 @@ class StreamSession:
             self._decoded_until = piece.end_sample
             words = self._words(piece)
             if words:
-                text = " ".join(w.text for w in words)
-                events.append(Partial(*_span(piece), text, tuple(words), mean_confidence(words)))
+                events.append(Partial(*_heard(piece, words)))
         return events
 
     def _end_is_over_due(self) -> bool:
@@ -154,10 +153,7 @@ class StreamSession:
         self._decoded_until = piece.end_sample
         if words:
             self._last_word, self._end_due = words[-1], True
-            text = " ".join(w.text for w in words)
-            events.append(
-                Final(*_span(piece), text, tuple(words), mean_confidence(words), speech_final=piece.ends_in_silence)
-            )
+            events.append(Final(*_heard(piece, words), speech_final=piece.ends_in_silence))
         return events
 
     def _words(self, piece: Piece) -> Sequence[Word]:
@@ -168,5 +164,7 @@ class StreamSession:
         return [UtteranceEnd(self._last_word.end_seconds)] if self._last_word else []
 
 
-def _span(piece: Piece) -> tuple[float, float]:
-    return piece.start_sample / SAMPLE_RATE, piece.end_sample / SAMPLE_RATE
+def _heard(piece: Piece, words: Sequence[Word]) -> tuple[float, float, str, tuple[Word, ...], float]:
+    """The fields of Heard."""
+    start, end = piece.start_sample / SAMPLE_RATE, piece.end_sample / SAMPLE_RATE
+    return start, end, " ".join(w.text for w in words), tuple(words), mean_confidence(words)
