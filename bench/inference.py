@@ -258,10 +258,11 @@ def first_partials(exports: Path, waveforms: Sequence[Waveform]) -> None:
         print(f"stream, {name}: median {middle:.2f} {unit}, p95 {high:.2f} {unit}, {len(values)} of them")
 
 
-def two_cores(model: str, utterances: Sequence[Utterance], audio_seconds: float) -> None:
-    """The command on files, one job and two: reading, decoding and writing included, start of Python too."""
+def two_cores(model: str, utterances: Sequence[Utterance]) -> None:
+    """The command on all files of the corpus, one job and two; reading, writing and the start of Python included."""
     with tempfile.TemporaryDirectory() as place:
         files = [str(u.audio) for u in utterances]
+        audio_seconds = sum(u.duration_seconds for u in utterances)
         taken = {}
         for jobs in (1, 2):
             command = ["transcribe", model, *files, "--out", f"{place}/{jobs}", "--jobs", str(jobs)]
@@ -285,7 +286,8 @@ def main() -> None:
     disable_progress_bar()
     torch.set_num_threads(1)
     corpus = arguments.corpus or Path(os.environ.get("VIZINHO_SHARED", "../shared")) / "speech" / "es.jsonl"
-    utterances = [u for u in read_manifest(corpus) if get_normalizer(u.lang)(u.text)]
+    everything = read_manifest(corpus)
+    utterances = [u for u in everything if get_normalizer(u.lang)(u.text)]
     utterances = utterances[:: max(1, len(utterances) // arguments.files)][: arguments.files]
     waveforms = [load_audio(u.audio) for u in utterances]
     audio_seconds = sum(w.size for w in waveforms) / SAMPLE_RATE
@@ -303,7 +305,7 @@ def main() -> None:
         where_time_goes(exports, waveforms)
         first_partials(exports, waveforms)
         print_errors(sides, waveforms, utterances)
-    two_cores(arguments.model, utterances, audio_seconds)
+    two_cores(arguments.model, everything)
 
 
 if __name__ == "__main__":

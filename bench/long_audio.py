@@ -1,11 +1,9 @@
-"""Long audio that is cut by the detector of speech, against the same recordings utterance by utterance.
+"""What cutting costs: recordings joined to one long one per speaker, against each recording by itself.
 
-Recordings are joined with pauses into one long file, which Transcriber takes block by block, as `vizinho transcribe`
-does. The same transcriber then hears each recording alone: the best that cutting could do. Texts are joined on both
-sides and compared with the joined reference, so words lost or doubled at a cut count. The times of the words are
-compared with where each recording lies in the file.
+The texts are known, so CER and WER of the long recording, cut by the voice detector, stand beside those of the single
+ones. Between recordings there is faint noise, `--gaps` seconds of it.
 
-    .venv/bin/python bench/long_audio.py [--model es-demo] [--files 120] [--pause 0.7] [--corpus MANIFEST]
+    .venv/bin/python bench/long_audio.py [--model es-demo] [--corpus MANIFEST] [--split SPLIT] [--gaps 0.2 0.6 1.0]
 """
 
 from __future__ import annotations
@@ -13,58 +11,63 @@ from __future__ import annotations
 import argparse
 import os
 import time
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from vizinho.audio.io import SAMPLE_RATE, load_audio
-from vizinho.corpora.manifest import read_manifest
+from vizinho.audio.io import SAMPLE_RATE, Waveform, load_audio
+from vizinho.corpora.manifest import read_manifest, select
 from vizinho.evaluation.rates import error_rates
+from vizinho.records import Utterance
 from vizinho.registry.store import Store
 from vizinho.runtime.transcriber import Transcriber
 from vizinho.text.normalize import get_normalizer
 
 
+def joined(utterances: Sequence[Utterance], gap_seconds: float) -> Iterator[Waveform]:
+    """Recordings and faint noise in turn; one at a time in memory."""
+    rng = np.random.default_rng(1)
+    for utterance in utterances:
+        yield load_audio(utterance.audio)
+        yield rng.normal(0.0, 1e-4, round(gap_seconds * SAMPLE_RATE)).astype(np.float32)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="es-demo")
-    parser.add_argument("--files", type=int, default=120)
-    parser.add_argument("--pause", type=float, default=0.7, help="seconds between two recordings")
     parser.add_argument("--corpus", type=Path, help="manifest; Spanish recordings beside the project if left out")
+    parser.add_argument("--split", help="only this split")
+    parser.add_argument("--gaps", type=float, nargs="+", default=[0.2, 0.6, 1.0])
     arguments = parser.parse_args()
     corpus = arguments.corpus or Path(os.environ.get("VIZINHO_SHARED", "../shared")) / "speech" / "es.jsonl"
-    utterances = [u for u in read_manifest(corpus) if get_normalizer(u.lang)(u.text)]
-    utterances = utterances[:: max(1, len(utterances) // arguments.files)][: arguments.files]
-    waveforms = [load_audio(u.audio) for u in utterances]
-    pause = np.zeros(round(arguments.pause * SAMPLE_RATE), np.float32)
-    long = np.concatenate([part for samples in waveforms for part in (samples, pause)])
-    transcriber = Transcriber.load(Store().resolve(arguments.model))
-
-    begun = time.process_time()
-    alone = " ".join(t.text for t in transcriber.transcribe_many(waveforms))
-    between = time.process_time()
-    session = transcriber.long()
-    for start in range(0, long.size, 10 * SAMPLE_RATE):
-        session.feed(long[start : start + 10 * SAMPLE_RATE])
-    found = session.finish()
-    ended = time.process_time()
-
+    utterances = select(read_manifest(corpus), split=arguments.split)
     normalize = get_normalizer(utterances[0].lang)
-    reference = normalize(" ".join(u.text for u in utterances))
-    print(f"{len(waveforms)} recordings in one file of {long.size / SAMPLE_RATE:.0f} s, {arguments.pause} s apart")
-    for name, text, seconds in (
-        ("one by one", alone, between - begun),
-        ("cut by the detector", found.text, ended - between),
-    ):
-        cer, wer = error_rates({"all": reference}, {"all": normalize(text)})
-        print(f"{name:<20} CER {cer:.4f}, WER {wer:.4f}, {len(text.split())} words, {seconds:.2f} s of processor time")
-    starts = np.cumsum([0, *(w.size + pause.size for w in waveforms)]) / SAMPLE_RATE
-    ends = starts[:-1] + [w.size / SAMPLE_RATE for w in waveforms]
-    outside = sum(
-        not any(s - 0.1 <= (w.start_seconds + w.end_seconds) / 2 <= e + 0.1 for s, e in zip(starts, ends, strict=False))
-        for w in found.words
-    )
-    print(f"{len(found.words)} words have times, {outside} of them lie in no recording")
+    speakers: dict[str, list[Utterance]] = defaultdict(list)
+    for utterance in utterances:
+        if normalize(utterance.text):
+            speakers[utterance.speaker].append(utterance)
+    references = {speaker: " ".join(normalize(u.text) for u in own) for speaker, own in speakers.items()}
+    transcriber = Transcriber.load(Store().resolve(arguments.model))
+    single = {
+        speaker: " ".join(normalize(t.text) for t in transcriber.transcribe_many([load_audio(u.audio) for u in own]))
+        for speaker, own in speakers.items()
+    }
+    cer, wer = error_rates(references, single)
+    print(f"{sum(map(len, speakers.values()))} recordings of {len(speakers)} speakers: CER {cer:.4f}, WER {wer:.4f}")
+    for gap in arguments.gaps:
+        heard, seconds, begun = {}, 0.0, time.process_time()
+        for speaker, own in speakers.items():
+            session = transcriber.long()
+            for samples in joined(own, gap):
+                session.feed(samples)
+            transcript = session.finish(speaker)
+            heard[speaker], seconds = normalize(transcript.text), seconds + transcript.duration_seconds
+        cer, wer = error_rates(references, heard)
+        speed = seconds / (time.process_time() - begun)
+        rates = f"CER {cer:.4f}, WER {wer:.4f}, {speed:.0f} x real time"
+        print(f"joined with {gap:.1f} s between: {seconds / 60:.1f} min, {rates}")
 
 
 if __name__ == "__main__":

@@ -41,8 +41,8 @@ class SpeechStarted:
 
 
 @dataclass(frozen=True, slots=True)
-class Partial:
-    """Words of the utterance that goes on; later events may change them."""
+class Heard:
+    """Words and the stretch of audio that they were heard in."""
 
     start_seconds: float
     end_seconds: float
@@ -52,14 +52,14 @@ class Partial:
 
 
 @dataclass(frozen=True, slots=True)
-class Final:
+class Partial(Heard):
+    """Words of the utterance that goes on; later events may change them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Final(Heard):
     """Words that will not change."""
 
-    start_seconds: float
-    end_seconds: float
-    text: str
-    words: tuple[Word, ...]
-    confidence: float
     speech_final: bool
     """True where the speaker paused, False where speech was cut for its length or on request."""
 
@@ -136,8 +136,7 @@ class StreamSession:
             self._decoded_until = piece.end_sample
             words = self._words(piece, is_whole=False)
             if words:
-                text = " ".join(w.text for w in words)
-                events.append(Partial(*_span(piece), text, tuple(words), mean_confidence(words)))
+                events.append(Partial(*_heard(piece, words)))
         return events
 
     def _end_is_over_due(self) -> bool:
@@ -159,10 +158,7 @@ class StreamSession:
         self._decoded_until = piece.end_sample
         if words:
             self._last_word, self._end_due = words[-1], True
-            text = " ".join(w.text for w in words)
-            events.append(
-                Final(*_span(piece), text, tuple(words), mean_confidence(words), speech_final=piece.ends_in_silence)
-            )
+            events.append(Final(*_heard(piece, words), speech_final=piece.ends_in_silence))
         return events
 
     def _words(self, piece: Piece, *, is_whole: bool) -> Sequence[Word]:
@@ -196,5 +192,7 @@ class _LivePiece:
         return self._live.finish() if is_whole else found
 
 
-def _span(piece: Piece) -> tuple[float, float]:
-    return piece.start_sample / SAMPLE_RATE, piece.end_sample / SAMPLE_RATE
+def _heard(piece: Piece, words: Sequence[Word]) -> tuple[float, float, str, tuple[Word, ...], float]:
+    """The fields of Heard."""
+    start, end = piece.start_sample / SAMPLE_RATE, piece.end_sample / SAMPLE_RATE
+    return start, end, " ".join(w.text for w in words), tuple(words), mean_confidence(words)

@@ -33,7 +33,8 @@ class TranscribeOptions:
     """Padded audio in one batch; bounds memory."""
     pause_seconds: float = 0.8
     """Words farther apart begin a new segment."""
-    cutting: CutOptions = field(default_factory=CutOptions)
+    cutting: CutOptions = field(default_factory=lambda: CutOptions(silence_seconds=0.3))
+    """Shorter pauses than a live stream waits for: nobody waits, and models that heard single sentences like them."""
 
 
 class Transcriber:

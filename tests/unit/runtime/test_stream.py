@@ -96,6 +96,7 @@ def test_speech_without_end_costs_a_bounded_amount(transcriber):
 
     class Counting:
         options = transcriber.options
+        live = None
 
         def words(self, pieces):
             nonlocal decoded
