@@ -15,7 +15,7 @@ from vizinho.errors import ModelError, SpecError
 from vizinho.progress import Advance, silent
 from vizinho.training.interrupt import InterruptedRunError, interruptible
 from vizinho.training.loop import Log
-from vizinho.training.resume import RunState, load_state, save_state
+from vizinho.training.resume import RunState, restore, save_state
 from vizinho.training.schedule import rate_at
 
 
@@ -165,15 +165,9 @@ def _save(run: Path, model: Any, optimizer: Any, state: _State) -> None:
 
 
 def _resumed(run: Path, model: Any, optimizer: Any, log: Log) -> _State | None:
-    saved, damaged = load_state(run)
-    for line in damaged:
-        log(line)
+    saved = restore(run, model, optimizer, log)
     if saved is None:
         return None
-    model.load_state_dict(dict(saved.model))
-    optimizer.load_state_dict(saved.optimizer)
-    torch.set_rng_state(saved.random)
-    log(f"going on from step {saved.step}")
     return _State(
         saved.step,
         list(saved.values["losses"]),
