@@ -141,8 +141,8 @@ class Pool:
 
     def __init__(self, options: WorkerOptions, count: int, limits: Limits, metrics: Metrics) -> None:
         self.options, self.count, self.limits, self.metrics = options, count, limits, metrics
-        self.topics = False
-        """Whether the workers have a classifier of topics."""
+        self.topics = options.classifier is not None
+        """Whether the workers have a classifier of topics, as far as is known: they say so when they are ready."""
         self._members: list[_Member] = []
         self._turns: Turns[_Pending] = Turns(limits.max_waiting)
         self._numbers = itertools.count(1)
