@@ -190,6 +190,8 @@ def _open_media(source: Path | bytes, head: bytes, where: object, limits: AudioL
             if not container.streams.audio:
                 raise AudioError("the file has no audio track", where=where, fix=ADVICE)
             stream = container.streams.audio[0]
+            if stream.codec_context is None:
+                raise AudioError("the audio track is in a codec that is not known", where=where, fix=ADVICE)
             rate, channels = int(stream.rate or 0), int(stream.channels or 0)
             _check(rate, channels, where, limits)
             yield NativeAudio(rate, channels, _checked(_media_blocks(container, stream, where), rate, where, limits))
