@@ -38,8 +38,8 @@ from transformers import AutoProcessor, pipeline
 from transformers.utils.logging import disable_progress_bar
 
 from vizinho.audio.io import SAMPLE_RATE, Waveform, load_audio
-from vizinho.corpora.manifest import read_manifest
-from vizinho.evaluation.rates import error_rates
+from vizinho.corpora.manifest import fingerprint, read_manifest
+from vizinho.evaluation.score import score
 from vizinho.model.checkpoint import load_checkpoint
 from vizinho.records import Utterance
 from vizinho.registry.store import Store
@@ -189,9 +189,11 @@ def print_errors(sides: dict[str, Side], waveforms: Sequence[Waveform], utteranc
     ours = sides["ours"](waveforms)
     for name, side in sides.items():
         texts = [normalize(text) for text in side(waveforms)]
-        cer, _ = error_rates(references, dict(zip(references, texts, strict=True)))
+        heard = dict(zip(references, texts, strict=True))
+        scores = score(references, heard, normalizer=normalize.name, data_fingerprint=fingerprint(utterances))
         others = sum(a != normalize(b) for a, b in zip(texts, ours, strict=True))
-        print(f"{name:<22} CER {cer:.4f}, {others} of {len(texts)} texts differ from ours")
+        interval = f"{scores.cer_ci.low:.4f} to {scores.cer_ci.high:.4f}"
+        print(f"{name:<22} CER {scores.cer:.4f} ({interval}), {others} of {len(texts)} texts differ from ours")
 
 
 def where_time_goes(exports: Path, waveforms: Sequence[Waveform]) -> None:
