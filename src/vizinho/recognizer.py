@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -112,8 +111,3 @@ def _by_duration(utterances: Sequence[Utterance]) -> Iterator[list[Utterance]]:
         group.append(utterance)
     if group:
         yield group
-
-
-def recognizer_of(model: Any, extractor: Any, tokenizer: Any) -> Recognizer:
-    """A recogniser of parts already in memory."""
-    return Recognizer(Checkpoint(model, extractor, tokenizer))

@@ -182,7 +182,6 @@ def _difference(checkpoint: Any, order: list[int], path: Path) -> float:
     """Largest difference between graph and model over real frames of a padded batch of random features."""
     import torch
 
-    from vizinho.model.presets import output_frames
     from vizinho.runtime.engines import open_session
 
     generator = torch.Generator().manual_seed(1)
@@ -193,7 +192,7 @@ def _difference(checkpoint: Any, order: list[int], path: Path) -> float:
     expected = checkpoint.model(features, attention_mask=mask).logits.log_softmax(dim=-1)[:, :, order]
     inputs = {"audio_signal": features.transpose(1, 2).contiguous().numpy(), "length": lengths.numpy()}
     found = torch.from_numpy(open_session(path, 1).run(None, inputs)[0])
-    frames = [output_frames(int(n), checkpoint.subsampling) for n in lengths]
+    frames = [checkpoint.front.output_frames(int(n)) for n in lengths]
     return max(float((found[i, :n] - expected[i, :n]).abs().max()) for i, n in enumerate(frames))
 
 
