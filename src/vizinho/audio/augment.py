@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import soxr
+from scipy.fft import irfft, next_fast_len, rfft
 from scipy.signal import butter, fftconvolve, sosfilt
 
 from vizinho.audio.io import SAMPLE_RATE, Waveform
@@ -81,10 +82,12 @@ def add_noise(samples: Waveform, snr_db: float, rng: np.random.Generator) -> Wav
     signal_power = float(np.mean(samples.astype(np.float64) ** 2))
     if signal_power == 0.0:
         return samples
-    spectrum = np.fft.rfft(rng.standard_normal(samples.size))
+    # A transform of a length with a large prime factor takes many times as long.
+    length = next_fast_len(samples.size, real=True)
+    spectrum = rfft(rng.standard_normal(length))
     tilt = rng.uniform(0.0, 0.5)  # amplitude falls as f^-tilt: 0 is white, 0.5 is pink
     spectrum /= np.maximum(np.arange(spectrum.size), 1.0) ** tilt
-    noise = np.fft.irfft(spectrum, n=samples.size)
+    noise = irfft(spectrum, n=length)[: samples.size]
     noise_power = float(np.mean(noise**2))
     if noise_power == 0.0:
         return samples
@@ -136,13 +139,13 @@ def mask_waveform(samples: Waveform, options: AugmentOptions, rng: Random) -> Wa
     sampling rate. The networks' own masks (`masked_spec_embed`) stay off: they draw from numpy's global state, so
     that a resumed run would not be the run left alone.
     """
-    spectrum = np.fft.rfft(samples)
+    spectrum = rfft(samples)
     mels = _mel(np.fft.rfftfreq(samples.size, 1 / SAMPLE_RATE).astype(np.float64))
     for _ in range(options.freq_masks):
         width = rng.integers(0, options.freq_width + 1) / _MEL_CHANNELS * mels[-1]
         start = rng.uniform(0, max(0.0, mels[-1] - width))
         spectrum[(mels >= start) & (mels < start + width)] = 0.0
-    masked = np.fft.irfft(spectrum, n=samples.size).astype(np.float32) if options.freq_masks else samples.copy()
+    masked = irfft(spectrum, n=samples.size).astype(np.float32) if options.freq_masks else samples.copy()
     for _ in range(options.time_masks):
         width = int(rng.integers(0, max(1, int(samples.size * options.time_share)) + 1))
         start = int(rng.integers(0, max(1, samples.size - width)))

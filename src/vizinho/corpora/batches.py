@@ -9,6 +9,7 @@ import hashlib
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -89,12 +90,40 @@ class BatchPlan:
         return [batches[i] for i in rng.permutation(len(batches))]
 
 
+DECODED_BYTES = 512 * 2**20
+"""Decoded audio that one process keeps between epochs: about two and a quarter hours."""
+
+
+class DecodedAudio:
+    """Recordings decoded once and kept while there is room; beyond it they are decoded anew each time.
+
+    What came first stays: epochs come in random order, so that making room for the newest would lose all of it before
+    its turn comes again.
+    """
+
+    def __init__(self, limit_bytes: int = DECODED_BYTES) -> None:
+        self._room_bytes = limit_bytes
+        self._kept: dict[Path, Waveform] = {}
+
+    def __call__(self, path: Path) -> Waveform:
+        """The samples of a file, (N,), not to be written to. Raises AudioError as `load_audio` does."""
+        kept = self._kept.get(path)
+        if kept is not None:
+            return kept
+        samples = load_audio(path)
+        samples.setflags(write=False)
+        if samples.nbytes <= self._room_bytes:
+            self._room_bytes -= samples.nbytes
+            self._kept[path] = samples
+        return samples
+
+
 def _whole(_number: int) -> None:
     """Every batch is computed from whole utterances."""
 
 
 class BatchData(Dataset[Batch]):
-    """Batch n as tensors: audio decoded, varied and turned into features when asked for, so memory stays flat."""
+    """Batch n as tensors: audio is varied and turned into features when asked for, so memory stays flat."""
 
     def __init__(
         self,
@@ -107,6 +136,7 @@ class BatchData(Dataset[Batch]):
     ) -> None:
         self._examples, self._plan, self._front = examples, plan, front
         self._augment, self._seed, self._chunking = augment, seed, chunking
+        self._load = DecodedAudio()
 
     def __getitem__(self, number: int) -> Batch:
         epoch, indices = self._plan(number)
@@ -133,7 +163,7 @@ class BatchData(Dataset[Batch]):
         )
 
     def _waveform(self, utterance: Utterance, rng: np.random.Generator) -> Waveform:
-        samples = augment_waveform(load_audio(utterance.audio), self._augment, rng)
+        samples = augment_waveform(self._load(utterance.audio), self._augment, rng)
         return at_least_minimum(self._front.masked_waveform(samples, self._augment, rng))
 
 

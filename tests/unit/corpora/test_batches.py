@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vizinho.corpora.batches import BatchPlan
+from vizinho.audio.io import load_audio, save_audio
+from vizinho.corpora.batches import BatchPlan, DecodedAudio
 from vizinho.errors import CorpusError
 
 
@@ -55,3 +56,22 @@ def test_little_is_padding():
 def test_nothing_to_train_on():
     with pytest.raises(CorpusError):
         BatchPlan([], 30, 1)
+
+
+def test_decoded_audio_is_kept_while_there_is_room_and_is_the_same_beyond_it(tmp_path):
+    paths = [tmp_path / f"{n}.wav" for n in range(3)]
+    for n, path in enumerate(paths):
+        save_audio(path, np.full(1000, 0.1 * (n + 1), dtype=np.float32))
+    expected = [load_audio(path) for path in paths]
+    decode = DecodedAudio(limit_bytes=2 * expected[0].nbytes)
+    first = [decode(path) for path in paths]
+    second = [decode(path) for path in paths]
+    assert [a is b for a, b in zip(first, second, strict=True)] == [True, True, False]
+    for samples, wanted in zip(second, expected, strict=True):
+        np.testing.assert_array_equal(samples, wanted)
+
+
+def test_kept_audio_cannot_be_changed_by_its_user(tmp_path):
+    save_audio(tmp_path / "a.wav", np.ones(1000, dtype=np.float32) / 2)
+    with pytest.raises(ValueError, match="read-only"):
+        DecodedAudio()(tmp_path / "a.wav")[0] = 1.0
