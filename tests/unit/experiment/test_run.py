@@ -142,3 +142,33 @@ def test_corpora_beside_come_whole_whatever_the_minutes(tmp_path):
     assert sorted(u.id for u in data.train if u.id.startswith("s")) == ["spt-000", "spt-002", "spt-004", "spt-006"]
     assert sum(u.duration_seconds for u in data.train if not u.id.startswith("s")) <= 6
     assert not [u for u in data.dev if u.id.startswith("s")]
+
+
+def test_a_donor_trained_the_same_way_elsewhere_is_taken_over(tmp_path, utterances):
+    from vizinho.experiment.starts import prepare_starts
+    from vizinho.experiment.values import DonorSpec
+    from vizinho.training.options import TrainingOptions
+
+    spec = spec_over(tmp_path, utterances)
+    options = TrainingOptions(steps=2, evaluate_every=2, checkpoint_every=2, workers=0)
+    donor = DonorSpec("es", "pt", spec.corpora, training=options)
+
+    def prepared(folder, donor):
+        notes = []
+        prepare_starts(
+            dataclasses.replace(spec, preset="micro", donors=(donor,)),
+            tmp_path / folder,
+            tmp_path / "h",
+            1,
+            lambda *event: notes.append(event[3]),
+            tmp_path / "first",
+        )
+        made = (tmp_path / folder / "donors" / donor.name / "model.safetensors").read_bytes()
+        return made, "taken over" in notes
+
+    weights, taken = prepared("first", donor)
+    assert not taken
+    assert prepared("second", dataclasses.replace(donor, name="iberian")) == (weights, True)
+    longer = dataclasses.replace(donor, training=dataclasses.replace(options, steps=3))
+    others, taken = prepared("third", longer)
+    assert (others != weights, taken) == (True, False)
