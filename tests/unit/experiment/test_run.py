@@ -8,7 +8,6 @@ from vizinho.errors import SpecError
 from vizinho.experiment.settled import hold_to_settings
 from vizinho.experiment.spec import read_spec
 from vizinho.jobs import read_data
-from vizinho.parallel import run_tasks
 
 
 def spec_over(folder, utterances):
@@ -93,25 +92,6 @@ def test_donors_of_the_store_are_matched_by_their_cards(tmp_path, utterances, st
         Store(tmp_path / "h").add(name, folder, Card(name, "es", "2026", 9, "es-v1", 100, 1, data=data))
     spec = dataclasses.replace(spec_over(tmp_path, utterances), starts=starts)
     assert [b["matched"] for b in budgets_of(spec, tmp_path, tmp_path / "h")] == matched
-
-
-def square(number, show):
-    show("squares", 3, 1, "")
-    if number == 13:
-        raise SpecError("thirteen", where="here", fix="take another")
-    return number**2
-
-
-@pytest.mark.parametrize("processes", [1, 2])
-def test_tasks_keep_their_order_and_report(processes):
-    seen = []
-    assert run_tasks([(square, (n,)) for n in (3, 1, 2)], processes, lambda *event: seen.append(event)) == [9, 1, 4]
-    assert seen == [("squares", 3, 1, "")] * 3
-
-
-def test_an_error_in_a_process_arrives_whole():
-    with pytest.raises(SpecError, match="here: thirteen -> take another"):
-        run_tasks([(square, (n,)) for n in (13, 1)], 2, lambda *_: None)
 
 
 def test_a_small_corpus_can_come_more_often(tmp_path):
