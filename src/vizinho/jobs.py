@@ -15,6 +15,7 @@ from vizinho.audio.features import make_extractor
 from vizinho.corpora.manifest import fingerprint, read_manifest, select
 from vizinho.errors import CorpusError, SpecError
 from vizinho.evaluation.collapse import Course, Finding, diagnose, letter_counts
+from vizinho.evaluation.rates import error_rates
 from vizinho.languages.phonetics import base_letter_similarity, letter_similarity
 from vizinho.model.adapters import Adapter, attach, merge, take
 from vizinho.model.checkpoint import Checkpoint, like, load_donor, weights
@@ -28,7 +29,8 @@ from vizinho.text.normalize import Normalizer, get_normalizer
 from vizinho.text.tokens import bpe_tokenizer, character_tokenizer, characters_of
 from vizinho.training.data import Prepared, prepare
 from vizinho.training.loop import DevSet, Log, TrainingResult, train
-from vizinho.training.options import TrainingOptions, as_dict
+from vizinho.training.mixing import mix_with_start
+from vizinho.training.options import TrainingOptions, as_dict, differing
 from vizinho.transfer.apply import apply_plan, plant, shapes_of, token_parameters
 from vizinho.transfer.movement import Movement, movement
 from vizinho.transfer.plan import TransferPlan, build_plan
@@ -96,7 +98,9 @@ class ReadyJob:
     def identity(self) -> str:
         """16 hexadecimal digits that change with anything that changes the outcome; names the run's folder."""
         digest = hashlib.sha256(self.data.fingerprint.encode())
-        digest.update(json.dumps(as_dict(self.job.options), sort_keys=True, default=str).encode())
+        # What is at its default is left out: an option that a later version adds must not make this another run.
+        said = differing(as_dict(self.job.options), as_dict(TrainingOptions()))
+        digest.update(json.dumps(said, sort_keys=True, default=str).encode())
         for name, tensor in self.start.items():
             digest.update(name.encode() + tensor.contiguous().numpy().tobytes())
         return digest.hexdigest()[:16]
@@ -287,8 +291,15 @@ def run(ready: ReadyJob, folder: Path, *, progress: Advance = silent, log: Log =
     if handle is not None:
         adapter = take(handle)
         merge(handle)
+    if options.start_shares and ready.plan is not None and dev.utterances:
+        result = mix_with_start(model, ready.start, options.start_shares, result, lambda: _dev_cer(ready, dev), log)
     moved = movement(ready.start, weights(model))
     return FinishedJob(ready, result, moved, _findings(ready, result, dev), adapter)
+
+
+def _dev_cer(ready: ReadyJob, dev: DevSet) -> float:
+    heard = Recognizer(ready.checkpoint).transcribe_corpus(dev.utterances)
+    return error_rates(dev.references, {id_: t.text for id_, t in heard.items()})[0]
 
 
 def _findings(ready: ReadyJob, result: TrainingResult, dev: DevSet) -> tuple[Finding, ...]:
