@@ -1,9 +1,12 @@
-"""Chooses the learning rates of the case study on dev, for the transfers and for scratch alike; test is not touched.
+"""Chooses learning rates on dev, for every kind of start and recipe alike; test is not touched.
 
 .venv/bin/python examples/es_to_pt/choose_rates.py scratch 5e-4 1e-3 2e-3
 .venv/bin/python examples/es_to_pt/choose_rates.py es 5e-4 1e-3 2e-3
+.venv/bin/python examples/es_to_pt/choose_rates.py es 5e-4 1e-3 --spec examples/es_to_pt/baselines.toml \\
+    --recipe nemo kaldi
 
---steps gives another budget than the spec's: what scratch would reach with four times the steps.
+Donors are those that the spec's experiment trained (--folder). --steps gives another budget than the spec's: what
+scratch would reach with four times the steps.
 """
 
 from __future__ import annotations
@@ -13,36 +16,42 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
+from vizinho.experiment.arms import Arm, job_of
+from vizinho.experiment.leaks import without_test_texts
 from vizinho.experiment.spec import read_spec
-from vizinho.jobs import Job, make_ready, run, sound_similarity
+from vizinho.experiment.values import SCRATCH
+from vizinho.jobs import make_ready, run, sound_similarity
 
-FOLDER = Path("runs/es_to_pt/experiment")
+SEED = 11
+"""Not one of the seeds of the arms."""
 
 
-def main(start: str, rates: list[float], steps: int | None) -> None:
-    spec = read_spec(Path("examples/es_to_pt/experiment.toml"))
-    donor = next((d for d in spec.donors if d.name == start), None)
-    base = spec.scratch if donor is None else spec.training
-    base = replace(base, steps=steps or base.steps)
-    for rate in rates:
-        job = Job(
-            spec.target,
-            spec.corpora,
-            FOLDER / "donors" / start if donor else None,
-            donor.language if donor else None,
-            preset=spec.preset,
-            options=replace(base, learning_rate=rate, seed=11),
-        )
-        with tempfile.TemporaryDirectory() as folder:
-            result = run(make_ready(job, sound_similarity), Path(folder)).result
-        found = f"dev CER {result.chosen_dev_cer:.3f} ({result.chosen})"
-        print(f"{start} at {rate:g}, {base.steps} steps: {found}", flush=True)
+def main(options: argparse.Namespace) -> None:
+    spec = read_spec(options.spec)
+    donor = next((d for d in spec.donors if d.name == options.start), None)
+    with tempfile.TemporaryDirectory() as scratch:
+        # As the experiment does it: texts of test are no part of any training.
+        spec = without_test_texts(spec, Path(scratch)) if spec.drop_test_texts else spec
+        for name in options.recipe or spec.recipes_for(options.start)[:1]:
+            for rate in options.rates:
+                arm = Arm(options.start, options.minutes, SEED, SCRATCH if options.start == SCRATCH else name)
+                folder = options.folder / "donors" / options.start if donor else None
+                job = job_of(spec, arm, folder, donor.language if donor else None)
+                steps = options.steps or job.options.steps
+                job = replace(job, options=replace(job.options, learning_rate=rate, steps=steps))
+                with tempfile.TemporaryDirectory() as folder_of_run:
+                    result = run(make_ready(job, sound_similarity), Path(folder_of_run)).result
+                found = f"dev CER {result.chosen_dev_cer:.3f} ({result.chosen})"
+                print(f"{options.start}, {name}, at {rate:g}, {steps} steps: {found}", flush=True)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("start", help="es, en or scratch")
     parser.add_argument("rates", nargs="+", type=float)
+    parser.add_argument("--spec", type=Path, default=Path("examples/es_to_pt/experiment.toml"))
+    parser.add_argument("--folder", type=Path, default=Path("runs/es_to_pt/experiment"), help="where its donors are")
+    parser.add_argument("--recipe", nargs="+", help="recipes of the spec; its first if left out")
+    parser.add_argument("--minutes", type=float, help="of target speech; all if left out")
     parser.add_argument("--steps", type=int)
-    arguments = parser.parse_args()
-    main(arguments.start, arguments.rates, arguments.steps)
+    main(parser.parse_args())

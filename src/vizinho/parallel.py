@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import os
 import queue
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from typing import Any
 
 from vizinho.progress import Event
@@ -32,13 +33,28 @@ def is_first_attempt() -> bool:
     return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) == 0
 
 
+def end_with_parent() -> None:
+    """Called as a process begins: it ends when the one that started it is gone, be it killed.
+
+    Otherwise it would finish its task unseen, beside the same task of a command that was given again.
+    """
+    parent = parent_process()
+    if parent is not None:
+        threading.Thread(target=_wait_and_leave, args=(parent,), daemon=True).start()
+
+
+def _wait_and_leave(parent: Any) -> None:
+    parent.join()
+    os._exit(1)
+
+
 def run_tasks(tasks: Sequence[Task], processes: int, show: Event) -> list[Any]:
     """Results in the order of the tasks. The first error stops those not yet begun and is raised."""
     if processes <= 1 or len(tasks) <= 1:
         return [function(*arguments, show) for function, arguments in tasks]
     # Spawned, not forked: a fork after torch has started threads can hang.
     context = get_context("spawn")
-    with context.Manager() as manager, ProcessPoolExecutor(processes, mp_context=context) as pool:
+    with context.Manager() as manager, ProcessPoolExecutor(processes, context, end_with_parent) as pool:
         events: Any = manager.Queue()
         futures = [pool.submit(_with_queue, function, arguments, events) for function, arguments in tasks]
         while not all(f.done() for f in futures):

@@ -15,6 +15,12 @@ def experiment(
         Path | None, typer.Option("--out", help="Folder for donors, arms and results.json; runs/NAME if not given.")
     ] = None,
     processes: Annotated[int, typer.Option("--processes", help="Arms trained at the same time, one core each.")] = 1,
+    donors_from: Annotated[
+        Path | None,
+        typer.Option(
+            "--donors-from", help="Folder of another experiment: donors trained there in the same way are used."
+        ),
+    ] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Start over instead of going on.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print results.json without the utterances.")] = False,
 ) -> None:
@@ -33,7 +39,7 @@ def experiment(
     if fresh:
         shutil.rmtree(folder, ignore_errors=True)
     with board() as show:
-        results = run_experiment(read, folder, processes=processes, show=show)
+        results = run_experiment(read, folder, processes=processes, donors_from=donors_from, show=show)
     if as_json:
         shown = {
             **results,

@@ -38,19 +38,26 @@ WHOLE = "whole experiment"
 
 
 def run_experiment(
-    spec: ExperimentSpec, folder: Path, *, processes: int = 1, home: Path | None = None, show: Event = unseen
+    spec: ExperimentSpec,
+    folder: Path,
+    *,
+    processes: int = 1,
+    home: Path | None = None,
+    donors_from: Path | None = None,
+    show: Event = unseen,
 ) -> dict[str, Any]:
     """Train the donors, then every arm, test each arm once, and write results.json (docs/formats.md). Returns it.
 
     `folder` keeps a finished arm's result, so a second call goes on where the first stopped; every donor and arm
-    leaves a log beside its folder. Raises SpecError when a test speaker, text or recording is in what is trained or
-    chosen on, and when the folder was begun with other settings.
+    leaves a log beside its folder. Donors that the experiment in `donors_from` trained in the very same way (data,
+    options, start) are not trained again. Raises SpecError when a test speaker, text or recording is in what is trained
+    or chosen on, and when the folder was begun with other settings.
     """
     spec = without_test_texts(spec, folder) if spec.drop_test_texts else spec
     leaks = refuse_leaks(spec)
     hold_to_settings(spec, folder)
     shown = _over_everything(spec, folder, show)
-    prepare_starts(spec, folder, home, processes, shown)
+    prepare_starts(spec, folder, home, processes, shown, donors_from)
     planned = [*arms_of(spec), *updates_of(spec)]
     made = run_tasks([(arm_task, (spec, arm, folder, home)) for arm in planned], processes, shown)
     results = dict(zip([arm.name for arm in planned], made, strict=True))

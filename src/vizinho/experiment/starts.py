@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -31,13 +32,18 @@ class Start:
     language: str | None = None
 
 
-def prepare_starts(spec: ExperimentSpec, folder: Path, home: Path | None, processes: int, show: Event) -> None:
-    """Train the donors that are not there yet, those that others start from first, then make the controls."""
+def prepare_starts(
+    spec: ExperimentSpec, folder: Path, home: Path | None, processes: int, show: Event, elsewhere: Path | None = None
+) -> None:
+    """Train the donors that are not there yet, those that others start from first, then make the controls.
+
+    A donor that the experiment in the folder `elsewhere` trained in the very same way is taken over from there.
+    """
     waiting, done = list(spec.donors), set[str]()
     while waiting:
         names = {d.name for d in waiting}
         now = [d for d in waiting if d.base not in names]
-        run_tasks([(donor_task, (spec, donor, folder, home)) for donor in now], processes, show)
+        run_tasks([(donor_task, (spec, donor, folder, home, elsewhere)) for donor in now], processes, show)
         done |= {d.name for d in now}
         waiting = [d for d in waiting if d.name not in done]
     for control in spec.controls:
@@ -65,8 +71,10 @@ def _origin(spec: ExperimentSpec, name: str, folder: Path, home: Path | None) ->
     return Start(store.resolve(name), card.language if card else None)
 
 
-def donor_task(spec: ExperimentSpec, donor: DonorSpec, folder: Path, home: Path | None, show: Event) -> None:
-    """Train one donor unless its folder is there."""
+def donor_task(
+    spec: ExperimentSpec, donor: DonorSpec, folder: Path, home: Path | None, elsewhere: Path | None, show: Event
+) -> None:
+    """Train one donor unless its folder is there, or stands in the experiment `elsewhere`."""
     target = folder / "donors" / donor.name
     if (target / "config.json").is_file():
         return
@@ -82,8 +90,12 @@ def donor_task(spec: ExperimentSpec, donor: DonorSpec, folder: Path, home: Path 
         options=replace(donor.training, seed=donor.seed),
     )
     label = f"donor {donor.name}"
+    ready = make_ready(job, sound_similarity)
+    if elsewhere is not None and _take_over(elsewhere / "donors", ready.identity, target):
+        show(label, job.options.steps, job.options.steps, "taken over")
+        return
     finished = run(
-        make_ready(job, sound_similarity),
+        ready,
         folder / "runs" / f"donor-{donor.name}",
         log=file_log(folder / "donors" / f"{donor.name}.log"),
         progress=lambda amount, note: show(label, job.options.steps, amount, note),
@@ -100,10 +112,23 @@ def donor_task(spec: ExperimentSpec, donor: DonorSpec, folder: Path, home: Path 
             "steps": finished.result.steps,
             "dev_cer": finished.result.chosen_dev_cer,
             "set_aside": finished.ready.prepared.set_aside,
+            "identity": ready.identity,
         },
     )
     scratch.replace(target)
     shutil.rmtree(folder / "runs" / f"donor-{donor.name}", ignore_errors=True)
+
+
+def _take_over(donors: Path, identity: str, target: Path) -> bool:
+    """Copy the donor of this identity (data, options, start), under whatever name it stands there."""
+    for made in sorted(donors.glob("*/training.json")):
+        if json.loads(made.read_text(encoding="utf-8")).get("identity") == identity:
+            scratch = target.with_name(f".{target.name}")
+            shutil.rmtree(scratch, ignore_errors=True)
+            shutil.copytree(made.parent, scratch)
+            scratch.replace(target)
+            return True
+    return False
 
 
 def _control_folder(folder: Path, control: ControlSpec, seed: int) -> Path:

@@ -1,8 +1,10 @@
 """Writes what is heard in one language as another would spell it: a donor's transcripts in the target's letters.
 
 Phones of the words by eSpeak NG's rules; each phone that the target lacks becomes the nearest it has (panphon's
-features); then the likeliest spelling under a bigram model of graphones learnt from the target's own words (Bisani &
-Ney 2008, used backwards). Respelling donor transcripts before a transfer: Khare et al. 2021, who transliterate.
+features); then the likeliest spellings under a bigram model of graphones learnt from the target's own words (Bisani &
+Ney 2008, used backwards). Each of them, and the donor's own spelling, is read aloud by the target's rules, and the one
+that sounds most like the donor's word is taken. Respelling donor transcripts before a transfer: Khare et al. 2021, who
+transliterate.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from itertools import product
 
 from vizinho.audio.speak import LOCALES, phonemes
 from vizinho.errors import CorpusError, TextError
-from vizinho.languages.phonetics import Phones, align_letters, phone_likeness, segments
+from vizinho.languages.phonetics import Phones, align_letters, feature_names, phone_features, phone_likeness, segments
 from vizinho.progress import Advance, silent
 from vizinho.records import Utterance
 from vizinho.text.alphabets import alphabet
@@ -31,12 +33,16 @@ BEAM = 24
 """Spellings of a word's beginning that are kept."""
 UNLIKENESS = 4.0
 """Cost of a phone being heard as another, in nats, if they had nothing in common."""
+SPELLINGS = 8
+"""Likeliest spellings that are read aloud."""
+OWN_SPELLING = 0.5
+"""Phones by which another spelling must be nearer than the donor's own."""
 RAREST = 3
 """Graphones seen less often are slips of the alignment."""
 # Where features alone mislead: how listeners to Romance languages take up sounds that these lack.
 _HEARD_AS = {
     "ð": "d", "θ": "s", "β": "b", "ɣ": "ɡ", "ʁ": "x", "ɹ": "ɾ", "ɚ": "ɐ", "ɜ": "ɛ", "æ": "ɛ", "ʌ": "ɐ", "ʝ": "ʒ",
-    "ɑ": "a", "y": "i", "ø": "e", "œ": "ɛ", "ɑ̃": "ɐ̃", "ɔ̃": "õ",
+    "ɑ": "a", "ə": "ɐ", "y": "i", "ø": "e", "œ": "ɛ", "ɑ̃": "ɐ̃", "ɔ̃": "õ",
 }  # fmt: skip
 _REDUCED = {"a": "ɐ", "e": "ɪi", "o": "ʊu", "i": "ɪ", "u": "ʊ"}
 """Vowels that are written alike in stressed and in weak syllables but spoken differently."""
@@ -57,8 +63,8 @@ class SoundSpeller:
     by_phones: Mapping[Phones, tuple[Graphone, ...]]
     phones: tuple[str, ...]
 
-    def spell(self, phones: Phones) -> str:
-        """The likeliest spelling of a word's phones; empty for no phones. Phones of other languages are allowed."""
+    def spellings(self, phones: Phones) -> list[str]:
+        """The SPELLINGS likeliest of a word's phones, best first; none for no phones. Any language's are allowed."""
         heard = [self.candidates(p) for p in phones]
         beams: list[dict[Graphone, tuple[float, str]]] = [{} for _ in range(len(heard) + 1)]
         beams[0][_EDGE] = (0.0, "")
@@ -70,8 +76,8 @@ class SoundSpeller:
                     reached = beams[position + length].get(graphone)
                     if reached is None or total < reached[0]:
                         beams[position + length][graphone] = (total, letters + graphone[1])
-        ends = [(cost - math.log(self._share(g, _EDGE)), letters) for g, (cost, letters) in beams[-1].items()]
-        return min(ends)[1] if ends and phones else ""
+        ends = sorted((cost - math.log(self._share(g, _EDGE)), letters) for g, (cost, letters) in beams[-1].items())
+        return list(dict.fromkeys(letters for _, letters in ends))[:SPELLINGS] if phones else []
 
     def candidates(self, phone: str) -> tuple[tuple[str, float], ...]:
         """Phones of the language that a phone may be heard as, with their likeness; the nearest is always there."""
@@ -151,9 +157,30 @@ def respell_corpus(
 
 @cache
 def _respell_word(word: str, language: str, target: str) -> str:
-    written = sound_speller(target).spell(segments(phonemes(word, _locale(language)), language))
+    phones = segments(phonemes(word, _locale(language)), language)
+    found = sound_speller(target).spellings(phones)
+    costs = {spelling: unlikeness(phones, _read(spelling, target)) for spelling in found}
+    if phones and set(word) <= set(alphabet(target)):
+        costs[word] = unlikeness(phones, _read(word, target)) - OWN_SPELLING
+    written = min(costs, key=lambda spelling: costs[spelling], default="")
     plain = "".join(c for c in unicodedata.normalize("NFD", written) if c not in _MARKS)
     return unicodedata.normalize("NFC", plain)
+
+
+@cache
+def _read(word: str, language: str) -> Phones:
+    return segments(phonemes(word, _locale(language)), language)
+
+
+def unlikeness(said: Phones, heard: Phones) -> float:
+    """Edit distance between a donor's phones and a target's: 1 for one too many, less for like ones in its place."""
+    row = [float(n) for n in range(len(heard) + 1)]
+    for phone in said:
+        phone = _HEARD_AS.get(phone, phone)
+        before, row = row, [row[0] + 1.0]
+        for n, other in enumerate(heard):
+            row.append(min(row[n] + 1.0, before[n + 1] + 1.0, before[n] + 1.0 - phone_likeness(phone, other)))
+    return row[-1]
 
 
 def _locale(language: str) -> str:
@@ -183,11 +210,22 @@ def _is_vowel(letter: str) -> bool:
     return unicodedata.normalize("NFD", letter)[0] in "aeiouy"
 
 
+def _names_a_letter(graphone: Graphone) -> bool:
+    said, letters = graphone
+    return any(_is_syllabic(p) for p in said) and not any(_is_vowel(c) for c in letters)
+
+
+def _is_syllabic(phone: str) -> bool:
+    features = phone_features(phone)
+    return features is not None and features[feature_names().index("syl")] > 0
+
+
 def _learn(language: str, words: Iterable[Sequence[Graphone]]) -> SoundSpeller:
     counts: Counter[Graphone] = Counter()
     bigrams: dict[Graphone, Counter[Graphone]] = defaultdict(Counter)
     for word in words:
-        if not word:
+        # An abbreviation's letters are read by their names: d as [de].
+        if not word or any(_names_a_letter(graphone) for graphone in word):
             continue
         for before, graphone in zip([_EDGE, *word], [*word, _EDGE], strict=True):
             bigrams[before][graphone] += 1

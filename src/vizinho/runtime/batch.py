@@ -19,6 +19,7 @@ from vizinho.audio.io import SAMPLE_RATE
 from vizinho.decoding.setup import DecoderSpec, make_decoder
 from vizinho.errors import AudioError, ModelError
 from vizinho.files import sha256
+from vizinho.parallel import end_with_parent
 from vizinho.records import Transcript
 from vizinho.registry.card import read_card
 from vizinho.runtime.cache import key_of
@@ -117,6 +118,7 @@ def _begin(work: Work, stdin: bytes) -> None:
     global _own
     # The terminal sends an interrupt to all processes; the first one ends the pool.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    end_with_parent()
     _own = (open_transcriber(work), work, stdin)
 
 

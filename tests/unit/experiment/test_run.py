@@ -8,7 +8,6 @@ from vizinho.errors import SpecError
 from vizinho.experiment.settled import hold_to_settings
 from vizinho.experiment.spec import read_spec
 from vizinho.jobs import read_data
-from vizinho.parallel import run_tasks
 
 
 def spec_over(folder, utterances):
@@ -95,25 +94,6 @@ def test_donors_of_the_store_are_matched_by_their_cards(tmp_path, utterances, st
     assert [b["matched"] for b in budgets_of(spec, tmp_path, tmp_path / "h")] == matched
 
 
-def square(number, show):
-    show("squares", 3, 1, "")
-    if number == 13:
-        raise SpecError("thirteen", where="here", fix="take another")
-    return number**2
-
-
-@pytest.mark.parametrize("processes", [1, 2])
-def test_tasks_keep_their_order_and_report(processes):
-    seen = []
-    assert run_tasks([(square, (n,)) for n in (3, 1, 2)], processes, lambda *event: seen.append(event)) == [9, 1, 4]
-    assert seen == [("squares", 3, 1, "")] * 3
-
-
-def test_an_error_in_a_process_arrives_whole():
-    with pytest.raises(SpecError, match="here: thirteen -> take another"):
-        run_tasks([(square, (n,)) for n in (13, 1)], 2, lambda *_: None)
-
-
 def test_a_small_corpus_can_come_more_often(tmp_path):
     real, made = tone_corpus(tmp_path / "a", count=4), tone_corpus(tmp_path / "b", count=6, seed=9)
     for path, prefix in ((real, "r"), (made, "s")):
@@ -142,3 +122,33 @@ def test_corpora_beside_come_whole_whatever_the_minutes(tmp_path):
     assert sorted(u.id for u in data.train if u.id.startswith("s")) == ["spt-000", "spt-002", "spt-004", "spt-006"]
     assert sum(u.duration_seconds for u in data.train if not u.id.startswith("s")) <= 6
     assert not [u for u in data.dev if u.id.startswith("s")]
+
+
+def test_a_donor_trained_the_same_way_elsewhere_is_taken_over(tmp_path, utterances):
+    from vizinho.experiment.starts import prepare_starts
+    from vizinho.experiment.values import DonorSpec
+    from vizinho.training.options import TrainingOptions
+
+    spec = spec_over(tmp_path, utterances)
+    options = TrainingOptions(steps=2, evaluate_every=2, checkpoint_every=2, workers=0)
+    donor = DonorSpec("es", "pt", spec.corpora, training=options)
+
+    def prepared(folder, donor):
+        notes = []
+        prepare_starts(
+            dataclasses.replace(spec, preset="micro", donors=(donor,)),
+            tmp_path / folder,
+            tmp_path / "h",
+            1,
+            lambda *event: notes.append(event[3]),
+            tmp_path / "first",
+        )
+        made = (tmp_path / folder / "donors" / donor.name / "model.safetensors").read_bytes()
+        return made, "taken over" in notes
+
+    weights, taken = prepared("first", donor)
+    assert not taken
+    assert prepared("second", dataclasses.replace(donor, name="iberian")) == (weights, True)
+    longer = dataclasses.replace(donor, training=dataclasses.replace(options, steps=3))
+    others, taken = prepared("third", longer)
+    assert (others != weights, taken) == (True, False)

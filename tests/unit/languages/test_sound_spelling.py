@@ -8,7 +8,7 @@ from rapidfuzz.distance import Levenshtein
 from vizinho.audio.speak import is_available, phonemes
 from vizinho.errors import CorpusError, TextError
 from vizinho.languages.phonetics import segments
-from vizinho.languages.sound_spelling import respell, respell_corpus, sound_speller
+from vizinho.languages.sound_spelling import respell, respell_corpus, sound_speller, unlikeness
 from vizinho.records import Utterance
 from vizinho.text.alphabets import alphabet
 
@@ -75,8 +75,20 @@ def test_only_letters_of_the_target_are_written():
 
 
 def test_phones_that_no_language_has_are_still_spelt():
-    assert sound_speller("pt").spell(("ʘ", "a"))
-    assert sound_speller("pt").spell(()) == ""
+    assert sound_speller("pt").spellings(("ʘ", "a"))
+    assert sound_speller("pt").spellings(()) == []
+
+
+def test_what_sounds_alike_keeps_its_spelling():
+    for word in ("una", "casa", "de", "banana", "pelicano", "trompeta"):
+        assert respell(word, "es", "pt") == word
+    assert [respell(w, "es", "pt") for w in ("piña", "montaña")] == ["pinha", "montanha"]
+
+
+def test_the_distance_of_phones_counts_whole_ones_and_likeness():
+    assert unlikeness((), ("a", "b")) == 2.0
+    assert unlikeness(("k", "a"), ("k", "a")) == 0.0
+    assert 0.0 < unlikeness(("k", "a"), ("ɡ", "a")) < 1.0
 
 
 def test_a_corpus_says_what_it_leaves_out():

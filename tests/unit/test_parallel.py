@@ -1,0 +1,65 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from vizinho.errors import SpecError
+from vizinho.parallel import run_tasks
+
+
+def square(number, show):
+    show("squares", 3, 1, "")
+    if number == 13:
+        raise SpecError("thirteen", where="here", fix="take another")
+    return number**2
+
+
+def note_and_wait(folder, show):
+    (Path(folder) / f"{os.getpid()}.pid").touch()
+    time.sleep(600)
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_tasks_keep_their_order_and_report(processes):
+    seen = []
+    assert run_tasks([(square, (n,)) for n in (3, 1, 2)], processes, lambda *event: seen.append(event)) == [9, 1, 4]
+    assert seen == [("squares", 3, 1, "")] * 3
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_the_first_error_arrives_whole(processes):
+    with pytest.raises(SpecError, match="here: thirteen -> take another"):
+        run_tasks([(square, (n,)) for n in (13, 1)], processes, lambda *_: None)
+
+
+def is_running(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")
+def test_no_task_goes_on_when_its_parent_is_killed(tmp_path):
+    program = (
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "import test_parallel as t; from vizinho.parallel import run_tasks\n"
+        "if __name__ == '__main__': run_tasks([(t.note_and_wait, (sys.argv[2],))] * 2, 2, lambda *_: None)"
+    )
+    (tmp_path / "parent.py").write_text(program)
+    parent = subprocess.Popen([sys.executable, tmp_path / "parent.py", str(Path(__file__).parent), str(tmp_path)])
+    while len(pids := [p.stem for p in tmp_path.glob("*.pid")]) < 2 and parent.poll() is None:
+        time.sleep(0.1)
+    assert all(is_running(pid) for pid in pids)
+    assert len(pids) == 2
+    parent.send_signal(signal.SIGKILL)
+    parent.wait()
+    for _ in range(300):
+        if not any(is_running(pid) for pid in pids):
+            return
+        time.sleep(0.1)
+    pytest.fail("a task went on without its parent")
