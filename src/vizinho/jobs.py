@@ -21,16 +21,18 @@ from vizinho.model.adapters import Adapter, attach, merge, take
 from vizinho.model.checkpoint import Checkpoint, like, load_donor, weights
 from vizinho.model.layers import layer_of, layer_order
 from vizinho.model.presets import SUBSAMPLING, build_model
-from vizinho.progress import Advance, silent
+from vizinho.parallel import is_main_process
+from vizinho.progress import Advance, Log, silent
 from vizinho.recognizer import Recognizer
 from vizinho.records import Utterance
 from vizinho.text.alphabets import alphabet
 from vizinho.text.normalize import Normalizer, get_normalizer
 from vizinho.text.tokens import bpe_tokenizer, character_tokenizer, characters_of
 from vizinho.training.data import Prepared, prepare
-from vizinho.training.loop import DevSet, Log, TrainingResult, train
+from vizinho.training.loop import train
 from vizinho.training.mixing import mix_with_start
 from vizinho.training.options import TrainingOptions, as_dict, differing
+from vizinho.training.selection import DevSet, TrainingResult
 from vizinho.transfer.apply import apply_plan, plant, shapes_of, token_parameters
 from vizinho.transfer.movement import Movement, movement
 from vizinho.transfer.plan import TransferPlan, build_plan
@@ -268,7 +270,10 @@ def _renewed(parameters: Iterable[str], layers: Sequence[str]) -> dict[str, str]
 
 
 def run(ready: ReadyJob, folder: Path, *, progress: Advance = silent, log: Log = lambda _line: None) -> FinishedJob:
-    """Train a ready job; `folder` keeps the checkpoints, and a run found there goes on."""
+    """Train a ready job; `folder` keeps the checkpoints, and a run found there goes on.
+
+    Under torchrun all processes do this together; only the main one looks for signs of collapse.
+    """
     model, options = ready.checkpoint.model, ready.job.options
     handle = attach(model, options.adapter, options.seed) if options.adapter is not None else None
     references = {u.id: ready.data.normalizer(u.text) for u in ready.data.dev}
@@ -294,7 +299,8 @@ def run(ready: ReadyJob, folder: Path, *, progress: Advance = silent, log: Log =
     if options.start_shares and ready.plan is not None and dev.utterances:
         result = mix_with_start(model, ready.start, options.start_shares, result, lambda: _dev_cer(ready, dev), log)
     moved = movement(ready.start, weights(model))
-    return FinishedJob(ready, result, moved, _findings(ready, result, dev), adapter)
+    findings = _findings(ready, result, dev) if is_main_process() else ()
+    return FinishedJob(ready, result, moved, findings, adapter)
 
 
 def _dev_cer(ready: ReadyJob, dev: DevSet) -> float:

@@ -1,4 +1,7 @@
-"""Runs tasks here or in several processes, with one board of progress bars for all of them."""
+"""Runs tasks here or in several processes, with one board of progress bars for all of them.
+
+And says which process this is where torchrun started several for one run (training/ranks.py).
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,16 @@ Task = tuple[Callable[..., Any], tuple[Any, ...]]
 
 def unseen(_name: str, _total: float, _amount: float, _note: str = "") -> None:
     """The progress of library calls that nobody watches."""
+
+
+def is_main_process() -> bool:
+    """Whether this process speaks and writes for its run: the first of those that torchrun started, or the only one."""
+    return int(os.environ.get("RANK", "0")) == 0
+
+
+def is_first_attempt() -> bool:
+    """False where torchrun started the run's processes again after one of them died (`--max-restarts`)."""
+    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) == 0
 
 
 def end_with_parent() -> None:

@@ -23,6 +23,9 @@ from rich.text import Text
 Advance = Callable[[float, str], None]
 """Called with how much was done and a short note (a loss, a file name)."""
 
+Log = Callable[[str], None]
+"""Called with a line for whoever watches."""
+
 Event = Callable[[str, float, float, str], None]
 """Called with a bar's name, its total, how much was done and a short note."""
 

@@ -23,6 +23,7 @@ from vizinho.jobs import FinishedJob, ReadyJob
 from vizinho.judging import Verdict, card_score, measure, promote
 from vizinho.model.adapters import merge_adapter, read_origin, save_adapter
 from vizinho.model.checkpoint import save_checkpoint, weights_digest
+from vizinho.parallel import is_main_process
 from vizinho.recognizer import Recognizer
 from vizinho.registry.card import Card
 from vizinho.registry.pins import pinned_utterances, read_pin
@@ -45,7 +46,13 @@ def drop_run(folder: Path) -> None:
 
 @contextmanager
 def sole_run(store: Store, folder: Path) -> Iterator[None]:
-    """Keep the same command, given twice at once, from writing into one run folder; StoreError for the second."""
+    """Keep the same command, given twice at once, from writing into one run folder; StoreError for the second.
+
+    Of processes that torchrun started together the main one holds the lock for all.
+    """
+    if not is_main_process():
+        yield
+        return
     place = store.home / "locks" / f"{folder.name}.lock"
     place.parent.mkdir(parents=True, exist_ok=True)
     with place.open("w") as lock:

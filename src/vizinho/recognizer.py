@@ -52,7 +52,9 @@ class Recognizer:
     def _log_probs(self, front: FrontEnd, waveforms: Sequence[Waveform]) -> list[LogProbs]:
         made = front.extract(waveforms)
         with torch.inference_mode():
-            logits = self.checkpoint.model(made.features, attention_mask=front.attention_mask(made.mask)).logits
+            model = self.checkpoint.model
+            device = next(model.parameters()).device
+            logits = model(made.features.to(device), attention_mask=front.attention_mask(made.mask.to(device))).logits
             log_probs = logits.float().log_softmax(dim=-1).cpu().numpy()
         lengths = [front.output_frames(int(n)) for n in made.mask.sum(dim=1)]
         return [log_probs[i, :length] for i, length in enumerate(lengths)]

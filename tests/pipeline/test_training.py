@@ -50,7 +50,8 @@ def test_ten_utterances_overfit_to_zero_errors(tmp_path):
     corpus = tone_corpus(tmp_path, count=11)
     options = replace(FAST, steps=260, batch_seconds=30, evaluate_every=20, augment=NO_AUGMENT, learning_rate=5e-3)
     ready = make_ready(Job("pt", (corpus,), preset="micro", options=options))
-    from vizinho.training.loop import DevSet, train
+    from vizinho.training.loop import train
+    from vizinho.training.selection import DevSet
 
     utterances = [e.utterance for e in ready.prepared.examples]
     assert len(utterances) == 10

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -150,7 +151,8 @@ def _make(
     job: Job, name: str, *, fresh: bool, quiet: bool, as_json: bool, dry_run: bool = False, donor: str | None = None
 ) -> None:
     from vizinho.jobs import make_ready, run, sound_similarity
-    from vizinho.progress import bar
+    from vizinho.parallel import is_first_attempt, is_main_process
+    from vizinho.progress import bar, silent
     from vizinho.publishing import drop_run, publish, run_folder, sole_run, summary
     from vizinho.registry.pins import refuse_pinned
     from vizinho.registry.store import Store
@@ -158,20 +160,23 @@ def _make(
     store = Store()
     store.check_name(name)
     ready = make_ready(job, sound_similarity)
-    if ready.plan is not None and (dry_run or not as_json):
+    main = is_main_process()
+    if main and ready.plan is not None and (dry_run or not as_json):
         show_plan(ready.plan, as_json and dry_run, donor=ready.donor or {})
     if dry_run:
         return
-    for utterance_id, reason in ready.prepared.set_aside:
+    for utterance_id, reason in ready.prepared.set_aside if main else ():
         typer.echo(f"set aside {utterance_id}: {reason}", err=True)
     refuse_pinned(store, name, [*ready.data.train, *ready.data.dev])
     folder = run_folder(store, name, ready)
-    if fresh:
+    if fresh and main and is_first_attempt():
         drop_run(folder)
     log = (lambda _line: None) if quiet else (lambda line: typer.echo(line, err=True))
     with sole_run(store, folder):
-        with bar(f"training {name}", job.options.steps) as advance:
+        with bar(f"training {name}", job.options.steps) if main else nullcontext(silent) as advance:
             finished = run(ready, folder, progress=advance, log=log)
+        if not main:
+            return
         published = publish(store, name, finished, donor=donor, command=["vizinho", *sys.argv[1:]])
         drop_run(folder)
     made = summary(published, finished)

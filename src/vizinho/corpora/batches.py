@@ -172,13 +172,13 @@ def _generator(seed: int, epoch: int, utterance_id: str) -> np.random.Generator:
     return np.random.default_rng([seed, epoch, int.from_bytes(digest, "big")])
 
 
-def stream(data: BatchData, start: int, stop: int, workers: int) -> Iterator[Batch]:
-    """Batches `start` to `stop`, made ahead of time by worker processes (0: in this one)."""
+def stream(data: BatchData, numbers: range, workers: int) -> Iterator[Batch]:
+    """The batches of these numbers, made ahead of time by worker processes (0: in this one)."""
     # Its own generator: otherwise making the loader would move the global one that dropout uses.
     loader: Any = DataLoader(
         data,
         batch_size=None,
-        sampler=range(start, stop),
+        sampler=numbers,
         num_workers=workers,
         prefetch_factor=4 if workers else None,
         worker_init_fn=_one_thread,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from vizinho.training.loop import Log
+from vizinho.progress import Log
 
 
 def file_log(path: Path) -> Log:

@@ -95,7 +95,11 @@ def _forward(
     for block in encoder.layers:
         if self.training and encoder.layerdrop > 0.0 and float(torch.rand([])) < encoder.layerdrop:
             continue
-        hidden = _block(block, hidden, positions, valid, bias, chunks)
+        arguments = (block, hidden, positions, valid, bias, chunks)
+        if self.training and block.gradient_checkpointing:
+            hidden = block._gradient_checkpointing_func(_block, *arguments)
+        else:
+            hidden = _block(*arguments)
     head = self.ctc_head
     return CausalLMOutput(logits=F.linear(hidden, head.weight.squeeze(-1), head.bias))
 

@@ -10,9 +10,8 @@ from typing import Any
 import torch
 
 from vizinho.errors import SpecError, TextError
-from vizinho.progress import Advance, silent
+from vizinho.progress import Advance, Log, silent
 from vizinho.training.encoder_loop import Batches, EncoderPoint, EncoderTraining, run_steps
-from vizinho.training.loop import Log
 from vizinho.vectors.pieces import encode
 from vizinho.vectors.transformer import pool
 

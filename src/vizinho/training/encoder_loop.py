@@ -12,9 +12,8 @@ import numpy as np
 import torch
 
 from vizinho.errors import ModelError, SpecError
-from vizinho.progress import Advance, silent
+from vizinho.progress import Advance, Log, silent
 from vizinho.training.interrupt import InterruptedRunError, interruptible
-from vizinho.training.loop import Log
 from vizinho.training.resume import RunState, restore, save_state
 from vizinho.training.schedule import rate_at
 

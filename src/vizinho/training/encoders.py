@@ -11,9 +11,8 @@ from typing import Any
 
 from vizinho.errors import ModelError, TextError
 from vizinho.files import write_json
-from vizinho.progress import Advance, silent
+from vizinho.progress import Advance, Log, silent
 from vizinho.training.contrastive import ContrastiveOptions, Pairs, train_contrastive
-from vizinho.training.loop import Log
 from vizinho.training.masked import MaskedOptions, new_model, train_masked
 from vizinho.vectors.pieces import train_pieces
 from vizinho.vectors.transformer import load_encoder, save_encoder

@@ -1,4 +1,4 @@
-"""Ctrl-C during long training: finish the step, save, and say how to go on."""
+"""Ctrl-C or a polite kill during long training: finish the step, save, and say how to go on."""
 
 from __future__ import annotations
 
@@ -16,19 +16,24 @@ class InterruptedRunError(VizinhoError):
 
 @contextmanager
 def interruptible() -> Iterator[Callable[[], bool]]:
-    """Turns the first Ctrl-C into a flag that the loop reads between steps; a second one stops at once."""
+    """Turns the first SIGINT or SIGTERM into a flag that the loop reads between steps; a second one stops at once.
+
+    SIGTERM is what torchrun, SLURM and rented machines send before they kill.
+    """
     pressed = []
 
     def handler(_signal: int, _frame: Any) -> None:
         pressed.append(True)
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
     try:
-        before = signal.signal(signal.SIGINT, handler)
+        before = {kind: signal.signal(kind, handler) for kind in (signal.SIGINT, signal.SIGTERM)}
     except ValueError:  # not in the main thread: there is no Ctrl-C to catch
         yield lambda: False
         return
     try:
         yield lambda: bool(pressed)
     finally:
-        signal.signal(signal.SIGINT, before)
+        for kind, handled in before.items():
+            signal.signal(kind, handled)

@@ -3,81 +3,47 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-from accelerate import Accelerator
 
 from vizinho.corpora.batches import Batch, BatchData, BatchPlan, Example, stream
 from vizinho.errors import ModelError
-from vizinho.evaluation.rates import error_rates
 from vizinho.model.checkpoint import Checkpoint
 from vizinho.model.ctc import ctc_loss
 from vizinho.model.fast import Chunks, can_stream, fast_forward, set_chunks
-from vizinho.progress import Advance, silent
-from vizinho.recognizer import Recognizer
-from vizinho.records import Utterance
+from vizinho.model.recompute import recomputed_blocks
+from vizinho.progress import Advance, Log, silent
 from vizinho.training.interrupt import InterruptedRunError, interruptible
+from vizinho.training.norms import RunningStatistics
 from vizinho.training.options import Chunking, StreamingOptions, TrainingOptions
+from vizinho.training.ranks import Ranks, WholeModel, WholeOptimizer
 from vizinho.training.resume import RunState, restore, save_state
 from vizinho.training.schedule import LayerRates
+from vizinho.training.selection import DevSet, Point, RunProgress, TrainingResult, average, choose, evaluate, show
 
 MAX_SKIPPED = 5
 """Batches with a loss that is not a number before the run is given up."""
 
-Weights = dict[str, torch.Tensor]
-Log = Callable[[str], None]
-
 
 @dataclass(frozen=True, slots=True)
-class DevSet:
-    """Utterances to choose on, with their normalised texts by id."""
+class _Learner:
+    """The network at work, in this process and with the others."""
 
-    utterances: Sequence[Utterance]
-    references: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Point:
-    """One evaluation during training. Step 0 is before any update."""
-
-    step: int
-    train_loss: float | None
-    dev_cer: float | None
-    dev_wer: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingResult:
-    """What a finished run did; the model's weights were set to the chosen ones."""
-
-    curve: tuple[Point, ...]
-    steps: int
-    audio_seconds: float
-    chosen: str
-    """"step N", or "average of N" evaluated weights, whichever was better on dev; "last" without a dev set."""
-    chosen_dev_cer: float | None
-    skipped_batches: int
-
-
-@dataclass(slots=True)
-class _Progress:
-    """The values of a run that change; all of it goes into every checkpoint."""
-
-    step: int = 0
-    audio_seconds: float = 0.0
-    skipped: int = 0
-    losses: list[float] = field(default_factory=list)
-    curve: list[Point] = field(default_factory=list)
-    best_cer: float = math.inf
-    best_step: int = 0
-    stale: int = 0
-    averaged: int = 0
-    best: Weights = field(default_factory=dict)
-    sums: Weights = field(default_factory=dict)
+    ranks: Ranks
+    model: Any
+    """The module whose parameters learn."""
+    network: Any
+    """What the forward pass is called on: the same, or wrapped for several processes."""
+    rates: LayerRates
+    statistics: RunningStatistics
+    optimizer: torch.optim.Optimizer
 
 
 def train(
@@ -92,46 +58,50 @@ def train(
 ) -> TrainingResult:
     """Train `checkpoint.model` in place and leave the weights chosen on dev in it.
 
-    `run` holds the checkpoints; when it already has some, the run goes on from the newest. Raises InterruptedRunError
-    after SIGINT (state saved), ModelError when the loss stays not a number.
+    `run` holds the checkpoints; when it already has some, the run goes on from the newest. Under torchrun every
+    process calls this with the same arguments and gets the same result; the main one evaluates, writes and logs.
+    Raises InterruptedRunError after SIGINT or SIGTERM (state saved), ModelError when the loss stays not a number.
     """
-    torch.set_num_threads(options.threads)
     mark_streaming(checkpoint, options.streaming)
-    accelerator = Accelerator(mixed_precision=options.precision, cpu=not torch.cuda.is_available())
-    model = checkpoint.model
-    rates = LayerRates(model, options)
-    optimizer: Any = torch.optim.AdamW(rates.groups, betas=(0.9, 0.98), fused=True)
-    wrapped, optimizer = accelerator.prepare(model, optimizer)
-    state = _resume(run, model, optimizer, log)
+    learner = _learner(checkpoint.model, options)
+    ranks = learner.ranks
+    if not ranks.main:
+        progress, log = silent, lambda _line: None
+    state = _resume(run, learner, checkpoint, log)
     if state is None:
-        torch.manual_seed(options.seed)
-        state = _Progress()
-        _evaluate(checkpoint, dev, state, log)
+        state = RunProgress(step_batches=ranks.step_batches)
+        if ranks.main:
+            evaluate(checkpoint, dev, state, log)
     progress(state.step, "")
     plan = BatchPlan([e.utterance.duration_seconds for e in examples], options.batch_seconds, options.seed)
     chunking = Chunking(options.streaming, options.seed)
     data = BatchData(examples, plan, checkpoint.front, options.augment, options.seed, chunking)
-    batches = stream(data, state.step, options.steps, options.workers)
-    writer = _tensorboard(run, state.step)
-    wrapped.train()
-    with interruptible() as interrupted, fast_forward(model, chunked=options.streaming.share > 0):
-        for batch in batches:
-            rate = rates.apply(state.step, optimizer)
-            loss = _step(accelerator, wrapped, optimizer, batch, checkpoint, options, state, log)
-            rates.pull(optimizer)
+    batches = stream(data, ranks.batch_numbers(state.step, options.steps), options.workers)
+    writer = _tensorboard(run, state.step) if ranks.main else None
+    learner.network.train()
+    with interruptible() as interrupted, _forward_pass(learner, options):
+        while state.step < options.steps:
+            rate = learner.rates.apply(state.step, learner.optimizer)
+            loss = _step(learner, list(islice(batches, options.accumulate)), checkpoint, options, state, log)
+            learner.rates.pull(learner.optimizer)
             state.step += 1
             progress(1, f"loss {loss:.3f}  dev CER {_latest(state)}")
-            writer.add_scalar("train/loss", loss, state.step)
-            writer.add_scalar("train/rate", rate, state.step)
-            if state.step % options.evaluate_every == 0 or state.step == options.steps:
-                _evaluate(checkpoint, dev, state, log)
-                _average(model, state, options)
-                _write_dev(writer, state)
-                wrapped.train()
-            stopped = bool(options.patience) and state.stale >= options.patience
-            if interrupted() or state.step % options.checkpoint_every == 0 or state.step == options.steps or stopped:
-                _save(run, model, optimizer, state)
-            if interrupted():
+            if writer is not None:
+                writer.add_scalar("train/loss", loss, state.step)
+                writer.add_scalar("train/rate", rate, state.step)
+            last = state.step == options.steps
+            if state.step % options.evaluate_every == 0 or last:
+                ranks.collect(learner.model, checkpoint.model, learner.statistics)
+                if ranks.main:
+                    evaluate(checkpoint, dev, state, log)
+                    average(checkpoint.model, state, options)
+                    _write_dev(writer, state)
+                learner.network.train()
+            stopped = bool(options.patience) and ranks.from_main(state.stale >= options.patience)
+            halted = ranks.any(interrupted())
+            if halted or stopped or last or state.step % options.checkpoint_every == 0:
+                _save(run, learner, checkpoint, state)
+            if halted:
                 raise InterruptedRunError(
                     f"stopped at step {state.step} of {options.steps}; the state is saved",
                     fix="run the same command again to go on, or with --fresh to start over",
@@ -139,8 +109,13 @@ def train(
             if stopped:
                 log(f"stopped early: no better dev CER in {state.stale} evaluations")
                 break
-    writer.close()
-    return _choose(checkpoint, dev, state, log)
+    if writer is not None:
+        writer.close()
+    result = ranks.from_main(choose(checkpoint, dev, state, log) if ranks.main else None)
+    ranks.share(checkpoint.model)
+    checkpoint.model.eval()
+    assert result is not None
+    return result
 
 
 def mark_streaming(checkpoint: Checkpoint, options: StreamingOptions) -> None:
@@ -154,102 +129,116 @@ def mark_streaming(checkpoint: Checkpoint, options: StreamingOptions) -> None:
     set_chunks(checkpoint.model, Chunks(options.usual_frames, options.left_chunks) if options.share else None)
 
 
+def _learner(model: Any, options: TrainingOptions) -> _Learner:
+    ranks = Ranks(options)
+    placed = ranks.place(model)
+    # Before the wrapper, which counts on the gradients of the parameters that could learn when it was made.
+    rates = LayerRates(placed, options, by_gradient=ranks.sharded)
+    optimizer = torch.optim.AdamW(rates.groups, betas=(0.9, 0.98), fused=True)
+    always_whole = can_stream(model) and rates.always_all and not model.encoder.layerdrop
+    network = ranks.wrap(placed, always_whole=always_whole)
+    return _Learner(ranks, placed, network, rates, RunningStatistics(placed), optimizer)
+
+
+@contextmanager
+def _forward_pass(learner: _Learner, options: TrainingOptions) -> Iterator[None]:
+    """Within the context the network is computed as the options say."""
+    with ExitStack() as stack:
+        if options.activation_checkpointing:
+            stack.enter_context(recomputed_blocks(learner.model, learner.statistics.still))
+        # The fast forward pass reads the blocks' weights itself; parts of weights are gathered when a block is called.
+        if not learner.ranks.sharded:
+            stack.enter_context(fast_forward(learner.model, chunked=options.streaming.share > 0))
+        yield
+
+
 def _step(
-    accelerator: Accelerator,
-    model: Any,
-    optimizer: Any,
-    batch: Batch,
+    learner: _Learner,
+    batches: Sequence[Batch],
     checkpoint: Checkpoint,
     options: TrainingOptions,
-    state: _Progress,
+    state: RunProgress,
     log: Log,
 ) -> float:
-    """One update; returns the loss. A loss that is not finite is skipped, counted and named."""
-    device = accelerator.device
+    """One update; returns the loss. A loss that is not finite is skipped, counted and named.
+
+    The loss is the mean over the utterances of all batches of the step, in whichever process they are.
+    """
+    ranks = learner.ranks
+    (utterances,) = ranks.total(sum(len(b.ids) for b in batches))
+    mean, seconds = 0.0, 0.0
+    spoilt: list[str] = []
+    numbers = ranks.batch_numbers(state.step, state.step + 1)
+    for index, (number, batch) in enumerate(zip(numbers, batches, strict=True)):
+        learner.statistics.weigh(index, len(batches))
+        # What a batch draws (dropout) follows its number, not what ran before it or in which process.
+        torch.manual_seed(int(np.random.SeedSequence([options.seed, number]).generate_state(1)[0]))
+        with ranks.computing(learner.network, last=index == len(batches) - 1):
+            loss = _loss(learner, batch, checkpoint)
+            # Gradients are averaged over the processes.
+            ranks.backward(loss * (len(batch.ids) * ranks.world / utterances))
+        value = float(loss.detach())
+        mean += value * (len(batch.ids) / utterances)
+        seconds += batch.audio_seconds
+        if not math.isfinite(value):
+            spoilt.extend(batch.ids)
+    mean, seconds, skip = ranks.total(mean, seconds, len(spoilt))
+    state.audio_seconds += seconds
+    what = f"the loss is {mean}"
+    if not skip:
+        learner.rates.hold_back(learner.optimizer)
+        norm = ranks.clip(learner.model.parameters(), options.clip_norm)
+        what, skip = f"the gradient's norm is {norm}", not math.isfinite(norm)
+        spoilt = [i for b in batches for i in b.ids]
+    if skip:
+        learner.optimizer.zero_grad(set_to_none=True)
+        _count_skipped(what, ranks.named(spoilt), state, log)
+        return mean
+    learner.optimizer.step()
+    learner.optimizer.zero_grad(set_to_none=True)
+    state.losses.append(mean)
+    return mean
+
+
+def _loss(learner: _Learner, batch: Batch, checkpoint: Checkpoint) -> torch.Tensor:
+    device = learner.ranks.device
     mask = checkpoint.front.attention_mask(batch.mask.to(device))
-    with accelerator.autocast():
+    with learner.ranks.autocast():
         streamed = {"chunks": Chunks(*batch.chunk)} if batch.chunk else {}
-        logits = model(batch.features.to(device), attention_mask=mask, **streamed).logits
-    loss = ctc_loss(
+        logits = learner.network(batch.features.to(device), attention_mask=mask, **streamed).logits
+    return ctc_loss(
         logits,
         batch.frames,
         batch.labels.to(device),
         batch.label_lengths.to(device),
         blank=checkpoint.tokenizer.pad_token_id,
     )
-    value = float(loss.detach())
-    state.audio_seconds += batch.audio_seconds
-    if not math.isfinite(value):
-        state.skipped += 1
-        log(f"step {state.step}: the loss is {value}; skipped the batch of {', '.join(batch.ids[:3])} ...")
-        if state.skipped > MAX_SKIPPED:
-            raise ModelError(
-                f"the loss was not a number {state.skipped} times",
-                where=f"step {state.step}",
-                fix="lower the learning rate, or run `vizinho corpus check` on the corpus",
-            )
-        return value
-    accelerator.backward(loss)
-    accelerator.clip_grad_norm_(model.parameters(), options.clip_norm)
-    optimizer.step()
-    optimizer.zero_grad(set_to_none=True)
-    state.losses.append(value)
-    return value
 
 
-def _evaluate(checkpoint: Checkpoint, dev: DevSet | None, state: _Progress, log: Log) -> None:
-    """Append a point to the curve and keep the weights when they are the best on dev so far."""
-    loss = sum(state.losses) / len(state.losses) if state.losses else None
-    state.losses.clear()
-    cer = wer = None
-    if dev is not None:
-        cer, wer = _dev_rates(checkpoint, dev)
-        state.stale = 0 if cer < state.best_cer else state.stale + 1
-        if cer <= state.best_cer:  # of equals the later, which has seen more
-            state.best_cer, state.best_step = cer, state.step
-            state.best = _copy(checkpoint.model)
-    state.curve.append(Point(state.step, loss, cer, wer))
-    log(f"step {state.step}: loss {_show(loss)}, dev CER {_show(cer)}, dev WER {_show(wer)}")
+def _count_skipped(what: str, ids: Sequence[str], state: RunProgress, log: Log) -> None:
+    state.skipped += 1
+    log(f"step {state.step}: {what}; skipped the batch of {', '.join(ids[:3])} ...")
+    if state.skipped > MAX_SKIPPED:
+        raise ModelError(
+            f"the loss was not a number {state.skipped} times",
+            where=f"step {state.step}",
+            fix="lower the learning rate, or run `vizinho corpus check` on the corpus",
+        )
 
 
-def _dev_rates(checkpoint: Checkpoint, dev: DevSet) -> tuple[float, float]:
-    checkpoint.model.eval()
-    transcripts = Recognizer(checkpoint).transcribe_corpus(dev.utterances)
-    return error_rates(dev.references, {id_: t.text for id_, t in transcripts.items()})
+def _save(run: Path, learner: _Learner, checkpoint: Checkpoint, state: RunProgress) -> None:
+    """Write a checkpoint; every process takes part, the main one writes."""
+    ranks = learner.ranks
+    ranks.collect(learner.model, checkpoint.model, learner.statistics)
+    optimizer = _whole(learner)[1].state_dict()
+    if ranks.main:
+        _write(run, checkpoint, optimizer, state)
+    ranks.wait()
 
 
-def _average(model: Any, state: _Progress, options: TrainingOptions) -> None:
-    if state.step < options.steps * (1 - options.average_share):
-        return
-    current = _copy(model)
-    if not state.sums:
-        state.sums = current
-    else:
-        for name, tensor in current.items():
-            state.sums[name] = state.sums[name] + tensor if tensor.is_floating_point() else tensor
-    state.averaged += 1
-
-
-def _choose(checkpoint: Checkpoint, dev: DevSet | None, state: _Progress, log: Log) -> TrainingResult:
-    """Set the model to the average of the last weights or to the best single ones, whichever is better on dev."""
-    chosen, cer = "last", None
-    if dev is not None:
-        chosen, cer = f"step {state.best_step}", state.best_cer
-    if state.averaged > 1:
-        mean = {n: t / state.averaged if t.is_floating_point() else t for n, t in state.sums.items()}
-        checkpoint.model.load_state_dict(mean)
-        average_cer = _dev_rates(checkpoint, dev)[0] if dev is not None else None
-        if average_cer is None or average_cer <= state.best_cer:
-            chosen, cer = f"average of {state.averaged}", average_cer
-    if chosen.startswith("step") and state.best:
-        checkpoint.model.load_state_dict(state.best)
-    checkpoint.model.eval()
-    log(f"chosen on dev: {chosen}, CER {_show(cer)}")
-    return TrainingResult(tuple(state.curve), state.step, state.audio_seconds, chosen, cer, state.skipped)
-
-
-def _save(run: Path, model: Any, optimizer: Any, state: _Progress) -> None:
+def _write(run: Path, checkpoint: Checkpoint, optimizer: dict[str, Any], state: RunProgress) -> None:
     values = {
+        "step_batches": state.step_batches,
         "audio_seconds": state.audio_seconds,
         "skipped": state.skipped,
         "losses": state.losses,
@@ -261,24 +250,39 @@ def _save(run: Path, model: Any, optimizer: Any, state: _Progress) -> None:
     }
     groups = {name: group for name, group in (("best", state.best), ("sums", state.sums)) if group}
     save_state(
-        run, RunState(state.step, model.state_dict(), groups, optimizer.state_dict(), torch.get_rng_state(), values)
+        run, RunState(state.step, checkpoint.model.state_dict(), groups, optimizer, torch.get_rng_state(), values)
     )
 
 
-def _resume(run: Path, model: Any, optimizer: Any, log: Log) -> _Progress | None:
-    saved = restore(run, model, optimizer, log)
+def _resume(run: Path, learner: _Learner, checkpoint: Checkpoint, log: Log) -> RunProgress | None:
+    """Go on from the newest checkpoint, in every process from the same one. Raises ModelError where they differ."""
+    ranks = learner.ranks
+    saved = restore(run, *_whole(learner), log)
+    step = saved.step if saved else -1
+    if ranks.any(ranks.from_main(step) != step):
+        raise ModelError(
+            "the processes see different checkpoints", where=run, fix="give all machines the same VIZINHO_HOME"
+        )
     if saved is None:
         return None
+    ranks.collect(learner.model, checkpoint.model, learner.statistics)
     values = dict(saved.values)
     values["curve"] = [Point(*point) for point in values["curve"]]
     values["best_cer"] = math.inf if values["best_cer"] is None else values["best_cer"]
-    return _Progress(
+    state = RunProgress(
         step=saved.step, best=dict(saved.extra.get("best", {})), sums=dict(saved.extra.get("sums", {})), **values
     )
+    if state.step_batches != ranks.step_batches:
+        log(f"a step had {state.step_batches} batches and has {ranks.step_batches} now: the data come in another order")
+        state.step_batches = ranks.step_batches
+    return state
 
 
-def _copy(model: Any) -> Weights:
-    return {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
+def _whole(learner: _Learner) -> tuple[Any, Any]:
+    """Model and optimiser as one process would have them, to be saved and restored."""
+    if not learner.ranks.sharded:
+        return learner.model, learner.optimizer
+    return WholeModel(learner.model), WholeOptimizer(learner.model, learner.optimizer)
 
 
 def _tensorboard(run: Path, step: int) -> Any:
@@ -287,16 +291,12 @@ def _tensorboard(run: Path, step: int) -> Any:
     return SummaryWriter(str(run / "tensorboard"), purge_step=step)
 
 
-def _write_dev(writer: Any, state: _Progress) -> None:
+def _write_dev(writer: Any, state: RunProgress) -> None:
     point = state.curve[-1]
     if point.dev_cer is not None:
         writer.add_scalar("dev/cer", point.dev_cer, point.step)
         writer.add_scalar("dev/wer", point.dev_wer, point.step)
 
 
-def _latest(state: _Progress) -> str:
-    return _show(state.curve[-1].dev_cer if state.curve else None)
-
-
-def _show(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
+def _latest(state: RunProgress) -> str:
+    return show(state.curve[-1].dev_cer if state.curve else None)

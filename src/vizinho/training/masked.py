@@ -11,9 +11,8 @@ import numpy as np
 import torch
 
 from vizinho.errors import SpecError, TextError
-from vizinho.progress import Advance, silent
+from vizinho.progress import Advance, Log, silent
 from vizinho.training.encoder_loop import Batches, EncoderPoint, EncoderTraining, run_steps
-from vizinho.training.loop import Log
 from vizinho.vectors.pieces import MAX_PIECES, encode
 
 _NOT_SCORED = -100

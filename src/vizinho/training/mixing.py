@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from vizinho.training.loop import TrainingResult
+from vizinho.training.selection import TrainingResult
 from vizinho.transfer.apply import plant
 
 Weights = Mapping[str, torch.Tensor]

@@ -95,14 +95,29 @@ class Chunking:
 
 
 @dataclass(frozen=True, slots=True)
+class DistributedOptions:
+    """How several processes (torchrun) share the work. One process alone needs none of it."""
+
+    strategy: str = "ddp"
+    """"ddp": each process holds the whole network. "fsdp": each holds a part of weights, gradients and optimiser state,
+    for networks that one device has no memory for."""
+
+    def __post_init__(self) -> None:
+        if self.strategy not in ("ddp", "fsdp"):
+            raise SpecError(f"strategy is {self.strategy!r}", where="distributed", fix='use "ddp" or "fsdp"')
+
+
+@dataclass(frozen=True, slots=True)
 class TrainingOptions:
     """One training run. Times are seconds of audio, shares are of the run's steps."""
 
     steps: int = 600
     """Optimiser steps."""
     batch_seconds: float = 16.0
-    """Padded audio in one step. Small batches suit few recordings and one core: in the trials behind this default, half
+    """Padded audio in one batch. Small ones suit few recordings and one core: in the trials behind this default, half
     the batch with twice the steps reached the same dev CER in half the time."""
+    accumulate: int = 1
+    """Batches that each process computes before a step; a step of N processes has N times as many."""
     learning_rate: float = 1e-3
     """Peak rate of the fastest layer."""
     warmup_share: float = 0.1
@@ -126,6 +141,11 @@ class TrainingOptions:
     """Steps between checkpoints to resume from."""
     precision: str = "no"
     """"no" is float32; "bf16" where the hardware multiplies it faster (accelerate's mixed_precision)."""
+    activation_checkpointing: bool = False
+    """Compute each block's forward pass a second time going backward instead of keeping what it made (Chen et al. 2016,
+    arXiv 1604.06174): less memory, more time, the same result."""
+    compile: bool = False
+    """Compile the network (torch.compile); docs/scale.md says where it was found to pay."""
     threads: int = 1
     """Torch threads; more than one on a busy machine can be many times slower."""
     workers: int = 1
@@ -136,11 +156,16 @@ class TrainingOptions:
     streaming: StreamingOptions = field(default_factory=StreamingOptions)
     adapter: AdapterOptions | None = None
     """Low-rank adapters that learn instead of the network; None: the network learns."""
+    distributed: DistributedOptions = field(default_factory=DistributedOptions)
 
     def __post_init__(self) -> None:
-        for name, least in (("steps", 1), ("batch_seconds", 1), ("threads", 1), ("workers", 0), ("evaluate_every", 1)):
-            if getattr(self, name) < least:
-                raise SpecError(f"{name} is {getattr(self, name)}", fix=f"use at least {least}")
+        for name in ("steps", "batch_seconds", "accumulate", "threads", "evaluate_every", "checkpoint_every"):
+            if getattr(self, name) < 1:
+                raise SpecError(f"{name} is {getattr(self, name)}", fix="use at least 1")
+        if self.workers < 0:
+            raise SpecError(f"workers is {self.workers}", fix="use at least 0")
+        if self.precision not in ("no", "bf16"):
+            raise SpecError(f"precision is {self.precision!r}", fix='use "no" or "bf16"')
         if any(not 0 < share < 1 for share in self.start_shares):
             raise SpecError(f"start_shares is {list(self.start_shares)}", fix="use shares between 0 and 1")
 
@@ -176,6 +201,7 @@ def from_dict(kind: type[T], values: Mapping[str, Any], *, where: str = "") -> T
         "layers": LayerPolicy,
         "streaming": StreamingOptions,
         "adapter": AdapterOptions,
+        "distributed": DistributedOptions,
     }
     made = {
         key: from_dict(nested[key], value, where=f"{where}.{key}")

@@ -72,9 +72,11 @@ def layer_schedules(layers: list[str], policy: LayerPolicy, steps: int) -> list[
 class LayerRates:
     """Parameter groups of a model, one per layer, whose rates and frozenness follow the schedules."""
 
-    def __init__(self, model: Any, options: TrainingOptions) -> None:
+    def __init__(self, model: Any, options: TrainingOptions, *, by_gradient: bool = False) -> None:
+        """`by_gradient`: layers are frozen by dropping their gradients (`hold_back`), not by asking for none."""
         self._options = options
         self._model = model
+        self._by_gradient = by_gradient
         layers = layer_order(name for name, _ in model.named_parameters())
         self.schedules = layer_schedules(layers, options.layers, options.steps)
         norms = _norm_parameters(model)
@@ -82,6 +84,7 @@ class LayerRates:
         for name, parameter in model.named_parameters():
             if options.adapter is not None and not adapted(name):
                 continue
+            parameter.requires_grad_(True)
             # One-dimensional parameters (biases, norms) are not decayed, as is usual for transformers.
             kind = "norm" if name in norms else "matrix" if parameter.ndim > 1 else "bias"
             members.setdefault((layer_of(name), kind), []).append(parameter)
@@ -99,16 +102,33 @@ class LayerRates:
             for group, (schedule, _) in zip(self.groups, self._schedule_of_group, strict=True)
         ]
 
+    @property
+    def always_all(self) -> bool:
+        """Whether every parameter learns in every step."""
+        return all(s.thaw_step == 0 for s in self.schedules)
+
     def apply(self, step: int, optimizer: torch.optim.Optimizer) -> float:
         """Set every group's rate for this step, thaw what is due; returns the run's rate."""
         rate = self._options.learning_rate * rate_at(step, self._options, self._options.hold_share)
         for group, (schedule, kind) in zip(optimizer.param_groups, self._schedule_of_group, strict=True):
             learns = self._learns(schedule, step) or (kind == "norm" and self._options.layers.norms_always)
             group["lr"] = rate * schedule.rate if learns else 0.0
-            for parameter in group["params"]:
-                parameter.requires_grad_(learns)
+            if not self._by_gradient:
+                for parameter in group["params"]:
+                    parameter.requires_grad_(learns)
         self._set_batch_norm(step)
         return rate
+
+    def hold_back(self, optimizer: torch.optim.Optimizer) -> None:
+        """After the backward pass: drop gradients of what is frozen, where that was not said before it.
+
+        FSDP2 asks a parameter only once whether it wants a gradient, so there it cannot change its mind.
+        """
+        if self._by_gradient:
+            for group in optimizer.param_groups:
+                if not group["lr"]:
+                    for parameter in group["params"]:
+                        parameter.grad = None
 
     def pull(self, optimizer: torch.optim.Optimizer) -> None:
         """Move every weight that learns a little towards its start, by its rate times the policy's `pull`."""

@@ -12,7 +12,7 @@ from vizinho.errors import ModelError, TextError
 from vizinho.training.contrastive import ContrastiveOptions, missed, ranking_loss
 from vizinho.training.encoder_loop import Batches, EncoderTraining
 from vizinho.training.encoders import make_contrastive, make_masked
-from vizinho.training.loop import InterruptedRunError
+from vizinho.training.interrupt import InterruptedRunError
 from vizinho.training.masked import hide, masked_loss, start_embeddings
 from vizinho.vectors.pieces import encode
 from vizinho.vectors.transformer import load_encoder, save_encoder

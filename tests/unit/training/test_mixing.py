@@ -2,9 +2,9 @@ import pytest
 import torch
 
 from vizinho.errors import SpecError
-from vizinho.training.loop import TrainingResult
 from vizinho.training.mixing import between, mix_with_start
 from vizinho.training.options import LayerPolicy, TrainingOptions, as_dict, differing
+from vizinho.training.selection import TrainingResult
 
 START = {"weight": torch.tensor([[0.0]]), "bias": torch.tensor([0.0])}
 RESULT = TrainingResult((), 4, 1.0, "step 4", 0.5, 0)

@@ -1,0 +1,59 @@
+"""Batch normalisation when a step is several batches, several processes, or computed twice.
+
+In training mode a batch is normalised by its own statistics; the running ones, which evaluation uses, move beside it.
+Here they move as if every batch of a step had been seen at once, whoever computed it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+
+class RunningStatistics:
+    """The running statistics of a network's batch normalisation; other networks have none, and nothing happens."""
+
+    def __init__(self, model: Any) -> None:
+        self._modules = [
+            module
+            for module in model.modules()
+            if isinstance(module, torch.nn.modules.batchnorm._BatchNorm)
+            and module.track_running_stats
+            and module.momentum is not None
+        ]
+        self._momenta = [module.momentum for module in self._modules]
+
+    def weigh(self, index: int, count: int) -> None:
+        """Before batch `index` of the `count` of a step: after the last one they have moved once, by the mean of all.
+
+        With momentum m every batch must weigh m / count in the end, so the later ones, which are decayed less, move
+        them less: m / count / (1 - (count - 1 - index) m / count).
+        """
+        for module, momentum in zip(self._modules, self._momenta, strict=True):
+            share = (momentum or 0.0) / count
+            module.momentum = share / (1 - (count - 1 - index) * share)
+
+    def moving(self) -> list[torch.Tensor]:
+        """Those that follow the audio now. Means over the processes of what each has seen are what one would have."""
+        return [
+            buffer
+            for module in self._modules
+            if module.training
+            for buffer in (module.running_mean, module.running_var)
+            if buffer is not None
+        ]
+
+    @contextmanager
+    def still(self) -> Iterator[None]:
+        """Within the context a forward pass leaves them alone: what is computed again must not be counted twice."""
+        momenta = [module.momentum for module in self._modules]
+        for module in self._modules:
+            module.momentum = 0.0
+        try:
+            yield
+        finally:
+            for module, momentum in zip(self._modules, momenta, strict=True):
+                module.momentum = momentum

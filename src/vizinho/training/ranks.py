@@ -1,0 +1,230 @@
+"""The processes that train one network together: who is which, what they agree on, how the network is spread.
+
+One process is the case of a world of one: then nothing here communicates. Several are started by torchrun (or by
+SLURM through it), each with its number in the environment.
+"""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any, TypeVar
+
+import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
+from accelerate.utils import DistributedDataParallelKwargs, InitProcessGroupKwargs, broadcast_object_list
+
+from vizinho.errors import SpecError
+from vizinho.training.norms import RunningStatistics
+from vizinho.training.options import TrainingOptions
+
+T = TypeVar("T")
+
+PATIENCE = timedelta(hours=3)
+"""How long processes wait for the main one, which evaluates on dev while they do. A dead one is noticed at once."""
+
+
+class Ranks:
+    """This process among those of its run."""
+
+    def __init__(self, options: TrainingOptions) -> None:
+        # Several runs of one process may differ in precision, which accelerate keeps for good otherwise.
+        AcceleratorState._reset_state()
+        # Statistics are averaged when they are needed (RunningStatistics) instead of overwritten in every step.
+        self._ddp = DistributedDataParallelKwargs(broadcast_buffers=False)
+        self._accelerator = Accelerator(
+            mixed_precision=options.precision,
+            cpu=not torch.cuda.is_available(),
+            kwargs_handlers=[self._ddp, InitProcessGroupKwargs(timeout=PATIENCE)],
+        )
+        torch.set_num_threads(options.threads)  # accelerate sets its own
+        self._accumulate, self._compile = options.accumulate, options.compile
+        self.world: int = self._accelerator.num_processes
+        self.number: int = self._accelerator.process_index
+        self.device: torch.device = self._accelerator.device
+        self.sharded = options.distributed.strategy == "fsdp" and self.world > 1
+        if self.sharded and options.streaming.share:
+            raise SpecError(
+                "training for streams is not possible with fsdp", where="streaming", fix='use strategy = "ddp"'
+            )
+
+    @property
+    def main(self) -> bool:
+        """Whether this is the process that evaluates, writes and speaks."""
+        return self.number == 0
+
+    @property
+    def step_batches(self) -> int:
+        """Batches of a step, those of all processes together."""
+        return self.world * self._accumulate
+
+    def batch_numbers(self, start: int, stop: int) -> range:
+        """Numbers of the batches that this process computes in steps `start` to `stop`, in order.
+
+        Step s has the batches from s * step_batches on, dealt out in turn: two processes with one batch each compute
+        what one process computes with two.
+        """
+        return range(start * self.step_batches + self.number, stop * self.step_batches, self.world)
+
+    def place(self, model: Any) -> Any:
+        """The module whose parameters learn: `model` on the device, or a copy of it of which each process has a part.
+
+        Parameters are known by the same names in both. FSDP2 (Zhao et al. 2023, arXiv 2304.11277) gathers the
+        parameters of one block at a time.
+        """
+        if self.main or not self.sharded:
+            model.to(self.device)
+        if not self.sharded:
+            return model
+        from torch.distributed.device_mesh import init_device_mesh
+        from torch.distributed.fsdp import fully_shard
+        from transformers.modeling_layers import GradientCheckpointingLayer  # every encoder's block is one
+
+        mesh = init_device_mesh(self.device.type, (self.world,))
+        parts = copy.deepcopy(model)
+        for block in [m for m in parts.modules() if isinstance(m, GradientCheckpointingLayer)]:
+            fully_shard(block, mesh=mesh)
+        fully_shard(parts, mesh=mesh)
+        return parts
+
+    def wrap(self, placed: Any, *, always_whole: bool) -> Any:
+        """What the forward pass of a placed module is called on.
+
+        DDP decides when it is made which parameters it waits for going backward, and would wait for ever for one that
+        a freeze, layer drop or the architecture leaves out. Unless every parameter has a gradient in every batch
+        (`always_whole`), it is told to look for those without before each backward pass.
+        """
+        # Lengths differ from batch to batch; a graph for each would be compiled for ever.
+        network = torch.compile(placed, dynamic=True) if self._compile else placed
+        if self.sharded:
+            # The network returns logits as a view, which nothing here changes in place.
+            warnings.filterwarnings("ignore", "FSDP2-wrapped module .* returned a view tensor", UserWarning)
+            return network
+        self._ddp.find_unused_parameters = not always_whole
+        if self.world > 1:
+            # The new name of the option is not in the torch versions we allow; some gradients come in another order of
+            # memory than DDP's copy, which costs nothing here.
+            warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated", FutureWarning)
+            warnings.filterwarnings("ignore", "Grad strides do not match bucket view strides", UserWarning)
+        return self._accelerator.prepare_model(network)
+
+    @contextmanager
+    def computing(self, wrapped: Any, *, last: bool) -> Iterator[None]:
+        """Around a forward and backward pass: gradients are exchanged with those of the step's `last` batch."""
+        if self.sharded:
+            wrapped.set_requires_gradient_sync(last)
+            yield
+        elif last:
+            yield
+        else:
+            with self._accelerator.no_sync(wrapped):
+                yield
+
+    def autocast(self) -> Any:
+        """The context in which the run's precision holds."""
+        return self._accelerator.autocast()
+
+    def backward(self, loss: torch.Tensor) -> None:
+        """Add the gradients of a loss."""
+        self._accelerator.backward(loss)
+
+    def clip(self, parameters: Any, norm: float) -> float:
+        """Scale gradients down to a norm; returns the one they had."""
+        found = self._accelerator.clip_grad_norm_(parameters, norm)
+        return float(found.full_tensor() if hasattr(found, "full_tensor") else found)
+
+    def total(self, *values: float) -> list[float]:
+        """Sums over the processes."""
+        if self.world == 1:
+            return list(values)
+        own = torch.tensor(values, dtype=torch.float64, device=self.device)
+        return [float(v) for v in self._accelerator.reduce(own, "sum")]
+
+    def wait(self) -> None:
+        """Until every process is here."""
+        self.total(0)
+
+    def any(self, flag: bool) -> bool:
+        """Whether it is so in any process."""
+        return self.total(float(flag))[0] > 0
+
+    def from_main(self, value: T) -> T:
+        """The main process's value."""
+        if self.world == 1:
+            return value
+        return broadcast_object_list([value])[0]  # type: ignore[no-any-return]
+
+    def named(self, names: Sequence[str]) -> list[str]:
+        """The names of all processes together."""
+        if self.world == 1:
+            return list(names)
+        gathered: list[list[str]] = [[] for _ in range(self.world)]
+        torch.distributed.all_gather_object(gathered, list(names))
+        return [name for part in gathered for name in part]
+
+    def collect(self, placed: Any, model: Any, statistics: RunningStatistics) -> None:
+        """Average the running statistics, and where `placed` is in parts bring the main process's `model` up to it."""
+        if self.world > 1:
+            for buffer in statistics.moving():
+                buffer.copy_(self._accelerator.reduce(buffer, "mean"))
+        if self.sharded:
+            whole = WholeModel(placed).state_dict()
+            if self.main:
+                model.load_state_dict(whole)
+
+    def share(self, model: Any) -> None:
+        """Give the weights of the main process's `model` to all."""
+        if self.world == 1:
+            return
+        for tensor in model.state_dict().values():
+            sent = tensor.contiguous()
+            torch.distributed.broadcast(sent, src=0)
+            tensor.copy_(sent)
+
+
+class WholeModel:
+    """The weights of a network that is in parts, as one network's. Every process must ask at the same time."""
+
+    def __init__(self, placed: Any) -> None:
+        self._placed = placed
+
+    def state_dict(self) -> dict[str, Any]:
+        """Whole weights on the processor, in the main process only."""
+        from torch.distributed.checkpoint.state_dict import get_model_state_dict
+
+        return get_model_state_dict(self._placed, options=_whole())
+
+    def load_state_dict(self, weights: dict[str, Any]) -> None:
+        """Each process takes its parts."""
+        from torch.distributed.checkpoint.state_dict import set_model_state_dict
+
+        set_model_state_dict(self._placed, weights, options=_whole())
+
+
+class WholeOptimizer:
+    """The same for the optimiser's state; parameters go by their names in it."""
+
+    def __init__(self, placed: Any, optimizer: torch.optim.Optimizer) -> None:
+        self._placed, self._optimizer = placed, optimizer
+
+    def state_dict(self) -> dict[str, Any]:
+        """Whole state on the processor, in the main process only."""
+        from torch.distributed.checkpoint.state_dict import get_optimizer_state_dict
+
+        return get_optimizer_state_dict(self._placed, self._optimizer, options=_whole())
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Each process takes its parts."""
+        from torch.distributed.checkpoint.state_dict import set_optimizer_state_dict
+
+        set_optimizer_state_dict(self._placed, self._optimizer, state, options=_whole())
+
+
+def _whole() -> Any:
+    from torch.distributed.checkpoint.state_dict import StateDictOptions
+
+    return StateDictOptions(full_state_dict=True, cpu_offload=True)

@@ -1,0 +1,71 @@
+"""Two processes train as one does that takes two batches a step: same curve, same weights, whatever is switched on."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from ranks import SCENARIOS, run
+from safetensors.torch import load_file
+from tones import tone_corpus
+
+from vizinho.training.options import DistributedOptions
+
+pytestmark = pytest.mark.pipeline
+
+
+def torchrun(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", *arguments],
+        env=os.environ
+        | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p), "OMP_NUM_THREADS": "1"}
+        | environment,
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory):
+    """A corpus, and the folder of every scenario as two processes ran it."""
+    folder = tmp_path_factory.mktemp("ranks")
+    corpus = tone_corpus(folder, count=24, splits=("train", "train", "dev"))
+    script = Path(__file__).parents[1] / "ranks.py"
+    done = torchrun("--rdzv-backend", "c10d", "--rdzv-endpoint", "localhost:0", str(script), str(corpus),
+                    str(folder / "two"), *SCENARIOS)  # fmt: skip
+    assert done.returncode == 0, done.stderr[-4000:]
+    assert "Warning" not in done.stderr, done.stderr[-4000:]
+    return corpus, folder / "two"
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_two_processes_learn_what_one_learns(name, both, tmp_path):
+    corpus, two = both
+    options = SCENARIOS[name]
+    alone = replace(options, accumulate=2 * options.accumulate, distributed=DistributedOptions())
+    (tmp_path / name).mkdir()
+    run(name.removesuffix("_interrupted").replace("interrupted", "plain"), alone, corpus, tmp_path)
+    (found,) = tmp_path.rglob("result.json")
+    ours, theirs = json.loads((two / name / "result.json").read_text()), json.loads(found.read_text())
+    for here, there in zip(ours["curve"], theirs["curve"], strict=True):
+        assert here == pytest.approx(there, rel=1e-5)
+    assert ours["audio_seconds"] == pytest.approx(theirs["audio_seconds"])
+    assert ours["chosen"] == theirs["chosen"]
+    mine, other = (load_file(two / name / f"{which}.safetensors") for which in ("weights", "other"))
+    single = load_file(found.with_name("weights.safetensors"))
+    for key, tensor in single.items():
+        assert torch.equal(mine[key], other[key]), key
+        if tensor.is_floating_point():
+            assert torch.allclose(mine[key], tensor, rtol=1e-3, atol=1e-4), (key, (mine[key] - tensor).abs().max())
+
+
+@pytest.mark.parametrize("name", [n for n in SCENARIOS if "interrupted" in n])
+def test_an_interrupt_of_one_process_stops_both_with_one_checkpoint(name, both):
+    _, two = both
+    assert {p.name for p in (two / name).glob("interrupted-*")} == {"interrupted-0", "interrupted-1"}
+    log = json.loads((two / name / "result.json").read_text())["log"]
+    assert any("going on from step 3" in line for line in log)

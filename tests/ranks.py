@@ -1,0 +1,105 @@
+"""Runs that several processes share and one process repeats: started by torchrun, and imported by its tests.
+
+torchrun --nproc-per-node 2 tests/ranks.py CORPUS FOLDER NAME...
+"""
+
+import os
+import signal
+import sys
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+
+from vizinho.files import write_json
+from vizinho.jobs import Job, make_ready
+from vizinho.model.adapter_options import AdapterOptions
+from vizinho.model.adapters import attach
+from vizinho.model.checkpoint import weights
+from vizinho.training.interrupt import InterruptedRunError
+from vizinho.training.loop import train
+from vizinho.training.options import DistributedOptions, LayerPolicy, StreamingOptions, TrainingOptions
+from vizinho.training.selection import DevSet
+
+PLAIN = TrainingOptions(
+    steps=6, batch_seconds=3, learning_rate=3e-3, evaluate_every=2, checkpoint_every=100, workers=0, average_share=0.5
+)
+THAWING = LayerPolicy(head_first_share=0.3, thaw_share=0.5, layer_decay=0.8, norms_always=True, pull=0.5)
+SCENARIOS = {
+    "plain": PLAIN,
+    "four": replace(PLAIN, accumulate=2),
+    "thawing": replace(PLAIN, layers=THAWING),
+    "frozen": replace(PLAIN, layers=LayerPolicy(frozen=("front", "block0"), batch_norm="donor")),
+    "adapter": replace(PLAIN, adapter=AdapterOptions(rank=2)),
+    "streams": replace(PLAIN, streaming=StreamingOptions(share=0.5, chunk_frames=(4, 8))),
+    "dropout": PLAIN,
+    "recomputed": replace(PLAIN, activation_checkpointing=True),
+    "interrupted": PLAIN,
+    "fsdp": replace(PLAIN, layers=THAWING, distributed=DistributedOptions("fsdp")),
+    "fsdp_interrupted": replace(PLAIN, accumulate=2, distributed=DistributedOptions("fsdp")),
+}
+
+
+def run(name: str, options: TrainingOptions, corpus: Path, folder: Path) -> None:
+    """Train a micro network by a scenario; the main process writes curve and weights under `folder`."""
+    main = os.environ.get("RANK", "0") == "0"
+    ready = make_ready(Job("pt", (corpus,), preset="micro", options=replace(options, adapter=None)))
+    model = ready.checkpoint.model
+    if options.adapter is not None:
+        attach(model, options.adapter, options.seed)
+    if name == "dropout":
+        loosen(model)
+    dev = DevSet(ready.data.dev, {u.id: u.text for u in ready.data.dev})
+    lines: list[str] = []
+
+    def once() -> None:
+        result = train(
+            ready.checkpoint, ready.prepared.examples, dev, options, folder / name / "run",
+            progress=interrupt_once if "interrupted" in name else lambda *_: None, log=lines.append,
+        )  # fmt: skip
+        if main:
+            save_file(weights(model), folder / name / "weights.safetensors")
+            write_json(folder / name / "result.json", asdict(result) | {"log": lines})
+        else:
+            save_file(weights(model), folder / name / "other.safetensors")
+
+    try:
+        once()
+    except InterruptedRunError:
+        (folder / name / f"interrupted-{os.environ.get('RANK', '0')}").touch()
+        once()
+
+
+def loosen(model) -> None:
+    """Give a network dropout of every kind."""
+    encoder = model.encoder
+    encoder.dropout = encoder.dropout_positions = 0.2
+    encoder.layerdrop = 0.3
+    for block in encoder.layers:
+        block.self_attn.attention_dropout = 0.2
+        block.feed_forward1.activation_dropout = 0.2
+
+
+_interrupted: list[bool] = []
+
+
+def interrupt_once(_done: float, note: str = "") -> None:
+    """Ctrl-C in the main process alone, during its third step of the first attempt."""
+    if note:
+        _interrupted.append(True)
+        if len(_interrupted) == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    corpus, folder = Path(sys.argv[1]), Path(sys.argv[2])
+    for name in sys.argv[3:]:
+        _interrupted.clear()
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        run(name, SCENARIOS[name], corpus, folder)
+
+
+if __name__ == "__main__":
+    main()
