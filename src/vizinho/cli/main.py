@@ -18,6 +18,7 @@ from vizinho.cli import (
     models,
     neural_lm,
     serve,
+    sharding,
     train,
     transcribe,
     transformer,
@@ -37,6 +38,7 @@ app = typer.Typer(
     help="Give a language its first speech recogniser by starting from its neighbour's, and show what it was worth.",
 )
 corpus.app.command("speak")(speak)
+corpus.app.command("shard")(sharding.shard)
 app.add_typer(corpus.app, name="corpus")
 app.command("train")(train.train)
 app.command("transfer")(train.transfer)

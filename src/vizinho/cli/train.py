@@ -152,12 +152,12 @@ def _make(
     from vizinho.jobs import make_ready, run, sound_similarity
     from vizinho.progress import bar
     from vizinho.publishing import drop_run, publish, run_folder, sole_run, summary
-    from vizinho.registry.pins import refuse_pinned
+    from vizinho.registry.pins import pinned_utterances, refuse_pinned
     from vizinho.registry.store import Store
 
     store = Store()
     store.check_name(name)
-    ready = make_ready(job, sound_similarity)
+    ready = make_ready(job, sound_similarity, withheld=pinned_utterances(store, name))
     if ready.plan is not None and (dry_run or not as_json):
         show_plan(ready.plan, as_json and dry_run, donor=ready.donor or {})
     if dry_run:

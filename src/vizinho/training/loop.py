@@ -11,7 +11,8 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 
-from vizinho.corpora.batches import Batch, BatchData, BatchPlan, Example, stream
+from vizinho.corpora.batches import Batch, BatchData, Gather, Listed, stream
+from vizinho.corpora.shards.gather import ShardedExamples
 from vizinho.errors import ModelError
 from vizinho.evaluation.rates import error_rates
 from vizinho.model.checkpoint import Checkpoint
@@ -20,10 +21,12 @@ from vizinho.model.fast import Chunks, can_stream, fast_forward, set_chunks
 from vizinho.progress import Advance, silent
 from vizinho.recognizer import Recognizer
 from vizinho.records import Utterance
+from vizinho.training.data import Examples
 from vizinho.training.interrupt import InterruptedRunError, interruptible
 from vizinho.training.options import Chunking, StreamingOptions, TrainingOptions
 from vizinho.training.resume import RunState, restore, save_state
 from vizinho.training.schedule import LayerRates
+from vizinho.training.set_aside import SetAside
 
 MAX_SKIPPED = 5
 """Batches with a loss that is not a number before the run is given up."""
@@ -82,7 +85,7 @@ class _Progress:
 
 def train(
     checkpoint: Checkpoint,
-    examples: Sequence[Example],
+    examples: Examples,
     dev: DevSet | None,
     options: TrainingOptions,
     run: Path,
@@ -108,10 +111,10 @@ def train(
         state = _Progress()
         _evaluate(checkpoint, dev, state, log)
     progress(state.step, "")
-    plan = BatchPlan([e.utterance.duration_seconds for e in examples], options.batch_seconds, options.seed)
     chunking = Chunking(options.streaming, options.seed)
-    data = BatchData(examples, plan, checkpoint.front, options.augment, options.seed, chunking)
-    batches = stream(data, state.step, options.steps, options.workers)
+    gather = _gather(examples, options, run)
+    data = BatchData(gather, checkpoint.front, options.augment, options.seed, chunking)
+    batches = SetAside(run, log).watch(stream(data, state.step, options.steps, options.workers))
     writer = _tensorboard(run, state.step)
     wrapped.train()
     with interruptible() as interrupted, fast_forward(model, chunked=options.streaming.share > 0):
@@ -141,6 +144,12 @@ def train(
                 break
     writer.close()
     return _choose(checkpoint, dev, state, log)
+
+
+def _gather(examples: Examples, options: TrainingOptions, run: Path) -> Gather:
+    if isinstance(examples, ShardedExamples):
+        return examples.gather(options.batch_seconds, options.seed, run / "places.jsonl")
+    return Listed(examples, options.batch_seconds, options.seed)
 
 
 def mark_streaming(checkpoint: Checkpoint, options: StreamingOptions) -> None:
