@@ -14,6 +14,7 @@ from vizinho.cli import (
     evaluate,
     experiment,
     export,
+    labelling,
     lm,
     models,
     neural_lm,
@@ -39,6 +40,7 @@ app = typer.Typer(
 )
 corpus.app.command("speak")(speak)
 corpus.app.command("shard")(sharding.shard)
+corpus.app.command("label")(labelling.label)
 app.add_typer(corpus.app, name="corpus")
 app.command("train")(train.train)
 app.command("transfer")(train.transfer)

@@ -49,10 +49,10 @@ class Batch:
     labels: torch.Tensor
     label_lengths: torch.Tensor
     audio_seconds: float
-    set_aside: tuple[tuple[str, str], ...] = ()
-    """(Utterance id, reason) of what should have stood here and cannot be trained on; found on the way."""
     chunk: tuple[int, int] | None = None
     """(Output frames of a chunk, chunks before it that are heard) where the batch is to be computed as a stream."""
+    broken: tuple[tuple[str, str], ...] = ()
+    """(Utterance id, reason) of what belongs into the batch and cannot be trained on; found on the way."""
 
 
 class BatchPlan:
@@ -134,12 +134,12 @@ def _whole(_number: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """What stands in a batch before it is varied: examples, their samples (N,) each, and what had to be set aside."""
+    """What stands in a batch before it is varied: examples, their samples (N,) each, and what cannot be used."""
 
     epoch: int
     examples: Sequence[Example]
     samples: Sequence[Waveform]
-    set_aside: tuple[tuple[str, str], ...] = ()
+    broken: tuple[tuple[str, str], ...] = ()
 
 
 Gather = Callable[[int], Gathered]
@@ -196,8 +196,8 @@ class BatchData(Dataset[Batch]):
             labels=torch.tensor([row for e in chosen for row in e.labels], dtype=torch.long),
             label_lengths=torch.tensor([len(e.labels) for e in chosen], dtype=torch.long),
             audio_seconds=sum(steps) * self._front.step_seconds,
-            set_aside=gathered.set_aside,
             chunk=chunk,
+            broken=gathered.broken,
         )
 
     def _varied(self, samples: Waveform, rng: np.random.Generator) -> Waveform:

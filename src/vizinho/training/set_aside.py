@@ -23,7 +23,7 @@ class SetAside:
     def watch(self, batches: Iterable[Batch]) -> Iterator[Batch]:
         """The same batches; what they name is noted before they are used."""
         for batch in batches:
-            for utterance_id, reason in batch.set_aside:
+            for utterance_id, reason in batch.broken:
                 if utterance_id not in self._named:
                     self._note(utterance_id, reason)
             yield batch

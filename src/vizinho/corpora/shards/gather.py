@@ -82,36 +82,36 @@ class GatherShards:
 
     def __call__(self, number: int) -> Gathered:
         """Raises CorpusError when nothing can be used of many batches in a row."""
-        set_aside: list[tuple[str, str]] = []
+        broken: list[tuple[str, str]] = []
         epoch, picked = self._plan(number)
         for ahead in range(MOST_EMPTY):
-            taken = [t for t in (self._take(p, set_aside) for p in picked) if t is not None]
+            taken = [t for t in (self._take(p, broken) for p in picked) if t is not None]
             if taken:
-                set_aside += self._unsaid
+                broken += self._unsaid
                 self._unsaid = []
-                return Gathered(epoch, [e for e, _ in taken], [s for _, s in taken], tuple(set_aside))
+                return Gathered(epoch, [e for e, _ in taken], [s for _, s in taken], tuple(broken))
             picked = self._plan(number + ahead + 1)[1]
         raise CorpusError(
-            f"of {MOST_EMPTY} batches in a row no utterance can be trained on; {set_aside[0][0]}: {set_aside[0][1]}",
+            f"of {MOST_EMPTY} batches in a row no utterance can be trained on; {broken[0][0]}: {broken[0][1]}",
             where=self._shards[0][0].folder,
             fix="look at the shards and their texts",
         )
 
-    def _take(self, picked: Picked, set_aside: list[tuple[str, str]]) -> tuple[Example, Waveform] | None:
+    def _take(self, picked: Picked, broken: list[tuple[str, str]]) -> tuple[Example, Waveform] | None:
         number, row = picked
         index, shard = self._shards[number]
         if number in self._lost:
-            set_aside.append((_name(index, shard), self._lost[number]))
+            broken.append((_name(index, shard), self._lost[number]))
             return None
         try:
             made = self._read(index, shard, row)
         except CorpusError as error:
             self._lost[number] = f"{error.what}: its {shard.utterances} utterances are left out"
-            return self._take(picked, set_aside)
+            return self._take(picked, broken)
         except VizinhoError as error:
             made = error.what
         if isinstance(made, str):
-            set_aside.append((row.id, made))
+            broken.append((row.id, made))
             return None
         return made
 

@@ -118,7 +118,7 @@ def test_broken_utterances_drop_out_by_name_and_the_rest_goes_on(shards):
     made = epoch(examples.gather(BATCH_SECONDS, 1))
     assert ids(made)[2] == whole[2][1:]
     assert [b for n, b in enumerate(ids(made)) if n != 2] == [b for n, b in enumerate(whole) if n != 2]
-    assert [name for m in made for name, _ in m.set_aside] == [victim]
+    assert [name for m in made for name, _ in m.broken] == [victim]
 
 
 def rows_of(index, shard):
@@ -137,7 +137,7 @@ def test_a_lost_shard_is_named_once_a_batch_and_the_rest_goes_on(shards, lost):
     everything = {r.id for s in index.shards[1:] for r in rows_of(index, s)}
     assert seen == everything
     assert not seen & gone
-    named = {pair for m in made for pair in m.set_aside}
+    named = {pair for m in made for pair in m.broken}
     assert len(named) == 1
     ((name, reason),) = named
     assert name.endswith(index.shards[0].rows)
@@ -171,7 +171,7 @@ def test_what_cannot_be_trained_on_is_found_on_the_way(source, tmp_path):
     write_manifest(tmp_path / "bad.jsonl", utterances)
     index = shard_manifest(tmp_path / "bad.jsonl", tmp_path / "shards")
     made = epoch(replace(source[2].prepared.examples, indexes=(index,)).gather(BATCH_SECONDS, 1))
-    reasons = dict(pair for m in made for pair in m.set_aside)
+    reasons = dict(pair for m in made for pair in m.broken)
     assert set(reasons) == {u.id for u in utterances[:3]}
     assert "labels but only" in reasons[utterances[0].id]
     assert reasons[utterances[1].id] == "no text left after normalising"
@@ -189,7 +189,7 @@ def test_recordings_of_dev_and_of_a_pinned_set_are_never_trained_on(source, tmp_
     assert {i for batch in ids(made) for i in batch} == {
         u.id for u in utterances if u.split == "train" and u is not pinned
     }
-    assert {name for m in made for name, _ in m.set_aside} == {"copy", pinned.id}
+    assert {name for m in made for name, _ in m.broken} == {"copy", pinned.id}
 
 
 def test_withheld_recordings_are_known_by_their_bytes(source):
