@@ -133,7 +133,6 @@ def card_of(
 ) -> Card:
     """The card of a finished job; the store fills in version and hashes."""
     ready, result = finished.ready, finished.result
-    train = [e.utterance for e in ready.prepared.examples]
     scores = []
     if result.chosen_dev_cer is not None:
         wer = next((p.dev_wer for p in result.curve if f"step {p.step}" == result.chosen), None)
@@ -158,12 +157,12 @@ def card_of(
         recipe=as_dict(ready.job.options) | {"rows": as_dict(ready.job.rows), "tokens": ready.job.tokens},
         data={
             "fingerprint": ready.data.fingerprint,
-            "utterances": len(train),
+            "utterances": ready.prepared.utterances,
             "minutes": round(ready.prepared.minutes, 2),
-            "speakers": len({u.speaker for u in train}),
+            "speakers": ready.prepared.speakers,
             "dev_utterances": len(ready.data.dev),
             "dev_held_out": ready.data.held_out,
-            "set_aside": [list(pair) for pair in ready.prepared.set_aside],
+            "set_aside": [list(pair) for pair in finished.set_aside],
         },
         curve=[asdict(point) for point in result.curve],
         scores=scores,
@@ -206,7 +205,7 @@ def summary(published: Published, finished: FinishedJob) -> dict[str, Any]:
         "audio_seconds_seen": round(result.audio_seconds, 1),
         "chosen": result.chosen,
         "dev_cer": result.chosen_dev_cer,
-        "set_aside": len(ready.prepared.set_aside),
+        "set_aside": len(finished.set_aside),
         "skipped_batches": result.skipped_batches,
         "movement": finished.movement.as_json() if ready.plan else None,
         "curve": [asdict(p) for p in result.curve],

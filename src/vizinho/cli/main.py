@@ -14,10 +14,12 @@ from vizinho.cli import (
     evaluate,
     experiment,
     export,
+    labelling,
     lm,
     models,
     neural_lm,
     serve,
+    sharding,
     train,
     transcribe,
     transformer,
@@ -37,6 +39,8 @@ app = typer.Typer(
     help="Give a language its first speech recogniser by starting from its neighbour's, and show what it was worth.",
 )
 corpus.app.command("speak")(speak)
+corpus.app.command("shard")(sharding.shard)
+corpus.app.command("label")(labelling.label)
 app.add_typer(corpus.app, name="corpus")
 app.command("train")(train.train)
 app.command("transfer")(train.transfer)

@@ -154,12 +154,12 @@ def _make(
     from vizinho.parallel import is_first_attempt, is_main_process
     from vizinho.progress import bar, silent
     from vizinho.publishing import drop_run, publish, run_folder, sole_run, summary
-    from vizinho.registry.pins import refuse_pinned
+    from vizinho.registry.pins import pinned_utterances, refuse_pinned
     from vizinho.registry.store import Store
 
     store = Store()
     store.check_name(name)
-    ready = make_ready(job, sound_similarity)
+    ready = make_ready(job, sound_similarity, withheld=pinned_utterances(store, name))
     main = is_main_process()
     if main and ready.plan is not None and (dry_run or not as_json):
         show_plan(ready.plan, as_json and dry_run, donor=ready.donor or {})

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch.utils.data import DataLoader, Dataset
 
@@ -50,6 +51,8 @@ class Batch:
     audio_seconds: float
     chunk: tuple[int, int] | None = None
     """(Output frames of a chunk, chunks before it that are heard) where the batch is to be computed as a stream."""
+    broken: tuple[tuple[str, str], ...] = ()
+    """(Utterance id, reason) of what belongs into the batch and cannot be trained on; found on the way."""
 
 
 class BatchPlan:
@@ -76,18 +79,25 @@ class BatchPlan:
         return self._epoch, self._batches[number - self._first]
 
     def _plan_epoch(self, epoch: int) -> list[list[int]]:
-        rng = np.random.default_rng([self._seed, epoch])
-        # Jitter keeps neighbours in length from always meeting in the same batch.
-        jittered = self._durations * rng.uniform(0.9, 1.1, size=self._durations.size)
-        batches: list[list[int]] = [[]]
-        longest = 0.0
-        for index in np.argsort(jittered, kind="stable"):
-            longest = max(longest, self._durations[index])
-            if batches[-1] and longest * (len(batches[-1]) + 1) > self._batch_seconds:
-                batches.append([])
-                longest = self._durations[index]
-            batches[-1].append(int(index))
-        return [batches[i] for i in rng.permutation(len(batches))]
+        return cut_batches(self._durations, self._batch_seconds, np.random.default_rng([self._seed, epoch]))
+
+
+def cut_batches(durations: npt.NDArray[np.float64], batch_seconds: float, rng: np.random.Generator) -> list[list[int]]:
+    """Indices of `durations` (N,) in groups of similar length and at most `batch_seconds` of padded audio, shuffled.
+
+    An utterance that is longer stands alone.
+    """
+    # Jitter keeps neighbours in length from always meeting in the same batch.
+    jittered = durations * rng.uniform(0.9, 1.1, size=durations.size)
+    batches: list[list[int]] = [[]]
+    longest = 0.0
+    for index in np.argsort(jittered, kind="stable"):
+        longest = max(longest, durations[index])
+        if batches[-1] and longest * (len(batches[-1]) + 1) > batch_seconds:
+            batches.append([])
+            longest = durations[index]
+        batches[-1].append(int(index))
+    return [batches[i] for i in rng.permutation(len(batches))]
 
 
 DECODED_BYTES = 512 * 2**20
@@ -122,27 +132,54 @@ def _whole(_number: int) -> None:
     """Every batch is computed from whole utterances."""
 
 
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """What stands in a batch before it is varied: examples, their samples (N,) each, and what cannot be used."""
+
+    epoch: int
+    examples: Sequence[Example]
+    samples: Sequence[Waveform]
+    broken: tuple[tuple[str, str], ...] = ()
+
+
+Gather = Callable[[int], Gathered]
+"""Batch number to its contents: a function of the number alone, cheap in rising order."""
+
+
+class Listed:
+    """Gathers batches of examples that are all in memory."""
+
+    def __init__(self, examples: Sequence[Example], batch_seconds: float, seed: int) -> None:
+        self._examples = examples
+        self._plan = BatchPlan([e.utterance.duration_seconds for e in examples], batch_seconds, seed)
+        self._load = DecodedAudio()
+
+    def __call__(self, number: int) -> Gathered:
+        """Raises AudioError for a recording that cannot be read."""
+        epoch, indices = self._plan(number)
+        chosen = [self._examples[i] for i in indices]
+        return Gathered(epoch, chosen, [self._load(e.utterance.audio) for e in chosen])
+
+
 class BatchData(Dataset[Batch]):
     """Batch n as tensors: audio is varied and turned into features when asked for, so memory stays flat."""
 
     def __init__(
         self,
-        examples: Sequence[Example],
-        plan: BatchPlan,
+        gather: Gather,
         front: FrontEnd,
         augment: AugmentOptions,
         seed: int,
         chunking: Callable[[int], tuple[int, int] | None] = _whole,
     ) -> None:
-        self._examples, self._plan, self._front = examples, plan, front
+        self._gather, self._front = gather, front
         self._augment, self._seed, self._chunking = augment, seed, chunking
-        self._load = DecodedAudio()
 
     def __getitem__(self, number: int) -> Batch:
-        epoch, indices = self._plan(number)
-        chosen = [self._examples[i] for i in indices]
-        generators = [_generator(self._seed, epoch, e.utterance.id) for e in chosen]
-        waveforms = [self._waveform(e.utterance, rng) for e, rng in zip(chosen, generators, strict=True)]
+        gathered = self._gather(number)
+        chosen = gathered.examples
+        generators = [_generator(self._seed, gathered.epoch, e.utterance.id) for e in chosen]
+        waveforms = [self._varied(s, rng) for s, rng in zip(gathered.samples, generators, strict=True)]
         made = self._front.extract(waveforms)
         steps = made.mask.sum(dim=1).tolist()
         chunk = self._chunking(number)
@@ -160,10 +197,11 @@ class BatchData(Dataset[Batch]):
             label_lengths=torch.tensor([len(e.labels) for e in chosen], dtype=torch.long),
             audio_seconds=sum(steps) * self._front.step_seconds,
             chunk=chunk,
+            broken=gathered.broken,
         )
 
-    def _waveform(self, utterance: Utterance, rng: np.random.Generator) -> Waveform:
-        samples = augment_waveform(self._load(utterance.audio), self._augment, rng)
+    def _varied(self, samples: Waveform, rng: np.random.Generator) -> Waveform:
+        samples = augment_waveform(samples, self._augment, rng)
         return at_least_minimum(self._front.masked_waveform(samples, self._augment, rng))
 
 

@@ -13,13 +13,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from vizinho.corpora.batches import Batch, BatchData, BatchPlan, Example, stream
+from vizinho.corpora.batches import Batch, BatchData, Gather, Listed, stream
+from vizinho.corpora.shards.gather import ShardedExamples
 from vizinho.errors import ModelError
 from vizinho.model.checkpoint import Checkpoint
 from vizinho.model.ctc import ctc_loss
 from vizinho.model.fast import Chunks, can_stream, fast_forward, set_chunks
 from vizinho.model.recompute import recomputed_blocks
 from vizinho.progress import Advance, Log, silent
+from vizinho.training.data import Examples
 from vizinho.training.interrupt import InterruptedRunError, interruptible
 from vizinho.training.norms import RunningStatistics
 from vizinho.training.options import Chunking, StreamingOptions, TrainingOptions
@@ -27,6 +29,7 @@ from vizinho.training.ranks import Ranks, WholeModel, WholeOptimizer
 from vizinho.training.resume import RunState, restore, save_state
 from vizinho.training.schedule import LayerRates
 from vizinho.training.selection import DevSet, Point, RunProgress, TrainingResult, average, choose, evaluate, show
+from vizinho.training.set_aside import SetAside
 
 MAX_SKIPPED = 5
 """Batches with a loss that is not a number before the run is given up."""
@@ -48,7 +51,7 @@ class _Learner:
 
 def train(
     checkpoint: Checkpoint,
-    examples: Sequence[Example],
+    examples: Examples,
     dev: DevSet | None,
     options: TrainingOptions,
     run: Path,
@@ -73,10 +76,10 @@ def train(
         if ranks.main:
             evaluate(checkpoint, dev, state, log)
     progress(state.step, "")
-    plan = BatchPlan([e.utterance.duration_seconds for e in examples], options.batch_seconds, options.seed)
     chunking = Chunking(options.streaming, options.seed)
-    data = BatchData(examples, plan, checkpoint.front, options.augment, options.seed, chunking)
-    batches = stream(data, ranks.batch_numbers(state.step, options.steps), options.workers)
+    data = BatchData(_gather(examples, options, run), checkpoint.front, options.augment, options.seed, chunking)
+    numbers = ranks.batch_numbers(state.step, options.steps)
+    batches = SetAside(run, log).watch(stream(data, numbers, options.workers))
     writer = _tensorboard(run, state.step) if ranks.main else None
     learner.network.train()
     with interruptible() as interrupted, _forward_pass(learner, options):
@@ -116,6 +119,12 @@ def train(
     checkpoint.model.eval()
     assert result is not None
     return result
+
+
+def _gather(examples: Examples, options: TrainingOptions, run: Path) -> Gather:
+    if isinstance(examples, ShardedExamples):
+        return examples.gather(options.batch_seconds, options.seed, run / "places.jsonl")
+    return Listed(examples, options.batch_seconds, options.seed)
 
 
 def mark_streaming(checkpoint: Checkpoint, options: StreamingOptions) -> None:
