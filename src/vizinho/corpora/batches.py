@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import signal
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,10 @@ from torch.utils.data import DataLoader, Dataset
 
 from vizinho.audio.augment import AugmentOptions, augment_waveform
 from vizinho.audio.features import FrontEnd
-from vizinho.audio.io import Waveform, load_audio
+from vizinho.audio.io import SAMPLE_RATE, Waveform, load_audio
 from vizinho.audio.logmel import at_least_minimum
 from vizinho.audio.running import normalize_running
-from vizinho.errors import CorpusError
+from vizinho.errors import AudioError, CorpusError, ModelError
 from vizinho.records import Utterance
 
 
@@ -50,6 +51,8 @@ class Batch:
     audio_seconds: float
     chunk: tuple[int, int] | None = None
     """(Output frames of a chunk, chunks before it that are heard) where the batch is to be computed as a stream."""
+    broken: tuple[tuple[str, str], ...] = ()
+    """(id, reason) of recordings that belong into the batch and cannot be read, or are not what the manifest says."""
 
 
 class BatchPlan:
@@ -89,6 +92,9 @@ class BatchPlan:
             batches[-1].append(int(index))
         return [batches[i] for i in rng.permutation(len(batches))]
 
+
+LENGTH_SECONDS, LENGTH_SHARE = 0.5, 0.1
+"""How far a recording's length may be from the manifest's: codecs pad, and manifests round."""
 
 DECODED_BYTES = 512 * 2**20
 """Decoded audio that one process keeps between epochs: about two and a quarter hours."""
@@ -140,9 +146,18 @@ class BatchData(Dataset[Batch]):
 
     def __getitem__(self, number: int) -> Batch:
         epoch, indices = self._plan(number)
-        chosen = [self._examples[i] for i in indices]
-        generators = [_generator(self._seed, epoch, e.utterance.id) for e in chosen]
-        waveforms = [self._waveform(e.utterance, rng) for e, rng in zip(chosen, generators, strict=True)]
+        chosen, generators, waveforms, broken = [], [], [], []
+        for example in (self._examples[i] for i in indices):
+            rng = _generator(self._seed, epoch, example.utterance.id)
+            try:
+                waveforms.append(self._waveform(example.utterance, rng))
+            except AudioError as error:  # one bad file must not cost the run: the loop names and counts it
+                broken.append((example.utterance.id, str(error)))
+                continue
+            chosen.append(example)
+            generators.append(rng)
+        if not chosen:
+            return _nothing(tuple(broken))
         made = self._front.extract(waveforms)
         steps = made.mask.sum(dim=1).tolist()
         chunk = self._chunking(number)
@@ -160,11 +175,30 @@ class BatchData(Dataset[Batch]):
             label_lengths=torch.tensor([len(e.labels) for e in chosen], dtype=torch.long),
             audio_seconds=sum(steps) * self._front.step_seconds,
             chunk=chunk,
+            broken=tuple(broken),
         )
 
     def _waveform(self, utterance: Utterance, rng: np.random.Generator) -> Waveform:
-        samples = augment_waveform(self._load(utterance.audio), self._augment, rng)
+        heard = self._load(utterance.audio)
+        _check_length(utterance, heard.size / SAMPLE_RATE)
+        samples = augment_waveform(heard, self._augment, rng)
         return at_least_minimum(self._front.masked_waveform(samples, self._augment, rng))
+
+
+def _check_length(utterance: Utterance, seconds: float) -> None:
+    """Raises AudioError for a recording that was cut off or replaced: its text would be learnt from other sounds."""
+    if abs(seconds - utterance.duration_seconds) > max(LENGTH_SECONDS, LENGTH_SHARE * utterance.duration_seconds):
+        raise AudioError(
+            f"the audio has {seconds:.2f} s, the manifest says {utterance.duration_seconds:.2f} s",
+            where=utterance.audio,
+            fix="bring the recording back, or run `vizinho corpus check` and use its clean manifest",
+        )
+
+
+def _nothing(broken: tuple[tuple[str, str], ...]) -> Batch:
+    """A batch none of whose recordings can be read."""
+    none = torch.zeros(0, dtype=torch.long)
+    return Batch((), torch.zeros(0, 0, 0), torch.zeros(0, 0, dtype=torch.bool), none, none, none, 0.0, broken=broken)
 
 
 def _generator(seed: int, epoch: int, utterance_id: str) -> np.random.Generator:
@@ -185,6 +219,21 @@ def stream(data: BatchData, start: int, stop: int, workers: int) -> Iterator[Bat
         generator=torch.Generator(),
     )
     return iter(loader)
+
+
+@contextmanager
+def deaths_named() -> Iterator[None]:
+    """Raises ModelError when a process that prepares batches was killed; torch says so at any moment of the loop."""
+    try:
+        yield
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        raise ModelError(
+            "a process that prepares batches was killed",
+            where="training",
+            fix="give the machine more memory, or set workers = 0; the same command goes on from the last checkpoint",
+        ) from error
 
 
 def _one_thread(_worker: int) -> None:

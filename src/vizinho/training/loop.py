@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate import Accelerator
 
-from vizinho.corpora.batches import Batch, BatchData, BatchPlan, Example, stream
+from vizinho.corpora.batches import Batch, BatchData, BatchPlan, Example, deaths_named, stream
 from vizinho.errors import ModelError
 from vizinho.evaluation.rates import error_rates
 from vizinho.model.checkpoint import Checkpoint
@@ -20,13 +20,11 @@ from vizinho.model.fast import Chunks, can_stream, fast_forward, set_chunks
 from vizinho.progress import Advance, silent
 from vizinho.recognizer import Recognizer
 from vizinho.records import Utterance
+from vizinho.training.health import Health, Statistics, bad_batch, bad_update
 from vizinho.training.interrupt import InterruptedRunError, interruptible
 from vizinho.training.options import Chunking, StreamingOptions, TrainingOptions
 from vizinho.training.resume import RunState, restore, save_state
 from vizinho.training.schedule import LayerRates
-
-MAX_SKIPPED = 5
-"""Batches with a loss that is not a number before the run is given up."""
 
 Weights = dict[str, torch.Tensor]
 Log = Callable[[str], None]
@@ -61,6 +59,8 @@ class TrainingResult:
     """"step N", or "average of N" evaluated weights, whichever was better on dev; "last" without a dev set."""
     chosen_dev_cer: float | None
     skipped_batches: int
+    broken: tuple[tuple[str, str], ...] = ()
+    """(utterance id, reason) of recordings that could no longer be read during the run and were left out."""
 
 
 @dataclass(slots=True)
@@ -69,7 +69,7 @@ class _Progress:
 
     step: int = 0
     audio_seconds: float = 0.0
-    skipped: int = 0
+    health: Health = field(default_factory=Health)
     losses: list[float] = field(default_factory=list)
     curve: list[Point] = field(default_factory=list)
     best_cer: float = math.inf
@@ -93,7 +93,8 @@ def train(
     """Train `checkpoint.model` in place and leave the weights chosen on dev in it.
 
     `run` holds the checkpoints; when it already has some, the run goes on from the newest. Raises InterruptedRunError
-    after SIGINT (state saved), ModelError when the loss stays not a number.
+    after SIGINT (state saved), ModelError when the loss stays not a number, CorpusError when too many recordings can no
+    longer be read (`health`).
     """
     torch.set_num_threads(options.threads)
     mark_streaming(checkpoint, options.streaming)
@@ -112,12 +113,14 @@ def train(
     chunking = Chunking(options.streaming, options.seed)
     data = BatchData(examples, plan, checkpoint.front, options.augment, options.seed, chunking)
     batches = stream(data, state.step, options.steps, options.workers)
+    statistics = Statistics(model)
     writer = _tensorboard(run, state.step)
     wrapped.train()
-    with interruptible() as interrupted, fast_forward(model, chunked=options.streaming.share > 0):
+    with interruptible() as interrupted, deaths_named(), fast_forward(model, chunked=options.streaming.share > 0):
         for batch in batches:
             rate = rates.apply(state.step, optimizer)
-            loss = _step(accelerator, wrapped, optimizer, batch, checkpoint, options, state, log)
+            state.health.note_broken(batch.broken, len(examples), state.step, log)
+            loss = _step(accelerator, wrapped, optimizer, batch, checkpoint, options, state, statistics, log)
             rates.pull(optimizer)
             state.step += 1
             progress(1, f"loss {loss:.3f}  dev CER {_latest(state)}")
@@ -162,9 +165,15 @@ def _step(
     checkpoint: Checkpoint,
     options: TrainingOptions,
     state: _Progress,
+    statistics: Statistics,
     log: Log,
 ) -> float:
-    """One update; returns the loss. A loss that is not finite is skipped, counted and named."""
+    """One update; returns the loss. What is not finite is skipped, counted and named, and leaves no trace."""
+    state.audio_seconds += batch.audio_seconds
+    if cause := bad_batch(batch, accelerator):
+        state.health.skip(state.step, cause, batch.ids or [id_ for id_, _ in batch.broken], log)
+        return math.nan
+    statistics.remember()
     device = accelerator.device
     mask = checkpoint.front.attention_mask(batch.mask.to(device))
     with accelerator.autocast():
@@ -178,21 +187,17 @@ def _step(
         blank=checkpoint.tokenizer.pad_token_id,
     )
     value = float(loss.detach())
-    state.audio_seconds += batch.audio_seconds
-    if not math.isfinite(value):
-        state.skipped += 1
-        log(f"step {state.step}: the loss is {value}; skipped the batch of {', '.join(batch.ids[:3])} ...")
-        if state.skipped > MAX_SKIPPED:
-            raise ModelError(
-                f"the loss was not a number {state.skipped} times",
-                where=f"step {state.step}",
-                fix="lower the learning rate, or run `vizinho corpus check` on the corpus",
-            )
-        return value
+    # The gradients' norm, which every process of a run shares, decides: all of them skip or none does.
     accelerator.backward(loss)
-    accelerator.clip_grad_norm_(model.parameters(), options.clip_norm)
+    norm = float(accelerator.clip_grad_norm_(model.parameters(), options.clip_norm))
+    if cause := bad_update(value, norm):
+        optimizer.zero_grad(set_to_none=True)
+        statistics.put_back()
+        state.health.skip(state.step, cause, batch.ids, log)
+        return value
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
+    state.health.usable()
     state.losses.append(value)
     return value
 
@@ -245,13 +250,22 @@ def _choose(checkpoint: Checkpoint, dev: DevSet | None, state: _Progress, log: L
         checkpoint.model.load_state_dict(state.best)
     checkpoint.model.eval()
     log(f"chosen on dev: {chosen}, CER {_show(cer)}")
-    return TrainingResult(tuple(state.curve), state.step, state.audio_seconds, chosen, cer, state.skipped)
+    health = state.health
+    return TrainingResult(
+        tuple(state.curve),
+        state.step,
+        state.audio_seconds,
+        chosen,
+        cer,
+        health.skipped,
+        tuple(health.broken.items()),
+    )
 
 
 def _save(run: Path, model: Any, optimizer: Any, state: _Progress) -> None:
     values = {
         "audio_seconds": state.audio_seconds,
-        "skipped": state.skipped,
+        "health": asdict(state.health),
         "losses": state.losses,
         "curve": [[p.step, p.train_loss, p.dev_cer, p.dev_wer] for p in state.curve],
         "best_cer": state.best_cer if math.isfinite(state.best_cer) else None,
@@ -270,6 +284,7 @@ def _resume(run: Path, model: Any, optimizer: Any, log: Log) -> _Progress | None
     if saved is None:
         return None
     values = dict(saved.values)
+    values["health"] = Health(values.pop("skipped")) if "skipped" in values else Health(**values["health"])
     values["curve"] = [Point(*point) for point in values["curve"]]
     values["best_cer"] = math.inf if values["best_cer"] is None else values["best_cer"]
     return _Progress(
