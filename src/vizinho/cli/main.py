@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 
 import typer
@@ -62,6 +63,18 @@ app.add_typer(neural_lm.app, name="neural")
 app.add_typer(understand.app, name="understand")
 
 
+_DISK_FAULTS = {
+    errno.ENOSPC: "make room there and run the same command again",
+    errno.EDQUOT: "make room there and run the same command again",
+    errno.EFBIG: "write to a disk that allows larger files",
+    errno.EROFS: "choose a folder that can be written",
+    errno.EACCES: "choose a folder that you may read and write",
+    errno.EPERM: "choose a folder that you may read and write",
+    errno.EIO: "the disk fails: save what is on it",
+}
+"""Faults of a disk that no command can foresee, and what to do; they are the user's to mend, not bugs of ours."""
+
+
 def _version(value: bool) -> None:
     if value:
         typer.echo(f"vizinho {__version__}")
@@ -84,6 +97,12 @@ def main() -> None:
 
         typer.echo(f"error: {error}", err=True)
         sys.exit(130 if isinstance(error, InterruptedRunError) else 2)
+    except OSError as error:
+        if error.errno not in _DISK_FAULTS:
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        typer.echo(f"error: {where}{error.strerror} -> {_DISK_FAULTS[error.errno]}", err=True)
+        sys.exit(2)
     except KeyboardInterrupt:
         typer.echo("interrupted", err=True)
         sys.exit(130)

@@ -37,7 +37,7 @@ class Card:
     plan: Sequence[Mapping[str, Any]] | None = None
     recipe: Mapping[str, Any] = field(default_factory=dict)
     data: Mapping[str, Any] = field(default_factory=dict)
-    """{"fingerprint", "utterances", "minutes", "speakers", "dev_utterances", "dev_held_out", "set_aside"}."""
+    """{"fingerprint", "utterances", "minutes", "speakers", "dev_utterances", "dev_held_out", "set_aside", "broken"}."""
     curve: Sequence[Mapping[str, Any]] = ()
     scores: Sequence[Mapping[str, Any]] = ()
     """Each {"split", "cer", ..., "signature"}; dev scores were used for choosing."""
@@ -46,6 +46,8 @@ class Card:
     software: Mapping[str, str] = field(default_factory=dict)
     licence: str = ""
     notes: str = ""
+    run: str = ""
+    """Random name of the run that made it: one that is killed while it publishes must not publish twice."""
     files: Mapping[str, str] = field(default_factory=dict)
     """SHA-256 of every other file of the folder."""
 
