@@ -45,6 +45,11 @@ class _Learner:
     statistics: RunningStatistics
     optimizer: torch.optim.Optimizer
 
+    def collect(self, checkpoint: Checkpoint) -> None:
+        """After a step: bring the main process's `checkpoint.model` up to what all of them have learnt."""
+        self.ranks.average(self.statistics.moving())
+        self.ranks.gather(self.model, checkpoint.model)
+
 
 def train(
     checkpoint: Checkpoint,
@@ -91,7 +96,7 @@ def train(
                 writer.add_scalar("train/rate", rate, state.step)
             last = state.step == options.steps
             if state.step % options.evaluate_every == 0 or last:
-                ranks.collect(learner.model, checkpoint.model, learner.statistics)
+                learner.collect(checkpoint)
                 if ranks.main:
                     evaluate(checkpoint, dev, state, log)
                     average(checkpoint.model, state, options)
@@ -229,7 +234,7 @@ def _count_skipped(what: str, ids: Sequence[str], state: RunProgress, log: Log) 
 def _save(run: Path, learner: _Learner, checkpoint: Checkpoint, state: RunProgress) -> None:
     """Write a checkpoint; every process takes part, the main one writes."""
     ranks = learner.ranks
-    ranks.collect(learner.model, checkpoint.model, learner.statistics)
+    learner.collect(checkpoint)
     optimizer = _whole(learner)[1].state_dict()
     if ranks.main:
         _write(run, checkpoint, optimizer, state)
@@ -265,7 +270,7 @@ def _resume(run: Path, learner: _Learner, checkpoint: Checkpoint, log: Log) -> R
         )
     if saved is None:
         return None
-    ranks.collect(learner.model, checkpoint.model, learner.statistics)
+    ranks.gather(learner.model, checkpoint.model)
     values = dict(saved.values)
     values["curve"] = [Point(*point) for point in values["curve"]]
     values["best_cer"] = math.inf if values["best_cer"] is None else values["best_cer"]
