@@ -46,6 +46,11 @@ class _Learner:
     statistics: RunningStatistics
     optimizer: torch.optim.Optimizer
 
+    def collect(self, checkpoint: Checkpoint) -> None:
+        """After a step: bring the main process's `checkpoint.model` up to what all of them have learnt."""
+        self.ranks.average(self.statistics.moving())
+        self.ranks.gather(self.model, checkpoint.model)
+
 
 def train(
     checkpoint: Checkpoint,
@@ -94,7 +99,7 @@ def train(
                 writer.add_scalar("train/rate", rate, state.step)
             last = state.step == options.steps
             if state.step % options.evaluate_every == 0 or last:
-                ranks.collect(learner.model, checkpoint.model, learner.statistics)
+                learner.collect(checkpoint)
                 if ranks.main:
                     evaluate(checkpoint, dev, state, log)
                     average(checkpoint.model, state, options)
@@ -240,7 +245,7 @@ def _loss(learner: _Learner, batch: Batch, checkpoint: Checkpoint) -> torch.Tens
 def _save(run: Path, learner: _Learner, checkpoint: Checkpoint, state: RunProgress) -> None:
     """Write a checkpoint; every process takes part, the main one writes."""
     ranks = learner.ranks
-    ranks.collect(learner.model, checkpoint.model, learner.statistics)
+    learner.collect(checkpoint)
     optimizer = _whole(learner)[1].state_dict()
     if ranks.main:
         _write(run, checkpoint, optimizer, state)
@@ -276,7 +281,7 @@ def _resume(run: Path, learner: _Learner, checkpoint: Checkpoint, log: Log) -> R
         )
     if saved is None:
         return None
-    ranks.collect(learner.model, checkpoint.model, learner.statistics)
+    ranks.gather(learner.model, checkpoint.model)
     values = dict(saved.values)
     values["health"] = Health(values.pop("skipped")) if "skipped" in values else Health(**values["health"])
     values["curve"] = [Point(*point) for point in values["curve"]]
