@@ -1,7 +1,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vizinho.corpora.shards.index import Row
@@ -33,6 +33,7 @@ def epoch_of(plan, epoch):
     return found
 
 
+@settings(max_examples=40)
 @given(shards_of, st.floats(5, 80), st.integers(0, 99), st.integers(1, 40), st.integers(0, 2))
 def test_an_epoch_holds_everything_once_and_batches_fit(shards, batch_seconds, seed, window, epoch):
     batches = epoch_of(plan_over(shards, batch_seconds, seed, window), epoch)
@@ -42,6 +43,7 @@ def test_an_epoch_holds_everything_once_and_batches_fit(shards, batch_seconds, s
         assert len(batch) == 1 or max(row.duration for row in batch) * len(batch) <= batch_seconds
 
 
+@settings(max_examples=40)
 @given(shards_of, st.integers(0, 99), st.integers(1, 40), st.integers(0, 60))
 def test_going_on_at_any_batch_gives_the_same_sequence(shards, seed, window, start):
     alone = plan_over(shards, seed=seed, window=window)
@@ -50,6 +52,7 @@ def test_going_on_at_any_batch_gives_the_same_sequence(shards, seed, window, sta
     assert [ids(resumed, n) for n in range(start, start + 12)] == expected
 
 
+@settings(max_examples=40)
 @given(shards_of, st.integers(0, 9), st.lists(st.integers(0, 50), min_size=1, max_size=12))
 def test_batches_can_be_asked_for_in_any_order(shards, seed, numbers):
     straight = plan_over(shards, seed=seed)
@@ -58,6 +61,7 @@ def test_batches_can_be_asked_for_in_any_order(shards, seed, numbers):
     assert [ids(again, n) for n in numbers] == [expected[n] for n in numbers]
 
 
+@settings(max_examples=40)
 @given(shards_of, st.integers(0, 99), st.integers(1, 40), st.integers(0, 50))
 def test_noted_places_change_nothing_but_the_work(tmp_path_factory, shards, seed, window, start):
     path = tmp_path_factory.mktemp("run") / "places.jsonl"
