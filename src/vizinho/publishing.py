@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import platform
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -13,10 +12,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import torch
-import transformers
-
-from vizinho import __version__
 from vizinho.errors import ModelError, StoreError
 from vizinho.evaluation.collapse import as_json as findings_json
 from vizinho.jobs import FinishedJob, ReadyJob
@@ -24,10 +19,11 @@ from vizinho.judging import Verdict, card_score, measure, promote
 from vizinho.model.adapters import merge_adapter, read_origin, save_adapter
 from vizinho.model.checkpoint import save_checkpoint, weights_digest
 from vizinho.recognizer import Recognizer
+from vizinho.recording import recipe_of, record
 from vizinho.registry.card import Card
 from vizinho.registry.pins import pinned_utterances, read_pin
 from vizinho.registry.store import Store
-from vizinho.training.options import as_dict
+from vizinho.registry.surroundings import machine, software
 
 ADAPTER = "adapter"
 """Folder of a model that holds what it adds to its donor, where it was trained so."""
@@ -116,7 +112,8 @@ def publish_merged(store: Store, name: str, donor: Path, adapter: Path, *, comma
     card = Card(
         **known | {"name": name, "tokens": len(checkpoint.inventory.tokens)},
         command=list(command),
-        software=_software(),
+        software=software(),
+        machine=machine(),
     )
     return store.add(name, staging, card)
 
@@ -148,7 +145,7 @@ def card_of(
         seed=ready.job.options.seed,
         donor=_donor(store, donor, ready),
         plan=ready.plan.as_json() if ready.plan else None,
-        recipe=as_dict(ready.job.options) | {"rows": as_dict(ready.job.rows), "tokens": ready.job.tokens},
+        recipe=recipe_of(ready.job),
         data={
             "fingerprint": ready.data.fingerprint,
             "utterances": len(train),
@@ -161,19 +158,12 @@ def card_of(
         curve=[asdict(point) for point in result.curve],
         scores=scores,
         movement=finished.movement.as_json() if ready.plan else None,
+        job=record(ready),
         command=list(command),
-        software=_software(),
+        software=software(),
+        machine=machine(),
         notes=notes,
     )
-
-
-def _software() -> dict[str, str]:
-    return {
-        "vizinho": __version__,
-        "torch": torch.__version__,
-        "transformers": transformers.__version__,
-        "python": platform.python_version(),
-    }
 
 
 def _donor(store: Store, donor: str | None, ready: ReadyJob) -> dict[str, Any] | None:
