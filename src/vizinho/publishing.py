@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -12,11 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import torch
-import transformers
 from safetensors import SafetensorError
 
-from vizinho import __version__
 from vizinho.errors import ModelError, StoreError
 from vizinho.evaluation.collapse import as_json as findings_json
 from vizinho.files import scratch_folder, sole_lock, write_text
@@ -26,10 +22,11 @@ from vizinho.model.adapters import merge_adapter, read_origin, save_adapter
 from vizinho.model.checkpoint import save_checkpoint, weights_digest
 from vizinho.parallel import is_main_process
 from vizinho.recognizer import Recognizer
+from vizinho.recording import recipe_of, record
 from vizinho.registry.card import Card, read_card
 from vizinho.registry.pins import pinned_utterances, read_pin
 from vizinho.registry.store import Store, unwritable
-from vizinho.training.options import as_dict
+from vizinho.registry.surroundings import machine, software
 
 ADAPTER = "adapter"
 """Folder of a model that holds what it adds to its donor, where it was trained so."""
@@ -176,7 +173,8 @@ def publish_merged(store: Store, name: str, donor: Path, adapter: Path, *, comma
     card = Card(
         **known | {"name": name, "tokens": len(checkpoint.inventory.tokens)},
         command=list(command),
-        software=_software(),
+        software=software(),
+        machine=machine(),
     )
     try:
         with scratch_folder(store.home / "staging", name) as place:
@@ -213,7 +211,7 @@ def card_of(
         seed=ready.job.options.seed,
         donor=_donor(store, donor, ready),
         plan=ready.plan.as_json() if ready.plan else None,
-        recipe=as_dict(ready.job.options) | {"rows": as_dict(ready.job.rows), "tokens": ready.job.tokens},
+        recipe=recipe_of(ready.job),
         data={
             "fingerprint": ready.data.fingerprint,
             "utterances": ready.prepared.utterances,
@@ -226,19 +224,12 @@ def card_of(
         curve=[asdict(point) for point in result.curve],
         scores=scores,
         movement=finished.movement.as_json() if ready.plan else None,
+        job=record(ready),
         command=list(command),
-        software=_software(),
+        software=software(),
+        machine=machine(),
         notes=notes,
     )
-
-
-def _software() -> dict[str, str]:
-    return {
-        "vizinho": __version__,
-        "torch": torch.__version__,
-        "transformers": transformers.__version__,
-        "python": platform.python_version(),
-    }
 
 
 def _donor(store: Store, donor: str | None, ready: ReadyJob) -> dict[str, Any] | None:

@@ -28,6 +28,7 @@ from vizinho.cli import (
     vectors,
 )
 from vizinho.cli import report as report_command
+from vizinho.cli.reproduce import reproduce
 from vizinho.cli.speak import speak
 from vizinho.errors import VizinhoError
 
@@ -52,6 +53,7 @@ app.command("serve")(serve.serve)
 app.command("compare")(compare.compare)
 app.command("experiment")(experiment.experiment)
 app.command("report")(report_command.report)
+models.app.command("reproduce")(reproduce)
 app.add_typer(models.app, name="models")
 vectors.app.command("contextual")(contextual.contextual)
 vectors.app.command("senses")(contextual.senses)

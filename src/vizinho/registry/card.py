@@ -42,8 +42,13 @@ class Card:
     scores: Sequence[Mapping[str, Any]] = ()
     """Each {"split", "cer", ..., "signature"}; dev scores were used for choosing."""
     movement: Mapping[str, Any] | None = None
+    job: Mapping[str, Any] = field(default_factory=dict)
+    """What `recipe` lacks to run the same job again (`vizinho.recording`); empty in cards of before there was such."""
     command: Sequence[str] = ()
     software: Mapping[str, str] = field(default_factory=dict)
+    """Versions by name."""
+    machine: Mapping[str, str] = field(default_factory=dict)
+    """Processor, threads, accelerator; empty in older cards."""
     licence: str = ""
     notes: str = ""
     run: str = ""
