@@ -14,6 +14,8 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -36,7 +38,7 @@ from vizinho.records import Utterance
 from vizinho.text.alphabets import alphabet
 from vizinho.text.normalize import get_normalizer
 from vizinho.text.tokens import characters_of
-from vizinho.training.options import TrainingOptions
+from vizinho.training.options import TrainingOptions, from_dict
 from vizinho.training.recipes import default_recipe
 
 HERE = Path(__file__).resolve().parent
@@ -95,7 +97,11 @@ def timed(command: Sequence[str | Path], folder: Path, **environment: str) -> di
         process = subprocess.Popen(
             words, stdout=out, stderr=err, env={**os.environ, "OMP_NUM_THREADS": "1", **environment}
         )
-        _, status, used = os.wait4(process.pid, 0)
+        try:
+            _, status, used = os.wait4(process.pid, 0)
+        except BaseException:
+            process.terminate()
+            raise
     if status:
         tail = (folder / "stderr").read_text("utf-8", "replace")[-2000:]
         sys.exit(f"{' '.join(words)}\nended with {os.waitstatus_to_exitcode(status)}:\n{tail}")
@@ -196,6 +202,7 @@ def run_arm(race: Race, arm: str, rate: float, seed: int) -> dict[str, Any]:
     folder = race.run(arm, rate, seed)
     if not (folder / "result.json").exists():
         say(f"{arm} at {rate:g}, seed {seed}")
+        shutil.rmtree(folder, ignore_errors=True)  # what a stopped run left: its time would not be the whole time
         share = race.arms[arm]
         if share is None:
             run_vizinho(race, folder, rate, seed)
@@ -220,14 +227,16 @@ def run_vizinho(race: Race, folder: Path, rate: float, seed: int) -> None:
 
 
 def recipe(race: Race, rate: float) -> str:
-    """The default recipe of `vizinho transfer` with the race's steps and this rate. Batches are made in the process
-    itself, as in NeMo's runs: the machine is shared."""
+    """The default recipe of `vizinho transfer` with the race's steps and this rate.
+
+    Batches are made in the process itself, as in NeMo's runs: the machine is shared.
+    """
     usual = default_recipe("transfer")
     layers = {"head_first_share": usual.layers.head_first_share, "layer_decay": usual.layers.layer_decay}
     given = {"steps": race.steps, "learning_rate": rate, "batch_seconds": race.batch_seconds, "workers": 0}
     given |= {"evaluate_every": race.every}
-    rest = TrainingOptions(**{**given, "layers": usual.layers})
-    assert type(usual)(**{**given, "layers": usual.layers}) == rest, "the default recipe has more than this writes"
+    written = from_dict(TrainingOptions, given | {"layers": layers})
+    assert written == replace(usual, **given), "the default recipe has more than is written here"
     lines = [f"{key} = {value}" for key, value in given.items()]
     return "\n".join([*lines, "", "[layers]", *(f"{key} = {value}" for key, value in layers.items())]) + "\n"
 
@@ -255,6 +264,7 @@ def hear_test(race: Race, arm: str, rate: float, seed: int) -> dict[str, str]:
 def main() -> None:
     race, seconds = parsed()
     torch.set_num_threads(1)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that a command under way ends too
     make_corpora(race)
     make_donor(race)
     for rate in race.rates:

@@ -19,7 +19,7 @@ OURS = "vizinho"
 Heard = Mapping[str, Mapping[int, Mapping[str, str]]]
 """Text by arm, seed and utterance id."""
 Errors = dict[str, dict[int, tuple[UtteranceErrors, ...]]]
-TUTORIAL = ("enable_norms", "changed", "Thaw", "data", "train")
+TUTORIAL = ("enable_norms", "changed", "Thaw", "data", "trainer_of")
 """What of nemo_train.py a user writes to change languages in NeMo; choosing weights and saving are not counted."""
 
 

@@ -6,12 +6,15 @@
 the encoder frozen but for its batch norms, then thawed; `--frozen-share 0` freezes nothing. The weights are the best
 evaluated ones on dev or the average of those of the last quarter (NeMo's scripts/checkpoint_averaging), whichever is
 better on dev.
+
+A run that was stopped goes on from its last state when started again; the order of its batches begins anew then.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import statistics
 import time
 from importlib.metadata import version
 from pathlib import Path
@@ -126,16 +129,32 @@ def learning(model: torch.nn.Module) -> str:
 
 
 class Thaw(Callback):
-    """Lets the whole encoder learn from a step on, and counts the padded audio of all steps."""
+    """Lets the whole encoder learn from a step on; 0 is for an encoder that was never frozen."""
 
     def __init__(self, step: int) -> None:
-        self.step, self.padded_seconds, self.losses = step, 0.0, []
+        self.step = step
 
     def on_train_batch_start(self, trainer: pl.Trainer, model: Any, batch: Any, batch_idx: int) -> None:
         if self.step and trainer.global_step == self.step:
             model.encoder.unfreeze()
-        if trainer.global_step in (0, self.step):
-            print(f"step {trainer.global_step}: {learning(model)}", flush=True)
+
+
+class Watch(Callback):
+    """Counts the padded audio of all steps, keeps the losses and tells of what learns and of dev."""
+
+    def __init__(self) -> None:
+        self.padded_seconds, self.losses, self.said = 0.0, [], ""
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"padded_seconds": self.padded_seconds, "losses": self.losses}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.padded_seconds, self.losses = state_dict["padded_seconds"], state_dict["losses"]
+
+    def on_train_batch_start(self, trainer: pl.Trainer, model: Any, batch: Any, batch_idx: int) -> None:
+        if (now := learning(model)) != self.said:
+            print(f"step {trainer.global_step}: {now}", flush=True)
+            self.said = now
         self.padded_seconds += batch[0].numel() / SAMPLE_RATE
 
     def on_train_batch_end(self, trainer: pl.Trainer, model: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
@@ -160,10 +179,11 @@ def data(manifest: Path, labels: list[str], **more: Any) -> Any:
     return OmegaConf.create(common | more)
 
 
-def train(model: EncDecCTCModel, arguments: argparse.Namespace) -> dict[str, Any]:
-    """Train with Lightning on batches by duration, evaluate every so often, leave the weights chosen on dev in it."""
+def trainer_of(
+    model: EncDecCTCModel, arguments: argparse.Namespace, watch: Watch
+) -> tuple[pl.Trainer, ModelCheckpoint]:
+    """A Lightning trainer for the model, with its batches by duration, its rates and its evaluations on dev set up."""
     labels, steps = labels_of(arguments), arguments.steps
-    thaw = Thaw(round(arguments.frozen_share * steps))
     keeper = ModelCheckpoint(
         dirpath=arguments.out / "checkpoints",
         monitor="val_wer",
@@ -171,6 +191,12 @@ def train(model: EncDecCTCModel, arguments: argparse.Namespace) -> dict[str, Any
         save_top_k=-1,
         save_weights_only=True,
         filename="{step}",
+    )
+    saver = ModelCheckpoint(
+        dirpath=arguments.out,
+        filename="state",
+        every_n_train_steps=max(1, arguments.every // 10),
+        enable_version_counter=False,
     )
     trainer = pl.Trainer(
         accelerator="cpu",
@@ -184,7 +210,7 @@ def train(model: EncDecCTCModel, arguments: argparse.Namespace) -> dict[str, Any
         logger=False,
         enable_progress_bar=False,
         enable_model_summary=False,
-        callbacks=[thaw, keeper],
+        callbacks=[Thaw(round(arguments.frozen_share * steps)), watch, keeper, saver],
     )
     model.set_trainer(trainer)
     with open_dict(model.cfg):
@@ -211,15 +237,24 @@ def train(model: EncDecCTCModel, arguments: argparse.Namespace) -> dict[str, Any
     )
     model.setup_validation_data(data(arguments.dev, labels, batch_size=16, shuffle=False))
     model.wer.use_cer = True
+    return trainer, keeper
+
+
+def train(model: EncDecCTCModel, arguments: argparse.Namespace) -> dict[str, Any]:
+    """Train and leave the weights chosen on dev in the model; returns how it went and what it cost."""
+    watch = Watch()
+    trainer, keeper = trainer_of(model, arguments, watch)
     begun, cpu = time.perf_counter(), time.process_time()
-    trainer.fit(model)
+    state = arguments.out / "state.ckpt"
+    trainer.fit(model, ckpt_path=str(state) if state.exists() else None)
+    state.unlink()
     found = {
         "fit_seconds": time.perf_counter() - begun,
         "fit_cpu_seconds": time.process_time() - cpu,
-        "padded_seconds": thaw.padded_seconds,
-        "losses": [sum(thaw.losses[i : i + 20]) / len(thaw.losses[i : i + 20]) for i in range(0, steps, 20)],
+        "padded_seconds": watch.padded_seconds,
+        "losses": [statistics.fmean(watch.losses[i : i + 20]) for i in range(0, len(watch.losses), 20)],
     }
-    return found | choose(model, trainer, keeper, steps)
+    return found | choose(model, trainer, keeper, arguments.steps)
 
 
 def choose(model: EncDecCTCModel, trainer: pl.Trainer, keeper: ModelCheckpoint, steps: int) -> dict[str, Any]:
