@@ -20,7 +20,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +108,17 @@ def timed(command: Sequence[str | Path], folder: Path, **environment: str) -> di
     return {"wall_seconds": time.perf_counter() - begun, "cpu_seconds": used.ru_utime + used.ru_stime, "command": words}
 
 
+def hold_to_settings(race: Race) -> None:
+    """Refuse a folder that was begun with other settings; more rates and seeds are welcome."""
+    free = {"speech", "folder", "peers", "rates", "seeds"}
+    settings = {name: value for name, value in asdict(race).items() if name not in free}
+    kept = race.folder / "settings.json"
+    if not kept.exists():
+        write_json(kept, settings)
+    elif (begun := json.loads(kept.read_text("utf-8"))) != settings:
+        sys.exit(f"{race.folder} was begun with {begun}, now {settings} is asked for; give another --out")
+
+
 def make_corpora(race: Race) -> None:
     """Check both corpora, take out what has a text of the Portuguese test, and write them for both toolkits as FLAC."""
     done = race.folder / "corpora" / "done.json"
@@ -170,7 +181,11 @@ def make_donor(race: Race) -> None:
         ours = Recognizer(load_donor(race.donor).recogniser).transcribe_corpus([known[stem] for stem in theirs])
         equal = sum(" ".join(theirs[file_name(i)].split()) == t.text for i, t in ours.items())
         write_json(same, {"utterances": len(theirs), "equal": equal})
-    say(f"donor: {_read(race.folder / 'donor')['dev_cer']:.3f} on dev; vizinho hears the same: {same.read_text()}")
+    heard_alike = json.loads(same.read_text("utf-8"))
+    say(
+        f"donor: dev CER {_read(race.folder / 'donor')['dev_cer']:.3f}; vizinho hears the same as NeMo in "
+        f"{heard_alike['equal']} of {heard_alike['utterances']} utterances of dev"
+    )
 
 
 def _nemo(race: Race, command: str, language: str, out: Path, **options: Any) -> list[str | Path]:
@@ -265,6 +280,7 @@ def main() -> None:
     race, seconds = parsed()
     torch.set_num_threads(1)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that a command under way ends too
+    hold_to_settings(race)
     make_corpora(race)
     make_donor(race)
     for rate in race.rates:
