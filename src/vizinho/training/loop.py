@@ -78,10 +78,7 @@ def train(
         if ranks.main:
             evaluate(checkpoint, dev, state, log)
     progress(state.step, "")
-    plan = BatchPlan([e.utterance.duration_seconds for e in examples], options.batch_seconds, options.seed)
-    chunking = Chunking(options.streaming, options.seed)
-    data = BatchData(examples, plan, checkpoint.front, options.augment, options.seed, chunking)
-    batches = stream(data, ranks.batch_numbers(state.step, options.steps), options.workers)
+    batches = _batches(checkpoint, examples, options, ranks.batch_numbers(state.step, options.steps))
     writer = _tensorboard(run, state.step) if ranks.main else None
     learner.network.train()
     with interruptible() as interrupted, _forward_pass(learner, options):
@@ -97,7 +94,7 @@ def train(
             last = state.step == options.steps
             if state.step % options.evaluate_every == 0 or last:
                 learner.collect(checkpoint)
-                if ranks.main:
+                if writer is not None:
                     evaluate(checkpoint, dev, state, log)
                     average(checkpoint.model, state, options)
                     _write_dev(writer, state)
@@ -121,6 +118,15 @@ def train(
     checkpoint.model.eval()
     assert result is not None
     return result
+
+
+def _batches(
+    checkpoint: Checkpoint, examples: Sequence[Example], options: TrainingOptions, numbers: range
+) -> Iterator[Batch]:
+    plan = BatchPlan([e.utterance.duration_seconds for e in examples], options.batch_seconds, options.seed)
+    chunking = Chunking(options.streaming, options.seed)
+    data = BatchData(examples, plan, checkpoint.front, options.augment, options.seed, chunking)
+    return stream(data, numbers, options.workers)
 
 
 def mark_streaming(checkpoint: Checkpoint, options: StreamingOptions) -> None:
@@ -187,21 +193,20 @@ def _step(
         seconds += batch.audio_seconds
         if not math.isfinite(value):
             spoilt.extend(batch.ids)
-    mean, seconds, skip = ranks.total(mean, seconds, len(spoilt))
+    mean, seconds, lost = ranks.total(mean, seconds, len(spoilt))
     state.audio_seconds += seconds
-    what = f"the loss is {mean}"
-    if not skip:
+    if lost:
+        _count_skipped(f"the loss is {mean}", ranks.named(spoilt), state, log)
+    else:
         learner.rates.hold_back(learner.optimizer)
         norm = ranks.clip(learner.model.parameters(), options.clip_norm)
-        what, skip = f"the gradient's norm is {norm}", not math.isfinite(norm)
-        spoilt = [i for b in batches for i in b.ids]
-    if skip:
-        learner.optimizer.zero_grad(set_to_none=True)
-        _count_skipped(what, ranks.named(spoilt), state, log)
-        return mean
-    learner.optimizer.step()
+        if math.isfinite(norm):
+            learner.optimizer.step()
+            state.losses.append(mean)
+        else:
+            ids = ranks.named([i for batch in batches for i in batch.ids])
+            _count_skipped(f"the gradient's norm is {norm}", ids, state, log)
     learner.optimizer.zero_grad(set_to_none=True)
-    state.losses.append(mean)
     return mean
 
 
