@@ -27,7 +27,7 @@ from transformers.trainer_pt_utils import LengthGroupedSampler
 
 from vizinho.audio.augment import NO_AUGMENT
 from vizinho.audio.io import load_audio
-from vizinho.corpora.batches import BatchData, BatchPlan
+from vizinho.corpora.batches import BatchData, Listed
 from vizinho.corpora.practice import practice_corpus
 from vizinho.jobs import Job, ReadyJob, make_ready
 from vizinho.model.ctc import ctc_loss
@@ -152,8 +152,8 @@ def where_time_goes(corpus: Path, threads: int) -> None:
     ready = fresh(corpus, 20, threads)
     torch.set_num_threads(threads)
     model, examples = ready.checkpoint.model.train(), ready.prepared.examples
-    plan = BatchPlan([e.utterance.duration_seconds for e in examples], BATCH_SECONDS, 1)
-    batches = [BatchData(examples, plan, ready.checkpoint.front, NO_AUGMENT, 1)[n] for n in range(6)]
+    data = BatchData(Listed(examples, BATCH_SECONDS, 1), ready.checkpoint.front, NO_AUGMENT, 1)
+    batches = [data[n] for n in range(6)]
 
     def step(batch: Any) -> None:
         logits = model(batch.features, attention_mask=batch.mask).logits

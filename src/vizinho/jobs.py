@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,11 @@ import torch
 
 from vizinho.audio.features import make_extractor
 from vizinho.corpora.manifest import fingerprint, read_manifest, select
+from vizinho.corpora.shards.gather import ShardedExamples, Withheld
+from vizinho.corpora.shards.index import ShardIndex, first_texts, index_path, read_index
 from vizinho.errors import CorpusError, SpecError
-from vizinho.evaluation.collapse import Course, Finding, diagnose, letter_counts
+from vizinho.evaluation.collapse import Course, Finding, diagnose
+from vizinho.evaluation.rates import error_rates
 from vizinho.languages.phonetics import base_letter_similarity, letter_similarity
 from vizinho.model.adapters import Adapter, attach, merge, take
 from vizinho.model.checkpoint import Checkpoint, like, load_donor, weights
@@ -27,10 +30,12 @@ from vizinho.records import Utterance
 from vizinho.text.alphabets import alphabet
 from vizinho.text.normalize import Normalizer, get_normalizer
 from vizinho.text.tokens import bpe_tokenizer, character_tokenizer, characters_of
-from vizinho.training.data import Prepared, prepare
+from vizinho.training.data import Prepared, Preparing, prepare, prepare_shards
 from vizinho.training.loop import train
-from vizinho.training.options import TrainingOptions, as_dict
+from vizinho.training.mixing import mix_with_start
+from vizinho.training.options import TrainingOptions, as_dict, differing
 from vizinho.training.selection import DevSet, TrainingResult
+from vizinho.training.set_aside import read_set_aside
 from vizinho.transfer.apply import apply_plan, plant, shapes_of, token_parameters
 from vizinho.transfer.movement import Movement, movement
 from vizinho.transfer.plan import TransferPlan, build_plan
@@ -71,6 +76,16 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
+class Source:
+    """What a job takes from one of its corpora: utterances of train and dev."""
+
+    manifest: Path
+    utterances: tuple[Utterance, ...]
+    beside: bool
+    """Of the corpora that are taken whole, beside the minutes."""
+
+
+@dataclass(frozen=True, slots=True)
 class TargetData:
     """Utterances to train and to choose on. `held_out` says that dev was cut from train."""
 
@@ -79,6 +94,15 @@ class TargetData:
     held_out: bool
     fingerprint: str
     normalizer: Normalizer
+    sources: tuple[Source, ...] = ()
+    """The same utterances corpus by corpus, none of them repeated."""
+    shards: tuple[ShardIndex, ...] = ()
+    """Sharded corpora, whose utterances are read as they are needed; `train` is empty then."""
+
+    def texts(self) -> Iterator[str]:
+        """Normalised texts to make tokens of: all of train, or of shards the first ones."""
+        for text in (u.text for u in self.train) if not self.shards else first_texts(self.shards):
+            yield self.normalizer(text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +122,9 @@ class ReadyJob:
     def identity(self) -> str:
         """16 hexadecimal digits that change with anything that changes the outcome; names the run's folder."""
         digest = hashlib.sha256(self.data.fingerprint.encode())
-        digest.update(json.dumps(as_dict(self.job.options), sort_keys=True, default=str).encode())
+        # What is at its default is left out: an option that a later version adds must not make this another run.
+        said = differing(as_dict(self.job.options), as_dict(TrainingOptions()))
+        digest.update(json.dumps(said, sort_keys=True, default=str).encode())
         for name, tensor in self.start.items():
             digest.update(name.encode() + tensor.contiguous().numpy().tobytes())
         return digest.hexdigest()[:16]
@@ -115,6 +141,8 @@ class FinishedJob:
     """Signs of collapse on dev; none without a dev set."""
     adapter: Adapter | None = None
     """What was learnt beside the donor, where the options ask for an adapter; the network has it merged."""
+    set_aside: tuple[tuple[str, str], ...] = ()
+    """(Utterance id, reason) of all that was not trained on, found before training or on the way."""
 
 
 def read_data(
@@ -131,9 +159,20 @@ def read_data(
     `repeat`, the train part of each corpus is taken that often, so that a small real one can stand beside a large
     synthetic one.
 
+    A sharded corpus among `corpora` is not read: `sharded_data` says what goes with it.
+
     Raises CorpusError when the corpora are of another language than `language`, when ids repeat between them, or when
     a dev speaker and text also stand in train.
     """
+    indexes = [read_index(path) for path in corpora if index_path(path) is not None]
+    if indexes:
+        if minutes is not None or repeat or beside:
+            raise SpecError(
+                "minutes, repeat and beside choose among utterances in memory; these corpora are shards",
+                where=indexes[0].folder,
+                fix="choose first, then `vizinho corpus shard` what was chosen",
+            )
+        return sharded_data(indexes, [path for path in corpora if index_path(path) is None], language)
     by_corpus = [read_manifest(path) for path in (*corpora, *beside)]
     everything = [u for utterances in by_corpus[: len(corpora)] for u in utterances]
     added = [u for utterances in by_corpus[len(corpora) :] for u in utterances]
@@ -146,10 +185,47 @@ def read_data(
         train_part, dev = _hold_out(train_part, seed)
     train_part = [*train_part, *(u for u in added if u.split == "train")]
     times = {u.id: n for n, utterances in zip(repeat, by_corpus, strict=True) for u in utterances} if repeat else {}
+    used = {u.id for u in (*train_part, *dev)}
+    sources = tuple(
+        Source(path, tuple(u for u in utterances if u.id in used), number >= len(corpora))
+        for number, (path, utterances) in enumerate(zip((*corpora, *beside), by_corpus, strict=True))
+    )
     train_part = [copy for u in train_part for copy in _repeated(u, times.get(u.id, 1))]
     return TargetData(
-        tuple(train_part), tuple(dev), held_out, fingerprint([*train_part, *dev]), get_normalizer(language)
+        tuple(train_part), tuple(dev), held_out, fingerprint([*train_part, *dev]), get_normalizer(language), sources
     )
+
+
+def sharded_data(indexes: Sequence[ShardIndex], manifests: Sequence[Path], language: str) -> TargetData:
+    """Shards to train on, with the dev splits that stand beside them or in further manifests.
+
+    Raises CorpusError for another language, and when there is no dev, or train in a manifest.
+    """
+    beside = [found for index in indexes if (found := index.manifest("dev")) is not None]
+    named = [u for path in (*beside, *manifests) for u in read_manifest(path)]
+    places = (*(i.folder for i in indexes), *manifests)
+    _check_language(named, language, places)
+    _check_ids(named, places)
+    for index in indexes:
+        if index.lang.split("-")[0] != language.split("-")[0]:
+            raise CorpusError(
+                f"the shards are in {index.lang!r}, not in {language!r}",
+                where=index.folder,
+                fix="give the corpus of the target language",
+            )
+    dev = [u for u in named if u.split == "dev"]
+    if any(u.split == "train" for u in named):
+        raise CorpusError(
+            "a manifest with a train part beside shards",
+            where=", ".join(map(str, manifests)),
+            fix="`vizinho corpus shard` it too; several sharded corpora can be given",
+        )
+    if not dev:
+        raise CorpusError(
+            "no dev split to choose the weights on", where=places[0], fix="give a manifest of one: --corpus dev.jsonl"
+        )
+    digest = hashlib.sha256("|".join([*(i.fingerprint for i in indexes), fingerprint(dev)]).encode())
+    return TargetData((), tuple(dev), False, digest.hexdigest()[:16], get_normalizer(language), shards=tuple(indexes))
 
 
 def _repeated(utterance: Utterance, times: int) -> list[Utterance]:
@@ -189,8 +265,11 @@ def _hold_out(utterances: Sequence[Utterance], seed: int) -> tuple[list[Utteranc
     return [u for u in utterances if u.id not in kept], [u for u in utterances if u.id in kept]
 
 
-def make_ready(job: Job, similarity: Similarity | None = None) -> ReadyJob:
-    """Read and check everything a job needs, and put its network at its start. Nothing is written."""
+def make_ready(job: Job, similarity: Similarity | None = None, *, withheld: Sequence[Utterance] = ()) -> ReadyJob:
+    """Read and check everything a job needs, and put its network at its start. Nothing is written.
+
+    Recordings `withheld` (pinned test sets) are set aside where shards turn out to hold them, as those of dev are.
+    """
     if job.options.adapter is not None and job.donor is None:
         raise SpecError(
             "an adapter needs a donor", where="adapter", fix="use `vizinho transfer`, or leave [adapter] out"
@@ -200,25 +279,28 @@ def make_ready(job: Job, similarity: Similarity | None = None) -> ReadyJob:
         checkpoint, plan, facts = _from_scratch(job, data), None, None
     else:
         checkpoint, plan, facts = _from_donor(job, data, similarity)
-    prepared = prepare(
-        data.train,
+    preparing = Preparing(
         checkpoint.tokenizer,
         data.normalizer,
-        front=checkpoint.front,
-        speed_range=job.options.augment.speed_range if job.options.augment.speed_share else 0.0,
+        checkpoint.front,
+        job.options.augment.speed_range if job.options.augment.speed_share else 0.0,
     )
+    if data.shards:
+        prepared = prepare_shards(ShardedExamples(data.shards, preparing, Withheld.of([*data.dev, *withheld])))
+    else:
+        prepared = prepare(data.train, preparing)
     start = {name: tensor.clone() for name, tensor in weights(checkpoint.model).items()}
     return ReadyJob(job, data, prepared, checkpoint, plan, facts, start)
 
 
 def _tokenizer(job: Job, data: TargetData) -> Any:
     """Tokens are made from the language's alphabet and the training texts alone, never from dev or test."""
-    texts = [data.normalizer(u.text) for u in data.train]
     if job.tokens == "bpe":
-        return bpe_tokenizer(texts, job.pieces)
+        return bpe_tokenizer(data.texts(), job.pieces)
     if job.tokens != "characters":
         raise SpecError(f"unknown kind of tokens {job.tokens!r}", fix=f"choose one of {', '.join(SUBSAMPLING)}")
-    return character_tokenizer(sorted({*alphabet(job.language), *characters_of(texts)}))
+    used = [letter for index in data.shards for letter in index.letters] or characters_of(data.texts())
+    return character_tokenizer(sorted({*alphabet(job.language), *used}))
 
 
 def _from_scratch(job: Job, data: TargetData) -> Checkpoint:
@@ -292,9 +374,17 @@ def run(ready: ReadyJob, folder: Path, *, progress: Advance = silent, log: Log =
     if handle is not None:
         adapter = take(handle)
         merge(handle)
+    if options.start_shares and ready.plan is not None and dev.utterances:
+        result = mix_with_start(model, ready.start, options.start_shares, result, lambda: _dev_cer(ready, dev), log)
     moved = movement(ready.start, weights(model))
     findings = _findings(ready, result, dev) if is_main_process() else ()
-    return FinishedJob(ready, result, moved, findings, adapter)
+    set_aside = (*ready.prepared.set_aside, *read_set_aside(folder))
+    return FinishedJob(ready, result, moved, findings, adapter, set_aside)
+
+
+def _dev_cer(ready: ReadyJob, dev: DevSet) -> float:
+    heard = Recognizer(ready.checkpoint).transcribe_corpus(dev.utterances)
+    return error_rates(dev.references, {id_: t.text for id_, t in heard.items()})[0]
 
 
 def _findings(ready: ReadyJob, result: TrainingResult, dev: DevSet) -> tuple[Finding, ...]:
@@ -304,7 +394,7 @@ def _findings(ready: ReadyJob, result: TrainingResult, dev: DevSet) -> tuple[Fin
     course = Course(
         [p.train_loss for p in result.curve if p.train_loss is not None],
         result.skipped_batches,
-        letter_counts([ready.data.normalizer(e.utterance.text) for e in ready.prepared.examples]),
+        ready.prepared.letters,
     )
     return tuple(diagnose(course, dev.references, {id_: t.text for id_, t in heard.items()}))
 

@@ -1,4 +1,4 @@
-"""Runs tasks here or in several processes, with one board of progress bars for all of them.
+"""Runs tasks here, in several processes, or on Ray: few large ones with bars each, or groups of many small ones.
 
 And says which process this is where torchrun started several for one run (training/ranks.py).
 """
@@ -6,17 +6,24 @@ And says which process this is where torchrun started several for one run (train
 from __future__ import annotations
 
 import os
+import pickle
 import queue
+import signal
 import threading
-from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context, parent_process
 from typing import Any
 
+from vizinho.errors import VizinhoError
 from vizinho.progress import Event
 
 Task = tuple[Callable[..., Any], tuple[Any, ...]]
 """A function of the module's top level and its arguments; it is also given the Event to report to, last."""
+Work = Callable[[Sequence[Any]], list[Any]]
+"""Results of a group of items, in order."""
 
 
 def unseen(_name: str, _total: float, _amount: float, _note: str = "") -> None:
@@ -82,3 +89,114 @@ def _show_waiting(events: Any, show: Event) -> None:
             show(*events.get_nowait())
     except queue.Empty:
         return
+
+
+def spread(
+    begin: Callable[..., Work],
+    arguments: tuple[Any, ...],
+    items: Sequence[Any],
+    *,
+    group: int,
+    processes: int = 1,
+    on_ray: bool = False,
+) -> Iterator[Any]:
+    """Results in the order of the items, as they are made.
+
+    Args:
+        begin: Makes the function that does the work, once a process; a function of a module's top level.
+        arguments: What `begin` is called with.
+        items: What to work on.
+        group: Items that a process takes at a time.
+        processes: How many; 1 works here.
+        on_ray: Work on Ray Data instead of processes of this machine: on the cluster that RAY_ADDRESS names, or on
+            a Ray of its own.
+
+    Raises what `begin` and the work raise, and VizinhoError when a process dies or Ray is missing.
+    """
+    groups = [items[start : start + group] for start in range(0, len(items), group)]
+    if on_ray and groups:
+        yield from _spread_on_ray(begin, arguments, groups, processes)
+    elif processes > 1 and len(groups) > 1:
+        yield from _spread_over_processes(begin, arguments, groups, processes)
+    elif groups:
+        work = begin(*arguments)
+        for items_of_group in groups:
+            yield from work(items_of_group)
+
+
+def _spread_over_processes(
+    begin: Callable[..., Work], arguments: tuple[Any, ...], groups: Sequence[Sequence[Any]], processes: int
+) -> Iterator[Any]:
+    # Spawned, not forked: a fork after a library has started threads can hang.
+    pool = ProcessPoolExecutor(processes, get_context("spawn"), _begin, (begin, arguments))
+    waiting: deque[Future[list[Any]]] = deque()
+    try:
+        for items in groups:
+            waiting.append(pool.submit(_in_process, items))
+            if len(waiting) > 2 * processes:
+                yield from waiting.popleft().result()
+        while waiting:
+            yield from waiting.popleft().result()
+    except BrokenProcessPool as error:
+        raise VizinhoError(
+            "a process was killed", where="processes", fix="give the machine more memory, or use fewer processes"
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+_own: Work | None = None
+"""What a process of the pool works with; set once, when it begins."""
+
+
+def _begin(begin: Callable[..., Work], arguments: tuple[Any, ...]) -> None:
+    global _own
+    # The terminal sends an interrupt to all processes; the first one ends the pool.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    end_with_parent()
+    _own = begin(*arguments)
+
+
+def _in_process(items: Sequence[Any]) -> list[Any]:
+    assert _own is not None
+    return _own(items)
+
+
+class _OnRay:
+    """The work of one Ray actor. Values travel pickled, since Ray's tables know only plain ones."""
+
+    def __init__(self, begin: Callable[..., Work], arguments: tuple[Any, ...]) -> None:
+        self._work = begin(*arguments)
+
+    def __call__(self, row: dict[str, bytes]) -> dict[str, bytes]:
+        return {"made": pickle.dumps(self._work(pickle.loads(row["items"])))}
+
+
+def _spread_on_ray(
+    begin: Callable[..., Work], arguments: tuple[Any, ...], groups: Sequence[Sequence[Any]], processes: int
+) -> Iterator[Any]:
+    try:
+        import ray
+        import ray.data
+    except ImportError as error:
+        raise VizinhoError(
+            f"Ray Data cannot be imported ({error})", where="ray", fix='pip install "ray[data]", or leave --ray out'
+        ) from error
+    ours = not ray.is_initialized()
+    if ours:
+        local = {} if os.environ.get("RAY_ADDRESS") else {"num_cpus": processes, "include_dashboard": False}
+        ray.init(log_to_driver=False, logging_level="warning", **local)
+    try:
+        context = ray.data.DataContext.get_current()
+        context.execution_options.preserve_order = True
+        context.enable_progress_bars = False
+        rows = ray.data.from_items(
+            [{"items": pickle.dumps(list(items))} for items in groups], override_num_blocks=len(groups)
+        )
+        pool = ray.data.ActorPoolStrategy(size=min(processes, len(groups)))
+        made = rows.map(_OnRay, fn_constructor_args=(begin, arguments), compute=pool, num_cpus=1)
+        for row in made.iter_rows():
+            yield from pickle.loads(row["made"])
+    finally:
+        if ours:
+            ray.shutdown()

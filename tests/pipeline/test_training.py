@@ -121,12 +121,12 @@ def test_letters_that_given_tokens_lack_are_named(tmp_path):
     from vizinho.model.frontends import front_end
     from vizinho.model.presets import build_model
     from vizinho.text.tokens import character_tokenizer
-    from vizinho.training.data import prepare
+    from vizinho.training.data import Preparing, prepare
 
     config = build_model("micro", 5, 0).config
     utterances = read_manifest(tone_corpus(tmp_path, count=4))
     with pytest.raises(TextError, match="letters the tokens lack"):
-        prepare(utterances, character_tokenizer("ab"), str, front=front_end(config, make_extractor()), speed_range=0)
+        prepare(utterances, Preparing(character_tokenizer("ab"), str, front_end(config, make_extractor()), 0))
 
 
 def test_pieces_train_save_and_come_back(tmp_path):

@@ -8,6 +8,7 @@ m4a and mp4 need PyAV (the extra `media`), which is told the container, so nothi
 from __future__ import annotations
 
 import io
+import re
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -233,5 +234,6 @@ def _too_long(where: object, limits: AudioLimits) -> AudioTooLongError:
 
 
 def _undecodable(error: Exception, where: object) -> AudioError:
-    reason = str(error).removeprefix(f"Error opening {str(where)!r}: ").rstrip(".")
+    # libsndfile repeats what it was given, of bytes their address, which would make every message another one.
+    reason = re.sub(r"^Error opening (<[^>]*>|'[^']*'): ", "", str(error)).rstrip(".")
     return AudioError(f"cannot decode the audio ({reason})", where=where, fix=ADVICE)

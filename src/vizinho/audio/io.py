@@ -42,6 +42,16 @@ def audio_info(path: Path) -> AudioInfo:
     return AudioInfo(info.frames / info.samplerate, info.samplerate, info.channels, info.format)
 
 
+def seconds_of(data: bytes, name: object = "") -> float:
+    """Seconds of a file's bytes, by its header where libsndfile reads it. Raises AudioError for what is no audio."""
+    try:
+        info = _with_repair(data, soundfile.info)
+    except (soundfile.LibsndfileError, ValueError):
+        samples, rate = _mono(data, name)
+        return samples.size / rate
+    return float(info.frames / info.samplerate)
+
+
 def load_audio(path: Path, sample_rate: int = SAMPLE_RATE) -> Waveform:
     """Decode a file (wav, flac, ogg, opus, mp3; webm, m4a and mp4 with the extra `media`) to mono at `sample_rate`.
 

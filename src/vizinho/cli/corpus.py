@@ -88,7 +88,7 @@ def convert(
     """Make a manifest of Common Voice, MLS, FLEURS, Kaldi, NeMo, LJSpeech, Hugging Face or lhotse data."""
     from vizinho.corpora.convert import convert_corpus
 
-    with _counter("reading") as advance:
+    with counter("reading") as advance:
         made = convert_corpus(
             source, manifest, lang=lang, reader=reader, split=split, copy=copy, skip_bad=skip_bad, progress=advance
         )
@@ -168,8 +168,8 @@ def stats(corpus: _Manifest, lang: _Lang = None, as_json: _Json = False) -> None
 
 
 @contextmanager
-def _counter(description: str) -> Iterator[Advance]:
-    """Progress of work whose end is not known, since readers are lazy."""
+def counter(description: str) -> Iterator[Advance]:
+    """Progress of work whose end is not known, since it reads as it goes."""
     from rich.console import Console
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 

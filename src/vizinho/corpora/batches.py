@@ -8,20 +8,22 @@ from __future__ import annotations
 import hashlib
 import signal
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch.utils.data import DataLoader, Dataset
 
 from vizinho.audio.augment import AugmentOptions, augment_waveform
 from vizinho.audio.features import FrontEnd
-from vizinho.audio.io import Waveform, load_audio
+from vizinho.audio.io import SAMPLE_RATE, Waveform, load_audio
 from vizinho.audio.logmel import at_least_minimum
 from vizinho.audio.running import normalize_running
-from vizinho.errors import CorpusError
+from vizinho.errors import AudioError, CorpusError, ModelError
 from vizinho.records import Utterance
 
 
@@ -50,6 +52,8 @@ class Batch:
     audio_seconds: float
     chunk: tuple[int, int] | None = None
     """(Output frames of a chunk, chunks before it that are heard) where the batch is to be computed as a stream."""
+    broken: tuple[tuple[str, str], ...] = ()
+    """(Utterance id, reason) of what belongs into the batch and cannot be trained on; found on the way."""
 
 
 class BatchPlan:
@@ -76,19 +80,29 @@ class BatchPlan:
         return self._epoch, self._batches[number - self._first]
 
     def _plan_epoch(self, epoch: int) -> list[list[int]]:
-        rng = np.random.default_rng([self._seed, epoch])
-        # Jitter keeps neighbours in length from always meeting in the same batch.
-        jittered = self._durations * rng.uniform(0.9, 1.1, size=self._durations.size)
-        batches: list[list[int]] = [[]]
-        longest = 0.0
-        for index in np.argsort(jittered, kind="stable"):
-            longest = max(longest, self._durations[index])
-            if batches[-1] and longest * (len(batches[-1]) + 1) > self._batch_seconds:
-                batches.append([])
-                longest = self._durations[index]
-            batches[-1].append(int(index))
-        return [batches[i] for i in rng.permutation(len(batches))]
+        return cut_batches(self._durations, self._batch_seconds, np.random.default_rng([self._seed, epoch]))
 
+
+def cut_batches(durations: npt.NDArray[np.float64], batch_seconds: float, rng: np.random.Generator) -> list[list[int]]:
+    """Indices of `durations` (N,) in groups of similar length and at most `batch_seconds` of padded audio, shuffled.
+
+    An utterance that is longer stands alone.
+    """
+    # Jitter keeps neighbours in length from always meeting in the same batch.
+    jittered = durations * rng.uniform(0.9, 1.1, size=durations.size)
+    batches: list[list[int]] = [[]]
+    longest = 0.0
+    for index in np.argsort(jittered, kind="stable"):
+        longest = max(longest, durations[index])
+        if batches[-1] and longest * (len(batches[-1]) + 1) > batch_seconds:
+            batches.append([])
+            longest = durations[index]
+        batches[-1].append(int(index))
+    return [batches[i] for i in rng.permutation(len(batches))]
+
+
+LENGTH_SECONDS, LENGTH_SHARE = 0.5, 0.1
+"""How far a recording's length may be from the manifest's: codecs pad, and manifests round."""
 
 DECODED_BYTES = 512 * 2**20
 """Decoded audio that one process keeps between epochs: about two and a quarter hours."""
@@ -122,27 +136,65 @@ def _whole(_number: int) -> None:
     """Every batch is computed from whole utterances."""
 
 
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """What stands in a batch before it is varied: examples, their samples (N,) each, and what cannot be used."""
+
+    epoch: int
+    examples: Sequence[Example]
+    samples: Sequence[Waveform]
+    broken: tuple[tuple[str, str], ...] = ()
+
+
+Gather = Callable[[int], Gathered]
+"""Batch number to its contents: a function of the number alone, cheap in rising order."""
+
+
+class Listed:
+    """Gathers batches of examples that are all in memory."""
+
+    def __init__(self, examples: Sequence[Example], batch_seconds: float, seed: int) -> None:
+        self._examples = examples
+        self._plan = BatchPlan([e.utterance.duration_seconds for e in examples], batch_seconds, seed)
+        self._load = DecodedAudio()
+
+    def __call__(self, number: int) -> Gathered:
+        """What cannot be read, or is not what the manifest says, is left out and named: it must not cost the run."""
+        epoch, indices = self._plan(number)
+        chosen, samples, broken = [], [], []
+        for example in (self._examples[i] for i in indices):
+            try:
+                heard = self._load(example.utterance.audio)
+                _check_length(example.utterance, heard.size / SAMPLE_RATE)
+            except AudioError as error:
+                broken.append((example.utterance.id, str(error)))
+                continue
+            chosen.append(example)
+            samples.append(heard)
+        return Gathered(epoch, chosen, samples, tuple(broken))
+
+
 class BatchData(Dataset[Batch]):
     """Batch n as tensors: audio is varied and turned into features when asked for, so memory stays flat."""
 
     def __init__(
         self,
-        examples: Sequence[Example],
-        plan: BatchPlan,
+        gather: Gather,
         front: FrontEnd,
         augment: AugmentOptions,
         seed: int,
         chunking: Callable[[int], tuple[int, int] | None] = _whole,
     ) -> None:
-        self._examples, self._plan, self._front = examples, plan, front
+        self._gather, self._front = gather, front
         self._augment, self._seed, self._chunking = augment, seed, chunking
-        self._load = DecodedAudio()
 
     def __getitem__(self, number: int) -> Batch:
-        epoch, indices = self._plan(number)
-        chosen = [self._examples[i] for i in indices]
-        generators = [_generator(self._seed, epoch, e.utterance.id) for e in chosen]
-        waveforms = [self._waveform(e.utterance, rng) for e, rng in zip(chosen, generators, strict=True)]
+        gathered = self._gather(number)
+        chosen = gathered.examples
+        if not chosen:
+            return _nothing(gathered.broken)
+        generators = [_generator(self._seed, gathered.epoch, e.utterance.id) for e in chosen]
+        waveforms = [self._varied(s, rng) for s, rng in zip(gathered.samples, generators, strict=True)]
         made = self._front.extract(waveforms)
         steps = made.mask.sum(dim=1).tolist()
         chunk = self._chunking(number)
@@ -160,11 +212,28 @@ class BatchData(Dataset[Batch]):
             label_lengths=torch.tensor([len(e.labels) for e in chosen], dtype=torch.long),
             audio_seconds=sum(steps) * self._front.step_seconds,
             chunk=chunk,
+            broken=gathered.broken,
         )
 
-    def _waveform(self, utterance: Utterance, rng: np.random.Generator) -> Waveform:
-        samples = augment_waveform(self._load(utterance.audio), self._augment, rng)
+    def _varied(self, samples: Waveform, rng: np.random.Generator) -> Waveform:
+        samples = augment_waveform(samples, self._augment, rng)
         return at_least_minimum(self._front.masked_waveform(samples, self._augment, rng))
+
+
+def _check_length(utterance: Utterance, seconds: float) -> None:
+    """Raises AudioError for a recording that was cut off or replaced: its text would be learnt from other sounds."""
+    if abs(seconds - utterance.duration_seconds) > max(LENGTH_SECONDS, LENGTH_SHARE * utterance.duration_seconds):
+        raise AudioError(
+            f"the audio has {seconds:.2f} s, the manifest says {utterance.duration_seconds:.2f} s",
+            where=utterance.audio,
+            fix="bring the recording back, or run `vizinho corpus check` and use its clean manifest",
+        )
+
+
+def _nothing(broken: tuple[tuple[str, str], ...]) -> Batch:
+    """A batch none of whose recordings can be read."""
+    none = torch.zeros(0, dtype=torch.long)
+    return Batch((), torch.zeros(0, 0, 0), torch.zeros(0, 0, dtype=torch.bool), none, none, none, 0.0, broken=broken)
 
 
 def _generator(seed: int, epoch: int, utterance_id: str) -> np.random.Generator:
@@ -185,6 +254,21 @@ def stream(data: BatchData, numbers: range, workers: int) -> Iterator[Batch]:
         generator=torch.Generator(),
     )
     return iter(loader)
+
+
+@contextmanager
+def deaths_named() -> Iterator[None]:
+    """Raises ModelError when a process that prepares batches was killed; torch says so at any moment of the loop."""
+    try:
+        yield
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        raise ModelError(
+            "a process that prepares batches was killed",
+            where="training",
+            fix="give the machine more memory, or set workers = 0; the same command goes on from the last checkpoint",
+        ) from error
 
 
 def _one_thread(_worker: int) -> None:

@@ -12,12 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from vizinho.errors import CorpusError
+from vizinho.files import sha256
 from vizinho.records import Utterance
 
 REQUIRED = ("id", "audio", "text", "lang", "speaker", "duration", "split")
 """Keys that every line has."""
 OPTIONAL = ("accent", "source", "licence")
 """Keys that are kept when they are there; others are allowed and not read."""
+BOM = b"\xef\xbb\xbf"
+"""What some editors put before the first line."""
 _MAY_BE_EMPTY = ("text", "speaker", *OPTIONAL)
 
 
@@ -29,8 +32,8 @@ def read_manifest(path: Path) -> list[Utterance]:
     """
     lines: dict[str, int] = {}
     utterances = []
-    for number, row in _rows(path):
-        utterance = _utterance(row, path, number)
+    for _, number, line in manifest_lines(path):
+        utterance = parse_line(line, path, number)
         if utterance.id in lines:
             raise CorpusError(
                 f"id {utterance.id!r} stands on line {lines[utterance.id]} and again on line {number}",
@@ -98,6 +101,19 @@ def fingerprint(utterances: Iterable[Utterance]) -> str:
     return hashlib.sha256("\n".join(rows).encode()).hexdigest()[:16]
 
 
+def content_digest(utterances: Iterable[Utterance]) -> str:
+    """SHA-256 over ids, durations and the content of the audio, in their order: all that `fingerprint` does not see.
+
+    Reads every file whole. Raises CorpusError when one is missing.
+    """
+    digest = hashlib.sha256()
+    for utterance in utterances:
+        _size(utterance)
+        row = [utterance.id, utterance.duration_seconds, sha256(utterance.audio)]
+        digest.update(json.dumps(row).encode() + b"\n")
+    return digest.hexdigest()
+
+
 def select(
     utterances: Iterable[Utterance],
     *,
@@ -138,25 +154,39 @@ def _first_minutes(utterances: list[Utterance], minutes: float, seed: int) -> It
         yield utterance.id
 
 
-def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+def manifest_lines(path: Path) -> Iterator[tuple[int, int, bytes]]:
+    """The lines that are not empty, one at a time: byte offset, number (from 1) and content.
+
+    Raises CorpusError for a file that cannot be read.
+    """
     try:
-        content = path.read_bytes()
+        with path.open("rb") as file:
+            offset = 0
+            for number, line in enumerate(file, start=1):
+                content = line.removeprefix(BOM) if number == 1 else line
+                if content.strip():
+                    yield offset, number, content
+                offset += len(line)
+    except IsADirectoryError as error:
+        fix = "`vizinho train` and `vizinho transfer` read sharded corpora; everything else needs a manifest"
+        raise CorpusError("a folder, not a manifest", where=path, fix=fix) from error
     except OSError as error:
         raise CorpusError(
             f"cannot read the manifest ({error.strerror})", where=path, fix="check the path of the JSONL file"
         ) from error
-    for number, line in enumerate(content.removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line.decode("utf-8"))
-        except ValueError as error:
-            raise CorpusError(
-                f"not a line of JSON ({error})", where=f"{path}:{number}", fix="one JSON object a line, in UTF-8"
-            ) from error
-        if not isinstance(row, dict):
-            raise CorpusError(f"not a JSON object but {type(row).__name__}", where=f"{path}:{number}", fix=_KEYS)
-        yield number, row
+
+
+def parse_line(line: bytes, path: Path, number: int) -> Utterance:
+    """The utterance of one line. Raises CorpusError naming file and line for whatever is wrong with it."""
+    try:
+        row = json.loads(line.decode("utf-8"))
+    except ValueError as error:
+        raise CorpusError(
+            f"not a line of JSON ({error})", where=f"{path}:{number}", fix="one JSON object a line, in UTF-8"
+        ) from error
+    if not isinstance(row, dict):
+        raise CorpusError(f"not a JSON object but {type(row).__name__}", where=f"{path}:{number}", fix=_KEYS)
+    return _utterance(row, path, number)
 
 
 _KEYS = f"every line needs {', '.join(REQUIRED)}"

@@ -9,7 +9,7 @@ from vizinho.errors import SpecError
 from vizinho.experiment.values import CONTROLS, DEFAULT, SCRATCH, UPDATE, ExperimentSpec, SyntheticSpec
 from vizinho.training.options import TrainingOptions
 
-_BUDGET = ("steps", "batch_seconds")
+_BUDGET = ("steps", "batch_seconds", "accumulate")
 """Options that no arm may have for itself: together they are the seconds of audio an arm sees."""
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import torch
-
 from vizinho.corpora.manifest import fingerprint, select
 from vizinho.evaluation.score import as_json, score
 from vizinho.experiment.starts import Start
@@ -16,6 +14,7 @@ from vizinho.model.checkpoint import weights
 from vizinho.recognizer import Recognizer
 from vizinho.records import Transcript, Utterance
 from vizinho.text.normalize import get_normalizer
+from vizinho.training.mixing import between
 from vizinho.transfer.apply import plant
 
 PATH_MINUTES = 2.0
@@ -94,16 +93,6 @@ def interpolation(
         )
     plant(ready.checkpoint.model, end)
     return made
-
-
-def between(
-    start: Mapping[str, torch.Tensor], end: Mapping[str, torch.Tensor], place: float
-) -> dict[str, torch.Tensor]:
-    """Weights at a place from 0 (start) to 1 (end); whole numbers, such as counters, are the end's."""
-    return {
-        name: torch.lerp(start[name], tensor, place) if tensor.is_floating_point() else tensor
-        for name, tensor in end.items()
-    }
 
 
 def _some(utterances: Sequence[Utterance]) -> list[Utterance]:

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import signal
-from collections import deque
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +12,9 @@ import numpy as np
 from vizinho.audio.blocks import Channels, mono, read_blocks
 from vizinho.audio.io import SAMPLE_RATE
 from vizinho.decoding.setup import DecoderSpec, make_decoder
-from vizinho.errors import AudioError, ModelError
+from vizinho.errors import AudioError
 from vizinho.files import sha256
-from vizinho.parallel import end_with_parent
+from vizinho.parallel import spread
 from vizinho.records import Transcript
 from vizinho.registry.card import read_card
 from vizinho.runtime.cache import key_of
@@ -79,53 +74,22 @@ def key_of_work(work: Work) -> str:
     return f"{key}|{work.decoder.options}|{sorted(work.decoder.hotwords.items())}|{models}"
 
 
-def transcribe_files(work: Work, files: Sequence[Path], processes: int = 1, stdin: bytes = b"") -> Iterator[Outcome]:
+def transcribe_files(
+    work: Work, files: Sequence[Path], processes: int = 1, stdin: bytes = b"", *, on_ray: bool = False
+) -> Iterator[Outcome]:
     """Outcomes in the order of the files, as they are made; `-` stands for the bytes of `stdin`.
 
-    Raises ModelError for a model that cannot be opened, and when a process dies.
+    Raises ModelError for a model that cannot be opened, VizinhoError when a process dies.
     """
-    groups = [list(files[start : start + _GROUP]) for start in range(0, len(files), _GROUP)]
-    if processes <= 1 or len(groups) <= 1:
-        transcriber = open_transcriber(work) if groups else None
-        for group in groups:
-            assert transcriber is not None
-            yield from _transcribe(transcriber, work, group, stdin)
-        return
-    open_transcriber(work)  # makes the export once, and tells of a broken model before any process starts
-    # Spawned, not forked: a fork after a library has started threads can hang.
-    pool = ProcessPoolExecutor(processes, get_context("spawn"), _begin, (work, stdin))
-    waiting: deque[Future[list[Outcome]]] = deque()
-    try:
-        for group in groups:
-            waiting.append(pool.submit(_in_process, group))
-            if len(waiting) > 2 * processes:
-                yield from waiting.popleft().result()
-        while waiting:
-            yield from waiting.popleft().result()
-    except BrokenProcessPool as error:
-        raise ModelError(
-            "a process was killed", where="transcribe", fix="give the machine more memory, or use fewer --jobs"
-        ) from error
-    finally:
-        pool.shutdown(cancel_futures=True)
+    if len(files) > _GROUP and (processes > 1 or on_ray):
+        open_transcriber(work)  # makes the export once, and tells of a broken model before any process starts
+    yield from spread(_opened, (work, stdin), files, group=_GROUP, processes=processes, on_ray=on_ray)
 
 
-_own: tuple[Transcriber, Work, bytes] | None = None
-"""What a process of the pool works with; set once, when it begins."""
-
-
-def _begin(work: Work, stdin: bytes) -> None:
-    global _own
-    # The terminal sends an interrupt to all processes; the first one ends the pool.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    end_with_parent()
-    _own = (open_transcriber(work), work, stdin)
-
-
-def _in_process(group: Sequence[Path]) -> list[Outcome]:
-    assert _own is not None
-    transcriber, work, stdin = _own
-    return list(_transcribe(transcriber, work, group, stdin))
+def _opened(work: Work, stdin: bytes) -> Callable[[Sequence[Path]], list[Outcome]]:
+    """What every process does for itself, once."""
+    transcriber = open_transcriber(work)
+    return lambda group: list(_transcribe(transcriber, work, group, stdin))
 
 
 def _transcribe(transcriber: Transcriber, work: Work, group: Sequence[Path], stdin: bytes) -> Iterator[Outcome]:

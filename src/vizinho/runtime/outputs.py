@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import os
+import contextlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from vizinho.errors import SpecError
 from vizinho.files import sha256, write_text
+from vizinho.ledger import Ledger
 from vizinho.runtime.batch import Outcome
 from vizinho.runtime.formats import render
 from vizinho.runtime.inputs import STDIN, Input
@@ -38,8 +38,7 @@ class OutputFolder:
     def __init__(self, folder: Path, kind: str, key: str) -> None:
         self._folder, self._kind, self._key = folder, kind, key
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._ledger = (folder / LEDGER).open("a+", encoding="utf-8")
+            self._ledger = Ledger(folder / LEDGER)
         except OSError as error:
             raise SpecError(
                 f"cannot be written ({error.strerror})", where=folder, fix="choose a writable folder"
@@ -59,21 +58,14 @@ class OutputFolder:
         """Put a pending file's output in place, whole, then note it."""
         done = self._pending[outcome.audio]
         write_text(self._folder / done.output, render(outcome.transcripts, self._kind))
-        self._ledger.write(json.dumps(asdict(done), ensure_ascii=False) + "\n")
-        self._ledger.flush()
-        os.fsync(self._ledger.fileno())
+        self._ledger.add(asdict(done))
 
     def _read(self) -> set[Done]:
-        """Whole lines: a power cut may have cut the last one off, and then its file is done again."""
-        self._ledger.seek(0)
-        lines, found = self._ledger.read().splitlines(keepends=True), set()
-        for line in lines:
-            try:
-                found.add(Done(**json.loads(line)))
-            except (ValueError, TypeError):
-                continue
-        if lines and not lines[-1].endswith("\n"):
-            self._ledger.write("\n")
+        """Lines of another form are no outputs of this program, and their files are done again."""
+        found = set()
+        for line in self._ledger.lines:
+            with contextlib.suppress(TypeError):
+                found.add(Done(**line))
         return found
 
 

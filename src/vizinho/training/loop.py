@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -13,13 +13,16 @@ from typing import Any
 import numpy as np
 import torch
 
-from vizinho.corpora.batches import Batch, BatchData, BatchPlan, Example, stream
+from vizinho.corpora.batches import Batch, BatchData, Gather, Listed, deaths_named, stream
+from vizinho.corpora.shards.gather import ShardedExamples
 from vizinho.errors import ModelError
 from vizinho.model.checkpoint import Checkpoint
 from vizinho.model.ctc import ctc_loss
 from vizinho.model.fast import Chunks, can_stream, fast_forward, set_chunks
 from vizinho.model.recompute import recomputed_blocks
 from vizinho.progress import Advance, Log, silent
+from vizinho.training.data import Examples
+from vizinho.training.health import ELSEWHERE, Health, bad_batch, bad_update
 from vizinho.training.interrupt import InterruptedRunError, interruptible
 from vizinho.training.norms import RunningStatistics
 from vizinho.training.options import Chunking, StreamingOptions, TrainingOptions
@@ -27,9 +30,7 @@ from vizinho.training.ranks import Ranks, WholeModel, WholeOptimizer
 from vizinho.training.resume import RunState, restore, save_state
 from vizinho.training.schedule import LayerRates
 from vizinho.training.selection import DevSet, Point, RunProgress, TrainingResult, average, choose, evaluate, show
-
-MAX_SKIPPED = 5
-"""Batches with a loss that is not a number before the run is given up."""
+from vizinho.training.set_aside import SetAside
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ class _Learner:
 
 def train(
     checkpoint: Checkpoint,
-    examples: Sequence[Example],
+    examples: Examples,
     dev: DevSet | None,
     options: TrainingOptions,
     run: Path,
@@ -65,7 +66,8 @@ def train(
 
     `run` holds the checkpoints; when it already has some, the run goes on from the newest. Under torchrun every
     process calls this with the same arguments and gets the same result; the main one evaluates, writes and logs.
-    Raises InterruptedRunError after SIGINT or SIGTERM (state saved), ModelError when the loss stays not a number.
+    Raises InterruptedRunError after SIGINT or SIGTERM (state saved), ModelError when the loss stays not a number,
+    CorpusError when too many recordings can no longer be read (`SetAside`).
     """
     mark_streaming(checkpoint, options.streaming)
     learner = _learner(checkpoint.model, options)
@@ -78,10 +80,10 @@ def train(
         if ranks.main:
             evaluate(checkpoint, dev, state, log)
     progress(state.step, "")
-    batches = _batches(checkpoint, examples, options, ranks.batch_numbers(state.step, options.steps))
+    batches = _batches(checkpoint, examples, options, ranks.batch_numbers(state.step, options.steps), run, log)
     writer = _tensorboard(run, state.step) if ranks.main else None
     learner.network.train()
-    with interruptible() as interrupted, _forward_pass(learner, options):
+    with interruptible() as interrupted, deaths_named(), _forward_pass(learner, options):
         while state.step < options.steps:
             rate = learner.rates.apply(state.step, learner.optimizer)
             loss = _step(learner, list(islice(batches, options.accumulate)), checkpoint, options, state, log)
@@ -94,7 +96,7 @@ def train(
             last = state.step == options.steps
             if state.step % options.evaluate_every == 0 or last:
                 learner.collect(checkpoint)
-                if writer is not None:
+                if ranks.main:
                     evaluate(checkpoint, dev, state, log)
                     average(checkpoint.model, state, options)
                     _write_dev(writer, state)
@@ -121,12 +123,19 @@ def train(
 
 
 def _batches(
-    checkpoint: Checkpoint, examples: Sequence[Example], options: TrainingOptions, numbers: range
+    checkpoint: Checkpoint, examples: Examples, options: TrainingOptions, numbers: range, run: Path, log: Log
 ) -> Iterator[Batch]:
-    plan = BatchPlan([e.utterance.duration_seconds for e in examples], options.batch_seconds, options.seed)
+    """The batches of these numbers; what is set aside on the way is named in the run's folder."""
     chunking = Chunking(options.streaming, options.seed)
-    data = BatchData(examples, plan, checkpoint.front, options.augment, options.seed, chunking)
-    return stream(data, numbers, options.workers)
+    data = BatchData(_gather(examples, options, run), checkpoint.front, options.augment, options.seed, chunking)
+    named = SetAside(run, log, of=None if isinstance(examples, ShardedExamples) else len(examples))
+    return named.watch(stream(data, numbers, options.workers))
+
+
+def _gather(examples: Examples, options: TrainingOptions, run: Path) -> Gather:
+    if isinstance(examples, ShardedExamples):
+        return examples.gather(options.batch_seconds, options.seed, run / "places.jsonl")
+    return Listed(examples, options.batch_seconds, options.seed)
 
 
 def mark_streaming(checkpoint: Checkpoint, options: StreamingOptions) -> None:
@@ -176,11 +185,43 @@ def _step(
     The loss is the mean over the utterances of all batches of the step, in whichever process they are.
     """
     ranks = learner.ranks
-    (utterances,) = ranks.total(sum(len(b.ids) for b in batches))
-    mean, seconds = 0.0, 0.0
-    spoilt: list[str] = []
-    numbers = ranks.batch_numbers(state.step, state.step + 1)
-    for index, (number, batch) in enumerate(zip(numbers, batches, strict=True)):
+    cause = next(filter(None, map(bad_batch, batches)), "")
+    ids = [i for b in batches for i in (b.ids or [name for name, _ in b.broken])]
+    # All processes must come to the same decision: one alone would leave the others waiting for its gradients.
+    utterances, seconds, bad = ranks.total(
+        sum(len(b.ids) for b in batches), sum(b.audio_seconds for b in batches), bool(cause)
+    )
+    state.audio_seconds += seconds
+    if bad:
+        state.health.skip(state.step, cause or ELSEWHERE, ranks.named(ids if cause else []), log)
+        return math.nan
+    learner.statistics.remember()
+    mean = ranks.total(_backward(learner, batches, checkpoint, options, state.step, utterances))[0]
+    learner.rates.hold_back(learner.optimizer)
+    norm = ranks.clip(learner.model.parameters(), options.clip_norm)
+    if cause := bad_update(mean, norm):
+        learner.optimizer.zero_grad(set_to_none=True)
+        learner.statistics.put_back()
+        state.health.skip(state.step, cause, ranks.named(ids), log)
+        return mean
+    learner.optimizer.step()
+    learner.optimizer.zero_grad(set_to_none=True)
+    state.health.usable()
+    state.losses.append(mean)
+    return mean
+
+
+def _backward(
+    learner: _Learner,
+    batches: Sequence[Batch],
+    checkpoint: Checkpoint,
+    options: TrainingOptions,
+    step: int,
+    utterances: float,
+) -> float:
+    """Gradients of this process's batches of a step; returns their part of the loss."""
+    ranks, mean = learner.ranks, 0.0
+    for index, (number, batch) in enumerate(zip(ranks.batch_numbers(step, step + 1), batches, strict=True)):
         learner.statistics.weigh(index, len(batches))
         # What a batch draws (dropout) follows its number, not what ran before it or in which process.
         torch.manual_seed(int(np.random.SeedSequence([options.seed, number]).generate_state(1)[0]))
@@ -188,25 +229,7 @@ def _step(
             loss = _loss(learner, batch, checkpoint)
             # Gradients are averaged over the processes.
             ranks.backward(loss * (len(batch.ids) * ranks.world / utterances))
-        value = float(loss.detach())
-        mean += value * (len(batch.ids) / utterances)
-        seconds += batch.audio_seconds
-        if not math.isfinite(value):
-            spoilt.extend(batch.ids)
-    mean, seconds, lost = ranks.total(mean, seconds, len(spoilt))
-    state.audio_seconds += seconds
-    if lost:
-        _count_skipped(f"the loss is {mean}", ranks.named(spoilt), state, log)
-    else:
-        learner.rates.hold_back(learner.optimizer)
-        norm = ranks.clip(learner.model.parameters(), options.clip_norm)
-        if math.isfinite(norm):
-            learner.optimizer.step()
-            state.losses.append(mean)
-        else:
-            ids = ranks.named([i for batch in batches for i in batch.ids])
-            _count_skipped(f"the gradient's norm is {norm}", ids, state, log)
-    learner.optimizer.zero_grad(set_to_none=True)
+        mean += float(loss.detach()) * (len(batch.ids) / utterances)
     return mean
 
 
@@ -225,17 +248,6 @@ def _loss(learner: _Learner, batch: Batch, checkpoint: Checkpoint) -> torch.Tens
     )
 
 
-def _count_skipped(what: str, ids: Sequence[str], state: RunProgress, log: Log) -> None:
-    state.skipped += 1
-    log(f"step {state.step}: {what}; skipped the batch of {', '.join(ids[:3])} ...")
-    if state.skipped > MAX_SKIPPED:
-        raise ModelError(
-            f"the loss was not a number {state.skipped} times",
-            where=f"step {state.step}",
-            fix="lower the learning rate, or run `vizinho corpus check` on the corpus",
-        )
-
-
 def _save(run: Path, learner: _Learner, checkpoint: Checkpoint, state: RunProgress) -> None:
     """Write a checkpoint; every process takes part, the main one writes."""
     ranks = learner.ranks
@@ -250,7 +262,7 @@ def _write(run: Path, checkpoint: Checkpoint, optimizer: dict[str, Any], state: 
     values = {
         "step_batches": state.step_batches,
         "audio_seconds": state.audio_seconds,
-        "skipped": state.skipped,
+        "health": asdict(state.health),
         "losses": state.losses,
         "curve": [[p.step, p.train_loss, p.dev_cer, p.dev_wer] for p in state.curve],
         "best_cer": state.best_cer if math.isfinite(state.best_cer) else None,
@@ -277,6 +289,7 @@ def _resume(run: Path, learner: _Learner, checkpoint: Checkpoint, log: Log) -> R
         return None
     ranks.gather(learner.model, checkpoint.model)
     values = dict(saved.values)
+    values["health"] = Health(values.pop("skipped")) if "skipped" in values else Health(**values["health"])
     values["curve"] = [Point(*point) for point in values["curve"]]
     values["best_cer"] = math.inf if values["best_cer"] is None else values["best_cer"]
     state = RunProgress(

@@ -134,6 +134,9 @@ class TrainingOptions:
     """Evaluations without a better dev CER before stopping early; 0 never stops early."""
     average_share: float = 0.25
     """The last share of the run whose evaluated weights are averaged (Izmailov et al. 2018, arXiv 1803.05407)."""
+    start_shares: tuple[float, ...] = ()
+    """Shares of the weights that a transfer started from which are tried on dev at the end, mixed into the trained ones
+    (WiSE-FT: Wortsman et al. 2022, arXiv 2109.01903)."""
     checkpoint_every: int = 40
     """Steps between checkpoints to resume from."""
     precision: str = "no"
@@ -163,11 +166,26 @@ class TrainingOptions:
             raise SpecError(f"workers is {self.workers}", fix="use at least 0")
         if self.precision not in ("no", "bf16"):
             raise SpecError(f"precision is {self.precision!r}", fix='use "no" or "bf16"')
+        if any(not 0 < share < 1 for share in self.start_shares):
+            raise SpecError(f"start_shares is {list(self.start_shares)}", fix="use shares between 0 and 1")
 
 
 def as_dict(options: Any) -> dict[str, Any]:
     """Options as plain JSON values."""
     return dataclasses.asdict(options)
+
+
+def differing(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """The values that are not the defaults, tables inside too."""
+    made: dict[str, Any] = {}
+    for key, value in values.items():
+        default = defaults.get(key)
+        if value == default:
+            continue
+        if isinstance(value, Mapping) and isinstance(default, Mapping):
+            value = differing(value, default)
+        made[key] = value
+    return made
 
 
 def from_dict(kind: type[T], values: Mapping[str, Any], *, where: str = "") -> T:

@@ -13,8 +13,10 @@ from vizinho.corpora.readers.base import OnProblem, UniqueIds, duration_of, fail
 from vizinho.errors import CorpusError, VizinhoError
 from vizinho.records import Utterance
 
-_TEXT = ("sentence", "text", "raw_transcription", "transcription", "transcript", "normalized_text")
-_SPEAKER = ("client_id", "speaker_id", "speaker", "user_id")
+TEXTS = ("sentence", "text", "raw_transcription", "transcription", "transcript", "normalized_text")
+"""Columns that hold what is said, the surest first."""
+SPEAKERS = ("client_id", "speaker_id", "speaker", "user_id")
+"""Columns that hold who speaks."""
 _DEV = ("validation", "valid", "val", "eval", "dev")
 
 
@@ -34,7 +36,7 @@ def read_huggingface(
     """
     # The files are read with pyarrow: the data set library would decode audio with torchcodec, and is large.
     ids = UniqueIds()
-    found = _files(source)
+    found = files_by_split(source)
     unnamed = found.pop("", [])
     if unnamed:
         found.setdefault("train" if found else split or "train", []).extend(unnamed)
@@ -50,7 +52,7 @@ def read_huggingface(
                     on_problem(problem)
 
 
-def _files(source: Path) -> dict[str, list[Path]]:
+def files_by_split(source: Path) -> dict[str, list[Path]]:
     """Files by split; under the empty name when the source has no splits."""
     if source.is_file():
         return {"": [source]}
@@ -91,7 +93,7 @@ def _rows(path: Path) -> Iterator[dict[str, Any]]:
 def _utterance(
     row: dict[str, Any], where: str, number: int, file: Path, lang: str, split: str, ids: UniqueIds, audio_dir: Path
 ) -> Utterance:
-    audio, text = row.get("audio"), next((row[name] for name in _TEXT if isinstance(row.get(name), str)), None)
+    audio, text = row.get("audio"), next((row[name] for name in TEXTS if isinstance(row.get(name), str)), None)
     if not isinstance(audio, dict) or text is None:
         raise CorpusError(
             f"no audio or no text among the columns {', '.join(sorted(row))}",
@@ -101,7 +103,7 @@ def _utterance(
     stem = Path(audio.get("path") or "").stem
     name = ids(stem or f"{split}-{number:06d}", number)
     path, seconds = _audio(audio, where, file, name, audio_dir / split)
-    speaker = next((str(row[n]) for n in _SPEAKER if row.get(n) is not None), "")
+    speaker = next((str(row[n]) for n in SPEAKERS if row.get(n) is not None), "")
     return Utterance(name, path, text.strip(), lang, speaker, round(seconds, 4), split)
 
 

@@ -1,0 +1,131 @@
+"""Finishes a sharded corpus: puts rows in place shard by shard, and sums them up into the index."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from vizinho.corpora.manifest import write_lines
+from vizinho.corpora.shards.index import INDEX, Row, Shard, ShardIndex, read_index, read_rows, row_lines, write_index
+from vizinho.errors import CorpusError, TextError, VizinhoError
+from vizinho.files import sha256, write_json
+from vizinho.text.normalize import get_normalizer
+
+LEFT_OUT = "left-out.jsonl"
+_MAKING = "making.json"
+"""Stands in the folder until the index does; says what the shards there are being made of."""
+
+
+@dataclass(slots=True)
+class Building:
+    """A corpus in the making: a folder, what it is made of, and what could not be brought in.
+
+    Raises CorpusError when the folder holds, or is becoming, a corpus of something else.
+    """
+
+    folder: Path
+    lang: str
+    split: str
+    origin: str
+    """Hash of the source and of the options that shape the shards."""
+    done: ShardIndex | None = None
+    """The finished corpus, where the same one was made here before."""
+
+    def __post_init__(self) -> None:
+        other = CorpusError(
+            "another corpus is here", where=self.folder, fix="give an empty folder to --out, or remove this one"
+        )
+        if (self.folder / INDEX).is_file():
+            self.done = read_index(self.folder)
+            if self.done.origin != self.origin:
+                raise other
+            return
+        making = self.folder / _MAKING
+        if making.is_file():
+            if json.loads(making.read_text(encoding="utf-8")) != {"origin": self.origin}:
+                raise other
+        elif self.folder.is_dir() and any(self.folder.iterdir()):
+            raise other
+        try:
+            write_json(making, {"origin": self.origin})
+        except OSError as error:
+            raise CorpusError(
+                f"cannot write here ({error.strerror})", where=self.folder, fix="choose another folder"
+            ) from error
+
+    def rows_path(self, name: str) -> Path:
+        """Where the rows of a shard of that name stand; they are written last, so a shard that has them is whole."""
+        return self.folder / f"{name}.jsonl"
+
+    def add_rows(self, name: str, rows: Iterable[Row]) -> None:
+        """Put the rows of a shard in place, whole."""
+        write_lines(self.rows_path(name), row_lines(rows))
+
+    def finish(self, tars: Iterable[tuple[str, Path]], manifests: dict[str, str]) -> ShardIndex:
+        """Read all rows once, shard by shard, and write the index. Tars come as (name of their rows, path).
+
+        Memory holds one shard's rows, the letters and the speakers. Raises CorpusError when there are no utterances.
+        """
+        normalizer = get_normalizer(self.lang)
+        letters: Counter[str] = Counter()
+        speakers: set[str] = set()
+        shards = []
+        for name, tar in tars:
+            rows_path = self.rows_path(name)
+            rows = read_rows(rows_path)
+            if not rows:
+                continue
+            speakers |= {row.speaker for row in rows if row.speaker}
+            for row in rows:
+                with contextlib.suppress(TextError):  # training will name the utterance and set it aside
+                    letters.update(normalizer(row.text).replace(" ", ""))
+            shards.append(_shard(self.folder, tar, rows_path, rows))
+        problems = self._problems()
+        index = ShardIndex(
+            self.folder,
+            self.lang,
+            self.split,
+            tuple(shards),
+            len(speakers),
+            normalizer.name,
+            dict(sorted(letters.items())),
+            manifests,
+            len(problems),
+            self.origin,
+        )
+        if not index.utterances:
+            raise CorpusError("no utterance could be brought into a shard", where=self.folder, fix=_first(problems))
+        write_index(index)
+        (self.folder / _MAKING).unlink(missing_ok=True)
+        return index
+
+    def leave_out(self, problem: VizinhoError) -> None:
+        """Name what cannot be brought in. Said again after a stop, it still counts once."""
+        line = json.dumps({"where": problem.where, "what": problem.what}, ensure_ascii=False)
+        with (self.folder / LEFT_OUT).open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
+
+    def _problems(self) -> list[str]:
+        path = self.folder / LEFT_OUT
+        if not path.is_file():
+            return []
+        lines = list(dict.fromkeys(path.read_text(encoding="utf-8").splitlines()))
+        write_lines(path, lines)
+        return lines
+
+
+def _shard(folder: Path, tar: Path, rows_path: Path, rows: list[Row]) -> Shard:
+    relative = Path(os.path.relpath(tar, folder)).as_posix()
+    digest = hashlib.sha256(rows_path.read_bytes()).hexdigest()
+    seconds = round(sum(row.duration for row in rows), 3)
+    return Shard(relative, rows_path.name, len(rows), seconds, tar.stat().st_size, sha256(tar), digest)
+
+
+def _first(problems: list[str]) -> str:
+    return f"the first of {len(problems)} problems: {problems[0]}" if problems else "check the source"

@@ -1,0 +1,198 @@
+"""Indexes tars that others made, webdataset's and lhotse shar's: they stay where they are, rows say what is in them."""
+
+from __future__ import annotations
+
+import json
+import tarfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from vizinho.audio.io import seconds_of
+from vizinho.corpora.readers.base import AUDIO_SUFFIXES
+from vizinho.corpora.readers.huggingface import SPEAKERS, TEXTS
+from vizinho.corpora.shards.build import Building
+from vizinho.corpora.shards.index import Row, ShardIndex
+from vizinho.corpora.shards.plan import WINDOW_UTTERANCES
+from vizinho.corpora.shards.tars import members
+from vizinho.errors import CorpusError, VizinhoError
+from vizinho.progress import Advance, silent
+
+_AUDIO = (*AUDIO_SUFFIXES, ".m4a", ".webm")
+_TEXT_FILES = (".txt", ".text", ".transcript")
+
+
+@dataclass(slots=True)
+class _Sample:
+    """The files of one key in a tar."""
+
+    key: str
+    audio: tuple[int, int, float] | None = None
+    """Offset, size and seconds."""
+    values: dict[str, Any] = field(default_factory=dict)
+    problem: VizinhoError | None = None
+
+
+def index_webdataset(tars: list[Path], building: Building, progress: Advance = silent) -> ShardIndex:
+    """Index tars of webdataset: `KEY.flac` (or wav, mp3, ogg, opus, m4a, webm) with `KEY.json` or `KEY.txt`.
+
+    The JSON holds the text under one of `readers.huggingface.TEXTS` and perhaps `id` and a speaker; without an id the
+    tar and the key name the utterance. Samples without audio or text are left out and named.
+    """
+
+    def rows_of(tar: Path) -> Iterator[Row]:
+        for sample in _samples(tar, building, _before_first_dot):
+            progress(1, sample.key)
+            row = _row(tar, sample, building)
+            if row is not None:
+                yield row
+
+    return _index(tars, rows_of, building)
+
+
+def index_lhotse_shar(folder: Path, building: Building, progress: Advance = silent) -> ShardIndex:
+    """Index a folder that lhotse shar wrote: `cuts.000000.jsonl.gz` with `recording.000000.tar`.
+
+    The text of a cut is that of its supervisions, one after another. Cuts without audio or text are left out and named.
+    """
+    cuts = {_number(path): path for path in sorted(folder.glob("cuts.*.jsonl*"))}
+    tars = sorted(folder.glob("recording.*.tar"))
+    for tar in tars:
+        if _number(tar) not in cuts:
+            raise CorpusError(f"no cuts.{_number(tar)}.jsonl.gz beside it", where=tar, fix="write the shar again")
+
+    def rows_of(tar: Path) -> Iterator[Row]:
+        known = _cuts(cuts[_number(tar)])
+        for sample in _samples(tar, building, _before_last_dot):
+            progress(1, sample.key)
+            sample.values = known.pop(sample.key, {})
+            row = _row(tar, sample, building)
+            if row is not None:
+                yield row
+        for key in known:
+            building.leave_out(CorpusError("a cut without audio in the tar", where=f"{tar}: {key}"))
+
+    return _index(tars, rows_of, building)
+
+
+def _number(path: Path) -> str:
+    return path.name.split(".")[1]
+
+
+def _cuts(path: Path) -> dict[str, dict[str, Any]]:
+    import lhotse
+
+    found = {}
+    for cut in lhotse.CutSet.from_jsonl_lazy(path):
+        said = sorted(cut.supervisions, key=lambda s: s.start)
+        text = " ".join(s.text.strip() for s in said if s.text)
+        found[cut.id] = {"id": cut.id, "text": text, "speaker": next((s.speaker for s in said if s.speaker), "")}
+    return found
+
+
+def _index(tars: list[Path], rows_of: Callable[[Path], Iterator[Row]], building: Building) -> ShardIndex:
+    if not tars:
+        raise CorpusError("no tars here", where=building.folder, fix="check the path of the shards")
+    parts: list[tuple[str, Path]] = []
+    for number, tar in enumerate(tars):
+        name = f"shard-{number:06d}"
+        if not building.rows_path(name).is_file():
+            _write_parts(name, rows_of(tar), building)
+        # A tar of a million utterances is several shards, so that memory does not grow with others' tars.
+        more = sorted(building.folder.glob(f"{name}-*.jsonl"))
+        parts += [(name, tar), *((path.stem, tar) for path in more)]
+    return building.finish(parts, {})
+
+
+def _write_parts(name: str, rows: Iterator[Row], building: Building) -> None:
+    first: list[Row] | None = None
+    held: list[Row] = []
+    part = 0
+
+    def put() -> None:
+        nonlocal first, held, part
+        if first is None:
+            first = held
+        else:
+            part += 1
+            building.add_rows(f"{name}-{part:04d}", held)
+        held = []
+
+    for row in rows:
+        held.append(row)
+        if len(held) == WINDOW_UTTERANCES:
+            put()
+    if held or first is None:
+        put()
+    # The first part is written last: where it stands, the tar has been read to its end.
+    building.add_rows(name, first or [])
+
+
+def _samples(tar: Path, building: Building, key_of: Callable[[str], str]) -> Iterator[_Sample]:
+    """Samples in the order of the tar; one that is broken, or a tar that ends too early, is named."""
+    sample = _Sample("")
+    try:
+        for member, source in members(tar):
+            key = key_of(member.name)
+            if key != sample.key:
+                if sample.key:
+                    yield sample
+                sample = _Sample(key)
+            try:
+                _take(sample, member, source)
+            except VizinhoError as problem:
+                sample.problem = problem
+    except CorpusError as problem:
+        building.leave_out(problem)
+    if sample.key:
+        yield sample
+
+
+def _before_first_dot(name: str) -> str:
+    """webdataset's key of a member: `a/b.mono.flac` and `a/b.json` are both of `a/b`."""
+    folder, _, file = name.rpartition("/")
+    return f"{folder}/{file.partition('.')[0]}" if folder else file.partition(".")[0]
+
+
+def _before_last_dot(name: str) -> str:
+    """lhotse's key of a member, the id of its cut, which may hold dots."""
+    return name.rpartition(".")[0]
+
+
+def _take(sample: _Sample, member: tarfile.TarInfo, source: tarfile.TarFile) -> None:
+    suffix = Path(member.name).suffix.lower()
+    if suffix not in (*_AUDIO, *_TEXT_FILES, ".json"):
+        return
+    file = source.extractfile(member)
+    assert file is not None
+    content = file.read()
+    if suffix in _AUDIO:
+        sample.audio = (member.offset_data, member.size, seconds_of(content, member.name))
+        return
+    try:
+        text = content.decode("utf-8")
+        found = json.loads(text) if suffix == ".json" else {"text": text}
+    except ValueError as error:
+        raise CorpusError(f"{member.name} is not UTF-8 or not JSON ({error})", where=source.name) from error
+    if isinstance(found, dict):
+        sample.values |= found
+
+
+def _row(tar: Path, sample: _Sample, building: Building) -> Row | None:
+    where = f"{tar}: {sample.key}"
+    text = next((sample.values[name] for name in TEXTS if isinstance(sample.values.get(name), str)), None)
+    if sample.problem is not None:
+        building.leave_out(CorpusError(sample.problem.what, where=where))
+    elif sample.audio is None:
+        building.leave_out(CorpusError(f"no audio ({', '.join(_AUDIO)})", where=where))
+    elif text is None or not text.strip():
+        building.leave_out(CorpusError(f"no text ({', '.join(TEXTS)} in a JSON, or a .txt)", where=where))
+    else:
+        given = sample.values.get("id")
+        name = given if isinstance(given, str) and given else f"{tar.stem}/{sample.key}"
+        speaker = next((str(sample.values[n]) for n in SPEAKERS if sample.values.get(n) is not None), "")
+        source = str(sample.values.get("source") or "")
+        offset, size, seconds = sample.audio
+        return Row(name, text.strip(), speaker, round(seconds, 4), offset, size, source)
+    return None

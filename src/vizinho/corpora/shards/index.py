@@ -1,0 +1,169 @@
+"""Owns the form of a sharded corpus: a folder with `corpus.json`, and for every tar of audio a file of rows.
+
+::
+
+    DIR/corpus.json          what is in it, shard by shard: all that training reads at its start
+    DIR/train-000000.tar     audio (and a JSON beside each, so that other programs can read the tar alone)
+    DIR/train-000000.jsonl   one row an utterance: text, speaker, seconds, and where in the tar its audio stands
+    DIR/dev.jsonl dev/       the other splits, as plain manifests with their audio
+
+Rows name bytes, so any utterance of any uncompressed tar is read without reading what stands before it. That is what
+makes an epoch a function of its number, and a stopped run able to go on in its middle.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from vizinho.errors import CorpusError
+from vizinho.files import write_json
+from vizinho.records import Utterance
+
+INDEX = "corpus.json"
+_VERSION = 1
+_MEND = "make it again with `vizinho corpus shard`"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One utterance of a shard, and the bytes of the tar that hold its audio file."""
+
+    id: str
+    text: str
+    speaker: str
+    duration: float
+    """Seconds."""
+    offset: int
+    size: int
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """A tar and its rows. Both paths are relative to the index's folder."""
+
+    tar: str
+    rows: str
+    utterances: int
+    seconds: float
+    bytes: int
+    """Size of the tar; another size means another file."""
+    sha256: str
+    """Of the tar."""
+    rows_sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class ShardIndex:
+    """A sharded corpus of one language and split. `letters` counts characters as `normalizer` writes the texts."""
+
+    folder: Path
+    lang: str
+    split: str
+    shards: tuple[Shard, ...]
+    speakers: int
+    normalizer: str
+    letters: dict[str, int]
+    manifests: dict[str, str]
+    """Plain manifests of the other splits, relative to the folder."""
+    left_out: int = 0
+    """Utterances of the source that could not be brought in; `left-out.jsonl` names them."""
+    origin: str = ""
+    """What it was made of: a hash of the source and the options."""
+
+    @property
+    def utterances(self) -> int:
+        """Utterances in all shards."""
+        return sum(s.utterances for s in self.shards)
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of audio in all shards."""
+        return sum(s.seconds for s in self.shards)
+
+    @property
+    def fingerprint(self) -> str:
+        """Name of the data in 16 hexadecimal digits: SHA-256 over the hashes of all tars and rows, in any order."""
+        rows = sorted(f"{s.sha256} {s.rows_sha256}" for s in self.shards)
+        return hashlib.sha256("\n".join([self.lang, self.split, *rows]).encode()).hexdigest()[:16]
+
+    def manifest(self, split: str) -> Path | None:
+        """The plain manifest of another split, where the corpus has one."""
+        return self.folder / self.manifests[split] if split in self.manifests else None
+
+    def tar(self, shard: Shard) -> Path:
+        """Where a shard's audio is."""
+        return self.folder / shard.tar
+
+    def utterance(self, shard: Shard, row: Row) -> Utterance:
+        """The row as an utterance; its audio names tar and id, and is no file of its own."""
+        audio = self.tar(shard) / row.id
+        return Utterance(row.id, audio, row.text, self.lang, row.speaker, row.duration, self.split, source=row.source)
+
+
+def index_path(path: Path) -> Path | None:
+    """The index that a path means (the folder, or the file itself); None for anything else."""
+    if path.is_dir() and (path / INDEX).is_file():
+        return path / INDEX
+    return path if path.name == INDEX and path.is_file() else None
+
+
+def write_index(index: ShardIndex) -> Path:
+    """Write `corpus.json` whole or not at all; returns its path."""
+    values = asdict(index)
+    values.pop("folder")
+    path = index.folder / INDEX
+    write_json(path, {"version": _VERSION, **values})
+    return path
+
+
+def read_index(path: Path) -> ShardIndex:
+    """Read the index of a sharded corpus: its folder or its file. Raises CorpusError for one that is none."""
+    place = index_path(path)
+    if place is None:
+        raise CorpusError(f"no {INDEX} here", where=path, fix="make one with `vizinho corpus shard`")
+    try:
+        values: dict[str, Any] = json.loads(place.read_text(encoding="utf-8"))
+        version = values.pop("version")
+        shards = tuple(Shard(**shard) for shard in values.pop("shards"))
+        index = ShardIndex(folder=place.parent, shards=shards, **values)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise CorpusError(f"not an index of shards ({error})", where=place, fix=_MEND) from error
+    if version != _VERSION:
+        raise CorpusError(f"an index of version {version}, this program reads {_VERSION}", where=place, fix=_MEND)
+    if not index.utterances:
+        raise CorpusError("the sharded corpus holds no utterances", where=place, fix=_MEND)
+    return index
+
+
+def row_lines(rows: Iterable[Row]) -> Iterator[str]:
+    """Rows as lines of JSON without their ends; what is empty is left out."""
+    for row in rows:
+        values = {key: value for key, value in asdict(row).items() if value != "" or key in ("text", "speaker")}
+        yield json.dumps(values, ensure_ascii=False)
+
+
+def read_rows(path: Path, sha256: str = "") -> list[Row]:
+    """All rows of one shard. Raises CorpusError where the file is gone, or is not the one that was hashed."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise CorpusError(f"cannot read the rows of a shard ({error.strerror})", where=path, fix=_MEND) from error
+    if sha256 and hashlib.sha256(content).hexdigest() != sha256:
+        raise CorpusError("the rows of a shard have changed since the index was made", where=path, fix=_MEND)
+    try:
+        return [Row(**json.loads(line)) for line in content.split(b"\n") if line]
+    except (ValueError, TypeError) as error:
+        raise CorpusError(f"not the rows of a shard ({error})", where=path, fix=_MEND) from error
+
+
+def first_texts(indexes: Iterable[ShardIndex], most: int = 200_000) -> Iterator[str]:
+    """Texts of the shards from the first on, so many of them; enough to learn pieces of words from."""
+    found = (row.text for i in indexes for s in i.shards for row in read_rows(i.folder / s.rows, s.rows_sha256))
+    return islice(found, most)

@@ -1,0 +1,77 @@
+"""Makes a sharded corpus of any source: guesses its kind, and says what it must be told."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+from vizinho.corpora.shards.build import Building
+from vizinho.corpora.shards.foreign import index_lhotse_shar, index_webdataset
+from vizinho.corpora.shards.index import ShardIndex
+from vizinho.corpora.shards.streaming import open_stream, shard_stream
+from vizinho.corpora.shards.writing import ShardOptions, shard_manifest
+from vizinho.errors import CorpusError
+from vizinho.progress import Advance, silent
+
+KINDS = ("manifest", "webdataset", "lhotse-shar", "huggingface")
+
+
+def make_shards(
+    source: str,
+    out: Path,
+    *,
+    kind: str | None = None,
+    lang: str | None = None,
+    split: str = "train",
+    subset: str | None = None,
+    options: ShardOptions = ShardOptions(),
+    progress: Advance = silent,
+) -> ShardIndex:
+    """Make (or go on making, or find again) the sharded corpus of `source` under `out`.
+
+    Args:
+        source: A manifest, a folder or file of webdataset tars, a folder of lhotse shar, or Hugging Face data.
+        out: Folder of the corpus.
+        kind: One of KINDS; None guesses.
+        lang: Language code; needed for everything but manifests.
+        split: Split of Hugging Face data.
+        subset: Configuration of Hugging Face data.
+        options: How shards are cut, where any are written.
+        progress: Told about each utterance.
+
+    Raises CorpusError for a source that cannot be read, and when `out` holds something else.
+    """
+    kind = kind or _guess(Path(source))
+    if kind not in KINDS:
+        raise CorpusError(f"unknown kind of source {kind!r}", where="--format", fix=f"one of {', '.join(KINDS)}")
+    path = Path(source)
+    if kind == "manifest":
+        return shard_manifest(path, out, options, progress)
+    if lang is None:
+        raise CorpusError("its language is not known", where=source, fix="give --lang, such as --lang pt")
+    if kind == "huggingface":
+        building = Building(out, lang, "train", f"{kind} {source} {split} {subset} {lang} {options}")
+        return building.done or shard_stream(open_stream(source, split, subset), building, options, progress)
+    tars = _tars(path)
+    sizes = " ".join(f"{os.path.relpath(tar, path)}:{tar.stat().st_size}" for tar in tars)
+    building = Building(out, lang, "train", f"{kind} {lang} {hashlib.sha256(sizes.encode()).hexdigest()}")
+    if building.done is not None:
+        return building.done
+    if kind == "webdataset":
+        return index_webdataset(tars, building, progress)
+    return index_lhotse_shar(path, building, progress)
+
+
+def _tars(path: Path) -> list[Path]:
+    return [path] if path.is_file() else sorted(path.rglob("*.tar"))
+
+
+def _guess(path: Path) -> str:
+    if path.is_file():
+        return {".jsonl": "manifest", ".tar": "webdataset", ".parquet": "huggingface"}.get(path.suffix, "manifest")
+    if not path.exists():
+        return "huggingface"
+    if any(path.glob("cuts.*.jsonl*")):
+        return "lhotse-shar"
+    return "webdataset" if any(path.rglob("*.tar")) else "huggingface"

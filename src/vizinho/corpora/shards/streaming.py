@@ -1,0 +1,127 @@
+"""Packs Hugging Face data into shards as it streams in: from the hub or from disk, never whole in memory or on disk."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from vizinho.audio.io import seconds_of
+from vizinho.corpora.readers.huggingface import SPEAKERS, TEXTS, files_by_split
+from vizinho.corpora.shards.build import Building
+from vizinho.corpora.shards.index import ShardIndex
+from vizinho.corpora.shards.tars import Clip, write_tar
+from vizinho.corpora.shards.writing import ShardOptions
+from vizinho.errors import CorpusError, VizinhoError
+from vizinho.files import write_json
+from vizinho.progress import Advance, silent
+
+_STATE = "streamed.json"
+"""How far the stream has been packed, as the data set library says it."""
+
+
+def open_stream(source: str, split: str, subset: str | None) -> Any:
+    """An IterableDataset over a hub id, a folder made by `save_to_disk`, Parquet files, or one of them; audio as bytes.
+
+    Raises CorpusError when the library is missing, or there is no such data.
+    """
+    try:
+        import datasets
+    except ImportError as error:
+        raise CorpusError(f"datasets cannot be imported ({error})", where=source, fix="pip install datasets") from error
+    path = Path(source)
+    try:
+        if not path.exists():
+            made = datasets.load_dataset(source, subset, split=split, streaming=True)
+        elif path.is_dir() and list(path.glob("**/state.json")):
+            saved = datasets.load_from_disk(source)
+            made = (saved[split] if isinstance(saved, datasets.DatasetDict) else saved).to_iterable_dataset()
+        else:
+            found = files_by_split(path)
+            files = [str(f) for f in found.get(split, found.get("", []))]
+            made = datasets.load_dataset("parquet", data_files=files, split="train", streaming=True)
+        # Decoding would need torchcodec, and what goes into a tar is the file as it is.
+        if made.features is not None and isinstance(made.features.get("audio"), datasets.Audio):
+            made = made.cast_column("audio", datasets.Audio(decode=False))
+    # The library raises errors of many kinds for what it cannot find or reach.
+    except Exception as error:
+        what = f"cannot be streamed ({str(error).splitlines()[0] if str(error) else type(error).__name__})"
+        raise CorpusError(what, where=source, fix="give a folder, a Parquet file or the id of a data set") from error
+    return made
+
+
+def shard_stream(stream: Any, building: Building, options: ShardOptions, progress: Advance = silent) -> ShardIndex:
+    """Write rows of an IterableDataset into shards in their order.
+
+    After each shard the state of the stream is kept, so that a stopped run goes on there without reading what it has.
+    Rows without audio or text are left out and named.
+    """
+    state, number, names = building.folder / _STATE, 0, []
+    if state.is_file():
+        kept = json.loads(state.read_text(encoding="utf-8"))
+        number, names = kept["number"], kept["names"]
+        stream.load_state_dict(kept["stream"])
+        progress(number, "")
+    rows = iter(stream)
+    more = True
+    while more:
+        taking = _Taking(rows, number, building, options.shard_minutes * 60, progress)
+        name = f"{building.split}-{len(names):06d}"
+        written = write_tar(building.folder / f"{name}.tar", taking)
+        if written:
+            building.add_rows(name, written)
+            names.append(name)
+        else:
+            (building.folder / f"{name}.tar").unlink()
+        number, more = taking.number, not taking.ended
+        write_json(state, {"number": number, "names": names, "stream": stream.state_dict()})
+    made = building.finish([(name, building.folder / f"{name}.tar") for name in names], {})
+    state.unlink()
+    return made
+
+
+class _Taking:
+    """Clips for one shard; afterwards `number` counts the rows taken and `ended` says that there are no more."""
+
+    def __init__(
+        self, rows: Iterator[dict[str, Any]], number: int, building: Building, seconds: float, progress: Advance
+    ) -> None:
+        self._rows, self.number, self._building, self._seconds = rows, number, building, seconds
+        self._progress = progress
+        self.ended = False
+
+    def __iter__(self) -> Iterator[tuple[int, Clip]]:
+        held = 0.0
+        while held < self._seconds:
+            row = next(self._rows, None)
+            if row is None:
+                self.ended = True
+                return
+            name = f"{self._building.split}-{self.number:09d}"
+            self.number += 1
+            self._progress(1, name)
+            try:
+                clip = _clip(row, name)
+            except VizinhoError as problem:
+                self._building.leave_out(problem)
+                continue
+            held += clip.duration_seconds
+            yield self.number - 1, clip
+
+
+def _clip(row: dict[str, Any], name: str) -> Clip:
+    audio = row.get("audio")
+    text = next((row[n] for n in TEXTS if isinstance(row.get(n), str) and row[n].strip()), None)
+    if not isinstance(audio, dict) or text is None:
+        raise CorpusError(f"no audio or no text among the columns {', '.join(sorted(row))}", where=name)
+    data, path = audio.get("bytes"), audio.get("path") or ""
+    if data is None:
+        try:
+            data = Path(path).read_bytes()
+        except OSError as error:
+            raise CorpusError(f"cannot read {path!r} ({error.strerror})", where=name) from error
+    speaker = next((str(row[n]) for n in SPEAKERS if row.get(n) is not None), "")
+    suffix = Path(path).suffix.lower() or ".wav"
+    seconds = round(seconds_of(data, name), 4)
+    return Clip(name, text.strip(), speaker, seconds, suffix, data, more={"file": path} if path else None)

@@ -1,0 +1,40 @@
+"""A file of JSON lines that only grows: what is done is on disk before the next thing begins."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+
+class Ledger:
+    """Opens `path` for adding. `lines` are the objects that were there, in order; a line that a kill cut off is not.
+
+    Raises OSError when the file cannot be written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = path.open("a+", encoding="utf-8")
+        self.lines = self._read()
+
+    def add(self, values: dict[str, Any]) -> None:
+        """Add one line and wait until it is on disk."""
+        self._file.write(json.dumps(values, ensure_ascii=False) + "\n")
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+    def _read(self) -> list[dict[str, Any]]:
+        self._file.seek(0)
+        lines, found = self._file.read().splitlines(keepends=True), []
+        for line in lines:
+            try:
+                values = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(values, dict):
+                found.append(values)
+        if lines and not lines[-1].endswith("\n"):
+            self._file.write("\n")
+        return found

@@ -1,0 +1,49 @@
+"""Mixes trained weights with those they started from, as much as dev asks for (WiSE-FT: Wortsman et al. 2022)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from vizinho.training.selection import TrainingResult
+from vizinho.transfer.apply import plant
+
+Weights = Mapping[str, torch.Tensor]
+
+
+def between(start: Weights, end: Weights, place: float) -> dict[str, torch.Tensor]:
+    """Weights at a place from 0 (start) to 1 (end); whole numbers, such as counters, are the end's."""
+    return {
+        name: torch.lerp(start[name], tensor, place) if tensor.is_floating_point() else tensor
+        for name, tensor in end.items()
+    }
+
+
+def mix_with_start(
+    model: Any,
+    start: Weights,
+    shares: Sequence[float],
+    result: TrainingResult,
+    measure: Callable[[], float],
+    log: Callable[[str], None],
+) -> TrainingResult:
+    """Set `model` to the mixture that `measure` (dev CER of the model as it stands) finds best, and say so.
+
+    `shares` of the start's weights are tried beside none; of equals the one with least of the start is kept, as the
+    trained weights have seen the target.
+    """
+    end = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
+    best_share, best_cer = 0.0, result.chosen_dev_cer
+    for share in sorted(shares):
+        plant(model, between(start, end, 1.0 - share))
+        cer = measure()
+        log(f"with {share:g} of the start's weights: dev CER {cer:.3f}")
+        if best_cer is None or cer < best_cer:
+            best_share, best_cer = share, cer
+    plant(model, between(start, end, 1.0 - best_share))
+    if not best_share:
+        return result
+    return replace(result, chosen=f"{result.chosen}, {best_share:g} of the start mixed in", chosen_dev_cer=best_cer)
