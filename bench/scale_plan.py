@@ -77,6 +77,8 @@ class Cell:
 
     worker_hours: float
     days: float
+    machines_in_time: int
+    """That it takes to be done within the plan's days, where a language can be shared by as many as it takes."""
     lost_share: float
     waiting_share: float
     decode_hours: float
@@ -106,6 +108,7 @@ def simulate(hours: float, languages: int, rates: Rates, plan: Plan) -> Cell:
     return Cell(
         worker_hours=machine_hours * plan.workers,
         days=float(free.max()) / 24,
+        machines_in_time=math.ceil(machine_hours / 24 / plan.days),
         lost_share=1 - useful / machine_hours,
         waiting_share=looking / (learning + looking),
         decode_hours=hours * languages / rates.decoded,
@@ -141,18 +144,18 @@ def _with_failures(work: float, start: float, plan: Plan, rng: np.random.Generat
 
 
 REMEDIES = {
-    "time": "more processes: torchrun, on many machines through SLURM (this page); a GPU",
-    "memory": "shards instead of a manifest in memory (corpora.md)",
-    "disk": "speech stays where it is and is streamed in shards (corpora.md)",
+    "time": "there: more processes for a language (torchrun, SLURM), a run for each language (SLURM's arrays), a GPU "
+    "(bench/gpu.py; no figure yet). Lacking: one network for many languages, a queue of our own over machines.",
+    "memory": "there: shards, of which one window of rows is in memory, in each worker (corpora.md).",
+    "disk": "there: audio stays compressed, features are made on the fly, shards may lie on several disks. Lacking: "
+    "reading shards from an object store without a file system in between.",
 }
 
 
 def breaks(cell: Cell) -> str:
-    """The limit that is passed by most, or that none is."""
-    name, load = max(cell.loads.items(), key=lambda item: item[1])
-    return (
-        f"{name}, {load:,.0f} times what there is" if load >= 2 else f"{name} ({load:.2g})" if load > 1 else "nothing"
-    )
+    """The limits that are passed and how many times over, the most first."""
+    passed = sorted(((load, name) for name, load in cell.loads.items() if load > 1), reverse=True)
+    return ", ".join(f"{name} {load:,.{1 if load < 10 else 0}f}x" for load, name in passed) or "nothing"
 
 
 def table(rates: Rates, plan: Plan, price: float | None) -> Iterator[str]:
@@ -176,6 +179,7 @@ def columns(cell: Cell, hours: int, languages: int, worker: str, price: float | 
         f"{worker}-hours to train": f"{cell.worker_hours:,.0f}",
         **paid,
         "days": f"{cell.days:,.1f}",
+        "machines to be in time": f"{cell.machines_in_time:,}",
         "lost to failures": f"{cell.lost_share:.1%}",
         "looking at dev": f"{cell.waiting_share:.1%}",
         f"{worker}-hours to decode once": f"{cell.decode_hours:,.1f}",
@@ -183,7 +187,7 @@ def columns(cell: Cell, hours: int, languages: int, worker: str, price: float | 
         "features if kept, GiB": f"{cell.features_gib:,.0f}",
         "memory, GiB": f"{cell.memory_gib:,.1f}",
         "start, min": f"{cell.start_minutes:,.1f}",
-        "breaks first": breaks(cell),
+        "what breaks": breaks(cell),
     }
 
 

@@ -27,28 +27,23 @@ PLAIN = TrainingOptions(
 )
 THAWING = LayerPolicy(head_first_share=0.3, thaw_share=0.5, layer_decay=0.8, norms_always=True, pull=0.5)
 SCENARIOS = {
-    "plain": PLAIN,
-    "four": replace(PLAIN, accumulate=2),
-    "thawing": replace(PLAIN, layers=THAWING),
-    "frozen": replace(PLAIN, layers=LayerPolicy(frozen=("front", "block0"), batch_norm="donor")),
-    "adapter": replace(PLAIN, adapter=AdapterOptions(rank=2)),
-    "streams": replace(PLAIN, streaming=StreamingOptions(share=0.5, chunk_frames=(4, 8))),
-    "dropout": PLAIN,
-    "recomputed": replace(PLAIN, activation_checkpointing=True),
     "interrupted": PLAIN,
-    "fsdp": replace(PLAIN, layers=THAWING, distributed=DistributedOptions("fsdp")),
-    "fsdp_interrupted": replace(PLAIN, accumulate=2, distributed=DistributedOptions("fsdp")),
+    "thawing": replace(PLAIN, accumulate=2, layers=THAWING),
+    "adapter": replace(PLAIN, adapter=AdapterOptions(rank=2)),
+    "varied": replace(PLAIN, streaming=StreamingOptions(share=0.5, chunk_frames=(4, 8)), activation_checkpointing=True),
+    "fsdp_interrupted": replace(PLAIN, accumulate=2, layers=THAWING, distributed=DistributedOptions("fsdp")),
 }
 
 
 def run(name: str, options: TrainingOptions, corpus: Path, folder: Path) -> None:
     """Train a micro network by a scenario; the main process writes curve and weights under `folder`."""
     main = os.environ.get("RANK", "0") == "0"
+    (folder / name).mkdir(parents=True, exist_ok=True)
     ready = make_ready(Job("pt", (corpus,), preset="micro", options=replace(options, adapter=None)))
     model = ready.checkpoint.model
     if options.adapter is not None:
         attach(model, options.adapter, options.seed)
-    if name == "dropout":
+    if name == "varied":
         loosen(model)
     dev = DevSet(ready.data.dev, {u.id: u.text for u in ready.data.dev})
     lines: list[str] = []
@@ -97,7 +92,6 @@ def main() -> None:
     corpus, folder = Path(sys.argv[1]), Path(sys.argv[2])
     for name in sys.argv[3:]:
         _interrupted.clear()
-        (folder / name).mkdir(parents=True, exist_ok=True)
         run(name, SCENARIOS[name], corpus, folder)
 
 

@@ -35,6 +35,11 @@ def is_main_process() -> bool:
     return int(os.environ.get("RANK", "0")) == 0
 
 
+def started_together() -> int:
+    """How many processes torchrun started for this command."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
 def is_first_attempt() -> bool:
     """False where torchrun started the run's processes again after one of them died (`--max-restarts`)."""
     return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) == 0

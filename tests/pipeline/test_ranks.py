@@ -16,6 +16,9 @@ from tones import tone_corpus
 from vizinho.training.options import DistributedOptions
 
 pytestmark = pytest.mark.pipeline
+FREE = ("depthwise_conv.bias", "conv.norm.running_mean")
+"""A bias before batch normalisation changes nothing: its gradient is rounding alone, Adam makes steps of it, and the
+running mean follows."""
 
 
 def torchrun(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -46,9 +49,8 @@ def test_two_processes_learn_what_one_learns(name, both, tmp_path):
     corpus, two = both
     options = SCENARIOS[name]
     alone = replace(options, accumulate=2 * options.accumulate, distributed=DistributedOptions())
-    (tmp_path / name).mkdir()
-    run(name.removesuffix("_interrupted").replace("interrupted", "plain"), alone, corpus, tmp_path)
-    (found,) = tmp_path.rglob("result.json")
+    run(name.replace("interrupted", "alone"), alone, corpus, tmp_path)
+    (found,) = tmp_path.glob("*/result.json")
     ours, theirs = json.loads((two / name / "result.json").read_text()), json.loads(found.read_text())
     for here, there in zip(ours["curve"], theirs["curve"], strict=True):
         assert [v is None for v in here.values()] == [v is None for v in there.values()]
@@ -59,8 +61,7 @@ def test_two_processes_learn_what_one_learns(name, both, tmp_path):
     single = load_file(found.with_name("weights.safetensors"))
     for key, tensor in single.items():
         assert torch.equal(mine[key], other[key]), key
-        # A bias before batch normalisation changes nothing: its gradient is rounding alone, and Adam makes steps of it.
-        if tensor.is_floating_point() and not key.endswith("depthwise_conv.bias"):
+        if tensor.is_floating_point() and not key.endswith(FREE):
             assert torch.allclose(mine[key], tensor, rtol=1e-3, atol=1e-4), (key, (mine[key] - tensor).abs().max())
 
 

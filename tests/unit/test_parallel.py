@@ -63,3 +63,10 @@ def test_no_task_goes_on_when_its_parent_is_killed(tmp_path):
             return
         time.sleep(0.1)
     pytest.fail("a task went on without its parent")
+
+
+def test_only_training_may_be_started_several_times_by_torchrun():
+    command = [sys.executable, "-m", "vizinho", "models", "list"]
+    done = subprocess.run(command, env=os.environ | {"RANK": "0", "WORLD_SIZE": "2"}, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "torchrun started `vizinho models` 2 times" in done.stderr

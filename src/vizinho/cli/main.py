@@ -30,7 +30,8 @@ from vizinho.cli import (
 from vizinho.cli import report as report_command
 from vizinho.cli.reproduce import reproduce
 from vizinho.cli.speak import speak
-from vizinho.errors import VizinhoError
+from vizinho.errors import SpecError, VizinhoError
+from vizinho.parallel import started_together
 
 app = typer.Typer(
     name="vizinho",
@@ -83,11 +84,22 @@ def _version(value: bool) -> None:
         raise typer.Exit
 
 
+SHARED_BY_PROCESSES = ("train", "transfer")
+"""Commands whose processes share the work; any other would do all of it as often as it was started."""
+
+
 @app.callback()
 def _root(
+    context: typer.Context,
     _: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version and exit."),
 ) -> None:
     """Global options."""
+    together = started_together()
+    if together > 1 and context.invoked_subcommand not in SHARED_BY_PROCESSES:
+        raise SpecError(
+            f"torchrun started `vizinho {context.invoked_subcommand}` {together} times",
+            fix=f"run it without torchrun; only {' and '.join(SHARED_BY_PROCESSES)} share their work",
+        )
 
 
 def main() -> None:

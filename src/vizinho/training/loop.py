@@ -80,11 +80,7 @@ def train(
         if ranks.main:
             evaluate(checkpoint, dev, state, log)
     progress(state.step, "")
-    chunking = Chunking(options.streaming, options.seed)
-    data = BatchData(_gather(examples, options, run), checkpoint.front, options.augment, options.seed, chunking)
-    numbers = ranks.batch_numbers(state.step, options.steps)
-    named = SetAside(run, log, of=None if isinstance(examples, ShardedExamples) else len(examples))
-    batches = named.watch(stream(data, numbers, options.workers))
+    batches = _batches(checkpoint, examples, options, ranks.batch_numbers(state.step, options.steps), run, log)
     writer = _tensorboard(run, state.step) if ranks.main else None
     learner.network.train()
     with interruptible() as interrupted, deaths_named(), _forward_pass(learner, options):
@@ -124,6 +120,16 @@ def train(
     checkpoint.model.eval()
     assert result is not None
     return result
+
+
+def _batches(
+    checkpoint: Checkpoint, examples: Examples, options: TrainingOptions, numbers: range, run: Path, log: Log
+) -> Iterator[Batch]:
+    """The batches of these numbers; what is set aside on the way is named in the run's folder."""
+    chunking = Chunking(options.streaming, options.seed)
+    data = BatchData(_gather(examples, options, run), checkpoint.front, options.augment, options.seed, chunking)
+    named = SetAside(run, log, of=None if isinstance(examples, ShardedExamples) else len(examples))
+    return named.watch(stream(data, numbers, options.workers))
 
 
 def _gather(examples: Examples, options: TrainingOptions, run: Path) -> Gather:

@@ -223,10 +223,14 @@ class WholeOptimizer:
         """Each process takes its parts."""
         from torch.distributed.checkpoint.state_dict import set_optimizer_state_dict
 
-        set_optimizer_state_dict(self._placed, self._optimizer, state, options=_whole())
+        set_optimizer_state_dict(self._placed, self._optimizer, state, options=_whole(strict=False))
+        # What has not learnt yet has no state, and must not be left with the one that was made up to be filled.
+        for name, parameter in self._placed.named_parameters():
+            if name not in state["state"]:
+                self._optimizer.state.pop(parameter, None)
 
 
-def _whole() -> Any:
+def _whole(*, strict: bool = True) -> Any:
     from torch.distributed.checkpoint.state_dict import StateDictOptions
 
-    return StateDictOptions(full_state_dict=True, cpu_offload=True)
+    return StateDictOptions(full_state_dict=True, cpu_offload=True, strict=strict)
