@@ -3,32 +3,43 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 # On a machine where pip would take the CUDA build of torch, name the index of CPU builds: make install TORCH_INDEX=<url>
+# That index is trusted for torch, whose builds there are other files than the lock knows; all else is checked by hash.
 TORCH_INDEX ?=
+LOCKS := deploy/locks
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: install demo test bench peers lint docs clean
+.PHONY: install demo test bench peers docs lock audit sbom wheel wheel-test clean
 
 install: $(VENV)/.installed
 
-$(VENV)/.installed: requirements.lock pyproject.toml
+# The locks name every package, so nothing is resolved; what is built from source is built with what build.lock pins.
+$(VENV)/.locked: requirements.lock $(LOCKS)/build.lock $(LOCKS)/cuda.lock
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) "$$(grep '^torch==' requirements.lock)"
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	$(PIP) --require-hashes -r $(LOCKS)/build.lock
+	$(if $(TORCH_INDEX),$(PIP) --index-url $(TORCH_INDEX) "$$(sed -n 's/^\(torch==[^ ]*\).*/\1/p' requirements.lock)")
+	$(PIP) --require-hashes --no-build-isolation -r requirements.lock
+	! $(BIN)/python -m pip show torch | grep -q '^Requires:.*nvidia' || $(PIP) --require-hashes -r $(LOCKS)/cuda.lock
+	touch $@
+
+$(VENV)/.installed: $(VENV)/.locked pyproject.toml
+	$(PIP) --no-build-isolation --editable .
+	$(BIN)/python -m pip check
 	touch $@
 
 demo: install
 	bash examples/demo/run.sh
 
 test: install
-	$(BIN)/ruff format --check src tests bench docs examples
-	$(BIN)/ruff check src tests bench docs examples
+	$(BIN)/ruff format --check src tests bench docs examples deploy
+	$(BIN)/ruff check src tests bench docs examples deploy
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest
 
 docs: install
 	$(BIN)/python docs/make_cli_page.py
+	$(BIN)/python deploy/licences.py > docs/licences.md
 
 bench: install
 	$(BIN)/python bench/train_throughput.py
@@ -43,5 +54,35 @@ peers: install
 	$(PEERS)/bin/python bench/peers/nemo_reference.py build/nemo
 	$(BIN)/python bench/peers/compare_nemo.py build/nemo
 
+# What the project is made of, and whether any of it is known to be broken. These tools stay out of the environment.
+TOOLS := .venv-tools
+$(TOOLS)/.installed: $(LOCKS)/tools.lock
+	$(PYTHON) -m venv $(TOOLS)
+	$(TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
+	touch $@
+
+lock: $(TOOLS)/.installed
+	$(TOOLS)/bin/python deploy/lock.py
+
+audit: $(TOOLS)/.installed
+	$(TOOLS)/bin/pip-audit --strict --require-hashes --disable-pip -r requirements.lock -r $(LOCKS)/build.lock
+
+sbom: install $(TOOLS)/.installed
+	mkdir -p dist
+	$(TOOLS)/bin/cyclonedx-py environment $(BIN)/python --pyproject pyproject.toml --mc-type library \
+		--output-reproducible --output-file dist/vizinho.cdx.json
+
+wheel: install
+	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
+
+# The wheel and what the locks pin, in an empty environment: what `pip install vizinho` gives.
+WHEEL_ENV := .venv-wheel
+wheel-test: wheel
+	$(PYTHON) -m venv --clear $(WHEEL_ENV)
+	$(MAKE) $(WHEEL_ENV)/.locked VENV=$(WHEEL_ENV)
+	$(WHEEL_ENV)/bin/python -m pip install --quiet --no-deps --no-index --find-links dist vizinho
+	$(WHEEL_ENV)/bin/python -m pip check
+	$(BIN)/python deploy/try_wheel.py $(WHEEL_ENV)/bin
+
 clean:
-	rm -rf $(VENV) demo build dist
+	rm -rf $(VENV) $(TOOLS) $(WHEEL_ENV) demo build dist

@@ -1,12 +1,20 @@
-"""Writes files and folders whole or not at all: under a temporary name, flushed to disk, then moved into place."""
+"""Writes files and folders whole or not at all: under a temporary name, flushed to disk, then moved into place.
+
+Also locks, and scratch folders that do not outlive a killed process for long.
+"""
 
 from __future__ import annotations
 
+import fcntl
+import functools
+import glob
 import hashlib
 import json
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -56,11 +64,87 @@ def move_folder(source: Path, destination: Path) -> None:
 
 
 def _copy_in(source: Path, destination: Path) -> None:
-    with tempfile.TemporaryDirectory(dir=destination.parent, prefix=f".{destination.name}.") as place:
-        arriving = Path(place) / "arriving"
+    with scratch_folder(destination.parent, destination.name) as place:
+        arriving = place / "arriving"
         shutil.copytree(source, arriving)
         _flush(arriving)
         arriving.rename(destination)
+
+
+@contextmanager
+def sole_lock(path: Path) -> Iterator[bool]:
+    """Hold the lock that a file stands for, and remove the file after; yields False where another holds it.
+
+    Raises OSError where the file cannot be written. A killed process holds nothing: neither do processes it had forked.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle = _lock(path)
+    try:
+        yield handle is not None
+    finally:
+        if handle in _held:
+            _held.discard(handle)
+            path.unlink(missing_ok=True)
+            os.close(handle)
+
+
+_held: set[int] = set()
+"""File descriptors of the locks that this process holds."""
+
+
+def _lock(path: Path) -> int | None:
+    while True:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            current = os.path.samestat(os.fstat(handle), path.stat())
+        except BlockingIOError:
+            os.close(handle)
+            return None
+        except FileNotFoundError:
+            current = False
+        if current:
+            if not _held:
+                _forget_in_forks()
+            _held.add(handle)
+            return handle
+        os.close(handle)  # its last holder removed the file in the meantime: the lock is a new file's
+
+
+@functools.cache
+def _forget_in_forks() -> None:
+    """A forked process shares its parent's locks, and would keep them for seconds after the parent was killed."""
+
+    def forget() -> None:
+        for handle in _held:
+            os.close(handle)
+        _held.clear()
+
+    os.register_at_fork(after_in_child=forget)
+
+
+@contextmanager
+def scratch_folder(parent: Path, name: str) -> Iterator[Path]:
+    """An empty folder `.NAME.*` under `parent` that goes when the block ends. Raises OSError where none can be made.
+
+    What killed processes left of the same name is removed first: its lock is free, and only its owner could need it.
+    """
+    parent.mkdir(parents=True, exist_ok=True)
+    for left in parent.glob(f".{glob.escape(name)}.*.lock"):
+        with sole_lock(left) as free:
+            if free:
+                shutil.rmtree(left.with_suffix(""), ignore_errors=True)
+    while True:
+        folder = parent / f".{name}.{os.urandom(6).hex()}"
+        with sole_lock(folder.with_name(f"{folder.name}.lock")) as held:
+            if not held:
+                continue  # another process took the lock for a killed one's in the instant before it was held
+            folder.mkdir()
+            try:
+                yield folder
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
+            return
 
 
 def _flush(folder: Path) -> None:

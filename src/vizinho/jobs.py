@@ -76,6 +76,16 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
+class Source:
+    """What a job takes from one of its corpora: utterances of train and dev."""
+
+    manifest: Path
+    utterances: tuple[Utterance, ...]
+    beside: bool
+    """Of the corpora that are taken whole, beside the minutes."""
+
+
+@dataclass(frozen=True, slots=True)
 class TargetData:
     """Utterances to train and to choose on. `held_out` says that dev was cut from train."""
 
@@ -84,6 +94,8 @@ class TargetData:
     held_out: bool
     fingerprint: str
     normalizer: Normalizer
+    sources: tuple[Source, ...] = ()
+    """The same utterances corpus by corpus, none of them repeated."""
     shards: tuple[ShardIndex, ...] = ()
     """Sharded corpora, whose utterances are read as they are needed; `train` is empty then."""
 
@@ -173,9 +185,14 @@ def read_data(
         train_part, dev = _hold_out(train_part, seed)
     train_part = [*train_part, *(u for u in added if u.split == "train")]
     times = {u.id: n for n, utterances in zip(repeat, by_corpus, strict=True) for u in utterances} if repeat else {}
+    used = {u.id for u in (*train_part, *dev)}
+    sources = tuple(
+        Source(path, tuple(u for u in utterances if u.id in used), number >= len(corpora))
+        for number, (path, utterances) in enumerate(zip((*corpora, *beside), by_corpus, strict=True))
+    )
     train_part = [copy for u in train_part for copy in _repeated(u, times.get(u.id, 1))]
     return TargetData(
-        tuple(train_part), tuple(dev), held_out, fingerprint([*train_part, *dev]), get_normalizer(language)
+        tuple(train_part), tuple(dev), held_out, fingerprint([*train_part, *dev]), get_normalizer(language), sources
     )
 
 
@@ -208,7 +225,7 @@ def sharded_data(indexes: Sequence[ShardIndex], manifests: Sequence[Path], langu
             "no dev split to choose the weights on", where=places[0], fix="give a manifest of one: --corpus dev.jsonl"
         )
     digest = hashlib.sha256("|".join([*(i.fingerprint for i in indexes), fingerprint(dev)]).encode())
-    return TargetData((), tuple(dev), False, digest.hexdigest()[:16], get_normalizer(language), tuple(indexes))
+    return TargetData((), tuple(dev), False, digest.hexdigest()[:16], get_normalizer(language), shards=tuple(indexes))
 
 
 def _repeated(utterance: Utterance, times: int) -> list[Utterance]:

@@ -2,33 +2,31 @@
 
 from __future__ import annotations
 
-import fcntl
-import platform
+import os
 import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import torch
-import transformers
+from safetensors import SafetensorError
 
-from vizinho import __version__
 from vizinho.errors import ModelError, StoreError
 from vizinho.evaluation.collapse import as_json as findings_json
+from vizinho.files import scratch_folder, sole_lock, write_text
 from vizinho.jobs import FinishedJob, ReadyJob
 from vizinho.judging import Verdict, card_score, measure, promote
 from vizinho.model.adapters import merge_adapter, read_origin, save_adapter
 from vizinho.model.checkpoint import save_checkpoint, weights_digest
 from vizinho.parallel import is_main_process
 from vizinho.recognizer import Recognizer
-from vizinho.registry.card import Card
+from vizinho.recording import recipe_of, record
+from vizinho.registry.card import Card, read_card
 from vizinho.registry.pins import pinned_utterances, read_pin
-from vizinho.registry.store import Store
-from vizinho.training.options import as_dict
+from vizinho.registry.store import Store, unwritable
+from vizinho.registry.surroundings import machine, software
 
 ADAPTER = "adapter"
 """Folder of a model that holds what it adds to its donor, where it was trained so."""
@@ -40,30 +38,42 @@ def run_folder(store: Store, name: str, ready: ReadyJob) -> Path:
 
 
 def drop_run(folder: Path) -> None:
-    """Forget a run's checkpoints."""
-    shutil.rmtree(folder, ignore_errors=True)
+    """Forget a run's checkpoints. The folder loses its name first: half of one would look like a damaged run."""
+    if folder.exists():
+        folder.rename(folder.with_name(f".{folder.name}.{os.urandom(4).hex()}.dropped"))
+    for gone in folder.parent.glob(".*.dropped"):
+        shutil.rmtree(gone, ignore_errors=True)
 
 
 @contextmanager
 def sole_run(store: Store, folder: Path) -> Iterator[None]:
-    """Keep the same command, given twice at once, from writing into one run folder; StoreError for the second.
+    """Keep the same command, given twice at once, from writing into one run folder.
 
-    Of processes that torchrun started together the main one holds the lock for all.
+    Of processes that torchrun started together the main one holds the lock for all. Raises StoreError for the second,
+    and where the store cannot be written.
     """
     if not is_main_process():
         yield
         return
-    place = store.home / "locks" / f"{folder.name}.lock"
-    place.parent.mkdir(parents=True, exist_ok=True)
-    with place.open("w") as lock:
+    with ExitStack() as stack:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            held = stack.enter_context(sole_lock(store.home / "locks" / f"{folder.name}.lock"))
+            folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
+            raise unwritable(error, store.home) from error
+        if not held:
             raise StoreError(
                 "the same run is going on in another process", where=folder, fix="wait for it, or change the seed"
-            ) from error
+            )
         yield
-        place.unlink(missing_ok=True)
+
+
+def unfinished(store: Store, name: str, folder: Path) -> list[Path]:
+    """Where `folder` is new: other runs of the name that stopped half-way, of other data or with other settings."""
+    if any(folder.glob("step-*")):
+        return []
+    runs = sorted((store.home / "runs").glob(f"{name}-{'[0-9a-f]' * 16}"))
+    return [run for run in runs if run != folder and any(run.glob("step-*"))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +85,18 @@ class Published:
 
 
 def publish(
-    store: Store, name: str, finished: FinishedJob, *, donor: str | None, command: Sequence[str], notes: str = ""
+    store: Store,
+    name: str,
+    finished: FinishedJob,
+    work: Path,
+    *,
+    donor: str | None,
+    command: Sequence[str],
+    notes: str = "",
 ) -> Published:
-    """Write the model folder with its card and add it to the store as a new version.
+    """Write the model folder with its card and add it to the store as a new version, once however often it is killed.
+
+    `work` is the run's folder, in which the model is put together. Raises StoreError where there is no room.
 
     With a pinned test set, its scores stand in the card, and the version is made current only if its CER there is not
     higher than that of the version in use (`judging.promote`).
@@ -88,17 +107,52 @@ def publish(
     if pinned and held is not None:
         scores = measure(Recognizer(finished.ready.checkpoint), pinned)
         card = replace(card, scores=[*card.scores, card_score(scores, held.split, Path(held.corpus).name)])
-    home = store.home / "staging"
-    home.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=home, prefix=f"{name}-") as place:
-        staging = Path(place) / "model"
-        save_checkpoint(staging, finished.ready.checkpoint)
-        if finished.adapter is not None and card.donor is not None:
-            origin = {key: getattr(card, key) for key in _ORIGIN}
-            save_adapter(staging / ADAPTER, finished.adapter, finished.ready.checkpoint, origin)
-        ref = store.add(name, staging, card, make_current=scores is None)
+    run, known = _token(work)
+    ref = _made_before(store, name, run) if known else None
+    if ref is None:
+        staging = work / "publishing"
+        shutil.rmtree(staging, ignore_errors=True)
+        _save(staging, finished, card)
+        ref = store.add(name, staging, replace(card, run=run), make_current=scores is None)
+    elif scores is None:
+        store.set_current(name, int(ref.partition("@")[2]))
     verdict = None if scores is None else promote(store, name, int(ref.partition("@")[2]), scores, pinned)
     return Published(ref, verdict)
+
+
+def _save(folder: Path, finished: FinishedJob, card: Card) -> None:
+    try:
+        save_checkpoint(folder, finished.ready.checkpoint)
+        if finished.adapter is not None and card.donor is not None:
+            origin = {key: getattr(card, key) for key in _ORIGIN}
+            save_adapter(folder / ADAPTER, finished.adapter, finished.ready.checkpoint, origin)
+    except Exception as error:
+        # The libraries written in Rust raise errors of their own for a full disk, "... (os error 28)".
+        if isinstance(error, OSError) or "(os error " in str(error):
+            raise unwritable(error, folder.parent) from error
+        raise
+
+
+def _token(work: Path) -> tuple[str, bool]:
+    """What tells this run from every other, and whether it was known before: then it was killed while it published."""
+    place = work / "run.txt"
+    try:
+        known = place.is_file()
+        if not known:
+            write_text(place, os.urandom(8).hex())
+        return place.read_text(encoding="utf-8"), known
+    except OSError as error:
+        raise unwritable(error, work) from error
+
+
+def _made_before(store: Store, name: str, run: str) -> str | None:
+    """The version that this run has already become, where it was killed between that and forgetting the run."""
+    for entry in reversed(store.versions(name)):
+        with suppress(ModelError):  # a broken card of another version is not this run's
+            card = read_card(entry.folder)
+            if card is not None and card.run == run:
+                return entry.ref
+    return None
 
 
 _ORIGIN = ("language", "donor", "steps", "seed", "normalizer", "created", "recipe", "data", "scores")
@@ -115,17 +169,20 @@ def publish_merged(store: Store, name: str, donor: Path, adapter: Path, *, comma
     if lacking := [key for key in _ORIGIN if key not in origin]:
         raise ModelError(f"its origin lacks {', '.join(lacking)}", where=adapter, fix="copy the adapter again")
     checkpoint = merge_adapter(donor, adapter)
-    staging = store.home / "staging" / f"{name}-merged"
-    shutil.rmtree(staging, ignore_errors=True)
-    save_checkpoint(staging, checkpoint)
-    shutil.copytree(adapter, staging / ADAPTER)
     known = {key: origin[key] for key in _ORIGIN}
     card = Card(
         **known | {"name": name, "tokens": len(checkpoint.inventory.tokens)},
         command=list(command),
-        software=_software(),
+        software=software(),
+        machine=machine(),
     )
-    return store.add(name, staging, card)
+    try:
+        with scratch_folder(store.home / "staging", name) as place:
+            save_checkpoint(place / "model", checkpoint)
+            shutil.copytree(adapter, place / "model" / ADAPTER)
+            return store.add(name, place / "model", card)
+    except (OSError, SafetensorError) as error:
+        raise unwritable(error, store.home) from error
 
 
 def card_of(
@@ -154,7 +211,7 @@ def card_of(
         seed=ready.job.options.seed,
         donor=_donor(store, donor, ready),
         plan=ready.plan.as_json() if ready.plan else None,
-        recipe=as_dict(ready.job.options) | {"rows": as_dict(ready.job.rows), "tokens": ready.job.tokens},
+        recipe=recipe_of(ready.job),
         data={
             "fingerprint": ready.data.fingerprint,
             "utterances": ready.prepared.utterances,
@@ -167,19 +224,12 @@ def card_of(
         curve=[asdict(point) for point in result.curve],
         scores=scores,
         movement=finished.movement.as_json() if ready.plan else None,
+        job=record(ready),
         command=list(command),
-        software=_software(),
+        software=software(),
+        machine=machine(),
         notes=notes,
     )
-
-
-def _software() -> dict[str, str]:
-    return {
-        "vizinho": __version__,
-        "torch": torch.__version__,
-        "transformers": transformers.__version__,
-        "python": platform.python_version(),
-    }
 
 
 def _donor(store: Store, donor: str | None, ready: ReadyJob) -> dict[str, Any] | None:

@@ -156,3 +156,11 @@ def test_a_new_version_starts_bit_equal_and_keeps_letters_the_corpus_lacks(tmp_p
     assert second.checkpoint.inventory == first.checkpoint.inventory
     assert set(second.plan.counts()) == {"copy", "row copy"}
     assert all(torch.equal(first.start[name], second.start[name]) for name in first.start)
+
+
+@pytest.mark.parametrize("changed", [{"precision": "bf16"}, {"accumulate": 3}, {"activation_checkpointing": True}])
+def test_it_learns_with_every_option(tmp_path, changed):
+    corpus = tone_corpus(tmp_path, count=12)
+    found = run(make_ready(Job("pt", (corpus,), preset="micro", options=replace(FAST, steps=16, **changed))), tmp_path)
+    losses = [p.train_loss for p in found.result.curve if p.train_loss is not None]
+    assert losses[-1] < 0.8 * losses[0]

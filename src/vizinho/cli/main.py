@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 
 import typer
@@ -27,6 +28,7 @@ from vizinho.cli import (
     vectors,
 )
 from vizinho.cli import report as report_command
+from vizinho.cli.reproduce import reproduce
 from vizinho.cli.speak import speak
 from vizinho.errors import VizinhoError
 
@@ -51,6 +53,7 @@ app.command("serve")(serve.serve)
 app.command("compare")(compare.compare)
 app.command("experiment")(experiment.experiment)
 app.command("report")(report_command.report)
+models.app.command("reproduce")(reproduce)
 app.add_typer(models.app, name="models")
 vectors.app.command("contextual")(contextual.contextual)
 vectors.app.command("senses")(contextual.senses)
@@ -60,6 +63,18 @@ app.add_typer(vectors.app, name="vectors")
 app.add_typer(lm.app, name="lm")
 app.add_typer(neural_lm.app, name="neural")
 app.add_typer(understand.app, name="understand")
+
+
+_DISK_FAULTS = {
+    errno.ENOSPC: "make room there and run the same command again",
+    errno.EDQUOT: "make room there and run the same command again",
+    errno.EFBIG: "write to a disk that allows larger files",
+    errno.EROFS: "choose a folder that can be written",
+    errno.EACCES: "choose a folder that you may read and write",
+    errno.EPERM: "choose a folder that you may read and write",
+    errno.EIO: "the disk fails: save what is on it",
+}
+"""Faults of a disk that no command can foresee, and what to do; they are the user's to mend, not bugs of ours."""
 
 
 def _version(value: bool) -> None:
@@ -84,6 +99,12 @@ def main() -> None:
 
         typer.echo(f"error: {error}", err=True)
         sys.exit(130 if isinstance(error, InterruptedRunError) else 2)
+    except OSError as error:
+        if error.errno not in _DISK_FAULTS:
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        typer.echo(f"error: {where}{error.strerror} -> {_DISK_FAULTS[error.errno]}", err=True)
+        sys.exit(2)
     except KeyboardInterrupt:
         typer.echo("interrupted", err=True)
         sys.exit(130)

@@ -14,7 +14,9 @@ import typer
 from vizinho.cli.tables import describe
 from vizinho.errors import ModelError, StoreError
 
-app = typer.Typer(no_args_is_help=True, help="Models of the store: list, show, lineage, rollback, pin, merge.")
+app = typer.Typer(
+    no_args_is_help=True, help="Models of the store: list, show, lineage, rollback, pin, merge, reproduce."
+)
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 

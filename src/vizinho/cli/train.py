@@ -153,7 +153,7 @@ def _make(
     from vizinho.jobs import make_ready, run, sound_similarity
     from vizinho.parallel import is_first_attempt, is_main_process
     from vizinho.progress import bar, silent
-    from vizinho.publishing import drop_run, publish, run_folder, sole_run, summary
+    from vizinho.publishing import drop_run, publish, run_folder, sole_run, summary, unfinished
     from vizinho.registry.pins import pinned_utterances, refuse_pinned
     from vizinho.registry.store import Store
 
@@ -169,15 +169,21 @@ def _make(
         typer.echo(f"set aside {utterance_id}: {reason}", err=True)
     refuse_pinned(store, name, [*ready.data.train, *ready.data.dev])
     folder = run_folder(store, name, ready)
-    if fresh and main and is_first_attempt():
-        drop_run(folder)
-    log = (lambda _line: None) if quiet else (lambda line: typer.echo(line, err=True))
+
+    def log(line: str) -> None:
+        if not quiet and main:
+            typer.echo(line, err=True)
+
     with sole_run(store, folder):
+        if fresh and main and is_first_attempt():
+            drop_run(folder)
+        for other in unfinished(store, name, folder):
+            log(f"beginning anew: the unfinished run in {other} has other data or settings; remove it if need be")
         with bar(f"training {name}", job.options.steps) if main else nullcontext(silent) as advance:
             finished = run(ready, folder, progress=advance, log=log)
         if not main:
             return
-        published = publish(store, name, finished, donor=donor, command=["vizinho", *sys.argv[1:]])
+        published = publish(store, name, finished, folder, donor=donor, command=["vizinho", *sys.argv[1:]])
         drop_run(folder)
     made = summary(published, finished)
     if as_json:
@@ -227,5 +233,9 @@ def _show_summary(made: dict[str, Any]) -> None:
         typer.echo(made["verdict"]["says"])
     for finding in made["findings"]:
         typer.echo(f"looks wrong: {finding['what']}\n  likely because {finding['cause']}\n  -> {finding['fix']}")
+    if made["broken"]:
+        typer.echo(f"{len(made['broken'])} recordings could no longer be read and were left out (named above)")
+    if made["skipped_batches"]:
+        typer.echo(f"{made['skipped_batches']} batches gave no usable update and were skipped (named above)")
     if made["set_aside"]:
         typer.echo(f"{made['set_aside']} utterances were set aside (named above)")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import signal
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,10 +20,10 @@ from torch.utils.data import DataLoader, Dataset
 
 from vizinho.audio.augment import AugmentOptions, augment_waveform
 from vizinho.audio.features import FrontEnd
-from vizinho.audio.io import Waveform, load_audio
+from vizinho.audio.io import SAMPLE_RATE, Waveform, load_audio
 from vizinho.audio.logmel import at_least_minimum
 from vizinho.audio.running import normalize_running
-from vizinho.errors import CorpusError
+from vizinho.errors import AudioError, CorpusError, ModelError
 from vizinho.records import Utterance
 
 
@@ -100,6 +101,9 @@ def cut_batches(durations: npt.NDArray[np.float64], batch_seconds: float, rng: n
     return [batches[i] for i in rng.permutation(len(batches))]
 
 
+LENGTH_SECONDS, LENGTH_SHARE = 0.5, 0.1
+"""How far a recording's length may be from the manifest's: codecs pad, and manifests round."""
+
 DECODED_BYTES = 512 * 2**20
 """Decoded audio that one process keeps between epochs: about two and a quarter hours."""
 
@@ -155,10 +159,19 @@ class Listed:
         self._load = DecodedAudio()
 
     def __call__(self, number: int) -> Gathered:
-        """Raises AudioError for a recording that cannot be read."""
+        """What cannot be read, or is not what the manifest says, is left out and named: it must not cost the run."""
         epoch, indices = self._plan(number)
-        chosen = [self._examples[i] for i in indices]
-        return Gathered(epoch, chosen, [self._load(e.utterance.audio) for e in chosen])
+        chosen, samples, broken = [], [], []
+        for example in (self._examples[i] for i in indices):
+            try:
+                heard = self._load(example.utterance.audio)
+                _check_length(example.utterance, heard.size / SAMPLE_RATE)
+            except AudioError as error:
+                broken.append((example.utterance.id, str(error)))
+                continue
+            chosen.append(example)
+            samples.append(heard)
+        return Gathered(epoch, chosen, samples, tuple(broken))
 
 
 class BatchData(Dataset[Batch]):
@@ -178,6 +191,8 @@ class BatchData(Dataset[Batch]):
     def __getitem__(self, number: int) -> Batch:
         gathered = self._gather(number)
         chosen = gathered.examples
+        if not chosen:
+            return _nothing(gathered.broken)
         generators = [_generator(self._seed, gathered.epoch, e.utterance.id) for e in chosen]
         waveforms = [self._varied(s, rng) for s, rng in zip(gathered.samples, generators, strict=True)]
         made = self._front.extract(waveforms)
@@ -205,6 +220,22 @@ class BatchData(Dataset[Batch]):
         return at_least_minimum(self._front.masked_waveform(samples, self._augment, rng))
 
 
+def _check_length(utterance: Utterance, seconds: float) -> None:
+    """Raises AudioError for a recording that was cut off or replaced: its text would be learnt from other sounds."""
+    if abs(seconds - utterance.duration_seconds) > max(LENGTH_SECONDS, LENGTH_SHARE * utterance.duration_seconds):
+        raise AudioError(
+            f"the audio has {seconds:.2f} s, the manifest says {utterance.duration_seconds:.2f} s",
+            where=utterance.audio,
+            fix="bring the recording back, or run `vizinho corpus check` and use its clean manifest",
+        )
+
+
+def _nothing(broken: tuple[tuple[str, str], ...]) -> Batch:
+    """A batch none of whose recordings can be read."""
+    none = torch.zeros(0, dtype=torch.long)
+    return Batch((), torch.zeros(0, 0, 0), torch.zeros(0, 0, dtype=torch.bool), none, none, none, 0.0, broken=broken)
+
+
 def _generator(seed: int, epoch: int, utterance_id: str) -> np.random.Generator:
     digest = hashlib.blake2b(utterance_id.encode(), digest_size=8).digest()
     return np.random.default_rng([seed, epoch, int.from_bytes(digest, "big")])
@@ -223,6 +254,21 @@ def stream(data: BatchData, numbers: range, workers: int) -> Iterator[Batch]:
         generator=torch.Generator(),
     )
     return iter(loader)
+
+
+@contextmanager
+def deaths_named() -> Iterator[None]:
+    """Raises ModelError when a process that prepares batches was killed; torch says so at any moment of the loop."""
+    try:
+        yield
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        raise ModelError(
+            "a process that prepares batches was killed",
+            where="training",
+            fix="give the machine more memory, or set workers = 0; the same command goes on from the last checkpoint",
+        ) from error
 
 
 def _one_thread(_worker: int) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from vizinho.errors import CorpusError
+from vizinho.files import sha256
 from vizinho.records import Utterance
 
 REQUIRED = ("id", "audio", "text", "lang", "speaker", "duration", "split")
@@ -98,6 +99,19 @@ def fingerprint(utterances: Iterable[Utterance]) -> str:
     """
     rows = sorted(json.dumps([u.id, u.text, u.speaker, u.split, _size(u)]) for u in utterances)
     return hashlib.sha256("\n".join(rows).encode()).hexdigest()[:16]
+
+
+def content_digest(utterances: Iterable[Utterance]) -> str:
+    """SHA-256 over ids, durations and the content of the audio, in their order: all that `fingerprint` does not see.
+
+    Reads every file whole. Raises CorpusError when one is missing.
+    """
+    digest = hashlib.sha256()
+    for utterance in utterances:
+        _size(utterance)
+        row = [utterance.id, utterance.duration_seconds, sha256(utterance.audio)]
+        digest.update(json.dumps(row).encode() + b"\n")
+    return digest.hexdigest()
 
 
 def select(

@@ -37,15 +37,22 @@ class Card:
     plan: Sequence[Mapping[str, Any]] | None = None
     recipe: Mapping[str, Any] = field(default_factory=dict)
     data: Mapping[str, Any] = field(default_factory=dict)
-    """{"fingerprint", "utterances", "minutes", "speakers", "dev_utterances", "dev_held_out", "set_aside"}."""
+    """{"fingerprint", "utterances", "minutes", "speakers", "dev_utterances", "dev_held_out", "set_aside", "broken"}."""
     curve: Sequence[Mapping[str, Any]] = ()
     scores: Sequence[Mapping[str, Any]] = ()
     """Each {"split", "cer", ..., "signature"}; dev scores were used for choosing."""
     movement: Mapping[str, Any] | None = None
+    job: Mapping[str, Any] = field(default_factory=dict)
+    """What `recipe` lacks to run the same job again (`vizinho.recording`); empty in cards of before there was such."""
     command: Sequence[str] = ()
     software: Mapping[str, str] = field(default_factory=dict)
+    """Versions by name."""
+    machine: Mapping[str, str] = field(default_factory=dict)
+    """Processor, threads, accelerator; empty in older cards."""
     licence: str = ""
     notes: str = ""
+    run: str = ""
+    """Random name of the run that made it: one that is killed while it publishes must not publish twice."""
     files: Mapping[str, str] = field(default_factory=dict)
     """SHA-256 of every other file of the folder."""
 

@@ -206,11 +206,17 @@ class Store:
                 fcntl.flock(lock, fcntl.LOCK_EX)
                 yield
         except OSError as error:
-            raise StoreError(
-                f"cannot be written ({error.strerror or error})",
-                where=self.models,
-                fix="make room, or set VIZINHO_HOME to a writable folder",
-            ) from error
+            raise unwritable(error, self.models) from error
+
+
+def unwritable(error: Exception, where: Path) -> StoreError:
+    """What to say of a store on a full or read-only disk; what it holds is whole, since versions appear by a rename."""
+    reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+    return StoreError(
+        f"cannot be written ({reason})",
+        where=where,
+        fix="make room or set VIZINHO_HOME to a writable folder, and run the same command again",
+    )
 
 
 def _numbers(folder: Path) -> list[int]:

@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 from vizinho.errors import ModelError
-from vizinho.files import sha256
+from vizinho.files import scratch_folder, sha256
 from vizinho.registry.card import WEIGHTS
 from vizinho.registry.store import default_home
 from vizinho.runtime.engines import OnnxEngine
@@ -37,9 +37,8 @@ def cached_engine(model: Path, threads: int = 1, home: Path | None = None) -> On
         except ModelError:
             shutil.rmtree(place, ignore_errors=True)
     try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=place.parent, prefix=".making.") as making:
-            return _make(model, Path(making) / "export", place, threads)
+        with scratch_folder(place.parent, "making") as making:
+            return _make(model, making / "export", place, threads)
     except OSError:
         with tempfile.TemporaryDirectory() as making:
             return _make(model, Path(making) / "export", None, threads)

@@ -10,14 +10,13 @@ The graph's columns are the model's rows with the blank moved to the end; `rows`
 from __future__ import annotations
 
 import json
-import tempfile
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from vizinho.errors import ModelError
-from vizinho.files import move_folder, write_json, write_text
+from vizinho.files import move_folder, scratch_folder, write_json, write_text
 from vizinho.text.tokens import PIECE_SPACE, TokenInventory
 
 FORMAT = 1
@@ -49,9 +48,8 @@ def export(model: Path, out: Path, precision: str = "fp32") -> Exported:
     if out.exists():
         raise ModelError("the folder exists", where=out, fix="remove it or choose another")
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as place:
-            folder = Path(place) / "export"
+        with scratch_folder(out.parent, out.name) as place:
+            folder = place / "export"
             folder.mkdir()
             difference = _write(model, folder, precision)
             move_folder(folder, out)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from vizinho.corpora.batches import Batch, BatchData, Gather, Listed, stream
+from vizinho.corpora.batches import Batch, BatchData, Gather, Listed, deaths_named, stream
 from vizinho.corpora.shards.gather import ShardedExamples
 from vizinho.errors import ModelError
 from vizinho.model.checkpoint import Checkpoint
@@ -22,6 +22,7 @@ from vizinho.model.fast import Chunks, can_stream, fast_forward, set_chunks
 from vizinho.model.recompute import recomputed_blocks
 from vizinho.progress import Advance, Log, silent
 from vizinho.training.data import Examples
+from vizinho.training.health import ELSEWHERE, Health, bad_batch, bad_update
 from vizinho.training.interrupt import InterruptedRunError, interruptible
 from vizinho.training.norms import RunningStatistics
 from vizinho.training.options import Chunking, StreamingOptions, TrainingOptions
@@ -30,9 +31,6 @@ from vizinho.training.resume import RunState, restore, save_state
 from vizinho.training.schedule import LayerRates
 from vizinho.training.selection import DevSet, Point, RunProgress, TrainingResult, average, choose, evaluate, show
 from vizinho.training.set_aside import SetAside
-
-MAX_SKIPPED = 5
-"""Batches with a loss that is not a number before the run is given up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +45,11 @@ class _Learner:
     rates: LayerRates
     statistics: RunningStatistics
     optimizer: torch.optim.Optimizer
+
+    def collect(self, checkpoint: Checkpoint) -> None:
+        """After a step: bring the main process's `checkpoint.model` up to what all of them have learnt."""
+        self.ranks.average(self.statistics.moving())
+        self.ranks.gather(self.model, checkpoint.model)
 
 
 def train(
@@ -63,7 +66,8 @@ def train(
 
     `run` holds the checkpoints; when it already has some, the run goes on from the newest. Under torchrun every
     process calls this with the same arguments and gets the same result; the main one evaluates, writes and logs.
-    Raises InterruptedRunError after SIGINT or SIGTERM (state saved), ModelError when the loss stays not a number.
+    Raises InterruptedRunError after SIGINT or SIGTERM (state saved), ModelError when the loss stays not a number,
+    CorpusError when too many recordings can no longer be read (`SetAside`).
     """
     mark_streaming(checkpoint, options.streaming)
     learner = _learner(checkpoint.model, options)
@@ -79,10 +83,11 @@ def train(
     chunking = Chunking(options.streaming, options.seed)
     data = BatchData(_gather(examples, options, run), checkpoint.front, options.augment, options.seed, chunking)
     numbers = ranks.batch_numbers(state.step, options.steps)
-    batches = SetAside(run, log).watch(stream(data, numbers, options.workers))
+    named = SetAside(run, log, of=None if isinstance(examples, ShardedExamples) else len(examples))
+    batches = named.watch(stream(data, numbers, options.workers))
     writer = _tensorboard(run, state.step) if ranks.main else None
     learner.network.train()
-    with interruptible() as interrupted, _forward_pass(learner, options):
+    with interruptible() as interrupted, deaths_named(), _forward_pass(learner, options):
         while state.step < options.steps:
             rate = learner.rates.apply(state.step, learner.optimizer)
             loss = _step(learner, list(islice(batches, options.accumulate)), checkpoint, options, state, log)
@@ -94,7 +99,7 @@ def train(
                 writer.add_scalar("train/rate", rate, state.step)
             last = state.step == options.steps
             if state.step % options.evaluate_every == 0 or last:
-                ranks.collect(learner.model, checkpoint.model, learner.statistics)
+                learner.collect(checkpoint)
                 if ranks.main:
                     evaluate(checkpoint, dev, state, log)
                     average(checkpoint.model, state, options)
@@ -174,11 +179,43 @@ def _step(
     The loss is the mean over the utterances of all batches of the step, in whichever process they are.
     """
     ranks = learner.ranks
-    (utterances,) = ranks.total(sum(len(b.ids) for b in batches))
-    mean, seconds = 0.0, 0.0
-    spoilt: list[str] = []
-    numbers = ranks.batch_numbers(state.step, state.step + 1)
-    for index, (number, batch) in enumerate(zip(numbers, batches, strict=True)):
+    cause = next(filter(None, map(bad_batch, batches)), "")
+    ids = [i for b in batches for i in (b.ids or [name for name, _ in b.broken])]
+    # All processes must come to the same decision: one alone would leave the others waiting for its gradients.
+    utterances, seconds, bad = ranks.total(
+        sum(len(b.ids) for b in batches), sum(b.audio_seconds for b in batches), bool(cause)
+    )
+    state.audio_seconds += seconds
+    if bad:
+        state.health.skip(state.step, cause or ELSEWHERE, ranks.named(ids if cause else []), log)
+        return math.nan
+    learner.statistics.remember()
+    mean = ranks.total(_backward(learner, batches, checkpoint, options, state.step, utterances))[0]
+    learner.rates.hold_back(learner.optimizer)
+    norm = ranks.clip(learner.model.parameters(), options.clip_norm)
+    if cause := bad_update(mean, norm):
+        learner.optimizer.zero_grad(set_to_none=True)
+        learner.statistics.put_back()
+        state.health.skip(state.step, cause, ranks.named(ids), log)
+        return mean
+    learner.optimizer.step()
+    learner.optimizer.zero_grad(set_to_none=True)
+    state.health.usable()
+    state.losses.append(mean)
+    return mean
+
+
+def _backward(
+    learner: _Learner,
+    batches: Sequence[Batch],
+    checkpoint: Checkpoint,
+    options: TrainingOptions,
+    step: int,
+    utterances: float,
+) -> float:
+    """Gradients of this process's batches of a step; returns their part of the loss."""
+    ranks, mean = learner.ranks, 0.0
+    for index, (number, batch) in enumerate(zip(ranks.batch_numbers(step, step + 1), batches, strict=True)):
         learner.statistics.weigh(index, len(batches))
         # What a batch draws (dropout) follows its number, not what ran before it or in which process.
         torch.manual_seed(int(np.random.SeedSequence([options.seed, number]).generate_state(1)[0]))
@@ -186,26 +223,7 @@ def _step(
             loss = _loss(learner, batch, checkpoint)
             # Gradients are averaged over the processes.
             ranks.backward(loss * (len(batch.ids) * ranks.world / utterances))
-        value = float(loss.detach())
-        mean += value * (len(batch.ids) / utterances)
-        seconds += batch.audio_seconds
-        if not math.isfinite(value):
-            spoilt.extend(batch.ids)
-    mean, seconds, skip = ranks.total(mean, seconds, len(spoilt))
-    state.audio_seconds += seconds
-    what = f"the loss is {mean}"
-    if not skip:
-        learner.rates.hold_back(learner.optimizer)
-        norm = ranks.clip(learner.model.parameters(), options.clip_norm)
-        what, skip = f"the gradient's norm is {norm}", not math.isfinite(norm)
-        spoilt = [i for b in batches for i in b.ids]
-    if skip:
-        learner.optimizer.zero_grad(set_to_none=True)
-        _count_skipped(what, ranks.named(spoilt), state, log)
-        return mean
-    learner.optimizer.step()
-    learner.optimizer.zero_grad(set_to_none=True)
-    state.losses.append(mean)
+        mean += float(loss.detach()) * (len(batch.ids) / utterances)
     return mean
 
 
@@ -224,21 +242,10 @@ def _loss(learner: _Learner, batch: Batch, checkpoint: Checkpoint) -> torch.Tens
     )
 
 
-def _count_skipped(what: str, ids: Sequence[str], state: RunProgress, log: Log) -> None:
-    state.skipped += 1
-    log(f"step {state.step}: {what}; skipped the batch of {', '.join(ids[:3])} ...")
-    if state.skipped > MAX_SKIPPED:
-        raise ModelError(
-            f"the loss was not a number {state.skipped} times",
-            where=f"step {state.step}",
-            fix="lower the learning rate, or run `vizinho corpus check` on the corpus",
-        )
-
-
 def _save(run: Path, learner: _Learner, checkpoint: Checkpoint, state: RunProgress) -> None:
     """Write a checkpoint; every process takes part, the main one writes."""
     ranks = learner.ranks
-    ranks.collect(learner.model, checkpoint.model, learner.statistics)
+    learner.collect(checkpoint)
     optimizer = _whole(learner)[1].state_dict()
     if ranks.main:
         _write(run, checkpoint, optimizer, state)
@@ -249,7 +256,7 @@ def _write(run: Path, checkpoint: Checkpoint, optimizer: dict[str, Any], state: 
     values = {
         "step_batches": state.step_batches,
         "audio_seconds": state.audio_seconds,
-        "skipped": state.skipped,
+        "health": asdict(state.health),
         "losses": state.losses,
         "curve": [[p.step, p.train_loss, p.dev_cer, p.dev_wer] for p in state.curve],
         "best_cer": state.best_cer if math.isfinite(state.best_cer) else None,
@@ -274,8 +281,9 @@ def _resume(run: Path, learner: _Learner, checkpoint: Checkpoint, log: Log) -> R
         )
     if saved is None:
         return None
-    ranks.collect(learner.model, checkpoint.model, learner.statistics)
+    ranks.gather(learner.model, checkpoint.model)
     values = dict(saved.values)
+    values["health"] = Health(values.pop("skipped")) if "skipped" in values else Health(**values["health"])
     values["curve"] = [Point(*point) for point in values["curve"]]
     values["best_cer"] = math.inf if values["best_cer"] is None else values["best_cer"]
     state = RunProgress(

@@ -25,6 +25,17 @@ class RunningStatistics:
             and module.momentum is not None
         ]
         self._momenta = [module.momentum for module in self._modules]
+        self._buffers = [buffer for module in self._modules for buffer in module.buffers(recurse=False)]
+        self._before: list[torch.Tensor] = []
+
+    def remember(self) -> None:
+        """Note them as they are: a forward pass moves them before anyone knows whether it was good."""
+        self._before = [buffer.clone() for buffer in self._buffers]
+
+    def put_back(self) -> None:
+        """Undo what forward passes did to them since."""
+        for buffer, before in zip(self._buffers, self._before, strict=True):
+            buffer.copy_(before)
 
     def weigh(self, index: int, count: int) -> None:
         """Before batch `index` of the `count` of a step: after the last one they have moved once, by the mean of all.

@@ -19,7 +19,6 @@ from accelerate.state import AcceleratorState
 from accelerate.utils import DistributedDataParallelKwargs, InitProcessGroupKwargs, broadcast_object_list
 
 from vizinho.errors import SpecError
-from vizinho.training.norms import RunningStatistics
 from vizinho.training.options import TrainingOptions
 
 T = TypeVar("T")
@@ -166,11 +165,14 @@ class Ranks:
         torch.distributed.all_gather_object(gathered, list(names))
         return [name for part in gathered for name in part]
 
-    def collect(self, placed: Any, model: Any, statistics: RunningStatistics) -> None:
-        """Average the running statistics, and where `placed` is in parts bring the main process's `model` up to it."""
+    def average(self, tensors: Sequence[torch.Tensor]) -> None:
+        """Put the mean over the processes into each of them."""
         if self.world > 1:
-            for buffer in statistics.moving():
-                buffer.copy_(self._accelerator.reduce(buffer, "mean"))
+            for tensor in tensors:
+                tensor.copy_(self._accelerator.reduce(tensor, "mean"))
+
+    def gather(self, placed: Any, model: Any) -> None:
+        """Where `placed` is in parts, bring the main process's `model` up to it."""
         if self.sharded:
             whole = WholeModel(placed).state_dict()
             if self.main:

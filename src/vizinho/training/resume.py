@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-import os
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,13 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from vizinho.errors import ModelError
-from vizinho.files import sha256
+from vizinho.files import move_folder, sha256
 
 KEPT = 2
 """Checkpoints kept: the newest, and one before it should the newest be damaged."""
+HEADER = "state.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,22 +37,66 @@ class RunState:
 
 
 def save_state(run: Path, state: RunState) -> None:
-    """Write a checkpoint under `run`; a kill at any moment leaves the ones before it whole."""
+    """Write a checkpoint under `run`; a kill at any moment leaves the ones before it whole.
+
+    Raises ModelError when it cannot be written, as on a full disk; nothing is left of it then.
+    """
     target, scratch = run / f"step-{state.step:08d}", run / f"writing-{state.step:08d}"
-    shutil.rmtree(scratch, ignore_errors=True)
-    scratch.mkdir(parents=True)
-    save_file(_flat(state.model), scratch / "model.safetensors")
+    try:
+        _sweep(run)
+        scratch.mkdir(parents=True)
+        _write(scratch, state)
+        _drop(target)
+        move_folder(scratch, target)
+    except (OSError, RuntimeError, SafetensorError) as error:  # torch and safetensors have errors of their own
+        shutil.rmtree(scratch, ignore_errors=True)
+        raise ModelError(
+            f"the checkpoint of step {state.step} cannot be written ({_reason(error)})",
+            where=run,
+            fix="make room there and run the same command again: it goes on from the checkpoint before",
+        ) from error
+    whole = sorted(run.glob("step-*"))
+    newest = whole.index(target)
+    # Later ones were found damaged, or this run would have gone on from them.
+    for old in whole[: max(0, newest + 1 - KEPT)] + whole[newest + 1 :]:
+        _drop(old)
+
+
+def _write(folder: Path, state: RunState) -> None:
+    save_file(_flat(state.model), folder / "model.safetensors")
     for name, group in state.extra.items():
-        save_file(_flat(group), scratch / f"extra-{name}.safetensors")
-    torch.save({"optimizer": state.optimizer, "random": state.random}, scratch / "optimizer.pt")
-    digests = {file.name: sha256(file) for file in sorted(scratch.iterdir())}
-    (scratch / "state.json").write_text(json.dumps({"step": state.step, "values": state.values, "sha256": digests}))
-    for file in scratch.iterdir():
-        _sync(file)
-    shutil.rmtree(target, ignore_errors=True)
-    scratch.replace(target)
-    for old in sorted(run.glob("step-*"))[:-KEPT]:
-        shutil.rmtree(old, ignore_errors=True)
+        save_file(_flat(group), folder / f"extra-{name}.safetensors")
+    torch.save({"optimizer": state.optimizer, "random": state.random}, folder / "optimizer.pt")
+    digests = {file.name: sha256(file) for file in sorted(folder.iterdir())}
+    header = {"step": state.step, "values": state.values, "sha256": digests}
+    (folder / HEADER).write_text(json.dumps(header | {"check": _check(header)}))
+
+
+def _check(header: Mapping[str, Any]) -> str:
+    """Digest of the header itself: a digit that changed there would change the run without a sign."""
+    return hashlib.sha256(json.dumps(header).encode()).hexdigest()
+
+
+def _drop(folder: Path) -> None:
+    """Remove a checkpoint. It loses its name first, so that a kill in between leaves no half of one."""
+    if folder.exists():
+        gone = folder.with_name(f"dropped-{folder.name}")
+        shutil.rmtree(gone, ignore_errors=True)
+        folder.rename(gone)
+        shutil.rmtree(gone, ignore_errors=True)
+
+
+def _sweep(run: Path) -> None:
+    """Remove what a kill left of checkpoints that were being written or dropped."""
+    for pattern in ("writing-*", "dropped-*"):
+        for left in run.glob(pattern):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
 
 
 def load_state(run: Path) -> tuple[RunState | None, list[str]]:
@@ -59,18 +105,28 @@ def load_state(run: Path) -> tuple[RunState | None, list[str]]:
     for folder in sorted(run.glob("step-*"), reverse=True):
         try:
             return _read(folder), passed_over
-        except (ModelError, OSError, ValueError, KeyError, RuntimeError) as error:
-            passed_over.append(f"{folder.name} is damaged ({error}); going back to the one before")
+        except Exception as error:  # damaged bytes make every reader raise errors of its own
+            passed_over.append(f"{folder.name} is damaged ({_reason(error)}); going back to the one before")
     return None, passed_over
 
 
 def restore(run: Path, model: Any, optimizer: Any, log: Callable[[str], None]) -> RunState | None:
-    """Put model, optimiser and random state back to the newest whole checkpoint; None where there is none."""
+    """Put model, optimiser and random state back to the newest whole checkpoint; None where there is none.
+
+    Raises ModelError when there are checkpoints and all of them are damaged: whoever pays for the steps decides
+    whether to take them again.
+    """
     saved, damaged = load_state(run)
+    if saved is None:
+        if damaged:
+            raise ModelError(
+                f"all checkpoints are damaged: {'; '.join(line.partition(';')[0] for line in damaged)}",
+                where=run,
+                fix="start over with --fresh, or remove the folder",
+            )
+        return None
     for line in damaged:
         log(line)
-    if saved is None:
-        return None
     model.load_state_dict(dict(saved.model))
     optimizer.load_state_dict(saved.optimizer)
     torch.set_rng_state(saved.random)
@@ -79,13 +135,20 @@ def restore(run: Path, model: Any, optimizer: Any, log: Callable[[str], None]) -
 
 
 def _read(folder: Path) -> RunState:
-    header = json.loads((folder / "state.json").read_text())
+    header = json.loads((folder / HEADER).read_text())
+    check = header.pop("check", None)  # checkpoints of runs begun before it was written have none
+    if check not in (None, _check(header)) or set(header) != {"step", "values", "sha256"}:
+        raise ModelError("its content changed", where=HEADER)
     for name, digest in header["sha256"].items():
         if sha256(folder / name) != digest:
             raise ModelError("its content changed", where=name)
     # weights_only: a checkpoint is data and must not be able to run code.
     other = torch.load(folder / "optimizer.pt", weights_only=True)
-    extra = {f.stem.removeprefix("extra-"): load_file(f) for f in sorted(folder.glob("extra-*.safetensors"))}
+    extra = {
+        name.removeprefix("extra-").removesuffix(".safetensors"): load_file(folder / name)
+        for name in header["sha256"]
+        if name.startswith("extra-")
+    }
     return RunState(
         header["step"],
         load_file(folder / "model.safetensors"),
@@ -98,8 +161,3 @@ def _read(folder: Path) -> RunState:
 
 def _flat(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-
-
-def _sync(file: Path) -> None:
-    with file.open("rb") as stream:
-        os.fsync(stream.fileno())

@@ -14,6 +14,7 @@ from vizinho.model.checkpoint import Checkpoint
 from vizinho.progress import Log
 from vizinho.recognizer import Recognizer
 from vizinho.records import Utterance
+from vizinho.training.health import Health
 from vizinho.training.options import TrainingOptions
 
 Weights = dict[str, torch.Tensor]
@@ -58,7 +59,7 @@ class RunProgress:
     step_batches: int = 1
     """Batches of a step, of all processes together."""
     audio_seconds: float = 0.0
-    skipped: int = 0
+    health: Health = field(default_factory=Health)
     losses: list[float] = field(default_factory=list)
     curve: list[Point] = field(default_factory=list)
     best_cer: float = math.inf
@@ -112,7 +113,7 @@ def choose(checkpoint: Checkpoint, dev: DevSet | None, state: RunProgress, log: 
         checkpoint.model.load_state_dict(state.best)
     checkpoint.model.eval()
     log(f"chosen on dev: {chosen}, CER {show(cer)}")
-    return TrainingResult(tuple(state.curve), state.step, state.audio_seconds, chosen, cer, state.skipped)
+    return TrainingResult(tuple(state.curve), state.step, state.audio_seconds, chosen, cer, state.health.skipped)
 
 
 def show(value: float | None) -> str:

@@ -9,7 +9,6 @@ vectors/                 the encoder's folder
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vizinho.errors import ModelError, TextError
-from vizinho.files import move_folder, write_json
+from vizinho.files import move_folder, scratch_folder, write_json
 from vizinho.understanding.topics import Labelled, topics_of
 from vizinho.vectors.sentences import SentenceVectors, copy_sentences, load_sentences
 
@@ -173,9 +172,8 @@ def save_classifier(folder: Path, classifier: TopicClassifier, vectors: Path) ->
 
     if folder.exists():
         raise ModelError("there is something already", where=folder, fix="give a new folder, or remove this one")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as place:
-        made = Path(place) / "made"
+    with scratch_folder(folder.parent, folder.name) as place:
+        made = place / "made"
         made.mkdir()
         copy_sentences(vectors, made / "vectors")
         tensors = {"weights": classifier.linear.weights, "bias": classifier.linear.bias}

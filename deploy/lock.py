@@ -1,0 +1,82 @@
+"""Writes the lock files: every package pinned, with the hashes of all its files, for every platform and Python.
+
+`make lock` runs it in .venv-tools (uv). Versions that the files pin already stay; UPGRADE=1 takes the newest allowed.
+
+    requirements.lock          everything, the extras included, without what follows
+    deploy/locks/cuda.lock     what torch's CUDA build needs besides; its processor build needs none of it
+    deploy/locks/build.lock    what builds our wheel and the packages that come as source only
+    deploy/locks/tools.lock    uv, pip-audit, cyclonedx-bom: for `make lock`, `make audit`, `make sbom`
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+MAIN = ROOT / "requirements.lock"
+LOCKS = ROOT / "deploy" / "locks"
+CUDA = re.compile(r"(nvidia|cuda)-|triton\b")
+BUILD = ("hatchling>=1.27", "editables>=0.5", "setuptools>=78", "wheel>=0.45")
+TOOLS = ("uv>=0.9", "pip-audit>=2.9", "cyclonedx-bom>=7")
+OTHER_BUILDS = {
+    # The registry of packages has torch's CUDA build for Linux; processor builds come from elsewhere, as other files.
+    "torch==2.13.0": ("6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa2b264667b",),  # +cpu, cp311, Linux x86_64
+}
+
+
+def compiled(requirements: list[str], *held: Path) -> list[str]:
+    """One block of lines per package ("name==version \\", then its hashes), by name."""
+    with tempfile.TemporaryDirectory() as place:
+        pins = Path(place) / "pins.txt"
+        upgrade = os.environ.get("UPGRADE") == "1"
+        pins.write_text("" if upgrade else "".join(_pins(path) for path in held))
+        command = [
+            Path(sys.executable).with_name("uv"), "pip", "compile", *requirements, "--universal", "--generate-hashes",
+            "--python-version", "3.11", "--no-annotate", "--no-header", "--no-emit-index-url", "--quiet",
+            "--constraint", pins,
+        ]  # fmt: skip
+        done = subprocess.run(command, cwd=ROOT, text=True, capture_output=True)
+    if done.returncode:
+        sys.exit(f"uv could not resolve:\n{done.stderr}")
+    blocks = re.findall(r"^\S.*(?:\n +--hash.*)*", done.stdout, re.MULTILINE)
+    return [_with_other_builds(block) for block in sorted(blocks, key=str.lower)]
+
+
+def _pins(path: Path) -> str:
+    lines = path.read_text().splitlines() if path.exists() else []
+    return "".join(line.split(" ")[0] + "\n" for line in lines if re.match(r"[\w.-]+==", line))
+
+
+def _with_other_builds(block: str) -> str:
+    hashes = OTHER_BUILDS.get(block.split(" ")[0], ())
+    return block + "".join(f" \\\n    --hash=sha256:{digest}" for digest in hashes)
+
+
+def written(path: Path, blocks: list[str]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("# Made by `make lock`.\n" + "".join(f"{block}\n" for block in blocks))
+    print(f"{path.relative_to(ROOT)}: {len(blocks)} packages")
+
+
+def listed(requirements: tuple[str, ...], path: Path) -> None:
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
+        file.write("\n".join(requirements))
+        file.flush()
+        written(path, compiled([file.name], path))
+
+
+def main() -> None:
+    everything = compiled(["pyproject.toml", "--all-extras"], MAIN, LOCKS / "cuda.lock")
+    written(MAIN, [block for block in everything if not CUDA.match(block)])
+    written(LOCKS / "cuda.lock", [block for block in everything if CUDA.match(block)])
+    listed(BUILD, LOCKS / "build.lock")
+    listed(TOOLS, LOCKS / "tools.lock")
+
+
+if __name__ == "__main__":
+    main()
