@@ -109,7 +109,7 @@ def start(model: Path, manifest: Path, out: Path) -> subprocess.Popen:
 
 
 def test_a_killed_run_goes_on_with_nothing_lost_and_nothing_twice(tone_model, speech, tmp_path):
-    assert start(tone_model, speech, tmp_path / "alone.jsonl").wait() == 0
+    label(Work(tone_model, "torch"), "pt@1", read_manifest(speech), tmp_path / "alone.jsonl")
     ledger = tmp_path / "killed.heard.jsonl"
     killed = start(tone_model, speech, tmp_path / "killed.jsonl")
     while not (ledger.is_file() and ledger.read_bytes().count(b"\n")) and killed.poll() is None:
