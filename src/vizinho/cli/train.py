@@ -233,8 +233,6 @@ def _show_summary(made: dict[str, Any]) -> None:
         typer.echo(made["verdict"]["says"])
     for finding in made["findings"]:
         typer.echo(f"looks wrong: {finding['what']}\n  likely because {finding['cause']}\n  -> {finding['fix']}")
-    if made["broken"]:
-        typer.echo(f"{len(made['broken'])} recordings could no longer be read and were left out (named above)")
     if made["skipped_batches"]:
         typer.echo(f"{made['skipped_batches']} batches gave no usable update and were skipped (named above)")
     if made["set_aside"]:
