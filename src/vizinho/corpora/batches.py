@@ -101,7 +101,7 @@ def cut_batches(durations: npt.NDArray[np.float64], batch_seconds: float, rng: n
     return [batches[i] for i in rng.permutation(len(batches))]
 
 
-LENGTH_SECONDS, LENGTH_SHARE = 0.5, 0.1
+LENGTH_SECONDS, LENGTH_SHARE = 0.2, 0.1
 """How far a recording's length may be from the manifest's: codecs pad, and manifests round."""
 
 DECODED_BYTES = 512 * 2**20
