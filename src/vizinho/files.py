@@ -40,6 +40,14 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, ensure_ascii=False, indent=1, allow_nan=False) + "\n")
 
 
+def is_file(path: Path) -> bool:
+    """Whether a file is there. A name too long for any disk, as a damaged table may hold, is no error but no file."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
 def sha256(path: Path) -> str:
     """Hash of a file's content, in hexadecimal digits."""
     with path.open("rb") as file:

@@ -10,6 +10,7 @@ from typing import Protocol, TypeVar
 
 from vizinho.audio.io import Waveform, audio_info, resample, save_audio
 from vizinho.errors import AudioError, CorpusError, VizinhoError
+from vizinho.files import is_file
 from vizinho.records import Utterance
 
 AUDIO_SUFFIXES = (".flac", ".wav", ".opus", ".ogg", ".mp3")
@@ -76,15 +77,15 @@ def splits_here(there: dict[str, _Source], split: str | None, source: Path) -> d
 
 def find_audio(stem: Path) -> Path | None:
     """The audio file of that path, as it is or with a known suffix."""
-    if stem.suffix.lower() in AUDIO_SUFFIXES and stem.is_file():
+    if stem.suffix.lower() in AUDIO_SUFFIXES and is_file(stem):
         return stem
     candidates = (stem.with_name(stem.name + suffix) for suffix in AUDIO_SUFFIXES)
-    return next((path for path in candidates if path.is_file()), None)
+    return next((path for path in candidates if is_file(path)), None)
 
 
 def duration_of(path: Path, where: str) -> float:
     """Seconds by the file's header. Raises CorpusError naming the row when there is no such audio."""
-    if not path.is_file():
+    if not is_file(path):
         raise CorpusError(f"no such audio file: {path}", where=where, fix="add the file or leave the row out")
     try:
         return audio_info(path).duration_seconds

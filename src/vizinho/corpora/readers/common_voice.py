@@ -8,6 +8,7 @@ from pathlib import Path
 
 from vizinho.corpora.readers.base import SPLITS, OnProblem, duration_of, fail, numbered_lines, splits_here
 from vizinho.errors import CorpusError, VizinhoError
+from vizinho.files import is_file
 from vizinho.records import Utterance
 
 _NEEDED = ("client_id", "path", "sentence")
@@ -70,7 +71,7 @@ def _utterance(
     clip = row["path"] if Path(row["path"]).suffix else f"{row['path']}.mp3"
     audio = (folder / "clips" / clip).absolute()
     seconds = durations.get(clip)
-    if seconds is None or not audio.is_file():
+    if seconds is None or not is_file(audio):
         seconds = duration_of(audio, where)
     return Utterance(
         id=Path(clip).stem,

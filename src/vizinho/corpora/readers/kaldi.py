@@ -8,6 +8,7 @@ from pathlib import Path
 from vizinho.corpora.readers.base import OnProblem, duration_of, fail, numbered_lines
 from vizinho.corpora.readers.cutting import Cutter
 from vizinho.errors import CorpusError, VizinhoError
+from vizinho.files import is_file
 from vizinho.records import Utterance
 
 Table = dict[str, tuple[int, str]]
@@ -87,7 +88,7 @@ class _Rows:
                 f"a command instead of a file: {path!r}", where=where, fix="write its output to files and list those"
             )
         folders = (self._source, self._source.parent, self._source.parent.parent)
-        found = next((folder / path for folder in folders if (folder / path).is_file()), None)
+        found = next((folder / path for folder in folders if is_file(folder / path)), None)
         if found is None:
             fix = "unpack ark archives to files" if ".ark" in path else "correct the path"
             raise CorpusError(f"no such audio file: {path}", where=where, fix=fix)

@@ -11,6 +11,7 @@ import numpy as np
 
 from vizinho.corpora.readers.base import OnProblem, fail, splits_here, store_clip
 from vizinho.errors import AudioError, CorpusError, VizinhoError
+from vizinho.files import is_file
 from vizinho.records import Utterance
 
 
@@ -59,7 +60,12 @@ def _load(path: Path) -> Any:
         raise CorpusError(
             f"lhotse cannot be imported ({error})", where=path, fix="pip install lhotse urllib3"
         ) from error
-    return lhotse.load_manifest(path)
+    try:
+        return lhotse.load_manifest(path)
+    except Exception as error:  # gzip, JSON and lhotse raise many kinds for damaged bytes
+        raise CorpusError(
+            f"cannot be read ({str(error) or type(error).__name__})", where=path, fix="run the lhotse recipe again"
+        ) from error
 
 
 def _audio(recording: Any, segment: Any, where: str, audio_dir: Path) -> tuple[Path, float]:
@@ -67,7 +73,7 @@ def _audio(recording: Any, segment: Any, where: str, audio_dir: Path) -> tuple[P
     whole = segment.start == 0 and abs(segment.duration - recording.duration) < 0.01
     if whole and len(recording.sources) == 1 and source.type == "file" and len(source.channels) == 1:
         path = Path(source.source).absolute()
-        if not path.is_file():
+        if not is_file(path):
             raise CorpusError(f"no such audio file: {path}", where=where, fix="correct the manifest's paths")
         return path, float(recording.duration)
     try:
