@@ -13,11 +13,13 @@ export HF_HUB_OFFLINE ?= 1
 
 install: $(VENV)/.installed
 
+# torch first: its processor build where pip knows of one, since pip would take the registry's CUDA build before it.
 # The locks name every package, so nothing is resolved; what is built from source is built with what build.lock pins.
-$(VENV)/.locked: requirements.lock $(LOCKS)/build.lock $(LOCKS)/cuda.lock
+$(VENV)/.locked: requirements.lock $(LOCKS)/build.lock $(LOCKS)/torch-cpu.lock $(LOCKS)/cuda.lock
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) --require-hashes -r $(LOCKS)/build.lock
-	$(if $(TORCH_INDEX),$(PIP) --index-url $(TORCH_INDEX) "$$(sed -n 's/^\(torch==[^ ]*\).*/\1/p' requirements.lock)")
+	$(if $(TORCH_INDEX),$(PIP) --index-url $(TORCH_INDEX) "$$(sed -n 's/^\(torch==[^ ]*\).*/\1/p' requirements.lock)", \
+		$(PIP) --require-hashes -r $(LOCKS)/torch-cpu.lock || echo "no processor build of torch here: the registry's")
 	$(PIP) --require-hashes --no-build-isolation -r requirements.lock
 	! $(BIN)/python -m pip show torch | grep -q '^Requires:.*nvidia' || $(PIP) --require-hashes -r $(LOCKS)/cuda.lock
 	touch $@

@@ -2,10 +2,11 @@
 
 `make lock` runs it in .venv-tools (uv). Versions that the files pin already stay; UPGRADE=1 takes the newest allowed.
 
-    requirements.lock          everything, the extras included, without what follows
-    deploy/locks/cuda.lock     what torch's CUDA build needs besides; its processor build needs none of it
-    deploy/locks/build.lock    what builds our wheel and the packages that come as source only
-    deploy/locks/tools.lock    uv, pip-audit, cyclonedx-bom: for `make lock`, `make audit`, `make sbom`
+    requirements.lock            everything, the extras included, without what follows
+    deploy/locks/cuda.lock       what torch's CUDA build needs besides; its processor build needs none of it
+    deploy/locks/torch-cpu.lock  that build, as far as it could be had to hash; by hand, when torch's version changes
+    deploy/locks/build.lock      what builds our wheel and the packages that come as source only
+    deploy/locks/tools.lock      uv, pip-audit, cyclonedx-bom: for `make lock`, `make audit`, `make sbom`
 """
 
 from __future__ import annotations
@@ -23,10 +24,6 @@ LOCKS = ROOT / "deploy" / "locks"
 CUDA = re.compile(r"(nvidia|cuda)-|triton\b")
 BUILD = ("hatchling>=1.27", "editables>=0.5", "setuptools>=78", "wheel>=0.45")
 TOOLS = ("uv>=0.9", "pip-audit>=2.9", "cyclonedx-bom>=7")
-OTHER_BUILDS = {
-    # The registry of packages has torch's CUDA build for Linux; processor builds come from elsewhere, as other files.
-    "torch==2.13.0": ("6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa2b264667b",),  # +cpu, cp311, Linux x86_64
-}
 
 
 def compiled(requirements: list[str], *held: Path) -> list[str]:
@@ -44,17 +41,12 @@ def compiled(requirements: list[str], *held: Path) -> list[str]:
     if done.returncode:
         sys.exit(f"uv could not resolve:\n{done.stderr}")
     blocks = re.findall(r"^\S.*(?:\n +--hash.*)*", done.stdout, re.MULTILINE)
-    return [_with_other_builds(block) for block in sorted(blocks, key=str.lower)]
+    return sorted(blocks, key=str.lower)
 
 
 def _pins(path: Path) -> str:
     lines = path.read_text().splitlines() if path.exists() else []
     return "".join(line.split(" ")[0] + "\n" for line in lines if re.match(r"[\w.-]+==", line))
-
-
-def _with_other_builds(block: str) -> str:
-    hashes = OTHER_BUILDS.get(block.split(" ")[0], ())
-    return block + "".join(f" \\\n    --hash=sha256:{digest}" for digest in hashes)
 
 
 def written(path: Path, blocks: list[str]) -> None:

@@ -13,7 +13,8 @@ class VizinhoError(Exception):
     """
 
     def __init__(self, what: str, *, where: object = "", fix: str = "") -> None:
-        self.what, self.where, self.fix = what, str(where), fix
+        # What libraries say may run over several lines.
+        self.what, self.where, self.fix = " ".join(what.split("\n")).strip(), str(where), fix
         super().__init__(self._message())
 
     def _message(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 from pathlib import Path
@@ -17,6 +18,8 @@ class Ledger:
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = path.open("a+", encoding="utf-8")
+        self.alone = self._share()
+        """Whether no other process had the file open for adding."""
         self.lines = self._read()
 
     def add(self, values: dict[str, Any]) -> None:
@@ -25,9 +28,19 @@ class Ledger:
         self._file.flush()
         os.fsync(self._file.fileno())
 
+    def _share(self) -> bool:
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            alone = True
+        except BlockingIOError:
+            alone = False
+        fcntl.flock(self._file, fcntl.LOCK_SH)
+        return alone
+
     def _read(self) -> list[dict[str, Any]]:
         self._file.seek(0)
-        lines, found = self._file.read().splitlines(keepends=True), []
+        # Not splitlines: a name may hold a line separator of Unicode.
+        lines, found = self._file.read().split("\n"), []
         for line in lines:
             try:
                 values = json.loads(line)
@@ -35,6 +48,6 @@ class Ledger:
                 continue
             if isinstance(values, dict):
                 found.append(values)
-        if lines and not lines[-1].endswith("\n"):
+        if lines[-1]:
             self._file.write("\n")
         return found

@@ -184,8 +184,7 @@ def _spread_on_ray(
         ) from error
     ours = not ray.is_initialized()
     if ours:
-        local = {} if os.environ.get("RAY_ADDRESS") else {"num_cpus": processes, "include_dashboard": False}
-        ray.init(log_to_driver=False, logging_level="warning", **local)
+        _start_ray(ray, processes)
     try:
         context = ray.data.DataContext.get_current()
         context.execution_options.preserve_order = True
@@ -200,3 +199,17 @@ def _spread_on_ray(
     finally:
         if ours:
             ray.shutdown()
+
+
+def _start_ray(ray: Any, processes: int) -> None:
+    """Join the cluster that RAY_ADDRESS names, or start a Ray here. Raises VizinhoError where neither works."""
+    local = {} if os.environ.get("RAY_ADDRESS") else {"num_cpus": processes, "include_dashboard": False}
+    try:
+        ray.init(log_to_driver=False, logging_level="warning", **local)
+    # Ray raises plain exceptions, such as for a node that needs more than half a minute to come up.
+    except Exception as error:
+        raise VizinhoError(
+            f"Ray could not be started ({str(error).splitlines()[0] if str(error) else type(error).__name__})",
+            where="ray",
+            fix="check RAY_ADDRESS, try again when the machine is less busy, or leave --ray out",
+        ) from error

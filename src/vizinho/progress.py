@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -74,3 +76,13 @@ def bar(description: str, total: float) -> Iterator[Advance]:
 
         advance(0.0)
         yield advance
+
+
+def quiet_transformers() -> None:
+    """Keep the transformers library from printing bars and reports of its own; ours say the same in one place."""
+    logging.getLogger("transformers").setLevel(logging.ERROR)
+    # WavLM adds a float bias to a bool mask; torch speaks of it once per process.
+    warnings.filterwarnings("ignore", message="Support for mismatched key_padding_mask")
+    from transformers.utils.logging import disable_progress_bar
+
+    disable_progress_bar()

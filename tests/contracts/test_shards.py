@@ -238,5 +238,11 @@ def test_what_must_be_told_is_asked_for(tmp_path: Path) -> None:
         make_shards(webdataset(tmp_path / "tars"), tmp_path / "out")
     with pytest.raises(CorpusError, match="unknown kind of source 'kaldi'"):
         make_shards(str(tmp_path / "tars"), tmp_path / "out", kind="kaldi")
+    (tmp_path / "empty").mkdir()
+    for missing in ("pt.jsonl", str(tmp_path / "missing"), "./shar"):
+        with pytest.raises(CorpusError, match="no such file or folder"):
+            make_shards(missing, tmp_path / "out", lang="pt")
     with pytest.raises(CorpusError, match="no tars here"):
-        make_shards(str(tmp_path), tmp_path / "none" / "out", kind="lhotse-shar", lang="pt")
+        make_shards(str(tmp_path / "empty"), tmp_path / "out", kind="lhotse-shar", lang="pt")
+    made = make_shards(str(tmp_path / "tars"), tmp_path / "out", lang="pt")
+    assert made.utterances == len(TEXTS), "failed tries before are in nobody's way"

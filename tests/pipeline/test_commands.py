@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from tones import tone_corpus, tone_speech
 from transformers import AutoModelForCTC, AutoProcessor
 
 from vizinho.audio.io import save_audio
+from vizinho.corpora.manifest import read_manifest, write_manifest
 from vizinho.registry.store import Store
 
 pytestmark = pytest.mark.pipeline
@@ -221,6 +223,7 @@ def test_models_list_show_lineage_rollback(world):
         (("transfer", "{headless}", "--to", "pt", "--corpus", "{pt}"), "weights are missing: ctc_head.bias"),
         (("transfer", "es@1", "--to", "pt", "--corpus", "{pt}", "--row", "h=9"), "no donor token '9'"),
         (("transfer", "es@1", "--to", "pt", "--corpus", "{pt}", "--name", "Not Good"), "is not a name"),
+        (("transfer", "es@1", "--to", "pt", "--corpus", "{pt}", "--repeat", "0"), "give 1 or more"),
         (("train", "--lang", "pt", "--corpus", "{pt}", "--preset", "huge"), "unknown preset 'huge'"),
         (("train", "--lang", "pt", "--corpus", "{pt}", "--recipe", "{typo}"), "unknown key lerning_rate"),
         (("models", "show", "pt@9"), "no model 'pt@9'"),
@@ -411,3 +414,19 @@ def test_the_same_run_twice_at_once_is_refused(tmp_path):
             pass
     with sole_run(store, tmp_path / "runs" / "pt-1"):
         pass
+
+
+def test_practice_stands_beside_the_real_speech_which_comes_more_often(world, tmp_path):
+    practice = read_manifest(tone_corpus(tmp_path / "made", count=8, seed=11))
+    write_manifest(tmp_path / "made.jsonl", [replace(u, id=f"made-{u.id}") for u in practice])
+    real = read_manifest(world[0] / "pt" / "pt.jsonl")
+    made = vizinho(
+        *("transfer", "es@1", "--to", "pt", "--corpus", world[0] / "pt" / "pt.jsonl", "--name", "practised"),
+        *("--beside", tmp_path / "made.jsonl", "--repeat", "3", "--steps", "2", "--json"),
+        home=world[0] / "home",
+    )
+    assert made.returncode == 0, made.stderr
+    card = Store(world[0] / "home").card("practised")
+    assert card.data["utterances"] == 3 * sum(u.split == "train" for u in real) + len(practice)
+    assert [c["beside"] for c in card.job["corpora"]] == [False, True]
+    assert card.job["repeat"] == [3, 1]

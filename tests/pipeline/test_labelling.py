@@ -18,6 +18,7 @@ from vizinho import labelling
 from vizinho.cli.main import app
 from vizinho.corpora.manifest import read_manifest, write_manifest
 from vizinho.errors import CorpusError, SpecError
+from vizinho.evaluation.rates import error_rates
 from vizinho.labelling import LabelOptions, from_files, label
 from vizinho.runtime.batch import Work
 from vizinho.runtime.inputs import collect
@@ -43,7 +44,8 @@ def test_a_manifest_is_labelled_and_every_row_says_by_whom(tone_model, speech, t
                             "--engine", "torch", "--json").stdout)  # fmt: skip
     ours = read_manifest(tmp_path / "o.jsonl")
     assert made["kept"] + made["silent"] == len(theirs)
-    assert sum(u.text == theirs[u.id].text for u in ours) > 0.7 * len(theirs)
+    cer, _ = error_rates({u.id: theirs[u.id].text for u in ours}, {u.id: u.text for u in ours})
+    assert cer < 0.25
     assert {u.source for u in ours} == {f"labelled by {tone_model.name}; radio"}
     assert {u.split for u in ours} == {"train"}
     assert all(0 <= json.loads(line)["confidence"] <= 1 for line in (tmp_path / "o.jsonl").read_text().splitlines())
@@ -107,7 +109,7 @@ def start(model: Path, manifest: Path, out: Path) -> subprocess.Popen:
 
 
 def test_a_killed_run_goes_on_with_nothing_lost_and_nothing_twice(tone_model, speech, tmp_path):
-    assert start(tone_model, speech, tmp_path / "alone.jsonl").wait() == 0
+    label(Work(tone_model, "torch"), "pt@1", read_manifest(speech), tmp_path / "alone.jsonl")
     ledger = tmp_path / "killed.heard.jsonl"
     killed = start(tone_model, speech, tmp_path / "killed.jsonl")
     while not (ledger.is_file() and ledger.read_bytes().count(b"\n")) and killed.poll() is None:
@@ -130,15 +132,6 @@ def test_processes_hear_the_same(tone_model, speech, tmp_path):
     alone = label(Work(tone_model, "torch"), "pt@1", utterances, tmp_path / "a.jsonl")
     several = label(Work(tone_model, "torch"), "pt@1", utterances, tmp_path / "b.jsonl", LabelOptions(processes=2))
     assert alone.kept == several.kept
-    assert (tmp_path / "a.jsonl").read_text() == (tmp_path / "b.jsonl").read_text()
-
-
-def test_ray_hears_the_same(tone_model, speech, tmp_path):
-    pytest.importorskip("ray.data")
-    utterances = read_manifest(speech)
-    label(Work(tone_model, "torch"), "pt@1", utterances, tmp_path / "a.jsonl")
-    options = LabelOptions(processes=2, on_ray=True)
-    label(Work(tone_model, "torch"), "pt@1", utterances, tmp_path / "b.jsonl", options)
     assert (tmp_path / "a.jsonl").read_text() == (tmp_path / "b.jsonl").read_text()
 
 

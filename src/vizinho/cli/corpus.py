@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Bring, check, count and make corpora.")
 
+ON_RAY = 'On Ray Data (pip install "ray[data]"): the cluster that RAY_ADDRESS names, or one of its own.'
 _SHOWN = 10
 _Manifest = Annotated[Path, typer.Argument(help="Manifest (JSONL).")]
 _Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
@@ -37,6 +38,8 @@ def check(
     model: Annotated[
         str | None, typer.Option("--model", help="Also report characters that this model has no token for.")
     ] = None,
+    processes: Annotated[int, typer.Option("--processes", help="Processes that decode.", min=1)] = 1,
+    on_ray: Annotated[bool, typer.Option("--ray", help=ON_RAY)] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 when anything is set aside.")] = False,
     as_json: _Json = False,
 ) -> None:
@@ -51,7 +54,13 @@ def check(
     tokens, frame_seconds = _model_limits(model) if model else (None, 0.04)
     with bar("checking", len(utterances)) as advance:
         report = check_corpus(
-            utterances, normalizer=normalizer, tokens=tokens, frame_seconds=frame_seconds, progress=advance
+            utterances,
+            normalizer=normalizer,
+            tokens=tokens,
+            frame_seconds=frame_seconds,
+            progress=advance,
+            processes=processes,
+            on_ray=on_ray,
         )
     clean, quarantine = write_check(report, corpus.parent if out is None else out, corpus.stem)
     made = {"corpus": str(corpus), "normalizer": normalizer.name, **report.to_json()}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vizinho.cli.corpus import ON_RAY
 from vizinho.errors import CorpusError
 
 if TYPE_CHECKING:
@@ -35,9 +36,7 @@ def label(
         str, typer.Option("--split", help="Split of the manifest to label; its rows become train.")
     ] = "train",
     processes: Annotated[int, typer.Option("--processes", help="Processes that listen.", min=1)] = 1,
-    on_ray: Annotated[
-        bool, typer.Option("--ray", help='Listen on Ray Data (pip install "ray[data]"), RAY_ADDRESS names a cluster.')
-    ] = False,
+    on_ray: Annotated[bool, typer.Option("--ray", help=ON_RAY)] = False,
     engine: Annotated[str, typer.Option("--engine", help="onnx or torch.")] = "onnx",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:

@@ -21,6 +21,15 @@ if TYPE_CHECKING:
 Corpora = Annotated[
     list[Path], typer.Option("--corpus", help="Manifest (JSONL); repeat for several.", show_default=False)
 ]
+Beside = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--beside", help="Manifest whose train part is practice: synthetic or respelt speech; repeat for several."
+    ),
+]
+Repeat = Annotated[
+    int, typer.Option("--repeat", help="Times that the speech of --corpus comes in an epoch, varied anew each time.")
+]
 Name = Annotated[str | None, typer.Option("--name", help="Name in the model store; the language code if not given.")]
 Steps = Annotated[
     int | None, typer.Option("--steps", help="Optimiser steps; 3600 for train, 400 for transfer, if not given.")
@@ -37,6 +46,8 @@ Quiet = Annotated[bool, typer.Option("--quiet", help="No log lines on standard e
 def train(
     corpus: Corpora,
     language: Annotated[str, typer.Option("--lang", help="Language of the corpus, such as es.")],
+    beside: Beside = None,
+    repeat: Repeat = 1,
     name: Name = None,
     steps: Steps = None,
     minutes: Minutes = None,
@@ -54,7 +65,17 @@ def train(
     from vizinho.jobs import Job
 
     options = _options(recipe, "train", steps=steps, seed=seed, threads=threads)
-    job = Job(language, tuple(corpus), minutes=minutes, preset=preset, tokens=tokens, pieces=pieces, options=options)
+    job = Job(
+        language,
+        tuple(corpus),
+        minutes=minutes,
+        beside=tuple(beside or ()),
+        repeat=_times(repeat, corpus, beside),
+        preset=preset,
+        tokens=tokens,
+        pieces=pieces,
+        options=options,
+    )
     _make(job, name or language, fresh=fresh, quiet=quiet, as_json=as_json)
 
 
@@ -70,6 +91,8 @@ def transfer(
     adapter: Annotated[
         str | None, typer.Option("--adapter", help="Language adapter to start from, such as spa (MMS donors).")
     ] = None,
+    beside: Beside = None,
+    repeat: Repeat = 1,
     name: Name = None,
     steps: Steps = None,
     minutes: Minutes = None,
@@ -106,10 +129,19 @@ def transfer(
         origin or (card.language if card else None),
         adapter,
         minutes=minutes,
+        beside=tuple(beside or ()),
+        repeat=_times(repeat, corpus, beside),
         rows=RowOptions(new_rows, row_overrides(row or [])),
         options=options,
     )
     _make(job, name or to, fresh=fresh, quiet=quiet, as_json=as_json, dry_run=dry_run, donor=donor)
+
+
+def _times(repeat: int, corpora: list[Path], beside: list[Path] | None) -> tuple[int, ...]:
+    """How often each corpus comes in an epoch, those beside once; nothing to say where all come once."""
+    if repeat < 1:
+        raise SpecError(f"--repeat {repeat}", fix="give 1 or more")
+    return (*[repeat] * len(corpora), *[1] * len(beside or ())) if repeat > 1 else ()
 
 
 def _options(recipe: Path | None, kind: str, **given: Any) -> TrainingOptions:
@@ -233,8 +265,6 @@ def _show_summary(made: dict[str, Any]) -> None:
         typer.echo(made["verdict"]["says"])
     for finding in made["findings"]:
         typer.echo(f"looks wrong: {finding['what']}\n  likely because {finding['cause']}\n  -> {finding['fix']}")
-    if made["broken"]:
-        typer.echo(f"{len(made['broken'])} recordings could no longer be read and were left out (named above)")
     if made["skipped_batches"]:
         typer.echo(f"{made['skipped_batches']} batches gave no usable update and were skipped (named above)")
     if made["set_aside"]:

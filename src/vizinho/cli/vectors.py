@@ -151,7 +151,8 @@ def evaluate(
     target: Annotated[Path, typer.Argument(help="Vectors among which translations are sought.")],
     dictionary: Annotated[Path, typer.Option("--dictionary", help="Pairs to test on: donor word, tab, target word.")],
     seed_dictionary: Annotated[
-        Path | None, typer.Option("--seeds", help="Pairs to learn the turn from; words spelt alike if not given.")
+        Path | None,
+        typer.Option("--seed-dictionary", help="Pairs to learn the turn from; words spelt alike if not given."),
     ] = None,
     candidates: Annotated[
         int, typer.Option("--candidates", help="Most frequent target words to choose among.")

@@ -101,7 +101,7 @@ def cut_batches(durations: npt.NDArray[np.float64], batch_seconds: float, rng: n
     return [batches[i] for i in rng.permutation(len(batches))]
 
 
-LENGTH_SECONDS, LENGTH_SHARE = 0.5, 0.1
+LENGTH_SECONDS, LENGTH_SHARE = 0.2, 0.1
 """How far a recording's length may be from the manifest's: codecs pad, and manifests round."""
 
 DECODED_BYTES = 512 * 2**20
@@ -165,7 +165,7 @@ class Listed:
         for example in (self._examples[i] for i in indices):
             try:
                 heard = self._load(example.utterance.audio)
-                _check_length(example.utterance, heard.size / SAMPLE_RATE)
+                check_length(example.utterance, heard.size / SAMPLE_RATE)
             except AudioError as error:
                 broken.append((example.utterance.id, str(error)))
                 continue
@@ -220,7 +220,7 @@ class BatchData(Dataset[Batch]):
         return at_least_minimum(self._front.masked_waveform(samples, self._augment, rng))
 
 
-def _check_length(utterance: Utterance, seconds: float) -> None:
+def check_length(utterance: Utterance, seconds: float) -> None:
     """Raises AudioError for a recording that was cut off or replaced: its text would be learnt from other sounds."""
     if abs(seconds - utterance.duration_seconds) > max(LENGTH_SECONDS, LENGTH_SHARE * utterance.duration_seconds):
         raise AudioError(

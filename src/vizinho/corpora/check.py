@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
@@ -22,10 +22,13 @@ from vizinho.corpora.findings import (
 )
 from vizinho.corpora.manifest import manifest_row, write_lines, write_manifest
 from vizinho.errors import CorpusError
+from vizinho.parallel import spread
 from vizinho.progress import Advance
 from vizinho.records import Utterance
 
 Normalizer = Callable[[str], str]
+_GROUP = 32
+"""Utterances that a process takes at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,8 @@ def check_corpus(
     tokens: set[str] | None = None,
     frame_seconds: float = 0.04,
     progress: Advance | None = None,
+    processes: int = 1,
+    on_ray: bool = False,
 ) -> CheckReport:
     """Decode every file and judge every text; docs/corpora.md lists the kinds of findings.
 
@@ -86,16 +91,19 @@ def check_corpus(
         tokens: Characters that the model knows; None skips that test. The space needs no entry.
         frame_seconds: Seconds of audio per model output frame; a CTC label must fit into the frames.
         progress: Told about each utterance.
+        processes: Processes that decode; the report is the same.
+        on_ray: Decode on Ray Data instead (`parallel.spread`).
 
-    Memory holds one recording at a time. Raises CorpusError for an empty corpus or a repeated id.
+    Memory holds one recording at a time in each process. Raises CorpusError for an empty corpus or a repeated id.
     """
     everything = list(utterances)
     _require_unique(everything)
     facts = []
-    for utterance in everything:
-        facts.append(measure(utterance, normalizer))
+    group = _GROUP if processes > 1 or on_ray else 1
+    for fact in spread(_measuring, (normalizer,), everything, group=group, processes=processes, on_ray=on_ray):
+        facts.append(fact)
         if progress is not None:
-            progress(1, utterance.id)
+            progress(1, fact.utterance.id)
     found = [*audio_findings(facts), *text_findings(facts, tokens, frame_seconds), *pace_findings(facts)]
     found += corpus_findings(facts)
     order = {u.id: position for position, u in enumerate(everything)}
@@ -109,6 +117,11 @@ def check_corpus(
         quarantined=tuple(u for u in everything if u.id in bad),
         findings=tuple(found),
     )
+
+
+def _measuring(normalizer: Normalizer) -> Callable[[Sequence[Utterance]], list[Facts]]:
+    """What every process does for itself, once."""
+    return lambda group: [measure(utterance, normalizer) for utterance in group]
 
 
 def write_check(report: CheckReport, folder: Path, name: str) -> tuple[Path, Path]:

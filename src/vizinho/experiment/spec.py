@@ -39,6 +39,8 @@ def read_spec(path: Path) -> ExperimentSpec:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise SpecError("no such experiment file", where=path, fix="check the path") from error
+    except OSError as error:
+        raise SpecError(f"cannot be read ({error.strerror})", where=path, fix="give a TOML file") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SpecError(f"not valid TOML ({error})", where=path, fix="mend the line it names") from error
     unknown = sorted(raw.keys() - _KNOWN)
@@ -47,7 +49,12 @@ def read_spec(path: Path) -> ExperimentSpec:
     lacking = sorted({"name", "target", "corpora", "starts", "seeds"} - raw.keys())
     if lacking:
         raise SpecError(f"the key {', '.join(lacking)} is missing", where=path, fix="add it")
-    return _build(path, raw)
+    try:
+        return _build(path, raw)
+    except (TypeError, ValueError, AttributeError, KeyError, OverflowError) as error:
+        raise SpecError(
+            f"a value is of the wrong kind ({error})", where=path, fix="see docs/experiments.md for the keys"
+        ) from error
 
 
 def _build(path: Path, raw: Mapping[str, Any]) -> ExperimentSpec:

@@ -10,10 +10,11 @@ import torch
 from transformers import ParakeetFeatureExtractor, ParakeetProcessor, Wav2Vec2Processor
 
 from vizinho.errors import ModelError
-from vizinho.model.formats.huggingface import quiet, read_folder
+from vizinho.model.formats.huggingface import read_folder
 from vizinho.model.formats.nemo import read_archive
 from vizinho.model.parts import Checkpoint, Donor, weights
 from vizinho.model.sources import is_archive
+from vizinho.progress import quiet_transformers
 
 __all__ = [
     "Checkpoint",
@@ -71,7 +72,7 @@ def like(donor: Any, tokenizer: Any, seed: int) -> Any:
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     """Write weights (safetensors), configuration, features and tokens into an existing or new folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    quiet()
+    quiet_transformers()
     checkpoint.model.save_pretrained(folder, safe_serialization=True)
     processor_of(checkpoint).save_pretrained(folder)
 

@@ -78,10 +78,3 @@ def _config(size: Preset, subsampling: int, vocabulary: int, blank: int) -> Para
         ctc_zero_infinity=False,
         ctc_loss_reduction="mean",
     )
-
-
-def output_frames(features: int, subsampling: int) -> int:
-    """Encoder frames for a number of feature frames (each stride-2 convolution rounds up)."""
-    while subsampling > 1:
-        features, subsampling = (features + 1) // 2, subsampling // 2
-    return features

@@ -30,9 +30,22 @@ FAMILIES = {
 }
 
 
+_MISFITS = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, jinja2.TemplateError)
+"""What drawing raises for values that are missing or of another kind than an experiment writes."""
+
+
 def write_report(results: Path, out: Path) -> None:
     """Draw a page from `results` into `out`. Raises SpecError when it is not a results.json of this format."""
-    write_text(out, page(read_results(results), results.parent))
+    values = read_results(results)
+    try:
+        made = page(values, results.parent)
+    except _MISFITS as error:
+        raise SpecError(
+            f"does not hold what an experiment writes ({type(error).__name__}: {error})",
+            where=results,
+            fix="run `vizinho experiment` again: finished arms are not trained anew",
+        ) from error
+    write_text(out, made)
 
 
 def read_results(path: Path) -> dict[str, Any]:

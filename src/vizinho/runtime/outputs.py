@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -43,6 +44,8 @@ class OutputFolder:
             raise SpecError(
                 f"cannot be written ({error.strerror})", where=folder, fix="choose a writable folder"
             ) from error
+        if self._ledger.alone:  # otherwise what is half-written may be another process's work in progress
+            self._sweep()
         self._done = self._read()
         self._pending: dict[Path, Done] = {}
 
@@ -59,6 +62,13 @@ class OutputFolder:
         done = self._pending[outcome.audio]
         write_text(self._folder / done.output, render(outcome.transcripts, self._kind))
         self._ledger.add(asdict(done))
+
+    def _sweep(self) -> None:
+        """Remove half-written outputs of killed processes; `write_text` names them so."""
+        half = re.compile(rf"\..+\.{re.escape(self._kind)}\.[a-z0-9_]{{8}}")
+        for path in self._folder.rglob(f".*.{self._kind}.*"):
+            if half.fullmatch(path.name):
+                path.unlink(missing_ok=True)
 
     def _read(self) -> set[Done]:
         """Lines of another form are no outputs of this program, and their files are done again."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from types import UnionType
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 
@@ -211,4 +212,43 @@ def from_dict(kind: type[T], values: Mapping[str, Any], *, where: str = "") -> T
         else value
         for key, value in values.items()
     }
-    return kind(**made)
+    hints = get_type_hints(kind)
+    for key, value in made.items():
+        if not _fits(value, hints[key]):
+            raise SpecError(
+                f"{key} is {_shortened(value)}", where=where, fix=f"give a value of the kind {_named(hints[key])}"
+            )
+    try:
+        return kind(**made)
+    except SpecError as error:
+        raise SpecError(error.what, where=f"{where} {error.where}".strip(), fix=error.fix) from error
+    except TypeError as error:  # a key without a default is not there
+        raise SpecError(str(error).partition(" ")[2], where=where, fix="add the keys") from error
+
+
+LARGEST = 2**53
+"""Whole numbers beyond it are no numbers of anything here, and torch and numpy cannot hold all of them."""
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Whether a value from a file is of the kind that a field is declared with."""
+    origin, inner = get_origin(hint), get_args(hint)
+    if origin in (Union, UnionType):
+        return any(_fits(value, one) for one in inner)
+    if origin is tuple:
+        return isinstance(value, tuple) and all(_fits(item, inner[0]) for item in value)
+    if isinstance(origin, type):
+        return isinstance(value, origin)
+    if hint in (int, float):
+        kinds = int if hint is int else (int, float)
+        return isinstance(value, kinds) and not isinstance(value, bool) and abs(value) <= LARGEST
+    return not isinstance(hint, type) or isinstance(value, hint)
+
+
+def _named(hint: Any) -> str:
+    return hint.__name__ if isinstance(hint, type) and get_origin(hint) is None else str(hint).replace("typing.", "")
+
+
+def _shortened(value: Any) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= 60 else f"{shown[:57]}..."

@@ -31,6 +31,8 @@ def read_recipe(path: Path) -> TrainingOptions:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise SpecError("no such recipe file", where=path, fix="check the path") from error
+    except OSError as error:
+        raise SpecError(f"cannot be read ({error.strerror})", where=path, fix="give a TOML file") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SpecError(f"not valid TOML ({error})", where=path, fix="mend the line it names") from error
     return from_dict(TrainingOptions, values, where=str(path))

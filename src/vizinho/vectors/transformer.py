@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +12,7 @@ import numpy.typing as npt
 import torch
 
 from vizinho.errors import ModelError, TextError
-from vizinho.progress import Advance, silent
+from vizinho.progress import Advance, quiet_transformers, silent
 from vizinho.vectors.pieces import MAX_PIECES
 from vizinho.vectors.sentence_folder import SentenceSettings, read_settings, write_settings
 
@@ -162,7 +161,7 @@ def load_encoder(source: str | Path, *, layer: int = -1) -> Encoder:
 def save_encoder(folder: Path, model: Any, tokenizer: Any) -> None:
     """Write an encoder with its tokeniser so that transformers and sentence-transformers can load it."""
     folder.mkdir(parents=True, exist_ok=True)
-    _quiet()
+    quiet_transformers()
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     write_settings(folder, int(model.config.hidden_size), tokenizer.model_max_length)
@@ -171,7 +170,7 @@ def save_encoder(folder: Path, model: Any, tokenizer: Any) -> None:
 def _load_model(where: str, options: dict[str, Any]) -> Any:
     from transformers import AutoModel
 
-    _quiet()
+    quiet_transformers()
     common = {"output_loading_info": True, "trust_remote_code": False, **options}
     try:  # a pooler that the file may lack is not needed
         model, info = AutoModel.from_pretrained(where, add_pooling_layer=False, **common)
@@ -205,11 +204,3 @@ def _words_of(states: torch.Tensor, word_ids: Sequence[int | None], words: Seque
     if lacking is not None:
         raise TextError(f"{lacking!r} has no piece", where="word vectors", fix="give words that are not blank")
     return np.asarray((total / count).numpy(), dtype=np.float32)
-
-
-def _quiet() -> None:
-    """The library prints bars and reports of its own; ours says the same in one place."""
-    logging.getLogger("transformers").setLevel(logging.ERROR)
-    from transformers.utils.logging import disable_progress_bar
-
-    disable_progress_bar()

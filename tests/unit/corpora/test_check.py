@@ -58,6 +58,18 @@ def test_clean_data_is_left_clean(corpus: Corpus) -> None:
     assert seen == [u.id for u in corpus]
 
 
+def test_processes_report_the_same(corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vizinho.corpora.check._GROUP", 8)
+    corpus[3].audio.write_bytes(b"no audio")
+    seen: list[str] = []
+    report = check_corpus(
+        corpus, normalizer=get_normalizer("pt"), processes=2, progress=lambda _amount, note: seen.append(note)
+    )
+    assert report == check(corpus)
+    assert report.quarantined == (corpus[3],)
+    assert seen == [u.id for u in corpus]
+
+
 def audio(change: Callable[[np.ndarray], np.ndarray]) -> Callable[[Corpus], None]:
     def apply(corpus: Corpus) -> None:
         samples, _ = soundfile.read(corpus[0].audio)

@@ -3,9 +3,11 @@ import copy
 import pytest
 import torch
 
+from vizinho.audio.features import make_extractor
 from vizinho.model.ctc import ctc_loss
 from vizinho.model.fast import fast_forward
-from vizinho.model.presets import build_model, output_frames
+from vizinho.model.frontends import front_end
+from vizinho.model.presets import build_model
 
 
 def batch(lengths):
@@ -23,10 +25,11 @@ def test_loss_gradients_and_statistics_equal_the_original(lengths, tokens):
     ours = copy.deepcopy(original)
     features, mask = batch(lengths)
     labels, label_lengths = torch.full((len(lengths),), 3), torch.ones(len(lengths), dtype=torch.long)
+    front = front_end(original.config, make_extractor())
 
     def loss(model):
         logits = model(features, attention_mask=mask).logits
-        frames = torch.tensor([output_frames(int(n), 4 if tokens == "characters" else 8) for n in mask.sum(dim=1)])
+        frames = torch.tensor([front.output_frames(int(n)) for n in mask.sum(dim=1)])
         return ctc_loss(logits, frames, labels, label_lengths, blank=0)
 
     loss(original).backward()

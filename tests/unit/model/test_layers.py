@@ -1,6 +1,8 @@
+from vizinho.audio.features import make_extractor
 from vizinho.model.checkpoint import weights
+from vizinho.model.frontends import front_end
 from vizinho.model.layers import layer_of, layer_order
-from vizinho.model.presets import build_model, output_frames
+from vizinho.model.presets import build_model
 
 
 def test_layers_of_a_fastconformer():
@@ -25,5 +27,6 @@ def test_output_frames_agree_with_the_network():
     model = build_model("micro", 9, 0)
     import torch
 
+    front = front_end(model.config, make_extractor())
     for frames in range(1, 60):
-        assert int(model._get_subsampling_output_length(torch.tensor([frames]))[0]) == output_frames(frames, 4)
+        assert int(model._get_subsampling_output_length(torch.tensor([frames]))[0]) == front.output_frames(frames)

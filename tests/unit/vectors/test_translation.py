@@ -79,7 +79,7 @@ def test_the_command_prints_the_table(tmp_path):
     for name, pairs in (("test", TESTED), ("seeds", SEEDS)):
         (tmp_path / f"{name}.tsv").write_text("".join(f"{b}\t{a}\n" for a, b in pairs))
     arguments = ["vectors", "evaluate", tmp_path / "es.bin", tmp_path / "pt.bin"]
-    arguments += ["--dictionary", tmp_path / "test.tsv", "--seeds", tmp_path / "seeds.tsv"]
+    arguments += ["--dictionary", tmp_path / "test.tsv", "--seed-dictionary", tmp_path / "seeds.tsv"]
     text = CliRunner().invoke(app, list(map(str, arguments))).stdout
     assert "| unmapped | all " in text and "| floor " in text and "| aligned  | 1-1000 " in text
     assert "spectral distance" in text and "300 seeds; 0 pairs" in text

@@ -47,10 +47,9 @@ class Building:
                 raise other
             return
         making = self.folder / _MAKING
-        if making.is_file():
-            if json.loads(making.read_text(encoding="utf-8")) != {"origin": self.origin}:
-                raise other
-        elif self.folder.is_dir() and any(self.folder.iterdir()):
+        there = {path.name for path in self.folder.iterdir()} if self.folder.is_dir() else set()
+        ours = _MAKING in there and json.loads(making.read_text(encoding="utf-8")) == {"origin": self.origin}
+        if not ours and there - {_MAKING}:  # a try that failed before its first shard is in nobody's way
             raise other
         try:
             write_json(making, {"origin": self.origin})

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from vizinho.audio.io import SAMPLE_RATE, Waveform, decode_audio, resample
-from vizinho.corpora.batches import Example, Gathered
+from vizinho.corpora.batches import Example, Gathered, check_length
 from vizinho.corpora.shards.index import Row, Shard, ShardIndex, read_rows
 from vizinho.corpora.shards.plan import WINDOW_UTTERANCES, Picked, Places, ShardPlan
 from vizinho.corpora.shards.tars import TarBytes
@@ -18,8 +18,6 @@ from vizinho.records import Utterance
 
 MOST_EMPTY = 200
 """Batches in a row of which nothing can be used before training is given up."""
-_SLACK_SECONDS = 0.1
-"""How much longer than its row says a recording may be: batches are made to measure."""
 
 Prepare = Callable[[Utterance], Example | str]
 """An utterance with its labels, or why it cannot be trained on. May raise VizinhoError for the same."""
@@ -89,7 +87,7 @@ class GatherShards:
             if taken:
                 broken += self._unsaid
                 self._unsaid = []
-                return Gathered(epoch, [e for e, _ in taken], [s for _, s in taken], tuple(broken))
+                return Gathered(epoch, [e for e, _ in taken], [s for _, s in taken], tuple(dict.fromkeys(broken)))
             picked = self._plan(number + ahead + 1)[1]
         raise CorpusError(
             f"of {MOST_EMPTY} batches in a row no utterance can be trained on; {broken[0][0]}: {broken[0][1]}",
@@ -122,9 +120,8 @@ class GatherShards:
         utterance = index.utterance(shard, row)
         samples = resample(*decode_audio(audio, row.id), SAMPLE_RATE)
         seconds = samples.size / SAMPLE_RATE
-        if seconds > row.duration + _SLACK_SECONDS:
-            return f"its row says {row.duration:.2f} s, its audio has {seconds:.2f} s"
-        made = self._examples.prepare(replace(utterance, duration_seconds=min(seconds, row.duration)))
+        check_length(utterance, seconds)
+        made = self._examples.prepare(replace(utterance, duration_seconds=seconds))
         return made if isinstance(made, str) else (made, samples)
 
     def _rows(self, number: int) -> Sequence[Row]:

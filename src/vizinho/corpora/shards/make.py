@@ -42,7 +42,7 @@ def make_shards(
 
     Raises CorpusError for a source that cannot be read, and when `out` holds something else.
     """
-    kind = kind or _guess(Path(source))
+    kind = kind or _guess(source)
     if kind not in KINDS:
         raise CorpusError(f"unknown kind of source {kind!r}", where="--format", fix=f"one of {', '.join(KINDS)}")
     path = Path(source)
@@ -67,10 +67,17 @@ def _tars(path: Path) -> list[Path]:
     return [path] if path.is_file() else sorted(path.rglob("*.tar"))
 
 
-def _guess(path: Path) -> str:
+_SUFFIXES = {".jsonl": "manifest", ".tar": "webdataset", ".parquet": "huggingface"}
+
+
+def _guess(source: str) -> str:
+    path = Path(source)
     if path.is_file():
-        return {".jsonl": "manifest", ".tar": "webdataset", ".parquet": "huggingface"}.get(path.suffix, "manifest")
+        return _SUFFIXES.get(path.suffix, "manifest")
     if not path.exists():
+        # The id of a data set on the hub is NAME or OWNER/NAME.
+        if path.suffix in _SUFFIXES or source.startswith((".", "/")) or source.count("/") > 1:
+            raise CorpusError("no such file or folder", where=source, fix="check the path")
         return "huggingface"
     if any(path.glob("cuts.*.jsonl*")):
         return "lhotse-shar"

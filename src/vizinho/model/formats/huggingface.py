@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 import re
-import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -29,6 +27,7 @@ from vizinho.model.formats.whisper_ctc import WhisperCTCConfig, WhisperForCTC, r
 from vizinho.model.frontends import FAMILIES
 from vizinho.model.layers import layer_of
 from vizinho.model.parts import Donor, Shape
+from vizinho.progress import quiet_transformers
 from vizinho.text.tokens import inventory_of
 
 SAFE = {"local_files_only": True, "trust_remote_code": False}
@@ -45,7 +44,7 @@ def read_folder(folder: Path, adapter: str | None = None) -> Donor:
     if adapter is not None and adapter not in _adapters(folder):
         there = ", ".join(_adapters(folder)) or "none; leave --adapter out"
         raise ModelError(f"no adapter {adapter!r}", where=folder, fix=f"it has {there}")
-    quiet()
+    quiet_transformers()
     register()
     config = _guarded(folder, AutoConfig.from_pretrained, folder, **SAFE)
     extractor = _guarded(folder, AutoFeatureExtractor.from_pretrained, folder, **SAFE)
@@ -235,13 +234,3 @@ def _guarded(folder: Path, call: Any, *args: Any, **options: Any) -> Any:
 
 def _first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
-
-
-def quiet() -> None:
-    """The library prints bars and reports of its own; ours says the same in one place."""
-    logging.getLogger("transformers").setLevel(logging.ERROR)
-    # WavLM adds a float bias to a bool mask; torch speaks of it once per process.
-    warnings.filterwarnings("ignore", message="Support for mismatched key_padding_mask")
-    from transformers.utils.logging import disable_progress_bar
-
-    disable_progress_bar()
