@@ -37,8 +37,16 @@ SCENARIOS = {
 
 def run(name: str, options: TrainingOptions, corpus: Path, folder: Path) -> None:
     """Train a micro network by a scenario; the main process writes curve and weights under `folder`."""
-    main = os.environ.get("RANK", "0") == "0"
     (folder / name).mkdir(parents=True, exist_ok=True)
+    try:
+        attempt(name, options, corpus, folder / name)
+    except InterruptedRunError:
+        (folder / name / f"interrupted-{os.environ.get('RANK', '0')}").touch()
+        attempt(name, options, corpus, folder / name)
+
+
+def attempt(name: str, options: TrainingOptions, corpus: Path, folder: Path) -> None:
+    """Start or go on, from the beginning of the command."""
     ready = make_ready(Job("pt", (corpus,), preset="micro", options=replace(options, adapter=None)))
     model = ready.checkpoint.model
     if options.adapter is not None:
@@ -47,23 +55,15 @@ def run(name: str, options: TrainingOptions, corpus: Path, folder: Path) -> None
         loosen(model)
     dev = DevSet(ready.data.dev, {u.id: u.text for u in ready.data.dev})
     lines: list[str] = []
-
-    def once() -> None:
-        result = train(
-            ready.checkpoint, ready.prepared.examples, dev, options, folder / name / "run",
-            progress=interrupt_once if "interrupted" in name else lambda *_: None, log=lines.append,
-        )  # fmt: skip
-        if main:
-            save_file(weights(model), folder / name / "weights.safetensors")
-            write_json(folder / name / "result.json", asdict(result) | {"log": lines})
-        else:
-            save_file(weights(model), folder / name / "other.safetensors")
-
-    try:
-        once()
-    except InterruptedRunError:
-        (folder / name / f"interrupted-{os.environ.get('RANK', '0')}").touch()
-        once()
+    result = train(
+        ready.checkpoint, ready.prepared.examples, dev, options, folder / "run",
+        progress=interrupt_once if "interrupted" in name else lambda *_: None, log=lines.append,
+    )  # fmt: skip
+    if os.environ.get("RANK", "0") == "0":
+        save_file(weights(model), folder / "weights.safetensors")
+        write_json(folder / "result.json", asdict(result) | {"log": lines})
+    else:
+        save_file(weights(model), folder / "other.safetensors")
 
 
 def loosen(model) -> None:
