@@ -15,7 +15,8 @@ from vizinho.records import Segment, Transcript, Word
 from vizinho.runtime.cache import cached_engine
 from vizinho.runtime.cutting import CutOptions, Cutter, Piece
 from vizinho.runtime.engines import Engine, OnnxEngine, TorchEngine
-from vizinho.runtime.export import SETTINGS, can_export
+from vizinho.runtime.export import can_export
+from vizinho.runtime.exported import SETTINGS
 from vizinho.runtime.live import Live, live_of
 
 ENGINES = ("onnx", "torch")
