@@ -48,6 +48,7 @@ class TorchEngine:
         from vizinho.recognizer import Recognizer
 
         make_fast(checkpoint.model)
+        self.checkpoint = checkpoint
         self._recognizer = Recognizer(checkpoint)
         self.inventory = checkpoint.inventory
         self.blank = int(checkpoint.tokenizer.pad_token_id)

@@ -81,7 +81,8 @@ class Transcriber:
         if (folder / SETTINGS).is_file() and engine == "onnx":
             return cls(OnnxEngine.load(folder, threads), decoder, options)
         loaded = cached_engine(folder, threads) if engine == "onnx" and can_export(folder) else TorchEngine.load(folder)
-        return cls(loaded, decoder, options, live_of(folder))
+        opened = loaded.checkpoint if isinstance(loaded, TorchEngine) else None
+        return cls(loaded, decoder, options, live_of(folder, opened))
 
     def with_decoder(self, decoder: Decoder) -> Transcriber:
         """The same network with another decoder."""
