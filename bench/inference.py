@@ -44,7 +44,8 @@ from vizinho.model.checkpoint import load_checkpoint
 from vizinho.records import Utterance
 from vizinho.registry.store import Store
 from vizinho.runtime.engines import OnnxEngine
-from vizinho.runtime.export import GRAPHS, TOKENS, export
+from vizinho.runtime.export import export
+from vizinho.runtime.exported import GRAPHS, TOKENS
 from vizinho.runtime.stream import Final, Partial, SpeechStarted, StreamSession
 from vizinho.runtime.transcriber import Transcriber
 from vizinho.text.normalize import get_normalizer

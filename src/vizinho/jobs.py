@@ -79,10 +79,13 @@ class Job:
 class Source:
     """What a job takes from one of its corpora: utterances of train and dev."""
 
-    manifest: Path
+    place: Path
+    """The manifest, or the folder of a sharded corpus."""
     utterances: tuple[Utterance, ...]
-    beside: bool
+    """Of shards those of dev alone."""
+    beside: bool = False
     """Of the corpora that are taken whole, beside the minutes."""
+    shards: ShardIndex | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +97,7 @@ class TargetData:
     held_out: bool
     fingerprint: str
     normalizer: Normalizer
-    sources: tuple[Source, ...] = ()
+    sources: tuple[Source, ...]
     """The same utterances corpus by corpus, none of them repeated."""
     shards: tuple[ShardIndex, ...] = ()
     """Sharded corpora, whose utterances are read as they are needed; `train` is empty then."""
@@ -201,8 +204,9 @@ def sharded_data(indexes: Sequence[ShardIndex], manifests: Sequence[Path], langu
 
     Raises CorpusError for another language, and when there is no dev, or train in a manifest.
     """
-    beside = [found for index in indexes if (found := index.manifest("dev")) is not None]
-    named = [u for path in (*beside, *manifests) for u in read_manifest(path)]
+    beside = [read_manifest(path) if (path := index.manifest("dev")) is not None else [] for index in indexes]
+    by_corpus = [*beside, *map(read_manifest, manifests)]
+    named = [u for utterances in by_corpus for u in utterances]
     places = (*(i.folder for i in indexes), *manifests)
     _check_language(named, language, places)
     _check_ids(named, places)
@@ -225,7 +229,11 @@ def sharded_data(indexes: Sequence[ShardIndex], manifests: Sequence[Path], langu
             "no dev split to choose the weights on", where=places[0], fix="give a manifest of one: --corpus dev.jsonl"
         )
     digest = hashlib.sha256("|".join([*(i.fingerprint for i in indexes), fingerprint(dev)]).encode())
-    return TargetData((), tuple(dev), False, digest.hexdigest()[:16], get_normalizer(language), shards=tuple(indexes))
+    sources = tuple(
+        Source(place, tuple(u for u in utterances if u.split == "dev"), shards=index)
+        for place, utterances, index in zip(places, by_corpus, [*indexes, *(None for _ in manifests)], strict=True)
+    )
+    return TargetData((), tuple(dev), False, digest.hexdigest()[:16], get_normalizer(language), sources, tuple(indexes))
 
 
 def _repeated(utterance: Utterance, times: int) -> list[Utterance]:

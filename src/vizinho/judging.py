@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -54,17 +54,30 @@ class Verdict:
 
 
 def measure(recognizer: Recognizer, utterances: Sequence[Utterance]) -> Scores:
-    """Scores of a recogniser; texts are normalised as their language is."""
+    """Scores of a recogniser on the utterances that have text."""
+    kept = with_text(utterances)
+    return scored({i: t.text for i, t in recognizer.transcribe_corpus(kept).items()}, kept)
+
+
+def with_text(utterances: Sequence[Utterance]) -> list[Utterance]:
+    """Those of one language whose text is not empty after normalising."""
     normalize = get_normalizer(utterances[0].lang)
-    references = {u.id: normalize(u.text) for u in utterances}
-    kept = [u for u in utterances if references[u.id]]
-    heard = recognizer.transcribe_corpus(kept)
+    return [u for u in utterances if normalize(u.text)]
+
+
+def scored(heard: Mapping[str, str], utterances: Sequence[Utterance], *, cluster: bool = False) -> Scores:
+    """Scores of what was heard, by id; both sides are normalised as the utterances' language is.
+
+    With `cluster` speakers are resampled for the intervals. Raises CorpusError as `evaluation.score.score` does.
+    """
+    normalize = get_normalizer(utterances[0].lang)
     return score(
-        {u.id: references[u.id] for u in kept},
-        {i: normalize(t.text) for i, t in heard.items()},
-        speakers={u.id: u.speaker for u in kept},
+        {u.id: normalize(u.text) for u in utterances},
+        {i: normalize(text) for i, text in heard.items()},
+        speakers={u.id: u.speaker for u in utterances},
         normalizer=normalize.name,
-        data_fingerprint=fingerprint(kept),
+        data_fingerprint=fingerprint(utterances),
+        cluster=cluster,
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from vizinho.corpora.manifest import content_digest, fingerprint
 from vizinho.errors import CorpusError, ModelError, StoreError
-from vizinho.jobs import Job, ReadyJob, Source, TargetData, read_data
+from vizinho.jobs import Job, ReadyJob, Source, read_data
 from vizinho.model.checkpoint import weights_digest
 from vizinho.registry.card import Card
 from vizinho.registry.store import Store
@@ -36,27 +36,26 @@ def record(ready: ReadyJob) -> dict[str, Any]:
         "preset": job.preset,
         "pieces": job.pieces,
         "donor_adapter": job.donor_adapter,
-        "sharded": bool(ready.data.shards),
     }
 
 
 def source_record(source: Source) -> dict[str, Any]:
-    """One of the `corpora`: what was used of it, by fingerprint (texts, speakers, sizes) and by content (sound)."""
+    """One of the `corpora`: what was used of it, by fingerprint (texts, speakers, sizes) and by content (sound).
+
+    Shards are known by the hashes in their index.
+    """
+    shards, listed = source.shards, fingerprint(source.utterances)
     return {
-        "manifest": str(source.manifest),
+        "place": str(source.place),
         "beside": source.beside,
-        "utterances": len(source.utterances),
-        "fingerprint": fingerprint(source.utterances),
+        "utterances": len(source.utterances) + (shards.utterances if shards else 0),
+        "fingerprint": f"{shards.fingerprint}+{listed}" if shards else listed,
         "content": content_digest(source.utterances),
     }
 
 
 def lacking(card: Card) -> str:
     """Why a card's job cannot be run again, in words; empty where it can."""
-    if card.job.get("sharded"):
-        return (
-            "it was trained on shards; their bytes are named by its data's fingerprint, but jobs of shards are not kept"
-        )
     if card.job:
         missing = [key for key in _JOB_KEYS if key not in card.job]
         return f"its card's job lacks {', '.join(missing)}" if missing else ""
@@ -67,26 +66,26 @@ def lacking(card: Card) -> str:
 
 
 def recorded_job(store: Store, ref: str, card: Card, corpora: Sequence[Path] = ()) -> Job:
-    """The job that made a model. `corpora` are where its manifests lie now, in the card's order; none where unmoved.
+    """The job that made a model. `corpora` are where its corpora lie now, in the card's order; none where unmoved.
 
     Raises ModelError for a card that does not hold the job or whose donor has other weights now, StoreError for a
-    donor that is gone, CorpusError for a manifest that is gone or a wrong number of `corpora`.
+    donor that is gone, CorpusError for one that is gone or a wrong number of `corpora`.
     """
     if reason := lacking(card):
         raise ModelError(f"it cannot be reproduced: {reason}", where=ref, fix="train it again with this version")
     recorded = card.job["corpora"]
-    manifests = _manifests(ref, recorded, corpora)
+    places = _places(ref, recorded, corpora)
     recipe = dict(card.recipe)
     rows, tokens = from_dict(RowOptions, recipe.pop("rows"), where=f"{ref}: rows"), str(recipe.pop("tokens"))
     language = None if card.donor is None else str(card.donor["language"])
     return Job(
         card.language,
-        tuple(m for m, r in zip(manifests, recorded, strict=True) if not r["beside"]),
+        tuple(m for m, r in zip(places, recorded, strict=True) if not r["beside"]),
         _donor(store, ref, card),
         None if language == "?" else language,
         card.job["donor_adapter"],
         minutes=card.job["minutes"],
-        beside=tuple(m for m, r in zip(manifests, recorded, strict=True) if r["beside"]),
+        beside=tuple(m for m, r in zip(places, recorded, strict=True) if r["beside"]),
         repeat=tuple(card.job["repeat"]),
         preset=card.job["preset"],
         tokens=tokens,
@@ -96,23 +95,23 @@ def recorded_job(store: Store, ref: str, card: Card, corpora: Sequence[Path] = (
     )
 
 
-def _manifests(ref: str, recorded: Sequence[Mapping[str, Any]], given: Sequence[Path]) -> list[Path]:
-    names = ", ".join(str(r["manifest"]) for r in recorded)
+def _places(ref: str, recorded: Sequence[Mapping[str, Any]], given: Sequence[Path]) -> list[Path]:
+    names = ", ".join(str(r["place"]) for r in recorded)
     if given and len(given) != len(recorded):
         raise CorpusError(
             f"{len(given)} corpora were given, {ref} was made of {len(recorded)}",
             where="--corpus",
             fix=f"give one for each of {names}, in this order",
         )
-    manifests = list(given) or [Path(r["manifest"]) for r in recorded]
-    for manifest in manifests:
-        if not manifest.is_file():
+    places = list(given) or [Path(r["place"]) for r in recorded]
+    for place in places:
+        if not place.exists():
             raise CorpusError(
                 f"a corpus that {ref} was made of is not here",
-                where=manifest,
+                where=place,
                 fix=f"say where it is now with --corpus (once for each of {names}, in this order)",
             )
-    return manifests
+    return places
 
 
 def _donor(store: Store, ref: str, card: Card) -> Path | None:
@@ -132,19 +131,17 @@ def _donor(store: Store, ref: str, card: Card) -> Path | None:
     return donor
 
 
-def changed_sources(job: Job, card: Card) -> tuple[TargetData, list[str]]:
-    """The job's data as it is now, and a line for each corpus of which other things are used than were recorded."""
+def changed_sources(job: Job, card: Card) -> list[str]:
+    """A line for each corpus of which a job would use other things now than its card says."""
     data = read_data(job.corpora, job.language, job.minutes, job.options.seed, job.repeat, job.beside)
     lines = []
     for source, before in zip(data.sources, card.job["corpora"], strict=True):
         now = source_record(source)
         if now["fingerprint"] != before["fingerprint"]:
             lines.append(
-                f"{source.manifest}: fingerprint {now['fingerprint']} ({now['utterances']} utterances), "
+                f"{source.place}: fingerprint {now['fingerprint']} ({now['utterances']} utterances), "
                 f"recorded {before['fingerprint']} ({before['utterances']})"
             )
         elif now["content"] != before["content"]:
-            lines.append(
-                f"{source.manifest}: texts and sizes are as recorded, not so the order, the lengths or the sound"
-            )
-    return data, lines
+            lines.append(f"{source.place}: texts and sizes are as recorded, not so the order, the lengths or the sound")
+    return lines

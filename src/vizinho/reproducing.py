@@ -107,14 +107,14 @@ def reproduce(
         raise ModelError("it has no card", where=ref, fix="only what vizinho trained can be reproduced")
     target = _free(order.out, ref)
     job = recorded_job(store, ref, card, order.corpora)
-    _, changed = changed_sources(job, card)
+    changed = changed_sources(job, card)
     if changed and not order.anyway:
         raise CorpusError(
             f"the data is not what {ref} was trained on: {'; '.join(changed)}",
             where=ref,
             fix="bring the data back, or see what the change does with --anyway",
         )
-    ready = make_ready(job, sound_similarity)
+    ready = make_ready(job, sound_similarity, withheld=pinned_utterances(store, card.name))
     work = run_folder(store, f"reproduce-{ref}", ready)
     with sole_run(store, work):
         finished = run(ready, work, progress=progress, log=log)

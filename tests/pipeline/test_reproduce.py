@@ -145,3 +145,19 @@ def test_an_interrupted_reproduction_goes_on(world, monkeypatch):
     again = vizinho("models", "reproduce", "es@1", home=world / "home")
     assert again.returncode == 0, again.stdout
     assert "going on from step 8" in again.stderr
+
+
+def test_a_model_of_shards_comes_out_bit_equal_and_other_shards_are_refused(tmp_path):
+    home = tmp_path / "home"
+    (tmp_path / "recipe.toml").write_text(SHORT.replace("steps = 24", "steps = 6"))
+    for name, seed in (("shards", 0), ("others", 1)):
+        corpus = tone_corpus(tmp_path / name, count=16, letters="abcdef", seed=seed, splits=("train", "train", "dev"))
+        made = vizinho("corpus", "shard", corpus, "--out", tmp_path / name / "tars", home=home)
+        assert made.returncode == 0, made.stderr
+    shards, others = tmp_path / "shards" / "tars", tmp_path / "others" / "tars"
+    command = ("train", "--lang", "pt", "--preset", "micro", "--recipe", tmp_path / "recipe.toml", "--corpus", shards)
+    assert vizinho(*command, home=home).returncode == 0
+    done = vizinho("models", "reproduce", "pt", home=home)
+    assert done.returncode == 0, done.stdout + done.stderr
+    refused = vizinho("models", "reproduce", "pt", "--corpus", others, home=home)
+    assert (refused.returncode, f"{others}: fingerprint" in refused.stderr) == (2, True)

@@ -8,22 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vizinho.cli.neural_lm import (
-    AsJson,
-    Dev,
-    Fresh,
-    Out,
-    Quiet,
-    Rate,
-    Samples,
-    Seed,
-    Steps,
-    Texts,
-    Threads,
-    Words,
-    make,
-    name_set_aside,
-)
+from vizinho.cli.common import AsJson, Fresh, Out, Quiet, Seed, Threads
+from vizinho.cli.neural_lm import Dev, Rate, Samples, Steps, Texts, Words, make, name_set_aside
 
 if TYPE_CHECKING:
     from vizinho.neural.contextual import Occurrence

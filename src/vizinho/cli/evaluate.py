@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from vizinho.recognizer import Recognizer
     from vizinho.records import Scores, Utterance
     from vizinho.registry.store import Store
-    from vizinho.text.normalize import Normalizer
 
 
 def evaluate(
@@ -50,20 +49,18 @@ def evaluate(
     """
     import torch
 
+    from vizinho.judging import scored, with_text
     from vizinho.progress import bar
     from vizinho.registry.store import Store
-    from vizinho.text.normalize import get_normalizer
 
     torch.set_num_threads(threads)
     store = Store()
     folder = store.resolve(model)
     split, utterances = _utterances(corpus, split)
-    normalize = get_normalizer(utterances[0].lang)
-    references = {u.id: normalize(u.text) for u in utterances}
-    empty = sorted(i for i, text in references.items() if not text)
+    chosen = with_text(utterances)
+    empty = sorted({u.id for u in utterances} - {u.id for u in chosen})
     for id_ in empty:
         typer.echo(f"left out {id_}: no text after normalising", err=True)
-    chosen = [u for u in utterances if references[u.id]]
     if not chosen:
         raise CorpusError("no utterance has text", where=corpus, fix="run `vizinho corpus check`")
     spec = options.spec_of(lms, lm_weight, word_score, letter_score, beam_width, hotwords, decoder)
@@ -72,7 +69,7 @@ def evaluate(
     recognizer = options.rescoring(recognizer, rescore, rescore_weight) if rescore else recognizer
     with bar("transcribing", len(chosen)) as advance:
         heard = _texts(recognizer, chosen, advance)
-    scores = [_scored(texts, chosen, references, normalize, cluster) for texts in heard]
+    scores = [scored(texts, chosen, cluster=cluster) for texts in heard]
     made = {"model": model, "corpus": str(corpus), "split": split, "left_out": empty, **_compared(scores, cluster)}
     made["pinned"] = _keep(store, model, corpus, split, scores[0])
     if spec:
@@ -127,22 +124,6 @@ def _keep(store: Store, model: str, corpus: Path, split: str | None, scores: Sco
     if mine:
         typer.echo(f"{corpus} is the pinned test set of {entry.name}: new versions are measured on it", err=True)
     return mine
-
-
-def _scored(
-    texts: dict[str, str], chosen: list[Utterance], references: dict[str, str], normalize: Normalizer, cluster: bool
-) -> Scores:
-    from vizinho.corpora.manifest import fingerprint
-    from vizinho.evaluation.score import score
-
-    return score(
-        {u.id: references[u.id] for u in chosen},
-        {i: normalize(t) for i, t in texts.items()},
-        speakers={u.id: u.speaker for u in chosen},
-        normalizer=normalize.name,
-        data_fingerprint=fingerprint(chosen),
-        cluster=cluster,
-    )
 
 
 def _compared(scores: list[Scores], cluster: bool) -> dict[str, Any]:

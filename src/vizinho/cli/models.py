@@ -11,13 +11,13 @@ from typing import Annotated, Any
 
 import typer
 
+from vizinho.cli.common import AsJson
 from vizinho.cli.tables import describe
 from vizinho.errors import ModelError, StoreError
 
 app = typer.Typer(
     no_args_is_help=True, help="Models of the store: list, show, lineage, rollback, pin, merge, reproduce."
 )
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
 @app.command("list")

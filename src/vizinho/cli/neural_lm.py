@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vizinho.cli.common import AsJson, Fresh, Out, Quiet, Seed, Threads
+
 if TYPE_CHECKING:
     from vizinho.neural.jobs import LmJob
 
 app = typer.Typer(no_args_is_help=True, help="Neural language models: train, move to another language, evaluate.")
 Texts = Annotated[list[Path], typer.Argument(help="Text files, one sentence a line.", show_default=False)]
-Out = Annotated[Path, typer.Option("--out", help="Folder to write.")]
 Dev = Annotated[
     list[Path] | None, typer.Option("--dev", help="Text to choose on; a part of the texts is held out if not given.")
 ]
@@ -21,11 +22,6 @@ Words = Annotated[int, typer.Option("--words", help="Most words in the list; the
 Steps = Annotated[int, typer.Option("--steps", help="Optimiser steps of about 1,000 words.")]
 Rate = Annotated[float, typer.Option("--rate", help="Peak learning rate.")]
 Samples = Annotated[int, typer.Option("--samples", help="Words the right one is told from at a step; 0 for all.")]
-Seed = Annotated[int, typer.Option("--seed", help="Seed of everything random.")]
-Threads = Annotated[int, typer.Option("--threads", help="Torch threads.")]
-Fresh = Annotated[bool, typer.Option("--fresh", help="Start over instead of going on with an interrupted run.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="No log lines on standard error; the bar stays.")]
 
 
 @app.command()

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vizinho.cli.common import AsJson, Quiet
+
 if TYPE_CHECKING:
     from vizinho.reproducing import Reproduction
 
@@ -22,8 +24,8 @@ def reproduce(
     anyway: Annotated[bool, typer.Option("--anyway", help="Train even on data that is not what was recorded.")] = False,
     out: Annotated[Path | None, typer.Option("--out", help="Keep the new models here, and report.json.")] = None,
     home: Annotated[Path | None, typer.Option("--store", help="Home of the store; VIZINHO_HOME if not given.")] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No log lines on standard error; the bar stays.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
 ) -> None:
     """Train a model again by its card and compare weights, scores and signatures. Exits with 1 when they differ.
 

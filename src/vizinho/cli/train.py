@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vizinho.cli.common import AsJson, Fresh, Quiet
 from vizinho.cli.tables import describe
 from vizinho.errors import SpecError
 
@@ -38,9 +39,6 @@ Minutes = Annotated[float | None, typer.Option("--minutes", help="Minutes of tar
 Seed = Annotated[int | None, typer.Option("--seed", help="Seed of everything random; 1 if not given.")]
 Threads = Annotated[int | None, typer.Option("--threads", help="Torch threads; 1 if not given.")]
 Recipe = Annotated[Path | None, typer.Option("--recipe", help="TOML file with training options (docs/recipes.md).")]
-Fresh = Annotated[bool, typer.Option("--fresh", help="Start over instead of going on with an interrupted run.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="No log lines on standard error; the bar stays.")]
 
 
 def train(

@@ -9,14 +9,11 @@ from typing import Annotated, Any
 
 import typer
 
+from vizinho.cli.common import AsJson, Out, Quiet, Seed, Threads
+
 app = typer.Typer(
     no_args_is_help=True, help="Vectors from transformers: train one, tune it, look at words and sentences."
 )
-Out = Annotated[Path, typer.Option("--out", help="Folder to write.")]
-Seed = Annotated[int, typer.Option("--seed", help="Seed of everything random.")]
-Threads = Annotated[int, typer.Option("--threads", help="Torch threads.")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="No log lines on standard error; the bar stays.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Encoder = Annotated[str, typer.Option("--encoder", help="Folder of an encoder, or its name on the Hugging Face hub.")]
 Layer = Annotated[int, typer.Option("--layer", help="Layer to read: 0 the embeddings, -1 the last.")]
 

@@ -45,12 +45,13 @@ def software() -> dict[str, str]:
 
 
 def machine() -> dict[str, str]:
-    """Processor and its vector instructions as torch uses them, cores, threads of torch now, accelerator, system."""
+    """Processor with its vector instructions, cores, torch's threads now, torchrun's processes, accelerator, system."""
     return {
         "processor": _processor(),
         "instructions": torch.backends.cpu.get_cpu_capability(),
         "cores": str(os.cpu_count()),
         "threads": str(torch.get_num_threads()),
+        "processes": os.environ.get("WORLD_SIZE", "1"),
         "accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else "none",
         "system": f"{platform.system()} {platform.machine()}",
     }

@@ -15,7 +15,8 @@ from vizinho.files import scratch_folder, sha256
 from vizinho.registry.card import WEIGHTS
 from vizinho.registry.store import default_home
 from vizinho.runtime.engines import OnnxEngine
-from vizinho.runtime.export import FORMAT, GRAPHS, SETTINGS, export
+from vizinho.runtime.export import export
+from vizinho.runtime.exported import FORMAT, GRAPHS, SETTINGS
 
 _FILES = (
     *(WEIGHTS, "config.json", "tokenizer.json", "tokenizer_config.json", "processor_config.json"),

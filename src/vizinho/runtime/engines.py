@@ -14,6 +14,7 @@ from vizinho.audio.io import Waveform
 from vizinho.audio.logmel import LogMel, at_least_minimum
 from vizinho.decoding.greedy import LogProbs
 from vizinho.errors import ModelError
+from vizinho.runtime.exported import FORMAT, GRAPHS, SETTINGS
 from vizinho.text.tokens import TokenInventory
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class TorchEngine:
         from vizinho.recognizer import Recognizer
 
         make_fast(checkpoint.model)
+        self.checkpoint = checkpoint
         self._recognizer = Recognizer(checkpoint)
         self.inventory = checkpoint.inventory
         self.blank = int(checkpoint.tokenizer.pad_token_id)
@@ -79,8 +81,6 @@ class OnnxEngine:
     @classmethod
     def load(cls, folder: Path, threads: int = 1) -> OnnxEngine:
         """Open a folder that `vizinho export` wrote; raises ModelError when it is not a whole one."""
-        from vizinho.runtime.export import FORMAT, GRAPHS, SETTINGS
-
         try:
             settings = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
             if settings["format"] != FORMAT:

@@ -1,10 +1,6 @@
 """Writes a model for onnxruntime: one folder that this package, sherpa-onnx and plain onnxruntime read.
 
-    model.onnx or model.int8.onnx   features (B, F, T), lengths (B,) to log-probabilities (B, T', V), as NeMo's
-    tokens.txt                      a token and its column per line, blank last, as sherpa-onnx wants it
-    vizinho.json                    what a transcriber needs besides: features, roles of tokens, rows of the model
-
-The graph's columns are the model's rows with the blank moved to the end; `rows` in vizinho.json says where each went.
+What is in it: `vizinho.runtime.exported`.
 """
 
 from __future__ import annotations
@@ -17,13 +13,10 @@ from typing import Any
 
 from vizinho.errors import ModelError
 from vizinho.files import move_folder, scratch_folder, write_json, write_text
+from vizinho.runtime.engines import open_session
+from vizinho.runtime.exported import FORMAT, GRAPHS, SETTINGS, TOKENS
 from vizinho.text.tokens import PIECE_SPACE, TokenInventory
 
-FORMAT = 1
-"""Version of the folder; part of the cache's keys, so a change makes new exports."""
-SETTINGS = "vizinho.json"
-TOKENS = "tokens.txt"
-GRAPHS = {"fp32": "model.onnx", "int8": "model.int8.onnx"}
 TOLERANCE = 1e-4
 """Largest difference of a log-probability from the original's that is taken for rounding."""
 _OPSET = 17
@@ -179,8 +172,6 @@ def _quantize(source: Path, target: Path) -> None:
 def _difference(checkpoint: Any, order: list[int], path: Path) -> float:
     """Largest difference between graph and model over real frames of a padded batch of random features."""
     import torch
-
-    from vizinho.runtime.engines import open_session
 
     generator = torch.Generator().manual_seed(1)
     lengths = torch.tensor([211, 83])

@@ -15,6 +15,7 @@ from vizinho.audio.running import RunningFeatures
 from vizinho.decoding.greedy import LogProbs
 
 if TYPE_CHECKING:
+    from vizinho.model.checkpoint import Checkpoint
     from vizinho.model.fast import Chunks
 
 
@@ -62,10 +63,10 @@ class LiveUtterance:
         return self._found
 
 
-def live_of(folder: Path) -> Callable[[], Live] | None:
+def live_of(folder: Path, opened: Checkpoint | None = None) -> Callable[[], Live] | None:
     """What begins an utterance with the model of a folder; None for models that were not trained to stream.
 
-    Raises ModelError when the folder is no whole model.
+    `opened` is the folder's model where it is in memory already. Raises ModelError when the folder is no whole model.
     """
     configuration = folder / "config.json"
     found = json.loads(configuration.read_text(encoding="utf-8")) if configuration.is_file() else {}
@@ -76,6 +77,6 @@ def live_of(folder: Path) -> Callable[[], Live] | None:
 
     chunks = chunks_of(found)
     assert chunks is not None
-    checkpoint = load_checkpoint(folder)
+    checkpoint = opened or load_checkpoint(folder)
     features = LogMel.of(checkpoint.extractor.to_dict())
     return lambda: LiveUtterance(checkpoint.model, features, chunks)

@@ -15,7 +15,8 @@ from vizinho.records import Segment, Transcript, Word
 from vizinho.runtime.cache import cached_engine
 from vizinho.runtime.cutting import CutOptions, Cutter, Piece
 from vizinho.runtime.engines import Engine, OnnxEngine, TorchEngine
-from vizinho.runtime.export import SETTINGS, can_export
+from vizinho.runtime.export import can_export
+from vizinho.runtime.exported import SETTINGS
 from vizinho.runtime.live import Live, live_of
 
 ENGINES = ("onnx", "torch")
@@ -80,7 +81,8 @@ class Transcriber:
         if (folder / SETTINGS).is_file() and engine == "onnx":
             return cls(OnnxEngine.load(folder, threads), decoder, options)
         loaded = cached_engine(folder, threads) if engine == "onnx" and can_export(folder) else TorchEngine.load(folder)
-        return cls(loaded, decoder, options, live_of(folder))
+        opened = loaded.checkpoint if isinstance(loaded, TorchEngine) else None
+        return cls(loaded, decoder, options, live_of(folder, opened))
 
     def with_decoder(self, decoder: Decoder) -> Transcriber:
         """The same network with another decoder."""

@@ -18,7 +18,7 @@ from typing import Any
 
 from vizinho.server.limits import Limits, draining
 from vizinho.server.metrics import Metrics
-from vizinho.server.process import WorkerOptions, WorkerProcess
+from vizinho.server.process import WorkerProcess
 from vizinho.server.refusals import Refusal, overloaded
 from vizinho.server.turns import Turns
 from vizinho.server.work import (
@@ -37,6 +37,7 @@ from vizinho.server.work import (
     StreamDrop,
     StreamFinalize,
     StreamMessages,
+    WorkerOptions,
 )
 
 MAX_ATTEMPTS = 2

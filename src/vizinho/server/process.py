@@ -6,27 +6,13 @@ import os
 import queue
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from vizinho.server.work import Answer, Order
+from vizinho.server.work import Answer, Order, WorkerOptions
 
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerOptions:
-    """What a worker needs to know."""
-
-    engine: str = "onnx"
-    classifier: Path | None = None
-    """Folder of a classifier of topics."""
-    models_loaded: int = 8
-    """Models kept in memory; the one that was used longest ago is forgotten first."""
-    threads: int = 1
-    """Threads of one network call."""
 
 
 class WorkerProcess:

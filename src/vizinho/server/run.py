@@ -20,8 +20,8 @@ from vizinho.server.keys import Keys, check_exposure
 from vizinho.server.limits import Admission, Limits
 from vizinho.server.metrics import Metrics
 from vizinho.server.pool import Pool
-from vizinho.server.process import WorkerOptions
 from vizinho.server.visits import Service
+from vizinho.server.work import WorkerOptions
 
 log = logging.getLogger("vizinho.server")
 

@@ -12,6 +12,19 @@ from vizinho.server.refusals import Refusal
 
 
 @dataclass(frozen=True, slots=True)
+class WorkerOptions:
+    """What a worker needs to know."""
+
+    engine: str = "onnx"
+    classifier: Path | None = None
+    """Folder of a classifier of topics."""
+    models_loaded: int = 8
+    """Models kept in memory; the one that was used longest ago is forgotten first."""
+    threads: int = 1
+    """Threads of one network call."""
+
+
+@dataclass(frozen=True, slots=True)
 class ModelPlace:
     """Which model, and where its files are."""
 

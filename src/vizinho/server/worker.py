@@ -29,7 +29,6 @@ from vizinho.server.deepgram_live import StreamIdentity
 from vizinho.server.detect import DETECT_SECONDS, choose, evidence
 from vizinho.server.intake import Recording, stream_decoder
 from vizinho.server.models import LoadedModels, loader
-from vizinho.server.process import WorkerOptions
 from vizinho.server.refusals import Refusal, bad_audio, bad_parameter
 from vizinho.server.session import LiveSession
 from vizinho.server.topics import Classify, load_classifier
@@ -50,6 +49,7 @@ from vizinho.server.work import (
     StreamDrop,
     StreamFinalize,
     StreamMessages,
+    WorkerOptions,
 )
 
 log = logging.getLogger("vizinho.server.worker")

@@ -8,7 +8,8 @@ from vizinho.errors import ModelError
 from vizinho.evaluation.rates import error_rates
 from vizinho.runtime.cache import cached_engine, key_of
 from vizinho.runtime.engines import OnnxEngine
-from vizinho.runtime.export import GRAPHS, SETTINGS, TOKENS, export
+from vizinho.runtime.export import export
+from vizinho.runtime.exported import GRAPHS, SETTINGS, TOKENS
 from vizinho.runtime.transcriber import Transcriber
 
 

@@ -101,3 +101,14 @@ def test_networks_of_other_kinds_are_refused():
 
     with pytest.raises(ModelError, match="cannot be trained for streams"):
         mark_streaming(Checkpoint(Other(), None, None), StreamingOptions(share=0.5))
+
+
+def test_the_torch_engine_and_live_utterances_share_one_model(folder, monkeypatch):
+    from vizinho.model import checkpoint
+
+    opened = []
+    monkeypatch.setattr(checkpoint, "load_checkpoint", lambda place: opened.append(place) or load_checkpoint(place))
+    transcriber = Transcriber.load(folder, engine="torch")
+    assert transcriber.live is not None
+    transcriber.live().feed(SPEECH)
+    assert opened == [folder]
