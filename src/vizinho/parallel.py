@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context, parent_process
+from multiprocessing.managers import SyncManager
 from typing import Any
 
 from vizinho.errors import VizinhoError
@@ -66,7 +67,9 @@ def run_tasks(tasks: Sequence[Task], processes: int, show: Event) -> list[Any]:
         return [function(*arguments, show) for function, arguments in tasks]
     # Spawned, not forked: a fork after torch has started threads can hang.
     context = get_context("spawn")
-    with context.Manager() as manager, ProcessPoolExecutor(processes, context, end_with_parent) as pool:
+    manager = SyncManager(ctx=context)
+    manager.start(initializer=end_with_parent)
+    with manager, ProcessPoolExecutor(processes, context, end_with_parent) as pool:
         events: Any = manager.Queue()
         futures = [pool.submit(_with_queue, function, arguments, events) for function, arguments in tasks]
         while not all(f.done() for f in futures):

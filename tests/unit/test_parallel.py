@@ -36,6 +36,13 @@ def test_the_first_error_arrives_whole(processes):
         run_tasks([(square, (n,)) for n in (13, 1)], processes, lambda *_: None)
 
 
+def parent_of(process):
+    try:
+        return int((process / "stat").read_text().rsplit(")", 1)[1].split()[1])
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+
+
 def is_running(pid):
     try:
         return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
@@ -56,6 +63,7 @@ def test_no_task_goes_on_when_its_parent_is_killed(tmp_path):
         time.sleep(0.1)
     assert all(is_running(pid) for pid in pids)
     assert len(pids) == 2
+    pids += [p.name for p in Path("/proc").iterdir() if p.name.isdigit() and parent_of(p) == parent.pid]
     parent.send_signal(signal.SIGKILL)
     parent.wait()
     for _ in range(300):
