@@ -131,7 +131,7 @@ def test_an_interrupted_reproduction_goes_on(world, monkeypatch):
     """Ctrl-C after the first evaluation: the state is kept, and the same command ends bit-equal."""
     import vizinho.training.loop as loop
 
-    evaluate, seen = loop._evaluate, []
+    evaluate, seen = loop.evaluate, []
 
     def interrupting(*arguments):
         evaluate(*arguments)
@@ -139,7 +139,7 @@ def test_an_interrupted_reproduction_goes_on(world, monkeypatch):
         if len(seen) == 2:
             signal.raise_signal(signal.SIGINT)
 
-    monkeypatch.setattr(loop, "_evaluate", interrupting)
+    monkeypatch.setattr(loop, "evaluate", interrupting)
     stopped = vizinho("models", "reproduce", "es@1", home=world / "home")
     assert (stopped.returncode, "stopped at step 8 of 24; the state is saved" in stopped.stderr) == (130, True)
     again = vizinho("models", "reproduce", "es@1", home=world / "home")

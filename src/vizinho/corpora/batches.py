@@ -264,11 +264,21 @@ def deaths_named() -> Iterator[None]:
     except RuntimeError as error:
         if "DataLoader worker" not in str(error):
             raise
-        raise ModelError(
-            "a process that prepares batches was killed",
-            where="training",
-            fix="give the machine more memory, or set workers = 0; the same command goes on from the last checkpoint",
-        ) from error
+        raise _death() from error
+    except (ConnectionError, EOFError) as error:  # it was killed while it handed a batch over
+        raise _death() from error
+    except FileNotFoundError as error:
+        if error.filename is not None:  # a socket has no name here, a file has
+            raise
+        raise _death() from error
+
+
+def _death() -> ModelError:
+    return ModelError(
+        "a process that prepares batches was killed",
+        where="training",
+        fix="give the machine more memory, or set workers = 0; the same command goes on from the last checkpoint",
+    )
 
 
 def _one_thread(_worker: int) -> None:

@@ -146,7 +146,7 @@ class TrainingOptions:
     """Compute each block's forward pass a second time going backward instead of keeping what it made (Chen et al. 2016,
     arXiv 1604.06174): less memory, more time, the same result."""
     compile: bool = False
-    """Compile the network (torch.compile); docs/scale.md says where it was found to pay."""
+    """Compile the network (torch.compile); on processors it was found not to pay (docs/scale.md)."""
     threads: int = 1
     """Torch threads; more than one on a busy machine can be many times slower."""
     workers: int = 1

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vizinho.audio.io import load_audio, save_audio
-from vizinho.corpora.batches import BatchPlan, DecodedAudio
-from vizinho.errors import CorpusError
+from vizinho.corpora.batches import BatchPlan, DecodedAudio, deaths_named
+from vizinho.errors import CorpusError, ModelError
 
 
 def epoch_of(plan, number_of_utterances, start=0):
@@ -75,3 +75,17 @@ def test_kept_audio_cannot_be_changed_by_its_user(tmp_path):
     save_audio(tmp_path / "a.wav", np.ones(1000, dtype=np.float32) / 2)
     with pytest.raises(ValueError, match="read-only"):
         DecodedAudio()(tmp_path / "a.wav")[0] = 1.0
+
+
+@pytest.mark.parametrize(
+    "said", [ConnectionResetError(104, "reset"), EOFError(), RuntimeError("DataLoader worker (pid 7) is killed")]
+)
+def test_a_dead_process_is_named_whatever_told_of_it(said):
+    with pytest.raises(ModelError, match="a process that prepares batches was killed"), deaths_named():
+        raise said
+
+
+@pytest.mark.parametrize("said", [FileNotFoundError(2, "no such file", "a.wav"), RuntimeError("shapes differ")])
+def test_other_errors_stay_what_they_are(said):
+    with pytest.raises(type(said)), deaths_named():
+        raise said
