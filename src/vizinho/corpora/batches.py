@@ -256,13 +256,18 @@ def stream(data: BatchData, numbers: range, workers: int) -> Iterator[Batch]:
     return iter(loader)
 
 
+def tells_of_a_death(error: Exception) -> bool:
+    """Whether an error is torch's word that a process preparing batches died; its signal may come amid anything."""
+    return isinstance(error, RuntimeError) and "DataLoader worker" in str(error)
+
+
 @contextmanager
 def deaths_named() -> Iterator[None]:
     """Raises ModelError when a process that prepares batches was killed; torch says so at any moment of the loop."""
     try:
         yield
     except RuntimeError as error:
-        if "DataLoader worker" not in str(error):
+        if not tells_of_a_death(error):
             raise
         raise _death() from error
     except (ConnectionError, EOFError) as error:  # it was killed while it handed a batch over

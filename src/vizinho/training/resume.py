@@ -14,6 +14,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from vizinho.corpora.batches import tells_of_a_death
 from vizinho.errors import ModelError
 from vizinho.files import move_folder, sha256
 
@@ -50,6 +51,8 @@ def save_state(run: Path, state: RunState) -> None:
         move_folder(scratch, target)
     except (OSError, RuntimeError, SafetensorError) as error:  # torch and safetensors have errors of their own
         shutil.rmtree(scratch, ignore_errors=True)
+        if tells_of_a_death(error):
+            raise
         raise ModelError(
             f"the checkpoint of step {state.step} cannot be written ({_reason(error)})",
             where=run,
