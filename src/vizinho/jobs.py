@@ -17,7 +17,6 @@ from vizinho.corpora.shards.gather import ShardedExamples, Withheld
 from vizinho.corpora.shards.index import ShardIndex, first_texts, index_path, read_index
 from vizinho.errors import CorpusError, SpecError
 from vizinho.evaluation.collapse import Course, Finding, diagnose
-from vizinho.evaluation.rates import error_rates
 from vizinho.languages.phonetics import base_letter_similarity, letter_similarity
 from vizinho.model.adapters import Adapter, attach, merge, take
 from vizinho.model.checkpoint import Checkpoint, like, load_donor, weights
@@ -34,7 +33,7 @@ from vizinho.training.data import Prepared, Preparing, prepare, prepare_shards
 from vizinho.training.loop import train
 from vizinho.training.mixing import mix_with_start
 from vizinho.training.options import TrainingOptions, as_dict, differing
-from vizinho.training.selection import DevSet, TrainingResult
+from vizinho.training.selection import DevSet, TrainingResult, dev_rates
 from vizinho.training.set_aside import read_set_aside
 from vizinho.transfer.apply import apply_plan, plant, shapes_of, token_parameters
 from vizinho.transfer.movement import Movement, movement
@@ -383,16 +382,13 @@ def run(ready: ReadyJob, folder: Path, *, progress: Advance = silent, log: Log =
         adapter = take(handle)
         merge(handle)
     if options.start_shares and ready.plan is not None and dev.utterances:
-        result = mix_with_start(model, ready.start, options.start_shares, result, lambda: _dev_cer(ready, dev), log)
+        result = mix_with_start(
+            model, ready.start, options.start_shares, result, lambda: dev_rates(ready.checkpoint, dev)[0], log
+        )
     moved = movement(ready.start, weights(model))
     findings = _findings(ready, result, dev) if is_main_process() else ()
     set_aside = (*ready.prepared.set_aside, *read_set_aside(folder))
     return FinishedJob(ready, result, moved, findings, adapter, set_aside)
-
-
-def _dev_cer(ready: ReadyJob, dev: DevSet) -> float:
-    heard = Recognizer(ready.checkpoint).transcribe_corpus(dev.utterances)
-    return error_rates(dev.references, {id_: t.text for id_, t in heard.items()})[0]
 
 
 def _findings(ready: ReadyJob, result: TrainingResult, dev: DevSet) -> tuple[Finding, ...]:

@@ -60,6 +60,7 @@ class BatchPlan:
     """The endless sequence of batches over a set of examples: batch n is always the same utterances.
 
     Each epoch shuffles, groups utterances of similar length and cuts groups of at most `batch_seconds` of padded audio.
+    Lengths in another unit do as well (sentences in pieces), if the limit is in it too.
     """
 
     def __init__(self, durations: Sequence[float], batch_seconds: float, seed: int) -> None:

@@ -17,9 +17,9 @@ from vizinho.neural.model import Architecture, LanguageModel, build
 from vizinho.neural.moving import AlignedVectors, moved
 from vizinho.neural.scoring import letter_shares
 from vizinho.neural.texts import Texts, fingerprint, hold_out, read_texts
-from vizinho.neural.training import LmData, LmOptions, LmResult, Log, train_model
+from vizinho.neural.training import LmData, LmOptions, LmResult, train_model
 from vizinho.neural.words import character_list, word_list
-from vizinho.progress import Advance, silent
+from vizinho.progress import Advance, Log, silent
 from vizinho.text.alphabets import alphabet
 from vizinho.text.normalize import get_normalizer
 from vizinho.transfer.plan import TransferPlan

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -17,12 +17,10 @@ from vizinho.neural.model import LanguageModel, Weights, predictions
 from vizinho.neural.scoring import perplexity_of, sentence_scores
 from vizinho.neural.texts import batches
 from vizinho.neural.words import Batch, Sentence, TokenList
-from vizinho.progress import Advance, silent
+from vizinho.progress import Advance, Log, silent
 from vizinho.training.interrupt import InterruptedRunError, interruptible
 from vizinho.training.resume import RunState, restore, save_state
 from vizinho.training.schedule import rate_at
-
-Log = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,10 @@ from typing import Any
 
 import torch
 
+from vizinho.corpora.batches import BatchPlan
 from vizinho.errors import SpecError, TextError
 from vizinho.progress import Advance, Log, silent
-from vizinho.training.encoder_loop import Batches, EncoderPoint, EncoderTraining, run_steps
+from vizinho.training.encoder_loop import EncoderPoint, EncoderTraining, run_steps
 from vizinho.vectors.pieces import encode
 from vizinho.vectors.transformer import pool
 
@@ -58,10 +59,10 @@ def train_contrastive(
         raise TextError(f"{len(pairs)} sentence pairs", fix=f"give at least {LEAST_PAIRS}: one is the other's negative")
     sides = [encode(tokenizer, [pair[side] for pair in pairs]) for side in (0, 1)]
     lengths = [2 * max(len(a), len(b)) for a, b in zip(*sides, strict=True)]
-    batches = Batches(lengths, options.batch_pieces, options.training.seed)
+    batches = BatchPlan(lengths, options.batch_pieces, options.training.seed)
 
     def loss_at(step: int) -> torch.Tensor:
-        chosen = batches.at(step)
+        chosen = batches(step)[1]
         first, second = (vectors_of(model, tokenizer, [side[i] for i in chosen]) for side in sides)
         return ranking_loss(first, second, options.temperature)
 

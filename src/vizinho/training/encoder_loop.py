@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from vizinho.errors import ModelError, SpecError
@@ -174,41 +173,3 @@ def _resumed(run: Path, model: Any, optimizer: Any, log: Log) -> _State | None:
         math.inf if saved.values["best"] is None else saved.values["best"],
         dict(saved.extra.get("best", {})),
     )
-
-
-class Batches:
-    """Batches of sentences of like length, a function of (seed, step): little padding, nothing random has state."""
-
-    def __init__(self, lengths: Sequence[int], pieces: int, seed: int) -> None:
-        """`pieces` is the most that a padded batch holds."""
-        self._lengths, self._pieces, self._seed = np.array(lengths), pieces, seed
-        self._starts = [0]
-        self._epoch: tuple[int, list[list[int]]] = (-1, [])
-
-    def at(self, step: int) -> list[int]:
-        """Indices of the sentences of a step."""
-        while self._starts[-1] <= step:
-            self._starts.append(self._starts[-1] + len(self._batches(len(self._starts) - 1)))
-        epoch = int(np.searchsorted(self._starts, step, side="right")) - 1
-        return self._batches(epoch)[step - self._starts[epoch]]
-
-    def _batches(self, epoch: int) -> list[list[int]]:
-        if self._epoch[0] != epoch:
-            rng = np.random.default_rng([self._seed, epoch])
-            # Noise on the lengths mixes sentences that would otherwise always meet.
-            order = np.argsort(self._lengths * rng.uniform(0.9, 1.1, len(self._lengths)), kind="stable")
-            made = list(self._cut(order))
-            self._epoch = (epoch, [made[i] for i in rng.permutation(len(made))])
-        return self._epoch[1]
-
-    def _cut(self, order: Any) -> Iterator[list[int]]:
-        batch: list[int] = []
-        longest = 0
-        for index in map(int, order):
-            longest = max(longest, int(self._lengths[index]))
-            if batch and longest * (len(batch) + 1) > self._pieces:
-                yield batch
-                batch, longest = [], int(self._lengths[index])
-            batch.append(index)
-        if batch:
-            yield batch

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
 
 from vizinho.corpora.batches import Batch
 from vizinho.errors import ModelError
+from vizinho.progress import Log
 
 MAX_SKIPPED = 5
 """Batches without a usable update, in a row or beyond `SKIPPED_SHARE` of all, after which the run is given up."""
 SKIPPED_SHARE = 0.1
-
-Log = Callable[[str], None]
 
 
 @dataclass(slots=True)

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from vizinho.corpora.batches import BatchPlan
 from vizinho.errors import SpecError, TextError
 from vizinho.progress import Advance, Log, silent
-from vizinho.training.encoder_loop import Batches, EncoderPoint, EncoderTraining, run_steps
+from vizinho.training.encoder_loop import EncoderPoint, EncoderTraining, run_steps
 from vizinho.vectors.pieces import MAX_PIECES, encode
 
 _NOT_SCORED = -100
@@ -82,13 +83,13 @@ def train_masked(
     if options.start_from_word2vec and not any(run.glob("step-*")):
         log("piece embeddings from word2vec")
         start_embeddings(model, ids, options)
-    batches = Batches([len(i) for i in ids], options.batch_pieces, options.training.seed)
+    batches = BatchPlan([len(i) for i in ids], options.batch_pieces, options.training.seed)
     dev_ids = [i for i in encode(tokenizer, dev_lines) if len(i) > 2]
     dev_batches = [dev_ids[i : i + 64] for i in range(0, len(dev_ids), 64)]
 
     def loss_at(step: int) -> torch.Tensor:
         rng = np.random.default_rng([options.training.seed, step, 7])
-        total, count = masked_loss(model, tokenizer, [ids[i] for i in batches.at(step)], options.mask_share, rng)
+        total, count = masked_loss(model, tokenizer, [ids[i] for i in batches(step)[1]], options.mask_share, rng)
         return total / max(1, count)
 
     def dev() -> float:

@@ -76,7 +76,7 @@ def evaluate(checkpoint: Checkpoint, dev: DevSet | None, state: RunProgress, log
     state.losses.clear()
     cer = wer = None
     if dev is not None:
-        cer, wer = _dev_rates(checkpoint, dev)
+        cer, wer = dev_rates(checkpoint, dev)
         state.stale = 0 if cer < state.best_cer else state.stale + 1
         if cer <= state.best_cer:  # of equals the later, which has seen more
             state.best_cer, state.best_step = cer, state.step
@@ -106,7 +106,7 @@ def choose(checkpoint: Checkpoint, dev: DevSet | None, state: RunProgress, log: 
     if state.averaged > 1:
         mean = {n: t / state.averaged if t.is_floating_point() else t for n, t in state.sums.items()}
         checkpoint.model.load_state_dict(mean)
-        average_cer = _dev_rates(checkpoint, dev)[0] if dev is not None else None
+        average_cer = dev_rates(checkpoint, dev)[0] if dev is not None else None
         if average_cer is None or average_cer <= state.best_cer:
             chosen, cer = f"average of {state.averaged}", average_cer
     if chosen.startswith("step") and state.best:
@@ -121,7 +121,8 @@ def show(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
 
 
-def _dev_rates(checkpoint: Checkpoint, dev: DevSet) -> tuple[float, float]:
+def dev_rates(checkpoint: Checkpoint, dev: DevSet) -> tuple[float, float]:
+    """CER and WER of the network as it stands, which is left in evaluation mode."""
     checkpoint.model.eval()
     transcripts = Recognizer(checkpoint).transcribe_corpus(dev.utterances)
     return error_rates(dev.references, {id_: t.text for id_, t in transcripts.items()})

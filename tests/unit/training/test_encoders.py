@@ -8,9 +8,10 @@ from encoders import PAIRS, PORTUGUESE, SMALL, SPANISH, model, tokenizer
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vizinho.corpora.batches import BatchPlan
 from vizinho.errors import ModelError, TextError
 from vizinho.training.contrastive import ContrastiveOptions, missed, ranking_loss
-from vizinho.training.encoder_loop import Batches, EncoderTraining
+from vizinho.training.encoder_loop import EncoderTraining
 from vizinho.training.encoders import make_contrastive, make_masked
 from vizinho.training.interrupt import InterruptedRunError
 from vizinho.training.masked import hide, masked_loss, start_embeddings
@@ -22,15 +23,15 @@ LINES = (SPANISH + PORTUGUESE) * 3
 
 @given(lengths=st.lists(st.integers(2, 40), min_size=1, max_size=60), pieces=st.integers(40, 200))
 def test_an_epoch_has_every_sentence_once_in_batches_that_fit(lengths, pieces):
-    batches, seen, step = Batches(lengths, pieces, 3), [], 0
+    batches, seen, step = BatchPlan(lengths, pieces, 3), [], 0
     while len(seen) < len(lengths):
-        batch = batches.at(step)
+        batch = batches(step)[1]
         assert max(lengths[i] for i in batch) * len(batch) <= pieces
         seen += batch
         step += 1
     assert sorted(seen) == list(range(len(lengths)))
     # A step is a function of its number, wherever one starts.
-    assert Batches(lengths, pieces, 3).at(step) == batches.at(step)
+    assert BatchPlan(lengths, pieces, 3)(step) == batches(step)
 
 
 def test_pieces_are_hidden_within_the_words_only():
