@@ -39,15 +39,24 @@ class Ledger:
 
     def _read(self) -> list[dict[str, Any]]:
         self._file.seek(0)
-        # Not splitlines: a name may hold a line separator of Unicode.
-        lines, found = self._file.read().split("\n"), []
-        for line in lines:
-            try:
-                values = json.loads(line)
-            except ValueError:
-                continue
-            if isinstance(values, dict):
-                found.append(values)
-        if lines[-1]:
+        content = self._file.read()
+        if content and not content.endswith("\n"):
             self._file.write("\n")
-        return found
+        return _objects(content)
+
+
+def read_ledger(path: Path) -> list[dict[str, Any]]:
+    """The objects that `Ledger.lines` would have, without opening the file for adding; none where there is none."""
+    return _objects(path.read_text(encoding="utf-8")) if path.is_file() else []
+
+
+def _objects(content: str) -> list[dict[str, Any]]:
+    found = []
+    for line in content.split("\n"):  # not splitlines: a name may hold a line separator of Unicode
+        try:
+            values = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(values, dict):
+            found.append(values)
+    return found

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from vizinho.corpora.batches import Batch
 from vizinho.errors import CorpusError
+from vizinho.ledger import Ledger, read_ledger
 from vizinho.progress import Log
 
 FILE = "set-aside.jsonl"
@@ -24,6 +24,7 @@ class SetAside:
     def __init__(self, run: Path, log: Log, of: int | None = None) -> None:
         """`of`: how many recordings there are in all, where each was seen to be there before the run began."""
         self._path, self._log, self._of = run / FILE, log, of
+        self._ledger: Ledger | None = None
         self._named = {utterance_id for utterance_id, _ in read_set_aside(run)}
 
     def watch(self, batches: Iterable[Batch]) -> Iterator[Batch]:
@@ -52,9 +53,8 @@ class SetAside:
 
     def _note(self, utterance_id: str, reason: str) -> None:
         self._named.add(utterance_id)
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps([utterance_id, reason], ensure_ascii=False) + "\n")
+        self._ledger = self._ledger or Ledger(self._path)
+        self._ledger.add({"id": utterance_id, "reason": reason})
         if len(self._named) <= _SAID:
             self._log(f"set aside {utterance_id}: {reason}")
         elif len(self._named) == _SAID + 1:
@@ -63,12 +63,4 @@ class SetAside:
 
 def read_set_aside(run: Path) -> tuple[tuple[str, str], ...]:
     """(Utterance id, reason) of all that a run has set aside on its way, in the order found."""
-    path = run / FILE
-    found: dict[str, str] = {}
-    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
-        try:
-            utterance_id, reason = json.loads(line)
-        except ValueError:  # a line that a kill cut off
-            continue
-        found[utterance_id] = reason
-    return tuple(found.items())
+    return tuple({line["id"]: line["reason"] for line in read_ledger(run / FILE)}.items())

@@ -90,6 +90,17 @@ def test_too_many_lost_recordings_end_a_run(tmp_path):
     assert len((tmp_path / "set-aside.jsonl").read_text().splitlines()) == 6
 
 
+def test_a_list_that_was_cut_off_and_strange_names_are_read_back(tmp_path):
+    """A name may hold a line separator of Unicode; a kill may cut the last line."""
+    lost = batch(ids=(), broken=(("a\u2028b", "no such file"), ("c", "no such file")))
+    list(SetAside(tmp_path, lambda _line: None).watch([lost]))
+    with (tmp_path / "set-aside.jsonl").open("a") as file:
+        file.write('{"id": "d", "rea')
+    assert read_set_aside(tmp_path) == (("a\u2028b", "no such file"), ("c", "no such file"))
+    list(SetAside(tmp_path, lambda _line: None).watch([batch(ids=(), broken=(("e", "gone"),))]))
+    assert [name for name, _ in read_set_aside(tmp_path)] == ["a\u2028b", "c", "e"]
+
+
 def test_causes_are_counted_and_some_are_forgiven():
     assert bad_batch(batch()) == ""
     assert bad_batch(batch(ids=())) == "none of its recordings can be read"
