@@ -17,9 +17,9 @@ import numpy as np
 import sentencepiece
 import soundfile
 import torch
+from nemo_parts import ENCODER, PREPROCESSOR, SAMPLE_RATE
 from omegaconf import OmegaConf
 
-SAMPLE_RATE = 16000
 TEXTS = ["abc de", "fgh abc", "de fgh ab", "cab bed", "head face", "bad cage"]
 STEPS = 20
 MODELS: dict[str, dict[str, Any]] = {
@@ -48,44 +48,19 @@ def config(
         "sample_rate": SAMPLE_RATE,
         "log_prediction": False,
         "ctc_reduction": "mean_volume",
-        "preprocessor": {
-            "_target_": "nemo.collections.asr.modules.AudioToMelSpectrogramPreprocessor",
-            "sample_rate": SAMPLE_RATE,
-            "normalize": "per_feature",
-            "window_size": 0.025,
-            "window_stride": 0.01,
-            "window": "hann",
-            "features": 80,
-            "n_fft": 512,
-            "frame_splicing": 1,
-            "dither": 0.00001,
-            "pad_to": 0,
-        },
-        "encoder": {
-            "_target_": "nemo.collections.asr.modules.ConformerEncoder",
-            "feat_in": 80,
-            "feat_out": -1,
+        "preprocessor": PREPROCESSOR,
+        "encoder": ENCODER
+        | {
             "n_layers": 2,
             "d_model": WIDTH,
             "use_bias": use_bias,
-            "subsampling": "dw_striding",
             "subsampling_factor": factor,
             "subsampling_conv_channels": 8,
-            "causal_downsampling": False,
             "ff_expansion_factor": 2,
-            "self_attention_model": "rel_pos",
             "n_heads": 2,
-            "att_context_size": [-1, -1],
-            "att_context_style": "regular",
             "xscaling": xscaling,
-            "untie_biases": True,
-            "pos_emb_max_len": 5000,
-            "conv_kernel_size": 9,
-            "conv_norm_type": "batch_norm",
-            "conv_context_size": None,
             "dropout": 0.1,
             "dropout_pre_encoder": 0.1,
-            "dropout_emb": 0.0,
             "dropout_att": 0.1,
             "reduction": None,
             "reduction_position": None,

@@ -24,9 +24,9 @@ import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from nemo.collections.asr.models import EncDecCTCModel
+from nemo_parts import ENCODER, PREPROCESSOR, SAMPLE_RATE
 from omegaconf import OmegaConf, open_dict
 
-SAMPLE_RATE = 16000
 AVERAGE_SHARE = 0.25
 """The last share of the run whose evaluated weights are averaged, as in vizinho's TrainingOptions."""
 
@@ -40,19 +40,7 @@ def network(labels: list[str]) -> dict[str, Any]:
         "use_cer": True,
         "log_prediction": False,
         "ctc_reduction": "mean_volume",
-        "preprocessor": {
-            "_target_": "nemo.collections.asr.modules.AudioToMelSpectrogramPreprocessor",
-            "sample_rate": SAMPLE_RATE,
-            "normalize": "per_feature",
-            "window_size": 0.025,
-            "window_stride": 0.01,
-            "window": "hann",
-            "features": 80,
-            "n_fft": 512,
-            "frame_splicing": 1,
-            "dither": 0.00001,
-            "pad_to": 0,
-        },
+        "preprocessor": PREPROCESSOR,
         "spec_augment": {
             "_target_": "nemo.collections.asr.modules.SpectrogramAugmentation",
             "freq_masks": 2,
@@ -60,30 +48,17 @@ def network(labels: list[str]) -> dict[str, Any]:
             "freq_width": 27,
             "time_width": 0.05,
         },
-        "encoder": {
-            "_target_": "nemo.collections.asr.modules.ConformerEncoder",
-            "feat_in": 80,
-            "feat_out": -1,
+        "encoder": ENCODER
+        | {
             "n_layers": 6,
             "d_model": 144,
-            "subsampling": "dw_striding",
             "subsampling_factor": 4,
             "subsampling_conv_channels": 48,
-            "causal_downsampling": False,
             "ff_expansion_factor": 4,
-            "self_attention_model": "rel_pos",
             "n_heads": 4,
-            "att_context_size": [-1, -1],
-            "att_context_style": "regular",
             "xscaling": False,
-            "untie_biases": True,
-            "pos_emb_max_len": 5000,
-            "conv_kernel_size": 9,
-            "conv_norm_type": "batch_norm",
-            "conv_context_size": None,
             "dropout": 0.0,
             "dropout_pre_encoder": 0.0,
-            "dropout_emb": 0.0,
             "dropout_att": 0.0,
         },
         "decoder": {
