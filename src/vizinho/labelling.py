@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -119,16 +119,16 @@ def label(
     stamps = {u.audio: _stamp(u.audio) for u in utterances}
     known = {a for a, stamp in stamps.items() if a in heard and (heard[a].size, heard[a].changed_ns) == stamp}
     pending = [audio for audio in stamps if audio not in known]
-    progress(sum(u.audio in known for u in utterances), "heard before")
+    before = sum(u.audio in known for u in utterances)
+    progress(before, "heard before")
     errors: dict[Path, str] = {}
     for outcome in transcribe_files(work, pending, options.processes, on_ray=options.on_ray):
         if outcome.error:
             errors[outcome.audio] = outcome.error
         else:
             heard[outcome.audio] = made = _heard(outcome, stamps[outcome.audio], key)
-            ledger.add(_as_line(made))
+            ledger.add(asdict(made))
         progress(1, outcome.audio.name)
-    before = sum(u.audio in known for u in utterances)
     return _write(utterances, heard, errors, model, out, path, options.least_confidence, before)
 
 
@@ -157,10 +157,6 @@ def _heard(outcome: Outcome, stamp: tuple[int, int], key: str) -> Heard:
     (transcript,) = outcome.transcripts
     seconds = round(transcript.duration_seconds, 4)
     return Heard(str(outcome.audio), *stamp, key, transcript.text, round(transcript.confidence, 4), seconds)
-
-
-def _as_line(heard: Heard) -> dict[str, Any]:
-    return {name: getattr(heard, name) for name in Heard.__slots__}
 
 
 def _write(
