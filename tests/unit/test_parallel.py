@@ -78,3 +78,18 @@ def test_only_training_may_be_started_several_times_by_torchrun():
     done = subprocess.run(command, env=os.environ | {"RANK": "0", "WORLD_SIZE": "2"}, capture_output=True, text=True)
     assert done.returncode == 2
     assert "torchrun started `vizinho models` 2 times" in done.stderr
+
+
+@pytest.mark.parametrize(("shared", "refused"), [("True", True), ("False", False)])
+def test_restarts_over_one_store_of_addresses_are_refused(shared, refused):
+    """As torchrun says it in the environment of the processes that it starts."""
+    torchrun = {
+        "RANK": "0",
+        "WORLD_SIZE": "2",
+        "TORCHELASTIC_MAX_RESTARTS": "1",
+        "TORCHELASTIC_USE_AGENT_STORE": shared,
+    }
+    command = [sys.executable, "-m", "vizinho", "train", "--lang", "pt", "--corpus", "none.jsonl"]
+    done = subprocess.run(command, env=os.environ | torchrun, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert ("export TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1" in done.stderr) == refused

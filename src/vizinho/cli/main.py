@@ -31,7 +31,7 @@ from vizinho.cli import report as report_command
 from vizinho.cli.reproduce import reproduce
 from vizinho.cli.speak import speak
 from vizinho.errors import SpecError, VizinhoError
-from vizinho.parallel import started_together
+from vizinho.parallel import OWN_STORE, may_wait_for_the_dead, started_together
 
 app = typer.Typer(
     name="vizinho",
@@ -99,6 +99,12 @@ def _root(
         raise SpecError(
             f"torchrun started `vizinho {context.invoked_subcommand}` {together} times",
             fix=f"run it without torchrun; only {' and '.join(SHARED_BY_PROCESSES)} share their work",
+        )
+    if together > 1 and may_wait_for_the_dead():
+        raise SpecError(
+            "after a restart by torchrun the processes might wait for ones that are gone",
+            where="--max-restarts",
+            fix=f"export {OWN_STORE}=1, and give the same command again",
         )
 
 
