@@ -121,9 +121,8 @@ def align_letters(pairs: Sequence[tuple[str, Phones]]) -> list[list[tuple[str, P
 
     Learnt from the pairs themselves; a word whose letters cannot be aligned gives an empty list.
     """
-    counts = _converged(pairs)
-    totals = _totals(counts)
-    return [_align(word, phones, counts, totals) for word, phones in pairs]
+    costs = _costs(_converged(pairs))
+    return [_align(word, phones, costs) for word, phones in pairs]
 
 
 def _converged(pairs: Sequence[tuple[str, Phones]]) -> dict[str, Counter[Phones]]:
@@ -131,10 +130,6 @@ def _converged(pairs: Sequence[tuple[str, Phones]]) -> dict[str, Counter[Phones]
     for _ in range(ROUNDS):
         counts = _count(pairs, counts)
     return counts
-
-
-def _totals(counts: Mapping[str, Counter[Phones]]) -> dict[str, int]:
-    return {letter: sum(found.values()) for letter, found in counts.items()}
 
 
 def segments(ipa: str, language: str) -> Phones:
@@ -151,31 +146,47 @@ def segments(ipa: str, language: str) -> Phones:
 
 
 def _count(pairs: Iterable[tuple[str, Phones]], before: Mapping[str, Counter[Phones]]) -> dict[str, Counter[Phones]]:
-    totals = _totals(before)
+    costs = _costs(before)
     counts: dict[str, Counter[Phones]] = defaultdict(Counter)
     for word, phones in pairs:
-        for letter, said in _align(word, phones, before, totals):
+        for letter, said in _align(word, phones, costs):
             counts[letter][said] += 1
     return counts
 
 
-def _align(
-    word: str, phones: Phones, counts: Mapping[str, Counter[Phones]], totals: Mapping[str, int]
-) -> list[tuple[str, Phones]]:
+@dataclass(frozen=True, slots=True)
+class _LetterCosts:
+    """What it costs to speak a letter in each of the ways it was spoken before, and in any other."""
+
+    spoken: Mapping[Phones, float]
+    otherwise: float
+
+
+def _costs(counts: Mapping[str, Counter[Phones]]) -> dict[str, _LetterCosts]:
+    made = {}
+    for letter, found in counts.items():
+        total = sum(found.values()) + 1.0
+        spoken = {said: -math.log((n + 0.01) / total) for said, n in found.items()}
+        made[letter] = _LetterCosts(spoken, -math.log(0.01 / total))
+    return made
+
+
+_UNSEEN = _LetterCosts({}, -math.log(0.01))
+
+
+def _align(word: str, phones: Phones, costs: Mapping[str, _LetterCosts]) -> list[tuple[str, Phones]]:
     """Best monotone alignment in which each letter is spoken as nothing, one phone or two; empty if there is none."""
     best: list[dict[int, tuple[float, int]]] = [{0: (0.0, 0)}]
     for position, letter in enumerate(word):
+        known = costs.get(letter, _UNSEEN)
         reached: dict[int, tuple[float, int]] = {}
         for start, (cost, _) in best[-1].items():
-            for length in (0, 1, 2):
+            for length in range(min(2, len(phones) - start) + 1):
                 end = start + length
-                if end > len(phones):
-                    break
-                total = (
-                    cost
-                    + _cost(letter, phones[start:end], counts, totals)
-                    + _skew(position, end, word, phones, not counts)
-                )
+                if costs:
+                    total = cost + known.spoken.get(phones[start:end], known.otherwise)
+                else:
+                    total = cost + (1.5, 0.0, 1.5)[length] + _skew(position, end, word, phones)
                 if end not in reached or total < reached[end][0]:
                     reached[end] = (total, length)
         best.append(reached)
@@ -189,15 +200,9 @@ def _align(
     return found[::-1]
 
 
-def _cost(letter: str, said: Phones, counts: Mapping[str, Counter[Phones]], totals: Mapping[str, int]) -> float:
-    if not counts:
-        return (1.5, 0.0, 1.5)[len(said)]
-    return -math.log((counts.get(letter, Counter())[said] + 0.01) / (totals.get(letter, 0) + 1.0))
-
-
-def _skew(position: int, end: int, word: str, phones: Phones, first_round: bool) -> float:
+def _skew(position: int, end: int, word: str, phones: Phones) -> float:
     """In the first round nothing is known yet, so letters and phones at the same place in the word go together."""
-    return abs((position + 1) / len(word) - end / len(phones)) if first_round else 0.0
+    return abs((position + 1) / len(word) - end / len(phones))
 
 
 def _shares(found: Counter[Phones]) -> dict[Phones, float]:
