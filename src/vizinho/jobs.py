@@ -198,6 +198,17 @@ def read_data(
     )
 
 
+def target_minutes(corpora: Sequence[Path], minutes: float | None) -> float:
+    """Minutes of target speech that a job with these corpora and this limit trains on, practice beside left out."""
+    seconds = 0.0
+    for path in corpora:
+        if index_path(path) is not None:
+            seconds += read_index(path).seconds
+        else:
+            seconds += sum(u.duration_seconds for u in read_manifest(path) if u.split == "train")
+    return seconds / 60 if minutes is None else min(minutes, seconds / 60)
+
+
 def sharded_data(indexes: Sequence[ShardIndex], manifests: Sequence[Path], language: str) -> TargetData:
     """Shards to train on, with the dev splits that stand beside them or in further manifests.
 

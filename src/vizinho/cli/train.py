@@ -33,7 +33,11 @@ Repeat = Annotated[
 ]
 Name = Annotated[str | None, typer.Option("--name", help="Name in the model store; the language code if not given.")]
 Steps = Annotated[
-    int | None, typer.Option("--steps", help="Optimiser steps; 3600 for train, 400 for transfer, if not given.")
+    int | None,
+    typer.Option(
+        "--steps",
+        help="Optimiser steps; if not given 3600 for train, 400 or 13 passes through the corpora for transfer.",
+    ),
 ]
 Minutes = Annotated[float | None, typer.Option("--minutes", help="Minutes of target speech to use; all if not given.")]
 Seed = Annotated[int | None, typer.Option("--seed", help="Seed of everything random; 1 if not given.")]
@@ -62,7 +66,7 @@ def train(
     """Train a recogniser from scratch."""
     from vizinho.jobs import Job
 
-    options = _options(recipe, "train", steps=steps, seed=seed, threads=threads)
+    options = _options(recipe, "train", 0.0, steps=steps, seed=seed, threads=threads)
     job = Job(
         language,
         tuple(corpus),
@@ -110,14 +114,17 @@ def transfer(
     as_json: AsJson = False,
 ) -> None:
     """Make a recogniser for a language from another's (or a new version from the old one)."""
-    from vizinho.jobs import Job
+    from vizinho.jobs import Job, target_minutes
+    from vizinho.parallel import is_main_process
     from vizinho.registry.store import Store
     from vizinho.transfer.tokens import RowOptions
 
     store = Store()
     folder = store.resolve(donor)
     card = store.card(donor)
-    options = _options(recipe, "transfer", steps=steps, seed=seed, threads=threads)
+    options = _options(recipe, "transfer", target_minutes(corpus, minutes), steps=steps, seed=seed, threads=threads)
+    if recipe is None and not quiet and is_main_process():
+        typer.echo(f"{options.steps} steps at a rate of {options.learning_rate:g} (--recipe, --steps)", err=True)
     if preset is not None:
         _check_preset(folder, preset)
     job = Job(
@@ -142,11 +149,11 @@ def _times(repeat: int, corpora: list[Path], beside: list[Path] | None) -> tuple
     return (*[repeat] * len(corpora), *[1] * len(beside or ())) if repeat > 1 else ()
 
 
-def _options(recipe: Path | None, kind: str, **given: Any) -> TrainingOptions:
-    """The recipe file's options, or the defaults of this kind of run, with the command line's on top."""
+def _options(recipe: Path | None, kind: str, minutes: float, **given: Any) -> TrainingOptions:
+    """The recipe file's options, or the defaults of this kind of run and amount, with the command line's on top."""
     from vizinho.training.recipes import default_recipe, read_recipe
 
-    options = read_recipe(recipe) if recipe is not None else default_recipe(kind)
+    options = read_recipe(recipe) if recipe is not None else default_recipe(kind, minutes)
     return replace(options, **{key: value for key, value in given.items() if value is not None})
 
 

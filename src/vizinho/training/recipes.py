@@ -3,25 +3,36 @@
 from __future__ import annotations
 
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 from vizinho.errors import SpecError
 from vizinho.training.options import LayerPolicy, TrainingOptions, from_dict
 
-RECIPES = {
-    "train": TrainingOptions(steps=3600, learning_rate=1e-3),
-    "transfer": TrainingOptions(steps=400, learning_rate=5e-4, layers=LayerPolicy(head_first_share=0.1)),
-}
-"""From scratch everything learns at once; after a transfer the head goes first. Slower rates for lower blocks, which
-fine-tuning often has, were no better on dev (docs/recipe.md).
-
-The rates are those that the case study chose on dev (examples/es_to_pt); other sizes and corpora deserve a choice of
-their own."""
+PASSES = 13
+"""How often a transfer goes through the target speech, where that makes between LEAST_STEPS and MOST_STEPS steps."""
+LEAST_STEPS, MOST_STEPS = 400, 20_000
+MUCH_MINUTES = 30.0
+"""From so many minutes of target speech on, a transfer has the rate that training from scratch has."""
 
 
-def default_recipe(kind: str) -> TrainingOptions:
-    """Options of "train" or "transfer"."""
-    return RECIPES[kind]
+def default_recipe(kind: str, minutes: float = 0.0) -> TrainingOptions:
+    """Options of "train", or of "transfer" to a target of which there are so many minutes of speech.
+
+    From scratch everything learns at once; after a transfer the head goes first. Slower rates for lower blocks, which
+    fine-tuning often has, were no better on dev. Rates and steps are those that were best on dev in the case study (8
+    real minutes) and on synthetic speech (10 and 60 minutes): docs/recipe.md. Other sizes and corpora deserve a choice
+    of their own.
+    """
+    if kind == "train":
+        return TrainingOptions(steps=3600, learning_rate=1e-3)
+    options = TrainingOptions(learning_rate=5e-4, layers=LayerPolicy(head_first_share=0.1))
+    passes = round(PASSES * minutes * 60 / options.batch_seconds, -2)
+    steps = int(min(max(passes, LEAST_STEPS), MOST_STEPS))
+    # Some forty looks at dev, however long the run.
+    every = max(options.evaluate_every, 10 * round(steps / 400))
+    rate = 1e-3 if minutes >= MUCH_MINUTES else options.learning_rate
+    return replace(options, steps=steps, learning_rate=rate, evaluate_every=every, checkpoint_every=every)
 
 
 def read_recipe(path: Path) -> TrainingOptions:

@@ -1,0 +1,22 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vizinho.training.recipes import LEAST_STEPS, MOST_STEPS, PASSES, default_recipe
+
+
+@given(st.floats(0, 1e5), st.floats(0, 1e5))
+def test_more_speech_never_gets_fewer_steps_or_a_lower_rate(one: float, other: float):
+    less, more = (default_recipe("transfer", minutes) for minutes in sorted((one, other)))
+    assert LEAST_STEPS <= less.steps <= more.steps <= MOST_STEPS
+    assert less.learning_rate <= more.learning_rate
+    assert less.layers == more.layers
+
+
+def test_an_hour_is_gone_through_as_often_as_was_found_to_pay():
+    found = default_recipe("transfer", 60)
+    assert abs(found.steps * found.batch_seconds / 3600 - PASSES) < 0.5
+    assert found.steps / found.evaluate_every >= 30
+
+
+def test_scratch_does_not_follow_the_amount():
+    assert default_recipe("train", 5) == default_recipe("train", 500)
