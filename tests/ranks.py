@@ -19,7 +19,13 @@ from vizinho.model.adapters import attach
 from vizinho.model.checkpoint import weights
 from vizinho.training.interrupt import InterruptedRunError
 from vizinho.training.loop import train
-from vizinho.training.options import DistributedOptions, LayerPolicy, StreamingOptions, TrainingOptions
+from vizinho.training.options import (
+    DistributedOptions,
+    LayerPolicy,
+    PhonemeOptions,
+    StreamingOptions,
+    TrainingOptions,
+)
 from vizinho.training.selection import DevSet
 
 PLAIN = TrainingOptions(
@@ -30,6 +36,7 @@ SCENARIOS = {
     "interrupted": PLAIN,
     "thawing": replace(PLAIN, accumulate=2, layers=THAWING),
     "adapter": replace(PLAIN, adapter=AdapterOptions(rank=2)),
+    "phonemes": replace(PLAIN, accumulate=2, phonemes=PhonemeOptions(0.5, "block0")),
     "varied": replace(PLAIN, streaming=StreamingOptions(share=0.5, chunk_frames=(4, 8)), activation_checkpointing=True),
     "fsdp_interrupted": replace(PLAIN, accumulate=2, layers=THAWING, distributed=DistributedOptions("fsdp")),
 }
@@ -53,10 +60,12 @@ def attempt(name: str, options: TrainingOptions, corpus: Path, folder: Path) -> 
         attach(model, options.adapter, options.seed)
     if name == "varied":
         loosen(model)
+    if ready.phonemes is not None:
+        model.phonemes = ready.phonemes.head
     dev = DevSet(ready.data.dev, {u.id: u.text for u in ready.data.dev})
     lines: list[str] = []
     result = train(
-        ready.checkpoint, ready.prepared.examples, dev, options, folder / "run",
+        ready.checkpoint, ready.prepared.examples, dev, options, folder / "run", phonemes=ready.phonemes,
         progress=interrupt_once if "interrupted" in name else lambda *_: None, log=lines.append,
     )  # fmt: skip
     if os.environ.get("RANK", "0") == "0":

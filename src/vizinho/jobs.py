@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,9 @@ from vizinho.errors import CorpusError, SpecError
 from vizinho.evaluation.collapse import Course, Finding, diagnose
 from vizinho.languages.phonetics import base_letter_similarity, letter_similarity
 from vizinho.model.adapters import Adapter, attach, merge, take
-from vizinho.model.checkpoint import Checkpoint, like, load_donor, weights
+from vizinho.model.checkpoint import Checkpoint, like, load_donor, save_checkpoint, weights
 from vizinho.model.layers import layer_of, layer_order
+from vizinho.model.phonemes import save_head, with_head
 from vizinho.model.presets import SUBSAMPLING, build_model
 from vizinho.parallel import is_main_process
 from vizinho.progress import Advance, Log, silent
@@ -33,6 +35,7 @@ from vizinho.training.data import Prepared, Preparing, prepare, prepare_shards
 from vizinho.training.loop import train
 from vizinho.training.mixing import mix_with_start
 from vizinho.training.options import TrainingOptions, as_dict, differing
+from vizinho.training.phonemes import PhonemeTask, phoneme_task
 from vizinho.training.selection import DevSet, TrainingResult, dev_rates
 from vizinho.training.set_aside import read_set_aside
 from vizinho.transfer.apply import apply_plan, plant, shapes_of, token_parameters
@@ -119,6 +122,8 @@ class ReadyJob:
     donor: dict[str, Any] | None
     """What the donor is: kind, size, what it hears, tokens by role."""
     start: dict[str, torch.Tensor]
+    phonemes: PhonemeTask | None = None
+    """What is learnt beside the letters, where the options ask for it."""
 
     @property
     def identity(self) -> str:
@@ -127,7 +132,8 @@ class ReadyJob:
         # What is at its default is left out: an option that a later version adds must not make this another run.
         said = differing(as_dict(self.job.options), as_dict(TrainingOptions()))
         digest.update(json.dumps(said, sort_keys=True, default=str).encode())
-        for name, tensor in self.start.items():
+        beside = {} if self.phonemes is None else self.phonemes.start
+        for name, tensor in (*self.start.items(), *beside.items()):
             digest.update(name.encode() + tensor.contiguous().numpy().tobytes())
         return digest.hexdigest()[:16]
 
@@ -308,7 +314,18 @@ def make_ready(job: Job, similarity: Similarity | None = None, *, withheld: Sequ
     else:
         prepared = prepare(data.train, preparing)
     start = {name: tensor.clone() for name, tensor in weights(checkpoint.model).items()}
-    return ReadyJob(job, data, prepared, checkpoint, plan, facts, start)
+    phonemes = _phonemes(job, data, checkpoint)
+    if phonemes is not None and plan is not None:
+        plan = replace(plan, rows=(*plan.rows, *phonemes.plan))
+    return ReadyJob(job, data, prepared, checkpoint, plan, facts, start, phonemes)
+
+
+def _phonemes(job: Job, data: TargetData, checkpoint: Checkpoint) -> PhonemeTask | None:
+    options = job.options
+    if not options.phonemes.weight:
+        return None
+    texts, model = data.texts(), checkpoint.model
+    return phoneme_task(options.phonemes, job.language, texts, checkpoint.tokenizer, model, job.donor, options.seed)
 
 
 def _tokenizer(job: Job, data: TargetData) -> Any:
@@ -379,15 +396,18 @@ def run(ready: ReadyJob, folder: Path, *, progress: Advance = silent, log: Log =
             log(f"left {utterance.id} out of dev: {utterance.duration_seconds:.1f} s are too long for this network")
             del references[utterance.id]
     dev = DevSet([u for u in ready.data.dev if references.get(u.id)], {i: t for i, t in references.items() if t})
-    result = train(
-        ready.checkpoint,
-        ready.prepared.examples,
-        dev if dev.utterances else None,
-        options,
-        folder,
-        progress=progress,
-        log=log,
-    )
+    phonemes = ready.phonemes
+    with nullcontext() if phonemes is None else with_head(model, phonemes.head):
+        result = train(
+            ready.checkpoint,
+            ready.prepared.examples,
+            dev if dev.utterances else None,
+            options,
+            folder,
+            phonemes=phonemes,
+            progress=progress,
+            log=log,
+        )
     adapter = None
     if handle is not None:
         adapter = take(handle)
@@ -400,6 +420,13 @@ def run(ready: ReadyJob, folder: Path, *, progress: Advance = silent, log: Log =
     findings = _findings(ready, result, dev) if is_main_process() else ()
     set_aside = (*ready.prepared.set_aside, *read_set_aside(folder))
     return FinishedJob(ready, result, moved, findings, adapter, set_aside)
+
+
+def save(folder: Path, ready: ReadyJob) -> None:
+    """Write the recogniser of a job as it stands, and what it learnt beside the letters, into a model folder."""
+    save_checkpoint(folder, ready.checkpoint)
+    if ready.phonemes is not None:
+        save_head(folder, ready.phonemes.head)
 
 
 def _findings(ready: ReadyJob, result: TrainingResult, dev: DevSet) -> tuple[Finding, ...]:

@@ -16,7 +16,7 @@ from safetensors import SafetensorError
 from vizinho.errors import ModelError, StoreError
 from vizinho.evaluation.collapse import as_json as findings_json
 from vizinho.files import scratch_folder, sole_lock, write_text
-from vizinho.jobs import FinishedJob, ReadyJob
+from vizinho.jobs import FinishedJob, ReadyJob, save
 from vizinho.judging import Verdict, card_score, measure, promote
 from vizinho.model.adapters import merge_adapter, read_origin, save_adapter
 from vizinho.model.checkpoint import save_checkpoint, weights_digest
@@ -122,7 +122,7 @@ def publish(
 
 def _save(folder: Path, finished: FinishedJob, card: Card) -> None:
     try:
-        save_checkpoint(folder, finished.ready.checkpoint)
+        save(folder, finished.ready)
         if finished.adapter is not None and card.donor is not None:
             origin = {key: getattr(card, key) for key in _ORIGIN}
             save_adapter(folder / ADAPTER, finished.adapter, finished.ready.checkpoint, origin)

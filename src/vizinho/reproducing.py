@@ -10,9 +10,9 @@ from typing import Any
 import torch
 
 from vizinho.errors import CorpusError, ModelError, StoreError
-from vizinho.jobs import make_ready, run, sound_similarity
+from vizinho.jobs import make_ready, run, save, sound_similarity
 from vizinho.judging import card_score, measure
-from vizinho.model.checkpoint import load_checkpoint, save_checkpoint, weights
+from vizinho.model.checkpoint import load_checkpoint, weights
 from vizinho.progress import Advance, Log, silent
 from vizinho.publishing import card_of, drop_run, run_folder, sole_run
 from vizinho.recognizer import Recognizer
@@ -123,7 +123,7 @@ def reproduce(
         tests, unchecked = _tests(store, card, Recognizer(ready.checkpoint))
         new = replace(new, scores=[*new.scores, *tests], version=card.version)
         if target is not None:
-            save_checkpoint(target, ready.checkpoint)
+            save(target, ready)
             new = write_card(target, new)
         drop_run(work)
     found = compare_weights(weights(load_checkpoint(folder).model), weights(ready.checkpoint.model))

@@ -12,7 +12,7 @@ from vizinho.experiment.arms import Arm
 from vizinho.experiment.logs import file_log
 from vizinho.experiment.values import SCRATCH, UPDATE, ControlSpec, DonorSpec, ExperimentSpec
 from vizinho.files import write_json
-from vizinho.jobs import Job, make_ready, run, sound_similarity
+from vizinho.jobs import Job, make_ready, run, save, sound_similarity
 from vizinho.model.checkpoint import load_checkpoint, save_checkpoint, weights
 from vizinho.parallel import run_tasks
 from vizinho.progress import Event
@@ -103,7 +103,7 @@ def donor_task(
     show(label, job.options.steps, job.options.steps - finished.result.steps, "")
     scratch = target.with_name(f".{donor.name}")
     shutil.rmtree(scratch, ignore_errors=True)
-    save_checkpoint(scratch, finished.ready.checkpoint)
+    save(scratch, ready)
     write_json(
         scratch / "training.json",
         {

@@ -7,6 +7,7 @@ phonological features (panphon: Mortensen et al. 2016) of the phones they stand 
 from __future__ import annotations
 
 import math
+import re
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vizinho.audio.speak import LOCALES, is_available, phonemes
+from vizinho.errors import SpecError
 from vizinho.text.alphabets import alphabet
 
 WORDS = 1500
@@ -39,6 +41,10 @@ _REPAIRS = {"pt": {"y": "i", "æ": "ɐ"}}
 # panphon gives the near-open central vowel the features of [e], a front mid one. Other central vowels are back there;
 # between open and mid, neither low nor not low.
 _CORRECTED_FEATURES = {"ɐ": {"back": 1.0, "lo": 0.0}}
+# What panphon does not know of eSpeak's English, by the nearest that it knows.
+_NEAREST = {"ɚ": "ə", "ᵻ": "ɪ"}
+_SWITCH = re.compile(r"\([a-z-]+\)")
+"""eSpeak's mark of a word that it says by another language's rules, "(en)" and back."""
 _AFFRICATES = ("tʃ", "dʒ", "ts", "dz")
 Phones = tuple[str, ...]
 
@@ -143,6 +149,24 @@ def segments(ipa: str, language: str) -> Phones:
         else:
             phones.append(_REPAIRS.get(language, {}).get(symbol, symbol))
     return tuple(phones)
+
+
+def spoken_phones(text: str, language: str) -> Phones:
+    """The phones of a normalised text, those that have features alone.
+
+    Raises SpecError without eSpeak NG, and for languages that it has no voice for here.
+    """
+    code = language.split("-")[0]
+    if not is_available():
+        raise SpecError(
+            "phones need eSpeak NG", where="phonemes", fix="pip install 'vizinho[speak]', or set weight = 0"
+        )
+    if code not in LOCALES:
+        raise SpecError(
+            f"no rules for the sounds of {language!r}", where="phonemes", fix=f"languages: {', '.join(LOCALES)}"
+        )
+    found = segments(_SWITCH.sub("", phonemes(text, LOCALES[code][0])), code)
+    return tuple(phone for p in found if phone_features(phone := _NEAREST.get(p, p)) is not None)
 
 
 def _count(pairs: Iterable[tuple[str, Phones]], before: Mapping[str, Counter[Phones]]) -> dict[str, Counter[Phones]]:

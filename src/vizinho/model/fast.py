@@ -57,14 +57,15 @@ def chunks_of(config: Mapping[str, Any]) -> Chunks | None:
 
 
 @contextmanager
-def fast_forward(model: Any, *, chunked: bool = False) -> Iterator[None]:
+def fast_forward(model: Any, *, everywhere: bool = False) -> Iterator[None]:
     """Within the context `model(features, attention_mask=mask).logits` is computed the fast way.
 
-    Does nothing for networks other than ParakeetForCTC and on devices other than the processor; with `chunked` the
-    forward pass is replaced on every device, since only this one takes `chunks`.
+    Does nothing for networks other than ParakeetForCTC and on devices other than the processor; with `everywhere` the
+    forward pass is replaced on every device, since only this one takes `chunks`, and gives a hidden state for every
+    block, those that were dropped too.
     """
     original = model.forward
-    if chunked and isinstance(model, ParakeetForCTC):
+    if everywhere and isinstance(model, ParakeetForCTC):
         model.forward = types.MethodType(_forward, model)
     make_fast(model)
     try:
@@ -80,9 +81,16 @@ def make_fast(model: Any) -> None:
 
 
 def _forward(
-    self: Any, input_features: torch.Tensor, attention_mask: torch.Tensor | None = None, chunks: Chunks | None = None
+    self: Any,
+    input_features: torch.Tensor,
+    attention_mask: torch.Tensor | None = None,
+    chunks: Chunks | None = None,
+    output_hidden_states: bool = False,
 ) -> CausalLMOutput:
-    """(B, T, F) to logits (B, T', V). Padded frames hold other values than the original's, which nothing reads."""
+    """(B, T, F) to logits (B, T', V). Padded frames hold other values than the original's, which nothing reads.
+
+    Hidden states (B, T', C), if asked for, are what goes into the first block and what comes out of each.
+    """
     encoder = self.encoder
     hidden = _front(encoder.subsampling, input_features, attention_mask) * encoder.input_scale
     valid = None
@@ -92,7 +100,10 @@ def _forward(
     positions = encoder.encode_positions(hidden[:1])
     hidden = _drop(hidden, encoder.dropout, self.training)
     positions = _drop(positions, encoder.dropout_positions, self.training)
+    states = []
     for block in encoder.layers:
+        if output_hidden_states:
+            states.append(hidden)
         if self.training and encoder.layerdrop > 0.0 and float(torch.rand([])) < encoder.layerdrop:
             continue
         arguments = (block, hidden, positions, valid, bias, chunks)
@@ -101,7 +112,8 @@ def _forward(
         else:
             hidden = _block(*arguments)
     head = self.ctc_head
-    return CausalLMOutput(logits=F.linear(hidden, head.weight.squeeze(-1), head.bias))
+    logits = F.linear(hidden, head.weight.squeeze(-1), head.bias)
+    return CausalLMOutput(logits=logits, hidden_states=(*states, hidden) if output_hidden_states else None)
 
 
 def _front(front: Any, features: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
@@ -117,7 +129,7 @@ def _front(front: Any, features: torch.Tensor, mask: torch.Tensor | None) -> tor
         hidden = F.conv2d(hidden, weight, layer.bias, layer.stride, layer.padding, groups=layer.groups)
         if padded:
             lengths = front._get_output_length(lengths, layer)
-            inside = torch.arange(hidden.shape[2]) < lengths[:, None]
+            inside = torch.arange(hidden.shape[2], device=hidden.device) < lengths[:, None]
             hidden = hidden * inside[:, None, :, None]
     B, C, T, bands = hidden.shape
     return F.linear(hidden.permute(0, 2, 1, 3).reshape(B, T, C * bands), front.linear.weight, front.linear.bias)

@@ -1,7 +1,7 @@
 """Names the layers of a network, so that plan, recipe and movement speak of the same things.
 
 "front" is what stands before the first block, "block0", "block1", ... are the encoder's blocks, "top" is what some
-networks have between the last block and the output layer (strided adapters), "head" is the output layer. Works on
+networks have between the last block and the output layer (strided adapters), "head" are the output layers. Works on
 parameter names alone, for every encoder whose blocks are a numbered list; a norm of the encoder that is in no block
 counts to the front, because names do not say on which side of the blocks it stands.
 """
@@ -16,7 +16,7 @@ _FRONT = re.compile(
     r"subsampling|feature_extractor|feature_projection|conv_layers|encode_positions|masked_spec_embed|pos_conv"
 )
 _TOP = re.compile(r"(?:^|\.)(?:adapter|intermediate_ffn)\.")
-_HEAD = re.compile(r"(?:^|\.)(?:ctc_head|lm_head|head)\.")
+_HEAD = re.compile(r"(?:^|\.)(?:ctc_head|lm_head|head|phonemes)\.")
 
 
 def layer_of(name: str) -> str:

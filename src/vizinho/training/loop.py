@@ -19,6 +19,7 @@ from vizinho.errors import ModelError
 from vizinho.model.checkpoint import Checkpoint
 from vizinho.model.ctc import ctc_loss
 from vizinho.model.fast import Chunks, can_stream, fast_forward, set_chunks
+from vizinho.model.phonemes import phonemes_heard
 from vizinho.model.recompute import recomputed_blocks
 from vizinho.progress import Advance, Log, silent
 from vizinho.training.data import Examples
@@ -26,6 +27,7 @@ from vizinho.training.health import ELSEWHERE, Health, bad_batch, bad_update
 from vizinho.training.interrupt import InterruptedRunError, interruptible
 from vizinho.training.norms import RunningStatistics
 from vizinho.training.options import Chunking, StreamingOptions, TrainingOptions
+from vizinho.training.phonemes import PhonemeTask
 from vizinho.training.ranks import Ranks, WholeModel, WholeOptimizer
 from vizinho.training.resume import RunState, restore, save_state
 from vizinho.training.schedule import LayerRates
@@ -45,6 +47,7 @@ class _Learner:
     rates: LayerRates
     statistics: RunningStatistics
     optimizer: torch.optim.Optimizer
+    phonemes: PhonemeTask | None
 
     def collect(self, checkpoint: Checkpoint) -> None:
         """After a step: bring the main process's `checkpoint.model` up to what all of them have learnt."""
@@ -59,10 +62,13 @@ def train(
     options: TrainingOptions,
     run: Path,
     *,
+    phonemes: PhonemeTask | None = None,
     progress: Advance = silent,
     log: Log = lambda _line: None,
 ) -> TrainingResult:
     """Train `checkpoint.model` in place and leave the weights chosen on dev in it.
+
+    With `phonemes` the network has their head (`with_head`), which learns too.
 
     `run` holds the checkpoints; when it already has some, the run goes on from the newest. Under torchrun every
     process calls this with the same arguments and gets the same result; the main one evaluates, writes and logs.
@@ -70,7 +76,7 @@ def train(
     CorpusError when too many recordings can no longer be read (`SetAside`).
     """
     mark_streaming(checkpoint, options.streaming)
-    learner = _learner(checkpoint.model, options)
+    learner = _learner(checkpoint.model, options, phonemes)
     ranks = learner.ranks
     if not ranks.main:
         progress, log = silent, lambda _line: None
@@ -115,6 +121,8 @@ def train(
                 break
     if writer is not None:
         writer.close()
+    if phonemes is not None and (left_out := sorted(set(ranks.named(list(phonemes.left_out))))):
+        log(phonemes.says(left_out))
     result = ranks.from_main(choose(checkpoint, dev, state, log) if ranks.main else None)
     ranks.share(checkpoint.model)
     checkpoint.model.eval()
@@ -149,7 +157,7 @@ def mark_streaming(checkpoint: Checkpoint, options: StreamingOptions) -> None:
     set_chunks(checkpoint.model, Chunks(options.usual_frames, options.left_chunks) if options.share else None)
 
 
-def _learner(model: Any, options: TrainingOptions) -> _Learner:
+def _learner(model: Any, options: TrainingOptions, phonemes: PhonemeTask | None) -> _Learner:
     ranks = Ranks(options)
     placed = ranks.place(model)
     # Before the wrapper, which counts on the gradients of the parameters that could learn when it was made.
@@ -157,7 +165,7 @@ def _learner(model: Any, options: TrainingOptions) -> _Learner:
     optimizer = torch.optim.AdamW(rates.groups, betas=(0.9, 0.98), fused=True)
     always_whole = can_stream(model) and rates.always_all and not model.encoder.layerdrop
     network = ranks.wrap(placed, always_whole=always_whole)
-    return _Learner(ranks, placed, network, rates, RunningStatistics(placed), optimizer)
+    return _Learner(ranks, placed, network, rates, RunningStatistics(placed), optimizer, phonemes)
 
 
 @contextmanager
@@ -168,7 +176,10 @@ def _forward_pass(learner: _Learner, options: TrainingOptions) -> Iterator[None]
             stack.enter_context(recomputed_blocks(learner.model, learner.statistics.still))
         # The fast forward pass reads the blocks' weights itself; parts of weights are gathered when a block is called.
         if not learner.ranks.sharded:
-            stack.enter_context(fast_forward(learner.model, chunked=options.streaming.share > 0))
+            everywhere = options.streaming.share > 0 or learner.phonemes is not None
+            stack.enter_context(fast_forward(learner.model, everywhere=everywhere))
+        if learner.phonemes is not None:
+            stack.enter_context(phonemes_heard(learner.model))
         yield
 
 
@@ -238,14 +249,15 @@ def _loss(learner: _Learner, batch: Batch, checkpoint: Checkpoint) -> torch.Tens
     mask = checkpoint.front.attention_mask(batch.mask.to(device))
     with learner.ranks.autocast():
         streamed = {"chunks": Chunks(*batch.chunk)} if batch.chunk else {}
-        logits = learner.network(batch.features.to(device), attention_mask=mask, **streamed).logits
-    return ctc_loss(
-        logits,
+        outputs = learner.network(batch.features.to(device), attention_mask=mask, **streamed)
+    letters = ctc_loss(
+        outputs.logits,
         batch.frames,
         batch.labels.to(device),
         batch.label_lengths.to(device),
         blank=checkpoint.tokenizer.pad_token_id,
     )
+    return letters if learner.phonemes is None else learner.phonemes.mixed(letters, outputs.phonemes, batch)
 
 
 def _save(run: Path, learner: _Learner, checkpoint: Checkpoint, state: RunProgress) -> None:

@@ -96,6 +96,20 @@ class Chunking:
 
 
 @dataclass(frozen=True, slots=True)
+class PhonemeOptions:
+    """A second CTC loss, on phones, whose output rows are made of phonological features (training/phonemes.py)."""
+
+    weight: float = 0.0
+    """Share of the phones in the loss; 0 leaves them out."""
+    layer: str = "top"
+    """Which layer the phones are read from: "top", the encoder's output, or a block ("block3")."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.weight < 1:
+            raise SpecError(f"weight is {self.weight}", where="phonemes", fix="use a share, 0 to below 1")
+
+
+@dataclass(frozen=True, slots=True)
 class DistributedOptions:
     """How several processes (torchrun) share the work. One process alone needs none of it."""
 
@@ -158,6 +172,7 @@ class TrainingOptions:
     adapter: AdapterOptions | None = None
     """Low-rank adapters that learn instead of the network; None: the network learns."""
     distributed: DistributedOptions = field(default_factory=DistributedOptions)
+    phonemes: PhonemeOptions = field(default_factory=PhonemeOptions)
 
     def __post_init__(self) -> None:
         for name in ("steps", "batch_seconds", "accumulate", "threads", "evaluate_every", "checkpoint_every"):
@@ -203,6 +218,7 @@ def from_dict(kind: type[T], values: Mapping[str, Any], *, where: str = "") -> T
         "streaming": StreamingOptions,
         "adapter": AdapterOptions,
         "distributed": DistributedOptions,
+        "phonemes": PhonemeOptions,
     }
     made = {
         key: from_dict(nested[key], value, where=f"{where}.{key}")

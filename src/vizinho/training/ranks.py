@@ -50,6 +50,8 @@ class Ranks:
             raise SpecError(
                 "training for streams is not possible with fsdp", where="streaming", fix='use strategy = "ddp"'
             )
+        if self.sharded and options.phonemes.weight:
+            raise SpecError("phonemes are not possible with fsdp", where="phonemes", fix='use strategy = "ddp"')
 
     @property
     def main(self) -> bool:

@@ -1,0 +1,142 @@
+"""Phones learnt beside letters: off changes nothing, a run resumes exactly, what is learnt is handed over."""
+
+import os
+import signal
+from dataclasses import replace
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from tones import tone_corpus
+from transformers import AutoModelForCTC
+
+from vizinho.audio.speak import is_available
+from vizinho.jobs import Job, make_ready, run, save
+from vizinho.languages import phonetics
+from vizinho.model.adapter_options import AdapterOptions
+from vizinho.model.checkpoint import weights
+from vizinho.model.phonemes import FILE
+from vizinho.publishing import card_of, publish
+from vizinho.registry.store import Store
+from vizinho.training.interrupt import InterruptedRunError
+from vizinho.training.options import PhonemeOptions, TrainingOptions
+
+pytestmark = pytest.mark.pipeline
+needs_espeak = pytest.mark.skipif(not is_available(), reason="the extra 'speak' (eSpeak NG) is not installed")
+OFF = TrainingOptions(
+    steps=6, batch_seconds=3, learning_rate=3e-3, evaluate_every=2, checkpoint_every=2, workers=0, average_share=0.5
+)
+ON = replace(OFF, phonemes=PhonemeOptions(0.3, "block0"))
+
+
+def job(folder, options=ON, **settings):
+    lang = settings.pop("lang", "pt")
+    corpus = tone_corpus(folder / lang, count=12, lang=lang, letters="abdei", splits=("train", "train", "dev"))
+    return Job(lang, (corpus,), preset="micro", options=options, **settings)
+
+
+def learnt(done):
+    return weights(done.ready.checkpoint.model)
+
+
+def same(ours, theirs):
+    return ours.keys() == theirs.keys() and all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+def test_off_needs_no_espeak_and_changes_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(phonetics, "is_available", lambda: False)
+    plain, off = make_ready(job(tmp_path, OFF)), make_ready(job(tmp_path, replace(OFF, phonemes=PhonemeOptions())))
+    assert plain.identity == off.identity
+    assert plain.phonemes is None
+    done = run(off, tmp_path / "off")
+    assert same(learnt(run(plain, tmp_path / "plain")), learnt(done))
+    save(tmp_path / "model", done.ready)
+    assert not (tmp_path / "model" / FILE).exists()
+
+
+@needs_espeak
+def test_phones_change_the_encoder_and_are_left_beside_the_network(tmp_path):
+    plain, ready = make_ready(job(tmp_path, OFF)), make_ready(job(tmp_path))
+    names, before = set(weights(ready.checkpoint.model)), ready.phonemes.start
+    assert plain.identity != ready.identity
+    done = run(ready, tmp_path / "run")
+    assert not same(learnt(run(plain, tmp_path / "plain")), learnt(done))
+    save(tmp_path / "model", ready)
+    assert set(weights(AutoModelForCTC.from_pretrained(tmp_path / "model"))) == names
+    written = load_file(tmp_path / "model" / FILE)
+    assert not same({f"phonemes.{name}": tensor for name, tensor in written.items()}, before)
+
+
+@needs_espeak
+def test_an_interrupted_run_ends_with_the_same_weights(tmp_path):
+    alone = run(make_ready(job(tmp_path)), tmp_path / "alone")
+    seen = []
+
+    def interrupt(amount, note=""):
+        seen.append(note)
+        if len(seen) == 4:  # the first call says where it begins
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(InterruptedRunError, match="step 3 of 6"):
+        run(make_ready(job(tmp_path)), tmp_path / "stopped", progress=interrupt)
+    again = run(make_ready(job(tmp_path)), tmp_path / "stopped")
+    assert same(learnt(alone), learnt(again))
+    ours, theirs = (weights(done.ready.phonemes.head) for done in (alone, again))
+    assert same(ours, theirs)
+    assert not same(ours, {name.partition(".")[2]: t for name, t in alone.ready.phonemes.start.items()})
+
+
+@needs_espeak
+def test_a_transfer_takes_over_what_its_donor_learnt_and_says_so(tmp_path):
+    donor = run(make_ready(job(tmp_path, lang="es")), tmp_path / "donor run")
+    save(tmp_path / "donor", donor.ready)
+    ready = make_ready(job(tmp_path, donor=tmp_path / "donor", donor_language="es"))
+    assert same(weights(ready.phonemes.head), weights(donor.ready.phonemes.head))
+    assert [r.action for r in ready.plan.rows if (r.target or "").startswith("phonemes.")] == ["copy", "copy"]
+    other = make_ready(job(tmp_path, replace(ON, phonemes=PhonemeOptions(0.3)), donor=tmp_path / "donor"))
+    rows = [(r.action, r.reason) for r in other.plan.rows if (r.target or "").startswith("phonemes.")]
+    assert rows == [("fresh", "the donor's reads another layer (block0)")] * 2
+    store = Store(tmp_path / "home")
+    finished = run(ready, tmp_path / "run")
+    made = publish(store, "pt", finished, tmp_path / "run", donor=None, command=["vizinho"])
+    assert (store.resolve(made.ref) / FILE).is_file()
+    assert card_of(store, "pt", finished, donor=None, command=[]).plan[-2:] == ready.plan.as_json()[-2:]
+
+
+@needs_espeak
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"adapter": AdapterOptions(rank=2)},
+        {"activation_checkpointing": True},
+        {"accumulate": 2},
+    ],
+    ids=str,
+)
+def test_it_goes_with_other_options(tmp_path, changed):
+    settings = {}
+    if "adapter" in changed:
+        save(tmp_path / "donor", make_ready(job(tmp_path, OFF, lang="es")))
+        settings = {"donor": tmp_path / "donor", "donor_language": "es"}
+    done = run(make_ready(job(tmp_path, replace(ON, **changed), **settings)), tmp_path / "run")
+    assert done.result.skipped_batches == 0
+    before = done.ready.phonemes.start["phonemes.weight"]
+    assert not torch.equal(done.ready.phonemes.head.weight.detach(), before)
+    assert "phonemes.weight" not in learnt(done)
+
+
+@needs_espeak
+def test_recomputed_blocks_learn_the_same(tmp_path):
+    kept = run(make_ready(job(tmp_path)), tmp_path / "kept")
+    again = run(make_ready(job(tmp_path, replace(ON, activation_checkpointing=True))), tmp_path / "again")
+    assert same(learnt(kept), learnt(again))
+
+
+@needs_espeak
+def test_utterances_without_phones_are_counted_in_the_log(tmp_path):
+    ready = make_ready(job(tmp_path))
+    ready.phonemes.spoken._known[ready.prepared.examples[0].labels] = ()
+    lines = []
+    run(ready, tmp_path / "run", log=lines.append)
+    named = ready.prepared.examples[0].utterance.id
+    assert [line for line in lines if "phoneme" in line] == [f"no phoneme loss for 1 utterances: {named} (no phones)"]
