@@ -31,7 +31,7 @@ ON = replace(OFF, phonemes=PhonemeOptions(0.3, "block0"))
 
 def job(folder, options=ON, **settings):
     lang = settings.pop("lang", "pt")
-    corpus = tone_corpus(folder / lang, count=12, lang=lang, letters="abdei", splits=("train", "train", "dev"))
+    corpus = tone_corpus(folder / lang, count=12, lang=lang, letters="abdefgh", splits=("train", "train", "dev"))
     return Job(lang, (corpus,), preset="micro", options=options, **settings)
 
 
@@ -129,7 +129,8 @@ def test_it_goes_with_other_options(tmp_path, changed):
 def test_recomputed_blocks_learn_the_same(tmp_path):
     kept = run(make_ready(job(tmp_path)), tmp_path / "kept")
     again = run(make_ready(job(tmp_path, replace(ON, activation_checkpointing=True))), tmp_path / "again")
-    assert same(learnt(kept), learnt(again))
+    ours, theirs = ([p.train_loss for p in done.result.curve[1:]] for done in (kept, again))
+    assert ours == pytest.approx(theirs, rel=1e-4)
 
 
 @needs_espeak
