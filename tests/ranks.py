@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
+from vizinho.audio.speak import is_available
 from vizinho.files import write_json
 from vizinho.jobs import Job, make_ready
 from vizinho.model.adapter_options import AdapterOptions
@@ -36,10 +37,11 @@ SCENARIOS = {
     "interrupted": PLAIN,
     "thawing": replace(PLAIN, accumulate=2, layers=THAWING),
     "adapter": replace(PLAIN, adapter=AdapterOptions(rank=2)),
-    "phonemes": replace(PLAIN, accumulate=2, phonemes=PhonemeOptions(0.5, "block0")),
     "varied": replace(PLAIN, streaming=StreamingOptions(share=0.5, chunk_frames=(4, 8)), activation_checkpointing=True),
     "fsdp_interrupted": replace(PLAIN, accumulate=2, layers=THAWING, distributed=DistributedOptions("fsdp")),
 }
+if is_available():
+    SCENARIOS["phonemes"] = replace(PLAIN, accumulate=2, phonemes=PhonemeOptions(0.5, "block0"))
 
 
 def run(name: str, options: TrainingOptions, corpus: Path, folder: Path) -> None:
