@@ -1,10 +1,13 @@
 """Files of strangers of every kind that is read: whatever is in them, only clear errors come out."""
 
+import gzip
 import importlib.util
+import io
 import json
 import math
 import shutil
 import sys
+import tarfile
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +18,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from strange import CELLS, CUTS, KEEP, VALUES, cell_swapped, clear_only, damaged, fuzzed, swapped
+
+from vizinho.errors import CorpusError
 
 pytestmark = pytest.mark.faults
 ROOT = Path(__file__).parents[2]
@@ -81,6 +86,134 @@ def test_packed_corpora(corpora, tmp_path_factory, kind, which, cuts, keep):
     target = files[which % len(files)]
     target.write_bytes(damaged(target.read_bytes(), cuts, keep))
     clear_only(lambda path: convert_corpus(path, folder / "made.jsonl", lang="pt", reader=kind), folder / "corpus")
+
+
+def gzipped(path: Path, content: bytes) -> None:
+    with gzip.open(path, "wb", compresslevel=1) as file:
+        file.write(content)
+
+
+def test_a_corpus_that_unpacks_to_far_more_than_it_is(corpora, tmp_path):
+    from vizinho.corpora.convert import convert_corpus
+
+    shutil.copytree(corpora["lhotse"], tmp_path / "corpus")
+    gzipped(next((tmp_path / "corpus").glob("*recordings_train*")), b" " * (80 * 2**20))
+    with pytest.raises(CorpusError, match="unpacks to more than"):
+        convert_corpus(tmp_path / "corpus", tmp_path / "made.jsonl", lang="pt", reader="lhotse")
+
+
+def recordings_changed(corpus: Path, **values: str) -> None:
+    """Every recording of lhotse manifests comes from elsewhere than from its file."""
+    for path in corpus.glob("*recordings*"):
+        with gzip.open(path, "rt") as file:
+            rows = [json.loads(line) for line in file]
+        for row in rows:
+            row["sources"][0] |= values
+        gzipped(path, "".join(json.dumps(row) + "\n" for row in rows).encode())
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "said"),
+    [
+        ("command", "touch {ran}; cat a.wav", "is a command"),
+        ("url", "http://localhost:9/a.wav", "is a url"),
+        ("file", "/nowhere/$(touch {ran}).sph", "a shell would read"),
+    ],
+)
+def test_a_corpus_runs_no_command(corpora, tmp_path, kind, name, said):
+    from vizinho.corpora.convert import convert_corpus
+
+    shutil.copytree(corpora["lhotse"], tmp_path / "corpus")
+    # Of two channels, so that it would have to be cut.
+    recordings_changed(tmp_path / "corpus", type=kind, source=name.format(ran=tmp_path / "ran"), channels=[0, 1])
+    with pytest.raises(CorpusError, match=said):
+        convert_corpus(tmp_path / "corpus", tmp_path / "made.jsonl", lang="pt", reader="lhotse")
+    assert not (tmp_path / "ran").exists()
+
+
+def shard(path: Path, sample: Path) -> Path:
+    """A tar of webdataset with one good sample and many that are none."""
+    text = json.dumps({"text": "olá", "id": "x"}).encode()
+
+    def member(name: str, data: bytes = b"", kind: bytes = tarfile.REGTYPE, **more: Any) -> None:
+        info = tarfile.TarInfo(name)
+        info.type, info.size = kind, len(data)
+        for key, value in more.items():
+            setattr(info, key, value)
+        tar.addfile(info, io.BytesIO(data))
+
+    with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as tar:
+        member("good.wav", sample.read_bytes())
+        member("good.json", text)
+        for number, kind in enumerate((tarfile.LNKTYPE, tarfile.SYMTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE)):
+            member(f"no{number}.wav", kind=kind, linkname=str(sample))
+            member(f"no{number}.json", text)
+        for number, name in enumerate(("../../up", str(path.parent / "absolute"))):
+            member(f"{name}.wav", sample.read_bytes())
+            member(f"{name}.json", json.dumps({"text": "olá", "id": f"../{number}"}).encode())
+        member("holes.wav", sample.read_bytes(), pax_headers={"GNU.sparse.map": "0,9", "GNU.sparse.size": "99"})
+        member("holes.json", text)
+        member("long.wav", sample.read_bytes())
+        member("long.txt", b"x" * (17 * 2**20))
+    return path
+
+
+def test_shards_of_strangers(corpora, tmp_path):
+    """Links, devices and files with holes are named; nothing is written outside of the corpus."""
+    from vizinho.corpora.shards.make import make_shards
+
+    sample = next(p for p in corpora["kaldi"].rglob("*.wav"))
+    (tmp_path / "in").mkdir()
+    shard(tmp_path / "in" / "a.tar", sample)
+    before = sorted(tmp_path.rglob("*"))
+    made = make_shards(str(tmp_path / "in"), tmp_path / "out", lang="pt")
+    assert [p for p in sorted(tmp_path.rglob("*")) if tmp_path / "out" not in (p, *p.parents)] == before
+    assert made.utterances == 3
+    left_out = (tmp_path / "out" / "left-out.jsonl").read_text("utf-8")
+    for said in ("hard link", "symbolic link", "is no file", "file with holes", "are read"):
+        assert said in left_out, said
+
+
+STRANGE_HEADERS = [
+    {"GNU.sparse.map": "a,b"},
+    {"GNU.sparse.size": "600", "GNU.sparse.numblocks": "x"},
+    {"GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.realsize": "1000"},
+    {"size": "-5"},
+    {"size": "9" * 30},
+]
+
+
+@pytest.mark.parametrize("number", range(len(STRANGE_HEADERS) + 3))
+def test_headers_of_tars(corpora, tmp_path, number):
+    """What Python's own reader of tars trips over, or would make room for."""
+    from vizinho.corpora.shards.make import make_shards
+
+    sample = next(p for p in corpora["kaldi"].rglob("*.wav"))
+    (tmp_path / "in").mkdir()
+    path = tmp_path / "in" / "a.tar"
+    with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as tar:
+        for name in ("good.wav", "good.txt"):
+            info = tarfile.TarInfo(name)
+            data = sample.read_bytes() if name.endswith("wav") else b"a casa"
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+        end = tar.offset
+        info = tarfile.TarInfo("b.wav")
+        info.pax_headers = dict(STRANGE_HEADERS[number]) if number < len(STRANGE_HEADERS) else {}
+        tar.addfile(info)
+    if number >= len(STRANGE_HEADERS):  # a header that claims to be a tebibyte long, or less than nothing
+        kind, size = ((tarfile.XHDTYPE, 2**40), (tarfile.GNUTYPE_LONGNAME, 2**40), (tarfile.REGTYPE, -512))[
+            number - len(STRANGE_HEADERS)
+        ]
+        info.type, info.size = kind, size
+        path.write_bytes(path.read_bytes()[:end] + info.tobuf(tarfile.GNU_FORMAT) + bytes(4096))
+    made = make_shards(str(tmp_path / "in"), tmp_path / "out", lang="pt")
+    assert made.utterances == 1
+    assert (
+        "cannot read" in (said := (tmp_path / "out" / "left-out.jsonl").read_text("utf-8"))
+        or " bytes" in said
+        or ("too early" in said or "holes" in said)
+    )
 
 
 ROW = {

@@ -1,5 +1,6 @@
 """A run that is killed, filled up, or fed what is not a number: it goes on, and ends as one left alone."""
 
+import json
 import os
 import shutil
 import signal
@@ -12,6 +13,7 @@ from faulting import ROUNDS, Child, Fault, every_step, launch, moments, rounds, 
 from safetensors.torch import load_file
 from tones import tone_corpus
 
+from vizinho.corpora.manifest import content_digest, read_manifest
 from vizinho.registry.card import verify
 
 pytestmark = pytest.mark.faults
@@ -128,6 +130,52 @@ def children(pid: int) -> list[int]:
         if f"PPid:\t{pid}" in lines:
             found.append(int(status.parent.name))
     return found
+
+
+def killed_after_a_checkpoint(world: World, folder: Path) -> tuple[Path, Path, tuple[object, ...]]:
+    """(Home, manifest of its own, words of the command) of a run that was killed when it had saved something."""
+    corpus = tone_corpus(folder, count=9, splits=("train", "train", "dev"))
+    words = tuple(corpus if word == world.corpus else word for word in world.words)
+    (folder / "recipe.toml").write_text(RECIPE.format(workers=0).replace("steps = 10", "steps = 30"))
+    words = tuple(folder / "recipe.toml" if word == world.folder / "recipe.toml" else word for word in words)
+    child = vizinho(*words, home=folder / "home", log=folder / "log")
+    await_checkpoint(folder / "home", child)
+    assert child.running, child.said
+    child.kill()
+    return folder / "home", corpus, words
+
+
+def test_a_manifest_edited_after_a_kill_makes_another_run(world, tmp_path):
+    home, corpus, words = killed_after_a_checkpoint(world, tmp_path)
+    (unfinished,) = (home / "runs").iterdir()
+    before = {p: p.read_bytes() for p in unfinished.rglob("*") if p.is_file()}
+    lines = corpus.read_text("utf-8").splitlines()
+    row = json.loads(lines[0])
+    corpus.write_text("\n".join([json.dumps(row | {"text": row["text"][::-1]}), *lines[1:]]) + "\n", "utf-8")
+    again = vizinho(*words, home=home, log=tmp_path / "again")
+    assert again.wait() == 0, again.said
+    assert "going on from step" not in again.said
+    assert unfinished.name in again.said
+    assert {p: p.read_bytes() for p in unfinished.rglob("*") if p.is_file()} == before
+
+
+def test_a_recording_replaced_after_a_kill_is_named_by_the_next_look_only(world, tmp_path):
+    """Its size is all that going on looks at; the card has the sound, so that training again finds the difference."""
+    from vizinho.registry.card import read_card
+
+    home, corpus, words = killed_after_a_checkpoint(world, tmp_path)
+    first = tmp_path / "audio" / f"{json.loads(corpus.read_text('utf-8').splitlines()[0])['id']}.wav"
+    old = first.read_bytes()
+    first.write_bytes(old[:44] + old[:43:-1])  # the same sound backwards, byte by byte
+    again = vizinho(*words, home=home, log=tmp_path / "again")
+    assert again.wait() == 0, again.said
+    assert "going on from step" in again.said
+    recorded = read_card(home / "models" / "pt" / "1").job["corpora"][0]
+    assert recorded["content"] == content_digest(read_manifest(corpus))
+    first.write_bytes(old)
+    found = vizinho("models", "reproduce", "pt", home=home, log=tmp_path / "reproduce")
+    assert found.wait() == 2, found.said
+    assert "the order, the lengths or the sound" in found.said
 
 
 def test_a_killed_preparing_process_stops_the_run_with_a_message(world, tmp_path):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,13 @@ from typing import Any
 import torch
 from torch.nn import functional as F
 
-from vizinho.errors import ModelError, SpecError, TextError
+from vizinho.errors import SpecError, TextError
 from vizinho.neural.model import LanguageModel, Weights, predictions
 from vizinho.neural.scoring import perplexity_of, sentence_scores
 from vizinho.neural.texts import batches
 from vizinho.neural.words import Batch, Sentence, TokenList
 from vizinho.progress import Advance, Log, silent
+from vizinho.training.health import Health, bad_update
 from vizinho.training.interrupt import InterruptedRunError, interruptible
 from vizinho.training.resume import RunState, restore, save_state
 from vizinho.training.schedule import rate_at
@@ -79,6 +80,7 @@ class _Run:
     losses: list[float] = field(default_factory=list)
     curve: list[LmPoint] = field(default_factory=list)
     best_step: int = 0
+    health: Health = field(default_factory=Health)
     best: Weights = field(default_factory=dict)
 
     @property
@@ -114,7 +116,8 @@ def train_model(
     """Train in place and leave the weights that were best on dev.
 
     `run` holds the checkpoints; where it has some, the run goes on from the newest. Raises InterruptedRunError after
-    Ctrl-C (state saved), ModelError when the loss is not a number.
+    Ctrl-C (state saved). A loss or gradient that is not a number is skipped, counted and logged, and the weights stay
+    as they were; ModelError when too many are.
     """
     torch.set_num_threads(options.threads)
     optimizer = torch.optim.AdamW(_groups(model, options), lr=options.learning_rate, betas=(0.9, 0.98), fused=True)
@@ -134,8 +137,9 @@ def train_model(
     )
     with interruptible() as interrupted:
         for batch in islice(stream, options.steps - state.step):
-            loss = _step(model, optimizer, batch, options, state)
-            progress(1, f"loss {loss:.3f}  dev perplexity {state.curve[-1].dev_perplexity:.1f}")
+            loss = _step(model, optimizer, batch, options, state, log)
+            shown = "skipped" if loss is None else f"loss {loss:.3f}"
+            progress(1, f"{shown}  dev perplexity {state.curve[-1].dev_perplexity:.1f}")
             due = state.step % options.evaluate_every == 0 or state.step == options.steps
             if due:
                 _evaluate(model, data, state, log)
@@ -161,7 +165,10 @@ def _groups(model: LanguageModel, options: LmOptions) -> list[dict[str, Any]]:
     ]
 
 
-def _step(model: LanguageModel, optimizer: Any, batch: Batch, options: LmOptions, state: _Run) -> float:
+def _step(
+    model: LanguageModel, optimizer: Any, batch: Batch, options: LmOptions, state: _Run, log: Log
+) -> float | None:
+    """Make one step; returns its loss, None where it was skipped."""
     model.train()
     for group in optimizer.param_groups:
         group["lr"] = options.learning_rate * rate_at(state.step, options)
@@ -169,16 +176,21 @@ def _step(model: LanguageModel, optimizer: Any, batch: Batch, options: LmOptions
     losses = [word_loss(model, states, rows, options.samples, generator) for states, rows in predictions(model, batch)]
     loss: Any = torch.stack(losses).mean()  # torch's backward is untyped
     value = float(loss.detach())
-    if not math.isfinite(value):
-        raise ModelError(f"the loss is {value}", where=f"step {state.step}", fix="lower the learning rate")
     optimizer.zero_grad(set_to_none=True)
-    loss.backward()
-    torch.nn.utils.clip_grad_norm_(model.parameters(), options.clip_norm)
-    optimizer.step()
+    norm = 0.0
+    if math.isfinite(value):
+        loss.backward()
+        norm = float(torch.nn.utils.clip_grad_norm_(model.parameters(), options.clip_norm))
+    cause = bad_update(value, norm)
+    if cause:
+        state.health.skip(state.step, cause, (), log)
+    else:
+        optimizer.step()
+        state.health.usable()
+        state.words += batch.words
+        state.losses.append(value)
     state.step += 1
-    state.words += batch.words
-    state.losses.append(value)
-    return value
+    return None if cause else value
 
 
 def word_loss(
@@ -223,6 +235,7 @@ def _save(run: Path, model: LanguageModel, optimizer: Any, state: _Run) -> None:
         "losses": state.losses,
         "curve": [[p.step, p.train_loss, p.dev_perplexity, p.words] for p in state.curve],
         "best_step": state.best_step,
+        "health": asdict(state.health),
     }
     groups = {"best": state.best}
     save_state(
@@ -234,5 +247,6 @@ def _resume(run: Path, model: LanguageModel, optimizer: Any, log: Log) -> _Run |
     saved = restore(run, model, optimizer, log)
     if saved is None:
         return None
-    values = {**saved.values, "curve": [LmPoint(*point) for point in saved.values["curve"]]}
+    health = Health(**saved.values.get("health", {}))  # states of before had none
+    values = {**saved.values, "health": health, "curve": [LmPoint(*point) for point in saved.values["curve"]]}
     return _Run(step=saved.step, best=dict(saved.extra["best"]), **values)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import torch
 
 from vizinho.errors import ModelError, SpecError
 from vizinho.progress import Advance, Log, silent
+from vizinho.training.health import Health, bad_update
 from vizinho.training.interrupt import InterruptedRunError, interruptible
 from vizinho.training.resume import RunState, restore, save_state
 from vizinho.training.schedule import rate_at
@@ -56,6 +57,7 @@ class _State:
     losses: list[float] = field(default_factory=list)
     curve: list[EncoderPoint] = field(default_factory=list)
     best: float = math.inf
+    health: Health = field(default_factory=Health)
     weights: dict[str, torch.Tensor] = field(default_factory=dict)
 
 
@@ -74,8 +76,9 @@ def run_steps(
 
     `loss_at` must draw whatever it draws from the step's number (and torch's generator, which is saved), so that a run
     that was stopped ends with the weights of one left alone. With `keep_best` the weights that were best on dev are
-    left in the model. Raises InterruptedRunError after SIGINT (state saved under `run`), ModelError when the loss is
-    not a number.
+    left in the model. A loss or gradient that is not a number is skipped, counted and logged, and the weights stay as
+    they were. Raises InterruptedRunError after SIGINT (state saved under `run`), ModelError when too many are, or when
+    the weights are no numbers in the end.
     """
     torch.set_num_threads(options.threads)
     # Vectors (biases, norms) are not decayed, as is usual for transformers.
@@ -96,10 +99,11 @@ def run_steps(
     model.train()
     with interruptible() as interrupted:
         while state.step < options.steps:
-            loss = _update(model, optimizer, loss_at(state.step), state.step, options)
+            loss = _update(model, optimizer, loss_at(state.step), state, options, log)
             state.step += 1
-            state.losses.append(loss)
-            progress(1, f"loss {loss:.3f}")
+            if loss is not None:
+                state.losses.append(loss)
+            progress(1, "" if loss is None else f"loss {loss:.3f}")
             last = state.step == options.steps
             if state.step % options.evaluate_every == 0 or last:
                 _look(model, state, dev, keep_best, log)
@@ -113,20 +117,30 @@ def run_steps(
                 )
     if keep_best and state.weights:
         model.load_state_dict(state.weights)
+    # The last updates can overflow the weights before enough batches were skipped to say so.
+    if not all(bool(torch.isfinite(p).all()) for p in model.parameters()):
+        raise ModelError("the weights are not numbers", where=f"step {state.step}", fix="lower the learning rate")
     model.eval()
     return tuple(state.curve)
 
 
-def _update(model: Any, optimizer: Any, loss: torch.Tensor, step: int, options: EncoderTraining) -> float:
+def _update(
+    model: Any, optimizer: Any, loss: torch.Tensor, state: _State, options: EncoderTraining, log: Log
+) -> float | None:
+    """Make the update of a step; returns its loss, None where it was skipped."""
     value = float(loss.detach())
-    if not math.isfinite(value):
-        raise ModelError(f"the loss is {value}", where=f"step {step}", fix="lower the learning rate")
-    loss.backward()  # type: ignore[no-untyped-call]
-    torch.nn.utils.clip_grad_norm_(model.parameters(), options.clip_norm)
-    for group in optimizer.param_groups:
-        group["lr"] = options.learning_rate * rate_at(step, options)
-    optimizer.step()
     optimizer.zero_grad(set_to_none=True)
+    norm = 0.0
+    if math.isfinite(value):
+        loss.backward()  # type: ignore[no-untyped-call]
+        norm = float(torch.nn.utils.clip_grad_norm_(model.parameters(), options.clip_norm))
+    if cause := bad_update(value, norm):
+        state.health.skip(state.step, cause, (), log)
+        return None
+    for group in optimizer.param_groups:
+        group["lr"] = options.learning_rate * rate_at(state.step, options)
+    optimizer.step()
+    state.health.usable()
     return value
 
 
@@ -154,6 +168,7 @@ def _save(run: Path, model: Any, optimizer: Any, state: _State) -> None:
     values = {
         "losses": state.losses,
         "curve": [[p.step, p.train_loss, p.dev] for p in state.curve],
+        "health": asdict(state.health),
         "best": state.best if math.isfinite(state.best) else None,
     }
     extra = {"best": state.weights} if state.weights else {}
@@ -171,5 +186,6 @@ def _resumed(run: Path, model: Any, optimizer: Any, log: Log) -> _State | None:
         list(saved.values["losses"]),
         [EncoderPoint(*point) for point in saved.values["curve"]],
         math.inf if saved.values["best"] is None else saved.values["best"],
+        Health(**saved.values.get("health", {})),  # states of before had none
         dict(saved.extra.get("best", {})),
     )

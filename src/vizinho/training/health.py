@@ -35,14 +35,16 @@ class Health:
         self.skipped += 1
         self.in_a_row += 1
         self.causes[cause] = self.causes.get(cause, 0) + 1
-        log(f"step {step}: {cause}; skipped the batch of {', '.join(ids[:3])}{' ...' if len(ids) > 3 else ''}")
+        of = f" of {', '.join(ids[:3])}{' ...' if len(ids) > 3 else ''}" if ids else ""
+        log(f"step {step}: {cause}; skipped the batch{of}")
         too_often = self.skipped > MAX_SKIPPED and self.skipped > SKIPPED_SHARE * (step + 1)
         if self.in_a_row > MAX_SKIPPED or too_often:
             seen = ", ".join(f"{name} ({count} times)" for name, count in self.causes.items())
             raise ModelError(
-                f"{self.skipped} of {step + 1} batches gave no usable update: {seen}; the last: {', '.join(ids[:3])}",
+                f"{self.skipped} of {step + 1} batches gave no usable update: {seen}"
+                + (f"; the last: {', '.join(ids[:3])}" if ids else ""),
                 where=f"step {step}",
-                fix=_ADVICE.get(cause.partition(" is ")[0], _CHECK),
+                fix=_ADVICE.get(cause.partition(" is ")[0], _CHECK) if ids else _RATE,
             )
 
 

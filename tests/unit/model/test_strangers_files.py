@@ -3,7 +3,9 @@
 import io
 import json
 import pickle
+import resource
 import tarfile
+import zipfile
 from pathlib import Path
 
 import donor_zoo
@@ -108,6 +110,122 @@ def test_weights_of_an_archive_that_run_code_are_refused(tmp_path):
     with pytest.raises(ModelError, match=r"cannot be read as a \.nemo archive"):
         load_donor(tmp_path / "hostile.nemo")
     assert not (tmp_path / "ran").exists()
+
+
+def zipped(parts: dict[str, bytes]) -> bytes:
+    """A zip like torch's, but with its parts packed."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as made:
+        for name, data in parts.items():
+            made.writestr(name, data)
+    return file.getvalue()
+
+
+def saved(tensors: object) -> bytes:
+    file = io.BytesIO()
+    torch.save(tensors, file)
+    return file.getvalue()
+
+
+def repacked(data: bytes) -> bytes:
+    with zipfile.ZipFile(io.BytesIO(data)) as parts:
+        return zipped({name: parts.read(name) for name in parts.namelist()})
+
+
+def described(**encoder: object) -> dict[str, bytes]:
+    """The committed archive with other settings of its encoder."""
+    found = members()
+    config = yaml.safe_load(found["model_config.yaml"])
+    config["encoder"] |= encoder
+    return found | {"model_config.yaml": yaml.safe_dump(config).encode()}
+
+
+def laughs() -> bytes:
+    """A few lines of YAML that stand for ten to the ninth values."""
+    lines = ["a0: &a0 [1,1,1,1,1,1,1,1,1,1]"]
+    lines += [f"a{n}: &a{n} [{','.join(10 * [f'*a{n - 1}'])}]" for n in range(1, 9)]
+    return "\n".join([*lines, "target: x.EncDecCTCModel", "encoder: {subsampling: *a8}"]).encode()
+
+
+WEIGHTS = torch.load(io.BytesIO(members()["model_weights.ckpt"]), weights_only=True)
+LAYERS = {name.split(".")[2] for name in WEIGHTS if name.startswith("encoder.layers.")}
+BOMBS = {
+    "weights of zeros": (lambda: members() | {"model_weights.ckpt": bytes(100 * 2**20)}, "w:gz", "more than"),
+    "something else of zeros": (lambda: {"a": bytes(100 * 2**20)} | members(), "w:gz", "more than"),
+    "settings of zeros": (lambda: members() | {"model_config.yaml": bytes(65 * 2**20)}, "w", "larger than"),
+    "packed tensors": (
+        lambda: members() | {"model_weights.ckpt": repacked(saved(WEIGHTS | {"joint.x": torch.zeros(2**24)}))},
+        "w",
+        "unpacks to",
+    ),
+    "one number shown a million times": (
+        lambda: members() | {"model_weights.ckpt": saved(WEIGHTS | {"joint.x": torch.zeros(1).expand(2**40)})},
+        "w",
+        "its tensors are",
+    ),
+    "one tensor under many names": (
+        lambda: (
+            members()
+            | {
+                "model_weights.ckpt": saved(
+                    WEIGHTS | dict.fromkeys([f"joint.{n}" for n in range(99)], torch.zeros(99999))
+                )
+            }
+        ),
+        "w",
+        "its tensors are",
+    ),
+    "settings of settings": (lambda: members() | {"model_config.yaml": laughs()}, "w", "repeat themselves"),
+    "a network of numbers alone": (
+        lambda: (
+            described(n_layers=3000)
+            | {
+                "model_weights.ckpt": saved(
+                    WEIGHTS | {f"encoder.layers.{n}.x": torch.zeros(1) for n in range(len(LAYERS), 3000)}
+                )
+            }
+        ),
+        "w",
+        "the weights are missing",
+    ),
+    "features without end": (lambda: described(feat_in=10**9), "w", "feat_in is"),
+}
+
+
+@pytest.mark.parametrize("kind", BOMBS)
+def test_an_archive_that_holds_more_than_it_is_says_so(tmp_path, kind):
+    content, mode, said = BOMBS[kind]
+    path = pack(tmp_path / "x.nemo", content(), mode)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(ModelError, match=said) as error:
+        load_donor(path)
+    assert str(path) in str(error.value)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 400 * 2**10  # KiB
+
+
+def test_a_compressed_archive_is_read(tmp_path):
+    plain, packed = load_donor(ARCHIVE), load_donor(pack(tmp_path / "x.nemo", members(), "w:gz"))
+    assert all(torch.equal(packed.weights()[name], value) for name, value in plain.weights().items())
+
+
+@pytest.mark.parametrize("kind", [tarfile.LNKTYPE, tarfile.SYMTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE])
+def test_what_is_no_file_in_an_archive_is_not_read(tmp_path, kind):
+    (tmp_path / "secret").write_bytes(members()["model_config.yaml"])
+    with tarfile.open(tmp_path / "x.nemo", "w") as archive:
+        info = tarfile.TarInfo("model_config.yaml")
+        info.type, info.linkname = kind, str(tmp_path / "secret")
+        archive.addfile(info)
+    with pytest.raises(ModelError, match=r"the archive lacks model_config\.yaml"):
+        load_donor(tmp_path / "x.nemo")
+
+
+def test_pickled_weights_that_unpack_to_more_than_their_file_are_refused(folder, tmp_path):
+    packed = copied(folder, tmp_path / "model")
+    (packed / "model.safetensors").unlink()
+    (packed / "pytorch_model.bin").write_bytes(repacked(saved({"lm_head.weight": torch.zeros(2**24)})))
+    with pytest.raises(ModelError, match="unpacks to") as error:
+        load_donor(packed)
+    assert str(packed / "pytorch_model.bin").replace("/pytorch", " pytorch") in str(error.value)
 
 
 def damaged(data: bytes, cuts: list[tuple[int, bytes]], keep: float) -> bytes:

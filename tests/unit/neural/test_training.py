@@ -7,7 +7,7 @@ import torch
 from grammar import FORWARD, TWO_WAY, fresh, sentences
 
 from vizinho.errors import ModelError, SpecError, TextError
-from vizinho.neural.training import LmData, LmOptions, train_model
+from vizinho.neural.training import LmData, LmOptions, train_model, word_loss
 from vizinho.training.interrupt import InterruptedRunError
 
 OPTIONS = LmOptions(steps=60, batch_words=64, learning_rate=2e-2, samples=6, evaluate_every=20)
@@ -52,6 +52,24 @@ def test_a_loss_that_is_no_number_ends_the_run(tmp_path):
         trained.model.words.bias[:] = torch.nan
     with pytest.raises(ModelError, match="the loss is nan"):
         train_model(trained.model, data(trained), OPTIONS, tmp_path)
+
+
+def test_a_batch_that_is_no_number_leaves_no_trace(tmp_path, monkeypatch):
+    from vizinho.neural import training
+
+    seen, log = [], []
+
+    def poisoned(model, *rest):
+        seen.append({name: tensor.clone() for name, tensor in model.state_dict().items()})
+        return word_loss(model, *rest) * (torch.nan if len(seen) == 5 else 1.0)
+
+    monkeypatch.setattr(training, "word_loss", poisoned)
+    trained = fresh()
+    result = train_model(trained.model, data(trained), replace(OPTIONS, steps=20), tmp_path, log=log.append)
+    assert all(torch.equal(tensor, seen[5][name]) for name, tensor in seen[4].items())
+    assert not all(torch.equal(tensor, seen[6][name]) for name, tensor in seen[5].items())
+    assert [line for line in log if "skipped" in line] == ["step 4: the loss is nan; skipped the batch"]
+    assert math.isfinite(result.curve[-1].train_loss)
 
 
 def test_empty_parts_and_impossible_options_are_refused():

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from vizinho.corpora.batches import BatchPlan
 from vizinho.errors import ModelError, TextError
 from vizinho.training.contrastive import ContrastiveOptions, missed, ranking_loss
-from vizinho.training.encoder_loop import EncoderTraining
+from vizinho.training.encoder_loop import EncoderTraining, run_steps
 from vizinho.training.encoders import make_contrastive, make_masked
 from vizinho.training.interrupt import InterruptedRunError
 from vizinho.training.masked import hide, masked_loss, start_embeddings
@@ -117,5 +117,33 @@ def test_tuning_brings_translations_together(tmp_path):
 
 def test_a_diverged_loss_is_an_error(tmp_path):
     options = replace(SMALL, training=replace(SMALL.training, learning_rate=float("inf")))
-    with pytest.raises(ModelError, match=r"the loss is \w+ -> lower the learning rate"):
+    with pytest.raises(ModelError, match=r"the weights are not numbers -> lower the learning rate"):
         make_masked(LINES, tmp_path / "a", options)
+
+
+@pytest.mark.parametrize("bad", [{3: 0.0}, {3: 1.0}], ids=["loss", "gradient"])
+def test_a_batch_that_is_no_number_leaves_no_trace(tmp_path, bad):
+    network, seen, log = torch.nn.Linear(3, 1), [], []
+
+    def loss_at(step):
+        seen.append(network.weight.detach().clone())
+        loss = (network(torch.ones(1, 3)) - 5).square().sum()
+        if step not in bad:
+            return loss
+        # The root of nothing is a number, and its slope is none.
+        return loss + (network.weight.sum() * 0).sqrt() if bad[step] else loss * torch.nan
+
+    options = EncoderTraining(steps=8, evaluate_every=4, checkpoint_every=8)
+    curve = run_steps(network, loss_at, options, tmp_path, log=log.append)
+    assert torch.equal(seen[3], seen[4])
+    assert all(not torch.equal(seen[n], seen[n + 1]) for n in (0, 1, 2, 4, 5, 6))
+    (line,) = [line for line in log if "skipped" in line]
+    assert line.startswith("step 3: the gradient is" if bad[3] else "step 3: the loss is nan")
+    assert all(point.train_loss == pytest.approx(point.train_loss) for point in curve[1:])  # is a number
+
+
+def test_too_many_batches_that_are_no_numbers_end_the_run(tmp_path):
+    network = torch.nn.Linear(3, 1)
+    options = EncoderTraining(steps=50)
+    with pytest.raises(ModelError, match=r"6 of 6 batches gave no usable update: the loss is nan \(6 times\)"):
+        run_steps(network, lambda _step: network.weight.sum() * torch.nan, options, tmp_path)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from vizinho.corpora.readers.base import OnProblem, fail, splits_here, store_clip
+from vizinho.corpora.readers.base import OnProblem, check_unpacks, fail, splits_here, store_clip
 from vizinho.errors import AudioError, CorpusError, VizinhoError
 from vizinho.files import is_file
 from vizinho.records import Utterance
@@ -60,6 +61,7 @@ def _load(path: Path) -> Any:
         raise CorpusError(
             f"lhotse cannot be imported ({error})", where=path, fix="pip install lhotse urllib3"
         ) from error
+    check_unpacks(path)
     try:
         return lhotse.load_manifest(path)
     except Exception as error:  # gzip, JSON and lhotse raise many kinds for damaged bytes
@@ -69,6 +71,7 @@ def _load(path: Path) -> Any:
 
 
 def _audio(recording: Any, segment: Any, where: str, audio_dir: Path) -> tuple[Path, float]:
+    _refuse_commands(recording, where)
     source = recording.sources[0]
     whole = segment.start == 0 and abs(segment.duration - recording.duration) < 0.01
     if whole and len(recording.sources) == 1 and source.type == "file" and len(source.channels) == 1:
@@ -77,10 +80,24 @@ def _audio(recording: Any, segment: Any, where: str, audio_dir: Path) -> tuple[P
             raise CorpusError(f"no such audio file: {path}", where=where, fix="correct the manifest's paths")
         return path, float(recording.duration)
     try:
-        samples = recording.load_audio(channels=segment.channel, offset=segment.start, duration=segment.duration)
+        samples = recording.load_audio(
+            channels=segment.channel, offset=float(segment.start), duration=float(segment.duration)
+        )
     # lhotse's audio backends raise many kinds of errors; each means that this recording cannot be read.
     except Exception as error:
-        what = f"cannot decode the audio ({str(error).splitlines()[0]})"
+        what = f"cannot decode the audio ({(str(error).splitlines() or [type(error).__name__])[0]})"
         raise AudioError(what, where=where, fix="check the recording") from error
     mono = np.asarray(samples, dtype=np.float32).mean(axis=0)
     return store_clip(audio_dir, segment.id, mono, recording.sampling_rate)
+
+
+def _refuse_commands(recording: Any, where: str) -> None:
+    """A manifest is data: lhotse would run what it calls a command, fetch a URL, and give a .sph's name to a shell."""
+    for source in recording.sources:
+        name = str(source.source)
+        if source.type != "file":
+            what = f"the recording is a {source.type} ({name[:200]}), and only files are read"
+            raise CorpusError(what, where=where, fix="save the recordings as files")
+        if name.lower().endswith(".sph") and shlex.quote(name) != name:
+            what = f"{name[:200]!r} has characters that a shell would read, and sph2pipe is started by one"
+            raise CorpusError(what, where=where, fix="rename the file, or convert it to flac")

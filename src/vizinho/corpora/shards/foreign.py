@@ -9,18 +9,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from vizinho.audio.containers import DEFAULT_LIMITS
 from vizinho.audio.io import seconds_of
-from vizinho.corpora.readers.base import AUDIO_SUFFIXES
+from vizinho.corpora.readers.base import AUDIO_SUFFIXES, check_unpacks
 from vizinho.corpora.readers.huggingface import SPEAKERS, TEXTS
 from vizinho.corpora.shards.build import Building
 from vizinho.corpora.shards.index import Row, ShardIndex
 from vizinho.corpora.shards.plan import WINDOW_UTTERANCES
-from vizinho.corpora.shards.tars import members
+from vizinho.corpora.shards.tars import members, refusal
 from vizinho.errors import CorpusError, VizinhoError
 from vizinho.progress import Advance, silent
 
 _AUDIO = (*AUDIO_SUFFIXES, ".m4a", ".webm")
 _TEXT_FILES = (".txt", ".text", ".transcript")
+_TEXT_BYTES = 16 * 2**20
+"""More than the text or the JSON of any utterance has."""
 
 
 @dataclass(slots=True)
@@ -83,11 +86,16 @@ def _number(path: Path) -> str:
 def _cuts(path: Path) -> dict[str, dict[str, Any]]:
     import lhotse
 
+    check_unpacks(path)
     found = {}
-    for cut in lhotse.CutSet.from_jsonl_lazy(path):
-        said = sorted(cut.supervisions, key=lambda s: s.start)
-        text = " ".join(s.text.strip() for s in said if s.text)
-        found[cut.id] = {"id": cut.id, "text": text, "speaker": next((s.speaker for s in said if s.speaker), "")}
+    try:
+        for cut in lhotse.CutSet.from_jsonl_lazy(path):
+            said = sorted(cut.supervisions, key=lambda s: s.start)
+            text = " ".join(s.text.strip() for s in said if s.text)
+            found[cut.id] = {"id": cut.id, "text": text, "speaker": next((s.speaker for s in said if s.speaker), "")}
+    except Exception as error:  # gzip, JSON and lhotse raise many kinds for damaged bytes
+        said_why = (str(error).splitlines() or [type(error).__name__])[0][:200]
+        raise CorpusError(f"cannot be read ({said_why})", where=path, fix="write the shar again") from error
     return found
 
 
@@ -164,6 +172,11 @@ def _take(sample: _Sample, member: tarfile.TarInfo, source: tarfile.TarFile) -> 
     suffix = Path(member.name).suffix.lower()
     if suffix not in (*_AUDIO, *_TEXT_FILES, ".json"):
         return
+    refused = refusal(member)
+    largest = DEFAULT_LIMITS.max_bytes if suffix in _AUDIO else _TEXT_BYTES
+    if refused or member.size > largest:
+        what = refused or f"{member.name} has {member.size} bytes; {largest} are read"
+        raise CorpusError(what, where=source.name, fix="write the tar with the files themselves")
     file = source.extractfile(member)
     assert file is not None
     content = file.read()

@@ -29,7 +29,9 @@ def open_stream(source: str, split: str, subset: str | None) -> Any:
     try:
         import datasets
     except ImportError as error:
-        raise CorpusError(f"datasets cannot be imported ({error})", where=source, fix="pip install datasets") from error
+        raise CorpusError(
+            f"datasets cannot be imported ({error})", where=source, fix="pip install 'vizinho[streams]'"
+        ) from error
     path = Path(source)
     try:
         if not path.exists():

@@ -79,22 +79,34 @@ def _beside(clip: Clip) -> dict[str, Any]:
 
 
 def members(path: Path) -> Iterator[tuple[tarfile.TarInfo, tarfile.TarFile]]:
-    """The files of an uncompressed tar in order, each with the tar to read it from.
+    """The members of an uncompressed tar in order, folders left out, each with the tar to read it from.
 
-    Raises CorpusError naming the tar where it cannot be opened or ends too early; what came before is good.
+    They come as the tar has them, links and devices too: `refusal` says which must not be read. Raises CorpusError
+    naming the tar where it cannot be opened, ends too early or is none; what came before is good.
     """
+    again = "copy it again; a tar.gz has to be unpacked first"
     try:
         size = path.stat().st_size
         with tarfile.open(path, mode="r:") as tar:
             while (member := tar.next()) is not None:
                 tar.members = []  # type: ignore[attr-defined]  # it remembers them all, and a tar may hold a million
-                if member.offset_data + member.size > size:
+                if member.size < 0:
+                    raise CorpusError(f"{member.name[:200]} has {member.size} bytes", where=path, fix=again)
+                if member.isreg() and not member.issparse() and member.offset_data + member.size > size:
                     raise CorpusError("the tar ends too early", where=path, fix="copy it again")
-                if member.isfile():
+                if not member.isdir():
                     yield member, tar
-    except (tarfile.TarError, OSError) as error:
-        fix = "copy it again; a tar.gz has to be unpacked first"
-        raise CorpusError(f"cannot read the tar ({error})", where=path, fix=fix) from error
+    # Headers are read as they claim to be long, and their numbers as they stand: Python's own errors come out of it.
+    except (tarfile.TarError, OSError, ValueError, MemoryError, OverflowError) as error:
+        raise CorpusError(f"cannot read the tar ({error or type(error).__name__})", where=path, fix=again) from error
+
+
+def refusal(member: tarfile.TarInfo) -> str:
+    """Why a member is not read, "" for a plain file. A link could lead anywhere, holes hold more than the tar has."""
+    kinds = ((member.islnk(), "hard link"), (member.issym(), "symbolic link"), (member.issparse(), "file with holes"))
+    return next((f"{member.name[:200]} is a {kind}" for yes, kind in kinds if yes), "") or (
+        "" if member.isreg() else f"{member.name[:200]} is no file"
+    )
 
 
 class TarBytes:

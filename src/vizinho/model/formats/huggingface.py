@@ -23,6 +23,7 @@ from transformers import (
 )
 
 from vizinho.errors import ModelError, TextError
+from vizinho.model.formats.pickled import check_stored
 from vizinho.model.formats.whisper_ctc import WhisperCTCConfig, WhisperForCTC, register
 from vizinho.model.frontends import FAMILIES
 from vizinho.model.layers import layer_of
@@ -135,6 +136,9 @@ def _plain(config: Any) -> dict[str, Any]:
 
 def _load(kind: Any, folder: Path) -> tuple[Any, dict[str, Any]]:
     """The network and what its file lacked or had too much. Pickled weights are read as tensors alone."""
+    for path in (*folder.glob("pytorch_model*.bin"), *folder.glob("adapter.*.bin")):
+        with path.open("rb") as file:
+            _guarded(folder, check_stored, file, path.name)
     model, info = _guarded(
         folder,
         kind.from_pretrained,
@@ -228,6 +232,8 @@ def _guarded(folder: Path, call: Any, *args: Any, **options: Any) -> Any:
     """Call the library; for a broken folder it raises many kinds of errors, which all mean the same to a user."""
     try:
         return call(*args, **options)
+    except ModelError as error:
+        raise ModelError(error.what, where=f"{folder} {error.where}".strip(), fix=error.fix) from error
     except Exception as error:
         raise ModelError(f"cannot be loaded ({_first_line(error)})", where=folder, fix=_AGAIN) from error
 

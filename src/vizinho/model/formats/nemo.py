@@ -1,12 +1,14 @@
 """Reads NeMo's .nemo archives of FastConformer models without NeMo and without unpacking them to disk.
 
 An archive is a tar file with model_config.yaml, model_weights.ckpt (tensors pickled by torch) and a tokeniser. Members
-are read where they lie, so no name in an archive can reach a file of ours; weights are read as tensors alone.
+are read where they lie, so no name in an archive can reach a file of ours; weights are read as tensors alone. Nothing
+is taken that is much larger than the archive itself: not its members, not its tensors, not the network they describe.
 """
 
 from __future__ import annotations
 
 import re
+import reprlib
 import shutil
 import tarfile
 import tempfile
@@ -20,12 +22,16 @@ from transformers import ParakeetCTCConfig, ParakeetEncoderConfig, ParakeetFeatu
 
 from vizinho.audio.io import SAMPLE_RATE
 from vizinho.errors import ModelError
+from vizinho.model.formats.pickled import check_stored
 from vizinho.model.formats.pieces import label_tokenizer, piece_tokenizer
 from vizinho.model.parts import Donor, Shape
 
 CONFIG, WEIGHTS = "model_config.yaml", "model_weights.ckpt"
 SMALL_BYTES = 64 * 2**20
 """More than any configuration or tokeniser has; a larger one is a fault or an attack."""
+
+_UNPACKED = 20
+"""Times its own bytes that a compressed archive may hold; weights hardly compress, zeros a thousand times."""
 
 _HEADS = {
     "EncDecCTCModel": "decoder",
@@ -76,6 +82,7 @@ _FEATURES: dict[str, tuple[Any, ...]] = {
 }
 """Settings that ParakeetForCTC and its extractor have built in: other values are refused, missing ones are these."""
 _MAKES_FEATURES = "makes the features; the extractor has the same"
+_NOT_NEMO = "this is not what NeMo writes"
 _OTHER_DECODER = "belongs to the transducer; only the encoder and the CTC layer are taken"
 
 
@@ -103,16 +110,15 @@ def _donor(config: Mapping[str, Any], kind: str, tensors: Mapping[str, torch.Ten
     mapped, unused = _rename(tensors, _HEADS[kind])
     blank = len(tokenizer) - 1 if tokenizer is not None else 0
     encoder = _encoder_config(config, mapped)
-    network = ParakeetForCTC(
-        ParakeetCTCConfig(
-            encoder_config=encoder.to_dict(), vocab_size=blank + 1, pad_token_id=blank, ctc_zero_infinity=False
-        )
+    settings = ParakeetCTCConfig(
+        encoder_config=encoder.to_dict(), vocab_size=blank + 1, pad_token_id=blank, ctc_zero_infinity=False
     )
+    with torch.device("meta"):  # a few numbers can describe a network that no memory holds: first its shapes alone
+        expected = ParakeetForCTC(settings).state_dict()
     extractor = ParakeetFeatureExtractor(feature_size=encoder.num_mel_bins, sampling_rate=SAMPLE_RATE)
     _check_features(tensors, extractor)
-    expected = network.state_dict()
     if tokenizer is None:
-        mapped |= {name: tensor for name, tensor in expected.items() if name.startswith("ctc_head.")}
+        expected = {name: tensor for name, tensor in expected.items() if not name.startswith("ctc_head.")}
     for name, tensor in expected.items():
         if name not in mapped:
             raise ModelError("the weights are missing", where=name, fix="the archive is incomplete; copy it again")
@@ -122,6 +128,9 @@ def _donor(config: Mapping[str, Any], kind: str, tensors: Mapping[str, torch.Ten
                 where=name,
                 fix="the weights belong to another configuration; copy the archive again",
             )
+    network = ParakeetForCTC(settings)
+    if tokenizer is None:
+        mapped |= {name: tensor for name, tensor in network.state_dict().items() if name.startswith("ctc_head.")}
     network.load_state_dict(mapped, strict=True)
     return Donor(network.float().eval(), extractor, f"{kind} (.nemo)", tokenizer, unused=unused)
 
@@ -148,7 +157,16 @@ def _rename(
 
 def _encoder_config(config: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> Any:
     """Sizes are read off the weights, where they cannot be wrong; switches and dropout come from the settings."""
-    layers = {int(m.group(1)) for name in tensors if (m := re.match(r"encoder\.layers\.(\d+)\.", name))}
+    layers: dict[int, set[str]] = {}
+    for name in tensors:
+        if m := re.fullmatch(r"encoder\.layers\.(\d+)\.(.+)", name):
+            layers.setdefault(int(m[1]), set()).add(m[2])
+    for number in range(
+        len(layers)
+    ):  # a name alone is no layer: a thousand of them would be a thousand layers to build
+        if lacking := layers.get(0, set()) ^ layers.get(number, set()):
+            where = f"encoder.layers.{number}.{min(lacking)}"
+            raise ModelError("the weights are missing", where=where, fix="the archive is incomplete; copy it again")
     halvings = sum(name.endswith("weight") and t.shape[-1] == 3 and t.ndim == 4 for name, t in tensors.items())
     encoder, block = config["encoder"], "encoder.layers.0"
     heads, head_size = tensors[f"{block}.self_attn.bias_u"].shape
@@ -194,7 +212,7 @@ def _check(config: Mapping[str, Any], part: str, known: Mapping[str, tuple[Any, 
         found = settings.get(name, values[0])
         if found not in values:
             raise ModelError(
-                f"{part}.{name} is {found!r}; only {values[0]!r} can be read",
+                f"{part}.{name} is {reprlib.repr(found)}; only {values[0]!r} can be read",
                 where=CONFIG,
                 fix="choose a FastConformer model without limited context",
             )
@@ -218,17 +236,36 @@ def _settings(archive: tarfile.TarFile) -> dict[str, Any]:
     found = yaml.safe_load(_bytes(archive, CONFIG).decode("utf-8"))
     if not isinstance(found, dict):
         raise ModelError("the settings are no mapping", where=CONFIG, fix="copy the archive again")
+    if _values(found, {}) > SMALL_BYTES:
+        raise ModelError("the settings repeat themselves without end", where=CONFIG, fix=_NOT_NEMO)
     return found
+
+
+def _values(value: Any, known: dict[int, int]) -> int:
+    """How many values these are, written out: YAML can refer to a part again and again, ten lines can be a billion."""
+    if not isinstance(value, dict | list):
+        return 1
+    if id(value) not in known:
+        known[id(value)] = SMALL_BYTES  # of a part that holds itself
+        parts = value.values() if isinstance(value, dict) else value
+        known[id(value)] = 1 + sum(_values(part, known) for part in parts)
+    return known[id(value)]
 
 
 def _tensors(archive: tarfile.TarFile) -> dict[str, torch.Tensor]:
     # Copied to a nameless file: torch reads out of order, which a compressed archive cannot do.
     with tempfile.TemporaryFile() as file:
         shutil.copyfileobj(_member(archive, WEIGHTS), file)
+        size = file.tell()
+        check_stored(file, WEIGHTS)
         file.seek(0)
         found = torch.load(file, map_location="cpu", weights_only=True)
     if not isinstance(found, dict) or not all(isinstance(t, torch.Tensor) for t in found.values()):
         raise ModelError("the weights are no table of tensors", where=WEIGHTS, fix="copy the archive again")
+    # A tensor can show one number a million times, and a file one tensor under a thousand names.
+    held = sum(tensor.numel() * tensor.element_size() for tensor in found.values())
+    if held > 2 * size:
+        raise ModelError(f"its tensors are {held} bytes in a file of {size}", where=WEIGHTS, fix=_NOT_NEMO)
     return {str(name): tensor for name, tensor in found.items()}
 
 
@@ -254,16 +291,26 @@ def _tokenizer(archive: tarfile.TarFile, config: Mapping[str, Any]) -> Any:
 
 
 def _member(archive: tarfile.TarFile, name: str) -> IO[bytes]:
+    """The first plain file of that name. Links, devices and files with holes are passed over."""
+    size = _size(archive)
     for member in archive:
-        if PurePosixPath(member.name).name == name and member.isfile():
+        if member.offset_data + member.size > size:
+            raise ModelError(f"more than {size} bytes are in it", where=member.name[:200], fix=_NOT_NEMO)
+        if PurePosixPath(member.name).name == name and member.isreg() and not member.issparse():
             found = archive.extractfile(member)
             if found is not None:
                 return found
     raise ModelError(f"the archive lacks {name}", fix="give a .nemo file that NeMo's save_to wrote")
 
 
+def _size(archive: tarfile.TarFile) -> int:
+    """Bytes that may be in an archive: those of its file, more where it is compressed."""
+    packed = Path(str(archive.name)).stat().st_size
+    return max(SMALL_BYTES, _UNPACKED * packed)
+
+
 def _bytes(archive: tarfile.TarFile, name: str) -> bytes:
     content = _member(archive, name).read(SMALL_BYTES + 1)
     if len(content) > SMALL_BYTES:
-        raise ModelError(f"{name} is larger than {SMALL_BYTES} bytes", fix="this is not what NeMo writes")
+        raise ModelError(f"{name} is larger than {SMALL_BYTES} bytes", fix=_NOT_NEMO)
     return content
