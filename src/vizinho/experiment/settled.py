@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -12,8 +13,10 @@ from vizinho.corpora.manifest import fingerprint, read_manifest
 from vizinho.errors import SpecError
 from vizinho.experiment.values import FORMAT, ExperimentSpec
 from vizinho.files import write_json
+from vizinho.training.options import TrainingOptions
 
 FILE = "settings.json"
+_OPTION = re.compile(r"(?:^|: )(?:training|scratch)\.(.+)$")
 
 
 def hold_to_settings(spec: ExperimentSpec, folder: Path) -> None:
@@ -21,15 +24,16 @@ def hold_to_settings(spec: ExperimentSpec, folder: Path) -> None:
 
     Raises SpecError naming what differs.
     """
-    settings = json.loads(json.dumps(_settings(spec)))
+    settings = _flat(json.loads(json.dumps(_settings(spec))))
     path = folder / FILE
-    before: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    before = _flat(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
     if before and before.get("format", 1) != FORMAT:
         raise SpecError(
             f"the folder was begun by a version that writes arms of format {before.get('format', 1)}, not {FORMAT}",
             where=folder,
             fix="give another --out, or --fresh to throw its arms away",
         )
+    before = _added_since(before, settings) | before
     changed = sorted(key for key in before.keys() & settings.keys() if before[key] != settings[key])
     if changed:
         raise SpecError(
@@ -38,6 +42,25 @@ def hold_to_settings(spec: ExperimentSpec, folder: Path) -> None:
             fix="give another --out, or --fresh to throw its arms away",
         )
     write_json(path, {"format": FORMAT, **before, **settings})
+
+
+def _flat(values: Mapping[str, Any], of: str = "") -> dict[str, Any]:
+    """Tables inside tables as names with dots: an option that a later version adds is then a name of its own."""
+    made: dict[str, Any] = {}
+    for key, value in values.items():
+        made |= _flat(value, f"{of}{key}.") if isinstance(value, Mapping) and value else {f"{of}{key}": value}
+    return made
+
+
+def _added_since(before: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Training options that the folder does not know, where it knows others of the same table: they had the default."""
+    defaults = _flat(json.loads(json.dumps(asdict(TrainingOptions()))))
+    added = {}
+    for key in settings.keys() - before.keys():
+        found = _OPTION.search(key)
+        if found and any(known.startswith(key[: found.start(1)]) for known in before):
+            added[key] = defaults.get(found[1])
+    return added
 
 
 def _settings(spec: ExperimentSpec) -> dict[str, Any]:

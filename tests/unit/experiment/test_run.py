@@ -1,4 +1,5 @@
 import dataclasses
+import json
 
 import pytest
 from tones import tone_corpus
@@ -32,6 +33,21 @@ def test_a_folder_keeps_to_the_settings_it_was_begun_with(tmp_path, utterances):
         hold_to_settings(other, tmp_path / "out")
     with pytest.raises(SpecError, match="corpora was"):
         hold_to_settings(spec_over(tmp_path, utterances[1:]), tmp_path / "out")
+
+
+def test_a_folder_begun_before_an_option_there_was_had_its_default(tmp_path, utterances):
+    spec = spec_over(tmp_path, utterances)
+    hold_to_settings(spec, tmp_path / "out")
+    file = tmp_path / "out" / "settings.json"
+    older = json.loads(file.read_text())
+    # As an earlier version wrote it: the layers' options in a table, one of them not yet there.
+    layers = {k: older.pop(k) for k in list(older) if k.startswith("training.layers.")}
+    table = {k.removeprefix("training.layers."): v for k, v in layers.items() if not k.endswith("pull")}
+    file.write_text(json.dumps(older | {"training.layers": table}))
+    pulled = dataclasses.replace(spec.training, layers=dataclasses.replace(spec.training.layers, pull=5.0))
+    with pytest.raises(SpecError, match=r"training.layers.pull was 0.0, is 5.0"):
+        hold_to_settings(dataclasses.replace(spec, training=pulled), tmp_path / "out")
+    hold_to_settings(spec, tmp_path / "out")
 
 
 def test_arms_and_donors_can_be_sent_to_processes(tmp_path, utterances):
