@@ -190,7 +190,16 @@ def _make(
     from vizinho.jobs import make_ready, run, sound_similarity
     from vizinho.parallel import is_first_attempt, is_main_process
     from vizinho.progress import bar, silent
-    from vizinho.publishing import drop_run, publish, run_folder, sole_run, summary, unfinished
+    from vizinho.publishing import (
+        NAMED_IN_CARD,
+        SET_ASIDE,
+        drop_run,
+        publish,
+        run_folder,
+        sole_run,
+        summary,
+        unfinished,
+    )
     from vizinho.registry.pins import pinned_utterances, refuse_pinned
     from vizinho.registry.store import Store
 
@@ -202,8 +211,11 @@ def _make(
         show_plan(ready.plan, as_json and dry_run, donor=ready.donor or {})
     if dry_run:
         return
-    for utterance_id, reason in ready.prepared.set_aside if main else ():
+    set_aside = ready.prepared.set_aside if main else ()
+    for utterance_id, reason in set_aside[:NAMED_IN_CARD]:
         typer.echo(f"set aside {utterance_id}: {reason}", err=True)
+    if len(set_aside) > NAMED_IN_CARD:
+        typer.echo(f"and {len(set_aside) - NAMED_IN_CARD} more; {SET_ASIDE} of the model will name all", err=True)
     refuse_pinned(store, name, [*ready.data.train, *ready.data.dev])
     folder = run_folder(store, name, ready)
 

@@ -37,7 +37,8 @@ class Card:
     plan: Sequence[Mapping[str, Any]] | None = None
     recipe: Mapping[str, Any] = field(default_factory=dict)
     data: Mapping[str, Any] = field(default_factory=dict)
-    """{"fingerprint", "utterances", "minutes", "speakers", "dev_utterances", "dev_held_out", "set_aside"}."""
+    """{"fingerprint", "utterances", "minutes", "speakers", "dev_utterances", "dev_held_out", "set_aside",
+    "set_aside_count"}."""
     curve: Sequence[Mapping[str, Any]] = ()
     scores: Sequence[Mapping[str, Any]] = ()
     """Each {"split", "cer", ..., "signature"}; dev scores were used for choosing."""

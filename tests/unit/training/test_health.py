@@ -13,6 +13,8 @@ from vizinho.corpora.batches import Batch, Listed
 from vizinho.errors import CorpusError, ModelError
 from vizinho.jobs import Job, make_ready, run
 from vizinho.model.checkpoint import weights
+from vizinho.publishing import publish
+from vizinho.registry.store import Store
 from vizinho.training.health import MAX_SKIPPED, Health, bad_batch
 from vizinho.training.options import TrainingOptions
 from vizinho.training.set_aside import SetAside, read_set_aside
@@ -113,3 +115,13 @@ def test_causes_are_counted_and_some_are_forgiven():
     with pytest.raises(ModelError, match="the loss is inf"):
         for step in range(1000, 1010):
             health.skip(step, "the loss is inf", ["a"], lambda _line: None)
+
+
+def test_a_card_names_twenty_and_a_file_beside_it_all(tmp_path):
+    store, found = Store(tmp_path / "home"), tuple((f"u{n}\u2028", "too short") for n in range(50))
+    finished = replace(run(ready(tmp_path / "c"), tmp_path / "run"), set_aside=found)
+    made = publish(store, "pt", finished, tmp_path / "run", donor=None, command=["vizinho"])
+    data = store.card(made.ref).data
+    assert data["set_aside_count"] == 50
+    assert [tuple(pair) for pair in data["set_aside"]] == list(found[:20])
+    assert read_set_aside(store.resolve(made.ref)) == found
