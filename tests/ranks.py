@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import save_file
 
 from vizinho.audio.speak import is_available
+from vizinho.corpora.shards.gather import ShardedExamples
 from vizinho.files import write_json
 from vizinho.jobs import Job, make_ready
 from vizinho.model.adapter_options import AdapterOptions
@@ -40,6 +41,9 @@ SCENARIOS = {
     "varied": replace(PLAIN, streaming=StreamingOptions(share=0.5, chunk_frames=(4, 8)), activation_checkpointing=True),
     "fsdp_interrupted": replace(PLAIN, accumulate=2, layers=THAWING, distributed=DistributedOptions("fsdp")),
 }
+SHARDS = "shards"
+"""Folder beside the corpus that has it in shards; the scenarios named so train on that."""
+SCENARIOS["shards_interrupted"] = replace(PLAIN, steps=12, accumulate=2, workers=1)
 if is_available():
     SCENARIOS["phonemes"] = replace(PLAIN, accumulate=2, phonemes=PhonemeOptions(0.5, "block0"))
 
@@ -56,7 +60,11 @@ def run(name: str, options: TrainingOptions, corpus: Path, folder: Path) -> None
 
 def attempt(name: str, options: TrainingOptions, corpus: Path, folder: Path) -> None:
     """Start or go on, from the beginning of the command."""
-    ready = make_ready(Job("pt", (corpus,), preset="micro", options=replace(options, adapter=None)))
+    trained_on = corpus.parent / SHARDS if name.startswith(SHARDS) else corpus
+    ready = make_ready(Job("pt", (trained_on,), preset="micro", options=replace(options, adapter=None)))
+    examples = ready.prepared.examples
+    if isinstance(examples, ShardedExamples):
+        examples = replace(examples, window_utterances=5)  # a run passes many windows
     model = ready.checkpoint.model
     if options.adapter is not None:
         attach(model, options.adapter, options.seed)
@@ -67,7 +75,7 @@ def attempt(name: str, options: TrainingOptions, corpus: Path, folder: Path) -> 
     dev = DevSet(ready.data.dev, {u.id: u.text for u in ready.data.dev})
     lines: list[str] = []
     result = train(
-        ready.checkpoint, ready.prepared.examples, dev, options, folder / "run", phonemes=ready.phonemes,
+        ready.checkpoint, examples, dev, options, folder / "run", phonemes=ready.phonemes,
         progress=interrupt_once if "interrupted" in name else lambda *_: None, log=lines.append,
     )  # fmt: skip
     if os.environ.get("RANK", "0") == "0":

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from ranks import SCENARIOS, run
+from ranks import SCENARIOS, SHARDS, run
 from safetensors.torch import load_file
 from tones import tone_corpus
 
+from vizinho.corpora.shards.writing import ShardOptions, shard_manifest
 from vizinho.training.options import DistributedOptions
 
 pytestmark = pytest.mark.pipeline
@@ -37,6 +38,7 @@ def both(tmp_path_factory):
     """A corpus, and the folder of every scenario as two processes ran it."""
     folder = tmp_path_factory.mktemp("ranks")
     corpus = tone_corpus(folder, count=24, splits=("train", "train", "dev"))
+    shard_manifest(corpus, folder / SHARDS, ShardOptions(shard_minutes=0.05))
     script = Path(__file__).parents[1] / "ranks.py"
     done = torchrun("--rdzv-backend", "c10d", "--rdzv-endpoint", "localhost:0", str(script), str(corpus),
                     str(folder / "two"), *SCENARIOS)  # fmt: skip
