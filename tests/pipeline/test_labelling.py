@@ -60,7 +60,7 @@ def test_another_threshold_needs_no_second_hearing(tone_model, speech, tmp_path,
     assert fewer.heard_before == len(utterances)
     assert 0 < fewer.kept < everything.kept
     assert fewer.kept + fewer.unsure + fewer.silent == len(utterances)
-    rows = [json.loads(line) for line in (tmp_path / "o.jsonl").read_text().splitlines()]
+    rows = written(tmp_path / "o.jsonl")
     assert len(rows) == fewer.kept
     assert min(row["confidence"] for row in rows) >= least
 
@@ -101,6 +101,10 @@ label(Work(Path(sys.argv[1]), "torch"), "pt@1", read_manifest(Path(sys.argv[2]))
 """
 
 
+def written(manifest: Path) -> list[dict]:
+    return [json.loads(line) for line in manifest.read_text().splitlines()]
+
+
 def start(model: Path, manifest: Path, out: Path) -> subprocess.Popen:
     return subprocess.Popen(
         [sys.executable, "-c", RUN, str(model), str(manifest), str(out)],
@@ -121,7 +125,9 @@ def test_a_killed_run_goes_on_with_nothing_lost_and_nothing_twice(tone_model, sp
     with ledger.open("ab") as file:
         file.write(b'{"audio": "/cut/o')
     assert start(tone_model, speech, tmp_path / "killed.jsonl").wait() == 0
-    assert (tmp_path / "killed.jsonl").read_text() == (tmp_path / "alone.jsonl").read_text()
+    # Heard in other batches: the confidence may round otherwise in its last place.
+    killed_rows, rows = (written(tmp_path / f"{name}.jsonl") for name in ("killed", "alone"))
+    assert killed_rows == [row | {"confidence": pytest.approx(row["confidence"], abs=2e-4)} for row in rows]
     lines = [line for line in ledger.read_text().splitlines() if line.endswith("}")]
     heard = [json.loads(line)["audio"] for line in lines]
     assert sorted(heard) == sorted(str(u.audio) for u in read_manifest(speech))
