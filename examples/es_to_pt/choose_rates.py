@@ -5,8 +5,8 @@
 .venv/bin/python examples/es_to_pt/choose_rates.py es 5e-4 1e-3 --spec examples/es_to_pt/baselines.toml \\
     --recipe nemo kaldi
 
-Donors are those that the spec's experiment trained (--folder). --steps gives another budget than the spec's: what
-scratch would reach with four times the steps.
+Donors are those that the spec's experiment trained (--folder), or of the store. --steps gives another budget than the
+spec's: what scratch would reach with four times the steps.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 from vizinho.experiment.arms import Arm, job_of
 from vizinho.experiment.leaks import without_test_texts
 from vizinho.experiment.spec import read_spec
-from vizinho.experiment.values import SCRATCH
+from vizinho.experiment.starts import start_of
 from vizinho.jobs import make_ready, run, sound_similarity
 
 SEED = 11
@@ -28,15 +28,14 @@ SEED = 11
 
 def main(options: argparse.Namespace) -> None:
     spec = read_spec(options.spec)
-    donor = next((d for d in spec.donors if d.name == options.start), None)
     with tempfile.TemporaryDirectory() as scratch:
         # As the experiment does it: texts of test are no part of any training.
         spec = without_test_texts(spec, Path(scratch)) if spec.drop_test_texts else spec
         for name in options.recipe or spec.recipes_for(options.start)[:1]:
             for rate in options.rates:
-                arm = Arm(options.start, options.minutes, SEED, SCRATCH if options.start == SCRATCH else name)
-                folder = options.folder / "donors" / options.start if donor else None
-                job = job_of(spec, arm, folder, donor.language if donor else None)
+                arm = Arm(options.start, options.minutes, SEED, name)
+                start = start_of(spec, arm, options.folder, None)
+                job = job_of(spec, arm, start.folder, start.language)
                 steps = options.steps or job.options.steps
                 job = replace(job, options=replace(job.options, learning_rate=rate, steps=steps))
                 with tempfile.TemporaryDirectory() as folder_of_run:
