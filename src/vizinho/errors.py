@@ -23,6 +23,11 @@ class VizinhoError(Exception):
         return f"{place}{self.what}{advice}"
 
 
+def first_line(error: Exception) -> str:
+    """What a library's error says in one short line; its kind where it says nothing."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+
+
 class AudioError(VizinhoError):
     """An audio file that cannot be read or holds no usable samples."""
 

@@ -18,7 +18,7 @@ from multiprocessing import get_context, parent_process
 from multiprocessing.managers import SyncManager
 from typing import Any
 
-from vizinho.errors import VizinhoError
+from vizinho.errors import VizinhoError, first_line
 from vizinho.progress import Event
 
 Task = tuple[Callable[..., Any], tuple[Any, ...]]
@@ -226,7 +226,7 @@ def _start_ray(ray: Any, processes: int) -> None:
     # Ray raises plain exceptions, such as for a node that needs more than half a minute to come up.
     except Exception as error:
         raise VizinhoError(
-            f"Ray could not be started ({str(error).splitlines()[0] if str(error) else type(error).__name__})",
+            f"Ray could not be started ({first_line(error)})",
             where="ray",
             fix="check RAY_ADDRESS, try again when the machine is less busy, or leave --ray out",
         ) from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from vizinho.errors import StoreError
+from vizinho.errors import StoreError, first_line
 
 _ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _FACTS = ("*.json", "*.txt", "*.model")
@@ -34,7 +34,7 @@ def fetch(hub_id: str) -> Path:
         try:
             folder = Path(snapshot_download(hub_id, allow_patterns=[*_FACTS, *weights], ignore_patterns=["*/*"]))
         except Exception as error:  # no network, no such name, no permission, cache not writable: many kinds
-            said = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+            said = first_line(error)
             raise StoreError(
                 f"not in the store, no folder here, and the hub says: {said}",
                 where=hub_id,

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from vizinho.audio.io import Waveform
 from vizinho.audio.logmel import LogMel, at_least_minimum
 from vizinho.decoding.greedy import LogProbs
-from vizinho.errors import ModelError
+from vizinho.errors import ModelError, first_line
 from vizinho.runtime.exported import FORMAT, GRAPHS, SETTINGS
 from vizinho.text.tokens import TokenInventory
 
@@ -127,7 +127,7 @@ def open_session(path: Path, threads: int) -> Any:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # the library raises kinds of its own for each cause
         raise ModelError(
-            f"cannot be loaded ({str(error).splitlines()[0][:200]})",
+            f"cannot be loaded ({first_line(error)})",
             where=path,
             fix="write it again with `vizinho export`",
         ) from error

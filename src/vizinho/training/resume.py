@@ -15,7 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from vizinho.corpora.batches import tells_of_a_death
-from vizinho.errors import ModelError
+from vizinho.errors import ModelError, first_line
 from vizinho.files import move_folder, sha256
 
 KEPT = 2
@@ -99,7 +99,7 @@ def _sweep(run: Path) -> None:
 def _reason(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+    return first_line(error)
 
 
 def load_state(run: Path) -> tuple[RunState | None, list[str]]:

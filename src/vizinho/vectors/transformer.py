@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from vizinho.errors import ModelError, TextError
+from vizinho.errors import ModelError, TextError, first_line
 from vizinho.progress import Advance, quiet_transformers, silent
 from vizinho.vectors.pieces import MAX_PIECES
 from vizinho.vectors.sentence_folder import SentenceSettings, read_settings, write_settings
@@ -145,7 +145,7 @@ def load_encoder(source: str | Path, *, layer: int = -1) -> Encoder:
         model = _load_model(where, options)
         tokenizer = AutoTokenizer.from_pretrained(where, **options)
     except (OSError, ValueError, RuntimeError, KeyError) as error:
-        line = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+        line = first_line(error)
         raise ModelError(
             f"no encoder can be loaded ({line})",
             where=source,

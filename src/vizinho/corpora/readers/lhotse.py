@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from vizinho.corpora.readers.base import OnProblem, check_unpacks, fail, splits_here, store_clip
-from vizinho.errors import AudioError, CorpusError, VizinhoError
+from vizinho.errors import AudioError, CorpusError, VizinhoError, first_line
 from vizinho.files import is_file
 from vizinho.records import Utterance
 
@@ -85,7 +85,7 @@ def _audio(recording: Any, segment: Any, where: str, audio_dir: Path) -> tuple[P
         )
     # lhotse's audio backends raise many kinds of errors; each means that this recording cannot be read.
     except Exception as error:
-        what = f"cannot decode the audio ({(str(error).splitlines() or [type(error).__name__])[0]})"
+        what = f"cannot decode the audio ({first_line(error)})"
         raise AudioError(what, where=where, fix="check the recording") from error
     mono = np.asarray(samples, dtype=np.float32).mean(axis=0)
     return store_clip(audio_dir, segment.id, mono, recording.sampling_rate)

@@ -17,7 +17,7 @@ from vizinho.corpora.shards.build import Building
 from vizinho.corpora.shards.index import Row, ShardIndex
 from vizinho.corpora.shards.plan import WINDOW_UTTERANCES
 from vizinho.corpora.shards.tars import members, refusal
-from vizinho.errors import CorpusError, VizinhoError
+from vizinho.errors import CorpusError, VizinhoError, first_line
 from vizinho.progress import Advance, silent
 
 _AUDIO = (*AUDIO_SUFFIXES, ".m4a", ".webm")
@@ -94,8 +94,7 @@ def _cuts(path: Path) -> dict[str, dict[str, Any]]:
             text = " ".join(s.text.strip() for s in said if s.text)
             found[cut.id] = {"id": cut.id, "text": text, "speaker": next((s.speaker for s in said if s.speaker), "")}
     except Exception as error:  # gzip, JSON and lhotse raise many kinds for damaged bytes
-        said_why = (str(error).splitlines() or [type(error).__name__])[0][:200]
-        raise CorpusError(f"cannot be read ({said_why})", where=path, fix="write the shar again") from error
+        raise CorpusError(f"cannot be read ({first_line(error)})", where=path, fix="write the shar again") from error
     return found
 
 

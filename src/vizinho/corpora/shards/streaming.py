@@ -13,7 +13,7 @@ from vizinho.corpora.shards.build import Building
 from vizinho.corpora.shards.index import ShardIndex
 from vizinho.corpora.shards.tars import Clip, write_tar
 from vizinho.corpora.shards.writing import ShardOptions
-from vizinho.errors import CorpusError, VizinhoError
+from vizinho.errors import CorpusError, VizinhoError, first_line
 from vizinho.files import write_json
 from vizinho.progress import Advance, silent
 
@@ -48,7 +48,7 @@ def open_stream(source: str, split: str, subset: str | None) -> Any:
             made = made.cast_column("audio", datasets.Audio(decode=False))
     # The library raises errors of many kinds for what it cannot find or reach.
     except Exception as error:
-        what = f"cannot be streamed ({str(error).splitlines()[0] if str(error) else type(error).__name__})"
+        what = f"cannot be streamed ({first_line(error)})"
         raise CorpusError(what, where=source, fix="give a folder, a Parquet file or the id of a data set") from error
     return made
 

@@ -22,7 +22,7 @@ from transformers import (
     WhisperModel,
 )
 
-from vizinho.errors import ModelError, TextError
+from vizinho.errors import ModelError, TextError, first_line
 from vizinho.model.formats.pickled import check_stored
 from vizinho.model.formats.whisper_ctc import WhisperCTCConfig, WhisperForCTC, register
 from vizinho.model.frontends import FAMILIES
@@ -235,8 +235,4 @@ def _guarded(folder: Path, call: Any, *args: Any, **options: Any) -> Any:
     except ModelError as error:
         raise ModelError(error.what, where=f"{folder} {error.where}".strip(), fix=error.fix) from error
     except Exception as error:
-        raise ModelError(f"cannot be loaded ({_first_line(error)})", where=folder, fix=_AGAIN) from error
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+        raise ModelError(f"cannot be loaded ({first_line(error)})", where=folder, fix=_AGAIN) from error

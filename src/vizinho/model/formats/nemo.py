@@ -21,7 +21,7 @@ import yaml
 from transformers import ParakeetCTCConfig, ParakeetEncoderConfig, ParakeetFeatureExtractor, ParakeetForCTC
 
 from vizinho.audio.io import SAMPLE_RATE
-from vizinho.errors import ModelError
+from vizinho.errors import ModelError, first_line
 from vizinho.model.formats.pickled import check_stored
 from vizinho.model.formats.pieces import label_tokenizer, piece_tokenizer
 from vizinho.model.parts import Donor, Shape
@@ -102,7 +102,7 @@ def read_archive(path: Path) -> Donor:
     except ModelError as error:
         raise ModelError(error.what, where=f"{path} {error.where}".strip(), fix=error.fix) from error
     except Exception as error:  # tar, YAML, pickle, protobuf and torch raise many kinds for damaged bytes
-        said = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+        said = first_line(error)
         raise ModelError(f"cannot be read as a .nemo archive ({said})", where=path, fix="copy it again") from error
 
 
@@ -161,9 +161,8 @@ def _encoder_config(config: Mapping[str, Any], tensors: Mapping[str, torch.Tenso
     for name in tensors:
         if m := re.fullmatch(r"encoder\.layers\.(\d+)\.(.+)", name):
             layers.setdefault(int(m[1]), set()).add(m[2])
-    for number in range(
-        len(layers)
-    ):  # a name alone is no layer: a thousand of them would be a thousand layers to build
+    # A name alone is no layer: a thousand of them would be a thousand layers to build.
+    for number in range(len(layers)):
         if lacking := layers.get(0, set()) ^ layers.get(number, set()):
             where = f"encoder.layers.{number}.{min(lacking)}"
             raise ModelError("the weights are missing", where=where, fix="the archive is incomplete; copy it again")
