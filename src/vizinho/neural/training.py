@@ -18,7 +18,7 @@ from vizinho.neural.scoring import perplexity_of, sentence_scores
 from vizinho.neural.texts import batches
 from vizinho.neural.words import Batch, Sentence, TokenList
 from vizinho.progress import Advance, Log, silent
-from vizinho.training.health import Health, bad_update
+from vizinho.training.health import Health, update
 from vizinho.training.interrupt import InterruptedRunError, interruptible
 from vizinho.training.resume import RunState, restore, save_state
 from vizinho.training.schedule import rate_at
@@ -174,23 +174,13 @@ def _step(
         group["lr"] = options.learning_rate * rate_at(state.step, options)
     generator = torch.Generator().manual_seed(options.seed * 1_000_003 + state.step)
     losses = [word_loss(model, states, rows, options.samples, generator) for states, rows in predictions(model, batch)]
-    loss: Any = torch.stack(losses).mean()  # torch's backward is untyped
-    value = float(loss.detach())
-    optimizer.zero_grad(set_to_none=True)
-    norm = 0.0
-    if math.isfinite(value):
-        loss.backward()
-        norm = float(torch.nn.utils.clip_grad_norm_(model.parameters(), options.clip_norm))
-    cause = bad_update(value, norm)
-    if cause:
-        state.health.skip(state.step, cause, (), log)
-    else:
-        optimizer.step()
-        state.health.usable()
+    loss = torch.stack(losses).mean()
+    value = update(model, optimizer, loss, options.clip_norm, state.health, state.step, log)
+    if value is not None:
         state.words += batch.words
         state.losses.append(value)
     state.step += 1
-    return None if cause else value
+    return value
 
 
 def word_loss(

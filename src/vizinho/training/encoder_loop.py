@@ -12,7 +12,7 @@ import torch
 
 from vizinho.errors import ModelError, SpecError
 from vizinho.progress import Advance, Log, silent
-from vizinho.training.health import Health, bad_update
+from vizinho.training.health import Health, update
 from vizinho.training.interrupt import InterruptedRunError, interruptible
 from vizinho.training.resume import RunState, restore, save_state
 from vizinho.training.schedule import rate_at
@@ -99,7 +99,9 @@ def run_steps(
     model.train()
     with interruptible() as interrupted:
         while state.step < options.steps:
-            loss = _update(model, optimizer, loss_at(state.step), state, options, log)
+            for group in optimizer.param_groups:
+                group["lr"] = options.learning_rate * rate_at(state.step, options)
+            loss = update(model, optimizer, loss_at(state.step), options.clip_norm, state.health, state.step, log)
             state.step += 1
             if loss is not None:
                 state.losses.append(loss)
@@ -122,26 +124,6 @@ def run_steps(
         raise ModelError("the weights are not numbers", where=f"step {state.step}", fix="lower the learning rate")
     model.eval()
     return tuple(state.curve)
-
-
-def _update(
-    model: Any, optimizer: Any, loss: torch.Tensor, state: _State, options: EncoderTraining, log: Log
-) -> float | None:
-    """Make the update of a step; returns its loss, None where it was skipped."""
-    value = float(loss.detach())
-    optimizer.zero_grad(set_to_none=True)
-    norm = 0.0
-    if math.isfinite(value):
-        loss.backward()  # type: ignore[no-untyped-call]
-        norm = float(torch.nn.utils.clip_grad_norm_(model.parameters(), options.clip_norm))
-    if cause := bad_update(value, norm):
-        state.health.skip(state.step, cause, (), log)
-        return None
-    for group in optimizer.param_groups:
-        group["lr"] = options.learning_rate * rate_at(state.step, options)
-    optimizer.step()
-    state.health.usable()
-    return value
 
 
 def _look(model: Any, state: _State, dev: Callable[[], float] | None, keep_best: bool, log: Log) -> None:
