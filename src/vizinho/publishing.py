@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Iterator, Sequence
@@ -28,12 +27,10 @@ from vizinho.registry.card import Card, read_card
 from vizinho.registry.pins import pinned_utterances, read_pin
 from vizinho.registry.store import Store, unwritable
 from vizinho.registry.surroundings import machine, software
+from vizinho.training.set_aside import NAMED, write_set_aside
 
 ADAPTER = "adapter"
 """Folder of a model that holds what it adds to its donor, where it was trained so."""
-NAMED_IN_CARD = 20
-"""Utterances set aside that the card names; where there are more, SET_ASIDE beside it names all."""
-SET_ASIDE = "set-aside.jsonl"
 
 
 def run_folder(store: Store, name: str, ready: ReadyJob) -> Path:
@@ -127,9 +124,8 @@ def publish(
 def _save(folder: Path, finished: FinishedJob, card: Card) -> None:
     try:
         save(folder, finished.ready)
-        if len(finished.set_aside) > NAMED_IN_CARD:
-            rows = ({"id": utterance_id, "reason": reason} for utterance_id, reason in finished.set_aside)
-            write_text(folder / SET_ASIDE, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+        if len(finished.set_aside) > NAMED:
+            write_set_aside(folder, finished.set_aside)
         if finished.adapter is not None and card.donor is not None:
             origin = {key: getattr(card, key) for key in _ORIGIN}
             save_adapter(folder / ADAPTER, finished.adapter, finished.ready.checkpoint, origin)
@@ -226,7 +222,7 @@ def card_of(
             "speakers": ready.prepared.speakers,
             "dev_utterances": len(ready.data.dev),
             "dev_held_out": ready.data.held_out,
-            "set_aside": [list(pair) for pair in finished.set_aside[:NAMED_IN_CARD]],
+            "set_aside": [list(pair) for pair in finished.set_aside[:NAMED]],
             "set_aside_count": len(finished.set_aside),
         },
         curve=[asdict(point) for point in result.curve],

@@ -36,7 +36,7 @@ Steps = Annotated[
     int | None,
     typer.Option(
         "--steps",
-        help="Optimiser steps; if not given 3600 for train, 400 or 13 passes through the corpora for transfer.",
+        help="Optimiser steps; if not given 3600 for train, 13 passes (400 to 20000 steps) for transfer.",
     ),
 ]
 Minutes = Annotated[float | None, typer.Option("--minutes", help="Minutes of target speech to use; all if not given.")]
@@ -65,8 +65,10 @@ def train(
 ) -> None:
     """Train a recogniser from scratch."""
     from vizinho.jobs import Job
+    from vizinho.training.recipes import default_recipe, read_recipe
 
-    options = _options(recipe, "train", 0.0, steps=steps, seed=seed, threads=threads)
+    chosen = read_recipe(recipe) if recipe else default_recipe("train")
+    options = _over(chosen, steps=steps, seed=seed, threads=threads)
     job = Job(
         language,
         tuple(corpus),
@@ -117,12 +119,14 @@ def transfer(
     from vizinho.jobs import Job, target_minutes
     from vizinho.parallel import is_main_process
     from vizinho.registry.store import Store
+    from vizinho.training.recipes import default_recipe, read_recipe
     from vizinho.transfer.tokens import RowOptions
 
     store = Store()
     folder = store.resolve(donor)
     card = store.card(donor)
-    options = _options(recipe, "transfer", target_minutes(corpus, minutes), steps=steps, seed=seed, threads=threads)
+    chosen = read_recipe(recipe) if recipe else default_recipe("transfer", target_minutes(corpus, minutes))
+    options = _over(chosen, steps=steps, seed=seed, threads=threads)
     if recipe is None and not quiet and is_main_process():
         typer.echo(f"{options.steps} steps at a rate of {options.learning_rate:g} (--recipe, --steps)", err=True)
     if preset is not None:
@@ -149,11 +153,8 @@ def _times(repeat: int, corpora: list[Path], beside: list[Path] | None) -> tuple
     return (*[repeat] * len(corpora), *[1] * len(beside or ())) if repeat > 1 else ()
 
 
-def _options(recipe: Path | None, kind: str, minutes: float, **given: Any) -> TrainingOptions:
-    """The recipe file's options, or the defaults of this kind of run and amount, with the command line's on top."""
-    from vizinho.training.recipes import default_recipe, read_recipe
-
-    options = read_recipe(recipe) if recipe is not None else default_recipe(kind, minutes)
+def _over(options: TrainingOptions, **given: Any) -> TrainingOptions:
+    """Options with those of the command line on top."""
     return replace(options, **{key: value for key, value in given.items() if value is not None})
 
 
@@ -190,18 +191,10 @@ def _make(
     from vizinho.jobs import make_ready, run, sound_similarity
     from vizinho.parallel import is_first_attempt, is_main_process
     from vizinho.progress import bar, silent
-    from vizinho.publishing import (
-        NAMED_IN_CARD,
-        SET_ASIDE,
-        drop_run,
-        publish,
-        run_folder,
-        sole_run,
-        summary,
-        unfinished,
-    )
+    from vizinho.publishing import drop_run, publish, run_folder, sole_run, summary, unfinished
     from vizinho.registry.pins import pinned_utterances, refuse_pinned
     from vizinho.registry.store import Store
+    from vizinho.training.set_aside import FILE, NAMED
 
     store = Store()
     store.check_name(name)
@@ -212,10 +205,10 @@ def _make(
     if dry_run:
         return
     set_aside = ready.prepared.set_aside if main else ()
-    for utterance_id, reason in set_aside[:NAMED_IN_CARD]:
+    for utterance_id, reason in set_aside[:NAMED]:
         typer.echo(f"set aside {utterance_id}: {reason}", err=True)
-    if len(set_aside) > NAMED_IN_CARD:
-        typer.echo(f"and {len(set_aside) - NAMED_IN_CARD} more; {SET_ASIDE} of the model will name all", err=True)
+    if len(set_aside) > NAMED:
+        typer.echo(f"and {len(set_aside) - NAMED} more; {FILE} of the model will name all", err=True)
     refuse_pinned(store, name, [*ready.data.train, *ready.data.dev])
     folder = run_folder(store, name, ready)
 

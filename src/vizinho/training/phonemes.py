@@ -21,10 +21,8 @@ from vizinho.model.parts import weights
 from vizinho.model.phonemes import BLANK, PhonemeHead, take_over, width_for
 from vizinho.text.tokens import frames_needed
 from vizinho.training.options import PhonemeOptions
+from vizinho.training.set_aside import NAMED
 from vizinho.transfer.plan import PlanRow
-
-NAMED = 20
-"""Utterances without phones that the log names; it counts all."""
 
 
 class Pronunciations:

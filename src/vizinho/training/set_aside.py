@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from vizinho.corpora.batches import Batch
 from vizinho.errors import CorpusError
+from vizinho.files import write_text
 from vizinho.ledger import Ledger, read_ledger
 from vizinho.progress import Log
 
 FILE = "set-aside.jsonl"
-_SAID = 20
-"""Utterances that the log names; the file names all."""
+NAMED = 20
+"""Utterances that a log or a card names; the file names all."""
 MAX_BROKEN = 5
 """Recordings of a manifest that can no longer be read, beyond `BROKEN_SHARE` of all, after which a run is given up."""
 BROKEN_SHARE = 0.05
@@ -55,12 +57,18 @@ class SetAside:
         self._named.add(utterance_id)
         self._ledger = self._ledger or Ledger(self._path)
         self._ledger.add({"id": utterance_id, "reason": reason})
-        if len(self._named) <= _SAID:
+        if len(self._named) <= NAMED:
             self._log(f"set aside {utterance_id}: {reason}")
-        elif len(self._named) == _SAID + 1:
+        elif len(self._named) == NAMED + 1:
             self._log(f"more is set aside: {self._path} names all")
 
 
 def read_set_aside(run: Path) -> tuple[tuple[str, str], ...]:
     """(Utterance id, reason) of all that a run has set aside on its way, in the order found."""
     return tuple({line["id"]: line["reason"] for line in read_ledger(run / FILE)}.items())
+
+
+def write_set_aside(folder: Path, pairs: Iterable[tuple[str, str]]) -> None:
+    """The same list in a folder of its own, for `read_set_aside`. Raises OSError."""
+    rows = ({"id": utterance_id, "reason": reason} for utterance_id, reason in pairs)
+    write_text(folder / FILE, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
