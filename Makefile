@@ -71,8 +71,11 @@ audit: $(TOOLS)/.installed
 
 sbom: install $(TOOLS)/.installed
 	mkdir -p dist
-	$(TOOLS)/bin/cyclonedx-py environment $(BIN)/python --pyproject pyproject.toml --mc-type library \
+	# The version stands in the code (dynamic), which this tool does not read.
+	sed "s/^dynamic = .*/version = \"$$($(BIN)/vizinho --version | cut -d ' ' -f 2)\"/" pyproject.toml > dist/pyproject.toml
+	$(TOOLS)/bin/cyclonedx-py environment $(BIN)/python --pyproject dist/pyproject.toml --mc-type library \
 		--output-reproducible --output-file dist/vizinho.cdx.json
+	rm dist/pyproject.toml
 
 wheel: install
 	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .

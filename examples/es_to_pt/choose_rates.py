@@ -1,4 +1,4 @@
-"""Chooses learning rates on dev, for every kind of start and recipe alike; test is not touched.
+"""Chooses learning rates, or between recipes, on dev, for every kind of start and recipe alike; test is not touched.
 
 .venv/bin/python examples/es_to_pt/choose_rates.py scratch 5e-4 1e-3 2e-3
 .venv/bin/python examples/es_to_pt/choose_rates.py es 5e-4 1e-3 2e-3
@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 from vizinho.experiment.arms import Arm, job_of
@@ -23,7 +24,7 @@ from vizinho.experiment.starts import start_of
 from vizinho.jobs import make_ready, run, sound_similarity
 
 SEED = 11
-"""Not one of the seeds of the arms."""
+"""Not one of the seeds of the arms, as any given with --seeds should not be."""
 
 
 def main(options: argparse.Namespace) -> None:
@@ -32,8 +33,8 @@ def main(options: argparse.Namespace) -> None:
         # As the experiment does it: texts of test are no part of any training.
         spec = without_test_texts(spec, Path(scratch)) if spec.drop_test_texts else spec
         for name in options.recipe or spec.recipes_for(options.start)[:1]:
-            for rate in options.rates:
-                arm = Arm(options.start, options.minutes, SEED, name)
+            for rate, seed in product(options.rates, options.seeds):
+                arm = Arm(options.start, options.minutes, seed, name)
                 start = start_of(spec, arm, options.folder, None)
                 job = job_of(spec, arm, start.folder, start.language)
                 steps = options.steps or job.options.steps
@@ -41,7 +42,7 @@ def main(options: argparse.Namespace) -> None:
                 with tempfile.TemporaryDirectory() as folder_of_run:
                     result = run(make_ready(job, sound_similarity), Path(folder_of_run)).result
                 found = f"dev CER {result.chosen_dev_cer:.3f} ({result.chosen})"
-                print(f"{options.start}, {name}, at {rate:g}, {steps} steps: {found}", flush=True)
+                print(f"{options.start}, {name}, at {rate:g}, {steps} steps, seed {seed}: {found}", flush=True)
 
 
 if __name__ == "__main__":
@@ -51,6 +52,7 @@ if __name__ == "__main__":
     parser.add_argument("--spec", type=Path, default=Path("examples/es_to_pt/experiment.toml"))
     parser.add_argument("--folder", type=Path, default=Path("runs/es_to_pt/experiment"), help="where its donors are")
     parser.add_argument("--recipe", nargs="+", help="recipes of the spec; its first if left out")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[SEED])
     parser.add_argument("--minutes", type=float, help="of target speech; all if left out")
     parser.add_argument("--steps", type=int)
     main(parser.parse_args())

@@ -192,6 +192,25 @@ BOMBS = {
 }
 
 
+@pytest.mark.parametrize(
+    ("setting", "value", "said"),
+    [
+        ("hidden_size", 2**16, "config.json: it describes a network of"),
+        ("intermediate_size", 2**34, "config.json: it describes a network of"),
+        ("vocab_size", 2**34, "config.json: it describes a network of"),
+        ("num_hidden_layers", 2**40, "config.json: num_hidden_layers is 1099511627776"),
+    ],
+)
+def test_settings_that_describe_more_than_the_weights_are_refused(folder, tmp_path, setting, value, said):
+    config = json.loads((folder / "config.json").read_text())
+    assert setting in config
+    hostile = copied(folder, tmp_path / "model", config_json=json.dumps(config | {setting: value}).encode())
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(ModelError, match=said):
+        load_donor(hostile)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200 * 1024  # kilobytes
+
+
 @pytest.mark.parametrize("kind", BOMBS)
 def test_an_archive_that_holds_more_than_it_is_says_so(tmp_path, kind):
     content, mode, said = BOMBS[kind]

@@ -23,6 +23,7 @@ from transformers import (
 )
 
 from vizinho.errors import ModelError, TextError, first_line
+from vizinho.model.formats.described import check_size
 from vizinho.model.formats.pickled import check_stored
 from vizinho.model.formats.whisper_ctc import WhisperCTCConfig, WhisperForCTC, register
 from vizinho.model.frontends import FAMILIES
@@ -56,7 +57,7 @@ def read_folder(folder: Path, adapter: str | None = None) -> Donor:
         raise ModelError(
             f"networks of type {config.model_type!r} are not known", where=folder, fix=f"known types: {known}"
         )
-    model, info = _load(AutoModelForCTC, folder)
+    model, info = _load(AutoModelForCTC, folder, config)
     missing = set(info["missing_keys"])
     head = {name for name in model.state_dict() if layer_of(name) == "head"}
     headless = head <= missing
@@ -94,7 +95,7 @@ _ENCODERS: dict[str, Any] = {
 
 
 def _encoder_of(folder: Path, config: Any, extractor: Any) -> Donor:
-    whole, info = _load(_ENCODERS[config.model_type], folder)
+    whole, info = _load(_ENCODERS[config.model_type], folder, config)
     _refuse(folder, info["missing_keys"], "weights are missing")
     encoder = getattr(whole, "encoder", whole)
     if config.model_type == "whisper":
@@ -134,11 +135,12 @@ def _plain(config: Any) -> dict[str, Any]:
     return {name: getattr(config, name) for name in names}
 
 
-def _load(kind: Any, folder: Path) -> tuple[Any, dict[str, Any]]:
+def _load(kind: Any, folder: Path, config: Any) -> tuple[Any, dict[str, Any]]:
     """The network and what its file lacked or had too much. Pickled weights are read as tensors alone."""
     for path in (*folder.glob("pytorch_model*.bin"), *folder.glob("adapter.*.bin")):
         with path.open("rb") as file:
             _guarded(folder, check_stored, file, path.name)
+    _guarded(folder, check_size, folder, kind, config)
     model, info = _guarded(
         folder,
         kind.from_pretrained,
