@@ -3,6 +3,7 @@
 `make lock` runs it in .venv-tools (uv). Versions that the files pin already stay; UPGRADE=1 takes the newest allowed.
 
     requirements.lock            everything, the extras included, without what follows
+    deploy/locks/ray.lock        what the extra "ray" needs besides
     deploy/locks/cuda.lock       what torch's CUDA build needs besides; its processor build needs none of it
     deploy/locks/torch-cpu.lock  that build, as far as it could be had to hash; by hand, when torch's version changes
     deploy/locks/build.lock      what builds our wheel and the packages that come as source only
@@ -16,6 +17,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -49,6 +51,15 @@ def _pins(path: Path) -> str:
     return "".join(line.split(" ")[0] + "\n" for line in lines if re.match(r"[\w.-]+==", line))
 
 
+def without(extra: str, blocks: list[str]) -> list[str]:
+    """The blocks that the project needs without one of its extras."""
+    names = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"].keys() - {extra}
+    with tempfile.TemporaryDirectory() as place:
+        held = Path(place) / "all.lock"
+        held.write_text("\n".join(blocks))
+        return compiled(["pyproject.toml", *(word for name in sorted(names) for word in ("--extra", name))], held)
+
+
 def written(path: Path, blocks: list[str]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("# Made by `make lock`.\n" + "".join(f"{block}\n" for block in blocks))
@@ -63,9 +74,11 @@ def listed(requirements: tuple[str, ...], path: Path) -> None:
 
 
 def main() -> None:
-    everything = compiled(["pyproject.toml", "--all-extras"], MAIN, LOCKS / "cuda.lock")
-    written(MAIN, [block for block in everything if not CUDA.match(block)])
-    written(LOCKS / "cuda.lock", [block for block in everything if CUDA.match(block)])
+    everything = compiled(["pyproject.toml", "--all-extras"], MAIN, LOCKS / "cuda.lock", LOCKS / "ray.lock")
+    usual = without("ray", everything)
+    written(MAIN, [block for block in usual if not CUDA.match(block)])
+    written(LOCKS / "cuda.lock", [block for block in usual if CUDA.match(block)])
+    written(LOCKS / "ray.lock", [block for block in everything if block not in usual])
     listed(BUILD, LOCKS / "build.lock")
     listed(TOOLS, LOCKS / "tools.lock")
 

@@ -197,7 +197,7 @@ def _spread_on_ray(
         import ray.data
     except ImportError as error:
         raise VizinhoError(
-            f"Ray Data cannot be imported ({error})", where="ray", fix='pip install "ray[data]", or leave --ray out'
+            f"Ray Data cannot be imported ({error})", where="ray", fix='pip install "vizinho[ray]", or leave --ray out'
         ) from error
     ours = not ray.is_initialized()
     if ours:

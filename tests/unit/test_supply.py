@@ -45,10 +45,12 @@ def test_the_processor_build_of_torch_is_of_the_locks_version():
 
 def test_the_lock_has_a_version_for_everything_that_is_asked_for():
     held = packages(ROOT / "requirements.lock")
-    extras = PROJECT["project"]["optional-dependencies"]
-    for text in (*PROJECT["project"]["dependencies"], *(r for names in extras.values() for r in names)):
-        wanted = Requirement(text)
-        assert held[canonicalize_name(wanted.name)] in wanted.specifier, text
+    extras = {"": PROJECT["project"]["dependencies"], **PROJECT["project"]["optional-dependencies"]}
+    own = {"ray": packages(ROOT / "deploy" / "locks" / "ray.lock")}
+    for extra, names in extras.items():
+        for wanted in map(Requirement, names):
+            assert own.get(extra, held)[canonicalize_name(wanted.name)] in wanted.specifier, wanted
+    assert not held.keys() & own["ray"].keys()
     held = packages(ROOT / "deploy" / "locks" / "build.lock")
     for text in (*PROJECT["build-system"]["requires"], "setuptools", "wheel", "editables"):
         assert canonicalize_name(Requirement(text).name) in held

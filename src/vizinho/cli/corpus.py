@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Bring, check, count and make corpora.")
 
-ON_RAY = 'On Ray Data (pip install "ray[data]"): the cluster that RAY_ADDRESS names, or one of its own.'
+ON_RAY = 'On Ray Data (pip install "vizinho[ray]"): the cluster that RAY_ADDRESS names, or one of its own.'
 _SHOWN = 10
 _Manifest = Annotated[Path, typer.Argument(help="Manifest (JSONL).")]
 _Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
