@@ -9,7 +9,7 @@ LOCKS := deploy/locks
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: install demo test bench peers docs lock audit sbom wheel wheel-test clean
+.PHONY: install demo test bench peers docs fuzz lock audit sbom wheel wheel-test clean
 
 install: $(VENV)/.installed
 
@@ -62,6 +62,16 @@ $(TOOLS)/.installed: $(LOCKS)/tools.lock
 	$(PYTHON) -m venv $(TOOLS)
 	$(TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
 	touch $@
+
+# Readers fed with bytes that lead them where they have not been; tests/coverage_fuzz.py names them.
+READER ?= arpa
+SECONDS ?= 60
+build/atheris: $(LOCKS)/fuzz.lock
+	$(PIP) --require-hashes --upgrade --target $@ -r $<
+	touch $@
+
+fuzz: install build/atheris
+	PYTHONPATH=build/atheris $(BIN)/python tests/coverage_fuzz.py $(READER) -max_total_time=$(SECONDS)
 
 lock: $(TOOLS)/.installed
 	$(TOOLS)/bin/python deploy/lock.py

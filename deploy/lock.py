@@ -7,6 +7,7 @@
     deploy/locks/cuda.lock       what torch's CUDA build needs besides; its processor build needs none of it
     deploy/locks/torch-cpu.lock  that build, as far as it could be had to hash; by hand, when torch's version changes
     deploy/locks/build.lock      what builds our wheel and the packages that come as source only
+    deploy/locks/fuzz.lock       atheris, for `make fuzz`
     deploy/locks/tools.lock      uv, pip-audit, cyclonedx-bom: for `make lock`, `make audit`, `make sbom`
 """
 
@@ -25,6 +26,7 @@ MAIN = ROOT / "requirements.lock"
 LOCKS = ROOT / "deploy" / "locks"
 CUDA = re.compile(r"(nvidia|cuda)-|triton\b")
 BUILD = ("hatchling>=1.27", "editables>=0.5", "setuptools>=78", "wheel>=0.45")
+FUZZ = ("atheris==3.0.0",)  # the newest that has Python 3.11
 TOOLS = ("uv>=0.9", "pip-audit>=2.9", "cyclonedx-bom>=7")
 
 
@@ -81,6 +83,7 @@ def main() -> None:
     written(LOCKS / "ray.lock", [block for block in everything if block not in usual])
     listed(BUILD, LOCKS / "build.lock")
     listed(TOOLS, LOCKS / "tools.lock")
+    listed(FUZZ, LOCKS / "fuzz.lock")
 
 
 if __name__ == "__main__":

@@ -111,6 +111,15 @@ class TargetData:
 
 
 @dataclass(frozen=True, slots=True)
+class Heard:
+    """How much a job trains on, each recording once however often it comes."""
+
+    utterances: int
+    minutes: float
+    speakers: int
+
+
+@dataclass(frozen=True, slots=True)
 class ReadyJob:
     """A job whose inputs have been read and checked and whose network stands at its start."""
 
@@ -124,6 +133,24 @@ class ReadyJob:
     start: dict[str, torch.Tensor]
     phonemes: PhonemeTask | None = None
     """What is learnt beside the letters, where the options ask for it."""
+
+    @property
+    def target(self) -> Heard:
+        """Speech of the corpora; what is set aside and the practice beside are no part of it."""
+        if self.data.shards:  # without repeats, and nothing beside
+            return Heard(self.prepared.utterances, self.prepared.minutes, self.prepared.speakers)
+        return self._heard(beside=False)
+
+    @property
+    def practice(self) -> Heard:
+        """Speech of the corpora that are taken whole, beside the target's."""
+        return self._heard(beside=True)
+
+    def _heard(self, *, beside: bool) -> Heard:
+        trained = {u.id for u in self.data.train} - {id_ for id_, _ in self.prepared.set_aside}
+        found = [u for s in self.data.sources if s.beside is beside for u in s.utterances if u.id in trained]
+        seconds = sum(u.duration_seconds for u in found)
+        return Heard(len(found), round(seconds / 60, 2), len({u.speaker for u in found}))
 
     @property
     def identity(self) -> str:

@@ -427,6 +427,14 @@ def test_practice_stands_beside_the_real_speech_which_comes_more_often(world, tm
     )
     assert made.returncode == 0, made.stderr
     card = Store(world[0] / "home").card("practised")
-    assert card.data["utterances"] == 3 * sum(u.split == "train" for u in real) + len(practice)
+    spoken = [u for u in real if u.split == "train"]
+    assert card.data["utterances"] == len(spoken)
+    assert card.data["minutes"] == pytest.approx(sum(u.duration_seconds for u in spoken) / 60, abs=0.01)
+    assert card.data["practice"]["utterances"] == len(practice)
+    told = json.loads(made.stdout)
+    assert (told["minutes"], told["practice_minutes"]) == (
+        card.data["minutes"],
+        card.data["practice"]["minutes"],
+    )
     assert [c["beside"] for c in card.job["corpora"]] == [False, True]
     assert card.job["repeat"] == [3, 1]

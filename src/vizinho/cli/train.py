@@ -263,7 +263,8 @@ def show_plan(plan: Any, as_json: bool, most: int | None = None, donor: dict[str
 
 
 def _show_summary(made: dict[str, Any]) -> None:
-    typer.echo(f"{made['model']}: {made['steps']} steps on {made['minutes']:.1f} minutes; {made['chosen']}")
+    practice = f" and {made['practice_minutes']:.1f} of practice" if made["practice_minutes"] else ""
+    typer.echo(f"{made['model']}: {made['steps']} steps on {made['minutes']:.1f} minutes{practice}; {made['chosen']}")
     if made["dev_cer"] is not None:
         typer.echo(f"dev CER {made['dev_cer']:.3f} (used for choosing; not a test result)")
     if made["movement"] is not None:

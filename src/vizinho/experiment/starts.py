@@ -107,7 +107,7 @@ def donor_task(
     write_json(
         scratch / "training.json",
         {
-            "minutes": finished.ready.prepared.minutes,
+            "minutes": finished.ready.target.minutes,
             "curve": [asdict(p) for p in finished.result.curve],
             "steps": finished.result.steps,
             "dev_cer": finished.result.chosen_dev_cer,

@@ -37,8 +37,8 @@ class Card:
     plan: Sequence[Mapping[str, Any]] | None = None
     recipe: Mapping[str, Any] = field(default_factory=dict)
     data: Mapping[str, Any] = field(default_factory=dict)
-    """{"fingerprint", "utterances", "minutes", "speakers", "dev_utterances", "dev_held_out", "set_aside",
-    "set_aside_count"}."""
+    """{"fingerprint", "utterances", "minutes", "speakers", "practice" (the same three), "dev_utterances",
+    "dev_held_out", "set_aside", "set_aside_count"}."""
     curve: Sequence[Mapping[str, Any]] = ()
     scores: Sequence[Mapping[str, Any]] = ()
     """Each {"split", "cer", ..., "signature"}; dev scores were used for choosing."""
@@ -152,6 +152,7 @@ def readme(card: Card) -> str:
     known = [f"{card.data['utterances']} utterances"] if "utterances" in card.data else []
     known.append(f"{card.data.get('minutes', 0):.1f} minutes")
     known += [f"{card.data['speakers']} speakers"] if "speakers" in card.data else []
+    known += [f"{card.data['practice']['minutes']:.1f} minutes of practice"] if card.data.get("practice") else []
     if "fingerprint" in card.data:
         known.append(f"fingerprint `{card.data['fingerprint']}`")
     lines = [
