@@ -59,7 +59,7 @@ READERS: dict[str, tuple[str, Callable[[], bytes], Callable[[Path], Any]]] = {
     "arpa": ("x.arpa", ARPA.encode, load_language_model),
     "card": ("card.json", json.dumps(CARD).encode, lambda path: read_card(path.parent)),
     "decoder": ("decoder.json", json.dumps(DECODER).encode, read_decoder),
-    "recipe": ("r.toml", b"steps = 10\n[layers]\nhead_first_share = 0.1\n", read_recipe),
+    "recipe": ("r.toml", "steps = 10\n[layers]\nhead_first_share = 0.1\n".encode, read_recipe),
     "experiment": ("e.toml", lambda: next(HERE.parent.glob("examples/demo/*.toml")).read_bytes(), read_spec),
     "nemo": ("x.nemo", ARCHIVE.read_bytes, read_archive),
     "safetensors": (

@@ -1,4 +1,4 @@
-"""The path over the Hugging Face hub: its own client, fetching by HTTP from a server on loopback that answers as it does."""
+"""The Hugging Face hub by its own client, which fetches over HTTP from a server on loopback that answers as it does."""
 
 import json
 import os
@@ -30,7 +30,7 @@ class Answers(BaseHTTPRequestHandler):
 
     server: Hub
 
-    def do_GET(self) -> None:  # noqa: N802 (the name http.server asks for)
+    def do_GET(self) -> None:
         parts = self.path.partition("?")[0].strip("/").split("/")
         if parts[:2] == ["api", "models"]:
             folder = self.server.folder / parts[2] / parts[3]
@@ -48,7 +48,7 @@ class Answers(BaseHTTPRequestHandler):
             self.server.given.append(path.name)
         return self.answer(200, path.read_bytes(), {"ETag": f'"{path.name}"', "X-Repo-Commit": SHA})
 
-    do_HEAD = do_GET  # noqa: N815
+    do_HEAD = do_GET
 
     def answer(self, status: int, body: bytes, headers: dict[str, str]) -> None:
         self.send_response(status)
