@@ -13,7 +13,6 @@ from vizinho.errors import ModelError
 from vizinho.model.formats.huggingface import read_folder
 from vizinho.model.formats.nemo import read_archive
 from vizinho.model.parts import Checkpoint, Donor, weights
-from vizinho.model.phonemes import FILE as PHONEMES
 from vizinho.model.sources import is_archive
 from vizinho.progress import quiet_transformers
 
@@ -90,9 +89,7 @@ def weights_digest(path: Path) -> str:
     if path.is_file():
         files = [path]
     else:
-        files = sorted(f for f in path.glob("*.safetensors") if f.name != PHONEMES) or sorted(
-            path.glob("pytorch_model*.bin")
-        )
+        files = sorted(path.glob("*.safetensors")) or sorted(path.glob("pytorch_model*.bin"))
     digests = []
     for file in files:
         with file.open("rb") as stream:

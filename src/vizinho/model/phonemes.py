@@ -21,7 +21,8 @@ from safetensors.torch import save_file
 from vizinho.errors import ModelError, SpecError
 from vizinho.model.layers import layer_of, layer_order
 
-FILE = "phonemes.safetensors"
+FILE = "phonemes/head.safetensors"
+"""In a folder of its own: what lies beside the weights as *.safetensors is taken for weights."""
 TOP = "top"
 """The layer that the letters are read from: the encoder's output."""
 BLANK = 0
@@ -125,6 +126,7 @@ def phonemes_heard(model: Any) -> Iterator[None]:
 def save_head(folder: Path, head: PhonemeHead) -> None:
     """Write a head beside a model's weights."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in head.state_dict().items()}
+    (folder / FILE).parent.mkdir(exist_ok=True)
     save_file(tensors, folder / FILE, metadata={"layer": head.layer, "features": " ".join(head.features)})
 
 

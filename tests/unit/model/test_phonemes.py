@@ -130,6 +130,7 @@ def test_a_head_of_another_kind_stays_where_it_is(tmp_path, ours, reason):
 
 
 def test_a_broken_file_is_named(tmp_path):
+    (tmp_path / FILE).parent.mkdir()
     (tmp_path / FILE).write_bytes(b"no tensors")
     with pytest.raises(ModelError, match=FILE):
         take_over(head(), tmp_path)

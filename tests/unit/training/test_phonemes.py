@@ -154,7 +154,7 @@ def test_the_plan_names_what_is_taken_over(tmp_path):
     # Its nasal vowel has an output at once, though no Spanish text has one.
     assert torch.isfinite(target.head(torch.randn(1, 2, 32))[..., target.spoken.row("ɐ\u0303")]).all()
     assert isinstance(target.head, PhonemeHead)
-    (tmp_path / "phonemes.safetensors").unlink()
+    (tmp_path / "phonemes" / "head.safetensors").unlink()
     assert {row.reason for row in task("pt", ("mãe",), donor=tmp_path).plan} == {"the donor has none"}
 
 
