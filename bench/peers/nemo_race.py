@@ -1,4 +1,4 @@
-"""One race against NeMo: from the same Spanish es.nemo to Portuguese, with the same recordings, steps and longest batch.
+"""A race against NeMo: from the same Spanish es.nemo to Portuguese, with the same recordings, steps and longest batch.
 
     make peers                                                        # once: .venv-peers, with NeMo
     .venv/bin/python bench/peers/nemo_race.py ../shared/speech        # hours on one core; --help for a rehearsal
