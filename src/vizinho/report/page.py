@@ -19,6 +19,8 @@ from vizinho.report.anatomy import ablation_chart, movement_chart, way_chart
 from vizinho.report.charts import curves_chart, minutes_chart, steps_chart
 from vizinho.report.drawing import looks_of
 
+FEW_LINES = 6
+"""More in one chart hide each other."""
 CLIP_BYTES, ALL_CLIPS_BYTES = 200_000, 1_000_000
 """Audio that a page carries, one clip and all together; what is larger stays out, and the page says so."""
 FAMILIES = {
@@ -117,7 +119,10 @@ def _charts(results: Mapping[str, Any], lines: Sequence[Line]) -> dict[str, list
 
 
 def _main(lines: Sequence[Line]) -> set[tuple[str, float]]:
-    """What charts show: scratch by its own recipe, and each donor and stage by its first."""
+    """What charts show: all lines if few, else scratch by its own recipe and each donor and stage by its first."""
+    shown = [line for line in lines if line.kind not in CONTROLS]
+    if len({line.name for line in shown}) <= FEW_LINES:
+        return {(line.name, line.minutes) for line in shown}
     first: dict[tuple[str, float], str] = {}
     for line in lines:
         first.setdefault((line.start, line.minutes), line.name)

@@ -135,6 +135,21 @@ def test_one_amount_and_scratch_alone_are_drawn_too(results, folder):
     assert 'id="curves"' in text
 
 
+def test_recipes_are_drawn_together_while_they_are_few(results, folder):
+    def drawn(many):
+        more = [
+            {**a, "arm": f"{n}{a['arm']}", "recipe": f"r{n}"}
+            for n in range(many)
+            for a in results["arms"]
+            if a["recipe"] == "frozen"
+        ]
+        arms = results["arms"] + more
+        text = page({**results, "arms": arms, **summarise(arms, results["updates"])}, folder)
+        return ">es, frozen<" in re.search(r'id="minutes".*?</svg>', text, re.DOTALL)[0]
+
+    assert [drawn(0), drawn(4)] == [True, False]
+
+
 def test_other_files_are_refused(tmp_path):
     for content, message in (("{}", "not a results.json of format 2"), ("[", "not JSON"), (None, "no such file")):
         if content is not None:
