@@ -20,7 +20,6 @@ from typing import Any
 import atheris
 
 HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE), str(HERE / "unit" / "decoding")]
 
 with atheris.instrument_imports(include=["vizinho", "conllu", "yaml", "tarfile"]):
     from vizinho.corpora.manifest import read_manifest

@@ -118,6 +118,10 @@ class Heard:
     minutes: float
     speakers: int
 
+    def as_json(self) -> dict[str, Any]:
+        """As cards and results have it, minutes to the hundredth."""
+        return {"utterances": self.utterances, "minutes": round(self.minutes, 2), "speakers": self.speakers}
+
 
 @dataclass(frozen=True, slots=True)
 class ReadyJob:
@@ -137,9 +141,11 @@ class ReadyJob:
     @property
     def target(self) -> Heard:
         """Speech of the corpora; what is set aside and the practice beside are no part of it."""
-        if self.data.shards:  # without repeats, and nothing beside
-            return Heard(self.prepared.utterances, self.prepared.minutes, self.prepared.speakers)
-        return self._heard(beside=False)
+        shards = self.data.shards  # all of a corpus, by their indexes
+        if not shards:
+            return self._heard(beside=False)
+        seconds = sum(s.seconds for s in shards)
+        return Heard(sum(s.utterances for s in shards), seconds / 60, sum(s.speakers for s in shards))
 
     @property
     def practice(self) -> Heard:
@@ -150,7 +156,7 @@ class ReadyJob:
         trained = {u.id for u in self.data.train} - {id_ for id_, _ in self.prepared.set_aside}
         found = [u for s in self.data.sources if s.beside is beside for u in s.utterances if u.id in trained]
         seconds = sum(u.duration_seconds for u in found)
-        return Heard(len(found), round(seconds / 60, 2), len({u.speaker for u in found}))
+        return Heard(len(found), seconds / 60, len({u.speaker for u in found}))
 
     @property
     def identity(self) -> str:

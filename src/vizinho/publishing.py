@@ -204,6 +204,7 @@ def card_of(
                 "signature": f"norm:{ready.data.normalizer.name}|data:{ready.data.fingerprint}|{result.chosen}",
             }
         )
+    practice = ready.practice
     return Card(
         name=name,
         language=ready.job.language,
@@ -217,8 +218,8 @@ def card_of(
         recipe=recipe_of(ready.job),
         data={
             "fingerprint": ready.data.fingerprint,
-            **asdict(ready.target),
-            **({"practice": asdict(ready.practice)} if ready.practice.utterances else {}),
+            **ready.target.as_json(),
+            **({"practice": practice.as_json()} if practice.utterances else {}),
             "dev_utterances": len(ready.data.dev),
             "dev_held_out": ready.data.held_out,
             "set_aside": [list(pair) for pair in finished.set_aside[:NAMED]],
@@ -254,8 +255,8 @@ def summary(published: Published, finished: FinishedJob) -> dict[str, Any]:
         "verdict": None if published.verdict is None else published.verdict.as_json(),
         "language": ready.job.language,
         "steps": result.steps,
-        "minutes": ready.target.minutes,
-        "practice_minutes": ready.practice.minutes,
+        "minutes": round(ready.target.minutes, 2),
+        "practice_minutes": round(ready.practice.minutes, 2),
         "audio_seconds_seen": round(result.audio_seconds, 1),
         "chosen": result.chosen,
         "dev_cer": result.chosen_dev_cer,

@@ -29,10 +29,6 @@ class Prepared:
 
     examples: Examples
     set_aside: tuple[tuple[str, str], ...]
-    utterances: int
-    minutes: float
-    """Audio in the examples."""
-    speakers: int
     letters: Mapping[str, int]
     """How often each letter stands in the normalised texts."""
 
@@ -89,14 +85,10 @@ def prepare(utterances: Sequence[Utterance], preparing: Preparing) -> Prepared:
         raise CorpusError(
             f"no utterance can be trained on ({len(set_aside)} set aside)", fix="run `vizinho corpus check` to see why"
         )
-    ours = [e.utterance for e in examples]
     return Prepared(
         tuple(examples),
         tuple(set_aside),
-        len(ours),
-        sum(u.duration_seconds for u in ours) / 60,
-        len({u.speaker for u in ours}),
-        letter_counts([preparing.normalizer(u.text) for u in ours]),
+        letter_counts([preparing.normalizer(e.utterance.text) for e in examples]),
     )
 
 
@@ -105,11 +97,4 @@ def prepare_shards(examples: ShardedExamples) -> Prepared:
     letters: Counter[str] = Counter()
     for index in examples.indexes:
         letters.update(index.letters)
-    return Prepared(
-        examples,
-        (),
-        sum(i.utterances for i in examples.indexes),
-        sum(i.seconds for i in examples.indexes) / 60,
-        sum(i.speakers for i in examples.indexes),
-        letters,
-    )
+    return Prepared(examples, (), letters)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from itertools import chain
 from pathlib import Path
@@ -58,8 +59,4 @@ def _held(file: Path) -> int:
     if file.suffix == ".bin":
         return file.stat().st_size // 2
     with safe_open(file, "pt") as tensors:
-        return sum(_product(tensors.get_slice(name).get_shape()) for name in tensors.keys())  # noqa: SIM118
-
-
-def _product(shape: list[int]) -> int:
-    return torch.Size(shape).numel()
+        return sum(math.prod(tensors.get_slice(name).get_shape()) for name in tensors.keys())  # noqa: SIM118
