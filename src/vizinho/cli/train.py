@@ -226,12 +226,12 @@ def _make(
         if not main:
             return
         published = publish(store, name, finished, folder, donor=donor, command=["vizinho", *sys.argv[1:]])
-        drop_run(folder)
-    made = summary(published, finished)
-    if as_json:
-        typer.echo(json.dumps(made | {"plan": ready.plan.as_json() if ready.plan else None}, ensure_ascii=False))
-    else:
-        _show_summary(made)
+        made = summary(published, finished)
+        if as_json:
+            typer.echo(json.dumps(made | {"plan": ready.plan.as_json() if ready.plan else None}, ensure_ascii=False))
+        else:
+            _show_summary(made)
+        drop_run(folder)  # last: who was killed before they saw the result gets the same version from the same command
 
 
 def show_plan(plan: Any, as_json: bool, most: int | None = None, donor: dict[str, Any] | None = None) -> None:
