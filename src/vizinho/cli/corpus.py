@@ -1,9 +1,9 @@
-"""`vizinho corpus`: bring speech, see what it is, set aside what is wrong with it, respell it for a neighbour."""
+"""`vizinho corpus`: bring speech, see what it is, set aside what is wrong, make practice of a neighbour's."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -115,6 +115,13 @@ def convert(
         typer.echo(f"and {len(made.problems) - _SHOWN} more: {manifest.stem}.problems.jsonl")
 
 
+def _name_left_out(left_out: Sequence[tuple[str, str]]) -> None:
+    for utterance_id, reason in left_out[:_SHOWN]:
+        typer.echo(f"left out {utterance_id}: {reason}")
+    if len(left_out) > _SHOWN:
+        typer.echo(f"and {len(left_out) - _SHOWN} more (--json names all)")
+
+
 @app.command("respell")
 def respell(
     corpus: _Manifest,
@@ -145,10 +152,34 @@ def respell(
     typer.echo(f"{out}: {len(made.utterances)} utterances, {len(made.left_out)} left out")
     for ours, theirs in made.examples:
         typer.echo(f"  {ours}  ->  {theirs}")
-    for utterance_id, reason in made.left_out[:_SHOWN]:
-        typer.echo(f"left out {utterance_id}: {reason}")
-    if len(made.left_out) > _SHOWN:
-        typer.echo(f"and {len(made.left_out) - _SHOWN} more (--json names all)")
+    _name_left_out(made.left_out)
+
+
+@app.command("revoice")
+def revoice(
+    corpus: _Manifest,
+    out: Annotated[Path, typer.Option("--out", help="Folder for the manifest and its audio.")],
+    copies: Annotated[int, typer.Option("--copies", help="Voices for each utterance.")] = 1,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of the voices.")] = 1,
+    as_json: _Json = False,
+) -> None:
+    """Say the train part again in other voices: pitch, vocal tract and pace changed by Praat (extra "voices")."""
+    from vizinho.corpora.manifest import read_manifest, write_manifest
+    from vizinho.corpora.revoicing import revoice_corpus
+    from vizinho.progress import bar
+
+    utterances = read_manifest(corpus)
+    with bar("revoicing", sum(u.split == "train" for u in utterances)) as advance:
+        made = revoice_corpus(utterances, out, copies=copies, seed=seed, progress=advance)
+    manifest = out / f"{corpus.stem}.voices.jsonl"
+    write_manifest(manifest, made.utterances)
+    minutes = sum(u.duration_seconds for u in made.utterances) / 60
+    if as_json:
+        found = {"manifest": str(manifest), "utterances": len(made.utterances), "minutes": round(minutes, 2)}
+        typer.echo(json.dumps(found | {"left_out": made.left_out}, ensure_ascii=False))
+        return
+    typer.echo(f"{manifest}: {len(made.utterances)} utterances, {minutes:.1f} minutes, {len(made.left_out)} left out")
+    _name_left_out(made.left_out)
 
 
 @app.command("stats")
