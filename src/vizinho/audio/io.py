@@ -98,7 +98,10 @@ def resample(samples: Waveform, from_rate: int, to_rate: int) -> Waveform:
 
 
 def save_audio(path: Path, samples: Waveform, sample_rate: int = SAMPLE_RATE) -> None:
-    """Write mono samples; the container follows the suffix (.wav and .flac at 16 bit, .ogg and .opus as Opus)."""
+    """Write mono samples; the container follows the suffix (.wav and .flac at 16 bit, .ogg and .opus as Opus).
+
+    A file of that name is whole: it is moved into place when complete.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     kinds = {
         ".wav": ("WAV", "PCM_16"),
@@ -110,7 +113,9 @@ def save_audio(path: Path, samples: Waveform, sample_rate: int = SAMPLE_RATE) ->
     if path.suffix.lower() not in kinds:
         raise AudioError(f"cannot write {path.suffix!r} files", where=path, fix=f"use one of {', '.join(kinds)}")
     container, subtype = kinds[path.suffix.lower()]
-    soundfile.write(str(path), np.clip(samples, -1.0, 1.0), sample_rate, format=container, subtype=subtype)
+    writing = path.with_name(f".{path.name}")
+    soundfile.write(str(writing), np.clip(samples, -1.0, 1.0), sample_rate, format=container, subtype=subtype)
+    writing.replace(path)
 
 
 def _unreadable(path: Path, error: Exception) -> AudioError:

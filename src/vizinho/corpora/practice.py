@@ -15,9 +15,9 @@ import numpy as np
 from vizinho.audio.augment import add_noise, band_limit
 from vizinho.audio.io import SAMPLE_RATE, audio_info, save_audio
 from vizinho.audio.speak import HELD_OUT_VARIANTS, LOCALES, TRAIN_VARIANTS, Voice, synthesise
+from vizinho.corpora.claims import claim
 from vizinho.corpora.manifest import write_manifest
 from vizinho.errors import CorpusError, VizinhoError
-from vizinho.files import write_text
 from vizinho.progress import Advance, silent
 from vizinho.records import Utterance
 from vizinho.text.normalize import get_normalizer
@@ -69,7 +69,8 @@ def practice_corpus(
         splits = _splits(language, minutes, phrase_book(language))
     else:  # a sentence that comes twice, or as a word of the list, must not fall into two splits by its spelling
         splits = _splits(language, minutes, sentences, get_normalizer(language))
-    _claim(folder / "audio" / f"{language}-{seed}.draws", splits)
+    stamp = folder / "audio" / f"{language}-{seed}.draws"
+    claim(folder, stamp, _digest(splits), "recordings of other sentences")
     utterances: list[Utterance] = []
     for split in splits:
         utterances += _speak_split(language, split, folder, seed, progress)
@@ -119,19 +120,11 @@ def _home(text: str) -> str:
     return "dev" if bucket < 16 else "test" if bucket < 32 else "train"
 
 
-def _claim(stamp: Path, splits: Sequence[_Split]) -> None:
-    """Note what the recordings are drawn from: kept ones must not be taken for those of other sentences."""
+def _digest(splits: Sequence[_Split]) -> str:
+    """Of all that the recordings are drawn from."""
     drawn_from = [[s.name, s.variants, list(s.words), list(s.phrases)] for s in splits]
     text = json.dumps([_DRAWS_VERSION, drawn_from], ensure_ascii=False)
-    digest = hashlib.sha256(text.encode()).hexdigest()
-    if not stamp.is_file():
-        write_text(stamp, digest + "\n")
-    elif stamp.read_text(encoding="utf-8").strip() != digest:
-        raise CorpusError(
-            "the folder holds recordings of other sentences",
-            where=stamp.parent.parent,
-            fix="choose another folder or seed, or delete it",
-        )
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _speak_split(language: str, split: _Split, folder: Path, seed: int, progress: Advance) -> Iterator[Utterance]:
@@ -192,12 +185,10 @@ def _record(text: str, voice: Voice, path: Path, rng: np.random.Generator) -> fl
     if rng.random() < 0.6:
         samples = add_noise(samples, float(rng.uniform(12, 40)), rng)
     samples = samples * (float(rng.uniform(0.3, 0.9)) / max(float(np.abs(samples).max()), 1e-6))
-    writing = path.with_name(f".{path.name}")
-    save_audio(writing, samples.astype(np.float32))
-    writing.replace(path)
+    save_audio(path, samples.astype(np.float32))
     return samples.size / SAMPLE_RATE
 
 
 def _duration_if_whole(path: Path) -> float | None:
-    """Recordings are moved into place when complete, so one that is there is whole."""
+    """`save_audio` moves recordings into place when complete, so one that is there is whole."""
     return audio_info(path).duration_seconds if path.is_file() else None

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from vizinho.audio.io import SAMPLE_RATE, audio_info, load_audio, save_audio
+from vizinho.audio.io import audio_info, load_audio, save_audio
 from vizinho.audio.other_voice import other_voice
+from vizinho.corpora.claims import claim
 from vizinho.corpora.manifest import content_digest
+from vizinho.corpora.readers.base import file_name
 from vizinho.errors import AudioError, CorpusError
-from vizinho.files import write_text
 from vizinho.progress import Advance, silent
 from vizinho.records import Utterance
 
@@ -40,7 +40,7 @@ def revoice_corpus(
         raise CorpusError("no utterances of train", fix="other voices are to train on; give a manifest that has some")
     if copies < 1:
         raise CorpusError(f"{copies} copies were asked for", fix="give at least 1")
-    _claim(folder / f"voices-{seed}.of", content_digest(train))
+    claim(folder, folder / f"voices-{seed}.of", content_digest(train), "voices of other recordings")
     made: list[Utterance] = []
     left_out: list[tuple[str, str]] = []
     for utterance in train:
@@ -54,25 +54,10 @@ def revoice_corpus(
 
 def _copy(utterance: Utterance, number: int, seed: int, folder: Path) -> Utterance:
     name = f"{utterance.id}-voice{number}-{seed}"
-    known_by = hashlib.sha256(utterance.id.encode()).hexdigest()[:16]  # an id may hold anything, a slash too
-    path = folder / "audio" / f"{known_by}-{number}-{seed}.flac"
-    if not path.is_file():  # recordings are moved into place when complete
+    path = folder / "audio" / f"{file_name(name)}.flac"
+    if not path.is_file():
         rng = np.random.default_rng([seed, number, *utterance.id.encode()])
-        writing = path.with_name(f".{path.name}")
-        save_audio(writing, other_voice(load_audio(utterance.audio), rng), SAMPLE_RATE)
-        writing.replace(path)
+        save_audio(path, other_voice(load_audio(utterance.audio), rng))
     # The speaker stays: whoever guards against a speaker of test in training must still see who this is.
     seconds = round(audio_info(path).duration_seconds, 3)
     return replace(utterance, id=name, audio=path.absolute(), duration_seconds=seconds)
-
-
-def _claim(stamp: Path, digest: str) -> None:
-    """Note whose voices these are: kept ones must not be taken for those of other recordings."""
-    if not stamp.is_file():
-        write_text(stamp, digest + "\n")
-    elif stamp.read_text(encoding="utf-8").strip() != digest:
-        raise CorpusError(
-            "the folder holds voices of other recordings",
-            where=stamp.parent,
-            fix="choose another folder or seed, or delete it",
-        )
