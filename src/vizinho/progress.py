@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -60,7 +61,9 @@ def board() -> Iterator[Event]:
 
         def event(name: str, total: float, amount: float, note: str = "") -> None:
             if name not in tasks:
-                tasks[name] = progress.add_task(name, total=total, note="")
+                # An amount that is no number is refused by whoever was given it, in words, not by the bar.
+                known = total if math.isfinite(total) else None
+                tasks[name] = progress.add_task(name, total=known, note="")
             progress.update(tasks[name], advance=amount, note=note)
 
         yield event

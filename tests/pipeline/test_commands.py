@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -438,3 +439,30 @@ def test_practice_stands_beside_the_real_speech_which_comes_more_often(world, tm
     )
     assert [c["beside"] for c in card.job["corpora"]] == [False, True]
     assert card.job["repeat"] == [3, 1]
+
+
+def test_practice_is_made_by_the_transfer_itself_and_can_be_reproduced(world):
+    pytest.importorskip("espeakng_loader", reason="the optional extra 'speak' is not installed")
+    home, corpus = world[0] / "home", world[0] / "pt" / "pt.jsonl"
+    command = ("transfer", "es@1", "--to", "pt", "--corpus", corpus, "--steps", "2", "--seed", "3")
+    plain = vizinho(*command, "--name", "plain", home=home)
+    assert "minutes are few: --practice 90 may help" in plain.stderr
+    made = vizinho(*command, "--practice", "0.3", "--name", "practising", "--json", home=home)
+    assert made.returncode == 0, made.stderr
+    card = Store(home).card("practising")
+    spanish, real = (read_manifest(world[0] / lang / f"{lang}.jsonl") for lang in ("es", "pt"))
+    heard = [line for line in made.stderr.splitlines() if line.startswith("practice: ")]
+    assert len(heard) == 2 and "of synthetic pt" in heard[0] and "es.jsonl in the letters of pt" in heard[1]
+    beside = [read_manifest(Path(c["place"])) for c in card.job["corpora"] if c["beside"]]
+    assert len(beside[1]) <= sum(u.split == "train" for u in spanish)
+    assert card.data["utterances"] == sum(u.split == "train" for u in real)
+    assert card.data["practice"]["utterances"] == sum(map(len, beside))
+    assert card.recipe["augment"]["warp_share"] == 0.5
+    assert "--repeat 1: so often" in made.stderr and card.job["repeat"] == []
+    own = vizinho(*command, "--practice", "0.3", "--repeat", "2", "--name", "own", home=home)
+    assert own.returncode == 0 and Store(home).card("own").job["repeat"] == [2, 1, 1]
+    again = vizinho("models", "reproduce", "practising", home=home)
+    assert again.returncode == 0, again.stderr
+    for amount, words in (("0", "0.0 minutes were asked for"), ("nan", "minutes were asked for")):
+        refused = vizinho(*command, "--practice", amount, home=home)
+        assert refused.returncode == 2 and words in refused.stderr

@@ -29,7 +29,11 @@ Beside = Annotated[
     ),
 ]
 Repeat = Annotated[
-    int, typer.Option("--repeat", help="Times that the speech of --corpus comes in an epoch, varied anew each time.")
+    int | None,
+    typer.Option(
+        "--repeat",
+        help="Times that the speech of --corpus comes in an epoch, varied anew each time; once if not given.",
+    ),
 ]
 Name = Annotated[str | None, typer.Option("--name", help="Name in the model store; the language code if not given.")]
 Steps = Annotated[
@@ -49,7 +53,7 @@ def train(
     corpus: Corpora,
     language: Annotated[str, typer.Option("--lang", help="Language of the corpus, such as es.")],
     beside: Beside = None,
-    repeat: Repeat = 1,
+    repeat: Repeat = None,
     name: Name = None,
     steps: Steps = None,
     minutes: Minutes = None,
@@ -95,8 +99,16 @@ def transfer(
     adapter: Annotated[
         str | None, typer.Option("--adapter", help="Language adapter to start from, such as spa (MMS donors).")
     ] = None,
+    practice: Annotated[
+        float | None,
+        typer.Option(
+            "--practice",
+            help="Make so many minutes of synthetic speech to train beside, and as many of the donor's own recordings "
+            "in the target's letters (extra speak); --repeat follows. 90 in the case study (docs/recipe.md).",
+        ),
+    ] = None,
     beside: Beside = None,
-    repeat: Repeat = 1,
+    repeat: Repeat = None,
     name: Name = None,
     steps: Steps = None,
     minutes: Minutes = None,
@@ -116,21 +128,35 @@ def transfer(
     as_json: AsJson = False,
 ) -> None:
     """Make a recogniser for a language from another's (or a new version from the old one)."""
+    from vizinho.audio.speak import LOCALES
     from vizinho.jobs import Job, target_minutes
-    from vizinho.parallel import is_main_process
+    from vizinho.parallel import is_main_process, unseen
+    from vizinho.practising import make_practice
+    from vizinho.progress import board
     from vizinho.registry.store import Store
-    from vizinho.training.recipes import default_recipe, read_recipe
+    from vizinho.training.recipes import MUCH_MINUTES, default_recipe, read_recipe
     from vizinho.transfer.tokens import RowOptions
 
     store = Store()
     folder = store.resolve(donor)
     card = store.card(donor)
-    chosen = read_recipe(recipe) if recipe else default_recipe("transfer", target_minutes(corpus, minutes))
-    options = _over(chosen, steps=steps, seed=seed, threads=threads)
-    if recipe is None and not quiet and is_main_process():
-        typer.echo(f"{options.steps} steps at a rate of {options.learning_rate:g} (--recipe, --steps)", err=True)
     if preset is not None:
         _check_preset(folder, preset)
+    of_target = target_minutes(corpus, minutes)
+    chosen = read_recipe(recipe) if recipe else default_recipe("transfer", of_target, practice=bool(practice))
+    options = _over(chosen, steps=steps, seed=seed, threads=threads)
+    said = [f"{options.steps} steps at a rate of {options.learning_rate:g} (--recipe, --steps)"] if not recipe else []
+    beside = list(beside or ())
+    if practice is not None:
+        with board() if is_main_process() else nullcontext(unseen) as show:
+            made = make_practice(store.home, to, practice, corpus, of_target, card, show)
+        beside += made.beside
+        repeat = made.times if repeat is None else repeat
+        said += [*made.said, f"--repeat {repeat}: so often the target's own recordings come in an epoch"]
+    elif not beside and of_target < MUCH_MINUTES and to in LOCALES:
+        said.append(f"{of_target:.1f} minutes are few: --practice 90 may help (docs/recipe.md)")
+    for line in said if not quiet and is_main_process() else ():
+        typer.echo(line, err=True)
     job = Job(
         to,
         tuple(corpus),
@@ -138,7 +164,7 @@ def transfer(
         origin or (card.language if card else None),
         adapter,
         minutes=minutes,
-        beside=tuple(beside or ()),
+        beside=tuple(beside),
         repeat=_times(repeat, corpus, beside),
         rows=RowOptions(new_rows, row_overrides(row or [])),
         options=options,
@@ -146,8 +172,9 @@ def transfer(
     _make(job, name or to, fresh=fresh, quiet=quiet, as_json=as_json, dry_run=dry_run, donor=donor)
 
 
-def _times(repeat: int, corpora: list[Path], beside: list[Path] | None) -> tuple[int, ...]:
+def _times(repeat: int | None, corpora: list[Path], beside: list[Path] | None) -> tuple[int, ...]:
     """How often each corpus comes in an epoch, those beside once; nothing to say where all come once."""
+    repeat = 1 if repeat is None else repeat
     if repeat < 1:
         raise SpecError(f"--repeat {repeat}", fix="give 1 or more")
     return (*[repeat] * len(corpora), *[1] * len(beside or ())) if repeat > 1 else ()

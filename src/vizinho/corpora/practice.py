@@ -79,6 +79,12 @@ def practice_corpus(
     return manifest
 
 
+def phrase_books() -> set[str]:
+    """Languages that sentences were written for."""
+    files = resources.files("vizinho.corpora.phrasebook").iterdir()
+    return {Path(file.name).stem for file in files if file.name.endswith(".txt")}
+
+
 def phrase_book(language: str) -> list[str]:
     """The sentences written for this project; CorpusError for a language without any."""
     file = resources.files("vizinho.corpora.phrasebook") / f"{language}.txt"

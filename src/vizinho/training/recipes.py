@@ -16,8 +16,10 @@ MUCH_MINUTES = 30.0
 """From so many minutes of target speech on, a transfer has the rate that training from scratch has."""
 
 
-def default_recipe(kind: str, minutes: float = 0.0) -> TrainingOptions:
+def default_recipe(kind: str, minutes: float = 0.0, *, practice: bool = False) -> TrainingOptions:
     """Options of "train", or of "transfer" to a target of which there are so many minutes of speech.
+
+    With `practice` beside (`vizinho.practising`) other vocal tracts are made of every voice, as it was measured.
 
     From scratch everything learns at once; after a transfer the head goes first. Slower rates for lower blocks, which
     fine-tuning often has, were no better on dev. Rates and steps are those that were best on dev in the case study (8
@@ -32,7 +34,10 @@ def default_recipe(kind: str, minutes: float = 0.0) -> TrainingOptions:
     # Some forty looks at dev, however long the run.
     every = max(options.evaluate_every, 10 * round(steps / 400))
     rate = 1e-3 if minutes >= MUCH_MINUTES else options.learning_rate
-    return replace(options, steps=steps, learning_rate=rate, evaluate_every=every, checkpoint_every=every)
+    augment = replace(options.augment, warp_share=0.5) if practice else options.augment
+    return replace(
+        options, steps=steps, learning_rate=rate, evaluate_every=every, checkpoint_every=every, augment=augment
+    )
 
 
 def read_recipe(path: Path) -> TrainingOptions:

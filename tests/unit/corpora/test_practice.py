@@ -106,6 +106,8 @@ def test_own_sentences_are_spoken_and_spellings_of_one_text_stay_in_one_split(tm
 def test_minutes_must_be_a_positive_number(minutes: float, tmp_path: Path) -> None:
     with pytest.raises(CorpusError, match="minutes were asked for"):
         practice_corpus("pt", minutes, tmp_path)
+    with pytest.raises(CorpusError, match="minutes were asked for"):
+        app(["corpus", "speak", "pt", "--minutes", str(minutes), "--out", str(tmp_path)], standalone_mode=False)
     assert not list(tmp_path.iterdir())
 
 
