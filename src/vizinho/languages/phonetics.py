@@ -10,7 +10,7 @@ import math
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -127,8 +127,14 @@ def align_letters(pairs: Sequence[tuple[str, Phones]]) -> list[list[tuple[str, P
 
     Learnt from the pairs themselves; a word whose letters cannot be aligned gives an empty list.
     """
+    align = letter_aligner(pairs)
+    return [align(word, phones) for word, phones in pairs]
+
+
+def letter_aligner(pairs: Sequence[tuple[str, Phones]]) -> Callable[[str, Phones], list[tuple[str, Phones]]]:
+    """What `align_letters` learns from the pairs, for any word of their language and its phones."""
     costs = _costs(_converged(pairs))
-    return [_align(word, phones, costs) for word, phones in pairs]
+    return lambda word, phones: _align(word, phones, costs)
 
 
 def _converged(pairs: Sequence[tuple[str, Phones]]) -> dict[str, Counter[Phones]]:

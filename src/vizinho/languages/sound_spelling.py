@@ -12,14 +12,24 @@ from __future__ import annotations
 import math
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import product
 
+from rapidfuzz.distance import Levenshtein
+
 from vizinho.audio.speak import LOCALES, phonemes
 from vizinho.errors import CorpusError, TextError
-from vizinho.languages.phonetics import Phones, align_letters, feature_names, phone_features, phone_likeness, segments
+from vizinho.languages.phonetics import (
+    Phones,
+    align_letters,
+    feature_names,
+    letter_aligner,
+    phone_features,
+    phone_likeness,
+    segments,
+)
 from vizinho.progress import Advance, silent
 from vizinho.records import Utterance
 from vizinho.text.alphabets import alphabet
@@ -33,10 +43,14 @@ BEAM = 24
 """Spellings of a word's beginning that are kept."""
 UNLIKENESS = 4.0
 """Cost of a phone being heard as another, in nats, if they had nothing in common."""
-SPELLINGS = 8
-"""Likeliest spellings that are read aloud."""
-OWN_SPELLING = 0.5
+OTHER_LETTERS = 2.0
+"""Cost of writing a phone in other letters than the donor's, in nats."""
+SPELLINGS = 16
+"""Likeliest spellings that are read aloud; some differ in their accents alone."""
+OWN_SPELLING = 0.3
 """Phones by which another spelling must be nearer than the donor's own."""
+LETTER = 0.1
+"""Phones by which a spelling must be nearer for each letter that it changes: many sound alike (ss, ç, z at the end)."""
 RAREST = 3
 """Graphones seen less often are slips of the alignment."""
 # Where features alone mislead: how listeners to Romance languages take up sounds that these lack.
@@ -46,6 +60,13 @@ _HEARD_AS = {
 }  # fmt: skip
 _REDUCED = {"a": "ɐ", "e": "ɪi", "o": "ʊu", "i": "ɪ", "u": "ʊ"}
 """Vowels that are written alike in stressed and in weak syllables but spoken differently."""
+_SAME_LETTER = {"a": "ɐ", "e": "ɪɛ", "o": "ʊɔ", "i": "ɪ", "u": "ʊ", "j": "iɪ", "w": "uʊ", "l": "ʊ", "n": "ŋ"}
+"""Those, vowels that only accents tell apart, glides, and what l and n become at the end of a syllable (Brazil's mal).
+"""
+_PALATAL = {"pt": {"t": "ʃ", "d": "ʒ"}}
+"""What comes between these and an i in some accents of a language (Brazil's tia, dia), and has no letter."""
+_SUPPORT = {"pt": "ə"}
+"""A vowel that eSpeak's rules put beside a consonant (after the r of parte), and that has no letter either."""
 _MARKS = "\u0301\u0300\u0302"
 """Acute, grave and circumflex show stress and openness, which differ between languages; tilde and cedilla stay."""
 Graphone = tuple[Phones, str]
@@ -63,21 +84,26 @@ class SoundSpeller:
     by_phones: Mapping[Phones, tuple[Graphone, ...]]
     phones: tuple[str, ...]
 
-    def spellings(self, phones: Phones) -> list[str]:
-        """The SPELLINGS likeliest of a word's phones, best first; none for no phones. Any language's are allowed."""
+    def spellings(self, phones: Phones, letters: Sequence[str] = ()) -> list[str]:
+        """The SPELLINGS likeliest of a word's phones, best first; none for no phones. Any language's are allowed.
+
+        `letters` are those that each phone is written with in its own language, where that is known.
+        """
         heard = [self.candidates(p) for p in phones]
         beams: list[dict[Graphone, tuple[float, str]]] = [{} for _ in range(len(heard) + 1)]
         beams[0][_EDGE] = (0.0, "")
         for position in range(len(heard)):
             kept = sorted(beams[position].items(), key=lambda item: item[1][0])[:BEAM]
             for graphone, length, likeness in self._written(heard[position : position + 2]):
-                for before, (cost, letters) in kept:
-                    total = cost - math.log(self._share(before, graphone)) + UNLIKENESS * (length - likeness)
+                same = not letters or _plain("".join(letters[position : position + length])) == _plain(graphone[1])
+                changed = UNLIKENESS * (length - likeness) + (0.0 if same else OTHER_LETTERS)
+                for before, (cost, written) in kept:
+                    total = cost - math.log(self._share(before, graphone)) + changed
                     reached = beams[position + length].get(graphone)
                     if reached is None or total < reached[0]:
-                        beams[position + length][graphone] = (total, letters + graphone[1])
-        ends = sorted((cost - math.log(self._share(g, _EDGE)), letters) for g, (cost, letters) in beams[-1].items())
-        return list(dict.fromkeys(letters for _, letters in ends))[:SPELLINGS] if phones else []
+                        beams[position + length][graphone] = (total, written + graphone[1])
+        ends = sorted((cost - math.log(self._share(g, _EDGE)), written) for g, (cost, written) in beams[-1].items())
+        return list(dict.fromkeys(written for _, written in ends))[:SPELLINGS] if phones else []
 
     def candidates(self, phone: str) -> tuple[tuple[str, float], ...]:
         """Phones of the language that a phone may be heard as, with their likeness; the nearest is always there."""
@@ -103,13 +129,22 @@ class SoundSpeller:
 @cache
 def sound_speller(language: str) -> SoundSpeller:
     """Learn a language's spelling from its frequent words. Raises TextError for a language without a voice."""
+    return _learn(language, [_graphones(aligned) for aligned in align_letters(_frequent(language))])
+
+
+@cache
+def _aligner(language: str) -> Callable[[str, Phones], list[tuple[str, Phones]]]:
+    return letter_aligner(_frequent(language))
+
+
+@cache
+def _frequent(language: str) -> list[tuple[str, Phones]]:
+    """Frequent words and their phones."""
     from wordfreq import top_n_list
 
-    locale = _locale(language)
     letters = set(alphabet(language))
     words = [w for w in top_n_list(language, 2 * WORDS) if len(w) > 1 and set(w) <= letters][:WORDS]
-    pairs = [(w, found) for w in words if (found := segments(phonemes(w, locale), language))]
-    return _learn(language, [_graphones(aligned) for aligned in align_letters(pairs)])
+    return [(w, found) for w in words if (found := _read(w, language))]
 
 
 def respell(text: str, language: str, target: str) -> str:
@@ -157,29 +192,61 @@ def respell_corpus(
 
 @cache
 def _respell_word(word: str, language: str, target: str) -> str:
-    phones = segments(phonemes(word, _locale(language)), language)
-    found = sound_speller(target).spellings(phones)
-    costs = {spelling: unlikeness(phones, _read(spelling, target)) for spelling in found}
-    if phones and set(word) <= set(alphabet(target)):
-        costs[word] = unlikeness(phones, _read(word, target)) - OWN_SPELLING
-    written = min(costs, key=lambda spelling: costs[spelling], default="")
-    plain = "".join(c for c in unicodedata.normalize("NFD", written) if c not in _MARKS)
-    return unicodedata.normalize("NFC", plain)
+    phones = _single(_read(word, language))
+    own = _plain(word)
+    found = sound_speller(target).spellings(phones, _letters_of(word, phones, language))
+    costs: dict[str, float] = {}
+    for spelling in map(_plain, found):  # read as it will be written, or an accent that is not would decide
+        changed = LETTER * Levenshtein.distance(own, spelling)
+        costs[spelling] = unlikeness(phones, _read(spelling, target)) + changed
+    if phones and set(own) <= set(alphabet(target)):
+        costs[own] = unlikeness(phones, _read(own, target)) - OWN_SPELLING
+    return min(costs, key=lambda spelling: costs[spelling], default="")
+
+
+def _letters_of(word: str, phones: Phones, language: str) -> list[str]:
+    """The letters that each phone of a word is written with; none where they cannot be told."""
+    letters: list[str] = []
+    for said, written in _graphones(_aligner(language)(word, phones)):
+        letters += [written, *[""] * (len(said) - 1)]
+    return letters if len(letters) == len(phones) else []
+
+
+def _plain(word: str) -> str:
+    """Without the accents of stress and openness."""
+    bare = "".join(c for c in unicodedata.normalize("NFD", word) if c not in _MARKS)
+    return unicodedata.normalize("NFC", bare)
 
 
 @cache
 def _read(word: str, language: str) -> Phones:
-    return segments(phonemes(word, _locale(language)), language)
+    said = segments(phonemes(word, _locale(language)), language)
+    code = language.split("-")[0]
+    between, support = _PALATAL.get(code, {}), _SUPPORT.get(code)
+    return tuple(
+        phone
+        for before, phone, after in zip(("", *said[:-1]), said, (*said[1:], ""), strict=True)
+        if phone != support and not (after in ("i", "ɪ") and between.get(before) == phone)
+    )
+
+
+def _single(phones: Phones) -> Phones:
+    """One consonant where the same one comes twice: eSpeak says calle with two [j]."""
+    return tuple(p for n, p in enumerate(phones) if n == 0 or p != phones[n - 1] or _is_syllabic(p))
 
 
 def unlikeness(said: Phones, heard: Phones) -> float:
-    """Edit distance between a donor's phones and a target's: 1 for one too many, less for like ones in its place."""
+    """Edit distance between a donor's phones and a target's: 1 for one too many, less for like ones in its place.
+
+    What the target writes with one letter is alike: open and weak vowels, glides, l and n at the end of a syllable.
+    """
     row = [float(n) for n in range(len(heard) + 1)]
     for phone in said:
         phone = _HEARD_AS.get(phone, phone)
         before, row = row, [row[0] + 1.0]
         for n, other in enumerate(heard):
-            row.append(min(row[n] + 1.0, before[n + 1] + 1.0, before[n] + 1.0 - phone_likeness(phone, other)))
+            likeness = 1.0 if other in _SAME_LETTER.get(phone, "") else phone_likeness(phone, other)
+            row.append(min(row[n] + 1.0, before[n + 1] + 1.0, before[n] + 1.0 - likeness))
     return row[-1]
 
 

@@ -85,6 +85,19 @@ def test_what_sounds_alike_keeps_its_spelling():
     assert [respell(w, "es", "pt") for w in ("piña", "montaña")] == ["pinha", "montanha"]
 
 
+def test_respelt_words_are_such_as_a_person_would_write():
+    """Letters stay where they sound right; what only a full last vowel, another final l or a palatal t would ask for
+    is not written."""
+    expected = {
+        "es": "viejo bierro, año anho, señora senhora, hijas irras, cebolla ceboia, cielo cielo, tigre tigre, del del, "
+        "localidades localidades, edificio edificio, convierte combierte, portátil portatil, avispón avispon",
+        "ca": "muntanya muntanha, deu deu, professora professora",
+    }
+    for language, pairs in expected.items():
+        words = dict(pair.split() for pair in pairs.split(", "))
+        assert {word: respell(word, language, "pt") for word in words} == words
+
+
 def test_the_distance_of_phones_counts_whole_ones_and_likeness():
     assert unlikeness((), ("a", "b")) == 2.0
     assert unlikeness(("k", "a"), ("k", "a")) == 0.0
