@@ -238,7 +238,12 @@ def read_data(
 
 
 def target_minutes(corpora: Sequence[Path], minutes: float | None) -> float:
-    """Minutes of target speech that a job with these corpora and this limit trains on, practice beside left out."""
+    """Minutes of target speech that a job with these corpora and this limit trains on, practice beside left out.
+
+    Raises CorpusError for a limit that is no amount.
+    """
+    if minutes is not None and not minutes > 0:
+        raise CorpusError(f"{minutes} minutes were asked for", where="minutes", fix="give a number above 0")
     seconds = 0.0
     for path in corpora:
         if index_path(path) is not None:

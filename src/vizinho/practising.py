@@ -6,27 +6,68 @@ in the target's letters.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
+from vizinho.audio.speak import LOCALES
 from vizinho.corpora.manifest import fingerprint, read_manifest, select, write_manifest
-from vizinho.corpora.practice import phrase_books, practice_corpus
+from vizinho.corpora.practice import phrase_books, practice_corpus, practice_digest
 from vizinho.corpora.shards.index import index_path
 from vizinho.errors import CorpusError, SpecError, TextError
+from vizinho.jobs import read_data, target_minutes
 from vizinho.languages.sound_spelling import respell_corpus
 from vizinho.parallel import unseen
 from vizinho.progress import Advance, Event
 from vizinho.records import Utterance
 from vizinho.registry.card import Card
+from vizinho.registry.pins import pinned_utterances
+from vizinho.registry.store import Store, unwritable
 from vizinho.text.normalize import get_normalizer
 
 SEED = 1
 """Of the voices and texts: not the training's, so that runs of several seeds share one practice."""
 SHARE = 0.4
-"""What the target's speech is brought up to, against the practice, by coming again: as in the case study, where 8
-minutes came 8 times beside 163."""
+"""What the target's speech is brought up to, against all that is beside it, by coming again: as in the case study,
+where 8 minutes came 8 times beside 163."""
 MOST_TIMES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What the practice is for: the corpora, and what of them is trained on and kept back."""
+
+    language: str
+    corpora: tuple[Path, ...]
+    minutes: float
+    """Of them, trained on."""
+    held_out: tuple[Utterance, ...] = ()
+    """Utterances that are chosen or tested with, besides dev and test of the corpora."""
+    beside_minutes: float = 0.0
+    """Of other practice, given beside this one."""
+
+    def kept_back(self) -> set[str]:
+        """Normalised texts that must not be practised."""
+        normalize = get_normalizer(self.language)
+        manifests = [u for path in self.corpora for u in read_manifest(path) if u.split != "train"]
+        return {normalize(u.text) for u in (*manifests, *self.held_out)}
+
+
+def target_of(
+    store: Store,
+    name: str,
+    language: str,
+    corpora: Sequence[Path],
+    minutes: float | None,
+    seed: int,
+    beside: Sequence[Path] = (),
+) -> Target:
+    """The target of a job for the model `name`. Reads the corpora as the job will and raises what that raises."""
+    sharded = any(map(index_path, corpora))  # refused when the practice is made
+    dev = () if sharded else read_data(corpora, language, minutes, seed, beside=beside).dev
+    held_out = (*dev, *pinned_utterances(store, name))
+    return Target(language, tuple(corpora), target_minutes(corpora, minutes), held_out, target_minutes(beside, None))
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,42 +79,52 @@ class Practice:
     said: tuple[str, ...]
 
 
-def make_practice(
-    home: Path,
-    language: str,
-    minutes: float,
-    corpora: Sequence[Path],
-    target_minutes: float,
-    donor: Card | None,
-    show: Event = unseen,
-) -> Practice:
-    """At most `minutes` of either kind for a target with these corpora, of which `target_minutes` are trained on.
+def make_practice(home: Path, target: Target, minutes: float, donor: Card | None, show: Event = unseen) -> Practice:
+    """`minutes` of synthetic speech, and at most as many that the donor learnt from.
 
-    What is made lies in `home`/practice, where the next call finds it. Texts of the target's dev and test are left out.
-    Raises SpecError for sharded corpora, VizinhoError without eSpeak NG, CorpusError for a language it cannot speak.
+    What is made lies in `home`/practice, where the next call finds it. Texts that the target keeps back are left out.
+    Raises SpecError for sharded corpora and languages without a voice, VizinhoError without eSpeak NG, StoreError
+    where `home` cannot be written.
     """
-    if shards := [path for path in corpora if index_path(path) is not None]:
+    if shards := [path for path in target.corpora if index_path(path) is not None]:
         raise SpecError(
             "practice stands beside manifests, this is a sharded corpus", where=shards[0], fix="leave --practice out"
         )
-    folder, normalize = home / "practice", get_normalizer(language)
-    kept_back = {normalize(u.text) for path in corpora for u in read_manifest(path) if u.split != "train"}
-    made = [_spoken(folder, language, minutes, kept_back, show)]
-    said = []
-    for path, why_not in _donors_corpora(donor, language):
+    if _code(target.language) not in LOCALES:
+        raise SpecError(
+            f"eSpeak NG is not known to speak {target.language!r}",
+            where="--practice",
+            fix="leave it out; --beside takes practice of your own",
+        )
+    try:
+        return _make(home / "practice", target, minutes, donor, show)
+    except OSError as error:
+        raise unwritable(error, home) from error
+
+
+def _make(folder: Path, target: Target, minutes: float, donor: Card | None, show: Event) -> Practice:
+    kept_back = target.kept_back()
+    made = [_spoken(folder, _code(target.language), minutes, kept_back, show)]
+    lacking, left = _lacking(donor, target), minutes
+    said = [f"no practice from the donor's recordings: {lacking}"] if lacking else []
+    for source in () if donor is None or lacking else donor.job["corpora"]:
+        path, why_not = Path(source["place"]), _unfit(source, donor.language if donor else "", target)
+        if not why_not and left <= 0:
+            why_not = f"there are {minutes:g} minutes without it"
+        if not why_not:
+            try:
+                found = _respelt(folder, path, target.language, left, kept_back, show)
+            except (CorpusError, TextError) as error:  # such as a language without a voice: nobody knows how it sounds
+                why_not = error.what
+            else:
+                made.append(found)
+                left -= _minutes(found[1])
         if why_not:
             said.append(f"no practice from {path}: {why_not}")
-            continue
-        try:
-            made.append(_respelt(folder, path, language, minutes, kept_back, show))
-        except (CorpusError, TextError) as error:  # such as a language without a voice: nobody knows how it sounds
-            said.append(f"no practice from {path}: {error.what}")
-    if donor is None or not donor.job:
-        said.append("no practice from the donor's recordings: no card names them")
     long = [_minutes(utterances) for _, utterances, _ in made]
     said += [f"practice: {m:.1f} minutes {what} ({path})" for m, (path, _, what) in zip(long, made, strict=True)]
-    times = max(1, min(MOST_TIMES, round(SHARE * sum(long) / target_minutes)))
-    return Practice(tuple(path for path, _, _ in made), times, tuple(said))
+    times = round(SHARE * (sum(long) + target.beside_minutes) / target.minutes)
+    return Practice(tuple(path for path, _, _ in made), max(1, min(MOST_TIMES, times)), tuple(said))
 
 
 _Made = tuple[Path, Sequence[Utterance], str]
@@ -83,16 +134,18 @@ _Made = tuple[Path, Sequence[Utterance], str]
 def _spoken(folder: Path, language: str, minutes: float, kept_back: Collection[str], show: Event) -> _Made:
     # A language without a phrase book has its frequent words.
     sentences = None if language in phrase_books() else ()
+    digest = practice_digest(language, minutes, sentences=sentences, held_out=False)
     whole = practice_corpus(
         language,
         minutes,
-        folder / f"{language}-{minutes:g}",
+        folder / f"{language}-{minutes:g}-{digest[:8]}",
         seed=SEED,
         sentences=sentences,
+        held_out=False,
         progress=_bar(show, f"speaking {language}", minutes),
     )
     normalize = get_normalizer(language)
-    kept = [u for u in read_manifest(whole) if u.split == "train" and normalize(u.text) not in kept_back]
+    kept = [u for u in read_manifest(whole) if normalize(u.text) not in kept_back]
     return _written(folder, f"{language}-spoken", kept, f"of synthetic {language}")
 
 
@@ -113,26 +166,47 @@ def _bar(show: Event, name: str, total: float) -> Advance:
 
 
 def _written(folder: Path, name: str, utterances: Sequence[Utterance], what: str) -> _Made:
-    path = folder / f"{name}-{fingerprint(utterances)}.jsonl"
-    if not path.is_file():
-        write_manifest(path, utterances)
-    return path, utterances, what
+    # Ids of their own: `corpus speak` and `corpus respell` give theirs to what may stand in another corpus here.
+    own = [replace(u, id=f"practice-{u.id}") for u in utterances]
+    path = folder / f"{name}-{fingerprint(own)}.jsonl"
+    write_manifest(path, own)  # anew: what it points to may lie elsewhere than the last time
+    return path, own, what
 
 
-def _donors_corpora(donor: Card | None, language: str) -> Iterator[tuple[Path, str]]:
-    """What the donor's card says it was trained on, and why some of that cannot be practised with."""
-    if donor is None or donor.language.split("-")[0] == language.split("-")[0]:
-        return
-    for source in donor.job.get("corpora", ()):
-        path = Path(source["place"])
-        if source["beside"]:
-            yield path, "it was practice for the donor itself"
-        elif not path.exists():
-            yield path, "it is not here; `vizinho corpus respell` and --beside take it from elsewhere"
-        elif index_path(path) is not None:
-            yield path, "it is a sharded corpus; `vizinho corpus respell` and --beside take a manifest"
-        else:
-            yield path, ""
+def _lacking(donor: Card | None, target: Target) -> str:
+    """Why there is nothing of the donor's to practise with; empty where there may be."""
+    if donor is None:
+        return "there is no card that names them"
+    if _code(donor.language) == _code(target.language):
+        return f"they are in {donor.language} already"
+    return "" if donor.job else "its card does not name them"
+
+
+def _unfit(source: Mapping[str, Any], language: str, target: Target) -> str:
+    """Why one of a donor's corpora cannot be practised with; empty where it can."""
+    path = Path(source["place"])
+    elsewhere = "`vizinho corpus respell` and --beside take it from elsewhere"
+    if source["beside"]:
+        return "it was practice for the donor itself"
+    if not path.exists():
+        return f"it is not here; {elsewhere}"
+    if index_path(path) is not None:
+        return "it is a sharded corpus; `vizinho corpus respell` and --beside take a manifest"
+    if path.resolve() in {other.resolve() for other in target.corpora}:
+        return f"here that is the target's corpus; {elsewhere}"
+    try:
+        found = read_manifest(path)
+    except CorpusError as error:
+        return error.what
+    if others := {u.lang for u in found if _code(u.lang) != _code(language)}:
+        return f"it is in {', '.join(sorted(others))} now, not in {language}"
+    if len(found) < source["utterances"]:
+        return f"it has {len(found)} utterances now, the donor learnt from {source['utterances']}"
+    return ""
+
+
+def _code(language: str) -> str:
+    return language.split("-")[0].split("_")[0]
 
 
 def _minutes(utterances: Sequence[Utterance]) -> float:

@@ -446,7 +446,7 @@ def test_practice_is_made_by_the_transfer_itself_and_can_be_reproduced(world):
     home, corpus = world[0] / "home", world[0] / "pt" / "pt.jsonl"
     command = ("transfer", "es@1", "--to", "pt", "--corpus", corpus, "--steps", "2", "--seed", "3")
     plain = vizinho(*command, "--name", "plain", home=home)
-    assert "minutes are few: --practice 90 may help" in plain.stderr
+    assert "minutes are few: where they are by few people, --practice 90 may help" in plain.stderr
     made = vizinho(*command, "--practice", "0.3", "--name", "practising", "--json", home=home)
     assert made.returncode == 0, made.stderr
     card = Store(home).card("practising")
@@ -463,6 +463,30 @@ def test_practice_is_made_by_the_transfer_itself_and_can_be_reproduced(world):
     assert own.returncode == 0 and Store(home).card("own").job["repeat"] == [2, 1, 1]
     again = vizinho("models", "reproduce", "practising", home=home)
     assert again.returncode == 0, again.stderr
-    for amount, words in (("0", "0.0 minutes were asked for"), ("nan", "minutes were asked for")):
-        refused = vizinho(*command, "--practice", amount, home=home)
-        assert refused.returncode == 2 and words in refused.stderr
+    for more, words in (
+        (("--practice", "0"), "0.0 minutes were asked for"),
+        (("--practice", "nan"), "minutes were asked for"),
+        (("--practice", "0.3", "--minutes", "nan"), "minutes were asked for"),
+        (("--practice", "0.3", "--repeat", "0"), "give 1 or more"),
+        (("--practice", "0.3", "--name", "Bad!"), "is not a name"),
+    ):
+        refused = vizinho(*command, *more, home=home)
+        assert refused.returncode == 2 and words in refused.stderr and "practice: " not in refused.stderr
+
+
+def test_the_text_of_a_pinned_test_set_is_not_practised(world, tmp_path):
+    pytest.importorskip("espeakng_loader", reason="the optional extra 'speak' is not installed")
+    home, corpus = tmp_path / "home", world[0] / "pt" / "pt.jsonl"
+    shutil.copytree(world[0] / "home", home)
+    command = ("transfer", "pt@1", "--to", "pt", "--corpus", corpus, "--steps", "2", "--practice", "0.3")
+    assert vizinho(*command, "--name", "first", home=home).returncode == 0
+    practised = read_manifest(next((home / "practice").glob("pt-spoken-*.jsonl")))
+    speech = read_manifest(tone_corpus(tmp_path / "pinned", count=2, lang="pt", seed=9))
+    pinned = [replace(u, id=f"pin-{u.id}", text=p.text) for u, p in zip(speech, practised, strict=False)]
+    write_manifest(tmp_path / "pinned.jsonl", pinned)
+    assert vizinho("models", "pin", "pt", "--corpus", tmp_path / "pinned.jsonl", home=home).returncode == 0
+    second = vizinho(*command, home=home)
+    assert second.returncode == 0, second.stderr
+    places = [c["place"] for c in Store(home).card("pt@2").job["corpora"] if c["beside"]]
+    texts = {u.text for u in read_manifest(Path(places[0]))}
+    assert texts and not texts & {u.text for u in pinned}

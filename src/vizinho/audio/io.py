@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,7 +101,7 @@ def resample(samples: Waveform, from_rate: int, to_rate: int) -> Waveform:
 def save_audio(path: Path, samples: Waveform, sample_rate: int = SAMPLE_RATE) -> None:
     """Write mono samples; the container follows the suffix (.wav and .flac at 16 bit, .ogg and .opus as Opus).
 
-    A file of that name is whole: it is moved into place when complete.
+    A file of that name is whole: it is moved into place when complete. Raises AudioError where it cannot be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     kinds = {
@@ -113,9 +114,15 @@ def save_audio(path: Path, samples: Waveform, sample_rate: int = SAMPLE_RATE) ->
     if path.suffix.lower() not in kinds:
         raise AudioError(f"cannot write {path.suffix!r} files", where=path, fix=f"use one of {', '.join(kinds)}")
     container, subtype = kinds[path.suffix.lower()]
-    writing = path.with_name(f".{path.name}")
-    soundfile.write(str(writing), np.clip(samples, -1.0, 1.0), sample_rate, format=container, subtype=subtype)
-    writing.replace(path)
+    # Of this process alone: two that make the same corpus must not move each other's files.
+    writing = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        soundfile.write(str(writing), np.clip(samples, -1.0, 1.0), sample_rate, format=container, subtype=subtype)
+        writing.replace(path)
+    except soundfile.LibsndfileError as error:
+        raise AudioError(f"cannot be written ({error})", where=path, fix="make room on the disk") from error
+    finally:
+        writing.unlink(missing_ok=True)
 
 
 def _unreadable(path: Path, error: Exception) -> AudioError:

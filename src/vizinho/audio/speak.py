@@ -7,11 +7,15 @@ on its speech say nothing about people; it serves as practice material and for g
 from __future__ import annotations
 
 import ctypes
+import signal
 import threading
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -253,9 +257,9 @@ class _Engine:
     def speak(self, text: str) -> Waveform:
         self._collected.clear()
         data = text.encode()
-        self.check(
-            self.library.espeak_Synth(data, len(data) + 1, 0, 1, 0, _CHARS_UTF8, None, None), f"the text {text!r}"
-        )
+        with _interrupt_after():
+            code = self.library.espeak_Synth(data, len(data) + 1, 0, 1, 0, _CHARS_UTF8, None, None)
+        self.check(code, f"the text {text!r}")
         if self._is_too_long():
             raise VizinhoError(
                 f"more than {_MAX_SECONDS} seconds of speech", where=f"{text[:40]!r}...", fix="give shorter sentences"
@@ -271,6 +275,23 @@ class _Engine:
             found = self.library.espeak_TextToPhonemes(ctypes.byref(pointer), _CHARS_UTF8, _PHONEMES_IPA)
             parts.append((found or b"").decode())
         return " ".join(part.strip() for part in parts if part.strip())
+
+
+@contextmanager
+def _interrupt_after() -> Iterator[None]:
+    """Ctrl-C within comes at the end: ctypes drops what a callback raises, and a part of the speech would be lost."""
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(before):
+        yield
+        return
+    came: list[tuple[int, FrameType | None]] = []
+    signal.signal(signal.SIGINT, lambda number, frame: came.append((number, frame)))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if came:
+            before(*came[0])
 
 
 @cache

@@ -139,6 +139,8 @@ def respell(
     from vizinho.progress import bar
     from vizinho.text.normalize import get_normalizer
 
+    if out.resolve() == corpus.resolve():
+        raise CorpusError("the corpus would be overwritten", where=out, fix="give another --out")
     normalize = get_normalizer(to)
     kept_back = {normalize(u.text) for path in leave_out or [] for u in read_manifest(path) if u.split != "train"}
     utterances = read_manifest(corpus)

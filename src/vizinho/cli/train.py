@@ -104,7 +104,8 @@ def transfer(
         typer.Option(
             "--practice",
             help="Make so many minutes of synthetic speech to train beside, and as many of the donor's own recordings "
-            "in the target's letters (extra speak); --repeat follows. 90 in the case study (docs/recipe.md).",
+            "in the target's letters (extra speak); --repeat and warped channels follow. 90 in the case study "
+            "(docs/recipe.md).",
         ),
     ] = None,
     beside: Beside = None,
@@ -129,32 +130,36 @@ def transfer(
 ) -> None:
     """Make a recogniser for a language from another's (or a new version from the old one)."""
     from vizinho.audio.speak import LOCALES
+    from vizinho.corpora.shards.index import index_path
     from vizinho.jobs import Job, target_minutes
     from vizinho.parallel import is_main_process, unseen
-    from vizinho.practising import make_practice
+    from vizinho.practising import make_practice, target_of
     from vizinho.progress import board
     from vizinho.registry.store import Store
     from vizinho.training.recipes import MUCH_MINUTES, default_recipe, read_recipe
     from vizinho.transfer.tokens import RowOptions
 
     store = Store()
+    store.check_name(name or to)
     folder = store.resolve(donor)
     card = store.card(donor)
     if preset is not None:
         _check_preset(folder, preset)
+    rows = RowOptions(new_rows, row_overrides(row or []))
+    _times(repeat, corpus, beside)  # refused before anything long is made
     of_target = target_minutes(corpus, minutes)
     chosen = read_recipe(recipe) if recipe else default_recipe("transfer", of_target, practice=bool(practice))
     options = _over(chosen, steps=steps, seed=seed, threads=threads)
     said = [f"{options.steps} steps at a rate of {options.learning_rate:g} (--recipe, --steps)"] if not recipe else []
-    beside = list(beside or ())
     if practice is not None:
+        target = target_of(store, name or to, to, corpus, minutes, options.seed, beside or [])
         with board() if is_main_process() else nullcontext(unseen) as show:
-            made = make_practice(store.home, to, practice, corpus, of_target, card, show)
-        beside += made.beside
+            made = make_practice(store.home, target, practice, card, show)
+        beside = [*(beside or ()), *made.beside]
         repeat = made.times if repeat is None else repeat
         said += [*made.said, f"--repeat {repeat}: so often the target's own recordings come in an epoch"]
-    elif not beside and of_target < MUCH_MINUTES and to in LOCALES:
-        said.append(f"{of_target:.1f} minutes are few: --practice 90 may help (docs/recipe.md)")
+    elif not beside and of_target < MUCH_MINUTES and to.split("-")[0] in LOCALES and not any(map(index_path, corpus)):
+        said.append(f"{of_target:.1f} minutes are few: where they are by few people, --practice 90 may help")
     for line in said if not quiet and is_main_process() else ():
         typer.echo(line, err=True)
     job = Job(
@@ -164,9 +169,9 @@ def transfer(
         origin or (card.language if card else None),
         adapter,
         minutes=minutes,
-        beside=tuple(beside),
+        beside=tuple(beside or ()),
         repeat=_times(repeat, corpus, beside),
-        rows=RowOptions(new_rows, row_overrides(row or [])),
+        rows=rows,
         options=options,
     )
     _make(job, name or to, fresh=fresh, quiet=quiet, as_json=as_json, dry_run=dry_run, donor=donor)

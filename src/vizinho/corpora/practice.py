@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import math
@@ -17,7 +18,7 @@ from vizinho.audio.io import SAMPLE_RATE, audio_info, save_audio
 from vizinho.audio.speak import HELD_OUT_VARIANTS, LOCALES, TRAIN_VARIANTS, Voice, synthesise
 from vizinho.corpora.claims import claim
 from vizinho.corpora.manifest import write_manifest
-from vizinho.errors import CorpusError, VizinhoError
+from vizinho.errors import AudioError, CorpusError, VizinhoError
 from vizinho.progress import Advance, silent
 from vizinho.records import Utterance
 from vizinho.text.normalize import get_normalizer
@@ -52,23 +53,17 @@ def practice_corpus(
     *,
     seed: int = 1,
     sentences: Sequence[str] | None = None,
+    held_out: bool = True,
     progress: Advance = silent,
 ) -> Path:
     """Synthesise `minutes` of speech into `folder`; returns its manifest.
 
-    Train, dev and test have voice variants, words and phrases of their own. The same arguments give the same corpus;
-    recordings that are already there and whole are kept. `sentences` replaces the phrase book. Raises VizinhoError
-    without eSpeak, and CorpusError for a language without a voice or sentences and for a folder that holds recordings
-    of other sentences under the same names.
+    Train, dev and test have voice variants, words and phrases of their own; without `held_out` all is train. The same
+    arguments give the same corpus; recordings that are already there and whole are kept. `sentences` replaces the
+    phrase book. Raises VizinhoError without eSpeak, and CorpusError for a language without a voice or sentences and for
+    a folder that holds recordings of other sentences under the same names.
     """
-    if not 0 < minutes < math.inf:
-        raise CorpusError(f"{minutes} minutes were asked for", where="minutes", fix="give a number above 0")
-    if language not in LOCALES:
-        raise CorpusError(f"no voice for language {language!r}", fix=f"choose one of {', '.join(LOCALES)}")
-    if sentences is None:
-        splits = _splits(language, minutes, phrase_book(language))
-    else:  # a sentence that comes twice, or as a word of the list, must not fall into two splits by its spelling
-        splits = _splits(language, minutes, sentences, get_normalizer(language))
+    splits = _splits_of(language, minutes, sentences, held_out)
     stamp = folder / "audio" / f"{language}-{seed}.draws"
     claim(folder, stamp, _digest(splits), "recordings of other sentences")
     utterances: list[Utterance] = []
@@ -77,6 +72,16 @@ def practice_corpus(
     manifest = folder / f"{language}.jsonl"
     write_manifest(manifest, utterances)
     return manifest
+
+
+def practice_digest(
+    language: str, minutes: float, *, sentences: Sequence[str] | None = None, held_out: bool = True
+) -> str:
+    """Names what `practice_corpus` draws texts and voices from: it changes with the words, voices and phrases.
+
+    Raises CorpusError as that does.
+    """
+    return _digest(_splits_of(language, minutes, sentences, held_out))
 
 
 def phrase_books() -> set[str]:
@@ -101,12 +106,24 @@ def frequent_words(language: str, count: int = LEXICON) -> list[str]:
     return [w for w in words if w.isalpha() and (len(w) > 1 or w in "aeoyàéáó")][:count]
 
 
+def _splits_of(language: str, minutes: float, sentences: Sequence[str] | None, held_out: bool) -> list[_Split]:
+    if not 0 < minutes < math.inf:
+        raise CorpusError(f"{minutes} minutes were asked for", where="minutes", fix="give a number above 0")
+    if language not in LOCALES:
+        raise CorpusError(f"no voice for language {language!r}", fix=f"choose one of {', '.join(LOCALES)}")
+    held = min(HELD_OUT_MINUTES, minutes / 10) if held_out else 0.0
+    if sentences is None:
+        splits = _splits(language, minutes, held, phrase_book(language))
+    else:  # a sentence that comes twice, or as a word of the list, must not fall into two splits by its spelling
+        splits = _splits(language, minutes, held, sentences, get_normalizer(language))
+    return splits if held_out else splits[:1]
+
+
 def _splits(
-    language: str, minutes: float, phrases: Sequence[str], same_text: Callable[[str], str] = str
+    language: str, minutes: float, held: float, phrases: Sequence[str], same_text: Callable[[str], str] = str
 ) -> list[_Split]:
     """Words and phrases go to a split by their hash, whatever the seed: corpora of two seeds can be mixed."""
     words = frequent_words(language)
-    held = min(HELD_OUT_MINUTES, minutes / 10)
     half = len(HELD_OUT_VARIANTS) // 2
     variants = {"train": TRAIN_VARIANTS, "dev": HELD_OUT_VARIANTS[:half], "test": HELD_OUT_VARIANTS[half:]}
     return [
@@ -196,5 +213,7 @@ def _record(text: str, voice: Voice, path: Path, rng: np.random.Generator) -> fl
 
 
 def _duration_if_whole(path: Path) -> float | None:
-    """`save_audio` moves recordings into place when complete, so one that is there is whole."""
-    return audio_info(path).duration_seconds if path.is_file() else None
+    """`save_audio` moves recordings into place when complete; one that is damaged since is spoken anew."""
+    with contextlib.suppress(AudioError):
+        return audio_info(path).duration_seconds if path.is_file() else None
+    return None

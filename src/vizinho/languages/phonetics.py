@@ -145,9 +145,12 @@ def _converged(pairs: Sequence[tuple[str, Phones]]) -> dict[str, Counter[Phones]
 
 
 def segments(ipa: str, language: str) -> Phones:
-    """Split IPA into phones: a base symbol with its combining marks; stress, length and spaces dropped."""
+    """Split IPA into phones: a base symbol with its combining marks.
+
+    Stress, length, spaces and eSpeak's marks of another language's words are dropped.
+    """
     phones: list[str] = []
-    for symbol in unicodedata.normalize("NFD", ipa):
+    for symbol in unicodedata.normalize("NFD", _SWITCH.sub("", ipa)):
         if symbol in _MARKS:
             continue
         if (unicodedata.combining(symbol) or symbol in "ʲʰʷˠ") and phones:
@@ -171,7 +174,7 @@ def spoken_phones(text: str, language: str) -> Phones:
         raise SpecError(
             f"no rules for the sounds of {language!r}", where="phonemes", fix=f"languages: {', '.join(LOCALES)}"
         )
-    found = segments(_SWITCH.sub("", phonemes(text, LOCALES[code][0])), code)
+    found = segments(phonemes(text, LOCALES[code][0]), code)
     return tuple(phone for p in found if phone_features(phone := _NEAREST.get(p, p)) is not None)
 
 

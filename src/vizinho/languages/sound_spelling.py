@@ -142,6 +142,7 @@ def _frequent(language: str) -> list[tuple[str, Phones]]:
     """Frequent words and their phones."""
     from wordfreq import top_n_list
 
+    _locale(language)  # a language without a voice is refused here, in words
     letters = set(alphabet(language))
     words = [w for w in top_n_list(language, 2 * WORDS) if len(w) > 1 and set(w) <= letters][:WORDS]
     return [(w, found) for w in words if (found := _read(w, language))]
@@ -170,9 +171,10 @@ def respell_corpus(
 ) -> RespeltCorpus:
     """The train part of a donor's corpus as speech of the target: its sounds in the target's letters.
 
-    `leave_out` are normalised texts of the target that must not be trained on (those of its dev and test). Raises
-    TextError as `respell` does, and CorpusError when nothing is left.
+    `leave_out` are normalised texts of the target that must not be trained on (those of its dev and test), with accents
+    or without. Raises TextError as `respell` does, and CorpusError when nothing is left.
     """
+    kept_back = set(map(_plain, leave_out))
     made, left_out, examples = [], [], []
     for utterance in utterances:
         progress(1, utterance.id)
@@ -180,7 +182,7 @@ def respell_corpus(
             left_out.append((utterance.id, f"split {utterance.split}"))
             continue
         text = respell(get_normalizer(utterance.lang)(utterance.text), utterance.lang, target)
-        if not text or text in leave_out:
+        if not text or text in kept_back:
             left_out.append((utterance.id, "dev or test has its text" if text else "nothing to be heard in its text"))
             continue
         made.append(replace(utterance, id=f"{utterance.lang}-as-{target}-{utterance.id}", text=text, lang=target))
@@ -251,7 +253,7 @@ def unlikeness(said: Phones, heard: Phones) -> float:
 
 
 def _locale(language: str) -> str:
-    code = language.split("-")[0]
+    code = language.split("-")[0].split("_")[0]
     if code not in LOCALES:
         raise TextError(f"no voice for language {language!r}", fix=f"choose one of {', '.join(LOCALES)}")
     return LOCALES[code][0]

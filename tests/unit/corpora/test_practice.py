@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from collections import defaultdict
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import numpy as np
 import pytest
 
 from vizinho.audio.io import audio_info, load_audio
-from vizinho.audio.speak import HELD_OUT_VARIANTS, TRAIN_VARIANTS
+from vizinho.audio.speak import HELD_OUT_VARIANTS, TRAIN_VARIANTS, _interrupt_after
 from vizinho.cli.main import app
 from vizinho.corpora.manifest import read_manifest
 from vizinho.corpora.practice import frequent_words, phrase_book, practice_corpus
@@ -170,3 +172,18 @@ def test_the_command_names_a_text_file_that_is_missing_or_empty(content: str | N
 
 def _audio(manifest: Path) -> dict[str, bytes]:
     return {u.id: u.audio.read_bytes() for u in read_manifest(manifest)}
+
+
+def test_without_held_out_parts_all_is_train(tmp_path: Path) -> None:
+    utterances = read_manifest(practice_corpus("pt", 0.5, tmp_path, held_out=False))
+    assert {u.split for u in utterances} == {"train"}
+    assert sum(u.duration_seconds for u in utterances) == pytest.approx(30, abs=8)
+
+
+def test_ctrl_c_while_speech_is_made_comes_after_it() -> None:
+    """In the library's callback it would be dropped, and a part of the speech with it."""
+    done = []
+    with pytest.raises(KeyboardInterrupt), _interrupt_after():
+        os.kill(os.getpid(), signal.SIGINT)
+        done.append(True)
+    assert done and signal.getsignal(signal.SIGINT) is signal.default_int_handler

@@ -142,3 +142,7 @@ def test_phones_that_share_more_features_are_more_alike() -> None:
     assert phone_likeness("ɐ\u0303", "a") > phone_likeness("ɐ\u0303", "e")
     assert phone_likeness("c\u0327", "x") > phone_likeness("c\u0327", "m")
     assert phone_likeness("ɲ", "n") > phone_likeness("ɲ", "k")
+
+
+def test_marks_of_another_languages_words_are_no_phones() -> None:
+    assert segments("(en)pɛni(fr)", "fr") == ("p", "ɛ", "n", "i")
