@@ -61,8 +61,7 @@ _HEARD_AS = {
 _REDUCED = {"a": "ɐ", "e": "ɪi", "o": "ʊu", "i": "ɪ", "u": "ʊ"}
 """Vowels that are written alike in stressed and in weak syllables but spoken differently."""
 _SAME_LETTER = {"a": "ɐ", "e": "ɪɛ", "o": "ʊɔ", "i": "ɪ", "u": "ʊ", "j": "iɪ", "w": "uʊ", "l": "ʊ", "n": "ŋ"}
-"""Those, vowels that only accents tell apart, glides, and what l and n become at the end of a syllable (Brazil's mal).
-"""
+"""What has one letter for two sounds: weak and open vowels, glides, l and n at the end of a syllable (Brazil's mal)."""
 _PALATAL = {"pt": {"t": "ʃ", "d": "ʒ"}}
 """What comes between these and an i in some accents of a language (Brazil's tia, dia), and has no letter."""
 _SUPPORT = {"pt": "ə"}
