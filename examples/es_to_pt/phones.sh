@@ -11,3 +11,7 @@ done
 for kind in letters phones; do
     ${PYTHON:-.venv/bin/python} $here/choose_rates.py es-$kind 5e-4 --seeds 11 12 --spec $here/phones.toml --recipe letters phones
 done
+# With practice beside (after beside.sh).
+for kind in letters phones; do
+    ${PYTHON:-.venv/bin/python} $here/choose_rates.py es-$kind 5e-4 --seeds 11 12 --spec $here/phones.toml --recipe "$kind, practice"
+done
