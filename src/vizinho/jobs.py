@@ -28,7 +28,7 @@ from vizinho.parallel import is_main_process
 from vizinho.progress import Advance, Log, silent
 from vizinho.recognizer import Recognizer
 from vizinho.records import Utterance
-from vizinho.text.alphabets import alphabet
+from vizinho.text.alphabets import alphabet, base_language
 from vizinho.text.normalize import Normalizer, get_normalizer
 from vizinho.text.tokens import bpe_tokenizer, character_tokenizer, characters_of
 from vizinho.training.data import Prepared, Preparing, prepare, prepare_shards
@@ -297,7 +297,7 @@ def _repeated(utterance: Utterance, times: int) -> list[Utterance]:
 
 def _check_language(utterances: Sequence[Utterance], language: str, corpora: Sequence[Path]) -> None:
     wanted = language.split("-")[0]
-    other = [u for u in utterances if u.lang.split("-")[0].split("_")[0] != wanted]
+    other = [u for u in utterances if base_language(u.lang) != wanted]
     if other:
         raise CorpusError(
             f"{len(other)} utterances are in {other[0].lang!r}, not in {wanted!r}; the first: {other[0].id}",

@@ -8,22 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from vizinho.audio.speak import LOCALES
-from vizinho.corpora.manifest import fingerprint, read_manifest, select, write_manifest
+from vizinho.corpora.manifest import fingerprint, held_out_texts, read_manifest, select, write_manifest
 from vizinho.corpora.practice import phrase_books, practice_corpus, practice_digest
 from vizinho.corpora.shards.index import index_path
 from vizinho.errors import CorpusError, SpecError, TextError
 from vizinho.jobs import read_data, target_minutes
 from vizinho.languages.sound_spelling import respell_corpus
 from vizinho.parallel import unseen
-from vizinho.progress import Advance, Event
+from vizinho.progress import Event
 from vizinho.records import Utterance
 from vizinho.registry.card import Card
 from vizinho.registry.pins import pinned_utterances
 from vizinho.registry.store import Store, unwritable
+from vizinho.text.alphabets import base_language
 from vizinho.text.normalize import get_normalizer
 
 SEED = 1
@@ -50,8 +52,7 @@ class Target:
     def kept_back(self) -> set[str]:
         """Normalised texts that must not be practised."""
         normalize = get_normalizer(self.language)
-        manifests = [u for path in self.corpora for u in read_manifest(path) if u.split != "train"]
-        return {normalize(u.text) for u in (*manifests, *self.held_out)}
+        return held_out_texts(self.corpora, normalize) | {normalize(u.text) for u in self.held_out}
 
 
 def target_of(
@@ -90,7 +91,7 @@ def make_practice(home: Path, target: Target, minutes: float, donor: Card | None
         raise SpecError(
             "practice stands beside manifests, this is a sharded corpus", where=shards[0], fix="leave --practice out"
         )
-    if _code(target.language) not in LOCALES:
+    if base_language(target.language) not in LOCALES:
         raise SpecError(
             f"eSpeak NG is not known to speak {target.language!r}",
             where="--practice",
@@ -104,23 +105,12 @@ def make_practice(home: Path, target: Target, minutes: float, donor: Card | None
 
 def _make(folder: Path, target: Target, minutes: float, donor: Card | None, show: Event) -> Practice:
     kept_back = target.kept_back()
-    made = [_spoken(folder, _code(target.language), minutes, kept_back, show)]
-    lacking, left = _lacking(donor, target), minutes
-    said = [f"no practice from the donor's recordings: {lacking}"] if lacking else []
-    for source in () if donor is None or lacking else donor.job["corpora"]:
-        path, why_not = Path(source["place"]), _unfit(source, donor.language if donor else "", target)
-        if not why_not and left <= 0:
-            why_not = f"there are {minutes:g} minutes without it"
-        if not why_not:
-            try:
-                found = _respelt(folder, path, target.language, left, kept_back, show)
-            except (CorpusError, TextError) as error:  # such as a language without a voice: nobody knows how it sounds
-                why_not = error.what
-            else:
-                made.append(found)
-                left -= _minutes(found[1])
-        if why_not:
-            said.append(f"no practice from {path}: {why_not}")
+    made = [_spoken(folder, base_language(target.language), minutes, kept_back, show)]
+    if donor is None:
+        said = [_nothing_from("the donor's recordings", "there is no card that names them")]
+    else:
+        respelt, said = _all_respelt(folder, target, minutes, donor, kept_back, show)
+        made += respelt
     long = [_minutes(utterances) for _, utterances, _ in made]
     said += [f"practice: {m:.1f} minutes {what} ({path})" for m, (path, _, what) in zip(long, made, strict=True)]
     times = round(SHARE * (sum(long) + target.beside_minutes) / target.minutes)
@@ -142,27 +132,48 @@ def _spoken(folder: Path, language: str, minutes: float, kept_back: Collection[s
         seed=SEED,
         sentences=sentences,
         held_out=False,
-        progress=_bar(show, f"speaking {language}", minutes),
+        progress=partial(show, f"speaking {language}", minutes),
     )
     normalize = get_normalizer(language)
     kept = [u for u in read_manifest(whole) if normalize(u.text) not in kept_back]
     return _written(folder, f"{language}-spoken", kept, f"of synthetic {language}")
 
 
+def _all_respelt(
+    folder: Path, target: Target, minutes: float, donor: Card, kept_back: Collection[str], show: Event
+) -> tuple[list[_Made], list[str]]:
+    """Of all corpora of the donor together at most `minutes`, and what is to be said of the others."""
+    everything, made, said, left = "the donor's recordings", list[_Made](), list[str](), minutes
+    if base_language(donor.language) == base_language(target.language):
+        return [], [_nothing_from(everything, f"they are in {donor.language} already")]
+    if not donor.job:
+        return [], [_nothing_from(everything, "its card does not name them")]
+    for source in donor.job["corpora"]:
+        path, why_not = Path(source["place"]), _unfit(source, donor, target)
+        if not why_not and left <= 0:
+            why_not = f"there are {minutes:g} minutes without it"
+        if not why_not:
+            try:
+                made.append(_respelt(folder, path, target.language, left, kept_back, show))
+                left -= _minutes(made[-1][1])
+            except (CorpusError, TextError) as error:  # such as a language without a voice: nobody knows how it sounds
+                why_not = error.what
+        if why_not:
+            said.append(_nothing_from(path, why_not))
+    return made, said
+
+
+def _nothing_from(what: str | Path, why: str) -> str:
+    return f"no practice from {what}: {why}"
+
+
 def _respelt(
     folder: Path, corpus: Path, language: str, minutes: float, kept_back: Collection[str], show: Event
 ) -> _Made:
     chosen = select(read_manifest(corpus), split="train", minutes=minutes, seed=SEED)
-    made = respell_corpus(chosen, language, kept_back, _bar(show, f"respelling {corpus.name}", len(chosen)))
+    made = respell_corpus(chosen, language, kept_back, partial(show, f"respelling {corpus.name}", len(chosen)))
     what = f"of {corpus} in the letters of {language}"
     return _written(folder, f"{chosen[0].lang}-as-{language}", made.utterances, what)
-
-
-def _bar(show: Event, name: str, total: float) -> Advance:
-    def advance(amount: float, note: str = "") -> None:
-        show(name, total, amount, note)
-
-    return advance
 
 
 def _written(folder: Path, name: str, utterances: Sequence[Utterance], what: str) -> _Made:
@@ -173,16 +184,7 @@ def _written(folder: Path, name: str, utterances: Sequence[Utterance], what: str
     return path, own, what
 
 
-def _lacking(donor: Card | None, target: Target) -> str:
-    """Why there is nothing of the donor's to practise with; empty where there may be."""
-    if donor is None:
-        return "there is no card that names them"
-    if _code(donor.language) == _code(target.language):
-        return f"they are in {donor.language} already"
-    return "" if donor.job else "its card does not name them"
-
-
-def _unfit(source: Mapping[str, Any], language: str, target: Target) -> str:
+def _unfit(source: Mapping[str, Any], donor: Card, target: Target) -> str:
     """Why one of a donor's corpora cannot be practised with; empty where it can."""
     path = Path(source["place"])
     elsewhere = "`vizinho corpus respell` and --beside take it from elsewhere"
@@ -198,15 +200,11 @@ def _unfit(source: Mapping[str, Any], language: str, target: Target) -> str:
         found = read_manifest(path)
     except CorpusError as error:
         return error.what
-    if others := {u.lang for u in found if _code(u.lang) != _code(language)}:
-        return f"it is in {', '.join(sorted(others))} now, not in {language}"
+    if others := {u.lang for u in found if base_language(u.lang) != base_language(donor.language)}:
+        return f"it is in {', '.join(sorted(others))} now, not in {donor.language}"
     if len(found) < source["utterances"]:
         return f"it has {len(found)} utterances now, the donor learnt from {source['utterances']}"
     return ""
-
-
-def _code(language: str) -> str:
-    return language.split("-")[0].split("_")[0]
 
 
 def _minutes(utterances: Sequence[Utterance]) -> float:

@@ -134,15 +134,14 @@ def respell(
     as_json: _Json = False,
 ) -> None:
     """Turn a donor's corpus into practice for the target: its sounds, in the target's letters (needs eSpeak NG)."""
-    from vizinho.corpora.manifest import read_manifest, write_manifest
+    from vizinho.corpora.manifest import held_out_texts, read_manifest, write_manifest
     from vizinho.languages.sound_spelling import respell_corpus
     from vizinho.progress import bar
     from vizinho.text.normalize import get_normalizer
 
     if out.resolve() == corpus.resolve():
         raise CorpusError("the corpus would be overwritten", where=out, fix="give another --out")
-    normalize = get_normalizer(to)
-    kept_back = {normalize(u.text) for path in leave_out or [] for u in read_manifest(path) if u.split != "train"}
+    kept_back = held_out_texts(leave_out or [], get_normalizer(to))
     utterances = read_manifest(corpus)
     with bar("respelling", len(utterances)) as advance:
         made = respell_corpus(utterances, to, kept_back, advance)

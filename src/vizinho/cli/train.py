@@ -136,6 +136,7 @@ def transfer(
     from vizinho.practising import make_practice, target_of
     from vizinho.progress import board
     from vizinho.registry.store import Store
+    from vizinho.text.alphabets import base_language
     from vizinho.training.recipes import MUCH_MINUTES, default_recipe, read_recipe
     from vizinho.transfer.tokens import RowOptions
 
@@ -158,7 +159,7 @@ def transfer(
         beside = [*(beside or ()), *made.beside]
         repeat = made.times if repeat is None else repeat
         said += [*made.said, f"--repeat {repeat}: so often the target's own recordings come in an epoch"]
-    elif not beside and of_target < MUCH_MINUTES and to.split("-")[0] in LOCALES and not any(map(index_path, corpus)):
+    elif not beside and of_target < MUCH_MINUTES and base_language(to) in LOCALES and not any(map(index_path, corpus)):
         said.append(f"{of_target:.1f} minutes are few: where they are by few people, --practice 90 may help")
     for line in said if not quiet and is_main_process() else ():
         typer.echo(line, err=True)

@@ -7,7 +7,7 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,11 @@ def read_manifest(path: Path) -> list[Utterance]:
     if not utterances:
         raise CorpusError("the manifest holds no utterances", where=path, fix="add at least one line")
     return utterances
+
+
+def held_out_texts(paths: Iterable[Path], normalize: Callable[[str], str]) -> set[str]:
+    """Texts that nothing may learn from, those of every part but train, as `normalize` writes them."""
+    return {normalize(u.text) for path in paths for u in read_manifest(path) if u.split != "train"}
 
 
 def write_manifest(path: Path, utterances: Iterable[Utterance]) -> None:
