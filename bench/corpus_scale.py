@@ -124,7 +124,8 @@ def measure(folder: Path, side: str) -> dict[str, float]:
     import torch
 
     from vizinho.corpora.batches import BatchData, Listed
-    from vizinho.jobs import Job, make_ready
+    from vizinho.job.job import Job
+    from vizinho.job.start import make_ready
     from vizinho.training.options import TrainingOptions
 
     torch.set_num_threads(1)

@@ -17,9 +17,9 @@ from pathlib import Path
 
 from vizinho.audio.io import SAMPLE_RATE, Waveform, load_audio
 from vizinho.errors import AudioError
-from vizinho.registry.store import Store
-from vizinho.runtime.transcriber import Transcriber
-from vizinho.server.detect import DETECT_SECONDS, evidence
+from vizinho.recognition.recognizer import Transcriber
+from vizinho.server.workers.detect import DETECT_SECONDS, evidence
+from vizinho.store.store import Store
 
 Sample = tuple[str, Waveform]
 
@@ -28,7 +28,7 @@ def practice(language: str, words: int, count: int, seed: int) -> Iterator[Sampl
     """Utterances of so many frequent words by held-out voices."""
     from wordfreq import top_n_list
 
-    from vizinho.audio.speak import HELD_OUT_VARIANTS, LOCALES, Voice, synthesise
+    from vizinho.g2p.espeak import HELD_OUT_VARIANTS, LOCALES, Voice, synthesise
 
     draw = random.Random(f"{seed} {language} {words}")
     frequent = top_n_list(language, 3000)

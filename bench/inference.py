@@ -41,13 +41,13 @@ from vizinho.audio.io import SAMPLE_RATE, Waveform, load_audio
 from vizinho.corpora.manifest import fingerprint, read_manifest
 from vizinho.evaluation.score import score
 from vizinho.model.checkpoint import load_checkpoint
+from vizinho.recognition.engines import OnnxEngine
+from vizinho.recognition.export import export
+from vizinho.recognition.exported import GRAPHS, TOKENS
+from vizinho.recognition.recognizer import Transcriber
+from vizinho.recognition.stream import Final, Partial, SpeechStarted, StreamSession
 from vizinho.records import Utterance
-from vizinho.registry.store import Store
-from vizinho.runtime.engines import OnnxEngine
-from vizinho.runtime.export import export
-from vizinho.runtime.exported import GRAPHS, TOKENS
-from vizinho.runtime.stream import Final, Partial, SpeechStarted, StreamSession
-from vizinho.runtime.transcriber import Transcriber
+from vizinho.store.store import Store
 from vizinho.text.normalize import get_normalizer
 
 Side = Callable[[Sequence[Waveform]], list[str]]

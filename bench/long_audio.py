@@ -20,9 +20,9 @@ import numpy as np
 from vizinho.audio.io import SAMPLE_RATE, Waveform, load_audio
 from vizinho.corpora.manifest import read_manifest, select
 from vizinho.evaluation.rates import error_rates
+from vizinho.recognition.recognizer import Transcriber
 from vizinho.records import Utterance
-from vizinho.registry.store import Store
-from vizinho.runtime.transcriber import Transcriber
+from vizinho.store.store import Store
 from vizinho.text.normalize import get_normalizer
 
 

@@ -194,7 +194,7 @@ def columns(cell: Cell, hours: int, languages: int, worker: str, price: float | 
 def measure(corpus: Path) -> dict[str, Any]:
     """Every rate of this machine, in processor time of one core."""
     from vizinho.corpora.manifest import read_manifest
-    from vizinho.registry.store import Store
+    from vizinho.store.store import Store
 
     bench = Path(__file__).parent
     trained = json.loads(_run(str(bench / "gpu.py"), "--part", "loop", "--clock", "cpu", "--workers", "0", "--preset",
@@ -222,8 +222,8 @@ def measure(corpus: Path) -> dict[str, Any]:
 def decode_rate(utterances: Any) -> float:
     """Audio hours per core-hour of the runtime (onnxruntime, greedy), decoding of the files included."""
     from vizinho.audio.io import load_audio
-    from vizinho.registry.store import Store
-    from vizinho.runtime.transcriber import Transcriber
+    from vizinho.recognition.recognizer import Transcriber
+    from vizinho.store.store import Store
 
     transcriber = Transcriber.load(Store().resolve("es-demo"))
     transcriber.transcribe_many([load_audio(u.audio) for u in utterances[:16]])
@@ -236,7 +236,7 @@ def feature_bytes(audio: Path) -> float:
     """Bytes of features per second of audio."""
     from vizinho.audio.io import SAMPLE_RATE, load_audio
     from vizinho.model.checkpoint import load_checkpoint
-    from vizinho.registry.store import Store
+    from vizinho.store.store import Store
 
     samples = load_audio(audio)
     features = load_checkpoint(Store().resolve("es-demo")).front.extract([samples]).features

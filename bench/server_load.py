@@ -102,7 +102,7 @@ def serving(workers: int, model: str) -> Iterator[Server]:
 
 def speech(seconds: float) -> np.ndarray:
     """At least this much speech, in sentences with pauses between them."""
-    from vizinho.audio.speak import Voice, synthesise
+    from vizinho.g2p.espeak import Voice, synthesise
 
     parts, size, number = [], 0, 0
     while size < seconds * SAMPLE_RATE:

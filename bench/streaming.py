@@ -20,11 +20,11 @@ from vizinho.audio.io import SAMPLE_RATE, Waveform, load_audio
 from vizinho.audio.logmel import LogMel
 from vizinho.decoding.greedy import LogProbs
 from vizinho.evaluation.score import score
-from vizinho.jobs import read_data
+from vizinho.job.data import read_data
 from vizinho.model.fast import Chunks
-from vizinho.recognizer import Recognizer
-from vizinho.registry.store import Store
-from vizinho.runtime.live import LiveUtterance
+from vizinho.recognition.live import LiveUtterance
+from vizinho.recognition.whole import Recognizer
+from vizinho.store.store import Store
 
 LEFT = 4
 BLOCK = SAMPLE_RATE // 10

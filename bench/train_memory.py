@@ -18,7 +18,9 @@ TIMES = 100
 
 
 def train_once(manifest: str) -> None:
-    from vizinho.jobs import Job, make_ready, run
+    from vizinho.job.job import Job
+    from vizinho.job.run import run
+    from vizinho.job.start import make_ready
     from vizinho.training.options import TrainingOptions
 
     options = TrainingOptions(steps=12, batch_seconds=16, evaluate_every=100, checkpoint_every=100, workers=0)
@@ -30,7 +32,7 @@ def train_once(manifest: str) -> None:
 
 def main() -> None:
     from vizinho.corpora.manifest import read_manifest, write_manifest
-    from vizinho.corpora.practice import practice_corpus
+    from vizinho.corpora.synthetic import practice_corpus
 
     short = practice_corpus("es", 12, Path("runs/bench/es"), seed=31)
     utterances = read_manifest(short)

@@ -28,8 +28,9 @@ from transformers.trainer_pt_utils import LengthGroupedSampler
 from vizinho.audio.augment import NO_AUGMENT
 from vizinho.audio.io import load_audio
 from vizinho.corpora.batches import BatchData, Listed
-from vizinho.corpora.practice import practice_corpus
-from vizinho.jobs import Job, ReadyJob, make_ready
+from vizinho.corpora.synthetic import practice_corpus
+from vizinho.job.job import Job
+from vizinho.job.start import ReadyJob, make_ready
 from vizinho.model.ctc import ctc_loss
 from vizinho.model.fast import fast_forward
 from vizinho.training.loop import train

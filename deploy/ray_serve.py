@@ -22,8 +22,8 @@ WORKERS = int(os.environ.get("VIZINHO_WORKERS", "2"))
 def replica() -> FastAPI:
     """The application of one replica, made where it runs."""
     from vizinho.server.app import create_app
-    from vizinho.server.keys import keys_from
     from vizinho.server.run import ServeOptions, make_service
+    from vizinho.server.security.keys import keys_from
 
     return create_app(make_service(ServeOptions(host="0.0.0.0", workers=WORKERS), keys_from()))
 

@@ -10,7 +10,7 @@ import wave
 from pathlib import Path
 
 DATA = """
-from vizinho.corpora.practice import phrase_book
+from vizinho.corpora.synthetic import phrase_book
 from vizinho.languages.levels.atlas import read_atlas
 read_atlas()
 print(len(phrase_book("pt")))

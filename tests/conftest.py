@@ -49,7 +49,8 @@ def tone_model(tmp_path_factory) -> Path:
     from tones import tone_corpus
 
     from vizinho.audio.augment import NO_AUGMENT
-    from vizinho.jobs import Job, make_ready
+    from vizinho.job.job import Job
+    from vizinho.job.start import make_ready
     from vizinho.model.checkpoint import save_checkpoint
     from vizinho.training.loop import train
     from vizinho.training.options import TrainingOptions

@@ -25,12 +25,12 @@ with atheris.instrument_imports(include=["vizinho", "conllu", "yaml", "tarfile"]
     from vizinho.corpora.manifest import read_manifest
     from vizinho.decoding.lm.model import load_language_model
     from vizinho.decoding.setup import read_decoder
-    from vizinho.experiment.spec import read_spec
+    from vizinho.experiment.read_spec import read_spec
     from vizinho.languages.levels.treebank import read_treebank
     from vizinho.model.formats.nemo import read_archive
-    from vizinho.registry.card import read_card
+    from vizinho.store.card import read_card
+    from vizinho.text_models.topic_classifier import load_classifier
     from vizinho.training.recipes import read_recipe
-    from vizinho.understanding.classifier import load_classifier
     from vizinho.vectors.static import load_vectors
 
 from nemo_archive import ARCHIVE  # noqa: E402

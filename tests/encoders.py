@@ -2,8 +2,8 @@
 
 from functools import lru_cache
 
-from vizinho.training.encoder_loop import EncoderTraining
-from vizinho.training.masked import MaskedOptions, new_model
+from vizinho.text_models.encoder_loop import EncoderTraining
+from vizinho.text_models.masked import MaskedOptions, new_model
 from vizinho.vectors.pieces import train_pieces
 
 SPANISH = ["la casa es grande", "el perro come pan", "la niña lee un libro", "el gato duerme en la casa", "hay pan"]

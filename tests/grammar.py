@@ -2,11 +2,11 @@
 
 import random
 
-from vizinho.neural.folder import TrainedModel
-from vizinho.neural.model import Architecture, build
-from vizinho.neural.scoring import letter_shares
-from vizinho.neural.words import character_list, word_list
 from vizinho.text.normalize import get_normalizer
+from vizinho.text_models.lstm import Architecture, build
+from vizinho.text_models.lstm_folder import TrainedModel
+from vizinho.text_models.lstm_scores import letter_shares
+from vizinho.text_models.words import character_list, word_list
 
 SUBJECTS, VERBS, OBJECTS = ["gato", "menina", "velho"], ["come", "vende", "compra"], ["manga", "carta", "pão"]
 FORWARD = Architecture(width=12, hidden=12, layers=1, dropout=0.1)

@@ -12,10 +12,11 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
-from vizinho.audio.speak import is_available
 from vizinho.corpora.shards.gather import ShardedExamples
 from vizinho.files import write_json
-from vizinho.jobs import Job, make_ready
+from vizinho.g2p.espeak import is_available
+from vizinho.job.job import Job
+from vizinho.job.start import make_ready
 from vizinho.model.adapter_options import AdapterOptions
 from vizinho.model.adapters import attach
 from vizinho.model.checkpoint import weights

@@ -33,7 +33,7 @@ SENTENCE = "buenos días la casa es grande"
 def speech(text: str = SENTENCE, locale: str = "es") -> np.ndarray:
     """16 kHz samples of practice speech, which the bundled donors understand."""
     pytest.importorskip("espeakng_loader", reason="eSpeak NG, an optional extra, makes the speech")
-    from vizinho.audio.speak import Voice, synthesise
+    from vizinho.g2p.espeak import Voice, synthesise
 
     return synthesise(text, Voice(locale))
 

@@ -6,8 +6,8 @@ import numpy as np
 
 from vizinho.audio.io import SAMPLE_RATE, save_audio
 from vizinho.corpora.manifest import write_manifest
+from vizinho.recognition.vad import WINDOW_SAMPLES
 from vizinho.records import Utterance
-from vizinho.runtime.vad import WINDOW_SAMPLES
 
 TONES = {letter: 220.0 * 1.25**place for place, letter in enumerate("abcdefgh ")}
 """In the tone language every letter is a tone of 0.12 s, so a network can learn it from few utterances."""

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from vizinho.model.checkpoint import load_donor
-from vizinho.recognizer import Recognizer
+from vizinho.recognition.whole import Recognizer
 
 TOLERANCE = 1e-4
 """Largest difference of two log-probabilities that counts as equal: float32 rounding in another order of summation."""

@@ -31,9 +31,9 @@ from vizinho.audio.io import SAMPLE_RATE, load_audio
 from vizinho.corpora.manifest import read_manifest, write_manifest
 from vizinho.corpora.readers.base import file_name, store_clip
 from vizinho.files import write_json, write_text
-from vizinho.jobs import read_data
+from vizinho.job.data import read_data
 from vizinho.model.checkpoint import load_donor
-from vizinho.recognizer import Recognizer
+from vizinho.recognition.whole import Recognizer
 from vizinho.records import Utterance
 from vizinho.text.alphabets import alphabet
 from vizinho.text.normalize import get_normalizer

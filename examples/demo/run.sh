@@ -21,7 +21,7 @@ echo "== 4. The report"
 echo "== 5. The new model at work"
 .venv/bin/python - <<'PY'
 from vizinho.audio.io import save_audio
-from vizinho.audio.speak import Voice, synthesise
+from vizinho.g2p.espeak import Voice, synthesise
 from pathlib import Path
 save_audio(Path("demo/bom-dia.wav"), synthesise("bom dia, tudo bem com você", Voice("pt-br", "f5")))
 PY

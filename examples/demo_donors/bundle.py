@@ -8,8 +8,8 @@ from __future__ import annotations
 import dataclasses
 import shutil
 
-from vizinho.registry.card import read_card, write_card
-from vizinho.registry.store import BUNDLED, Store
+from vizinho.store.card import read_card, write_card
+from vizinho.store.store import BUNDLED, Store
 
 NOTES = (
     "A donor for demonstrations: it has heard only a formant synthesiser, so it is of little use on people. Made by "

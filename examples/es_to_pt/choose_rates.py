@@ -19,9 +19,10 @@ from pathlib import Path
 
 from vizinho.experiment.arms import Arm, job_of
 from vizinho.experiment.leaks import without_test_texts
-from vizinho.experiment.spec import read_spec
+from vizinho.experiment.read_spec import read_spec
 from vizinho.experiment.starts import start_of
-from vizinho.jobs import make_ready, run, sound_similarity
+from vizinho.job.run import run
+from vizinho.job.start import make_ready, sound_similarity
 
 SEED = 11
 """Not one of the seeds of the arms, as any given with --seeds should not be."""

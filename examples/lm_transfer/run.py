@@ -20,14 +20,14 @@ import numpy as np
 
 from vizinho.evaluation.resample import blocks, percentiles
 from vizinho.files import write_json
-from vizinho.neural.folder import TrainedModel, load_model, save_model
-from vizinho.neural.model import Architecture, build
-from vizinho.neural.moving import AlignedVectors, moved
-from vizinho.neural.scoring import letter_shares, perplexity_of, sentence_scores
-from vizinho.neural.texts import BLOCK, fingerprint, hold_out, read_texts
-from vizinho.neural.training import LmData, LmOptions, train_model
-from vizinho.neural.words import word_list
 from vizinho.text.normalize import get_normalizer
+from vizinho.text_models.lstm import Architecture, build
+from vizinho.text_models.lstm_folder import TrainedModel, load_model, save_model
+from vizinho.text_models.lstm_scores import letter_shares, perplexity_of, sentence_scores
+from vizinho.text_models.lstm_training import LmData, LmOptions, train_model
+from vizinho.text_models.lstm_transfer import AlignedVectors, moved
+from vizinho.text_models.texts import BLOCK, fingerprint, hold_out, read_texts
+from vizinho.text_models.words import word_list
 from vizinho.transfer.tokens import RowOptions
 from vizinho.vectors.static import load_vectors, save_vectors, train_vectors
 

@@ -18,9 +18,9 @@ import torch
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from vizinho.files import write_json
-from vizinho.understanding.classifier import choose
-from vizinho.understanding.evaluate import compare_topics, score_topics
-from vizinho.understanding.topics import Labelled, read_topics, topics_of
+from vizinho.text_models.topic_classifier import choose
+from vizinho.text_models.topic_evaluate import compare_topics, score_topics
+from vizinho.text_models.topics import Labelled, read_topics, topics_of
 from vizinho.vectors.align import normalize
 from vizinho.vectors.retrieval import distinct, read_pairs, retrieve, retrieve_by
 from vizinho.vectors.sentences import StaticSentences, load_sentences

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from vizinho.files import write_json, write_text
 from vizinho.languages.levels.dictionary import word_pairs
-from vizinho.understanding.topics import DocumentSplit, Labelled, read_topics, split_documents
+from vizinho.text_models.topics import DocumentSplit, Labelled, read_topics, split_documents
 from vizinho.vectors.static import tokenize
 
 LANGUAGES = ("es", "pt", "en")

@@ -1,14 +1,29 @@
-"""vizinho: a language's first speech recogniser, starting from its neighbour's."""
+"""vizinho: a language's first speech recogniser, started from a neighbour's.
+
+Every name below is imported when it is first used, so that `import vizinho` stays fast.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from vizinho.version import __version__
+
+if TYPE_CHECKING:
+    from vizinho.languages.compare import compare
+
+_HOME = {"compare": "vizinho.languages.compare"}
+"""The module that owns each name of the API."""
+
+__all__ = ["__version__", "compare"]
 
 
-def compare(target: str, donors: list[str], *arguments: Any, **options: Any) -> Any:
-    """Compare a target language with donors: see `vizinho.languages.compare.compare`, imported when first called."""
-    from vizinho.languages.compare import compare as compare_languages
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'vizinho' has no attribute {name!r}")
+    return getattr(import_module(_HOME[name]), name)
 
-    return compare_languages(target, donors, *arguments, **options)
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

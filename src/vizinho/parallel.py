@@ -1,7 +1,4 @@
-"""Runs tasks here, in several processes, or on Ray: few large ones with bars each, or groups of many small ones.
-
-And says which process this is where torchrun started several for one run (training/ranks.py).
-"""
+"""Runs tasks here, in several processes, or on Ray: few large ones with bars each, or groups of many small ones."""
 
 from __future__ import annotations
 
@@ -25,39 +22,6 @@ Task = tuple[Callable[..., Any], tuple[Any, ...]]
 """A function of the module's top level and its arguments; it is also given the Event to report to, last."""
 Work = Callable[[Sequence[Any]], list[Any]]
 """Results of a group of items, in order."""
-
-
-def unseen(_name: str, _total: float, _amount: float, _note: str = "") -> None:
-    """The progress of library calls that nobody watches."""
-
-
-def is_main_process() -> bool:
-    """Whether this process speaks and writes for its run: the first of those that torchrun started, or the only one."""
-    return int(os.environ.get("RANK", "0")) == 0
-
-
-def started_together() -> int:
-    """How many processes torchrun started for this command."""
-    return int(os.environ.get("WORLD_SIZE", "1"))
-
-
-OWN_STORE = "TORCH_DISABLE_SHARE_RDZV_TCP_STORE"
-"""Set to 1 it makes torchrun begin every attempt with a store of addresses of its own."""
-
-
-def may_wait_for_the_dead() -> bool:
-    """Whether processes that torchrun starts again would find the addresses of those that died, and wait for them.
-
-    All attempts share one store of addresses (torch 2.13, DynamicRendezvousHandler.next_rendezvous), and whether a
-    process reads the old address or the new one is a matter of luck.
-    """
-    restarts = int(os.environ.get("TORCHELASTIC_MAX_RESTARTS", "0"))
-    return restarts > 0 and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
-
-
-def is_first_attempt() -> bool:
-    """False where torchrun started the run's processes again after one of them died (`--max-restarts`)."""
-    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) == 0
 
 
 def end_with_parent() -> None:

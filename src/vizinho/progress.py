@@ -37,6 +37,10 @@ def silent(_done: float, _note: str = "") -> None:
     """The progress of library calls that nobody watches."""
 
 
+def unseen(_name: str, _total: float, _amount: float, _note: str = "") -> None:
+    """The progress of library calls that nobody watches."""
+
+
 class _Rate(ProgressColumn):
     def render(self, task: Task) -> Text:
         return Text(f"{task.speed:.2f}/s" if task.speed else "-/s", style="progress.data.speed")

@@ -13,9 +13,10 @@ from nemo_archive import ARCHIVE
 from tones import tone_corpus, tone_speech
 
 from vizinho.audio.augment import AugmentOptions
-from vizinho.jobs import Job, make_ready
+from vizinho.job.job import Job
+from vizinho.job.start import make_ready
 from vizinho.model.checkpoint import load_checkpoint, load_donor, save_checkpoint, weights
-from vizinho.recognizer import Recognizer
+from vizinho.recognition.whole import Recognizer
 from vizinho.training.loop import train
 from vizinho.training.options import LayerPolicy, TrainingOptions
 from vizinho.transfer.movement import movement

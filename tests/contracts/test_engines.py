@@ -7,9 +7,9 @@ from tones import tone_speech
 from vizinho.audio.io import load_audio
 from vizinho.evaluation.rates import error_rates
 from vizinho.model.checkpoint import load_checkpoint
-from vizinho.runtime.engines import TorchEngine
-from vizinho.runtime.export import export
-from vizinho.runtime.transcriber import ENGINES, Transcriber
+from vizinho.recognition.engines import TorchEngine
+from vizinho.recognition.export import export
+from vizinho.recognition.recognizer import ENGINES, Transcriber
 
 TEXTS = ["abc def", "fade bed", "bed cab", "fa ed", "deaf face", "cafe bead"]
 
@@ -69,7 +69,7 @@ def test_all_engines_hear_the_same(transcribers, waveforms):
 
 def test_all_engines_hear_the_same_in_real_recordings(shared, tmp_path):
     """With a bundled donor, on the beginnings of a few files of each source."""
-    from vizinho.registry.store import Store
+    from vizinho.store.store import Store
 
     files = sorted((shared / "speech" / "es").glob("*.opus"))[::320][:6]
     waveforms = [load_audio(file)[: 16_000 * 4] for file in files]

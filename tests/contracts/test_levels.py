@@ -10,8 +10,8 @@ import wordfreq
 from tones import tone_speech
 
 from vizinho.audio.io import save_audio
-from vizinho.audio.speak import is_available
 from vizinho.corpora.manifest import write_manifest
+from vizinho.g2p.espeak import is_available
 from vizinho.languages import compare as comparing
 from vizinho.languages.compare import Inputs, level_as_json, level_from_json
 from vizinho.languages.levels.treebank import built_in

@@ -8,7 +8,7 @@ import pytest
 from faulting import launch, moments, rounds, vizinho
 from tones import tone_corpus
 
-from vizinho.runtime.cache import cached_engine, key_of
+from vizinho.recognition.cache import cached_engine, key_of
 
 pytestmark = pytest.mark.faults
 RECIPE = "steps = 1\nbatch_seconds = 4.0\nevaluate_every = 1\ncheckpoint_every = 1\nworkers = 0\n"

@@ -10,7 +10,9 @@ from tones import tone_corpus, tone_speech
 
 from vizinho.audio.io import save_audio
 from vizinho.errors import AudioError, CorpusError, ModelError
-from vizinho.jobs import Job, make_ready, run
+from vizinho.job.job import Job
+from vizinho.job.run import run
+from vizinho.job.start import make_ready
 from vizinho.model.checkpoint import weights
 from vizinho.training import loop
 from vizinho.training.options import TrainingOptions

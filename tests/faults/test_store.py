@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from tones import tone_corpus, tone_speech
 
 from vizinho.audio.io import save_audio
-from vizinho.registry.store import Store
+from vizinho.store.store import Store
 
 pytestmark = pytest.mark.faults
 RECIPE = """

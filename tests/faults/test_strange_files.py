@@ -280,10 +280,10 @@ def json_readers(folder: Path) -> dict[str, tuple[Any, Callable[[Path], object]]
     from results import arm
 
     from vizinho.decoding.setup import read_decoder
-    from vizinho.experiment.values import FORMAT
-    from vizinho.registry.card import Card, read_card
+    from vizinho.experiment.spec import FORMAT
+    from vizinho.recognition.engines import OnnxEngine
     from vizinho.report.page import write_report
-    from vizinho.runtime.engines import OnnxEngine
+    from vizinho.store.card import Card, read_card
 
     card = Card("x", "pt", "2026-01-01T00:00:00+00:00", 5, "pt-v1", 3, 1, donor={"ref": "es@1", "language": "es"})
     return {
@@ -341,7 +341,7 @@ def toml_value(value: Any) -> str:
 @fuzzed(80)
 @given(st.sampled_from(SPECS), PLACES, VALUES, CUTS)
 def test_recipes_and_experiments(tmp_path_factory, source, place, value, cuts):
-    from vizinho.experiment.spec import read_spec
+    from vizinho.experiment.read_spec import read_spec
     from vizinho.training.recipes import read_recipe
 
     path = tmp_path_factory.mktemp("strange") / source.name
@@ -397,7 +397,7 @@ HEADERS = st.one_of(
 @fuzzed(60)
 @given(HEADERS, st.one_of(st.none(), st.integers(0, 2**64 - 1)), st.binary(max_size=64))
 def test_headers_of_safetensors(tmp_path_factory, header, length, rest):
-    from vizinho.understanding.classifier import load_classifier
+    from vizinho.text_models.topic_classifier import load_classifier
 
     folder = tmp_path_factory.mktemp("strange")
     (folder / "classifier.json").write_text(json.dumps({"version": 1, "topics": ["a", "b"]}))

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from tones import tone_corpus
 
 from vizinho.corpora.manifest import content_digest, read_manifest
-from vizinho.registry.card import verify
+from vizinho.store.card import verify
 
 pytestmark = pytest.mark.faults
 RECIPE = """
@@ -176,7 +176,7 @@ def test_a_manifest_edited_after_a_kill_makes_another_run(world, tmp_path):
 
 def test_a_recording_replaced_after_a_kill_is_named_by_the_next_look_only(world, tmp_path):
     """Its size is all that going on looks at; the card has the sound, so that training again finds the difference."""
-    from vizinho.registry.card import read_card
+    from vizinho.store.card import read_card
 
     home, corpus, words = killed_after_a_checkpoint(world, tmp_path)
     first = tmp_path / "audio" / f"{json.loads(corpus.read_text('utf-8').splitlines()[0])['id']}.wav"
@@ -207,9 +207,11 @@ def test_a_killed_preparing_process_stops_the_run_with_a_message(world, tmp_path
 
 def published_once(folder: str, corpus: str) -> None:
     """Publishing is killed at every step; the same command's end then leaves one version, the current one."""
-    from vizinho.jobs import Job, make_ready, run
-    from vizinho.publishing import drop_run, publish
-    from vizinho.registry.store import Store
+    from vizinho.job.job import Job
+    from vizinho.job.publish import drop_run, publish
+    from vizinho.job.run import run
+    from vizinho.job.start import make_ready
+    from vizinho.store.store import Store
     from vizinho.training.options import TrainingOptions
 
     place = Path(folder)

@@ -17,7 +17,7 @@ from transformers import AutoModelForCTC, AutoProcessor
 
 from vizinho.audio.io import save_audio
 from vizinho.corpora.manifest import read_manifest, write_manifest
-from vizinho.registry.store import Store
+from vizinho.store.store import Store
 
 pytestmark = pytest.mark.pipeline
 
@@ -402,7 +402,7 @@ def _all_as_train(corpus, out):
 
 def test_the_same_run_twice_at_once_is_refused(tmp_path):
     from vizinho.errors import StoreError
-    from vizinho.publishing import sole_run
+    from vizinho.job.publish import sole_run
 
     store = Store(tmp_path)
     with sole_run(store, tmp_path / "runs" / "pt-1"):

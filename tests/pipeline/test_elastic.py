@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 from tones import tone_corpus
 
-from vizinho.jobs import Job, make_ready, run
-from vizinho.parallel import OWN_STORE
+from vizinho.job.job import Job
+from vizinho.job.run import run
+from vizinho.job.start import make_ready
 from vizinho.training.recipes import read_recipe
+from vizinho.training.torchrun import OWN_STORE
 
 pytestmark = pytest.mark.pipeline
 

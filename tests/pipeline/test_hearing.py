@@ -8,8 +8,8 @@ from typer.testing import CliRunner
 
 from vizinho.cli.main import app
 from vizinho.errors import ModelError, SpecError
-from vizinho.hearing import hear
-from vizinho.registry.store import BUNDLED
+from vizinho.languages.levels.zero_shot import hear
+from vizinho.store.store import BUNDLED
 
 pytestmark = pytest.mark.pipeline
 DONOR = BUNDLED / "es-demo" / "1"

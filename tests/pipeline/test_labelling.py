@@ -14,14 +14,14 @@ import pytest
 from tones import tone_corpus
 from typer.testing import CliRunner
 
-from vizinho import labelling
 from vizinho.cli.main import app
 from vizinho.corpora.manifest import read_manifest, write_manifest
 from vizinho.errors import CorpusError, SpecError
 from vizinho.evaluation.rates import error_rates
-from vizinho.labelling import LabelOptions, from_files, label
-from vizinho.runtime.batch import Work
-from vizinho.runtime.inputs import collect
+from vizinho.recognition import label as labelling
+from vizinho.recognition.files import Work
+from vizinho.recognition.inputs import collect
+from vizinho.recognition.label import LabelOptions, from_files, label
 
 pytestmark = pytest.mark.pipeline
 
@@ -94,8 +94,8 @@ import sys
 from pathlib import Path
 import torch
 from vizinho.corpora.manifest import read_manifest
-from vizinho.labelling import label
-from vizinho.runtime.batch import Work
+from vizinho.recognition.label import label
+from vizinho.recognition.files import Work
 torch.set_num_threads(1)
 label(Work(Path(sys.argv[1]), "torch"), "pt@1", read_manifest(Path(sys.argv[2])), Path(sys.argv[3]))
 """
@@ -153,7 +153,7 @@ def test_nothing_left_and_impossible_options_are_said(tone_model, speech, tmp_pa
 
 def test_the_leak_guard_knows_a_test_recording_whoever_labelled_it(tone_model, tmp_path):
     from vizinho.experiment.leaks import refuse_leaks
-    from vizinho.experiment.spec import read_spec
+    from vizinho.experiment.read_spec import read_spec
 
     corpus = tone_corpus(tmp_path, count=12, letters="abcdef", splits=("train", "dev", "test"))
     utterances = read_manifest(corpus)

@@ -10,14 +10,16 @@ from safetensors.torch import load_file
 from tones import tone_corpus
 from transformers import AutoModelForCTC
 
-from vizinho.audio.speak import is_available
-from vizinho.jobs import Job, make_ready, run, save
-from vizinho.languages import phonetics
+from vizinho.g2p import letters as phonetics
+from vizinho.g2p.espeak import is_available
+from vizinho.job.job import Job
+from vizinho.job.publish import card_of, publish
+from vizinho.job.run import run, save
+from vizinho.job.start import make_ready
 from vizinho.model.adapter_options import AdapterOptions
 from vizinho.model.checkpoint import weights
 from vizinho.model.phonemes import FILE
-from vizinho.publishing import card_of, publish
-from vizinho.registry.store import Store
+from vizinho.store.store import Store
 from vizinho.training.interrupt import InterruptedRunError
 from vizinho.training.options import PhonemeOptions, TrainingOptions
 

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from tones import tone_corpus
 
 from vizinho.files import sha256, write_json
-from vizinho.registry.store import Store
+from vizinho.store.store import Store
 
 pytestmark = pytest.mark.pipeline
 SHORT = RECIPE.replace("steps = 200", "steps = 24").replace("evaluate_every = 50", "evaluate_every = 8")

@@ -15,8 +15,8 @@ from serving import KEY, SENTENCE, linear16, running, speech, wav
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
-from vizinho.registry.card import read_card
-from vizinho.registry.store import BUNDLED, Store
+from vizinho.store.card import read_card
+from vizinho.store.store import BUNDLED, Store
 
 pytestmark = pytest.mark.pipeline
 LISTEN = "/v1/listen?model=es-demo"

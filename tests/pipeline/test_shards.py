@@ -18,9 +18,9 @@ from typer.testing import CliRunner
 from vizinho.cli.main import app
 from vizinho.corpora.shards.index import read_rows
 from vizinho.corpora.shards.writing import ShardOptions, shard_manifest
-from vizinho.registry.store import Store
+from vizinho.store.store import Store
 from vizinho.training.resume import load_state
-from vizinho.training.set_aside import read_set_aside
+from vizinho.training.skipped import read_set_aside
 
 pytestmark = pytest.mark.pipeline
 STEPS = 36
@@ -31,7 +31,9 @@ from dataclasses import replace
 from pathlib import Path
 import torch
 from safetensors.torch import save_file
-from vizinho.jobs import Job, make_ready, run
+from vizinho.job.job import Job
+from vizinho.job.run import run
+from vizinho.job.start import make_ready
 from vizinho.model.checkpoint import weights
 from vizinho.training.options import TrainingOptions
 torch.set_num_threads(1)

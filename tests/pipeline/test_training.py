@@ -15,7 +15,9 @@ from tones import tone_corpus
 
 from vizinho.audio.augment import NO_AUGMENT
 from vizinho.errors import CorpusError, TextError
-from vizinho.jobs import Job, make_ready, run
+from vizinho.job.job import Job
+from vizinho.job.run import run
+from vizinho.job.start import make_ready
 from vizinho.model.checkpoint import weights
 from vizinho.training.options import LayerPolicy, TrainingOptions
 from vizinho.training.resume import load_state
@@ -31,7 +33,9 @@ import torch
 from safetensors.torch import save_file
 sys.path.insert(0, sys.argv[4])
 from test_training import FAST
-from vizinho.jobs import Job, make_ready, run
+from vizinho.job.job import Job
+from vizinho.job.run import run
+from vizinho.job.start import make_ready
 from vizinho.model.checkpoint import weights
 torch.set_num_threads(1)
 done = run(make_ready(Job("pt", (Path(sys.argv[1]),), preset="micro", options=FAST)), Path(sys.argv[2]))
@@ -131,7 +135,7 @@ def test_letters_that_given_tokens_lack_are_named(tmp_path):
 
 def test_pieces_train_save_and_come_back(tmp_path):
     from vizinho.model.checkpoint import load_checkpoint, save_checkpoint
-    from vizinho.recognizer import Recognizer
+    from vizinho.recognition.whole import Recognizer
 
     corpus = tone_corpus(tmp_path, count=12, splits=("train", "dev"))
     done = run(

@@ -77,7 +77,7 @@ def compare(
     from vizinho.languages import compare as comparing
     from vizinho.languages.variants import TextSources
     from vizinho.progress import board
-    from vizinho.registry.store import default_home
+    from vizinho.store.store import default_home
 
     home = default_home()
     inputs = comparing.Inputs(
@@ -119,10 +119,10 @@ def _with_hearing(found: Any, models: str, speech: Mapping[str, Path]) -> Any:
     from dataclasses import replace
 
     from vizinho.errors import SpecError
-    from vizinho.hearing import LEVEL, hear
+    from vizinho.languages.levels.zero_shot import LEVEL, hear
     from vizinho.languages.measures import Gap, LevelResult
     from vizinho.languages.variants import Variant
-    from vizinho.registry.store import Store
+    from vizinho.store.store import Store
 
     results = dict(found.results)
     for entry in filter(None, map(str.strip, models.split(","))):

@@ -12,7 +12,7 @@ from vizinho.cli.common import AsJson, Fresh, Out, Quiet, Seed, Threads
 from vizinho.cli.neural_lm import Dev, Rate, Samples, Steps, Texts, Words, make, name_set_aside
 
 if TYPE_CHECKING:
-    from vizinho.neural.contextual import Occurrence
+    from vizinho.text_models.contextual import Occurrence
 
 Model = Annotated[Path, typer.Option("--model", help="Folder written by `vizinho vectors contextual`.")]
 _AROUND = 6
@@ -37,9 +37,9 @@ def contextual(
     as_json: AsJson = False,
 ) -> None:
     """Train a model that reads both ways and spells its words, for vectors of words in context (as ELMo)."""
-    from vizinho.neural.jobs import LmJob
-    from vizinho.neural.model import Architecture
-    from vizinho.neural.training import LmOptions
+    from vizinho.text_models.lstm import Architecture
+    from vizinho.text_models.lstm_job import LmJob
+    from vizinho.text_models.lstm_training import LmOptions
 
     shape = Architecture("characters", two_way=True, width=width, hidden=hidden)
     options = LmOptions(steps=steps, learning_rate=rate, samples=samples, seed=seed, threads=threads)
@@ -56,9 +56,9 @@ def senses(
     as_json: AsJson = False,
 ) -> None:
     """Sort a word's occurrences by their vectors in context: one word, two senses, two places."""
-    from vizinho.neural.contextual import senses as group
-    from vizinho.neural.folder import load_model
-    from vizinho.neural.texts import read_texts
+    from vizinho.text_models.contextual import senses as group
+    from vizinho.text_models.lstm_folder import load_model
+    from vizinho.text_models.texts import read_texts
 
     trained = load_model(model)
     read = read_texts(corpus, trained.normalizer)
@@ -110,8 +110,8 @@ def polysemy(
     from dataclasses import asdict
 
     from vizinho.cli.tables import markdown
-    from vizinho.neural.folder import load_model
-    from vizinho.neural.polysemy import labelled_sentences, read_labelled, separation
+    from vizinho.text_models.lstm_folder import load_model
+    from vizinho.text_models.polysemy import labelled_sentences, read_labelled, separation
     from vizinho.vectors.static import load_vectors
 
     trained = load_model(model)

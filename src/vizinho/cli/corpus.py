@@ -135,7 +135,7 @@ def respell(
 ) -> None:
     """Turn a donor's corpus into practice for the target: its sounds, in the target's letters (needs eSpeak NG)."""
     from vizinho.corpora.manifest import held_out_texts, read_manifest, write_manifest
-    from vizinho.languages.sound_spelling import respell_corpus
+    from vizinho.g2p.respell import respell_corpus
     from vizinho.progress import bar
     from vizinho.text.normalize import get_normalizer
 
@@ -166,7 +166,7 @@ def revoice(
 ) -> None:
     """Say the train part again in other voices: pitch, vocal tract and pace changed by Praat (extra "voices")."""
     from vizinho.corpora.manifest import read_manifest, write_manifest
-    from vizinho.corpora.revoicing import revoice_corpus
+    from vizinho.corpora.revoice import revoice_corpus
     from vizinho.progress import bar
 
     utterances = read_manifest(corpus)
@@ -236,7 +236,7 @@ def _only_lang(utterances: list[Utterance], corpus: Path) -> str:
 def _model_limits(model: str) -> tuple[set[str], float]:
     """Characters that the model's tokens are made of, and seconds per output frame."""
     from vizinho.model.checkpoint import load_checkpoint
-    from vizinho.registry.store import Store
+    from vizinho.store.store import Store
 
     checkpoint = load_checkpoint(Store().resolve(model))
     letters = checkpoint.inventory.letters

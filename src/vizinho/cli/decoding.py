@@ -13,7 +13,7 @@ from vizinho.errors import SpecError
 if TYPE_CHECKING:
     from vizinho.decoding.beam import BeamDecoder
     from vizinho.decoding.setup import DecoderSpec
-    from vizinho.recognizer import Recognizer
+    from vizinho.recognition.whole import Recognizer
 
 Lms = Annotated[
     list[Path] | None, typer.Option("--lm", help="Language model (ARPA): of words, of characters, or one of each.")
@@ -79,7 +79,7 @@ def beam_alone() -> DecoderSpec:
 
 def load_recognizer(folder: Path, spec: DecoderSpec | None) -> Recognizer:
     """A recogniser with the search that was asked for."""
-    from vizinho.recognizer import Recognizer
+    from vizinho.recognition.whole import Recognizer
 
     recognizer = Recognizer.load(folder)
     return replace(recognizer, decoder=decoder_for(spec, folder, recognizer)) if spec else recognizer
@@ -92,7 +92,7 @@ def rescoring(recognizer: Recognizer, folder: Path, weight: float) -> Recognizer
     """
     from vizinho.decoding.beam import BeamDecoder
     from vizinho.decoding.rescore import RescoreOptions, RescoringDecoder
-    from vizinho.neural.scoring import NeuralScorer
+    from vizinho.text_models.lstm_scores import NeuralScorer
 
     if not isinstance(recognizer.decoder, BeamDecoder):
         raise SpecError("there is no search to rescore", where="--rescore", fix="give --beam-width or --lm")
@@ -103,6 +103,6 @@ def rescoring(recognizer: Recognizer, folder: Path, weight: float) -> Recognizer
 def decoder_for(spec: DecoderSpec, folder: Path, recognizer: Recognizer) -> BeamDecoder:
     """The search for the recogniser of a folder, whose card says which normaliser its texts went through."""
     from vizinho.decoding.setup import make_decoder
-    from vizinho.runtime.batch import normalizer_of
+    from vizinho.recognition.files import normalizer_of
 
     return make_decoder(spec, recognizer.checkpoint.inventory, normalizer_of(folder))

@@ -14,9 +14,9 @@ from vizinho.errors import CorpusError
 
 if TYPE_CHECKING:
     from vizinho.progress import Advance
-    from vizinho.recognizer import Recognizer
+    from vizinho.recognition.whole import Recognizer
     from vizinho.records import Scores, Utterance
-    from vizinho.registry.store import Store
+    from vizinho.store.store import Store
 
 
 def evaluate(
@@ -49,9 +49,9 @@ def evaluate(
     """
     import torch
 
-    from vizinho.judging import scored, with_text
+    from vizinho.job.promote import scored, with_text
     from vizinho.progress import bar
-    from vizinho.registry.store import Store
+    from vizinho.store.store import Store
 
     torch.set_num_threads(threads)
     store = Store()
@@ -108,8 +108,8 @@ def _keep(store: Store, model: str, corpus: Path, split: str | None, scores: Sco
     Returns whether the corpus is the name's pinned test set. A store that cannot be written is said and left alone.
     """
     from vizinho.errors import StoreError
-    from vizinho.judging import card_score
-    from vizinho.registry.pins import pin
+    from vizinho.job.promote import card_score
+    from vizinho.store.pins import pin
 
     entry = store.find(model)
     if entry is None or entry.bundled or split != "test":

@@ -30,8 +30,8 @@ def experiment(
     """
     import shutil
 
+    from vizinho.experiment.read_spec import read_spec
     from vizinho.experiment.run import run_experiment
-    from vizinho.experiment.spec import read_spec
     from vizinho.progress import board
 
     read = read_spec(spec)

@@ -19,8 +19,8 @@ def export(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Export a model to ONNX. `vizinho transcribe` and sherpa-onnx read the folder; neither needs torch then."""
-    from vizinho.registry.store import Store
-    from vizinho.runtime.export import export as write
+    from vizinho.recognition.export import export as write
+    from vizinho.store.store import Store
 
     made = write(Store().resolve(model), out, "int8" if int8 else "fp32")
     if as_json:

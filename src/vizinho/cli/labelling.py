@@ -12,9 +12,9 @@ from vizinho.cli.corpus import ON_RAY
 from vizinho.errors import CorpusError
 
 if TYPE_CHECKING:
-    from vizinho.labelling import Labelled
+    from vizinho.recognition.label import Labelled
     from vizinho.records import Utterance
-    from vizinho.registry.store import Store
+    from vizinho.store.store import Store
 
 _SHOWN = 10
 
@@ -45,11 +45,11 @@ def label(
     Given again, it goes on where it stopped, and another --least-confidence needs no second hearing. Recordings that
     cannot be read are named, and the others are still labelled (exit code 2).
     """
-    from vizinho.labelling import LabelOptions
-    from vizinho.labelling import label as label_speech
     from vizinho.progress import bar
-    from vizinho.registry.store import Store
-    from vizinho.runtime.batch import Work
+    from vizinho.recognition.files import Work
+    from vizinho.recognition.label import LabelOptions
+    from vizinho.recognition.label import label as label_speech
+    from vizinho.store.store import Store
 
     store = Store()
     options = LabelOptions(least_confidence, processes, on_ray)
@@ -71,8 +71,8 @@ def label(
 
 def _utterances(sources: list[Path], split: str, lang: str | None, store: Store, model: str) -> list[Utterance]:
     from vizinho.corpora.manifest import read_manifest, select
-    from vizinho.labelling import from_files
-    from vizinho.runtime.inputs import collect
+    from vizinho.recognition.inputs import collect
+    from vizinho.recognition.label import from_files
 
     if any(path.suffix == ".jsonl" for path in sources):
         if len(sources) > 1:

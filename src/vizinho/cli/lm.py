@@ -112,7 +112,7 @@ def _target(lang: str | None, model: str | None) -> tuple[Any, frozenset[str]]:
     from transformers import AutoProcessor
 
     from vizinho.decoding.beam import letters_of
-    from vizinho.registry.store import Store
+    from vizinho.store.store import Store
     from vizinho.text.tokens import inventory_of
 
     store = Store()
@@ -156,14 +156,14 @@ def tune(
     from vizinho.cli.tables import markdown
     from vizinho.corpora.manifest import fingerprint, read_manifest, select
     from vizinho.decoding.setup import DecoderSpec, write_decoder
+    from vizinho.decoding.tune import best, grid_for
+    from vizinho.decoding.tune import tune as run
     from vizinho.errors import SpecError
     from vizinho.evaluation.rates import error_rates
     from vizinho.progress import bar
-    from vizinho.recognizer import Recognizer
-    from vizinho.registry.store import Store
+    from vizinho.recognition.whole import Recognizer
+    from vizinho.store.store import Store
     from vizinho.text.normalize import get_normalizer
-    from vizinho.tuning import best, grid_for
-    from vizinho.tuning import tune as run
 
     if split == "test" or metric not in ("cer", "wer"):
         wrong = "weights are not chosen on test" if split == "test" else f"unknown metric {metric!r}"

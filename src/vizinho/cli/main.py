@@ -7,7 +7,6 @@ import sys
 
 import typer
 
-from vizinho import __version__
 from vizinho.cli import (
     compare,
     contextual,
@@ -31,7 +30,8 @@ from vizinho.cli import report as report_command
 from vizinho.cli.reproduce import reproduce
 from vizinho.cli.speak import speak
 from vizinho.errors import SpecError, VizinhoError
-from vizinho.parallel import OWN_STORE, may_wait_for_the_dead, started_together
+from vizinho.training.torchrun import OWN_STORE, may_wait_for_the_dead, started_together
+from vizinho.version import __version__
 
 app = typer.Typer(
     name="vizinho",

@@ -23,7 +23,7 @@ app = typer.Typer(
 @app.command("list")
 def list_models(as_json: AsJson = False) -> None:
     """List all models; the current version of each name has a star."""
-    from vizinho.registry.store import Store
+    from vizinho.store.store import Store
 
     store = Store()
     rows = [{"ref": e.ref, "current": e.current, "bundled": e.bundled, **_readable(e.folder)} for e in store.entries()]
@@ -49,7 +49,7 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Show a model's card; of a model without one, what it is, what it hears and its tokens by role."""
-    from vizinho.registry.store import Store
+    from vizinho.store.store import Store
 
     store = Store()
     card = store.card(ref)
@@ -69,9 +69,9 @@ def show(
 @app.command("lineage")
 def lineage(ref: Annotated[str, typer.Argument(help="NAME or NAME@VERSION.")], as_json: AsJson = False) -> None:
     """Draw the tree from the first donor to today: ancestors, other versions, and what came from this model."""
-    from vizinho.registry.lineage import family
-    from vizinho.registry.lineage import lineage as chain_of
-    from vizinho.registry.store import Store
+    from vizinho.store.lineage import family
+    from vizinho.store.lineage import lineage as chain_of
+    from vizinho.store.store import Store
 
     store = Store()
     root = family(store, ref)
@@ -120,9 +120,9 @@ def pin(
     as_json: AsJson = False,
 ) -> None:
     """Pin a test set: a new version is made current only if its CER on it is not higher. Without options, show it."""
-    from vizinho.registry.pins import pin as pin_it
-    from vizinho.registry.pins import read_pin, unpin
-    from vizinho.registry.store import Store
+    from vizinho.store.pins import pin as pin_it
+    from vizinho.store.pins import read_pin, unpin
+    from vizinho.store.store import Store
 
     store = Store()
     if remove and corpus is not None:
@@ -143,7 +143,7 @@ def rollback(
     ref: Annotated[str, typer.Argument(help="NAME@VERSION to make current again.")], as_json: AsJson = False
 ) -> None:
     """Make an older version current; nothing is deleted."""
-    from vizinho.registry.store import Store
+    from vizinho.store.store import Store
 
     name, _, version = ref.partition("@")
     if not version.isdecimal():
@@ -162,9 +162,9 @@ def merge(
     as_json: AsJson = False,
 ) -> None:
     """Make a whole model of a donor and an adapter: a few megabytes travel, the donor stays where it is."""
+    from vizinho.job.publish import publish_merged
     from vizinho.model.adapters import read_origin
-    from vizinho.publishing import publish_merged
-    from vizinho.registry.store import Store
+    from vizinho.store.store import Store
 
     store = Store()
     name = name or str(read_origin(adapter)["language"])
@@ -174,7 +174,7 @@ def merge(
 
 def _readable(folder: Path) -> dict[str, Any]:
     """What `list` says of a model; a broken card must not hide the other models."""
-    from vizinho.registry.card import read_card
+    from vizinho.store.card import read_card
 
     try:
         return {**_brief(read_card(folder), None), "error": None}

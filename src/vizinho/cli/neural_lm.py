@@ -11,7 +11,7 @@ import typer
 from vizinho.cli.common import AsJson, Fresh, Out, Quiet, Seed, Threads
 
 if TYPE_CHECKING:
-    from vizinho.neural.jobs import LmJob
+    from vizinho.text_models.lstm_job import LmJob
 
 app = typer.Typer(no_args_is_help=True, help="Neural language models: train, move to another language, evaluate.")
 Texts = Annotated[list[Path], typer.Argument(help="Text files, one sentence a line.", show_default=False)]
@@ -44,9 +44,9 @@ def train(
     as_json: AsJson = False,
 ) -> None:
     """Train a model that predicts the next word."""
-    from vizinho.neural.jobs import LmJob
-    from vizinho.neural.model import Architecture
-    from vizinho.neural.training import LmOptions
+    from vizinho.text_models.lstm import Architecture
+    from vizinho.text_models.lstm_job import LmJob
+    from vizinho.text_models.lstm_training import LmOptions
 
     shape = Architecture(width=width, hidden=hidden, layers=layers)
     options = LmOptions(steps=steps, learning_rate=rate, samples=samples, seed=seed, threads=threads)
@@ -94,8 +94,8 @@ def transfer(
 ) -> None:
     """Move a language model to another language: the body as it is, each word's row by the transfer plan."""
     from vizinho.cli.train import row_overrides
-    from vizinho.neural.jobs import LmJob, Start
-    from vizinho.neural.training import LmOptions
+    from vizinho.text_models.lstm_job import LmJob, Start
+    from vizinho.text_models.lstm_training import LmOptions
     from vizinho.transfer.tokens import RowOptions
 
     rows = RowOptions(new_rows, row_overrides(row or []))
@@ -114,9 +114,9 @@ def evaluate(
     """Perplexity of a model on a text."""
     from dataclasses import asdict
 
-    from vizinho.neural.folder import load_model
-    from vizinho.neural.scoring import perplexity
-    from vizinho.neural.texts import read_texts
+    from vizinho.text_models.lstm_folder import load_model
+    from vizinho.text_models.lstm_scores import perplexity
+    from vizinho.text_models.texts import read_texts
 
     trained = load_model(model)
     read = read_texts(texts, trained.normalizer)
@@ -133,9 +133,9 @@ def evaluate(
 def make(job: LmJob, out: Path, *, fresh: bool, quiet: bool, as_json: bool, dry_run: bool = False) -> None:
     """Run a job and say what came of it."""
     from vizinho.cli.train import show_plan
-    from vizinho.neural.folder import check_destination
-    from vizinho.neural.jobs import make_ready, run
     from vizinho.progress import bar
+    from vizinho.text_models.lstm_folder import check_destination
+    from vizinho.text_models.lstm_job import make_ready, run
 
     check_destination(out)
     ready = make_ready(job)

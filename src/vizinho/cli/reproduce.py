@@ -11,7 +11,7 @@ import typer
 from vizinho.cli.common import AsJson, Quiet
 
 if TYPE_CHECKING:
-    from vizinho.reproducing import Reproduction
+    from vizinho.job.reproduce import Reproduction
 
 
 def reproduce(
@@ -34,8 +34,8 @@ def reproduce(
     """
     from vizinho.errors import CorpusError
     from vizinho.files import write_json
-    from vizinho.registry.store import Store
-    from vizinho.reproducing import Order, chain_of
+    from vizinho.job.reproduce import Order, chain_of
+    from vizinho.store.store import Store
 
     store = Store(home)
     if chain and corpus:
@@ -62,8 +62,8 @@ def reproduce(
 
 
 def _trained(store: Any, ref: str, order: Any, *, quiet: bool) -> Reproduction:
+    from vizinho.job.reproduce import reproduce as train_again
     from vizinho.progress import bar
-    from vizinho.reproducing import reproduce as train_again
 
     card = store.card(ref)
     with bar(f"training {ref} again", card.recipe.get("steps", card.steps) if card else 0) as advance:

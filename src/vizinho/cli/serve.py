@@ -48,11 +48,11 @@ def serve(
     ] = 30.0,
 ) -> None:
     """Serve models to the clients of Deepgram and OpenAI; keys come from VIZINHO_API_KEYS (KEY1,KEY2)."""
-    from vizinho.server.keys import keys_from
-    from vizinho.server.limits import Limits
     from vizinho.server.run import ServeOptions
     from vizinho.server.run import serve as run
-    from vizinho.server.work import WorkerOptions
+    from vizinho.server.security.keys import keys_from
+    from vizinho.server.security.limits import Limits
+    from vizinho.server.workers.messages import WorkerOptions
 
     limits = Limits(
         max_body_bytes=max_megabytes * 1_000_000,

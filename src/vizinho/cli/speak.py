@@ -21,7 +21,7 @@ def speak(
 ) -> None:
     """Synthesise a practice corpus with eSpeak NG: many voice variants, rates and pitches, noise, telephone band."""
     from vizinho.corpora.manifest import read_manifest
-    from vizinho.corpora.practice import practice_corpus
+    from vizinho.corpora.synthetic import practice_corpus
     from vizinho.errors import CorpusError
     from vizinho.progress import bar
 

@@ -16,7 +16,7 @@ from vizinho.cli.tables import describe
 from vizinho.errors import SpecError
 
 if TYPE_CHECKING:
-    from vizinho.jobs import Job
+    from vizinho.job.job import Job
     from vizinho.training.options import TrainingOptions
 
 Corpora = Annotated[
@@ -68,7 +68,7 @@ def train(
     as_json: AsJson = False,
 ) -> None:
     """Train a recogniser from scratch."""
-    from vizinho.jobs import Job
+    from vizinho.job.job import Job
     from vizinho.training.recipes import default_recipe, read_recipe
 
     chosen = read_recipe(recipe) if recipe else default_recipe("train")
@@ -129,15 +129,16 @@ def transfer(
     as_json: AsJson = False,
 ) -> None:
     """Make a recogniser for a language from another's (or a new version from the old one)."""
-    from vizinho.audio.speak import LOCALES
     from vizinho.corpora.shards.index import index_path
-    from vizinho.jobs import Job, target_minutes
-    from vizinho.parallel import is_main_process, unseen
-    from vizinho.practising import make_practice, target_of
-    from vizinho.progress import board
-    from vizinho.registry.store import Store
+    from vizinho.g2p.espeak import LOCALES
+    from vizinho.job.data import target_minutes
+    from vizinho.job.job import Job
+    from vizinho.job.practice import make_practice, target_of
+    from vizinho.progress import board, unseen
+    from vizinho.store.store import Store
     from vizinho.text.alphabets import base_language
     from vizinho.training.recipes import MUCH_MINUTES, default_recipe, read_recipe
+    from vizinho.training.torchrun import is_main_process
     from vizinho.transfer.tokens import RowOptions
 
     store = Store()
@@ -221,13 +222,14 @@ def _check_preset(folder: Path, preset: str) -> None:
 def _make(
     job: Job, name: str, *, fresh: bool, quiet: bool, as_json: bool, dry_run: bool = False, donor: str | None = None
 ) -> None:
-    from vizinho.jobs import make_ready, run, sound_similarity
-    from vizinho.parallel import is_first_attempt, is_main_process
+    from vizinho.job.publish import drop_run, publish, run_folder, sole_run, summary, unfinished
+    from vizinho.job.run import run
+    from vizinho.job.start import make_ready, sound_similarity
     from vizinho.progress import bar, silent
-    from vizinho.publishing import drop_run, publish, run_folder, sole_run, summary, unfinished
-    from vizinho.registry.pins import pinned_utterances, refuse_pinned
-    from vizinho.registry.store import Store
-    from vizinho.training.set_aside import FILE, NAMED
+    from vizinho.store.pins import pinned_utterances, refuse_pinned
+    from vizinho.store.store import Store
+    from vizinho.training.skipped import FILE, NAMED
+    from vizinho.training.torchrun import is_first_attempt, is_main_process
 
     store = Store()
     store.check_name(name)

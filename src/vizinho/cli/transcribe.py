@@ -16,8 +16,8 @@ from vizinho.errors import SpecError
 
 if TYPE_CHECKING:
     from vizinho.audio.io import Waveform
-    from vizinho.runtime.batch import Outcome, Work
-    from vizinho.runtime.inputs import Input
+    from vizinho.recognition.files import Outcome, Work
+    from vizinho.recognition.inputs import Input
 
 
 def transcribe(
@@ -59,12 +59,12 @@ def transcribe(
 
     With --out, finished files are known by their content, the model and the format, and are not done again.
     """
-    from vizinho.registry.store import Store
-    from vizinho.runtime.batch import Work, key_of_work
-    from vizinho.runtime.formats import FORMATS
-    from vizinho.runtime.formats import as_json as transcript_json
-    from vizinho.runtime.inputs import collect
-    from vizinho.runtime.outputs import OutputFolder
+    from vizinho.recognition.files import Work, key_of_work
+    from vizinho.recognition.formats import FORMATS
+    from vizinho.recognition.formats import as_json as transcript_json
+    from vizinho.recognition.inputs import collect
+    from vizinho.recognition.outputs import OutputFolder
+    from vizinho.store.store import Store
 
     if kind not in FORMATS:
         raise SpecError(f"unknown format {kind!r}", where="--format", fix=f"use {', '.join(FORMATS)}")
@@ -114,7 +114,7 @@ def _list_hypotheses(model: str, work: Work, files: Sequence[Input], count: int,
     from vizinho.cli.decoding import beam_alone
     from vizinho.decoding.setup import make_decoder
     from vizinho.errors import AudioError
-    from vizinho.runtime.batch import normalizer_of, open_transcriber
+    from vizinho.recognition.files import normalizer_of, open_transcriber
 
     engine = open_transcriber(work).engine
     search = make_decoder(work.decoder or beam_alone(), engine.inventory, normalizer_of(work.model))
@@ -141,7 +141,7 @@ def _short(audio: Path) -> Waveform:
     """Samples of a recording that is short enough for one search. Raises AudioError."""
     from vizinho.audio.io import SAMPLE_RATE, load_audio
     from vizinho.errors import AudioError
-    from vizinho.recognizer import MAX_UTTERANCE_SECONDS
+    from vizinho.recognition.whole import MAX_UTTERANCE_SECONDS
 
     samples = load_audio(audio)
     if samples.size > MAX_UTTERANCE_SECONDS * SAMPLE_RATE:
@@ -152,8 +152,8 @@ def _short(audio: Path) -> Waveform:
 def _outcomes(work: Work, files: Sequence[Path], jobs: int, *, watched: bool) -> Iterator[Outcome]:
     """Outcomes under a bar, unless they are printed as they come: the two would share the screen."""
     from vizinho.progress import bar, silent
-    from vizinho.runtime.batch import transcribe_files
-    from vizinho.runtime.inputs import STDIN
+    from vizinho.recognition.files import transcribe_files
+    from vizinho.recognition.inputs import STDIN
 
     stdin = sys.stdin.buffer.read() if STDIN in files else b""
     with bar("transcribing", len(files)) if watched and files else nullcontext(silent) as advance:
@@ -163,7 +163,7 @@ def _outcomes(work: Work, files: Sequence[Path], jobs: int, *, watched: bool) ->
 
 
 def _print(outcome: Outcome, kind: str, *, named: bool) -> None:
-    from vizinho.runtime.formats import render
+    from vizinho.recognition.formats import render
 
     if kind != "txt":
         typer.echo(render(outcome.transcripts, kind), nl=False)

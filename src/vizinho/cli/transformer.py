@@ -37,9 +37,9 @@ def train(
     """Train a small masked language model from scratch on the texts together; an interrupted run goes on."""
     from vizinho.errors import TextError
     from vizinho.progress import bar
-    from vizinho.training.encoder_loop import EncoderTraining
-    from vizinho.training.encoders import make_masked
-    from vizinho.training.masked import MaskedOptions
+    from vizinho.text_models.encoder_loop import EncoderTraining
+    from vizinho.text_models.encoders import make_masked
+    from vizinho.text_models.masked import MaskedOptions
 
     lines: list[str] = []
     for path in texts:
@@ -75,9 +75,9 @@ def tune(
 ) -> None:
     """Tune an encoder so that translations have like vectors; an interrupted run goes on."""
     from vizinho.progress import bar
-    from vizinho.training.contrastive import ContrastiveOptions
-    from vizinho.training.encoder_loop import EncoderTraining
-    from vizinho.training.encoders import make_contrastive
+    from vizinho.text_models.contrastive import ContrastiveOptions
+    from vizinho.text_models.encoder_loop import EncoderTraining
+    from vizinho.text_models.encoders import make_contrastive
     from vizinho.vectors.retrieval import distinct, read_pairs
 
     learnt = distinct(read_pairs(pairs))

@@ -39,8 +39,8 @@ def text(
     as_json: AsJson = False,
 ) -> None:
     """Print topics with probabilities: one list a text file, one a transcript of the JSON."""
-    from vizinho.understanding.classifier import load_classifier
-    from vizinho.understanding.transcripts import read_transcripts
+    from vizinho.text_models.topic_classifier import load_classifier
+    from vizinho.text_models.topic_transcripts import read_transcripts
 
     model = load_classifier(classifier, vectors=vectors)
     content = sys.stdin.read() if transcript == "-" else _read(Path(transcript))
@@ -86,9 +86,9 @@ def train(
     from dataclasses import asdict
 
     from vizinho.errors import ModelError
-    from vizinho.understanding.classifier import load_classifier, save_classifier, train_classifier
-    from vizinho.understanding.evaluate import score_topics
-    from vizinho.understanding.topics import read_topics, split_documents
+    from vizinho.text_models.topic_classifier import load_classifier, save_classifier, train_classifier
+    from vizinho.text_models.topic_evaluate import score_topics
+    from vizinho.text_models.topics import read_topics, split_documents
     from vizinho.vectors.sentences import load_sentences
 
     if out.exists():

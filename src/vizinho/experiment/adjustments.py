@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from vizinho.evaluation.significance import holm
-from vizinho.experiment.lines import Line, Result, amount_of
+from vizinho.experiment.results import Line, Result, amount_of
 
 MEASURES = {"encoder_moved_share": "fewer", "encoder_distance": "smaller"}
 """Without the head, whose rows are other letters in another language; the words for a lower value."""

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vizinho.corpora.manifest import read_manifest
-from vizinho.experiment.values import DEFAULT, SCRATCH, UPDATE, ExperimentSpec
-from vizinho.jobs import Job
+from vizinho.experiment.spec import DEFAULT, SCRATCH, UPDATE, ExperimentSpec
+from vizinho.job.job import Job
 from vizinho.training.options import TrainingOptions
 
 

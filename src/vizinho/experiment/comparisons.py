@@ -9,8 +9,8 @@ from typing import Any
 from vizinho.errors import CorpusError
 from vizinho.evaluation.mapsswe import mapsswe
 from vizinho.evaluation.significance import Comparison, compare, holm
-from vizinho.experiment.lines import Line, amount_of, errors_of
-from vizinho.experiment.values import CONTROLS
+from vizinho.experiment.results import Line, amount_of, errors_of
+from vizinho.experiment.spec import CONTROLS
 from vizinho.records import UtteranceErrors
 
 SIGNIFICANT = 0.05

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from vizinho.evaluation.resample import Counts, bootstrap_sums, percentiles
-from vizinho.experiment.lines import Line, Result, amount_of
+from vizinho.experiment.results import Line, Result, amount_of
 from vizinho.records import UtteranceErrors
 
 RESAMPLES = 2000

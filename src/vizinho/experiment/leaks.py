@@ -10,9 +10,9 @@ from typing import Any
 
 from vizinho.corpora.manifest import read_manifest, write_manifest
 from vizinho.errors import SpecError
-from vizinho.experiment.values import SCRATCH, ExperimentSpec
+from vizinho.experiment.spec import SCRATCH, ExperimentSpec
 from vizinho.files import sha256, write_json
-from vizinho.jobs import ReadyJob
+from vizinho.job.start import ReadyJob
 from vizinho.records import Utterance
 from vizinho.text.alphabets import alphabet
 from vizinho.text.normalize import Normalizer, get_normalizer

@@ -7,8 +7,8 @@ from typing import Any
 
 from vizinho.experiment.adjustments import MEASURES
 from vizinho.experiment.comparisons import SIGNIFICANT
-from vizinho.experiment.lines import Result
-from vizinho.experiment.values import UPDATE
+from vizinho.experiment.results import Result
+from vizinho.experiment.spec import UPDATE
 
 ASKED = {
     "final_rates": "How good is each start at the end, on test?",

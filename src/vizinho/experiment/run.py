@@ -14,24 +14,26 @@ from typing import Any
 import torch
 import transformers
 
-from vizinho import __version__
 from vizinho.corpora.manifest import read_manifest
 from vizinho.evaluation.collapse import as_json as findings_json
 from vizinho.experiment.arms import Arm, arm_folder, arms_of, job_of, update_of, updates_of
-from vizinho.experiment.clips import worst_utterances
 from vizinho.experiment.leaks import refuse_foreign_tokens, refuse_leaks, without_test_texts
 from vizinho.experiment.logs import file_log
-from vizinho.experiment.settled import hold_to_settings
+from vizinho.experiment.same_settings import hold_to_settings
+from vizinho.experiment.spec import FORMAT, ExperimentSpec
 from vizinho.experiment.starts import Start, budgets_of, prepare_starts, start_of
 from vizinho.experiment.summary import summarise
-from vizinho.experiment.testing import home_of, interpolation, retention, scored
-from vizinho.experiment.values import FORMAT, ExperimentSpec
+from vizinho.experiment.test_arm import home_of, interpolation, retention, scored
+from vizinho.experiment.worst import worst_utterances
 from vizinho.files import write_json
-from vizinho.jobs import FinishedJob, Job, make_ready, run, sound_similarity
+from vizinho.job.job import Job
+from vizinho.job.run import FinishedJob, run
+from vizinho.job.start import make_ready, sound_similarity
 from vizinho.model.checkpoint import save_checkpoint
-from vizinho.parallel import run_tasks, unseen
-from vizinho.progress import Event
-from vizinho.recognizer import Recognizer
+from vizinho.parallel import run_tasks
+from vizinho.progress import Event, unseen
+from vizinho.recognition.whole import Recognizer
+from vizinho.version import __version__
 
 WHOLE = "whole experiment"
 """Name of the bar over everything."""

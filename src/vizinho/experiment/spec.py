@@ -1,181 +1,152 @@
-"""Reads an experiment's TOML file into frozen values; unknown keys and impossible values are errors."""
+"""What an experiment is made of, as frozen values: donors, recipes, and the whole spec."""
 
 from __future__ import annotations
 
-import os
-import re
-import tomllib
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from vizinho.errors import SpecError
-from vizinho.experiment.budgets import check_spec, check_stage
-from vizinho.experiment.values import (
-    DEFAULT,
-    INTERPOLATION,
-    SCRATCH,
-    SYNTHETIC,
-    ControlSpec,
-    DonorSpec,
-    ExperimentSpec,
-    RecipeSpec,
-    SyntheticSpec,
-)
-from vizinho.training.options import TrainingOptions, from_dict
+from vizinho.training.options import TrainingOptions
 from vizinho.transfer.tokens import RowOptions
 
-_KNOWN = {
-    *("name", "target", "corpora", "repeat", "starts", "minutes", "scratch_minutes", "seeds", "preset"),
-    *("training", "scratch", "rows", "recipes", "donors", "synthetic", "controls", "drop_test_texts", "interpolation"),
-}
-_DEFAULTS = {"VIZINHO_SHARED": "../shared"}
-_VARIABLE = re.compile(r"\$\{?(\w+)\}?")
+SCRATCH = "scratch"
+"""The start that has no donor, and the recipe of its own that it has in every experiment."""
+DEFAULT = "default"
+"""The recipe of a file that names none."""
+FORMAT = 2
+"""Version of results.json and of the arms it is made of."""
+SYNTHETIC = "+synthetic"
+"""Ending of a start that goes through synthetic target speech before the real minutes."""
+UPDATE = "same-language"
+"""The control that goes on with the donor's own language: what training moves where there is no new language."""
+CONTROLS = ("permuted-rows", "shuffled-encoder", "gaussian-encoder", UPDATE)
+INTERPOLATION = (0.0, 0.25, 0.5, 0.75, 1.0)
+"""Places between the donor's weights (0) and the trained ones (1) at which both languages are tested."""
 
 
-def read_spec(path: Path) -> ExperimentSpec:
-    """Parse and check a spec. Paths are relative to the working directory; $VIZINHO_SHARED is filled in."""
-    try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise SpecError("no such experiment file", where=path, fix="check the path") from error
-    except OSError as error:
-        raise SpecError(f"cannot be read ({error.strerror})", where=path, fix="give a TOML file") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SpecError(f"not valid TOML ({error})", where=path, fix="mend the line it names") from error
-    unknown = sorted(raw.keys() - _KNOWN)
-    if unknown:
-        raise SpecError(f"unknown key {', '.join(unknown)}", where=path, fix=f"known keys: {', '.join(sorted(_KNOWN))}")
-    lacking = sorted({"name", "target", "corpora", "starts", "seeds"} - raw.keys())
-    if lacking:
-        raise SpecError(f"the key {', '.join(lacking)} is missing", where=path, fix="add it")
-    try:
-        return _build(path, raw)
-    except (TypeError, ValueError, AttributeError, KeyError, OverflowError) as error:
-        raise SpecError(
-            f"a value is of the wrong kind ({error})", where=path, fix="see docs/experiments.md for the keys"
-        ) from error
+@dataclass(frozen=True, slots=True)
+class DonorSpec:
+    """A donor that the experiment trains itself, so that all donors have equal minutes and steps."""
+
+    name: str
+    """Name of the start, as in `starts`."""
+    language: str
+    corpora: tuple[Path, ...]
+    base: str = ""
+    """What the donor itself starts from: another donor of the file, or a model of the store ("es-demo"); empty trains
+    it from scratch."""
+    minutes: float | None = None
+    matched: bool = True
+    """False: its budget may differ from the other donors'; it is then reported apart and marked."""
+    training: TrainingOptions = field(default_factory=TrainingOptions)
+    seed: int = 1
 
 
-def _build(path: Path, raw: Mapping[str, Any]) -> ExperimentSpec:
-    training = dict(raw.get("training", {}))
-    scratch = dict(raw.get("scratch", {}))
-    spec = ExperimentSpec(
-        name=str(raw["name"]),
-        target=str(raw["target"]),
-        corpora=_paths(raw["corpora"], path),
-        starts=tuple(raw["starts"]),
-        donors=(*(_donor(path, entry) for entry in raw.get("donors", [])), *_stages(path, raw)),
-        controls=tuple(_control(path, entry) for entry in raw.get("controls", [])),
-        minutes=tuple(map(float, raw.get("minutes", ()))),
-        scratch_minutes=tuple(map(float, raw.get("scratch_minutes", ()))),
-        seeds=tuple(raw["seeds"]),
-        preset=str(raw.get("preset", "tiny")),
-        training=from_dict(TrainingOptions, training, where=f"{path}: training"),
-        scratch=from_dict(TrainingOptions, _over(training, scratch), where=f"{path}: scratch"),
-        rows=from_dict(RowOptions, raw.get("rows", {}), where=f"{path}: rows"),
-        repeat=tuple(map(int, raw.get("repeat", ()))),
-        recipes=tuple(_recipe(path, raw, entry) for entry in raw.get("recipes", [{"name": DEFAULT}])),
-        drop_test_texts=bool(raw.get("drop_test_texts", False)),
-        interpolation=tuple(map(float, raw.get("interpolation", INTERPOLATION))),
-        source=raw,
-    )
-    check_spec(path, spec)
-    return spec
+@dataclass(frozen=True, slots=True)
+class SyntheticSpec:
+    """Synthetic target speech that the starts named "...+synthetic" are trained on before the real minutes."""
+
+    corpora: tuple[Path, ...]
+    minutes: float | None = None
+    training: TrainingOptions = field(default_factory=TrainingOptions)
+    """Of stages that start from a donor."""
+    scratch: TrainingOptions = field(default_factory=TrainingOptions)
+    """Of the stage that starts from scratch."""
+    seed: int = 1
 
 
-def _recipe(path: Path, raw: Mapping[str, Any], entry: Mapping[str, Any]) -> RecipeSpec:
-    """A recipe's tables lie over the file's own: only what differs needs to be said."""
-    made = dict(entry)
-    where = f"{path}: recipe {made.get('name', '?')}"
-    training = dict(raw.get("training", {}))
-    own = dict(made.get("training", {}))
-    made["training"] = from_dict(TrainingOptions, _over(training, own), where=f"{where}.training")
-    made["scratch"] = from_dict(
-        TrainingOptions, _over(_over(training, raw.get("scratch", {})), own), where=f"{where}.training"
-    )
-    made["rows"] = from_dict(RowOptions, _over(raw.get("rows", {}), made.get("rows", {})), where=f"{where}.rows")
-    if "name" not in made:
-        raise SpecError("a recipe has no name", where=path, fix='add name = "..."')
-    made["beside"] = _paths(made["beside"], path) if made.get("beside") else ()
-    if raw.get("repeat"):
-        made.setdefault("repeat", [*raw["repeat"], *[1] * len(made["beside"])])
-    return from_dict(RecipeSpec, made, where=where)
+@dataclass(frozen=True, slots=True)
+class ControlSpec:
+    """A start made from a donor so that one explanation of its benefit is taken away; made anew for every seed."""
+
+    name: str
+    of: str
+    """The donor."""
+    kind: str
+    """One of CONTROLS."""
+    corpora: tuple[Path, ...] = ()
+    """Of a same-language update; the donor's own if left out."""
 
 
-def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """Two tables as one; the upper wins, and tables inside are laid over each other too."""
-    made = dict(below)
-    for key, value in above.items():
-        under = made.get(key)
-        made[key] = _over(under, value) if isinstance(under, Mapping) and isinstance(value, Mapping) else value
-    return made
+@dataclass(frozen=True, slots=True)
+class RecipeSpec:
+    """One way to train: what the arms of a recipe have in common. Steps and audio a step are the same in all."""
+
+    name: str
+    training: TrainingOptions
+    """Of arms that start from a donor."""
+    scratch: TrainingOptions
+    """Of arms that start from scratch, where the recipe is for those too."""
+    rows: RowOptions
+    starts: tuple[str, ...] = ()
+    """Starts it is for; empty: every start that has a donor."""
+    beside: tuple[Path, ...] = ()
+    """Corpora of the target's language (synthetic speech) whose train part is taken whole beside the minutes."""
+    repeat: tuple[int, ...] = ()
+    """How often the train part of each corpus, those beside last, comes in an epoch; empty: once."""
+    source: str = ""
+    """File or paper a baseline comes from."""
 
 
-def _donor(path: Path, entry: Mapping[str, Any]) -> DonorSpec:
-    made = dict(entry)
-    lacking = sorted({"name", "language"} - made.keys())
-    if lacking:
-        raise SpecError(f"the key {', '.join(lacking)} of a donor is missing", where=path, fix="add it")
-    made["corpora"] = _paths(made.get("corpora", []), path)
-    made["training"] = from_dict(TrainingOptions, made.get("training", {}), where=f"{path}: donors.training")
-    return from_dict(DonorSpec, made, where=f"{path}: donors")
+@dataclass(frozen=True, slots=True)
+class ExperimentSpec:
+    """Arms are every start x recipe x minutes x seed; all have the same steps and seconds of audio a step."""
 
+    name: str
+    target: str
+    corpora: tuple[Path, ...]
+    starts: tuple[str, ...]
+    donors: tuple[DonorSpec, ...]
+    """Stages of synthetic speech among them. Starts that are not trained here are names in the model store."""
+    controls: tuple[ControlSpec, ...]
+    minutes: tuple[float, ...]
+    scratch_minutes: tuple[float, ...]
+    """More amounts for scratch alone: to find out how much of the target it needs to match the others."""
+    seeds: tuple[int, ...]
+    preset: str
+    training: TrainingOptions
+    scratch: TrainingOptions
+    """Options of the scratch arms: same steps and batches, but their own learning rates, tuned on dev."""
+    rows: RowOptions
+    repeat: tuple[int, ...]
+    """How often the train part of each corpus comes in an epoch, unless a recipe says otherwise; empty: once."""
+    recipes: tuple[RecipeSpec, ...]
+    """Without any in the file: one, DEFAULT."""
+    drop_test_texts: bool
+    """Take train utterances whose text is in test out of train, of donors too, and list them; without it such a text
+    is an error."""
+    interpolation: tuple[float, ...]
+    """Places between start and end to test at; empty: none."""
+    source: Mapping[str, Any]
+    """The file as read, for the record."""
 
-def _stages(path: Path, raw: Mapping[str, Any]) -> list[DonorSpec]:
-    """A donor for every start that goes through synthetic target speech; it starts from what the name says."""
-    names = [s for s in raw["starts"] if s.endswith(SYNTHETIC)]
-    if not names and "synthetic" not in raw:
-        return []
-    if not names or "synthetic" not in raw:
-        raise SpecError(
-            "[synthetic] and starts that end in +synthetic belong together",
-            where=path,
-            fix=f'give [synthetic] corpora = [...], and starts = [..., "scratch{SYNTHETIC}", "es{SYNTHETIC}"]',
-        )
-    made = dict(raw["synthetic"])
-    training, scratch = dict(made.get("training", {})), dict(made.get("scratch", {}))
-    where = f"{path}: synthetic"
-    made["corpora"] = _paths(made.get("corpora", []), path)
-    made["training"] = from_dict(TrainingOptions, training, where=f"{where}.training")
-    made["scratch"] = from_dict(TrainingOptions, _over(training, scratch), where=f"{where}.scratch")
-    stage = from_dict(SyntheticSpec, made, where=where)
-    check_stage(path, stage)
-    return [_stage(name, str(raw["target"]), stage) for name in names]
+    def donor(self, start: str) -> DonorSpec | None:
+        """The donor of this name that is trained here."""
+        return next((d for d in self.donors if d.name == start), None)
 
+    def control(self, start: str) -> ControlSpec | None:
+        """The control of this name."""
+        return next((c for c in self.controls if c.name == start), None)
 
-def _stage(name: str, target: str, stage: SyntheticSpec) -> DonorSpec:
-    base = name.removesuffix(SYNTHETIC)
-    fresh = base == SCRATCH
-    return DonorSpec(
-        name,
-        target,
-        stage.corpora,
-        "" if fresh else base,
-        stage.minutes,
-        training=stage.scratch if fresh else stage.training,
-        seed=stage.seed,
-    )
+    def kind(self, start: str) -> str:
+        """ "scratch", "synthetic", "donor", or the kind of a control."""
+        control = self.control(start)
+        if control is not None:
+            return control.kind
+        return SCRATCH if start == SCRATCH else "synthetic" if start.endswith(SYNTHETIC) else "donor"
 
+    def origin(self, start: str) -> str:
+        """What a control or a synthetic stage was made from; the start itself for others."""
+        control = self.control(start)
+        return start.removesuffix(SYNTHETIC) if control is None else control.of
 
-def _control(path: Path, entry: Mapping[str, Any]) -> ControlSpec:
-    made = dict(entry)
-    where = f"{path}: controls"
-    lacking = sorted({"name", "of", "kind"} - made.keys())
-    if lacking:
-        raise SpecError(f"the key {', '.join(lacking)} is missing", where=where, fix="add it")
-    made["corpora"] = _paths(made["corpora"], path) if made.get("corpora") else ()
-    return from_dict(ControlSpec, made, where=where)
+    def recipe(self, name: str) -> RecipeSpec:
+        """The recipe of this name; SCRATCH names that of the file's own tables, for arms without a donor."""
+        plain = RecipeSpec(SCRATCH, self.training, self.scratch, self.rows, (SCRATCH,), repeat=self.repeat)
+        return next((r for r in self.recipes if r.name == name), plain)
 
-
-def _paths(values: list[str], path: Path) -> tuple[Path, ...]:
-    if not values:
-        raise SpecError("no corpora", where=path, fix='give corpora = ["pt.jsonl"]')
-    return tuple(Path(_VARIABLE.sub(lambda m: _variable(m.group(1), path), value)) for value in values)
-
-
-def _variable(name: str, path: Path) -> str:
-    value = os.environ.get(name, _DEFAULTS.get(name))
-    if value is None:
-        raise SpecError(f"${name} is not set", where=path, fix=f"export {name}=...")
-    return value
+    def recipes_for(self, start: str) -> list[str]:
+        """Names of a start's recipes. Scratch has its own in every experiment, so that there is something to beat."""
+        named = [r.name for r in self.recipes if (start in r.starts if r.starts else start != SCRATCH)]
+        return [SCRATCH, *named] if start == SCRATCH else named

@@ -10,13 +10,15 @@ from typing import Any
 
 from vizinho.experiment.arms import Arm
 from vizinho.experiment.logs import file_log
-from vizinho.experiment.values import SCRATCH, UPDATE, ControlSpec, DonorSpec, ExperimentSpec
+from vizinho.experiment.spec import SCRATCH, UPDATE, ControlSpec, DonorSpec, ExperimentSpec
 from vizinho.files import write_json
-from vizinho.jobs import Job, make_ready, run, save, sound_similarity
+from vizinho.job.job import Job
+from vizinho.job.run import run, save
+from vizinho.job.start import make_ready, sound_similarity
 from vizinho.model.checkpoint import load_checkpoint, save_checkpoint, weights
 from vizinho.parallel import run_tasks
 from vizinho.progress import Event
-from vizinho.registry.store import Store
+from vizinho.store.store import Store
 from vizinho.transfer.apply import plant
 from vizinho.transfer.controls import gaussian_encoder, permuted_rows, shuffled_encoder
 

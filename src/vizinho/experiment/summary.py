@@ -9,8 +9,8 @@ from vizinho.evaluation.score import score_errors
 from vizinho.experiment.adjustments import adjustments, retention
 from vizinho.experiment.comparisons import compare_lines
 from vizinho.experiment.efficiency import data_efficiency, steps_to_target
-from vizinho.experiment.lines import Line, Result, lines_of
 from vizinho.experiment.reading import answers, reading
+from vizinho.experiment.results import Line, Result, lines_of
 
 
 def summarise(arms: Sequence[Result], updates: Sequence[Result] = ()) -> dict[str, Any]:

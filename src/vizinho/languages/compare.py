@@ -16,8 +16,8 @@ from vizinho.files import write_json
 from vizinho.languages.measures import Gap, LevelResult, Measure
 from vizinho.languages.rank import Ranked, rank
 from vizinho.languages.variants import TextSources, Variant
-from vizinho.parallel import run_tasks, unseen
-from vizinho.progress import Event
+from vizinho.parallel import run_tasks
+from vizinho.progress import Event, unseen
 
 FORMAT = 1
 """Version of the JSON that `as_json` gives and the page draws."""
@@ -254,8 +254,8 @@ _CODE = (".py", ".tsv", ".conllu")
 
 def _code_version() -> str:
     """Changes with the code of the levels and what is built in, so that a cache never outlives a correction."""
-    folder = Path(__file__).parent
-    return "".join(_content(path) for path in sorted(p for p in folder.rglob("*") if p.suffix in _CODE))
+    folders = (Path(__file__).parent, Path(__file__).parents[1] / "g2p")
+    return "".join(_content(p) for folder in folders for p in sorted(folder.rglob("*")) if p.suffix in _CODE)
 
 
 def _read_cached(path: Path | None) -> LevelResult | None:

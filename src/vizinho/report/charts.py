@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from vizinho.experiment.lines import Line
+from vizinho.experiment.results import Line
 from vizinho.report.drawing import INK, Looks, figure, horizontal, legend, svg
 
 Row = dict[str, Any]

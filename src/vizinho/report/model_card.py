@@ -8,10 +8,10 @@ from typing import Any
 
 from vizinho.errors import SpecError
 from vizinho.experiment.arms import arm_folder
-from vizinho.experiment.lines import lines_of
+from vizinho.experiment.results import lines_of
 from vizinho.files import write_text
-from vizinho.registry.card import README, Card, readme
 from vizinho.report.page import read_results
+from vizinho.store.card import README, Card, readme
 
 
 def write_model_cards(results: Path) -> list[Path]:

@@ -12,8 +12,8 @@ from typing import Any
 import jinja2
 
 from vizinho.errors import SpecError
-from vizinho.experiment.lines import Line, amount_of, lines_of
-from vizinho.experiment.values import CONTROLS, FORMAT, SCRATCH, UPDATE
+from vizinho.experiment.results import Line, amount_of, lines_of
+from vizinho.experiment.spec import CONTROLS, FORMAT, SCRATCH, UPDATE
 from vizinho.files import write_text
 from vizinho.report.anatomy import ablation_chart, movement_chart, way_chart
 from vizinho.report.charts import curves_chart, minutes_chart, steps_chart

@@ -12,11 +12,12 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from vizinho import __version__
-from vizinho.server import deepgram, listen, listen_live, openai, operations, transcriptions
-from vizinho.server.connections import Frame
-from vizinho.server.refusals import Refusal
-from vizinho.server.visits import Service, place_of, request_id_of, service_of
+from vizinho.server.protocols import deepgram, openai
+from vizinho.server.routes import listen, listen_live, operations, transcriptions
+from vizinho.server.security.admission import Service, place_of, request_id_of, service_of
+from vizinho.server.security.connections import Frame
+from vizinho.server.security.refusals import Refusal
+from vizinho.version import __version__
 
 log = logging.getLogger("vizinho.server")
 

@@ -9,9 +9,9 @@ from functools import lru_cache
 from pathlib import Path
 
 from vizinho.errors import ModelError, SpecError, StoreError
-from vizinho.registry.card import read_card
-from vizinho.registry.store import Entry, Store
-from vizinho.server.refusals import Refusal, bad_parameter
+from vizinho.server.security.refusals import Refusal, bad_parameter
+from vizinho.store.card import read_card
+from vizinho.store.store import Entry, Store
 
 
 @dataclass(frozen=True, slots=True)

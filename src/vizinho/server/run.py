@@ -11,17 +11,17 @@ from types import FrameType
 import uvicorn
 
 from vizinho.errors import SpecError
-from vizinho.registry.store import Store
 from vizinho.server.app import create_app
 from vizinho.server.catalog import Catalog
-from vizinho.server.connections import protocol
-from vizinho.server.fetch import Fetcher
-from vizinho.server.keys import Keys, check_exposure
-from vizinho.server.limits import Admission, Limits
-from vizinho.server.metrics import Metrics
-from vizinho.server.pool import Pool
-from vizinho.server.visits import Service
-from vizinho.server.work import WorkerOptions
+from vizinho.server.security.admission import Service
+from vizinho.server.security.connections import protocol
+from vizinho.server.security.fetch import Fetcher
+from vizinho.server.security.keys import Keys, check_exposure
+from vizinho.server.security.limits import Admission, Limits
+from vizinho.server.security.metrics import Metrics
+from vizinho.server.workers.messages import WorkerOptions
+from vizinho.server.workers.pool import Pool
+from vizinho.store.store import Store
 
 log = logging.getLogger("vizinho.server")
 

@@ -32,7 +32,7 @@ from vizinho.training.ranks import Ranks, WholeModel, WholeOptimizer
 from vizinho.training.resume import RunState, restore, save_state
 from vizinho.training.schedule import LayerRates
 from vizinho.training.selection import DevSet, Point, RunProgress, TrainingResult, average, choose, evaluate, show
-from vizinho.training.set_aside import SetAside
+from vizinho.training.skipped import SetAside
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,13 +15,13 @@ import torch
 
 from vizinho.corpora.batches import Batch
 from vizinho.errors import TextError
-from vizinho.languages.phonetics import Phones, feature_names, phone_features, spoken_phones
+from vizinho.g2p.letters import Phones, feature_names, phone_features, spoken_phones
 from vizinho.model.ctc import ctc_loss
 from vizinho.model.parts import weights
 from vizinho.model.phonemes import BLANK, PhonemeHead, take_over, width_for
 from vizinho.text.tokens import frames_needed
 from vizinho.training.options import PhonemeOptions
-from vizinho.training.set_aside import NAMED
+from vizinho.training.skipped import NAMED
 from vizinho.transfer.plan import PlanRow
 
 

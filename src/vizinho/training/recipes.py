@@ -19,7 +19,7 @@ MUCH_MINUTES = 30.0
 def default_recipe(kind: str, minutes: float = 0.0, *, practice: bool = False) -> TrainingOptions:
     """Options of "train", or of "transfer" to a target of which there are so many minutes of speech.
 
-    With `practice` beside (`vizinho.practising`) other vocal tracts are made of every voice, as it was measured.
+    With `practice` beside (`vizinho.job.practice`) other vocal tracts are made of every voice, as it was measured.
 
     From scratch everything learns at once; after a transfer the head goes first. Slower rates for lower blocks, which
     fine-tuning often has, were no better on dev. Rates and steps are those that were best on dev in the case study (8

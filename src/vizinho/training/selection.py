@@ -12,7 +12,7 @@ import torch
 from vizinho.evaluation.rates import error_rates
 from vizinho.model.checkpoint import Checkpoint
 from vizinho.progress import Log
-from vizinho.recognizer import Recognizer
+from vizinho.recognition.whole import Recognizer
 from vizinho.records import Utterance
 from vizinho.training.health import Health
 from vizinho.training.options import TrainingOptions

@@ -8,8 +8,9 @@ from tones import tone_corpus
 from vizinho.corpora.manifest import read_manifest, write_manifest
 from vizinho.errors import SpecError
 from vizinho.experiment.leaks import refuse_foreign_tokens, refuse_leaks, without_test_texts
-from vizinho.experiment.spec import read_spec
-from vizinho.jobs import Job, make_ready
+from vizinho.experiment.read_spec import read_spec
+from vizinho.job.job import Job
+from vizinho.job.start import make_ready
 from vizinho.model.checkpoint import like
 from vizinho.text.tokens import bpe_tokenizer, character_tokenizer
 

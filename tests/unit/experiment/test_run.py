@@ -6,9 +6,9 @@ from tones import tone_corpus
 
 from vizinho.corpora.manifest import read_manifest, write_manifest
 from vizinho.errors import SpecError
-from vizinho.experiment.settled import hold_to_settings
-from vizinho.experiment.spec import read_spec
-from vizinho.jobs import read_data
+from vizinho.experiment.read_spec import read_spec
+from vizinho.experiment.same_settings import hold_to_settings
+from vizinho.job.data import read_data
 
 
 def spec_over(folder, utterances):
@@ -97,8 +97,8 @@ def test_one_bar_goes_over_everything_that_is_not_done(tmp_path, utterances):
 )
 def test_donors_of_the_store_are_matched_by_their_cards(tmp_path, utterances, starts, minutes, matched):
     from vizinho.experiment.starts import budgets_of
-    from vizinho.registry.card import Card
-    from vizinho.registry.store import Store
+    from vizinho.store.card import Card
+    from vizinho.store.store import Store
 
     for name, heard in minutes.items():
         folder = tmp_path / f"new-{name}"
@@ -141,8 +141,8 @@ def test_corpora_beside_come_whole_whatever_the_minutes(tmp_path):
 
 
 def test_a_donor_trained_the_same_way_elsewhere_is_taken_over(tmp_path, utterances):
+    from vizinho.experiment.spec import DonorSpec
     from vizinho.experiment.starts import prepare_starts
-    from vizinho.experiment.values import DonorSpec
     from vizinho.training.options import TrainingOptions
 
     spec = spec_over(tmp_path, utterances)

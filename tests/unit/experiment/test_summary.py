@@ -4,7 +4,7 @@ import pytest
 from results import arm, movement
 
 from vizinho.experiment.efficiency import data_efficiency
-from vizinho.experiment.lines import lines_of
+from vizinho.experiment.results import lines_of
 from vizinho.experiment.summary import summarise
 
 GOOD, BAD, LIKE_BAD = [1, 2] * 20, [7, 9] * 20, [9, 7] * 20

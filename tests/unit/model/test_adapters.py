@@ -14,14 +14,16 @@ from typer.testing import CliRunner
 
 from vizinho.cli.main import app
 from vizinho.errors import ModelError, SpecError
-from vizinho.jobs import Job, make_ready, run
+from vizinho.job.job import Job
+from vizinho.job.run import run
+from vizinho.job.start import make_ready
 from vizinho.model.adapter_options import AdapterOptions
 from vizinho.model.adapters import adapters_off, attach, merge, merge_adapter, save_adapter, take
 from vizinho.model.checkpoint import load_donor, save_checkpoint, weights, weights_digest
 from vizinho.model.layers import layer_of
-from vizinho.recognizer import Recognizer
-from vizinho.registry.card import read_card
-from vizinho.registry.store import Store
+from vizinho.recognition.whole import Recognizer
+from vizinho.store.card import read_card
+from vizinho.store.store import Store
 from vizinho.training.loop import train
 from vizinho.training.options import TrainingOptions, from_dict
 

@@ -17,7 +17,7 @@ from tones import tone_speech
 
 from vizinho.errors import ModelError
 from vizinho.model.checkpoint import Checkpoint, like, load_checkpoint, load_donor, save_checkpoint, weights
-from vizinho.recognizer import Recognizer
+from vizinho.recognition.whole import Recognizer
 from vizinho.text.tokens import character_tokenizer
 
 SAMPLES = tone_speech("abc de")

@@ -12,7 +12,7 @@ from tones import tone_speech
 
 from vizinho.errors import ModelError
 from vizinho.model.checkpoint import load_checkpoint, load_donor, weights_digest
-from vizinho.recognizer import Recognizer
+from vizinho.recognition.whole import Recognizer
 
 WAVEFORMS = [
     tone_speech(text, n)

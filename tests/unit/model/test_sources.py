@@ -7,7 +7,7 @@ from nemo_archive import ARCHIVE
 
 from vizinho.errors import StoreError
 from vizinho.model.sources import fetch, is_archive, is_hub_id
-from vizinho.registry.store import Store
+from vizinho.store.store import Store
 
 REVISION = "0" * 40
 

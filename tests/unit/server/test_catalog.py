@@ -3,10 +3,10 @@ import shutil
 import pytest
 
 from vizinho.errors import SpecError, StoreError
-from vizinho.registry.card import read_card
-from vizinho.registry.store import BUNDLED, Store
 from vizinho.server.catalog import Catalog
-from vizinho.server.refusals import Refusal
+from vizinho.server.security.refusals import Refusal
+from vizinho.store.card import read_card
+from vizinho.store.store import BUNDLED, Store
 
 
 @pytest.fixture

@@ -11,13 +11,15 @@ from tones import tone_corpus
 from vizinho.audio.io import save_audio
 from vizinho.corpora.batches import Batch, Listed
 from vizinho.errors import CorpusError, ModelError
-from vizinho.jobs import Job, make_ready, run
+from vizinho.job.job import Job
+from vizinho.job.publish import publish
+from vizinho.job.run import run
+from vizinho.job.start import make_ready
 from vizinho.model.checkpoint import weights
-from vizinho.publishing import publish
-from vizinho.registry.store import Store
+from vizinho.store.store import Store
 from vizinho.training.health import MAX_SKIPPED, Health, bad_batch
 from vizinho.training.options import TrainingOptions
-from vizinho.training.set_aside import SetAside, read_set_aside
+from vizinho.training.skipped import SetAside, read_set_aside
 
 OPTIONS = TrainingOptions(steps=4, batch_seconds=8.0, evaluate_every=4, checkpoint_every=4, workers=0)
 

@@ -2,11 +2,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from vizinho.audio.speak import is_available
 from vizinho.corpora.batches import Batch
 from vizinho.errors import SpecError, TextError
-from vizinho.languages import phonetics
-from vizinho.languages.phonetics import feature_names, phone_features, spoken_phones
+from vizinho.g2p import letters as phonetics
+from vizinho.g2p.espeak import is_available
+from vizinho.g2p.letters import feature_names, phone_features, spoken_phones
 from vizinho.model.phonemes import PhonemeHead, save_head
 from vizinho.model.presets import build_model
 from vizinho.text.tokens import bpe_tokenizer, character_tokenizer, encode

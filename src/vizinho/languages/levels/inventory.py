@@ -15,8 +15,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from vizinho.audio.speak import is_available, phonemes
 from vizinho.errors import CorpusError, VizinhoError
+from vizinho.g2p.espeak import is_available, phonemes
+from vizinho.g2p.letters import feature_names, phone_features, segments
 from vizinho.languages.levels.charts import chart, charted_phones, x_sampa
 from vizinho.languages.levels.sampling import (
     centred_interval,
@@ -30,7 +31,6 @@ from vizinho.languages.levels.sampling import (
 from vizinho.languages.levels.vocabulary import cognates
 from vizinho.languages.levels.words import frequent_words
 from vizinho.languages.measures import Gap, LevelResult, Measure
-from vizinho.languages.phonetics import feature_names, phone_features, segments
 from vizinho.languages.variants import TextSources, Variant
 
 LEVEL = "sounds"

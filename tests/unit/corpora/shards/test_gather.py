@@ -12,7 +12,8 @@ from vizinho.corpora.shards.gather import MOST_EMPTY, ShardedExamples, Withheld
 from vizinho.corpora.shards.index import read_index
 from vizinho.corpora.shards.writing import ShardOptions, shard_manifest
 from vizinho.errors import CorpusError
-from vizinho.jobs import Job, make_ready
+from vizinho.job.job import Job
+from vizinho.job.start import make_ready
 from vizinho.training.options import TrainingOptions
 
 BATCH_SECONDS = 4.0

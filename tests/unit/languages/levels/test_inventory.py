@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vizinho.audio.speak import is_available
+from vizinho.g2p.espeak import is_available
 from vizinho.languages.levels import inventory
 from vizinho.languages.levels.charts import chart, place_of, x_sampa
 from vizinho.languages.levels.inventory import compare_sounds, sound_distance

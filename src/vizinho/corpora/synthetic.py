@@ -1,0 +1,219 @@
+"""Practice speech: a corpus synthesised from the phrase book, frequent words and many voices, in disjoint splits."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+
+from vizinho.audio.augment import add_noise, band_limit
+from vizinho.audio.io import SAMPLE_RATE, audio_info, save_audio
+from vizinho.corpora.folder_owner import claim
+from vizinho.corpora.manifest import write_manifest
+from vizinho.errors import AudioError, CorpusError, VizinhoError
+from vizinho.g2p.espeak import HELD_OUT_VARIANTS, LOCALES, TRAIN_VARIANTS, Voice, synthesise
+from vizinho.progress import Advance, silent
+from vizinho.records import Utterance
+from vizinho.text.normalize import get_normalizer
+
+SINGLE_WORD_SHARE = 0.3
+PHRASE_SHARE = 0.25
+"""Shares of the utterances that are one word and that come from the phrase book; the rest are word sequences."""
+LEXICON = 8000
+"""Most frequent words to draw from."""
+HELD_OUT_MINUTES = 3.0
+"""Most minutes of dev and of test, each; they are at most a tenth of the whole."""
+
+
+_DRAWS_VERSION = 1
+"""Counts up when the same seed no longer draws the same texts and voices."""
+_MOST_SILENT_DRAWS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class _Split:
+    name: str
+    minutes: float
+    variants: tuple[str, ...]
+    words: Sequence[str]
+    phrases: Sequence[str]
+
+
+def practice_corpus(
+    language: str,
+    minutes: float,
+    folder: Path,
+    *,
+    seed: int = 1,
+    sentences: Sequence[str] | None = None,
+    held_out: bool = True,
+    progress: Advance = silent,
+) -> Path:
+    """Synthesise `minutes` of speech into `folder`; returns its manifest.
+
+    Train, dev and test have voice variants, words and phrases of their own; without `held_out` all is train. The same
+    arguments give the same corpus; recordings that are already there and whole are kept. `sentences` replaces the
+    phrase book. Raises VizinhoError without eSpeak, and CorpusError for a language without a voice or sentences and for
+    a folder that holds recordings of other sentences under the same names.
+    """
+    splits = _splits_of(language, minutes, sentences, held_out)
+    stamp = folder / "audio" / f"{language}-{seed}.draws"
+    claim(folder, stamp, _digest(splits), "recordings of other sentences")
+    utterances: list[Utterance] = []
+    for split in splits:
+        utterances += _speak_split(language, split, folder, seed, progress)
+    manifest = folder / f"{language}.jsonl"
+    write_manifest(manifest, utterances)
+    return manifest
+
+
+def practice_digest(
+    language: str, minutes: float, *, sentences: Sequence[str] | None = None, held_out: bool = True
+) -> str:
+    """Names what `practice_corpus` draws texts and voices from: it changes with the words, voices and phrases.
+
+    Raises CorpusError as that does.
+    """
+    return _digest(_splits_of(language, minutes, sentences, held_out))
+
+
+def phrase_books() -> set[str]:
+    """Languages that sentences were written for."""
+    files = resources.files("vizinho.corpora.phrasebook").iterdir()
+    return {Path(file.name).stem for file in files if file.name.endswith(".txt")}
+
+
+def phrase_book(language: str) -> list[str]:
+    """The sentences written for this project; CorpusError for a language without any."""
+    file = resources.files("vizinho.corpora.phrasebook") / f"{language}.txt"
+    if not file.is_file():
+        raise CorpusError(f"no phrase book for {language!r}", fix="give sentences of your own with --text")
+    return [line.strip() for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
+
+
+def frequent_words(language: str, count: int = LEXICON) -> list[str]:
+    """The most frequent words that are letters only, most frequent first."""
+    from wordfreq import top_n_list
+
+    words = top_n_list(language, 2 * count)
+    return [w for w in words if w.isalpha() and (len(w) > 1 or w in "aeoyàéáó")][:count]
+
+
+def _splits_of(language: str, minutes: float, sentences: Sequence[str] | None, held_out: bool) -> list[_Split]:
+    if not 0 < minutes < math.inf:
+        raise CorpusError(f"{minutes} minutes were asked for", where="minutes", fix="give a number above 0")
+    if language not in LOCALES:
+        raise CorpusError(f"no voice for language {language!r}", fix=f"choose one of {', '.join(LOCALES)}")
+    held = min(HELD_OUT_MINUTES, minutes / 10) if held_out else 0.0
+    if sentences is None:
+        splits = _splits(language, minutes, held, phrase_book(language))
+    else:  # a sentence that comes twice, or as a word of the list, must not fall into two splits by its spelling
+        splits = _splits(language, minutes, held, sentences, get_normalizer(language))
+    return splits if held_out else splits[:1]
+
+
+def _splits(
+    language: str, minutes: float, held: float, phrases: Sequence[str], same_text: Callable[[str], str] = str
+) -> list[_Split]:
+    """Words and phrases go to a split by their hash, whatever the seed: corpora of two seeds can be mixed."""
+    words = frequent_words(language)
+    half = len(HELD_OUT_VARIANTS) // 2
+    variants = {"train": TRAIN_VARIANTS, "dev": HELD_OUT_VARIANTS[:half], "test": HELD_OUT_VARIANTS[half:]}
+    return [
+        _Split(
+            name,
+            minutes - 2 * held if name == "train" else held,
+            variants[name],
+            [w for w in words if _home(w) == name],
+            [p for p in phrases if _home(same_text(p)) == name],
+        )
+        for name in ("train", "dev", "test")
+    ]
+
+
+def _home(text: str) -> str:
+    bucket = hashlib.sha256(text.encode()).digest()[0]
+    return "dev" if bucket < 16 else "test" if bucket < 32 else "train"
+
+
+def _digest(splits: Sequence[_Split]) -> str:
+    """Of all that the recordings are drawn from."""
+    drawn_from = [[s.name, s.variants, list(s.words), list(s.phrases)] for s in splits]
+    text = json.dumps([_DRAWS_VERSION, drawn_from], ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _speak_split(language: str, split: _Split, folder: Path, seed: int, progress: Advance) -> Iterator[Utterance]:
+    done_seconds, number, silent_draws = 0.0, 0, 0
+    while done_seconds < split.minutes * 60:
+        name = f"{language}-{split.name}-{seed}-{number:05d}"
+        rng = np.random.default_rng([seed, number, *split.name.encode()])
+        text, voice = _draw_text(split, rng), _draw_voice(language, split, rng)
+        path = folder / "audio" / split.name / f"{name}.flac"
+        seconds = _duration_if_whole(path)
+        if seconds is None:
+            try:
+                seconds = _record(text, voice, path, rng)
+            except VizinhoError as error:
+                silent_draws += 1
+                if "silence" not in error.what or silent_draws > _MOST_SILENT_DRAWS:
+                    raise
+                number += 1  # a variant that cannot say this word; the draw is repeated with the next number
+                progress(0.0, f"silent: {text[:30]}")
+                continue
+        yield Utterance(
+            name,
+            path.absolute(),
+            text,
+            language,
+            f"{voice.name}-{voice.pitch // 25}",
+            round(seconds, 3),
+            split.name,
+            accent=voice.locale,
+            source="eSpeak NG",
+            licence="synthesised",
+        )
+        done_seconds += seconds
+        number += 1
+        progress(seconds / 60, split.name)
+
+
+def _draw_text(split: _Split, rng: np.random.Generator) -> str:
+    kind = rng.random()
+    if kind < PHRASE_SHARE and split.phrases:
+        return str(split.phrases[int(rng.integers(len(split.phrases)))])
+    count = 1 if kind < PHRASE_SHARE + SINGLE_WORD_SHARE else int(rng.integers(2, 8))
+    # Zipf's law flattened: frequent words lead, yet all letters and most of the lexicon occur.
+    weights = 1.0 / (np.arange(len(split.words)) + 100.0)
+    return " ".join(split.words[int(i)] for i in rng.choice(len(split.words), size=count, p=weights / weights.sum()))
+
+
+def _draw_voice(language: str, split: _Split, rng: np.random.Generator) -> Voice:
+    locale = LOCALES[language][int(rng.integers(len(LOCALES[language])))]
+    variant = split.variants[int(rng.integers(len(split.variants)))]
+    return Voice(locale, variant, int(rng.integers(110, 215)), int(rng.integers(15, 86)), int(rng.integers(20, 81)))
+
+
+def _record(text: str, voice: Voice, path: Path, rng: np.random.Generator) -> float:
+    samples = synthesise(text, voice)
+    if rng.random() < 0.2:
+        samples = band_limit(samples, float(rng.uniform(3000, 4000)))
+    if rng.random() < 0.6:
+        samples = add_noise(samples, float(rng.uniform(12, 40)), rng)
+    samples = samples * (float(rng.uniform(0.3, 0.9)) / max(float(np.abs(samples).max()), 1e-6))
+    save_audio(path, samples.astype(np.float32))
+    return samples.size / SAMPLE_RATE
+
+
+def _duration_if_whole(path: Path) -> float | None:
+    """`save_audio` moves recordings into place when complete; one that is damaged since is spoken anew."""
+    with contextlib.suppress(AudioError):
+        return audio_info(path).duration_seconds if path.is_file() else None
+    return None

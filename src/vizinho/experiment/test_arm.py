@@ -1,0 +1,102 @@
+"""Tests finished arms: rates on the test set, what is left of the donor's language, the way between both weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from vizinho.corpora.manifest import fingerprint, select
+from vizinho.evaluation.score import as_json, score
+from vizinho.experiment.spec import DonorSpec, ExperimentSpec
+from vizinho.experiment.starts import Start
+from vizinho.job.data import read_data
+from vizinho.job.run import FinishedJob
+from vizinho.model.checkpoint import weights
+from vizinho.recognition.whole import Recognizer
+from vizinho.records import Transcript, Utterance
+from vizinho.text.normalize import get_normalizer
+from vizinho.training.mixing import between
+from vizinho.transfer.apply import plant
+
+PATH_MINUTES = 2.0
+"""Speech of each language that every place on the way between donor and target is tested on."""
+
+Decode = Callable[[Recognizer, Sequence[Utterance]], Mapping[str, Transcript]]
+"""Turns utterances into transcripts by id. This is where a decoder with a language model comes in."""
+
+
+def decode_greedily(recognizer: Recognizer, utterances: Sequence[Utterance]) -> Mapping[str, Transcript]:
+    """The decoder of every arm: what the network itself hears, without a language model's help."""
+    return recognizer.transcribe_corpus(utterances)
+
+
+def scored(
+    recognizer: Recognizer, utterances: Sequence[Utterance], language: str, decode: Decode = decode_greedily
+) -> dict[str, Any]:
+    """Rates, intervals and every utterance's errors, as results.json has them under "test"."""
+    normalize = get_normalizer(language)
+    heard = decode(recognizer, utterances)
+    scores = score(
+        {u.id: normalize(u.text) for u in utterances},
+        {i: normalize(t.text) for i, t in heard.items()},
+        speakers={u.id: u.speaker for u in utterances},
+        normalizer=normalize.name,
+        data_fingerprint=fingerprint(utterances),
+    )
+    return dict(as_json(scores, per_utterance=True))
+
+
+def home_of(spec: ExperimentSpec, start: str) -> DonorSpec | None:
+    """The donor trained here whose language a start comes from; None where its speech is not known."""
+    return spec.donor(spec.origin(start))
+
+
+def held_out(donor: DonorSpec) -> list[Utterance]:
+    """Utterances of the donor's language that it was not trained on."""
+    return list(read_data(donor.corpora, donor.language, donor.minutes, donor.seed).dev)
+
+
+def retention(recognizer: Recognizer, home: DonorSpec | None, start: Start) -> dict[str, Any] | None:
+    """CER on the donor language's held-out utterances, of the start and after the transfer."""
+    if home is None or start.folder is None:
+        return None
+    utterances = held_out(home)
+    before = scored(Recognizer.load(start.folder), utterances, home.language)
+    after = scored(recognizer, utterances, home.language)
+    return {"lang": home.language, "cer": after["cer"], "donor_cer": before["cer"], "utterances": after["utterances"]}
+
+
+def interpolation(
+    spec: ExperimentSpec, finished: FinishedJob, home: DonorSpec | None
+) -> list[dict[str, float | None]] | None:
+    """CER of both languages at weights between the transfer plan's start and the trained ones, on the straight line.
+
+    Output rows are the target's throughout: at 0 the donor's rows stand in the target's order, matched by name. Tested
+    on dev and on held-out utterances of the donor, never on test: places could be chosen by it (WiSE-FT, Wortsman et
+    al. 2022). Batch norm's statistics are interpolated like weights. None where nothing was transferred.
+    """
+    ready = finished.ready
+    if ready.plan is None or not spec.interpolation or not ready.data.dev:
+        return None
+    end = {name: tensor.clone() for name, tensor in weights(ready.checkpoint.model).items()}
+    ours = _some(ready.data.dev)
+    theirs = _some(held_out(home)) if home is not None else []
+    made: list[dict[str, float | None]] = []
+    for place in spec.interpolation:
+        plant(ready.checkpoint.model, between(ready.start, end, place))
+        recognizer = Recognizer(ready.checkpoint)
+        made.append(
+            {
+                "place": place,
+                "cer": scored(recognizer, ours, spec.target)["cer"],
+                "donor_cer": scored(recognizer, theirs, home.language)["cer"] if home is not None else None,
+            }
+        )
+    plant(ready.checkpoint.model, end)
+    return made
+
+
+def _some(utterances: Sequence[Utterance]) -> list[Utterance]:
+    if sum(u.duration_seconds for u in utterances) <= PATH_MINUTES * 60:
+        return list(utterances)
+    return select(utterances, minutes=PATH_MINUTES, seed=1)

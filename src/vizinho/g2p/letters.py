@@ -1,0 +1,321 @@
+"""How alike the letters of two languages sound: letters to phones through G2P, phones to each other by features.
+
+Words are spoken by eSpeak NG's rules, letters are aligned to phones, and two letters are compared by the
+phonological features (panphon: Mortensen et al. 2016) of the phones they stand for.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from vizinho.errors import SpecError
+from vizinho.g2p.espeak import LOCALES, is_available, phonemes
+from vizinho.text.alphabets import alphabet
+
+WORDS = 1500
+"""Most frequent words of each language that are aligned."""
+SPELLING_SHARE = 0.3
+"""Weight of being the same letter but for diacritics: spelling keeps a history that the features do not know."""
+ROUNDS = 4
+"""Rounds of alignment and counting (hard EM)."""
+LOOKS = {
+    "ç": ("s", "z"), "ñ": ("n",), "ß": ("s",), "œ": ("o", "e"), "æ": ("a", "e"), "ø": ("o",), "ł": ("l",), "đ": ("d",),
+    "ı": ("i",), "þ": ("t",), "ð": ("d",),
+}  # fmt: skip
+"""Letters that stand in for one another where nothing can be heard, beside the same letter without its diacritics."""
+LOOKS_SHARE = 0.6
+"""Likeness of a pair of LOOKS; the same base letter has 1."""
+_MARKS = "ˈˌːˑ‿.-|_ "
+# eSpeak's Portuguese writes reduced final vowels with symbols that stand for other sounds in IPA.
+_REPAIRS = {"pt": {"y": "i", "æ": "ɐ"}}
+# panphon gives the near-open central vowel the features of [e], a front mid one. Other central vowels are back there;
+# between open and mid, neither low nor not low.
+_CORRECTED_FEATURES = {"ɐ": {"back": 1.0, "lo": 0.0}}
+# What panphon does not know of eSpeak's English, by the nearest that it knows.
+_NEAREST = {"ɚ": "ə", "ᵻ": "ɪ"}
+_SWITCH = re.compile(r"\([a-z-]+\)")
+"""eSpeak's mark of a word that it says by another language's rules, "(en)" and back."""
+_AFFRICATES = ("tʃ", "dʒ", "ts", "dz")
+Phones = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LetterSimilarity:
+    """Likeness of target letters (rows) and donor letters (columns), 0 to 1: values (V_target, V_donor)."""
+
+    targets: tuple[str, ...]
+    donors: tuple[str, ...]
+    values: npt.NDArray[np.float64]
+    sounds: Mapping[str, str]
+    """For each target letter its most frequent sound in IPA, as evidence."""
+    donor_sounds: Mapping[str, str] = field(default_factory=dict)
+    """The same for each donor letter."""
+
+    def evidence(self, target: str, donor: str) -> str:
+        """Why a target letter and a donor letter are as alike as they are, such as "ç is said [s], as s is"."""
+        ours, theirs = self.sounds.get(target, ""), self.donor_sounds.get(donor, "")
+        if not ours or not theirs:
+            return f"{target} beside {donor} by spelling"
+        if ours == theirs:
+            return f"{target} is said [{ours}], as {donor} is"
+        return f"{target} is said [{ours}], {donor} is said [{theirs}]"
+
+
+def letter_similarity(
+    target: str, donor: str, targets: Sequence[str], donors: Sequence[str]
+) -> LetterSimilarity | None:
+    """Compare the letters of two languages by sound; None where a language has no voice or eSpeak is not installed.
+
+    A letter is the distribution of the phone strings it is spoken as; two letters are as alike as the expected
+    likeness of their phones (scaled so that every letter is wholly like itself), mixed with whether they are the same
+    letter but for diacritics.
+    """
+    if not is_available() or any(language.split("-")[0] not in LOCALES for language in (target, donor)):
+        return None
+    ours, theirs = letter_sounds(target.split("-")[0]), letter_sounds(donor.split("-")[0])
+    values = np.array([[_letters_alike(a, b, ours, theirs) for b in donors] for a in targets], dtype=np.float64)
+    return LetterSimilarity(
+        tuple(targets),
+        tuple(donors),
+        values.reshape(len(targets), len(donors)),
+        {a: _main_sound(ours[a]) for a in targets if ours.get(a)},
+        {b: _main_sound(theirs[b]) for b in donors if theirs.get(b)},
+    )
+
+
+def base_letter_similarity(targets: Sequence[str], donors: Sequence[str]) -> LetterSimilarity:
+    """Compare letters by their looks, where eSpeak or a language's voice is missing: values (V_target, V_donor).
+
+    1 for the same letter but for diacritics, LOOKS_SHARE for a pair of the table LOOKS, else 0.
+    """
+    values = np.array([[_looks_alike(a, b) for b in donors] for a in targets], dtype=np.float64)
+    return LetterSimilarity(tuple(targets), tuple(donors), values.reshape(len(targets), len(donors)), {})
+
+
+@cache
+def letter_sounds(language: str) -> dict[str, dict[Phones, float]]:
+    """For each letter the shares of the phone strings (one or two phones) it is spoken as; silent uses left out."""
+    from wordfreq import top_n_list
+
+    letters = set(alphabet(language))
+    words = [w for w in top_n_list(language, 2 * WORDS) if w.isalpha() and set(w) <= letters][:WORDS]
+    # Rare letters must not be judged by chance: every letter gets the words it is in, as far as there are any.
+    more = top_n_list(language, 30_000)
+    for letter in sorted(letters):
+        words += [w for w in more if letter in w and set(w) <= letters][:30]
+    pairs = [
+        (word, phones)
+        for word in dict.fromkeys(words)
+        if (phones := segments(phonemes(word, LOCALES[language][0]), language))
+    ]
+    counts = _converged(pairs)
+    return {letter: _shares(found) for letter, found in counts.items() if _shares(found)}
+
+
+def align_letters(pairs: Sequence[tuple[str, Phones]]) -> list[list[tuple[str, Phones]]]:
+    """Words and their phones, letter by letter: (letter, the 0 to 2 phones it is spoken as).
+
+    Learnt from the pairs themselves; a word whose letters cannot be aligned gives an empty list.
+    """
+    align = letter_aligner(pairs)
+    return [align(word, phones) for word, phones in pairs]
+
+
+def letter_aligner(pairs: Sequence[tuple[str, Phones]]) -> Callable[[str, Phones], list[tuple[str, Phones]]]:
+    """What `align_letters` learns from the pairs, for any word of their language and its phones."""
+    costs = _costs(_converged(pairs))
+    return lambda word, phones: _align(word, phones, costs)
+
+
+def _converged(pairs: Sequence[tuple[str, Phones]]) -> dict[str, Counter[Phones]]:
+    counts: dict[str, Counter[Phones]] = defaultdict(Counter)
+    for _ in range(ROUNDS):
+        counts = _count(pairs, counts)
+    return counts
+
+
+def segments(ipa: str, language: str) -> Phones:
+    """Split IPA into phones: a base symbol with its combining marks.
+
+    Stress, length, spaces and eSpeak's marks of another language's words are dropped.
+    """
+    phones: list[str] = []
+    for symbol in unicodedata.normalize("NFD", _SWITCH.sub("", ipa)):
+        if symbol in _MARKS:
+            continue
+        if (unicodedata.combining(symbol) or symbol in "ʲʰʷˠ") and phones:
+            phones[-1] += symbol
+        else:
+            phones.append(_REPAIRS.get(language, {}).get(symbol, symbol))
+    return tuple(phones)
+
+
+def spoken_phones(text: str, language: str) -> Phones:
+    """The phones of a normalised text, those that have features alone.
+
+    Raises SpecError without eSpeak NG, and for languages that it has no voice for here.
+    """
+    code = language.split("-")[0]
+    if not is_available():
+        raise SpecError(
+            "phones need eSpeak NG", where="phonemes", fix="pip install 'vizinho[speak]', or set weight = 0"
+        )
+    if code not in LOCALES:
+        raise SpecError(
+            f"no rules for the sounds of {language!r}", where="phonemes", fix=f"languages: {', '.join(LOCALES)}"
+        )
+    found = segments(phonemes(text, LOCALES[code][0]), code)
+    return tuple(phone for p in found if phone_features(phone := _NEAREST.get(p, p)) is not None)
+
+
+def _count(pairs: Iterable[tuple[str, Phones]], before: Mapping[str, Counter[Phones]]) -> dict[str, Counter[Phones]]:
+    costs = _costs(before)
+    counts: dict[str, Counter[Phones]] = defaultdict(Counter)
+    for word, phones in pairs:
+        for letter, said in _align(word, phones, costs):
+            counts[letter][said] += 1
+    return counts
+
+
+@dataclass(frozen=True, slots=True)
+class _LetterCosts:
+    """What it costs to speak a letter in each of the ways it was spoken before, and in any other."""
+
+    spoken: Mapping[Phones, float]
+    otherwise: float
+
+
+def _costs(counts: Mapping[str, Counter[Phones]]) -> dict[str, _LetterCosts]:
+    made = {}
+    for letter, found in counts.items():
+        total = sum(found.values()) + 1.0
+        spoken = {said: -math.log((n + 0.01) / total) for said, n in found.items()}
+        made[letter] = _LetterCosts(spoken, -math.log(0.01 / total))
+    return made
+
+
+_UNSEEN = _LetterCosts({}, -math.log(0.01))
+
+
+def _align(word: str, phones: Phones, costs: Mapping[str, _LetterCosts]) -> list[tuple[str, Phones]]:
+    """Best monotone alignment in which each letter is spoken as nothing, one phone or two; empty if there is none."""
+    best: list[dict[int, tuple[float, int]]] = [{0: (0.0, 0)}]
+    for position, letter in enumerate(word):
+        known = costs.get(letter, _UNSEEN)
+        reached: dict[int, tuple[float, int]] = {}
+        for start, (cost, _) in best[-1].items():
+            for length in range(min(2, len(phones) - start) + 1):
+                end = start + length
+                if costs:
+                    total = cost + known.spoken.get(phones[start:end], known.otherwise)
+                else:
+                    total = cost + (1.5, 0.0, 1.5)[length] + _skew(position, end, word, phones)
+                if end not in reached or total < reached[end][0]:
+                    reached[end] = (total, length)
+        best.append(reached)
+    if len(phones) not in best[-1]:
+        return []
+    end, found = len(phones), []
+    for position in range(len(word), 0, -1):
+        length = best[position][end][1]
+        found.append((word[position - 1], phones[end - length : end]))
+        end -= length
+    return found[::-1]
+
+
+def _skew(position: int, end: int, word: str, phones: Phones) -> float:
+    """In the first round nothing is known yet, so letters and phones at the same place in the word go together."""
+    return abs((position + 1) / len(word) - end / len(phones))
+
+
+def _shares(found: Counter[Phones]) -> dict[Phones, float]:
+    spoken = {said: n for said, n in found.items() if said}
+    total = sum(spoken.values())
+    return {said: n / total for said, n in spoken.items() if n >= 0.05 * total} if total else {}
+
+
+def _main_sound(said: Mapping[Phones, float]) -> str:
+    return "".join(max(said.items(), key=lambda item: item[1])[0])
+
+
+def _looks_alike(a: str, b: str) -> float:
+    if _same_base(a, b):
+        return 1.0
+    return LOOKS_SHARE if b in LOOKS.get(a, ()) or a in LOOKS.get(b, ()) else 0.0
+
+
+def _same_base(a: str, b: str) -> bool:
+    return unicodedata.normalize("NFD", a)[0] == unicodedata.normalize("NFD", b)[0]
+
+
+def _letters_alike(
+    a: str, b: str, ours: Mapping[str, Mapping[Phones, float]], theirs: Mapping[str, Mapping[Phones, float]]
+) -> float:
+    if a not in ours or b not in theirs:
+        return 0.0
+    return (1 - SPELLING_SHARE) * _alike(ours[a], theirs[b]) + SPELLING_SHARE * _same_base(a, b)
+
+
+def _alike(a: Mapping[Phones, float], b: Mapping[Phones, float]) -> float:
+    """Cosine in the space that the phones' likeness spans; 0 where a letter has no sound."""
+    if not a or not b:
+        return 0.0
+    return min(1.0, _expected(a, b) / math.sqrt(_expected(a, a) * _expected(b, b)))
+
+
+def _expected(a: Mapping[Phones, float], b: Mapping[Phones, float]) -> float:
+    return sum(p * q * _string_likeness(x, y) for x, p in a.items() for y, q in b.items())
+
+
+def _string_likeness(x: Phones, y: Phones) -> float:
+    return float(
+        np.mean([max(phone_likeness(p, q) for q in y) for p in x] + [max(phone_likeness(p, q) for p in x) for q in y])
+    )
+
+
+@cache
+def phone_likeness(a: str, b: str) -> float:
+    """1 for the same phone, 0 from half of the features differing on; panphon's features, unweighted."""
+    if a == b:
+        return 1.0
+    ours, theirs = phone_features(a), phone_features(b)
+    if ours is None or theirs is None:
+        return 0.0
+    distance = float(np.abs(ours - theirs).mean()) / 2
+    return max(0.0, 1.0 - distance / 0.25)
+
+
+def feature_names() -> tuple[str, ...]:
+    """Names of the phonological features in the order of `phone_features`."""
+    return tuple(_table().names)
+
+
+@cache
+def phone_features(phone: str) -> npt.NDArray[np.float64] | None:
+    """Features of a phone, each -1, 0 or 1, as panphon has them but for _CORRECTED_FEATURES; None if it is unknown."""
+    if phone[:2] in _AFFRICATES:  # without a tie panphon would read two phones
+        phone = f"{phone[0]}͡{phone[1:]}"
+    vectors = _table().word_to_vector_list(phone, numeric=True)
+    if not vectors:
+        return None
+    vector = np.array(vectors[0], dtype=np.float64)
+    for name, value in _CORRECTED_FEATURES.get(phone[0], {}).items():
+        vector[_table().names.index(name)] = value
+    return vector
+
+
+@cache
+def _table() -> Any:
+    import panphon
+
+    return panphon.FeatureTable()

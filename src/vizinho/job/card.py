@@ -1,0 +1,149 @@
+"""What a card keeps of a job, and the same job made from a card again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from vizinho.corpora.manifest import content_digest, fingerprint
+from vizinho.errors import CorpusError, ModelError, StoreError
+from vizinho.job.data import Source, read_data
+from vizinho.job.job import Job
+from vizinho.job.start import ReadyJob
+from vizinho.model.checkpoint import weights_digest
+from vizinho.store.card import Card
+from vizinho.store.store import Store
+from vizinho.training.options import TrainingOptions, as_dict, from_dict
+from vizinho.transfer.tokens import RowOptions
+
+_JOB_KEYS = ("corpora", "minutes", "repeat", "preset", "pieces", "donor_adapter")
+
+
+def recipe_of(job: Job) -> dict[str, Any]:
+    """The `recipe` of a card: all training options, tokens and row options."""
+    return as_dict(job.options) | {"rows": as_dict(job.rows), "tokens": job.tokens}
+
+
+def record(ready: ReadyJob) -> dict[str, Any]:
+    """The `job` of a card: its corpora with fingerprints and digests, and what was asked for besides the recipe.
+
+    Paths stand as the user gave them. Hashes the audio that was used; raises CorpusError when some of it is gone.
+    """
+    job = ready.job
+    return {
+        "corpora": [source_record(source) for source in ready.data.sources],
+        "minutes": job.minutes,
+        "repeat": list(job.repeat),
+        "preset": job.preset,
+        "pieces": job.pieces,
+        "donor_adapter": job.donor_adapter,
+    }
+
+
+def source_record(source: Source) -> dict[str, Any]:
+    """One of the `corpora`: what was used of it, by fingerprint (texts, speakers, sizes) and by content (sound).
+
+    Shards are known by the hashes in their index.
+    """
+    shards, listed = source.shards, fingerprint(source.utterances)
+    return {
+        "place": str(source.place),
+        "beside": source.beside,
+        "utterances": len(source.utterances) + (shards.utterances if shards else 0),
+        "fingerprint": f"{shards.fingerprint}+{listed}" if shards else listed,
+        "content": content_digest(source.utterances),
+    }
+
+
+def lacking(card: Card) -> str:
+    """Why a card's job cannot be run again, in words; empty where it can."""
+    if card.job:
+        missing = [key for key in _JOB_KEYS if key not in card.job]
+        return f"its card's job lacks {', '.join(missing)}" if missing else ""
+    if tuple(card.command[1:3]) == ("models", "merge"):
+        return "it was merged from a donor and an adapter; reproduce the model that the adapter is of"
+    written = card.software.get("vizinho", "of an unknown version")
+    return f"its card was written by a vizinho ({written}) that did not record the job (corpora, minutes, size)"
+
+
+def recorded_job(store: Store, ref: str, card: Card, corpora: Sequence[Path] = ()) -> Job:
+    """The job that made a model. `corpora` are where its corpora lie now, in the card's order; none where unmoved.
+
+    Raises ModelError for a card that does not hold the job or whose donor has other weights now, StoreError for a
+    donor that is gone, CorpusError for one that is gone or a wrong number of `corpora`.
+    """
+    if reason := lacking(card):
+        raise ModelError(f"it cannot be reproduced: {reason}", where=ref, fix="train it again with this version")
+    recorded = card.job["corpora"]
+    places = _places(ref, recorded, corpora)
+    recipe = dict(card.recipe)
+    rows, tokens = from_dict(RowOptions, recipe.pop("rows"), where=f"{ref}: rows"), str(recipe.pop("tokens"))
+    language = None if card.donor is None else str(card.donor["language"])
+    return Job(
+        card.language,
+        tuple(m for m, r in zip(places, recorded, strict=True) if not r["beside"]),
+        _donor(store, ref, card),
+        None if language == "?" else language,
+        card.job["donor_adapter"],
+        minutes=card.job["minutes"],
+        beside=tuple(m for m, r in zip(places, recorded, strict=True) if r["beside"]),
+        repeat=tuple(card.job["repeat"]),
+        preset=card.job["preset"],
+        tokens=tokens,
+        pieces=card.job["pieces"],
+        rows=rows,
+        options=from_dict(TrainingOptions, recipe, where=f"{ref}: recipe"),
+    )
+
+
+def _places(ref: str, recorded: Sequence[Mapping[str, Any]], given: Sequence[Path]) -> list[Path]:
+    names = ", ".join(str(r["place"]) for r in recorded)
+    if given and len(given) != len(recorded):
+        raise CorpusError(
+            f"{len(given)} corpora were given, {ref} was made of {len(recorded)}",
+            where="--corpus",
+            fix=f"give one for each of {names}, in this order",
+        )
+    places = list(given) or [Path(r["place"]) for r in recorded]
+    for place in places:
+        if not place.exists():
+            raise CorpusError(
+                f"a corpus that {ref} was made of is not here",
+                where=place,
+                fix=f"say where it is now with --corpus (once for each of {names}, in this order)",
+            )
+    return places
+
+
+def _donor(store: Store, ref: str, card: Card) -> Path | None:
+    if card.donor is None:
+        return None
+    name = str(card.donor["ref"])
+    try:
+        donor = store.resolve(name)
+    except StoreError as error:
+        raise StoreError(
+            f"the donor {name} is no longer there ({error.what})", where=ref, fix="bring it back into the store"
+        ) from error
+    if weights_digest(donor) != card.donor["weights_sha256"]:
+        raise ModelError(
+            f"the donor {name} has other weights than it had", where=donor, fix="bring the recorded donor back"
+        )
+    return donor
+
+
+def changed_sources(job: Job, card: Card) -> list[str]:
+    """A line for each corpus of which a job would use other things now than its card says."""
+    data = read_data(job.corpora, job.language, job.minutes, job.options.seed, job.repeat, job.beside)
+    lines = []
+    for source, before in zip(data.sources, card.job["corpora"], strict=True):
+        now = source_record(source)
+        if now["fingerprint"] != before["fingerprint"]:
+            lines.append(
+                f"{source.place}: fingerprint {now['fingerprint']} ({now['utterances']} utterances), "
+                f"recorded {before['fingerprint']} ({before['utterances']})"
+            )
+        elif now["content"] != before["content"]:
+            lines.append(f"{source.place}: texts and sizes are as recorded, not so the order, the lengths or the sound")
+    return lines

@@ -1,0 +1,117 @@
+"""Whether a new version may take the place of the current one: both are measured on the pinned test set."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from vizinho.corpora.manifest import fingerprint
+from vizinho.evaluation.score import score
+from vizinho.evaluation.significance import compare
+from vizinho.recognition.whole import Recognizer
+from vizinho.records import Scores, Utterance
+from vizinho.store.store import Store
+from vizinho.text.normalize import get_normalizer
+
+SIGNIFICANT = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A new version against the one it would replace, on the same utterances.
+
+    `promoted` is True when the new CER is not higher. In doubt the version in use stays: a higher CER keeps it even
+    where the paired test shows no difference, and `p` says which of the two it is.
+    """
+
+    new: str
+    current: str
+    cer: float
+    current_cer: float
+    p: float
+    """Two-sided, paired bootstrap by utterance."""
+    utterances: int
+    promoted: bool
+
+    def sentence(self) -> str:
+        """The verdict in words."""
+        figures = (
+            f"CER {self.cer:.3f} against {self.current_cer:.3f} on the {self.utterances} pinned test utterances, "
+            f"p = {self.p:.2g} by paired bootstrap"
+        )
+        if self.promoted:
+            return f"{self.new} takes the place of {self.current} ({figures})"
+        shown = "is worse than" if self.p < SIGNIFICANT else "has a higher CER, perhaps by chance, than"
+        return (
+            f"{self.new} {shown} {self.current} ({figures}): it is kept, {self.current} stays current; "
+            f"`vizinho models rollback {self.new}` makes it current all the same"
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values, the sentence among them."""
+        return asdict(self) | {"says": self.sentence()}
+
+
+def measure(recognizer: Recognizer, utterances: Sequence[Utterance]) -> Scores:
+    """Scores of a recogniser on the utterances that have text."""
+    kept = with_text(utterances)
+    return scored({i: t.text for i, t in recognizer.transcribe_corpus(kept).items()}, kept)
+
+
+def with_text(utterances: Sequence[Utterance]) -> list[Utterance]:
+    """Those of one language whose text is not empty after normalising."""
+    normalize = get_normalizer(utterances[0].lang)
+    return [u for u in utterances if normalize(u.text)]
+
+
+def scored(heard: Mapping[str, str], utterances: Sequence[Utterance], *, cluster: bool = False) -> Scores:
+    """Scores of what was heard, by id; both sides are normalised as the utterances' language is.
+
+    With `cluster` speakers are resampled for the intervals. Raises CorpusError as `evaluation.score.score` does.
+    """
+    normalize = get_normalizer(utterances[0].lang)
+    return score(
+        {u.id: normalize(u.text) for u in utterances},
+        {i: normalize(text) for i, text in heard.items()},
+        speakers={u.id: u.speaker for u in utterances},
+        normalizer=normalize.name,
+        data_fingerprint=fingerprint(utterances),
+        cluster=cluster,
+    )
+
+
+def card_score(scores: Scores, split: str | None, data: str) -> dict[str, Any]:
+    """A test score as cards have it; `data` names the manifest."""
+    return {
+        "split": split or "all",
+        "data": data,
+        "cer": scores.cer,
+        "wer": scores.wer,
+        "cer_ci": [scores.cer_ci.low, scores.cer_ci.high],
+        "utterances": scores.utterances,
+        "signature": scores.signature,
+    }
+
+
+def promote(store: Store, name: str, version: int, scores: Scores, pinned: Sequence[Utterance]) -> Verdict | None:
+    """Compare a version that is in the store with the current one and make it current unless its CER is higher.
+
+    When another writer changes the current version meanwhile, the comparison is made again with that one. None when
+    there is nothing to compare with: the version then is current.
+    """
+    measured: dict[int, Scores] = {}
+    while True:
+        current = store.find(name)
+        if current is None or current.version == version:
+            return None
+        if current.version not in measured:
+            measured[current.version] = measure(Recognizer.load(store.resolve(current.ref)), pinned)
+        verdict = _compare(f"{name}@{version}", current.ref, scores, measured[current.version])
+        if not verdict.promoted or store.replace_current(name, version, instead_of=current.version):
+            return verdict
+
+
+def _compare(new: str, current: str, ours: Scores, theirs: Scores) -> Verdict:
+    found = compare(ours.errors, theirs.errors)
+    return Verdict(new, current, ours.cer, theirs.cer, found.p, ours.utterances, ours.cer <= theirs.cer)

@@ -1,0 +1,269 @@
+"""From a finished job to a version in the store: folder, card and model card, written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+
+from vizinho.errors import ModelError, StoreError
+from vizinho.evaluation.collapse import as_json as findings_json
+from vizinho.files import scratch_folder, sole_lock, write_text
+from vizinho.job.card import recipe_of, record
+from vizinho.job.promote import Verdict, card_score, measure, promote
+from vizinho.job.run import FinishedJob, save
+from vizinho.job.start import ReadyJob
+from vizinho.model.adapters import merge_adapter, read_origin, save_adapter
+from vizinho.model.checkpoint import save_checkpoint, weights_digest
+from vizinho.recognition.whole import Recognizer
+from vizinho.store.card import Card, read_card
+from vizinho.store.pins import pinned_utterances, read_pin
+from vizinho.store.store import Store, unwritable
+from vizinho.store.surroundings import machine, software
+from vizinho.training.skipped import NAMED, write_set_aside
+from vizinho.training.torchrun import is_main_process
+
+ADAPTER = "adapter"
+"""Folder of a model that holds what it adds to its donor, where it was trained so."""
+
+
+def run_folder(store: Store, name: str, ready: ReadyJob) -> Path:
+    """Where a run keeps its checkpoints: the same command finds the same folder again."""
+    return store.home / "runs" / f"{name}-{ready.identity}"
+
+
+def drop_run(folder: Path) -> None:
+    """Forget a run's checkpoints. The folder loses its name first: half of one would look like a damaged run."""
+    if folder.exists():
+        folder.rename(folder.with_name(f".{folder.name}.{os.urandom(4).hex()}.dropped"))
+    for gone in folder.parent.glob(".*.dropped"):
+        shutil.rmtree(gone, ignore_errors=True)
+
+
+@contextmanager
+def sole_run(store: Store, folder: Path) -> Iterator[None]:
+    """Keep the same command, given twice at once, from writing into one run folder.
+
+    Of processes that torchrun started together the main one holds the lock for all. Raises StoreError for the second,
+    and where the store cannot be written.
+    """
+    if not is_main_process():
+        yield
+        return
+    with ExitStack() as stack:
+        try:
+            held = stack.enter_context(sole_lock(store.home / "locks" / f"{folder.name}.lock"))
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise unwritable(error, store.home) from error
+        if not held:
+            raise StoreError(
+                "the same run is going on in another process", where=folder, fix="wait for it, or change the seed"
+            )
+        yield
+
+
+def unfinished(store: Store, name: str, folder: Path) -> list[Path]:
+    """Where `folder` is new: other runs of the name that stopped half-way, of other data or with other settings."""
+    if any(folder.glob("step-*")):
+        return []
+    runs = sorted((store.home / "runs").glob(f"{name}-{'[0-9a-f]' * 16}"))
+    return [run for run in runs if run != folder and any(run.glob("step-*"))]
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A version as it went into the store. `verdict` is None where nothing was there to compare it with."""
+
+    ref: str
+    verdict: Verdict | None
+
+
+def publish(
+    store: Store,
+    name: str,
+    finished: FinishedJob,
+    work: Path,
+    *,
+    donor: str | None,
+    command: Sequence[str],
+    notes: str = "",
+) -> Published:
+    """Write the model folder with its card and add it to the store as a new version, once however often it is killed.
+
+    `work` is the run's folder, in which the model is put together. Raises StoreError where there is no room.
+
+    With a pinned test set, its scores stand in the card, and the version is made current only if its CER there is not
+    higher than that of the version in use (`judging.promote`).
+    """
+    card = card_of(store, name, finished, donor=donor, command=command, notes=notes)
+    pinned, scores = pinned_utterances(store, name), None
+    held = read_pin(store, name)
+    if pinned and held is not None:
+        scores = measure(Recognizer(finished.ready.checkpoint), pinned)
+        card = replace(card, scores=[*card.scores, card_score(scores, held.split, Path(held.corpus).name)])
+    run, known = _token(work)
+    ref = _made_before(store, name, run) if known else None
+    if ref is None:
+        staging = work / "publishing"
+        shutil.rmtree(staging, ignore_errors=True)
+        _save(staging, finished, card)
+        ref = store.add(name, staging, replace(card, run=run), make_current=scores is None)
+    elif scores is None:
+        store.set_current(name, int(ref.partition("@")[2]))
+    verdict = None if scores is None else promote(store, name, int(ref.partition("@")[2]), scores, pinned)
+    return Published(ref, verdict)
+
+
+def _save(folder: Path, finished: FinishedJob, card: Card) -> None:
+    try:
+        save(folder, finished.ready)
+        if len(finished.set_aside) > NAMED:
+            write_set_aside(folder, finished.set_aside)
+        if finished.adapter is not None and card.donor is not None:
+            origin = {key: getattr(card, key) for key in _ORIGIN}
+            save_adapter(folder / ADAPTER, finished.adapter, finished.ready.checkpoint, origin)
+    except Exception as error:
+        # The libraries written in Rust raise errors of their own for a full disk, "... (os error 28)".
+        if isinstance(error, OSError) or "(os error " in str(error):
+            raise unwritable(error, folder.parent) from error
+        raise
+
+
+def _token(work: Path) -> tuple[str, bool]:
+    """What tells this run from every other, and whether it was known before: then it was killed while it published."""
+    place = work / "run.txt"
+    try:
+        known = place.is_file()
+        if not known:
+            write_text(place, os.urandom(8).hex())
+        return place.read_text(encoding="utf-8"), known
+    except OSError as error:
+        raise unwritable(error, work) from error
+
+
+def _made_before(store: Store, name: str, run: str) -> str | None:
+    """The version that this run has already become, where it was killed between that and forgetting the run."""
+    for entry in reversed(store.versions(name)):
+        with suppress(ModelError):  # a broken card of another version is not this run's
+            card = read_card(entry.folder)
+            if card is not None and card.run == run:
+                return entry.ref
+    return None
+
+
+_ORIGIN = ("language", "donor", "steps", "seed", "normalizer", "created", "recipe", "data", "scores")
+"""What an adapter's folder says of itself, so that it can be merged far from the card."""
+
+
+def publish_merged(store: Store, name: str, donor: Path, adapter: Path, *, command: Sequence[str]) -> str:
+    """Merge a donor and an adapter's folder into a new version of `name`; returns NAME@VERSION.
+
+    Raises ModelError when they do not belong together.
+    """
+    store.check_name(name)
+    origin = read_origin(adapter)
+    if lacking := [key for key in _ORIGIN if key not in origin]:
+        raise ModelError(f"its origin lacks {', '.join(lacking)}", where=adapter, fix="copy the adapter again")
+    checkpoint = merge_adapter(donor, adapter)
+    known = {key: origin[key] for key in _ORIGIN}
+    card = Card(
+        **known | {"name": name, "tokens": len(checkpoint.inventory.tokens)},
+        command=list(command),
+        software=software(),
+        machine=machine(),
+    )
+    try:
+        with scratch_folder(store.home / "staging", name) as place:
+            save_checkpoint(place / "model", checkpoint)
+            shutil.copytree(adapter, place / "model" / ADAPTER)
+            return store.add(name, place / "model", card)
+    except (OSError, SafetensorError) as error:
+        raise unwritable(error, store.home) from error
+
+
+def card_of(
+    store: Store, name: str, finished: FinishedJob, *, donor: str | None, command: Sequence[str], notes: str = ""
+) -> Card:
+    """The card of a finished job; the store fills in version and hashes."""
+    ready, result = finished.ready, finished.result
+    scores = []
+    if result.chosen_dev_cer is not None:
+        wer = next((p.dev_wer for p in result.curve if f"step {p.step}" == result.chosen), None)
+        scores.append(
+            {
+                "split": "dev",
+                "cer": result.chosen_dev_cer,
+                "wer": wer if wer is not None else result.curve[-1].dev_wer,
+                "signature": f"norm:{ready.data.normalizer.name}|data:{ready.data.fingerprint}|{result.chosen}",
+            }
+        )
+    practice = ready.practice
+    return Card(
+        name=name,
+        language=ready.job.language,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        tokens=len(ready.checkpoint.inventory.tokens),
+        normalizer=ready.data.normalizer.name,
+        steps=result.steps,
+        seed=ready.job.options.seed,
+        donor=_donor(store, donor, ready),
+        plan=ready.plan.as_json() if ready.plan else None,
+        recipe=recipe_of(ready.job),
+        data={
+            "fingerprint": ready.data.fingerprint,
+            **ready.target.as_json(),
+            **({"practice": practice.as_json()} if practice.utterances else {}),
+            "dev_utterances": len(ready.data.dev),
+            "dev_held_out": ready.data.held_out,
+            "set_aside": [list(pair) for pair in finished.set_aside[:NAMED]],
+            "set_aside_count": len(finished.set_aside),
+        },
+        curve=[asdict(point) for point in result.curve],
+        scores=scores,
+        movement=finished.movement.as_json() if ready.plan else None,
+        job=record(ready),
+        command=list(command),
+        software=software(),
+        machine=machine(),
+        notes=notes,
+    )
+
+
+def _donor(store: Store, donor: str | None, ready: ReadyJob) -> dict[str, Any] | None:
+    if donor is None or ready.job.donor is None:
+        return None
+    entry = store.find(donor)
+    return {
+        "ref": entry.ref if entry else donor,
+        "language": ready.job.donor_language or "?",
+        "weights_sha256": weights_digest(ready.job.donor),
+    }
+
+
+def summary(published: Published, finished: FinishedJob) -> dict[str, Any]:
+    """What a command says about the model it made."""
+    ready, result = finished.ready, finished.result
+    return {
+        "model": published.ref,
+        "verdict": None if published.verdict is None else published.verdict.as_json(),
+        "language": ready.job.language,
+        "steps": result.steps,
+        "minutes": round(ready.target.minutes, 2),
+        "practice_minutes": round(ready.practice.minutes, 2),
+        "audio_seconds_seen": round(result.audio_seconds, 1),
+        "chosen": result.chosen,
+        "dev_cer": result.chosen_dev_cer,
+        "set_aside": len(finished.set_aside),
+        "skipped_batches": result.skipped_batches,
+        "movement": finished.movement.as_json() if ready.plan else None,
+        "curve": [asdict(p) for p in result.curve],
+        "findings": findings_json(finished.findings),
+    }

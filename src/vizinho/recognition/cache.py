@@ -1,0 +1,69 @@
+"""Exports that were made before, beside the store, found again by the hash of the model's files.
+
+HOME/exports/KEY/ is a folder as `export` writes it. Deleting any of it is safe: it is made again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tempfile
+from pathlib import Path
+
+from vizinho.errors import ModelError
+from vizinho.files import scratch_folder, sha256
+from vizinho.recognition.engines import OnnxEngine
+from vizinho.recognition.export import export
+from vizinho.recognition.exported import FORMAT, GRAPHS, SETTINGS
+from vizinho.store.card import WEIGHTS
+from vizinho.store.store import default_home
+
+_FILES = (
+    *(WEIGHTS, "config.json", "tokenizer.json", "tokenizer_config.json", "processor_config.json"),
+    *(SETTINGS, *GRAPHS.values()),
+)
+"""What the log-probabilities of a model folder, or of an exported one, depend on."""
+
+
+def cached_engine(model: Path, threads: int = 1, home: Path | None = None) -> OnnxEngine:
+    """The onnxruntime engine of a model folder; the export is made on the first call (seconds) and kept.
+
+    Several processes may do so at once: each makes its own and the first to finish stays. Where nothing can be kept,
+    as on a read-only disk, it is made for this process alone. Raises ModelError as `export` does.
+    """
+    place = (home or default_home()) / "exports" / key_of(model)
+    if place.is_dir():
+        try:
+            return OnnxEngine.load(place, threads)
+        except ModelError:
+            shutil.rmtree(place, ignore_errors=True)
+    try:
+        with scratch_folder(place.parent, "making") as making:
+            return _make(model, making / "export", place, threads)
+    except OSError:
+        with tempfile.TemporaryDirectory() as making:
+            return _make(model, Path(making) / "export", None, threads)
+
+
+def key_of(model: Path) -> str:
+    """Hash of everything that what a model hears depends on; of a model folder, an exported one or an archive."""
+    if model.is_file():
+        return sha256(model)[:32]
+    digest = hashlib.sha256(f"export {FORMAT}\n".encode())
+    for name in _FILES:
+        path = model / name
+        digest.update(f"{name} {sha256(path) if path.is_file() else '-'}\n".encode())
+    return digest.hexdigest()[:32]
+
+
+def _make(model: Path, made: Path, place: Path | None, threads: int) -> OnnxEngine:
+    export(model, made)
+    engine = OnnxEngine.load(made, threads)  # reads the whole graph; the folder may go
+    if place is not None and not place.exists():
+        try:
+            made.rename(place)
+        except OSError:
+            # Another process was faster, and its export is the same.
+            if not place.is_dir():
+                raise
+    return engine

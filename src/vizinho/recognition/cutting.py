@@ -1,0 +1,180 @@
+"""Cuts a stream of audio into utterances where nobody speaks, and speech without pauses where it is least sure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from vizinho.audio.io import SAMPLE_RATE, Waveform
+from vizinho.errors import SpecError
+from vizinho.recognition.vad import WINDOW_SAMPLES, WINDOW_SECONDS, SpeechProbability
+
+
+@dataclass(frozen=True, slots=True)
+class CutOptions:
+    """When an utterance begins and ends."""
+
+    begin_probability: float = 0.5
+    """Speech begins where the detector is this sure."""
+    hold_probability: float = 0.35
+    """Once begun it goes on while the detector is this sure."""
+    begin_seconds: float = 0.064
+    """Speech must last this long to begin an utterance: clicks do not."""
+    silence_seconds: float = 0.5
+    """A pause this long ends an utterance."""
+    pad_seconds: float = 0.06
+    """Audio kept before and after. Models that heard closely trimmed recordings write letters into silence: on the dev
+    set of docs/runtime.md, 0.3 s cost three points of CER against this."""
+    max_seconds: float = 20.0
+    """Speech without pauses is cut after this long, at its least sure window."""
+    overlap_seconds: float = 2.0
+    """Audio that both sides of such a cut hear, so that a word on the cut is whole on one of them."""
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.hold_probability <= self.begin_probability <= 1.0:
+            raise SpecError("hold_probability must be at most begin_probability, both from 0 to 1", where="cutting")
+        if min(self.begin_seconds, self.silence_seconds, self.pad_seconds, self.overlap_seconds) < 0.0:
+            raise SpecError("times must not be negative", where="cutting")
+        if self.max_seconds < max(1.0, 3.0 * self.overlap_seconds):
+            raise SpecError("max_seconds must be at least one second and three overlaps", where="cutting")
+
+
+class Detector(Protocol):
+    """Tells where somebody speaks."""
+
+    def feed(self, samples: Waveform) -> npt.NDArray[np.float32]:
+        """Probability of speech for each window of WINDOW_SAMPLES that is full now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Audio to decode in one go. `start_sample` counts from the beginning of the stream."""
+
+    start_sample: int
+    samples: Waveform
+    ends_in_silence: bool = False
+    """False where speech went on and was cut for its length, or the stream ended."""
+    overlap_samples: int = 0
+    """Samples at the end that the next piece has too."""
+
+    @property
+    def end_sample(self) -> int:
+        """One past the last sample."""
+        return self.start_sample + self.samples.size
+
+
+@dataclass(slots=True)
+class Cutter:
+    """Takes audio as it comes and gives utterances as they end; holds no more than one utterance of audio."""
+
+    options: CutOptions = field(default_factory=CutOptions)
+    detector: Detector = field(default_factory=SpeechProbability)
+    _audio: Waveform = field(default_factory=lambda: np.zeros(0, np.float32))
+    _audio_start: int = 0
+    """Samples before this one are forgotten."""
+    _window: int = 0
+    """Number of the next window."""
+    _voiced: int = 0
+    """Windows in a row that were sure enough to begin an utterance."""
+    _begin: int | None = None
+    """First sample of the open utterance."""
+    _last_voiced: int = 0
+    """One past the last sample that somebody spoke in."""
+    _sure: list[float] = field(default_factory=list)
+    """The detector's probabilities since the open utterance began, for choosing a cut."""
+
+    def feed(self, samples: Waveform) -> list[Piece]:
+        """Utterances that ended within these 16 kHz samples (N,)."""
+        ended: list[Piece] = []
+        # Blocks of a minute come from files; small steps keep the audio held small.
+        for start in range(0, samples.size, SAMPLE_RATE):
+            part = samples[start : start + SAMPLE_RATE]
+            self._audio = np.concatenate([self._audio, part])
+            for probability in self.detector.feed(part):
+                ended += self._step(float(probability))
+            self._forget()
+        return ended
+
+    def flush(self) -> list[Piece]:
+        """End the open utterance here, as at the end of the stream; audio that comes later starts a new one."""
+        if self._begin is None:
+            return []
+        piece = self._piece(self._begin, self.end_sample)
+        self._close(self.end_sample)
+        return [piece]
+
+    @property
+    def end_sample(self) -> int:
+        """Samples fed so far."""
+        return self._audio_start + self._audio.size
+
+    @property
+    def open_piece(self) -> Piece | None:
+        """The utterance that somebody is in the middle of, up to now."""
+        return None if self._begin is None else self._piece(self._begin, self.end_sample)
+
+    def _step(self, probability: float) -> list[Piece]:
+        options, start = self.options, self._window * WINDOW_SAMPLES
+        end = start + WINDOW_SAMPLES
+        self._window += 1
+        if self._begin is None:
+            self._voiced = self._voiced + 1 if probability >= options.begin_probability else 0
+            if self._voiced and self._voiced * WINDOW_SECONDS >= options.begin_seconds:
+                first = end - self._voiced * WINDOW_SAMPLES
+                self._begin = max(self._audio_start, first - _samples(options.pad_seconds))
+                self._last_voiced = end
+                self._sure = [1.0] * ((end - self._begin) // WINDOW_SAMPLES)
+            return []
+        self._sure.append(probability)
+        if probability >= options.hold_probability:
+            self._last_voiced = end
+        elif end - self._last_voiced >= _samples(options.silence_seconds):
+            until = min(end, self._last_voiced + _samples(options.pad_seconds))
+            piece = replace(self._piece(self._begin, until), ends_in_silence=True)
+            self._close(self._last_voiced)
+            return [piece]
+        if end - self._begin >= _samples(options.max_seconds):
+            return [self._cut(end)]
+        return []
+
+    def _cut(self, end: int) -> Piece:
+        """Cut ongoing speech in its last third, where the detector is least sure; both sides hear the overlap."""
+        assert self._begin is not None
+        half = _samples(self.options.overlap_seconds) // 2
+        latest = len(self._sure) - half // WINDOW_SAMPLES
+        earliest = max(0, min(latest - 1, 2 * len(self._sure) // 3))
+        cut = end - (len(self._sure) - earliest - int(np.argmin(self._sure[earliest:latest]))) * WINDOW_SAMPLES
+        until, begin = min(end, cut + half), max(self._begin + WINDOW_SAMPLES, cut - half)
+        piece = replace(self._piece(self._begin, until), overlap_samples=until - begin)
+        self._begin = begin
+        self._sure = self._sure[-((end - self._begin) // WINDOW_SAMPLES) :]
+        return piece
+
+    def _close(self, spoken_until: int) -> None:
+        self._begin, self._voiced, self._sure = None, 0, []
+        self._drop_before(spoken_until)
+
+    def _forget(self) -> None:
+        """Keep what a new utterance's padding could need."""
+        if self._begin is None:
+            self._drop_before(
+                self.end_sample - _samples(self.options.pad_seconds + self.options.begin_seconds) - 2 * WINDOW_SAMPLES
+            )
+        else:
+            self._drop_before(self._begin)
+
+    def _drop_before(self, sample: int) -> None:
+        count = max(0, sample - self._audio_start)
+        self._audio = self._audio[count:].copy()
+        self._audio_start += count
+
+    def _piece(self, start: int, end: int) -> Piece:
+        at = self._audio_start
+        return Piece(start, self._audio[start - at : end - at].copy())
+
+
+def _samples(seconds: float) -> int:
+    return round(seconds * SAMPLE_RATE)

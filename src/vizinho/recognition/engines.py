@@ -1,0 +1,133 @@
+"""What computes log-probabilities of waveforms: the network in torch, or its export in onnxruntime."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from vizinho.audio.io import Waveform
+from vizinho.audio.logmel import LogMel, at_least_minimum
+from vizinho.decoding.greedy import LogProbs
+from vizinho.errors import ModelError, first_line
+from vizinho.recognition.exported import FORMAT, GRAPHS, SETTINGS
+from vizinho.text.tokens import TokenInventory
+
+if TYPE_CHECKING:
+    from vizinho.model.checkpoint import Checkpoint
+
+
+class Engine(Protocol):
+    """A network at work. `log_probs` may be called by several threads at once."""
+
+    @property
+    def inventory(self) -> TokenInventory:
+        """Tokens in the order of the log-probabilities' columns (V of them)."""
+
+    @property
+    def blank(self) -> int:
+        """Column of CTC's blank."""
+
+    @property
+    def frame_seconds(self) -> float:
+        """Time between two rows of log-probabilities."""
+
+    def log_probs(self, waveforms: Sequence[Waveform]) -> list[LogProbs]:
+        """Log-probabilities of 16 kHz waveforms, each (N,), as one batch; each (T, V) without padding."""
+
+
+class TorchEngine:
+    """The network as it is trained. The forward pass changes nothing in the model, so threads may share it."""
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        from vizinho.model.fast import make_fast
+        from vizinho.recognition.whole import Recognizer
+
+        make_fast(checkpoint.model)
+        self.checkpoint = checkpoint
+        self._recognizer = Recognizer(checkpoint)
+        self.inventory = checkpoint.inventory
+        self.blank = int(checkpoint.tokenizer.pad_token_id)
+        self.frame_seconds = self._recognizer.frame_seconds
+
+    @classmethod
+    def load(cls, folder: Path) -> TorchEngine:
+        """Open a model folder; raises ModelError when it is not a whole one."""
+        from vizinho.model.checkpoint import load_checkpoint
+
+        return cls(load_checkpoint(folder))
+
+    def log_probs(self, waveforms: Sequence[Waveform]) -> list[LogProbs]:
+        """See Engine."""
+        return self._recognizer.log_probs(waveforms)
+
+
+class OnnxEngine:
+    """An exported network in onnxruntime, whose sessions may be shared by threads; features without torch."""
+
+    def __init__(self, session: Any, settings: Mapping[str, Any]) -> None:
+        self._session = session
+        self._features = LogMel.of(settings["features"])
+        self._subsampling = int(settings["subsampling"])
+        self._columns = np.argsort(settings["rows"])
+        self.inventory = TokenInventory(tuple(settings["tokens"]), tuple(settings["roles"]))
+        self.blank = int(settings["blank"])
+        self.frame_seconds = self._subsampling * self._features.hop_length / self._features.sampling_rate
+
+    @classmethod
+    def load(cls, folder: Path, threads: int = 1) -> OnnxEngine:
+        """Open a folder that `vizinho export` wrote; raises ModelError when it is not a whole one."""
+        try:
+            settings = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
+            if settings["format"] != FORMAT:
+                raise ModelError(f"export format {settings['format']}, this version reads {FORMAT}", where=folder)
+            return cls(open_session(folder / GRAPHS[settings["precision"]], threads), settings)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ModelError(
+                f"not an exported model ({error})", where=folder, fix="write it again with `vizinho export`"
+            ) from error
+
+    def log_probs(self, waveforms: Sequence[Waveform]) -> list[LogProbs]:
+        """See Engine."""
+        return self.run(self.features(waveforms))
+
+    def features(self, waveforms: Sequence[Waveform]) -> dict[str, npt.NDArray[Any]]:
+        """The graph's inputs for 16 kHz waveforms, each (N,): padded features (B, F, T) and lengths (B,)."""
+        made = [self._features(at_least_minimum(samples)) for samples in waveforms]
+        lengths = np.array([features.shape[1] for features in made], np.int64)
+        width = max(lengths.max(), self._subsampling + 1)  # the graph's relative positions need two output frames
+        if len(made) == 1 and width == lengths[0]:
+            return {"audio_signal": made[0][None], "length": lengths}
+        batch = np.zeros((len(made), self._features.feature_size, width), np.float32)
+        for row, features in zip(batch, made, strict=True):
+            row[:, : features.shape[1]] = features
+        return {"audio_signal": batch, "length": lengths}
+
+    def run(self, inputs: Mapping[str, npt.NDArray[Any]]) -> list[LogProbs]:
+        """Log-probabilities of what `features` made."""
+        found = self._session.run(None, inputs)[0]
+        frames = -(-inputs["length"] // self._subsampling)  # each stride-2 convolution rounds up
+        return [rows[:count, self._columns] for rows, count in zip(found, frames, strict=True)]
+
+
+def open_session(path: Path, threads: int) -> Any:
+    """An onnxruntime session of a graph that will see inputs of many lengths. Raises ModelError for a broken file."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    options.log_severity_level = 3
+    # A plan of memory would be kept for every length of input that ever came.
+    options.enable_mem_pattern = False
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # the library raises kinds of its own for each cause
+        raise ModelError(
+            f"cannot be loaded ({first_line(error)})",
+            where=path,
+            fix="write it again with `vizinho export`",
+        ) from error

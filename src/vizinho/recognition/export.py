@@ -1,0 +1,194 @@
+"""Writes a model for onnxruntime: one folder that this package, sherpa-onnx and plain onnxruntime read.
+
+What is in it: `vizinho.recognition.exported`.
+"""
+
+from __future__ import annotations
+
+import json
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vizinho.errors import ModelError
+from vizinho.files import move_folder, scratch_folder, write_json, write_text
+from vizinho.recognition.engines import open_session
+from vizinho.recognition.exported import FORMAT, GRAPHS, SETTINGS, TOKENS
+from vizinho.text.tokens import PIECE_SPACE, TokenInventory
+
+TOLERANCE = 1e-4
+"""Largest difference of a log-probability from the original's that is taken for rounding."""
+_OPSET = 17
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """What was written, and how far its log-probabilities are from the original's on random features."""
+
+    folder: Path
+    precision: str
+    megabytes: float
+    largest_difference: float
+
+
+def export(model: Path, out: Path, precision: str = "fp32") -> Exported:
+    """Export a model folder to `out`, which must not exist; it appears whole, by one rename.
+
+    Raises ModelError for a model that cannot be exported, or whose export does not compute what the model does, and
+    for an `out` that exists or cannot be written.
+    """
+    if out.exists():
+        raise ModelError("the folder exists", where=out, fix="remove it or choose another")
+    try:
+        with scratch_folder(out.parent, out.name) as place:
+            folder = place / "export"
+            folder.mkdir()
+            difference = _write(model, folder, precision)
+            move_folder(folder, out)
+    except OSError as error:
+        raise ModelError(
+            f"the export cannot be written ({error.strerror or error})", where=out, fix="choose a writable folder"
+        ) from error
+    graph = out / GRAPHS[precision]
+    return Exported(out, precision, graph.stat().st_size / 1e6, difference)
+
+
+def _write(model: Path, folder: Path, precision: str) -> float:
+    import torch
+
+    from vizinho.model.checkpoint import load_checkpoint
+
+    checkpoint = load_checkpoint(model)
+    _check(checkpoint, model)
+    inventory, blank = checkpoint.inventory, int(checkpoint.tokenizer.pad_token_id)
+    order = [*(row for row in range(len(inventory.tokens)) if row != blank), blank]
+    _write_graph(checkpoint, order, folder / GRAPHS["fp32"])
+    with torch.inference_mode():
+        difference = _difference(checkpoint, order, folder / GRAPHS["fp32"])
+    if difference > TOLERANCE:
+        raise ModelError(
+            f"the exported graph differs from the model by {difference:.1e}", where=model, fix="use --engine torch"
+        )
+    if precision == "int8":
+        _quantize(folder / GRAPHS["fp32"], folder / GRAPHS["int8"])
+        (folder / GRAPHS["fp32"]).unlink()
+        with torch.inference_mode():
+            difference = _difference(checkpoint, order, folder / GRAPHS["int8"])
+    write_text(folder / TOKENS, _tokens(inventory, order))
+    settings = {
+        "format": FORMAT,
+        "precision": precision,
+        "subsampling": checkpoint.subsampling,
+        "features": checkpoint.extractor.to_dict(),
+        "tokens": inventory.tokens,
+        "roles": inventory.roles,
+        "blank": blank,
+        "rows": order,
+    }
+    write_json(folder / SETTINGS, settings)
+    return difference
+
+
+def can_export(model: Path) -> bool:
+    """Whether a model folder holds a network that can be exported; archives and other kinds work in torch."""
+    try:
+        config = json.loads((model / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(config, dict) and config.get("model_type") == "parakeet_ctc"
+
+
+def _check(checkpoint: Any, where: Path) -> None:
+    """Raises ModelError for networks and features that the export would compute wrongly."""
+    from transformers import ParakeetFeatureExtractor, ParakeetForCTC
+
+    config: Any = getattr(checkpoint.model.config, "encoder_config", None)
+    if not isinstance(checkpoint.model, ParakeetForCTC) or config.num_key_value_heads != config.num_attention_heads:
+        raise ModelError(f"{type(checkpoint.model).__name__} cannot be exported", where=where, fix="use --engine torch")
+    if not isinstance(checkpoint.extractor, ParakeetFeatureExtractor):
+        raise ModelError(
+            f"features of {type(checkpoint.extractor).__name__} cannot be computed without torch",
+            where=where,
+            fix="use --engine torch",
+        )
+
+
+def _write_graph(checkpoint: Any, order: list[int], path: Path) -> None:
+    import onnx
+    import torch
+
+    from vizinho.model.export_network import ExportNetwork
+
+    network = ExportNetwork(checkpoint.model, order).eval()
+    bands = checkpoint.extractor.feature_size
+    with warnings.catch_warnings(), torch.no_grad():
+        # The exporter warns of constants of this very network, and that a newer one exists, which fails on it.
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            network,
+            (torch.zeros(2, bands, 300), torch.tensor([300, 200])),
+            str(path),
+            dynamo=False,
+            opset_version=_OPSET,
+            input_names=["audio_signal", "length"],
+            output_names=["logprobs"],
+            dynamic_axes={
+                "audio_signal": {0: "B", 2: "T"},
+                "length": {0: "B"},
+                "logprobs": {0: "B", 1: "T_out"},
+            },
+        )
+    graph = onnx.load(str(path))
+    # What sherpa-onnx reads to know how the features are made and that the tokens are NeMo's.
+    onnx.helper.set_model_props(
+        graph,
+        {
+            "vocab_size": str(len(order) - 1),
+            "normalize_type": "per_feature",
+            "subsampling_factor": str(checkpoint.subsampling),
+            "model_type": "EncDecCTCModelBPE",
+            "version": str(FORMAT),
+            "model_author": "vizinho",
+            "comment": "FastConformer CTC",
+        },
+    )
+    onnx.save(graph, str(path))
+
+
+def _quantize(source: Path, target: Path) -> None:
+    """Weights of matrix products in 8 bits, activations quantised on the fly."""
+    import logging
+
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    logging.getLogger("root").setLevel(logging.ERROR)
+    quantize_dynamic(
+        str(source), str(target), weight_type=QuantType.QInt8, per_channel=True, reduce_range=True,
+        op_types_to_quantize=["MatMul"],
+    )  # fmt: skip
+
+
+def _difference(checkpoint: Any, order: list[int], path: Path) -> float:
+    """Largest difference between graph and model over real frames of a padded batch of random features."""
+    import torch
+
+    generator = torch.Generator().manual_seed(1)
+    lengths = torch.tensor([211, 83])
+    features = torch.randn(2, 211, checkpoint.extractor.feature_size, generator=generator)
+    mask = torch.arange(211) < lengths[:, None]
+    features = features * mask[:, :, None]
+    expected = checkpoint.model(features, attention_mask=mask).logits.log_softmax(dim=-1)[:, :, order]
+    inputs = {"audio_signal": features.transpose(1, 2).contiguous().numpy(), "length": lengths.numpy()}
+    found = torch.from_numpy(open_session(path, 1).run(None, inputs)[0])
+    frames = [checkpoint.front.output_frames(int(n)) for n in lengths]
+    return max(float((found[i, :n] - expected[i, :n]).abs().max()) for i, n in enumerate(frames))
+
+
+def _tokens(inventory: TokenInventory, order: list[int]) -> str:
+    lines = []
+    for column, row in enumerate(order):
+        role = inventory.roles[row]
+        token = {"blank": "<blk>", "space": PIECE_SPACE}.get(role, inventory.tokens[row])
+        lines.append(f"{token} {column}\n")
+    return "".join(lines)

@@ -1,0 +1,331 @@
+"""Deepgram's pre-recorded interface: parameters in, response out; pure, knows neither network nor models.
+
+Shapes follow what the official client (deepgram-sdk 7.17) sends and reads.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from vizinho.decoding.hotwords import DEFAULT_BOOST
+from vizinho.records import Transcript, Word
+from vizinho.server.protocols.deepgram_wire import (
+    Alternative,
+    Channel,
+    DeepgramError,
+    ListenResponse,
+    Metadata,
+    ModelInfo,
+    Paragraph,
+    Paragraphs,
+    Results,
+    Sentence,
+    Topic,
+    Topics,
+    TopicSegment,
+    Utterance,
+    Warning_,
+    WireWord,
+)
+from vizinho.server.protocols.phrases import UTTERANCE_PAUSE_SECONDS, Phrase, paragraphs, phrases
+from vizinho.server.security.refusals import Refusal, bad_parameter
+
+REFUSED = (
+    "callback",
+    "callback_method",
+    "custom_intent",
+    "custom_topic",
+    "detect_entities",
+    "diarize",
+    "diarize_model",
+    "intents",
+    "profanity_filter",
+    "redact",
+    "replace",
+    "search",
+    "sentiment",
+    "summarize",
+    "translate",
+)
+"""What is asked for by these cannot be made, and an answer without it could be taken for one with it."""
+IGNORED = {
+    "dictation": "spoken marks stay words",
+    "filler_words": "what the model hears is written",
+    "language_hint": "use detect_language",
+    "measurements": "units stay words",
+    "mip_opt_out": "no audio is kept in any case",
+    "no_delay": "there is no delay to leave out",
+    "numerals": "numbers stay words",
+    "version": "give NAME@VERSION as the model",
+}
+"""What is left out without harm; the response's metadata.warnings says so."""
+SILENTLY_FINE = {
+    "mip_opt_out": None,
+    "no_delay": None,
+    "version": "latest",
+    "custom_topic_mode": None,
+    "custom_intent_mode": None,
+}
+"""Parameters whose wish is met anyway: with any value, or with this one."""
+
+MOST_INTENSIFIED = 10.0
+"""Beyond it a keyword would be heard everywhere."""
+_OFF = ("", "false", "none")
+
+
+def _flag(value: Any) -> Any:
+    """`?punctuate` and `?punctuate=` mean true, as they do at Deepgram."""
+    return True if value == "" else value
+
+
+Flag = Annotated[bool, BeforeValidator(_flag)]
+
+
+class CommonQuery(BaseModel):
+    """Parameters that recordings and streams share. What is not declared ends in `model_extra`."""
+
+    model_config = ConfigDict(extra="allow")
+
+    model: str | None = Field(None, description="NAME or NAME@VERSION; see GET /v1/models", max_length=200)
+    language: str | None = Field(None, description="Language code; chooses a model where none is named", max_length=35)
+    punctuate: Flag = Field(False, description="A capital and a full stop where a pause starts and ends a phrase")
+    smart_format: Flag = Field(False, description="The same as punctuate; numbers stay words")
+    multichannel: Flag = Field(False, description="Transcribe each channel by itself")
+    tag: list[str] = Field([], description="Comes back in metadata.tags")
+    extra: list[str] = Field([], description="KEY:VALUE; comes back in metadata.extra")
+    keywords: list[str] = Field([], description="WORD or WORD:INTENSIFIER, to be favoured", max_length=100)
+    keyterm: list[str] = Field([], description="Words or phrases to be favoured", max_length=100)
+
+    @property
+    def favoured(self) -> tuple[tuple[str, float], ...]:
+        """Words and phrases to favour, each with the nats it is worth. Raises Refusal 400 for a wrong intensifier."""
+        pairs = [keyword.rpartition(":") if ":" in keyword else (keyword, "", "1") for keyword in self.keywords]
+        pairs += [(term, "", "1") for term in self.keyterm]
+        try:
+            found = [(phrase, float(intensifier)) for phrase, _, intensifier in pairs]
+        except ValueError as error:
+            raise bad_parameter("keywords", "write WORD or WORD:INTENSIFIER, a number") from error
+        if not all(0 < intensifier <= MOST_INTENSIFIED for _, intensifier in found):
+            raise bad_parameter("keywords", f"an intensifier is more than 0 and at most {MOST_INTENSIFIED:g}")
+        return tuple((phrase, DEFAULT_BOOST * intensifier) for phrase, intensifier in found)
+
+    @property
+    def written(self) -> bool:
+        """Whether capitals and full stops are wanted."""
+        return self.punctuate or self.smart_format
+
+
+class ListenQuery(CommonQuery):
+    """Parameters of POST /v1/listen."""
+
+    utterances: Flag = Field(False, description="Also list the phrases between pauses")
+    utt_split: float = Field(
+        UTTERANCE_PAUSE_SECONDS, ge=0.1, le=60, description="Pause that ends an utterance, seconds"
+    )
+    paragraphs: Flag = Field(False, description="Also list sentences and paragraphs, both by pauses")
+    detect_language: list[str] = Field(
+        [], description="true: between all models' languages; codes: between these only", max_length=50
+    )
+    topics: Flag = Field(False, description="Topics of the text; needs a classifier")
+    encoding: str | None = Field(None, description="linear16, mulaw or alaw: the body is raw samples", max_length=20)
+    sample_rate: int | None = Field(None, ge=4000, le=192_000, description="Of raw samples, Hz")
+    channels: int | None = Field(None, ge=1, le=8, description="Of raw samples")
+
+    @property
+    def detects(self) -> bool:
+        """Whether the language is to be detected."""
+        return any(value.lower() not in _OFF for value in self.detect_language)
+
+    @property
+    def among(self) -> tuple[str, ...]:
+        """Languages to detect between; empty for all."""
+        return tuple(v for v in self.detect_language if v.lower() not in ("true", *_OFF))
+
+
+@dataclass(frozen=True, slots=True)
+class UsedModel:
+    """A model of the store as it is named in an answer."""
+
+    ref: str
+    name: str
+    version: str
+    arch: str = "ctc"
+
+
+@dataclass(frozen=True, slots=True)
+class Detected:
+    """A language that was chosen by listening, and the share of the evidence it had (0 to 1)."""
+
+    language: str
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Everything that a response says."""
+
+    request_id: str
+    audio: bytes
+    model: UsedModel
+    channels: Sequence[Transcript]
+    detected: Detected | None = None
+    topics: Sequence[tuple[str, float]] | None = None
+    warnings: Sequence[Warning_] = ()
+
+
+def check_extras(extras: Mapping[str, Any], *, supported: Iterable[str] = ()) -> tuple[Warning_, ...]:
+    """What to warn of among undeclared parameters. Raises Refusal 400 for wishes that must not be left out in silence.
+
+    `supported` names parameters of IGNORED that are honoured here after all.
+    """
+    asked = {name: value for name, value in extras.items() if not _off(value)}
+    refused = sorted(asked.keys() & set(REFUSED))
+    if refused:
+        raise bad_parameter(refused[0], f"this server cannot do: {', '.join(refused)}; leave it out")
+    warnings = []
+    for name, value in asked.items():
+        fine = SILENTLY_FINE.get(name, "")
+        if name in supported or fine is None or fine == value:
+            continue
+        message = IGNORED.get(name)
+        kind = "ignored" if message else "unknown_parameter"
+        warnings.append(
+            Warning_(parameter=name[:100], type=kind, message=message or "not known here; it changed nothing")
+        )
+    return tuple(warnings)
+
+
+def response(query: ListenQuery, answer: Answer, now: datetime | None = None) -> ListenResponse:
+    """The answer in Deepgram's shape."""
+    grouped = [
+        phrases(
+            t.words,
+            punctuate=query.written,
+            pause_seconds=query.utt_split if query.utterances else UTTERANCE_PAUSE_SECONDS,
+        )
+        for t in answer.channels
+    ]
+    channels = [
+        _channel(query, transcript, groups, answer.detected)
+        for transcript, groups in zip(answer.channels, grouped, strict=True)
+    ]
+    utterances = [_utterance(i, n, p, query.written) for i, groups in enumerate(grouped) for n, p in enumerate(groups)]
+    return ListenResponse(
+        metadata=_metadata(query, answer, now or datetime.now(UTC)),
+        results=Results(
+            channels=channels,
+            utterances=sorted(utterances, key=lambda u: (u.start, u.channel)) if query.utterances else None,
+            topics=_topics(answer) if answer.topics is not None else None,
+        ),
+    )
+
+
+def error(refusal: Refusal, request_id: str) -> DeepgramError:
+    """A refusal in Deepgram's shape."""
+    named = f"{refusal.parameter}: " if refusal.parameter else ""
+    return DeepgramError(err_code=refusal.code, err_msg=named + refusal.message, request_id=request_id)
+
+
+def wire_words(words: Sequence[Word], texts: Sequence[str] | None = None) -> list[WireWord]:
+    """Words with rounded times; `texts` are the words as written, where that was asked for."""
+    return [
+        WireWord(
+            word=word.text,
+            start=_seconds(word.start_seconds),
+            end=_seconds(word.end_seconds),
+            confidence=round(word.confidence, 4),
+            punctuated_word=texts[i] if texts else None,
+        )
+        for i, word in enumerate(words)
+    ]
+
+
+def _alternative(groups: Sequence[Phrase], written: bool) -> Alternative:
+    words = [w for phrase in groups for w in phrase.words]
+    return Alternative(
+        transcript=" ".join(p.text for p in groups),
+        confidence=round(sum(w.confidence for w in words) / len(words), 4) if words else 0.0,
+        words=[w for p in groups for w in wire_words(p.words, p.written if written else None)],
+    )
+
+
+def _channel(query: ListenQuery, transcript: Transcript, groups: Sequence[Phrase], found: Detected | None) -> Channel:
+    heard = _alternative(groups, query.written)
+    if query.paragraphs:
+        heard.paragraphs = _paragraphs(transcript.words)
+    return Channel(
+        alternatives=[heard],
+        detected_language=found.language if found else None,
+        language_confidence=round(found.confidence, 4) if found else None,
+    )
+
+
+def _paragraphs(words: Sequence[Word]) -> Paragraphs:
+    """Sentences are always written with capitals and full stops: without them they would not be sentences."""
+    made = []
+    for group in paragraphs(phrases(words, punctuate=True)):
+        sentences = [Sentence(text=p.text, start=_seconds(p.start_seconds), end=_seconds(p.end_seconds)) for p in group]
+        count = sum(len(p.words) for p in group)
+        made.append(Paragraph(sentences=sentences, num_words=count, start=sentences[0].start, end=sentences[-1].end))
+    return Paragraphs(transcript="\n\n".join(" ".join(s.text for s in p.sentences) for p in made), paragraphs=made)
+
+
+def _utterance(channel: int, number: int, phrase: Phrase, written: bool) -> Utterance:
+    return Utterance(
+        start=_seconds(phrase.start_seconds),
+        end=_seconds(phrase.end_seconds),
+        confidence=round(phrase.confidence, 4),
+        channel=channel,
+        transcript=phrase.text,
+        words=wire_words(phrase.words, phrase.written if written else None),
+        id=f"{channel}-{number}",
+    )
+
+
+def _metadata(query: ListenQuery, answer: Answer, now: datetime) -> Metadata:
+    model = answer.model
+    warnings = list(answer.warnings)
+    if query.smart_format:
+        warnings.append(Warning_(parameter="smart_format", type="partial", message="as punctuate; numbers stay words"))
+    return Metadata(
+        request_id=answer.request_id,
+        sha256=hashlib.sha256(answer.audio).hexdigest(),
+        created=timestamp(now),
+        duration=_seconds(max((t.duration_seconds for t in answer.channels), default=0.0)),
+        channels=len(answer.channels),
+        models=[model.ref],
+        model_info={model.ref: ModelInfo(name=model.name, version=model.version, arch=model.arch)},
+        tags=query.tag or None,
+        extra=dict(pair.partition(":")[::2] for pair in query.extra) or None,
+        warnings=warnings or None,
+    )
+
+
+def _topics(answer: Answer) -> Topics:
+    text = " ".join(t.text for t in answer.channels)
+    count = sum(len(t.words) for t in answer.channels)
+    if not count:
+        return Topics(segments=[])
+    topics = [Topic(topic=topic, confidence_score=round(p, 4)) for topic, p in answer.topics or ()]
+    return Topics(segments=[TopicSegment(text=text, start_word=0, end_word=count - 1, topics=topics)])
+
+
+def timestamp(now: datetime) -> str:
+    """ISO 8601 in UTC with milliseconds, as Deepgram writes it."""
+    return now.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _seconds(value: float) -> float:
+    return round(value, 3)
+
+
+def _off(value: Any) -> bool:
+    """Whether a parameter is switched off; repeated ones are a list."""
+    values = value if isinstance(value, list) else [value]
+    return all(str(v).lower() in _OFF for v in values)

@@ -1,0 +1,245 @@
+"""OpenAI's transcription interface: form fields in, answers out; pure, knows neither network nor models.
+
+Shapes follow what the official client (openai 3.x) sends and reads.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field, ValidationError
+
+from vizinho.recognition.formats import render
+from vizinho.records import Segment, Transcript
+from vizinho.server.security.refusals import Refusal, bad_parameter
+
+FORMATS = ("json", "text", "srt", "verbose_json", "vtt")
+MEDIA_TYPES = {"text": "text/plain", "srt": "application/x-subrip", "vtt": "text/vtt"}
+"""Formats that are not JSON."""
+Format = Literal["json", "text", "srt", "verbose_json", "vtt"]
+
+_REFUSED = ("include", "known_speaker_names", "known_speaker_references")
+_IGNORED = ("prompt", "temperature", "keywords", "languages", "chunking_strategy")
+"""Answers are made without these; the header Vizinho-Ignored names those that were sent."""
+_WITHOUT_EFFECT = {"temperature": ("0", "0.0"), "chunking_strategy": ("auto",), "prompt": ("",)}
+"""Values that ask for what happens anyway."""
+_KNOWN = {"file", "model", "language", "response_format", "timestamp_granularities", "stream"}
+
+
+class Usage(BaseModel):
+    """What was used: seconds of audio."""
+
+    type: Literal["duration"] = "duration"
+    seconds: int
+
+
+class Transcription(BaseModel):
+    """Answer in the format json."""
+
+    text: str
+    usage: Usage
+
+
+class TimedWord(BaseModel):
+    """One word; seconds from the start."""
+
+    word: str
+    start: float
+    end: float
+
+
+class TimedSegment(BaseModel):
+    """Words without a long pause between them.
+
+    `tokens` stays empty (the models' tokens are letters), `temperature` and `no_speech_prob` are 0: nothing is sampled,
+    and segments are made only of words that were heard.
+    """
+
+    id: int
+    seek: int = 0
+    start: float
+    end: float
+    text: str
+    tokens: list[int] = []
+    temperature: float = 0.0
+    avg_logprob: float
+    compression_ratio: float
+    no_speech_prob: float = 0.0
+
+
+class VerboseTranscription(BaseModel):
+    """Answer in the format verbose_json."""
+
+    task: Literal["transcribe"] = "transcribe"
+    language: str
+    duration: float
+    text: str
+    words: list[TimedWord] | None = None
+    segments: list[TimedSegment] | None = None
+    usage: Usage
+
+
+class Model(BaseModel):
+    """A model that can be named in a request."""
+
+    id: str
+    object: Literal["model"] = "model"
+    created: int
+    owned_by: str = "vizinho"
+    language: str
+
+
+class ModelList(BaseModel):
+    """Answer of GET /v1/models."""
+
+    object: Literal["list"] = "list"
+    data: list[Model]
+
+
+class ErrorBody(BaseModel):
+    """What went wrong."""
+
+    message: str
+    type: str
+    param: str | None
+    code: str
+
+
+class OpenAIError(BaseModel):
+    """Answer to a refused request."""
+
+    error: ErrorBody
+
+
+class TranscriptionFields(BaseModel):
+    """Form fields of POST /v1/audio/transcriptions beside the file."""
+
+    model: str = Field(min_length=1, max_length=200, description="NAME or NAME@VERSION; see GET /v1/models")
+    language: str | None = Field(None, max_length=35, description="Must be the model's")
+    response_format: Format = "json"
+    stream: bool = Field(False, description="Server-sent events with the text as it is recognised")
+    timestamp_granularities: list[Literal["word", "segment"]] = Field(["segment"], description="For verbose_json")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A checked request, and the names of the fields that changed nothing."""
+
+    fields: TranscriptionFields
+    ignored: tuple[str, ...]
+
+
+def read_fields(pairs: Sequence[tuple[str, str]]) -> Asked:
+    """Check form fields in the order they were sent; repeated ones make lists, with and without `[]` in their names.
+
+    Raises Refusal 400 that names the first field that is wrong or asks for what cannot be done.
+    """
+    sent: dict[str, list[str]] = {}
+    for name, value in pairs:
+        sent.setdefault(name.removesuffix("[]"), []).append(value)
+    for name in _REFUSED:
+        if sent.get(name):
+            raise bad_parameter(name, "this server cannot do that; leave it out")
+    if sent.get("response_format") == ["diarized_json"]:
+        raise bad_parameter("response_format", f"speakers are not told apart; use one of {', '.join(FORMATS)}")
+    values: dict[str, Any] = {
+        name: value if name == "timestamp_granularities" else value[-1]
+        for name, value in sent.items()
+        if name in TranscriptionFields.model_fields
+    }
+    try:
+        fields = TranscriptionFields.model_validate(values)
+    except ValidationError as error:
+        raise refused_value(error) from None
+    if fields.stream and fields.response_format not in ("json", "text"):
+        raise bad_parameter("stream", "streams have the formats json and text only")
+    ignored = [
+        name
+        for name, value in sent.items()
+        if name not in _KNOWN and not all(v in _WITHOUT_EFFECT.get(name, ()) for v in value)
+    ]
+    return Asked(fields, tuple(sorted(ignored)))
+
+
+def refused_value(error: ValidationError) -> Refusal:
+    """The first of pydantic's findings as a refusal."""
+    first = error.errors()[0]
+    name = str(first["loc"][0]) if first["loc"] else ""
+    return bad_parameter(name, first["msg"][:200])
+
+
+def body(asked: TranscriptionFields, transcript: Transcript, language: str) -> Transcription | VerboseTranscription:
+    """The answer in one of the JSON formats."""
+    usage = Usage(seconds=math.ceil(transcript.duration_seconds))
+    if asked.response_format != "verbose_json":
+        return Transcription(text=transcript.text, usage=usage)
+    wanted = asked.timestamp_granularities
+    return VerboseTranscription(
+        language=language,
+        duration=_seconds(transcript.duration_seconds),
+        text=transcript.text,
+        words=_words(transcript) if "word" in wanted else None,
+        segments=[_segment(i, s) for i, s in enumerate(transcript.segments)] if "segment" in wanted else None,
+        usage=usage,
+    )
+
+
+def plain(format_: Format, transcript: Transcript) -> str:
+    """The answer in one of the formats that are not JSON."""
+    return f"{transcript.text}\n" if format_ == "text" else render([transcript], format_)
+
+
+def delta_event(delta: str) -> str:
+    """Server-sent event with more text."""
+    return _event({"type": "transcript.text.delta", "delta": delta})
+
+
+def done_events(transcript: Transcript) -> str:
+    """Server-sent events that end a stream."""
+    usage = Usage(seconds=math.ceil(transcript.duration_seconds)).model_dump()
+    return _event({"type": "transcript.text.done", "text": transcript.text, "usage": usage}) + "data: [DONE]\n\n"
+
+
+def error_event(refusal: Refusal) -> str:
+    """Server-sent event for what goes wrong after a stream has begun; the official client raises APIError on it."""
+    return _event({"type": "error", **error(refusal).model_dump()})
+
+
+def error(refusal: Refusal) -> OpenAIError:
+    """A refusal in OpenAI's shape."""
+    kinds = {401: "authentication_error", 429: "rate_limit_error"}
+    kind = kinds.get(refusal.status, "server_error" if refusal.status >= 500 else "invalid_request_error")
+    return OpenAIError(
+        error=ErrorBody(message=refusal.message, type=kind, param=refusal.parameter or None, code=refusal.code.lower())
+    )
+
+
+def _event(value: Mapping[str, Any]) -> str:
+    return f"data: {json.dumps(value, ensure_ascii=False)}\n\n"
+
+
+def _words(transcript: Transcript) -> list[TimedWord]:
+    return [
+        TimedWord(word=w.text, start=_seconds(w.start_seconds), end=_seconds(w.end_seconds)) for w in transcript.words
+    ]
+
+
+def _segment(number: int, segment: Segment) -> TimedSegment:
+    data = segment.text.encode()
+    return TimedSegment(
+        id=number,
+        start=_seconds(segment.start_seconds),
+        end=_seconds(segment.end_seconds),
+        text=segment.text,
+        avg_logprob=round(math.log(max(segment.confidence, 1e-6)), 4),
+        compression_ratio=round(len(data) / len(zlib.compress(data)), 4),
+    )
+
+
+def _seconds(value: float) -> float:
+    return round(value, 3)

@@ -1,0 +1,158 @@
+"""One request from the door to its answer: who asks, what is held for it, how its body is read."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Coroutine
+from dataclasses import dataclass, field
+from typing import Annotated, Any, TypeVar
+
+from fastapi import Depends, Request, Security
+from fastapi.security import APIKeyHeader
+from starlette.requests import ClientDisconnect, HTTPConnection
+
+from vizinho.server.catalog import Catalog, Offered
+from vizinho.server.security.fetch import Fetcher
+from vizinho.server.security.keys import Keys, key_of, same_origin
+from vizinho.server.security.limits import Admission, Limits
+from vizinho.server.security.metrics import Metrics
+from vizinho.server.security.refusals import Refusal, too_large
+from vizinho.server.workers.messages import ModelPlace
+from vizinho.server.workers.pool import Pool
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """Everything that requests share."""
+
+    keys: Keys
+    limits: Limits
+    catalog: Catalog
+    pool: Pool
+    metrics: Metrics
+    admission: Admission
+    fetcher: Fetcher | None = None
+    """Fetches {"url": ...} bodies; None where that is off."""
+    finish_streams: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when open streams must come to their end."""
+
+
+@dataclass(slots=True)
+class Visit:
+    """A request that was let in."""
+
+    service: Service
+    client: str
+    request_id: str
+    held_bytes: int = 0
+
+    def hold(self, more: int) -> None:
+        """Count bytes of this request's body. Raises Refusal 413 or 503."""
+        self.service.admission.body(self.client, self.held_bytes, more)
+        self.held_bytes += more
+
+    def leave(self) -> None:
+        """Give back what was held."""
+        self.service.admission.body_bytes.give_back(self.client, self.held_bytes)
+        self.service.admission.requests.give_back(self.client)
+
+
+def service_of(connection: HTTPConnection) -> Service:
+    """The service of the app that a request came to."""
+    service: Service = connection.app.state.service
+    return service
+
+
+def request_id_of(connection: HTTPConnection) -> str:
+    """The id of a request, which its answer and the log name."""
+    found: str = connection.scope.setdefault("state", {}).setdefault("request_id", str(uuid.uuid4()))
+    return found
+
+
+def authenticate(connection: HTTPConnection) -> str:
+    """The client's name. Raises Refusal 401, or 403 for another site's page that uses a server without keys."""
+    service, headers = service_of(connection), connection.headers
+    offered = [p.strip() for p in headers.get("sec-websocket-protocol", "").split(",") if p.strip()]
+    if not service.keys.required and not same_origin(headers.get("origin"), headers.get("host")):
+        raise Refusal(403, "FOREIGN_PAGE", "a server without keys answers programs and pages of this machine only")
+    client = service.keys.client(key_of(headers.get("authorization"), offered))
+    if service.keys.required:
+        return client
+    return connection.client.host if connection.client else client
+
+
+_SCHEME = APIKeyHeader(name="Authorization", description="`Token KEY` or `Bearer KEY`", auto_error=False)
+
+
+async def known_client(request: Request, _: Annotated[str | None, Security(_SCHEME)] = None) -> str:
+    """Dependency: a client with a key. Raises Refusal."""
+    return authenticate(request)
+
+
+async def admitted(request: Request, client: Annotated[str, Depends(known_client)]) -> AsyncIterator[Visit]:
+    """Dependency: a client with a key and within its limits; everything held is given back after the answer."""
+    service = service_of(request)
+    service.admission.request(client)
+    visit = Visit(service, client, request_id_of(request))
+    try:
+        yield visit
+    finally:
+        visit.leave()
+
+
+Client = Annotated[str, Depends(known_client)]
+Admitted = Annotated[Visit, Depends(admitted)]
+
+
+async def read_body(request: Request, visit: Visit) -> bytes:
+    """The whole body. Raises Refusal for one that is too large (413), too slow (408) or incomplete (400)."""
+    limits = visit.service.limits
+    declared = request.headers.get("content-length", "")
+    if declared.isdigit() and int(declared) > limits.max_body_bytes:
+        raise too_large(f"the body is larger than {limits.max_body_bytes} bytes")
+    chunks: list[bytes] = []
+    stream = request.stream()
+    try:
+        async with asyncio.timeout(limits.body_seconds):
+            while chunk := await asyncio.wait_for(_next(stream), limits.body_idle_seconds):
+                visit.hold(len(chunk))
+                chunks.append(chunk)
+    except TimeoutError:
+        raise Refusal(408, "TOO_SLOW", "the body came too slowly") from None
+    except ClientDisconnect:
+        raise Refusal(400, "INCOMPLETE", "the body ended early") from None
+    return b"".join(chunks)
+
+
+async def _next(stream: AsyncIterator[bytes]) -> bytes:
+    async for chunk in stream:
+        if chunk:
+            return chunk
+    return b""
+
+
+async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
+    """The result of work on a request whose body has been read; the work is dropped when the client goes away."""
+    task = asyncio.ensure_future(work)
+    gone = asyncio.ensure_future(_gone(request))
+    try:
+        await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            raise Refusal(499, "CLIENT_GONE", "the client went away")
+        return task.result()
+    finally:
+        gone.cancel()
+        task.cancel()
+
+
+async def _gone(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        continue
+
+
+def place_of(offered: Offered) -> ModelPlace:
+    """What a worker needs to know of a model."""
+    return ModelPlace(offered.ref, offered.name, offered.version, offered.folder, offered.language)

@@ -1,0 +1,163 @@
+"""How much one request, one client and all of them together may ask for."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from vizinho.server.security.refusals import Refusal, overloaded, too_large, too_many
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """All limits of a server; the options of `vizinho serve` set the most used ones."""
+
+    max_body_bytes: int = 100_000_000
+    max_audio_seconds: float = 4 * 3600.0
+    """Of one recording."""
+    max_held_bytes: int = 500_000_000
+    """Bodies of all requests that wait or are worked on."""
+    max_waiting: int = 64
+    """Requests that wait for a worker."""
+    max_requests_per_client: int = 32
+    """Requests of one key, or of one address where there are no keys, that wait or are worked on."""
+    requests_per_minute: int = 600
+    """Of one client; a burst of a tenth of it at once is let through."""
+    max_streams: int = 64
+    max_streams_per_client: int = 32
+    max_stream_seconds: float = 4 * 3600.0
+    """Audio of one stream."""
+    max_message_bytes: int = 1_000_000
+    """One message of a stream."""
+    max_connections: int = 512
+    max_channels: int = 8
+    header_seconds: float = 12.0
+    """A connection must have sent the head of a request by then."""
+    body_idle_seconds: float = 12.0
+    """Longest pause within a body."""
+    body_seconds: float = 600.0
+    """Longest time for a whole body."""
+    send_seconds: float = 30.0
+    """A client must take what it is sent by then."""
+    silent_stream_seconds: float = 12.0
+    """A stream that sends neither audio nor KeepAlive is closed (Deepgram's limit is 10 s)."""
+    job_seconds: float = 600.0
+    """A worker busy with one request for longer than this is killed."""
+    load_seconds: float = 180.0
+    """A new worker must be ready by then."""
+    worker_bytes: int = 4_000_000_000
+    """A worker whose resident memory passes this is killed."""
+    drain_seconds: float = 30.0
+    """After SIGTERM, requests and streams may go on for this long."""
+
+
+class Held:
+    """A count that must not pass its limit: bytes in memory, streams, requests of one client.
+
+    Taking and giving back happen in the server's one event loop, so there is no lock.
+    """
+
+    def __init__(self) -> None:
+        self.by_client: Counter[str] = Counter()
+
+    @property
+    def total(self) -> int:
+        """Over all clients."""
+        return self.by_client.total()
+
+    def take(self, client: str, amount: int = 1) -> None:
+        """Count `amount` more for a client."""
+        self.by_client[client] += amount
+
+    def give_back(self, client: str, amount: int = 1) -> None:
+        """Count `amount` less; clients that hold nothing are forgotten."""
+        self.by_client[client] -= amount
+        if self.by_client[client] <= 0:
+            del self.by_client[client]
+
+
+@dataclass(slots=True)
+class Rate:
+    """Token buckets, one per client: `per_minute` requests a minute, at most `burst` at once."""
+
+    per_minute: int
+    clock: Callable[[], float] = time.monotonic
+    _buckets: dict[str, tuple[float, float]] = field(default_factory=dict)
+    """Client to (tokens, when they were counted)."""
+
+    @property
+    def burst(self) -> float:
+        """Requests that are let through at once."""
+        return max(1.0, self.per_minute / 10)
+
+    def take(self, client: str) -> None:
+        """Let one request through. Raises Refusal 429 with the time after which one more is allowed."""
+        now, per_second = self.clock(), self.per_minute / 60
+        tokens, since = self._buckets.get(client, (self.burst, now))
+        tokens = min(self.burst, tokens + (now - since) * per_second)
+        if tokens < 1:
+            self._buckets[client] = (tokens, now)
+            raise too_many(
+                f"more than {self.per_minute} requests a minute", max(1, math.ceil((1 - tokens) / per_second))
+            )
+        self._buckets[client] = (tokens - 1, now)
+        if len(self._buckets) > 10_000:
+            self._forget_full(now, per_second)
+
+    def _forget_full(self, now: float, per_second: float) -> None:
+        """Clients whose bucket has filled up again are as good as new."""
+        self._buckets = {
+            client: (tokens, since)
+            for client, (tokens, since) in self._buckets.items()
+            if tokens + (now - since) * per_second < self.burst
+        }
+
+
+class Admission:
+    """Decides at the door: rate, requests and streams of one client and of all, bytes held."""
+
+    def __init__(self, limits: Limits, clock: Callable[[], float] = time.monotonic) -> None:
+        self.limits = limits
+        self.rate = Rate(limits.requests_per_minute, clock)
+        self.requests, self.streams, self.body_bytes = Held(), Held(), Held()
+        self.draining = False
+
+    def request(self, client: str) -> None:
+        """One more request of a client; `requests.give_back` ends it. Raises Refusal 429 or 503."""
+        self._open()
+        self.rate.take(client)
+        if self.requests.by_client[client] >= self.limits.max_requests_per_client:
+            raise too_many(f"{self.limits.max_requests_per_client} requests of this client are being worked on", 1)
+        if self.requests.total >= self.limits.max_waiting + self.limits.max_requests_per_client:
+            raise overloaded("too many requests at once", 1)
+        self.requests.take(client)
+
+    def stream(self, client: str) -> None:
+        """One more stream of a client; `streams.give_back` ends it. Raises Refusal 429 or 503."""
+        self._open()
+        self.rate.take(client)
+        if self.streams.by_client[client] >= self.limits.max_streams_per_client:
+            raise too_many(f"{self.limits.max_streams_per_client} streams of this client are open", 5)
+        if self.streams.total >= self.limits.max_streams:
+            raise overloaded(f"{self.limits.max_streams} streams are open", 5)
+        self.streams.take(client)
+
+    def body(self, client: str, already: int, more: int) -> None:
+        """`more` bytes of a body of which `already` are here; `body_bytes` holds them. Raises Refusal 413 or 503."""
+        if already + more > self.limits.max_body_bytes:
+            raise too_large(f"the body is larger than {self.limits.max_body_bytes} bytes")
+        if self.body_bytes.total + more > self.limits.max_held_bytes:
+            raise overloaded("too much audio is waiting", 2)
+        self.body_bytes.take(client, more)
+
+    def _open(self) -> None:
+        if self.draining:
+            raise draining()
+
+
+def draining() -> Refusal:
+    """The server is about to stop; another replica, or this one in a moment, will answer."""
+    return Refusal(503, "DRAINING", "the server is stopping", retry_after_seconds=5)

@@ -1,0 +1,84 @@
+"""One worker process seen from the server: starting it, talking to it without blocking, ending it."""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+from collections.abc import Callable
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from vizinho.server.workers.messages import Answer, Order, WorkerOptions
+
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+
+
+class WorkerProcess:
+    """A process and two threads: one reads its answers, the other writes to it, since either may have to wait.
+
+    The process is spawned, not forked: a fork while other threads run can hang.
+    """
+
+    def __init__(self, options: WorkerOptions, answered: Callable[[Answer], None], ended: Callable[[], None]) -> None:
+        """`answered` and `ended` are called from another thread."""
+        context = get_context("spawn")
+        ours, theirs = context.Pipe()
+        self._process = context.Process(target=_main, args=(theirs, options), daemon=True, name="vizinho-worker")
+        self._process.start()
+        theirs.close()
+        self._connection: Connection = ours
+        self._orders: queue.SimpleQueue[Order | None] = queue.SimpleQueue()
+        for work, arguments in ((self._read, (answered, ended)), (self._write, ())):
+            threading.Thread(target=work, args=arguments, daemon=True).start()
+
+    @property
+    def pid(self) -> int:
+        """Of the process."""
+        return self._process.pid or 0
+
+    def send(self, order: Order) -> None:
+        """Give an order; returns at once. Orders to a dead worker are lost, as `ended` tells."""
+        self._orders.put(order)
+
+    def kill(self) -> None:
+        """End the process now."""
+        self._process.kill()
+        self._orders.put(None)
+
+    def reap(self) -> None:
+        """Wait for the end of a killed process."""
+        self._process.join()
+
+    def resident_bytes(self) -> int:
+        """Memory in use; 0 for a process that has ended."""
+        try:
+            return int(Path(f"/proc/{self.pid}/statm").read_text(encoding="ascii").split()[1]) * _PAGE_BYTES
+        except (OSError, IndexError, ValueError):
+            return 0
+
+    def _read(self, answered: Callable[[Answer], None], ended: Callable[[], None]) -> None:
+        try:
+            while True:
+                answered(self._connection.recv())
+        except (EOFError, OSError, RuntimeError):  # RuntimeError: the event loop is closed
+            pass
+        try:
+            ended()
+        except RuntimeError:
+            return
+
+    def _write(self) -> None:
+        try:
+            while (order := self._orders.get()) is not None:
+                self._connection.send(order)
+        except OSError:
+            return
+
+
+def _main(connection: Connection, options: WorkerOptions) -> None:
+    """What the process runs; imported there, so that the server itself loads no network."""
+    from vizinho.server.workers.worker import work
+
+    work(connection, options)

@@ -1,0 +1,209 @@
+"""The card beside a model's weights: donor, plan, data, recipe, scores, hashes; and the README made from it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from vizinho.errors import ModelError
+from vizinho.files import sha256, write_json, write_text
+
+FORMAT = 1
+"""Version of card.json; readers refuse others."""
+CARD, README = "card.json", "README.md"
+WEIGHTS = "model.safetensors"
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """Everything that led to a model. `version` is given by the store."""
+
+    name: str
+    language: str
+    created: str
+    """UTC, ISO 8601."""
+    tokens: int
+    normalizer: str
+    steps: int
+    seed: int
+    version: int = 0
+    format: int = FORMAT
+    donor: Mapping[str, Any] | None = None
+    """{"ref", "language", "weights_sha256"}; None from scratch."""
+    plan: Sequence[Mapping[str, Any]] | None = None
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    data: Mapping[str, Any] = field(default_factory=dict)
+    """{"fingerprint", "utterances", "minutes", "speakers", "practice" (the same three), "dev_utterances",
+    "dev_held_out", "set_aside", "set_aside_count"}."""
+    curve: Sequence[Mapping[str, Any]] = ()
+    scores: Sequence[Mapping[str, Any]] = ()
+    """Each {"split", "cer", ..., "signature"}; dev scores were used for choosing."""
+    movement: Mapping[str, Any] | None = None
+    job: Mapping[str, Any] = field(default_factory=dict)
+    """What `recipe` lacks to run the same job again (`vizinho.job.card`); empty in cards of before there was such."""
+    command: Sequence[str] = ()
+    software: Mapping[str, str] = field(default_factory=dict)
+    """Versions by name."""
+    machine: Mapping[str, str] = field(default_factory=dict)
+    """Processor, threads, accelerator; empty in older cards."""
+    licence: str = ""
+    notes: str = ""
+    run: str = ""
+    """Random name of the run that made it: one that is killed while it publishes must not publish twice."""
+    files: Mapping[str, str] = field(default_factory=dict)
+    """SHA-256 of every other file of the folder."""
+
+
+def write_card(folder: Path, card: Card) -> Card:
+    """Write README.md and card.json with the hashes of all files; returns the card as written."""
+    write_text(folder / README, readme(card))
+    files = {
+        path.relative_to(folder).as_posix(): sha256(path)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path != folder / CARD
+    }
+    card = dataclasses.replace(card, files=files)
+    write_json(folder / CARD, asdict(card))
+    return card
+
+
+def rewrite_card(folder: Path, card: Card) -> None:
+    """Replace card.json, and README.md unless it was edited; the weights and their hashes stay."""
+    before = card.files.get(README)
+    if before is not None and (folder / README).is_file() and sha256(folder / README) == before:
+        write_text(folder / README, readme(card))
+        card = dataclasses.replace(card, files={**card.files, README: sha256(folder / README)})
+    write_json(folder / CARD, asdict(card))
+
+
+def read_card(folder: Path) -> Card | None:
+    """The card of a folder; None where there is none (a model of somebody else's). ModelError for a broken one."""
+    path = folder / CARD
+    if not path.is_file():
+        return None
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        found = values["format"]
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        raise ModelError("not a card", where=path, fix="copy the model folder again") from error
+    if found != FORMAT:
+        raise ModelError(
+            f"card format {found}, this version reads {FORMAT}", where=path, fix="use the vizinho that wrote it"
+        )
+    unknown = sorted(values.keys() - {f.name for f in dataclasses.fields(Card)})
+    if unknown:
+        raise ModelError(f"unknown key {', '.join(unknown)}", where=path, fix="use the vizinho that wrote it")
+    try:
+        card = Card(**values)
+    except TypeError as error:
+        raise ModelError(f"incomplete ({error})", where=path, fix="copy the model folder again") from error
+    _check_kinds(path, card)
+    return card
+
+
+_KINDS: dict[str, type | tuple[type, ...]] = {
+    "str": str,
+    "int": int,
+    "Mapping": dict,
+    "Sequence": (list, tuple),
+    "None": type(None),
+}
+
+
+def _check_kinds(path: Path, card: Card) -> None:
+    for field_ in dataclasses.fields(Card):
+        allowed = [_KINDS[kind.partition("[")[0]] for kind in str(field_.type).split(" | ")]
+        value = getattr(card, field_.name)
+        if not any(isinstance(value, kind) for kind in allowed):
+            raise ModelError(
+                f"{field_.name} is {type(value).__name__}, not {field_.type}",
+                where=path,
+                fix="copy the model folder again",
+            )
+
+
+def verify(folder: Path) -> None:
+    """Check every file against the card's hashes; ModelError names the first that changed or is missing.
+
+    README.md may be edited: people write to it.
+    """
+    card = read_card(folder)
+    if card is None:
+        return
+    for name, digest in card.files.items():
+        path = folder / name
+        if not path.is_file():
+            raise ModelError("a file of the model is missing", where=path, fix="copy the model folder again")
+        if name != README and sha256(path) != digest:
+            raise ModelError(
+                "the file is not the one the card was written for", where=path, fix="copy the model folder again"
+            )
+
+
+def readme(card: Card) -> str:
+    """A model card in Hugging Face's format, results on test splits included in its front matter."""
+    origin = f"started from `{card.donor['ref']}`" if card.donor else "trained from scratch"
+    if card.donor and card.donor.get("language"):
+        origin += f" ({card.donor['language']})"
+    known = [f"{card.data['utterances']} utterances"] if "utterances" in card.data else []
+    known.append(f"{card.data.get('minutes', 0):.1f} minutes")
+    known += [f"{card.data['speakers']} speakers"] if "speakers" in card.data else []
+    known += [f"{card.data['practice']['minutes']:.1f} minutes of practice"] if card.data.get("practice") else []
+    if "fingerprint" in card.data:
+        known.append(f"fingerprint `{card.data['fingerprint']}`")
+    lines = [
+        *_front_matter(card),
+        "",
+        f"# {card.name}@{card.version}" if card.version else f"# {card.name}",
+        "",
+        f"A speech recogniser for `{card.language}`, {origin}; vizinho, seed {card.seed}, {card.steps} steps.",
+        "",
+        f"Training data: {', '.join(known)}.",
+        "",
+        *(f"- {s['split']}: CER {_rate(s['cer'])}, WER {_rate(s['wer'])} ({s['signature']})" for s in card.scores),
+        *(["", card.notes] if card.notes else []),
+        "",
+        "Load it with `AutoModelForCTC.from_pretrained(folder)` and `AutoProcessor.from_pretrained(folder)`.",
+        *(["`card.json` has the transfer plan, the recipe and the hashes."] if card.version else []),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _front_matter(card: Card) -> list[str]:
+    """YAML; JSON strings are valid in it, and quoting keeps Norwegian's `no` from being read as false."""
+    return [
+        "---",
+        f"language: {json.dumps(card.language)}",
+        "library_name: transformers",
+        "pipeline_tag: automatic-speech-recognition",
+        *([f"license: {json.dumps(card.licence)}"] if card.licence else []),
+        "tags:",
+        "- vizinho",
+        "- ctc",
+        *_model_index(card),
+        "---",
+    ]
+
+
+def _model_index(card: Card) -> list[str]:
+    tested = [s for s in card.scores if s["split"] == "test"]
+    if not tested:
+        return []
+    lines = ["model-index:", f"- name: {json.dumps(card.name)}", "  results:"]
+    for score in tested:
+        lines += [
+            "  - task: {type: automatic-speech-recognition}",
+            f"    dataset: {{type: manifest, split: test, name: {json.dumps(str(score.get('data', 'test')))}}}",
+            "    metrics:",
+            *(f"    - {{type: {m}, value: {score[m]:.4f}}}" for m in ("cer", "wer") if score[m] is not None),
+        ]
+    return lines
+
+
+def _rate(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.3f}"

@@ -1,0 +1,107 @@
+"""The pinned test set of a name: what every new version is measured on before it is made current."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from vizinho.corpora.manifest import fingerprint, read_manifest, select
+from vizinho.errors import CorpusError, StoreError
+from vizinho.files import sha256, write_json
+from vizinho.records import Utterance
+from vizinho.store.store import Store
+
+FILE = "pinned.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """A manifest and the split of it that is pinned; `fingerprint` tells whether it still is the same data."""
+
+    corpus: str
+    split: str | None
+    fingerprint: str
+    utterances: int
+    pinned: str
+    """UTC, ISO 8601."""
+
+
+def pin(store: Store, name: str, corpus: Path, split: str | None = None, *, replace: bool = True) -> Pin:
+    """Pin a test set to a name; with `replace` False an earlier pin stays. Returns the pin that holds now.
+
+    Without a split, test if the manifest has one, else everything. Raises StoreError when the store has no such name,
+    and CorpusError when the manifest cannot be read.
+    """
+    if not store.versions(name):
+        there = ", ".join(sorted({e.name for e in store.entries()})) or "no models"
+        raise StoreError(f"no model {name!r}", where=store.models, fix=f"the store has {there}")
+    everything = read_manifest(corpus)
+    if split is None and any(u.split == "test" for u in everything):
+        split = "test"
+    chosen = select(everything, split=split)
+    made = Pin(
+        str(corpus.resolve()), split, fingerprint(chosen), len(chosen), datetime.now(UTC).isoformat(timespec="seconds")
+    )
+    with store.locked():
+        before = read_pin(store, name)
+        if before is not None and not replace:
+            return before
+        write_json(store.models / name / FILE, asdict(made))
+    return made
+
+
+def unpin(store: Store, name: str) -> bool:
+    """Take a pin away; False when there was none."""
+    with store.locked():
+        path = store.models / name / FILE
+        there = path.is_file()
+        path.unlink(missing_ok=True)
+    return there
+
+
+def read_pin(store: Store, name: str) -> Pin | None:
+    """The pin of a name, or None. Raises StoreError for a broken one."""
+    path = store.models / name / FILE
+    if not path.is_file():
+        return None
+    try:
+        return Pin(**json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
+        raise StoreError("not a pin", where=path, fix=f"pin again: vizinho models pin {name} --corpus FILE") from error
+
+
+def pinned_utterances(store: Store, name: str) -> list[Utterance]:
+    """The pinned test set; empty where a name has none.
+
+    Raises CorpusError when the manifest or a recording is gone or is not what was pinned: versions measured on other
+    data could not be compared.
+    """
+    found = read_pin(store, name)
+    if found is None:
+        return []
+    mend = f"bring it back, or pin anew: vizinho models pin {name} --corpus FILE"
+    try:
+        chosen = select(read_manifest(Path(found.corpus)), split=found.split)
+        now = fingerprint(chosen)
+    except CorpusError as error:
+        raise CorpusError(f"the pinned test set cannot be read: {error.what}", where=found.corpus, fix=mend) from error
+    if now != found.fingerprint:
+        raise CorpusError("the pinned test set has changed since it was pinned", where=found.corpus, fix=mend)
+    return chosen
+
+
+def refuse_pinned(store: Store, name: str, heard: Sequence[Utterance]) -> None:
+    """Raises CorpusError when a recording of the pinned test set is among what a new version learns or is chosen on."""
+    pinned = pinned_utterances(store, name)
+    sizes = {u.audio.stat().st_size for u in pinned}
+    hashes = {sha256(u.audio) for u in pinned}
+    same = [u.id for u in heard if u.audio.stat().st_size in sizes and sha256(u.audio) in hashes]
+    if same:
+        raise CorpusError(
+            f"{len(same)} recordings of the pinned test set of {name} are in the corpus to train on",
+            where=same[0],
+            fix="take them out of train and dev, or pin another test set with `vizinho models pin`",
+        )

@@ -1,0 +1,67 @@
+"""What a result may depend on besides data and options: versions of libraries, and the machine."""
+
+from __future__ import annotations
+
+import os
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import torch
+
+from vizinho.version import __version__
+
+LIBRARIES = (
+    "torch",
+    "transformers",
+    "accelerate",
+    "tokenizers",
+    "sentencepiece",
+    "safetensors",
+    "peft",
+    "numpy",
+    "scipy",
+    "soundfile",
+    "soxr",
+    "lhotse",
+    "panphon",
+    "num2words",
+    "jiwer",
+    "espeakng-loader",
+)
+"""Libraries that touch the numbers on the way from a manifest to weights and scores."""
+
+
+def software() -> dict[str, str]:
+    """Version by name; libraries that are not installed (the extras) are left out."""
+    found = {"vizinho": __version__, "python": platform.python_version()}
+    for name in LIBRARIES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    found["torch"] = torch.__version__  # has the build (+cpu, +cu128) where the package's metadata may not
+    return found
+
+
+def machine() -> dict[str, str]:
+    """Processor with its vector instructions, cores, torch's threads now, torchrun's processes, accelerator, system."""
+    return {
+        "processor": _processor(),
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+        "cores": str(os.cpu_count()),
+        "threads": str(torch.get_num_threads()),
+        "processes": os.environ.get("WORLD_SIZE", "1"),
+        "accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else "none",
+        "system": f"{platform.system()} {platform.machine()}",
+    }
+
+
+def _processor() -> str:
+    """Linux names the processor in /proc/cpuinfo alone."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        lines = []
+    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return named[0] if named else platform.processor() or platform.machine()

@@ -1,0 +1,168 @@
+"""Vectors of words in context: what each layer makes of a word, their weighted sum, and a word's occurrences apart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from vizinho.errors import ModelError, TextError
+from vizinho.text_models.lstm_folder import TrainedModel
+from vizinho.text_models.texts import in_order
+from vizinho.text_models.words import Sentence, make_batch
+
+Matrix = npt.NDArray[np.float32]
+_READ_WORDS = 2048
+"""Words read at once."""
+_AROUND = 4000
+"""Most occurrences of other words among which a group's neighbours are sought."""
+
+
+@dataclass(frozen=True, slots=True)
+class Occurrence:
+    """A word at one place of one sentence."""
+
+    sentence: tuple[str, ...]
+    place: int
+
+
+def layers(trained: TrainedModel, sentences: Sequence[Sentence]) -> list[Matrix]:
+    """For each sentence of N words its vectors (layers + 1, N, 2 D): layer 0 knows no context.
+
+    Both directions side by side; layer 0, which has no direction, is there twice, as in Peters et al. (2018).
+    Raises ModelError for a model that reads one way only.
+    """
+    if trained.model.back is None:
+        raise ModelError("the model reads one way only", fix="train one with `vizinho vectors contextual`")
+    found: list[Matrix] = [np.zeros(0, dtype=np.float32)] * len(sentences)
+    trained.model.eval()
+    with torch.inference_mode():
+        for chosen in in_order(sentences, _READ_WORDS):
+            batch = make_batch([sentences[i] for i in chosen], trained.words, trained.characters)
+            alone = trained.model.encode(batch)
+            ahead, back = trained.model(batch)
+            pairs = zip([alone, *ahead], [alone, *back], strict=True)
+            stacked = torch.stack([torch.cat(pair, dim=2) for pair in pairs], dim=1)
+            for row, index in enumerate(chosen):
+                inside = int(batch.lengths[row]) - 1
+                found[index] = stacked[row, :, 1:inside].numpy().astype(np.float32)
+    return found
+
+
+def weighted_sum(vectors: Matrix, weights: Sequence[float] | None = None) -> Matrix:
+    """(layers + 1, ..., D) to (..., D): each layer's vectors at unit length, then their mean by `weights`.
+
+    Equal weights by default; a task would learn its own (Peters et al. 2018). Raises ModelError when their number is
+    not that of the layers.
+    """
+    shares = np.ones(len(vectors)) if weights is None else np.asarray(weights, dtype=np.float64)
+    if len(shares) != len(vectors) or not shares.sum() > 0:
+        raise ModelError(f"{len(shares)} weights for {len(vectors)} layers", fix="give one a layer, not all zero")
+    return np.asarray(np.tensordot(shares / shares.sum(), unit(vectors), axes=1), dtype=np.float32)
+
+
+def unit(vectors: Matrix) -> Matrix:
+    """Vectors at unit length along the last axis; zero stays zero."""
+    lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    return np.asarray(vectors / np.maximum(lengths, 1e-9), dtype=np.float32)
+
+
+def occurrences(word: str, sentences: Sequence[Sentence]) -> list[Occurrence]:
+    """Every place of a word, each different sentence once. Raises TextError when it does not occur."""
+    places = {tuple(sentence): place for sentence in sentences for place, found in enumerate(sentence) if found == word}
+    if not places:
+        raise TextError(f"{word!r} does not occur in the text", fix="give a text that has it, or another word")
+    return [Occurrence(sentence, place) for sentence, place in places.items()]
+
+
+def vectors_of(trained: TrainedModel, found: Sequence[Occurrence]) -> Matrix:
+    """(layers + 1, occurrences, 2 D)."""
+    read = layers(trained, [o.sentence for o in found])
+    return np.stack([vectors[:, o.place] for vectors, o in zip(read, found, strict=True)], axis=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Occurrences of a word whose vectors lie together."""
+
+    members: tuple[int, ...]
+    """Numbers of the occurrences, the most typical first."""
+    neighbours: tuple[tuple[str, float], ...]
+    """Other words of the text, in the contexts where they are nearest to the group, by cosine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Senses:
+    """A word's occurrences in groups; `silhouette` says how far apart the groups are (-1 to 1)."""
+
+    word: str
+    occurrences: tuple[Occurrence, ...]
+    groups: tuple[Group, ...]
+    silhouette: float | None
+    cosines: tuple[float, float]
+    """The least and the greatest between two occurrences; 1 and 1 would mean that context makes no difference."""
+
+
+def senses(
+    trained: TrainedModel, word: str, sentences: Sequence[Sentence], *, groups: int = 2, seed: int = 1
+) -> Senses:
+    """Group the occurrences of a word by its vectors in context (k-means on the weighted sum without layer 0).
+
+    Layer 0 is the same at every occurrence and would only dilute the others. Raises TextError when the word does not
+    occur, or not at least once a group.
+    """
+    from sklearn.cluster import KMeans
+    from sklearn.metrics import silhouette_score
+
+    found = occurrences(word, sentences)
+    if len(found) < groups:
+        raise TextError(
+            f"{word!r} occurs in {len(found)} different sentences, too few for {groups} groups", fix="give more text"
+        )
+    weights = [0.0] + [1.0] * trained.model.shape.layers
+    vectors = unit(weighted_sum(vectors_of(trained, found), weights))
+    labels = KMeans(groups, n_init=10, random_state=seed).fit_predict(vectors) if groups > 1 else np.zeros(len(found))
+    others = [s for s in sentences if word not in s]
+    words, around = _around(trained, others, weights, seed)
+    made = []
+    for label in range(groups):
+        members = np.flatnonzero(labels == label)
+        centre = unit(vectors[members].mean(axis=0))
+        typical = members[np.argsort(-(vectors[members] @ centre))]
+        made.append(Group(tuple(map(int, typical)), _nearest(words, around, centre)))
+    distinct = len(set(labels.tolist()))
+    apart = float(silhouette_score(vectors, labels, metric="cosine")) if 1 < distinct < len(found) else None
+    cosines = (vectors @ vectors.T)[np.triu_indices(len(found), 1)]
+    ends = (float(cosines.min()), float(cosines.max())) if len(cosines) else (1.0, 1.0)
+    return Senses(word, tuple(found), tuple(made), apart, ends)
+
+
+def _around(
+    trained: TrainedModel, sentences: Sequence[Sentence], weights: Sequence[float], seed: int
+) -> tuple[list[str], Matrix]:
+    """Words of some sentences, and their vectors in context."""
+    order = np.random.default_rng([seed, 13]).permutation(len(sentences))
+    chosen: list[Sentence] = []
+    total = 0
+    for index in order:
+        if total >= _AROUND:
+            break
+        chosen.append(sentences[int(index)])
+        total += len(sentences[int(index)])
+    if not chosen:
+        return [], np.zeros((0, 2 * trained.model.shape.width), dtype=np.float32)
+    vectors = [unit(weighted_sum(v, weights)) for v in layers(trained, chosen)]
+    return [w for s in chosen for w in s], np.concatenate(vectors)
+
+
+def _nearest(words: list[str], vectors: Matrix, centre: Matrix, count: int = 5) -> tuple[tuple[str, float], ...]:
+    cosines = vectors @ centre
+    best: dict[str, float] = {}
+    for index in np.argsort(-cosines):
+        if len(best) == count:
+            break
+        best.setdefault(words[int(index)], float(cosines[index]))
+    return tuple(best.items())

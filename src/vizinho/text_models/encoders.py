@@ -1,0 +1,120 @@
+"""One encoder from start to finish: texts or pairs in, a folder that others can load out; interrupted runs go on."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import shutil
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from vizinho.errors import ModelError, TextError
+from vizinho.files import write_json
+from vizinho.progress import Advance, Log, silent
+from vizinho.text_models.contrastive import ContrastiveOptions, Pairs, train_contrastive
+from vizinho.text_models.masked import MaskedOptions, new_model, train_masked
+from vizinho.vectors.pieces import train_pieces
+from vizinho.vectors.transformer import load_encoder, save_encoder
+
+DEV_EVERY, MOST_DEV = 100, 1000
+"""Every how manieth line is kept for the dev loss, and the most that are."""
+
+
+def make_masked(
+    lines: Sequence[str],
+    out: Path,
+    options: MaskedOptions,
+    *,
+    progress: Advance = silent,
+    log: Log = lambda _line: None,
+) -> dict[str, Any]:
+    """Train a masked language model on `lines` and write it to `out`; returns its card (training.json).
+
+    Every hundredth line is not trained on and gives the dev loss. Raises ModelError when `out` has files already,
+    TextError without text, and as `run_steps`.
+    """
+    _check_free(out)
+    kept = [line for line in lines if line.strip()]
+    if len(kept) < 2:
+        raise TextError(f"{len(kept)} lines of text", fix="give files with one sentence a line")
+    every = min(DEV_EVERY, len(kept))
+    dev = kept[::every][:MOST_DEV]
+    held = set(dev)
+    train = [line for line in kept if line not in held]
+    tokenizer = train_pieces(train, options.vocabulary)
+    model = new_model(tokenizer, options)
+    run = _run_folder(out, options, lines)
+    curve = train_masked(model, tokenizer, train, dev, options, run, progress=progress, log=log)
+    card = {
+        "kind": "masked language model",
+        "options": dataclasses.asdict(options),
+        "lines": len(train),
+        "dev_lines": len(dev),
+        "pieces": len(tokenizer),
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "curve": [dataclasses.asdict(point) for point in curve],
+    }
+    _write(out, run, model, tokenizer, card)
+    return card
+
+
+def make_contrastive(
+    source: str | Path,
+    pairs: Pairs,
+    dev_pairs: Pairs,
+    out: Path,
+    options: ContrastiveOptions,
+    *,
+    progress: Advance = silent,
+    log: Log = lambda _line: None,
+) -> dict[str, Any]:
+    """Tune the encoder `source` on pairs and write it to `out`; returns its card (training.json).
+
+    Raises ModelError when `out` has files already or `source` pools otherwise than by the mean, TextError for too few
+    pairs, and as `run_steps`.
+    """
+    _check_free(out)
+    encoder = load_encoder(source)
+    if encoder.settings.pooling != ("mean",):
+        pooling = ", ".join(encoder.settings.pooling)
+        raise ModelError(f"its pooling is {pooling}", where=source, fix="give an encoder that pools by the mean")
+    run = _run_folder(out, options, [str(source), *(text for pair in [*pairs, *dev_pairs] for text in pair)])
+    curve = train_contrastive(
+        encoder.model, encoder.tokenizer, pairs, dev_pairs, options, run, progress=progress, log=log
+    )
+    card = {
+        "kind": "sentence encoder",
+        "source": Path(source).name,
+        "options": dataclasses.asdict(options),
+        "pairs": len(pairs),
+        "dev_pairs": len(dev_pairs),
+        "curve": [dataclasses.asdict(point) for point in curve],
+    }
+    _write(out, run, encoder.model, encoder.tokenizer, card)
+    return card
+
+
+def _check_free(out: Path) -> None:
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise ModelError("there are files already", where=out, fix="give a new folder, or remove this one")
+
+
+def _run_folder(out: Path, options: Any, texts: Iterable[str]) -> Path:
+    """Where the run's states are: named by options and texts, so that another run never goes on from them."""
+    digest = hashlib.sha256(repr(options).encode())
+    for text in texts:
+        digest.update(text.encode() + b"\n")
+    return out.with_name(f".{out.name}.training-{digest.hexdigest()[:12]}")
+
+
+def _write(out: Path, run: Path, model: Any, tokenizer: Any, card: dict[str, Any]) -> None:
+    """The folder appears whole; then the run's states have served."""
+    scratch = run / "made"
+    shutil.rmtree(scratch, ignore_errors=True)
+    save_encoder(scratch, model, tokenizer)
+    write_json(scratch / "training.json", card)
+    if out.exists():
+        out.rmdir()
+    scratch.rename(out)
+    shutil.rmtree(run, ignore_errors=True)

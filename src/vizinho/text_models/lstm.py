@@ -1,0 +1,177 @@
+"""The language model: words by row or by their characters, LSTM layers in one or both directions, a word per row out.
+
+With rows, one matrix serves input and output (Press & Wolf 2017). With characters and both directions it is the
+bidirectional language model of Peters et al. (2018), small: both directions share the encoder and the output.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from vizinho.errors import SpecError
+from vizinho.text_models.words import IGNORED, Batch
+
+Weights = dict[str, torch.Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class Architecture:
+    """Shape of a model."""
+
+    encoder: str = "rows"
+    """"rows": a row per word, also that of the output; "characters": a convolution over the word's spelling."""
+    two_way: bool = False
+    """Read backwards too, with layers of its own."""
+    width: int = 128
+    """D: components of a word's vector, and of each layer in each direction."""
+    hidden: int = 128
+    """Cells of an LSTM layer; their output is projected to D."""
+    layers: int = 2
+    dropout: float = 0.2
+    character_width: int = 16
+    filters: tuple[int, ...] = (32, 32, 64, 64)
+    """Filters of the convolution that are 1, 2, 3, ... characters wide."""
+
+    def __post_init__(self) -> None:
+        if self.encoder not in ("rows", "characters"):
+            raise SpecError(f"encoder is {self.encoder!r}", fix='use "rows" or "characters"')
+        for name in ("width", "hidden", "layers", "character_width"):
+            if getattr(self, name) < 1:
+                raise SpecError(f"{name} is {getattr(self, name)}", fix="use at least 1")
+        if not 0 <= self.dropout < 1:
+            raise SpecError(f"dropout is {self.dropout}", fix="use 0 to below 1")
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Architecture:
+        """From a configuration; SpecError for keys that do not fit."""
+        names = {f.name for f in fields(cls)}
+        if set(values) != names:
+            raise SpecError(f"keys {sorted(set(values) ^ names)} are lacking or unknown", where="architecture")
+        return cls(**{**values, "filters": tuple(values["filters"])})
+
+
+ARCHITECTURES = {
+    "forward": Architecture(),
+    "contextual": Architecture("characters", two_way=True, hidden=192),
+}
+"""forward predicts the next word: it scores texts and moves between languages. contextual gives words in context their
+vectors."""
+
+
+class CharacterEncoder(nn.Module):
+    """A word's vector from its characters: convolutions, the strongest place of each, a highway (Kim et al. 2016)."""
+
+    def __init__(self, shape: Architecture, characters: int) -> None:
+        super().__init__()
+        self.characters = nn.Embedding(characters, shape.character_width)
+        self.convolutions = nn.ModuleList(
+            nn.Conv1d(shape.character_width, filters, wide) for wide, filters in enumerate(shape.filters, 1)
+        )
+        features = sum(shape.filters)
+        self.highway = nn.Linear(features, 2 * features)
+        self.project = nn.Linear(features, shape.width)
+        # The gate starts mostly open for what comes in (Srivastava et al. 2015).
+        nn.init.constant_(self.highway.bias[features:], -1.0)
+
+    def forward(self, spellings: torch.Tensor) -> torch.Tensor:
+        """(U, letters) rows of characters to (U, D)."""
+        letters = self.characters(spellings).transpose(1, 2)
+        found = torch.cat([torch.relu(c(letters)).amax(dim=2) for c in self.convolutions], dim=1)
+        new, gate = self.highway(found).chunk(2, dim=1)
+        gate = torch.sigmoid(gate)
+        return torch.as_tensor(self.project(gate * torch.relu(new) + (1 - gate) * found))
+
+
+class WordRows(nn.Module):
+    """A row and a bias per word."""
+
+    def __init__(self, words: int, width: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(words, width) / width**0.5)
+        self.bias = nn.Parameter(torch.zeros(words))
+
+
+class Direction(nn.Module):
+    """LSTM layers that read one way; each is projected to D, and added to the one below from the second on."""
+
+    def __init__(self, shape: Architecture) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(nn.LSTM(shape.width, shape.hidden, batch_first=True) for _ in range(shape.layers))
+        self.projections = nn.ModuleList(nn.Linear(shape.hidden, shape.width) for _ in range(shape.layers))
+        self.dropout = nn.Dropout(shape.dropout)
+
+    def forward(self, words: torch.Tensor) -> list[torch.Tensor]:
+        """(B, T, D) to one (B, T, D) per layer; place t knows of places up to t alone."""
+        found: list[torch.Tensor] = []
+        below = words
+        for layer, project in zip(self.layers, self.projections, strict=True):
+            above = project(layer(self.dropout(below))[0])
+            below = above + below if found else above
+            found.append(below)
+        return found
+
+
+class LanguageModel(nn.Module):
+    """Words in, and for each place and direction what the layers make of it."""
+
+    def __init__(self, shape: Architecture, words: int, characters: int | None) -> None:
+        super().__init__()
+        self.shape = shape
+        self.words = WordRows(words, shape.width)
+        self.encoder = CharacterEncoder(shape, characters or 0) if shape.encoder == "characters" else None
+        self.ahead = Direction(shape)
+        self.back = Direction(shape) if shape.two_way else None
+        self.dropout = nn.Dropout(shape.dropout)
+
+    def encode(self, batch: Batch) -> torch.Tensor:
+        """(B, T, D): each word without its context."""
+        distinct = self.encoder(batch.distinct) if self.encoder is not None else self.words.weight[batch.distinct]
+        # A look-up whose gradient is a sum of rows; indexing would give the same, many times slower.
+        return F.embedding(batch.places, distinct)
+
+    def forward(self, batch: Batch) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+        """Layers (B, T, D) of the direction that reads ahead, and of the one that reads back (none if there is none).
+
+        At place t the first knows words 0 to t, the second words t to the end.
+        """
+        words = self.encode(batch)
+        ahead = self.ahead(words)
+        if self.back is None:
+            return ahead, []
+        back = self.back(turn(words, batch.lengths))
+        return ahead, [turn(layer, batch.lengths) for layer in back]
+
+    def logits(self, state: torch.Tensor) -> torch.Tensor:
+        """(N, D) states to (N, V) scores of the next word."""
+        return state @ self.words.weight.T + self.words.bias
+
+
+def build(shape: Architecture, words: int, characters: int | None, seed: int) -> LanguageModel:
+    """A freshly initialised model; the same seed gives the same weights."""
+    torch.manual_seed(seed)
+    return LanguageModel(shape, words, characters)
+
+
+def turn(values: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+    """(B, T, D) with each sentence's places in reverse, what is after its end left where it is; its own inverse."""
+    places = torch.arange(values.shape[1])[None]
+    reverse = torch.where(places < lengths[:, None], lengths[:, None] - 1 - places, places)
+    return values.gather(1, reverse[:, :, None].expand(-1, -1, values.shape[2]))
+
+
+def predictions(model: LanguageModel, batch: Batch) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """For each direction the states (N, D) that predict a word, and the rows (N,) of the words that came."""
+    ahead, back = model(batch)
+    # Behind the last word the next is the sentence's end; reading back, before the first comes its start.
+    found = [(ahead[-1][:, :-1], batch.rows[:, 1:])]
+    if back:
+        # Behind the end nothing counts: a state after it must not predict the end itself.
+        before = torch.where(batch.rows[:, 1:] == IGNORED, IGNORED, batch.rows[:, :-1])
+        found.append((back[-1][:, 1:], before))
+    return [(states[rows != IGNORED], rows[rows != IGNORED]) for states, rows in found]

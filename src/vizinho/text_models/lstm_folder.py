@@ -1,0 +1,135 @@
+"""A language model's folder: safetensors weights, config.json (shape, tokens), card.json (where it comes from)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from vizinho.errors import ModelError, VizinhoError
+from vizinho.files import write_json, write_text
+from vizinho.text.normalize import Normalizer, get_normalizer
+from vizinho.text_models.lstm import Architecture, LanguageModel
+from vizinho.text_models.words import TokenList
+
+FORMAT = "vizinho language model"
+VERSION = 1
+_MEND = "give a folder written by `vizinho neural train` or `vizinho neural transfer`"
+
+
+@dataclass(frozen=True, slots=True)
+class TrainedModel:
+    """A model with what it needs to read text."""
+
+    model: LanguageModel
+    words: TokenList
+    characters: TokenList | None
+    normalizer: Normalizer
+    letters: Mapping[str, float]
+    """Natural logarithm of each letter's share in the training text, for words that are spelt out (`scoring`)."""
+
+    @property
+    def language(self) -> str:
+        """Code of the language."""
+        return self.normalizer.lang
+
+
+def check_destination(folder: Path) -> None:
+    """Raises ModelError for a place that holds something else, before anything is trained in vain."""
+    if folder.is_dir() and any(folder.iterdir()):
+        _config(folder)
+    elif folder.exists() and not folder.is_dir():
+        raise ModelError("a file stands where the folder is to be", where=folder, fix="give another --out")
+
+
+def save_model(folder: Path, trained: TrainedModel, card: Mapping[str, Any]) -> None:
+    """Write the folder; config.json comes last, so that a folder without it is known to be incomplete."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.json").unlink(missing_ok=True)
+    weights = {name: tensor.detach().contiguous() for name, tensor in trained.model.state_dict().items()}
+    writing = folder / ".model.safetensors"
+    save_file(weights, writing)
+    writing.replace(folder / "model.safetensors")
+    digest = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+    write_json(folder / "card.json", {**card, "sha256": {"model.safetensors": digest}})
+    config = {
+        "format": FORMAT,
+        "version": VERSION,
+        "normalizer": trained.normalizer.name,
+        "architecture": asdict(trained.model.shape),
+        "letters": dict(trained.letters),
+        "characters": list(trained.characters.tokens) if trained.characters else None,
+        "words": list(trained.words.tokens),
+    }
+    write_text(folder / "config.json", json.dumps(config, ensure_ascii=False) + "\n")
+
+
+def load_model(folder: Path) -> TrainedModel:
+    """Read a folder, in evaluation mode. Raises ModelError naming what is missing, foreign or does not fit."""
+    if not folder.is_dir():
+        raise ModelError("no such folder", where=folder, fix=_MEND)
+    config = _config(folder)
+    try:
+        shape = Architecture.from_json(config["architecture"])
+        words = TokenList(tuple(config["words"]))
+        characters = TokenList(tuple(config["characters"])) if config["characters"] else None
+        normalizer = get_normalizer(config["normalizer"])
+        letters = {str(c): float(p) for c, p in config["letters"].items()}
+    except (KeyError, TypeError, AttributeError, ValueError, VizinhoError) as error:
+        raise ModelError(f"does not describe a model ({error})", where=folder / "config.json", fix=_MEND) from error
+    model = LanguageModel(shape, len(words), len(characters) if characters else None)
+    _load_weights(model, folder / "model.safetensors")
+    return TrainedModel(model.eval(), words, characters, normalizer, letters)
+
+
+def read_card(folder: Path) -> dict[str, Any]:
+    """The card as it was written. Raises ModelError when it is missing or no JSON."""
+    return _json(folder / "card.json")
+
+
+def _config(folder: Path) -> dict[str, Any]:
+    config = _json(folder / "config.json")
+    if config.get("format") != FORMAT:
+        raise ModelError("the folder holds no language model of ours", where=folder, fix=_MEND)
+    if config.get("version") != VERSION:
+        raise ModelError(
+            f"version {config.get('version')} of the format", where=folder, fix=f"this vizinho reads {VERSION}"
+        )
+    return config
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ModelError(f"the folder lacks {path.name}", where=path.parent, fix=_MEND) from error
+    except ValueError as error:
+        raise ModelError("no valid JSON", where=path, fix=_MEND) from error
+    if not isinstance(found, dict):
+        raise ModelError("not a JSON object", where=path, fix=_MEND)
+    return found
+
+
+def _load_weights(model: LanguageModel, path: Path) -> None:
+    try:
+        weights: dict[str, torch.Tensor] = load_file(path)
+    except FileNotFoundError as error:
+        raise ModelError(f"the folder lacks {path.name}", where=path.parent, fix=_MEND) from error
+    except (SafetensorError, OSError) as error:
+        raise ModelError(f"damaged ({error})", where=path, fix="copy the folder again") from error
+    expected = model.state_dict()
+    for name in expected.keys() | weights.keys():
+        if name not in weights or name not in expected or weights[name].shape != expected[name].shape:
+            raise ModelError(
+                f"{name} is missing, left over or of another shape than config.json says",
+                where=path,
+                fix="copy the folder again",
+            )
+    model.load_state_dict(weights)

@@ -1,0 +1,132 @@
+"""A language model moved to another language: words by name, by aligned vectors or by spelling, through the plan."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from vizinho.text_models.lstm import LanguageModel, build
+from vizinho.text_models.lstm_folder import TrainedModel
+from vizinho.text_models.words import TokenList
+from vizinho.transfer.apply import apply_plan, plant, shapes_of
+from vizinho.transfer.plan import TokenAxis, TransferPlan, plan_axes
+from vizinho.transfer.tokens import NEAREST, NeighbourTable, RowOptions, match_tokens
+from vizinho.vectors.align import csls, identical_seeds, normalize, procrustes
+from vizinho.vectors.static import WordVectors
+
+SEEDS = 1500
+"""Most words spelt alike that the turn of one space onto the other is learnt from."""
+LEAST_SPELLING = 0.7
+"""Words less alike in spelling (1 less the edit distance by length) do not stand in for each other."""
+SHORTEST = 4
+"""Letters of the shortest word that is matched by its spelling; shorter ones are alike by accident."""
+_BLOCK = 1000
+
+WORD_PARAMETERS = ("words.weight", "words.bias")
+CHARACTER_PARAMETERS = ("encoder.characters.weight",)
+
+
+@dataclass(frozen=True, slots=True)
+class AlignedVectors:
+    """Static vectors of both languages, and the pairs (target, donor) one is turned onto the other by."""
+
+    target: WordVectors
+    donor: WordVectors
+    pairs: tuple[tuple[str, str], ...] = ()
+    """Words spelt alike are taken where there are none."""
+
+
+def word_neighbours(targets: Sequence[str], donors: Collection[str], vectors: AlignedVectors | None) -> NeighbourTable:
+    """For target words that are not among the donor's: the donor words used alike, or else those spelt alike.
+
+    Raises TextError as `procrustes` when too few words are known to both spaces.
+    """
+    new = [w for w in targets if w not in donors]
+    neighbours: dict[str, tuple[tuple[str, float], ...]] = {}
+    how: dict[str, str] = {}
+    tables = [("is used like", _used_alike(new, donors, vectors))] if vectors is not None else []
+    tables.append(("is spelt like", _spelt_alike([w for w in new if len(w) >= SHORTEST], donors)))
+    for phrase, table in tables:
+        for word, near in table.items():
+            if near and word not in neighbours:
+                neighbours[word], how[word] = near, phrase
+    return NeighbourTable(neighbours, how, "vectors, else spelling" if vectors is not None else "spelling")
+
+
+def _used_alike(
+    new: Sequence[str], donors: Collection[str], vectors: AlignedVectors
+) -> dict[str, tuple[tuple[str, float], ...]]:
+    """Nearest by CSLS; how alike they are is the cosine, cut at zero."""
+    ours, theirs = vectors.target, vectors.donor
+    first, second = normalize(ours.matrix), normalize(theirs.matrix)
+    pairs = list(vectors.pairs) or identical_seeds(ours, theirs, SEEDS, set())
+    second = second @ procrustes(second[[theirs.row(b) for _, b in pairs]], first[[ours.row(a) for a, _ in pairs]])
+    candidates = [w for w in theirs.words if w in donors]
+    rows = second[[theirs.row(w) for w in candidates]]
+    known = [w for w in new if w in ours]
+    made: dict[str, tuple[tuple[str, float], ...]] = {}
+    for start in range(0, len(known), _BLOCK):
+        words = known[start : start + _BLOCK]
+        queries = first[[ours.row(w) for w in words]]
+        order = np.argsort(-csls(queries, rows), axis=1)[:, :NEAREST]
+        for word, query, best in zip(words, queries, order, strict=True):
+            cosines = rows[best] @ query
+            made[word] = tuple((candidates[int(i)], max(0.0, float(c))) for i, c in zip(best, cosines, strict=True))
+    return made
+
+
+def _spelt_alike(new: Sequence[str], donors: Collection[str]) -> dict[str, tuple[tuple[str, float], ...]]:
+    """The donor words of the smallest edit distance by length, at most NEAREST."""
+    from rapidfuzz.distance import Levenshtein
+    from rapidfuzz.process import cdist
+
+    candidates = [w for w in donors if len(w) >= SHORTEST]
+    made: dict[str, tuple[tuple[str, float], ...]] = {}
+    for start in range(0, len(new), _BLOCK):
+        words = new[start : start + _BLOCK]
+        alike = cdist(words, candidates, scorer=Levenshtein.normalized_similarity, score_cutoff=LEAST_SPELLING)
+        for word, scores in zip(words, alike, strict=True):
+            best = np.argsort(-scores, kind="stable")[:NEAREST]
+            made[word] = tuple((candidates[int(i)], float(scores[i])) for i in best if scores[i] > 0)
+    return made
+
+
+def plan_transfer(
+    target: LanguageModel,
+    words: TokenList,
+    characters: TokenList | None,
+    donor: TrainedModel,
+    rows: RowOptions,
+    vectors: AlignedVectors | None = None,
+) -> TransferPlan:
+    """The plan of every parameter. Raises PlanError when the two models are not of one shape.
+
+    Words are spelt out for a model that reads characters, so there only its output has a row per word.
+    """
+    table = (
+        word_neighbours(words.tokens, dict.fromkeys(donor.words.tokens), vectors) if rows.new_rows != "fresh" else None
+    )
+    sources = match_tokens(words.inventory, donor.words.inventory, rows, table)
+    axes = [TokenAxis(tuple(sources), donor.words.tokens, {n: n for n in WORD_PARAMETERS})]
+    if characters is not None and donor.characters is not None:
+        letters = match_tokens(characters.inventory, donor.characters.inventory, RowOptions())
+        axes.append(TokenAxis(tuple(letters), donor.characters.tokens, {n: n for n in CHARACTER_PARAMETERS}))
+    return plan_axes(shapes_of(target.state_dict()), shapes_of(donor.model.state_dict()), axes)
+
+
+def moved(
+    donor: TrainedModel,
+    words: TokenList,
+    characters: TokenList | None,
+    rows: RowOptions,
+    vectors: AlignedVectors | None = None,
+    *,
+    seed: int = 1,
+) -> tuple[LanguageModel, TransferPlan]:
+    """A model of the donor's shape for other words, at its start, and the plan that says where it comes from."""
+    target = build(donor.model.shape, len(words), len(characters) if characters is not None else None, seed)
+    plan = plan_transfer(target, words, characters, donor, rows, vectors)
+    plant(target, apply_plan(plan, donor.model.state_dict(), target.state_dict()))
+    return target, plan

@@ -1,0 +1,116 @@
+"""How often topics are right: accuracy and macro-F1, with intervals over documents."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from vizinho.errors import TextError
+from vizinho.evaluation.resample import bootstrap_sums, percentiles
+from vizinho.records import Interval
+from vizinho.text_models.topics import Labelled
+
+RESAMPLES = 2000
+Counts = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class TopicScores:
+    """Shares with 95 % intervals from resampling documents: sentences of one document are alike."""
+
+    accuracy: float
+    accuracy_ci: Interval
+    macro_f1: float
+    macro_f1_ci: Interval
+    sentences: int
+    documents: int
+
+
+def score_topics(examples: Sequence[Labelled], predicted: Sequence[str], *, seed: int = 1) -> TopicScores:
+    """Score one prediction a sentence. Macro-F1 is the mean over the topics that occur in `examples`.
+
+    The same documents are drawn whatever was predicted, so that scores of one test set can be compared. Raises
+    TextError when examples and predictions differ in number or all are of one document.
+    """
+    (confusion,), present = _confusions(examples, predicted)
+    total, drawn = confusion.sum(axis=0)[None], _drawn(confusion, seed)
+    return TopicScores(
+        float(_accuracy(total)[0]),
+        _interval(_accuracy(drawn)),
+        float(_macro_f1(total, present)[0]),
+        _interval(_macro_f1(drawn, present)),
+        len(examples),
+        len(confusion),
+    )
+
+
+def compare_topics(
+    examples: Sequence[Labelled], first: Sequence[str], second: Sequence[str], *, seed: int = 1
+) -> TopicScores:
+    """Scores of the first predictions less those of the second, with intervals from drawing documents for both alike.
+
+    Raises as `score_topics`.
+    """
+    confusions, present = _confusions(examples, first, second)
+    totals = [c.sum(axis=0)[None] for c in confusions]
+    drawn = [_drawn(c, seed) for c in confusions]
+    return TopicScores(
+        float(_accuracy(totals[0])[0] - _accuracy(totals[1])[0]),
+        _interval(_accuracy(drawn[0]) - _accuracy(drawn[1])),
+        float(_macro_f1(totals[0], present)[0] - _macro_f1(totals[1], present)[0]),
+        _interval(_macro_f1(drawn[0], present) - _macro_f1(drawn[1], present)),
+        len(examples),
+        len(confusions[0]),
+    )
+
+
+def _confusions(examples: Sequence[Labelled], *predictions: Sequence[str]) -> tuple[list[Counts], Any]:
+    """For each prediction the counts (documents, K, K) of right and predicted topics; and which topics are there."""
+    for predicted in predictions:
+        if len(examples) != len(predicted):
+            raise TextError(
+                f"{len(predicted)} predictions for {len(examples)} sentences", fix="predict every sentence once"
+            )
+    there = {e.topic for e in examples}
+    names = sorted(there.union(*predictions))
+    present = np.array([name in there for name in names])
+    place = {name: i for i, name in enumerate(names)}
+    documents = {name: i for i, name in enumerate(sorted({e.document for e in examples}))}
+    if len(documents) < 2:
+        raise TextError(f"{len(documents)} documents to test on", fix="give two or more: intervals are over documents")
+    made = []
+    for predicted in predictions:
+        confusion = np.zeros((len(documents), len(names), len(names)))
+        for example, topic in zip(examples, predicted, strict=True):
+            confusion[documents[example.document], place[example.topic], place[topic]] += 1
+        made.append(confusion)
+    return made, present
+
+
+def _drawn(confusion: Counts, seed: int) -> Counts:
+    """(R, K, K): confusions of documents drawn with replacement, the same for every prediction."""
+    flat = confusion.reshape(len(confusion), -1)
+    return bootstrap_sums(flat, np.random.default_rng(seed), RESAMPLES).reshape(-1, *confusion.shape[1:])
+
+
+def _accuracy(confusion: Counts) -> Counts:
+    """(R,) from confusions (R, K, K): rows are the right topics."""
+    return np.asarray(np.trace(confusion, axis1=1, axis2=2) / np.maximum(confusion.sum(axis=(1, 2)), 1))
+
+
+def _macro_f1(confusion: Counts, present: Any) -> Counts:
+    """(R,): the mean over the topics of the test set; one that a resample did not draw counts as not there."""
+    right = np.diagonal(confusion, axis1=1, axis2=2)
+    actual, predicted = confusion.sum(axis=2), confusion.sum(axis=1)
+    f1 = 2 * right / np.maximum(actual + predicted, 1)
+    counted = present[None] & (actual > 0)
+    return np.asarray((f1 * counted).sum(axis=1) / np.maximum(counted.sum(axis=1), 1))
+
+
+def _interval(values: Counts) -> Interval:
+    low, high = percentiles(values)
+    return Interval(float(low), float(high))

@@ -1,0 +1,36 @@
+import pytest
+from lm_files import INVENTORY, heard, lm
+
+from vizinho.decoding.beam import BeamDecoder
+from vizinho.decoding.options import BeamOptions
+from vizinho.decoding.tune import Grid, Trial, best, grid_for, tune
+
+REFERENCES = {"1": "a rata", "2": "o pato"}
+LOG_PROBS = {"1": heard("a rota", doubt=[(3, "a", 0.2)]), "2": heard("o pato")}
+
+
+@pytest.fixture
+def decoder(tmp_path):
+    return BeamDecoder(INVENTORY, words=lm(tmp_path / "w.arpa", "a rata", "o pato"))
+
+
+def test_the_weight_that_hears_best_is_found(decoder):
+    grid = Grid(lm_weights=(0.0, 0.4), word_scores=(0.0, 1.0), unknown_scores=(-1.0,), beam_widths=(4,))
+    moved = []
+    trials = tune(LOG_PROBS, REFERENCES, decoder, grid, progress=lambda done, _: moved.append(done))
+    assert len(trials) == len(moved) == grid.trials == 6
+    assert trials[0].options.lm_weight == 0.0 and trials[0].cer == pytest.approx(1 / 12)
+    taken = best(trials)
+    assert taken.cer == 0.0 and taken.options.lm_weight == 0.4 and taken.options.word_score == 0.0
+
+
+def test_of_equals_the_smallest_weight_is_taken():
+    trials = [Trial(BeamOptions(lm_weight=w), 0.5, wer) for w, wer in ((0.7, 0.1), (0.2, 0.4), (0.3, 0.4))]
+    assert best(trials).options.lm_weight == 0.2
+    assert best(trials, "wer").options.lm_weight == 0.7
+
+
+def test_what_is_tried_depends_on_the_models(decoder, tmp_path):
+    letters = BeamDecoder(INVENTORY, letters=lm(tmp_path / "c.arpa", "a rata", unit="char"))
+    assert len(grid_for(decoder).word_scores) > 1 and grid_for(decoder).letter_scores == (0.0,)
+    assert len(grid_for(letters).letter_scores) > 1 and grid_for(letters).word_scores == (0.0,)

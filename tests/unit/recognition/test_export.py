@@ -1,0 +1,104 @@
+import json
+
+import numpy as np
+import pytest
+from tones import tone_speech
+
+from vizinho.errors import ModelError
+from vizinho.evaluation.rates import error_rates
+from vizinho.recognition.cache import cached_engine, key_of
+from vizinho.recognition.engines import OnnxEngine
+from vizinho.recognition.export import export
+from vizinho.recognition.exported import GRAPHS, SETTINGS, TOKENS
+from vizinho.recognition.recognizer import Transcriber
+
+
+@pytest.fixture(scope="module")
+def exported(tone_model, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("exports")
+    return {precision: export(tone_model, folder / precision, precision) for precision in GRAPHS}
+
+
+def test_int8_is_smaller_and_hears_nearly_the_same(exported):
+    full, small = exported["fp32"], exported["int8"]
+    assert full.largest_difference < 1e-4 < small.largest_difference
+    assert small.megabytes < full.megabytes
+    assert not (small.folder / GRAPHS["fp32"]).exists()
+    text = "abc def"
+    assert Transcriber.load(full.folder).transcribe(tone_speech(text)).text == text
+    assert abs(len(Transcriber.load(small.folder).transcribe(tone_speech(text)).text) - len(text)) <= 2
+
+
+def test_sherpa_onnx_reads_the_folder_and_hears_the_same_letters(exported):
+    """Its features differ a little from ours, so a letter may; a wrong order of tokens would change them all."""
+    sherpa_onnx = pytest.importorskip("sherpa_onnx")
+    folder = exported["fp32"].folder
+    assert (folder / TOKENS).read_text(encoding="utf-8").splitlines()[-1].startswith("<blk> ")
+    recognizer = sherpa_onnx.OfflineRecognizer.from_nemo_ctc(
+        model=str(folder / GRAPHS["fp32"]), tokens=str(folder / TOKENS), num_threads=1
+    )
+    ours = Transcriber.load(folder)
+    theirs, mine = {}, {}
+    for text in ["abc def", "fade bed", "bed cab", "deaf face"]:
+        samples = tone_speech(text)
+        stream = recognizer.create_stream()
+        stream.accept_waveform(16_000, samples)
+        recognizer.decode_stream(stream)
+        theirs[text], mine[text] = stream.result.text.strip(), ours.transcribe(samples).text
+    assert error_rates(mine, theirs)[0] < 0.3, (mine, theirs)
+
+
+def test_an_existing_folder_is_not_overwritten(tone_model, exported):
+    with pytest.raises(ModelError, match="exists"):
+        export(tone_model, exported["fp32"].folder)
+
+
+def test_broken_exports_are_named(exported, tmp_path):
+    (tmp_path / SETTINGS).write_text("{}")
+    with pytest.raises(ModelError, match="not an exported model"):
+        OnnxEngine.load(tmp_path)
+    settings = json.loads((exported["fp32"].folder / SETTINGS).read_text())
+    (tmp_path / SETTINGS).write_text(json.dumps(settings))
+    (tmp_path / GRAPHS["fp32"]).write_bytes(b"no graph")
+    with pytest.raises(ModelError, match="cannot be loaded"):
+        OnnxEngine.load(tmp_path)
+
+
+def test_the_cache_is_made_once_mended_and_keyed_by_content(tone_model, tmp_path):
+    samples = [tone_speech("abc")]
+    home = tmp_path / "home"
+    first = cached_engine(tone_model, home=home).log_probs(samples)[0]
+    place = home / "exports" / key_of(tone_model)
+    made = (place / GRAPHS["fp32"]).stat().st_mtime_ns
+    assert np.array_equal(cached_engine(tone_model, home=home).log_probs(samples)[0], first)
+    assert (place / GRAPHS["fp32"]).stat().st_mtime_ns == made
+    (place / GRAPHS["fp32"]).write_bytes(b"cut off")
+    assert np.array_equal(cached_engine(tone_model, home=home).log_probs(samples)[0], first)
+    assert [p.name for p in (home / "exports").iterdir()] == [place.name]
+    other = tmp_path / "other"
+    other.mkdir()
+    for file in tone_model.iterdir():
+        (other / file.name).write_bytes(file.read_bytes())
+    assert key_of(other) == key_of(tone_model)
+    (other / "model.safetensors").write_bytes(b"else")
+    assert key_of(other) != key_of(tone_model)
+
+
+def test_a_cache_that_cannot_be_written_costs_only_time(tone_model, tmp_path):
+    (tmp_path / "home").write_text("a file where the folder should be")
+    assert cached_engine(tone_model, home=tmp_path / "home").log_probs([tone_speech("abc")])[0].size
+
+
+def test_the_process_that_is_second_to_finish_takes_its_own(tone_model, tmp_path, monkeypatch):
+    """Another export appears while ours is being made."""
+    from vizinho.recognition import cache
+
+    def slow(model, out):
+        made = export(model, out)
+        monkeypatch.setattr(cache, "export", export)
+        cached_engine(tone_model, home=tmp_path)
+        return made
+
+    monkeypatch.setattr(cache, "export", slow)
+    assert cached_engine(tone_model, home=tmp_path).blank == 0
+    assert [p.name for p in (tmp_path / "exports").iterdir()] == [key_of(tone_model)]

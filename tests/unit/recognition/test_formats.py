@@ -1,0 +1,61 @@
+import json
+import re
+from itertools import pairwise
+
+from vizinho.recognition.formats import render
+from vizinho.records import Segment, Transcript, Word
+
+
+def transcript(*segments):
+    made = []
+    for text, start in segments:
+        words = tuple(Word(w, start + i * 0.5, start + i * 0.5 + 0.4, 0.5) for i, w in enumerate(text.split()))
+        made.append(Segment(start, words[-1].end_seconds, text, 0.5, words))
+    words = tuple(w for s in made for w in s.words)
+    return Transcript("a.wav", " ".join(w.text for w in words), words, 0.5, 4000.0, tuple(made))
+
+
+TWO = transcript(("uma casa", 0.04), ("a rua", 3661.9996))
+
+
+def test_subrip():
+    assert render([TWO], "srt") == (
+        "1\n00:00:00,040 --> 00:00:00,940\numa casa\n\n2\n01:01:02,000 --> 01:01:02,900\na rua\n"
+    )
+
+
+def test_webvtt_escapes_what_it_would_read_as_tags():
+    assert render([transcript(("<b & c", 0.0))], "vtt") == ("WEBVTT\n\n00:00:00.000 --> 00:00:01.400\n&lt;b &amp; c\n")
+
+
+def test_text_has_a_line_for_each_segment():
+    assert render([TWO], "txt") == "uma casa\na rua\n"
+
+
+def test_json_names_each_segments_words_by_number():
+    row = json.loads(render([TWO], "json"))
+    assert [w["text"] for w in row["words"]] == ["uma", "casa", "a", "rua"]
+    assert [(s["first_word"], s["words"]) for s in row["segments"]] == [(0, 2), (2, 2)]
+    assert row["text"] == "uma casa a rua"
+
+
+def test_channels_are_told_apart_in_order_of_time():
+    left, right = transcript(("bom dia", 0.0), ("adeus", 9.0)), transcript(("olá", 4.0))
+    assert render([left, right], "txt") == "[1] bom dia\n[2] olá\n[1] adeus\n"
+    assert len(json.loads(render([left, right], "json"))) == 2
+
+
+def test_long_segments_become_several_subtitles_and_lose_no_word():
+    text = " ".join(f"palavra{i}" for i in range(40))
+    shown = render([transcript((text, 0.0))], "srt")
+    lines = [line for line in shown.splitlines() if line.startswith("palavra")]
+    assert max(map(len, lines)) <= 84
+    assert " ".join(lines) == text
+    times = re.findall(r"(\S+) --> (\S+)", shown)
+    assert all(a[1] <= b[0] for a, b in pairwise(times))
+
+
+def test_nothing_said():
+    nothing = Transcript("a", "", (), 0.0, 1.0)
+    assert [render([nothing], kind) for kind in ("txt", "srt")] == ["", ""]
+    assert render([nothing], "vtt") == "WEBVTT\n"

@@ -1,0 +1,134 @@
+"""One live stream against a real model: what official clients are promised, whatever way the bytes come."""
+
+import json
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from serving import alike, linear16, speech
+
+from vizinho.recognition.recognizer import Transcriber
+from vizinho.server.protocols.deepgram import UsedModel
+from vizinho.server.protocols.deepgram_live import LiveQuery, StreamIdentity
+from vizinho.server.routes.listen_live import read_query
+from vizinho.server.security.refusals import Refusal
+from vizinho.server.workers.intake import stream_decoder
+from vizinho.server.workers.session import LiveSession
+from vizinho.store.store import BUNDLED
+
+BASE = [("encoding", "linear16"), ("sample_rate", "16000")]
+
+
+@pytest.fixture(scope="module")
+def transcriber():
+    return Transcriber.load(BUNDLED / "es-demo" / "1", "torch")
+
+
+@pytest.fixture(scope="module")
+def said():
+    pause = np.zeros(16_000, np.float32)
+    return linear16(np.concatenate([speech(), pause, speech("la casa es grande"), pause]))
+
+
+def session(transcriber, *pairs, max_seconds=60.0):
+    query = read_query([*BASE, *pairs])
+    identity = StreamIdentity.of("id-1", UsedModel("es-demo@1", "es-demo", "1"), query.heard_channels)
+    return LiveSession(transcriber, query, identity, stream_decoder(query), max_seconds)
+
+
+def finals(messages):
+    return [
+        m["channel"]["alternatives"][0]["transcript"]
+        for m in messages
+        if m["type"] == "Results" and m["is_final"] and m["channel"]["alternatives"][0]["words"]
+    ]
+
+
+@settings(max_examples=4)
+@given(cuts=st.lists(st.integers(1, 150_000), max_size=12))
+def test_results_do_not_depend_on_how_the_bytes_were_cut(transcriber, said, cuts):
+    whole, cut = session(transcriber), session(transcriber)
+    expected = whole.accept(said) + whole.close()
+    at, messages = 0, []
+    for size in [*cuts, len(said)]:
+        messages += cut.accept(said[at : at + size])
+        at += size
+    assert messages + cut.close() == [*expected[:-1], {**expected[-1], "created": cut_created(cut)}]
+
+
+def cut_created(session):
+    return session.began.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def test_only_what_was_asked_for_is_sent(transcriber, said):
+    plain = session(transcriber)
+    kinds = {m["type"] for m in plain.accept(said) + plain.close()}
+    assert kinds == {"Results", "Metadata"}
+    asked = session(transcriber, ("vad_events", "true"), ("utterance_end_ms", "500"), ("interim_results", "true"))
+    messages = asked.accept(said) + asked.close()
+    assert {m["type"] for m in messages} == {"SpeechStarted", "UtteranceEnd", "Results", "Metadata"}
+    assert any(not m["is_final"] for m in messages if m["type"] == "Results")
+    assert all(json.dumps(m) for m in messages)
+
+
+def test_final_results_follow_each_other_without_gap_or_overlap(transcriber, said):
+    stream = session(transcriber)
+    spans = [m for m in stream.accept(said) + stream.close() if m["type"] == "Results"]
+    assert spans[0]["start"] == 0
+    for before, after in pairwise(spans):
+        assert after["start"] == pytest.approx(before["start"] + before["duration"], abs=2e-3)
+
+
+def test_sentences_are_written_where_pauses_are(transcriber, said):
+    stream = session(transcriber, ("punctuate", "true"))
+    found = finals(stream.accept(said) + stream.close())
+    assert len(found) == 2 and alike(found[1], "La casa es grande.") and found[1][0] == "L" and found[1][-1] == "."
+
+
+def test_without_endpoints_a_pause_does_not_end_an_utterance(transcriber, said):
+    stream = session(transcriber, ("endpointing", "false"))
+    assert len(finals(stream.accept(said) + stream.close())) == 1
+
+
+def test_channels_are_mixed_unless_each_is_asked_for(transcriber):
+    stereo = np.zeros((40_000, 2), np.float32)
+    stereo[: speech().size, 1] = speech()[:40_000]
+    mixed = session(transcriber, ("channels", "2"))
+    assert {m["channel_index"][1] for m in mixed.accept(linear16(stereo)) + mixed.finalize()} == {1}
+    apart = session(transcriber, ("channels", "2"), ("multichannel", "true"))
+    messages = apart.accept(linear16(stereo)) + apart.finalize()
+    assert {tuple(m["channel_index"]) for m in messages} == {(0, 2), (1, 2)}
+
+
+def test_a_stream_has_a_longest_length(transcriber):
+    stream = session(transcriber, max_seconds=1.0)
+    stream.accept(bytes(32_000))
+    with pytest.raises(Refusal) as refused:
+        stream.accept(bytes(32))
+    assert refused.value.status == 413
+
+
+@pytest.mark.parametrize(
+    ("pairs", "parameter"),
+    [
+        ([("sample_rate", "16000")], "encoding"),
+        ([("encoding", "speex"), ("sample_rate", "16000")], "encoding"),
+        ([("encoding", "linear16")], "sample_rate"),
+        ([("encoding", "linear16"), ("sample_rate", "1")], "sample_rate"),
+        ([*BASE, ("channels", "0")], "channels"),
+        ([*BASE, ("endpointing", "-3")], "endpointing"),
+        ([*BASE, ("utterance_end_ms", "soon")], "utterance_end_ms"),
+        ([*BASE, ("model", "a"), ("model", "b")], "model"),
+    ],
+)
+def test_wrong_parameters_are_named(pairs, parameter):
+    with pytest.raises(Refusal) as refused:
+        read_query(pairs)
+    assert (refused.value.status, refused.value.parameter) == (400, parameter)
+
+
+def test_endpointing_is_a_time_or_a_switch():
+    assert [read_query([*BASE, ("endpointing", v)]).endpointing for v in ("300", "false", "true")] == [300, False, None]
+    assert LiveQuery().endpointing is None

@@ -1,0 +1,116 @@
+import numpy as np
+import pytest
+from serving import SENTENCE, linear16, speech, wav
+
+from vizinho.errors import ModelError
+from vizinho.recognition.recognizer import Transcriber
+from vizinho.server.workers.detect import choose, evidence, spelling
+from vizinho.server.workers.messages import (
+    Delta,
+    Failed,
+    FileDone,
+    FileJob,
+    Loaded,
+    ModelPlace,
+    Preload,
+    RawFormat,
+    StreamAudio,
+)
+from vizinho.server.workers.models import LoadedModels, loader
+from vizinho.server.workers.worker import Worker
+from vizinho.store.store import BUNDLED
+
+ES = ModelPlace("es-demo@1", "es-demo", 1, BUNDLED / "es-demo" / "1", "es")
+EN = ModelPlace("en-demo@1", "en-demo", 1, BUNDLED / "en-demo" / "1", "en")
+
+
+@pytest.fixture(scope="module")
+def models():
+    return LoadedModels(loader("torch"), 4)
+
+
+@pytest.fixture
+def answered(models):
+    """Gives an order to a worker and returns its answers."""
+
+    def give(order, classify=None):
+        answers = []
+        Worker(models, classify, answers.append).obey(order)
+        return answers
+
+    return give
+
+
+def test_a_recording_is_answered_with_its_transcript(answered):
+    (done,) = answered(FileJob(7, wav(speech()), ES))
+    assert isinstance(done, FileDone) and (done.id, done.transcripts[0].text) == (7, SENTENCE)
+    (raw,) = answered(FileJob(8, linear16(speech()), ES, RawFormat("linear16", 16_000, 1)))
+    assert raw.transcripts[0].text == SENTENCE
+
+
+def test_topics_are_asked_of_the_whole_text(answered):
+    (done,) = answered(FileJob(1, wav(speech()), ES, topics=True), lambda text: [(text, 0.5)])
+    assert done.topics == ((SENTENCE, 0.5),)
+    assert answered(FileJob(1, wav(speech()), ES), lambda text: [(text, 0.5)])[0].topics is None
+
+
+def test_text_comes_piece_by_piece_and_adds_up(answered):
+    once = np.concatenate([speech(), np.zeros(16_000, np.float32)])
+    *deltas, done = answered(FileJob(1, wav(np.tile(once, 3)), ES, deltas=True))
+    assert len(deltas) == 3 and all(isinstance(d, Delta) for d in deltas)
+    assert "".join(d.text for d in deltas) == done.transcripts[0].text
+
+
+def test_audio_past_the_limits_is_refused_before_it_is_transcribed(answered):
+    (failed,) = answered(FileJob(1, wav(speech()), ES, max_seconds=1.0))
+    assert isinstance(failed, Failed) and failed.refusal.status == 413
+    raw = RawFormat("linear16", 16_000, 1)
+    (failed,) = answered(FileJob(1, linear16(speech()), ES, raw, max_seconds=1.0))
+    assert failed.refusal.status == 413
+
+
+def test_a_broken_model_fails_its_request_and_no_other(answered, tmp_path):
+    broken = ModelPlace("x@1", "x", 1, tmp_path, "x")
+    (failed,) = answered(FileJob(1, wav(speech()), broken))
+    assert failed.refusal.code == "MODEL_BROKEN" and str(tmp_path) not in failed.refusal.message
+    (loaded,) = answered(Preload(broken))
+    assert isinstance(loaded, Loaded) and loaded.problem
+    assert answered(FileJob(1, wav(speech()), ES))[0].transcripts
+
+
+def test_audio_of_a_stream_that_failed_before_has_no_answer(answered):
+    assert answered(StreamAudio(99, b"xx")) == []
+
+
+def test_the_model_unused_for_longest_is_forgotten():
+    loaded = []
+
+    def load(place):
+        loaded.append(place.ref)
+        if place.ref == "broken":
+            raise ModelError("broken")
+        return place
+
+    models = LoadedModels(load, 2)
+    places = {ref: ModelPlace(ref, ref, 1, BUNDLED, "es") for ref in ("a", "b", "c", "broken")}
+    for ref in "abacab":
+        assert models.get(places[ref]).ref == ref
+    assert loaded == ["a", "b", "c", "b"]
+    with pytest.raises(ModelError):
+        models.get(places["broken"])
+
+
+def test_spelling_tells_languages_apart_and_knows_none_where_it_has_no_words():
+    spanish, english = ["buenos", "días", "mañana"], ["the", "through", "weather"]
+    assert spelling(spanish, "es") > spelling(english, "es")
+    assert spelling(english, "en") > spelling(spanish, "en")
+    assert spelling(spanish, "es-419") == spelling(spanish, "es")
+    assert spelling(spanish, "xx") == 0.0
+
+
+def test_the_language_is_the_one_with_the_most_evidence(models):
+    heard = [evidence(models.get(place), speech(), place.language) for place in (EN, ES)]
+    chosen, share = choose((EN, ES), heard)
+    assert chosen is ES and 0.5 < share <= 1
+    assert choose((EN, ES), [evidence(models.get(EN), np.zeros(0, np.float32), "en")] * 2)[1] == 0.5
+    assert isinstance(models.get(ES), Transcriber)
