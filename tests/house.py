@@ -45,7 +45,9 @@ class Finding:
 
 def sources(folders: list[Path] | None = None) -> list[Path]:
     """Python files of the package, or of some folders of it."""
-    return sorted(path for folder in folders or [SOURCE] for path in ([folder] if folder.is_file() else folder.rglob("*.py")))
+    return sorted(
+        path for folder in folders or [SOURCE] for path in ([folder] if folder.is_file() else folder.rglob("*.py"))
+    )
 
 
 def functions(tree: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
@@ -144,8 +146,8 @@ def main() -> None:
             print(finding)
     counted = figures(paths)
     print(
-        f"{counted.lines} lines, {counted.functions} functions, {counted.generic} ({counted.generic_share:.1%}) with generic "
-        f"locals, {counted.comments_per_hundred:.1f} comments per 100 lines"
+        f"{counted.lines} lines, {counted.functions} functions, {counted.generic} ({counted.generic_share:.1%}) "
+        f"with generic locals, {counted.comments_per_hundred:.1f} comments per 100 lines"
     )
 
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from vizinho.files import move_folder, write_json, write_text
+from vizinho.files import move_folder, replacing, write_json, write_text
 
 SHARED_MEMORY = Path("/dev/shm")
 
@@ -37,6 +37,17 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
         write_text(path, "\ud800")
     assert path.read_text(encoding="utf-8") == before
     assert names(path.parent) == ["values.json"]
+
+
+def test_a_file_is_replaced_when_its_block_ends_without_an_error(tmp_path):
+    path = tmp_path / "new" / "a.txt"
+    with replacing(path) as temporary:
+        temporary.write_text("one")
+        assert not path.exists()
+    with pytest.raises(RuntimeError), replacing(path) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert (path.read_text(), names(path.parent)) == ("one", ["a.txt"])
 
 
 def test_folders_move_whole(tmp_path):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ import soxr
 from vizinho.audio.containers import ADVICE, open_native
 from vizinho.audio.ogg_opus import repair_clock
 from vizinho.errors import AudioError
+from vizinho.files import replacing
 
 _T = TypeVar("_T")
 
@@ -103,7 +103,6 @@ def save_audio(path: Path, samples: Waveform, sample_rate: int = SAMPLE_RATE) ->
 
     A file of that name is whole: it is moved into place when complete. Raises AudioError where it cannot be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     kinds = {
         ".wav": ("WAV", "PCM_16"),
         ".flac": ("FLAC", "PCM_16"),
@@ -114,15 +113,11 @@ def save_audio(path: Path, samples: Waveform, sample_rate: int = SAMPLE_RATE) ->
     if path.suffix.lower() not in kinds:
         raise AudioError(f"cannot write {path.suffix!r} files", where=path, fix=f"use one of {', '.join(kinds)}")
     container, subtype = kinds[path.suffix.lower()]
-    # Of this process alone: two that make the same corpus must not move each other's files.
-    writing = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        soundfile.write(str(writing), np.clip(samples, -1.0, 1.0), sample_rate, format=container, subtype=subtype)
-        writing.replace(path)
+        with replacing(path) as temporary:
+            soundfile.write(str(temporary), np.clip(samples, -1.0, 1.0), sample_rate, format=container, subtype=subtype)
     except soundfile.LibsndfileError as error:
         raise AudioError(f"cannot be written ({error})", where=path, fix="make room on the disk") from error
-    finally:
-        writing.unlink(missing_ok=True)
 
 
 def _unreadable(path: Path, error: Exception) -> AudioError:

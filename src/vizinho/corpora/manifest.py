@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import math
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from vizinho.errors import CorpusError
-from vizinho.files import sha256
+from vizinho.files import replacing, sha256
 from vizinho.records import Utterance
 
 REQUIRED = ("id", "audio", "text", "lang", "speaker", "duration", "split")
@@ -84,17 +83,11 @@ def manifest_row(utterance: Utterance, folder: Path) -> dict[str, Any]:
 
 def write_lines(path: Path, lines: Iterable[str]) -> None:
     """Write UTF-8 lines to a temporary file beside `path`, then move it into place. Raises CorpusError."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("w", encoding="utf-8", newline="\n") as file:
+        with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
             file.writelines(f"{line}\n" for line in lines)
-        temporary.replace(path)
     except OSError as error:
         raise CorpusError(f"cannot write here ({error.strerror})", where=path, fix="choose another folder") from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
 
 
 def fingerprint(utterances: Iterable[Utterance]) -> str:

@@ -8,27 +8,23 @@ from typing import Any
 
 import numpy as np
 
+from vizinho.files import replacing
+
 
 def save_epoch(path: Path, model: Any, epoch: int, digest: str) -> None:
     """Write weights, random state and the number of finished epochs, whole or not at all."""
     arrays = {name: rows for name, (rows, _) in _weights(model).items()}
     kind, keys, position, has_gauss, gauss = model.random.get_state()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    writing = path.with_name(f"{path.name}.writing")
-    try:
-        with writing.open("wb") as stream:
-            np.savez(
-                stream,
-                epoch=epoch,
-                digest=digest,
-                random_keys=keys,
-                random_rest=np.array([position, has_gauss, gauss], dtype=np.float64),
-                random_kind=kind,
-                **arrays,
-            )
-        writing.replace(path)
-    finally:
-        writing.unlink(missing_ok=True)
+    with replacing(path) as temporary, temporary.open("wb") as stream:
+        np.savez(
+            stream,
+            epoch=epoch,
+            digest=digest,
+            random_keys=keys,
+            random_rest=np.array([position, has_gauss, gauss], dtype=np.float64),
+            random_kind=kind,
+            **arrays,
+        )
 
 
 def load_epoch(path: Path, model: Any, digest: str) -> int:

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vizinho.errors import ModelError, TextError
+from vizinho.files import replacing
 from vizinho.progress import Advance, silent
 from vizinho.vectors.epochs import load_epoch, save_epoch
 from vizinho.vectors.keyed import ForeignPickleError, read_keyed, write_keyed
@@ -198,16 +199,11 @@ def save_vectors(path: Path, vectors: WordVectors) -> None:
     keyed.add_vectors(list(vectors.words), vectors.matrix)
     for rank, word in enumerate(vectors.words):  # gensim writes words by falling count
         keyed.set_vecattr(word, "count", len(vectors.words) - rank)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    writing = path.with_name(f".{path.name}.writing")
-    try:
+    with replacing(path) as temporary:
         if path.suffix == ".kv":
-            write_keyed(writing, keyed)
+            write_keyed(temporary, keyed)
         else:
-            keyed.save_word2vec_format(str(writing), binary=path.suffix == ".bin", write_header=True)
-        writing.replace(path)
-    finally:
-        writing.unlink(missing_ok=True)
+            keyed.save_word2vec_format(str(temporary), binary=path.suffix == ".bin", write_header=True)
 
 
 def load_vectors(path: Path) -> WordVectors:

@@ -14,6 +14,7 @@ from typing import Any
 
 from vizinho.corpora.shards.index import Row
 from vizinho.errors import AudioError, CorpusError
+from vizinho.files import replacing
 
 _OPEN = 64
 """Tars that a process keeps open."""
@@ -41,23 +42,16 @@ def write_tar(path: Path, clips: Iterable[tuple[int, Clip]]) -> list[Row]:
     The same clips give the same bytes. Raises CorpusError when the folder cannot be written.
     """
     rows = []
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with temporary.open("wb") as file:
-            with tarfile.open(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT) as tar:
-                for number, clip in clips:
-                    # The key has no dot: webdataset takes what follows the first one for the kind of file.
-                    key = f"{number:09d}"
-                    _add(tar, f"{key}{clip.suffix}", clip.audio)
-                    rows.append(_row(clip, tar.offset))
-                    _add(tar, f"{key}.json", json.dumps(_beside(clip), ensure_ascii=False).encode())
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        with replacing(path) as temporary, tarfile.open(temporary, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+            for number, clip in clips:
+                # The key has no dot: webdataset takes what follows the first one for the kind of file.
+                key = f"{number:09d}"
+                _add(tar, f"{key}{clip.suffix}", clip.audio)
+                rows.append(_row(clip, tar.offset))
+                _add(tar, f"{key}.json", json.dumps(_beside(clip), ensure_ascii=False).encode())
     except OSError as error:
         raise CorpusError(f"cannot write here ({error.strerror})", where=path, fix="choose another folder") from error
-    finally:
-        temporary.unlink(missing_ok=True)
     return rows
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from vizinho.decoding.lm.counts import END, START, UNKNOWN
 from vizinho.errors import ModelError
+from vizinho.files import replacing
 
 LN10 = math.log(10.0)
 _COUNT = re.compile(r"ngram (\d+)\s*=\s*(\d+)\s*")
@@ -88,20 +88,12 @@ def write_arpa(path: Path, sizes: Sequence[int], orders: Iterable[Rows]) -> None
     KenLM wants at least two orders, so a model of single units gets an empty second one.
     """
     sizes, orders = ([*sizes, 0], [*orders, ()]) if len(sizes) == 1 else (sizes, orders)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    writing = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with writing.open("w", encoding="utf-8", newline="\n") as file:
-            file.write("\\data\\\n" + "".join(f"ngram {n}={size}\n" for n, size in enumerate(sizes, start=1)))
-            for n, rows in enumerate(orders, start=1):
-                file.write(f"\n\\{n}-grams:\n")
-                file.writelines(_lines(rows, last=n == len(sizes)))
-            file.write("\n\\end\\\n")
-            file.flush()
-            os.fsync(file.fileno())
-        writing.replace(path)
-    finally:
-        writing.unlink(missing_ok=True)
+    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
+        file.write("\\data\\\n" + "".join(f"ngram {n}={size}\n" for n, size in enumerate(sizes, start=1)))
+        for n, rows in enumerate(orders, start=1):
+            file.write(f"\n\\{n}-grams:\n")
+            file.writelines(_lines(rows, last=n == len(sizes)))
+        file.write("\n\\end\\\n")
 
 
 def _lines(rows: Rows, *, last: bool) -> Iterator[str]:
