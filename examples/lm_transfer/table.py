@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from vizinho.cli.tables import markdown
+from vizinho.cli.emit import markdown
 
 NAMES = {
     "scratch": "scratch",

@@ -211,7 +211,7 @@ def most_frequent(train: list[Labelled], count: int) -> list[str]:
 
 
 def show(results: dict[str, Any]) -> None:
-    from vizinho.cli.tables import markdown
+    from vizinho.cli.emit import markdown
 
     for name, systems in results["retrieval"].items():
         lines = [

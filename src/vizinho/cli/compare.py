@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from enum import StrEnum
@@ -10,6 +9,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+from vizinho.cli.emit import emit
+from vizinho.cli.options import AsJson, Seed
 
 
 class G2P(StrEnum):
@@ -58,7 +60,7 @@ def compare(
     g2p: Annotated[
         G2P, typer.Option("--g2p", help="Pronunciations from eSpeak NG's rules or from lexicons/, for both languages.")
     ] = G2P.espeak,
-    seed: Annotated[int, typer.Option("--seed", help="Seed of shuffling and resampling.")] = 1,
+    seed: Seed = 1,
     predict: Annotated[
         list[Path] | None,
         typer.Option("--predict", help="results.json of an experiment: say what donors may bring (repeatable)."),
@@ -68,7 +70,7 @@ def compare(
         bool, typer.Option("--cache/--no-cache", help="Use and keep results in the store's cache.")
     ] = True,
     processes: Annotated[int, typer.Option("--processes", help="Levels computed at the same time, one core each.")] = 2,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Compare a target language with possible donors on every level, with evidence, and rank the donors.
 
@@ -109,7 +111,7 @@ def compare(
         from vizinho.report.compare_page import write_compare_page
 
         write_compare_page(values, html)
-    typer.echo(json.dumps(values, ensure_ascii=False) if as_json else text(values))
+    emit(values, as_json, text(values))
     if html is not None and not as_json:
         typer.echo(f"\n{html}")
 
@@ -156,7 +158,7 @@ def _prediction(found: Any, results: list[Path]) -> dict[str, Any]:
 
 
 def _predicted(prediction: dict[str, Any]) -> str:
-    from vizinho.cli.tables import markdown
+    from vizinho.cli.emit import markdown
 
     measured = {m["donor"]: m["benefit"] for m in prediction["measured"]}
     donors = [*prediction["expected"], *(d for d in measured if d not in prediction["expected"])]
@@ -178,7 +180,7 @@ def _predicted(prediction: dict[str, Any]) -> str:
 
 def text(values: dict[str, Any]) -> str:
     """The ranking, every measure of every donor, and the gaps, as plain tables."""
-    from vizinho.cli.tables import markdown
+    from vizinho.cli.emit import markdown
 
     donors = [r["donor"] for r in values["ranking"]]
     parts = [_ranking(values), *(_level(values, level, donors, markdown) for level in _levels(values))]
@@ -191,7 +193,7 @@ def text(values: dict[str, Any]) -> str:
 
 
 def _ranking(values: dict[str, Any]) -> str:
-    from vizinho.cli.tables import markdown
+    from vizinho.cli.emit import markdown
 
     votes = values["ranking"][0]["votes"]
     head = ["donor", "score", *(f"{v['name'].replace('_', ' ')} (x{v['weight']:g})" for v in votes)]

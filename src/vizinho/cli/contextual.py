@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vizinho.cli.common import AsJson, Fresh, Out, Quiet, Seed, Threads
 from vizinho.cli.neural_lm import Dev, Rate, Samples, Steps, Texts, Words, make, name_set_aside
+from vizinho.cli.options import AsJson, Fresh, Out, Quiet, Seed, Threads
 
 if TYPE_CHECKING:
     from vizinho.text_models.contextual import Occurrence
@@ -109,7 +109,7 @@ def polysemy(
     """Measure how well each layer tells apart the senses of words in hand-labelled sentences."""
     from dataclasses import asdict
 
-    from vizinho.cli.tables import markdown
+    from vizinho.cli.emit import markdown
     from vizinho.text_models.lstm_folder import load_model
     from vizinho.text_models.polysemy import labelled_sentences, read_labelled, separation
     from vizinho.vectors.static import load_vectors

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vizinho.cli.options import AsJson, Commands, OnRay, Seed
 from vizinho.errors import CorpusError
 
 if TYPE_CHECKING:
@@ -17,12 +18,11 @@ if TYPE_CHECKING:
     from vizinho.progress import Advance
     from vizinho.records import Utterance
 
-app = typer.Typer(no_args_is_help=True, help="Bring, check, count and make corpora.")
+app = Commands(help="Bring, check, count and make corpora.")
 
 ON_RAY = 'On Ray Data (pip install "vizinho[ray]"): the cluster that RAY_ADDRESS names, or one of its own.'
 _SHOWN = 10
 _Manifest = Annotated[Path, typer.Argument(help="Manifest (JSONL).")]
-_Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 _Lang = Annotated[
     str | None, typer.Option("--lang", help="Language whose text rules count; the manifest's if left out.")
 ]
@@ -39,9 +39,9 @@ def check(
         str | None, typer.Option("--model", help="Also report characters that this model has no token for.")
     ] = None,
     processes: Annotated[int, typer.Option("--processes", help="Processes that decode.", min=1)] = 1,
-    on_ray: Annotated[bool, typer.Option("--ray", help=ON_RAY)] = False,
+    on_ray: OnRay = False,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 when anything is set aside.")] = False,
-    as_json: _Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """Decode everything, name what is wrong by id, and write NAME.clean.jsonl and NAME.quarantine.jsonl."""
     from vizinho.corpora.check import check_corpus, write_check
@@ -92,7 +92,7 @@ def convert(
         bool, typer.Option("--copy", help="Re-encode all audio to 16 kHz FLAC beside the manifest.")
     ] = False,
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave bad rows out and list them in a file.")] = False,
-    as_json: _Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """Make a manifest of Common Voice, MLS, FLEURS, Kaldi, NeMo, LJSpeech, Hugging Face or lhotse data."""
     from vizinho.corpora.convert import convert_corpus
@@ -131,7 +131,7 @@ def respell(
         list[Path] | None,
         typer.Option("--leave-out", help="Target manifest whose dev and test texts are kept out; repeatable."),
     ] = None,
-    as_json: _Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """Turn a donor's corpus into practice for the target: its sounds, in the target's letters (needs eSpeak NG)."""
     from vizinho.corpora.manifest import held_out_texts, read_manifest, write_manifest
@@ -161,8 +161,8 @@ def revoice(
     corpus: _Manifest,
     out: Annotated[Path, typer.Option("--out", help="Folder for the manifest and its audio.")],
     copies: Annotated[int, typer.Option("--copies", help="Voices for each utterance.")] = 1,
-    seed: Annotated[int, typer.Option("--seed", help="Seed of the voices.")] = 1,
-    as_json: _Json = False,
+    seed: Seed = 1,
+    as_json: AsJson = False,
 ) -> None:
     """Say the train part again in other voices: pitch, vocal tract and pace changed by Praat (extra "voices")."""
     from vizinho.corpora.manifest import read_manifest, write_manifest
@@ -184,7 +184,7 @@ def revoice(
 
 
 @app.command("stats")
-def stats(corpus: _Manifest, lang: _Lang = None, as_json: _Json = False) -> None:
+def stats(corpus: _Manifest, lang: _Lang = None, as_json: AsJson = False) -> None:
     """Count utterances, minutes, characters and texts by split and speaker."""
     from vizinho.corpora.manifest import fingerprint, read_manifest
     from vizinho.corpora.stats import corpus_stats

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vizinho.cli import decoding as options
+from vizinho.cli.emit import emit
+from vizinho.cli.options import AsJson, Corpus, Model, Split, Threads
 from vizinho.errors import CorpusError
 
 if TYPE_CHECKING:
@@ -20,11 +22,9 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    model: Annotated[str, typer.Argument(help="Model: a name, name@version or a model folder.")],
-    corpus: Annotated[Path, typer.Option("--corpus", help="Manifest (JSONL).")],
-    split: Annotated[
-        str | None, typer.Option("--split", help="Only this split; test if the manifest has one, else all.")
-    ] = None,
+    model: Model,
+    corpus: Corpus,
+    split: Split = None,
     cluster: Annotated[
         bool, typer.Option("--cluster", help="Resample speakers instead of utterances for the intervals.")
     ] = False,
@@ -40,8 +40,8 @@ def evaluate(
         typer.Option("--rescore", help="Folder of a neural language model that orders the best hypotheses anew."),
     ] = None,
     rescore_weight: Annotated[float, typer.Option("--rescore-weight", help="Of its log-probabilities.")] = 0.3,
-    threads: Annotated[int, typer.Option("--threads", help="Torch threads.")] = 1,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    threads: Threads = 1,
+    as_json: AsJson = False,
 ) -> None:
     """Score a model. Utterances whose text is empty after normalising are named and left out.
 
@@ -76,10 +76,7 @@ def evaluate(
         made["decoder"] = {"lms": [str(p) for p in spec.lms], **asdict(spec.options), "hotwords": dict(spec.hotwords)}
         if rescore:
             made["decoder"] |= {"rescore": str(rescore), "rescore_weight": rescore_weight}
-    if as_json:
-        typer.echo(json.dumps(made, ensure_ascii=False))
-    else:
-        _show(made)
+    emit(made, as_json, _lines(made))
 
 
 def _utterances(corpus: Path, split: str | None) -> tuple[str | None, list[Utterance]]:
@@ -142,20 +139,20 @@ def _compared(scores: list[Scores], cluster: bool) -> dict[str, Any]:
     return made
 
 
-def _show(made: dict[str, Any]) -> None:
+def _lines(made: dict[str, Any]) -> Iterator[str]:
     for name in ("cer", "wer"):
         low, high = made[f"{name}_ci"]
-        typer.echo(f"{name.upper()} {made[name]:.3f}  (95 % interval {low:.3f} to {high:.3f})")
+        yield f"{name.upper()} {made[name]:.3f}  (95 % interval {low:.3f} to {high:.3f})"
         if "greedy" in made:
             low, high = made["greedy"][f"{name}_ci"]
-            typer.echo(f"  greedy {made['greedy'][name]:.3f}  ({low:.3f} to {high:.3f})")
+            yield f"  greedy {made['greedy'][name]:.3f}  ({low:.3f} to {high:.3f})"
             found = made["comparison"][name]
             low, high = found["ci"]["low"], found["ci"]["high"]
-            typer.echo(f"  difference {found['difference']:+.3f}  ({low:+.3f} to {high:+.3f}), p = {found['p']:.4f}")
-    typer.echo(f"{made['utterances']} utterances, {len(made['per_speaker'])} speakers")
+            yield f"  difference {found['difference']:+.3f}  ({low:+.3f} to {high:+.3f}), p = {found['p']:.4f}"
+    yield f"{made['utterances']} utterances, {len(made['per_speaker'])} speakers"
     for speaker, rates in made["per_speaker"].items() if isinstance(made["per_speaker"], dict) else []:
-        typer.echo(f"  {speaker}: CER {rates['cer']:.3f}, WER {rates['wer']:.3f}, {rates['utterances']} utterances")
-    typer.echo("worst:")
+        yield f"  {speaker}: CER {rates['cer']:.3f}, WER {rates['wer']:.3f}, {rates['utterances']} utterances"
+    yield "worst:"
     for row in made["worst"]:
-        typer.echo(f"  {row['id']}: {row['reference']!r} heard as {row['hypothesis']!r}")
-    typer.echo(made["signature"])
+        yield f"  {row['id']}: {row['reference']!r} heard as {row['hypothesis']!r}"
+    yield made["signature"]

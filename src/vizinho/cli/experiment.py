@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+from vizinho.cli.emit import emit
+from vizinho.cli.options import AsJson, Fresh
 
 
 def experiment(
@@ -21,8 +23,8 @@ def experiment(
             "--donors-from", help="Folder of another experiment: donors trained there in the same way are used."
         ),
     ] = None,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Start over instead of going on.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print results.json without the utterances.")] = False,
+    fresh: Fresh = False,
+    as_json: AsJson = False,
 ) -> None:
     """Run a controlled experiment: every start x recipe x minutes x seed with equal budgets, tested once each.
 
@@ -40,22 +42,14 @@ def experiment(
         shutil.rmtree(folder, ignore_errors=True)
     with board() as show:
         results = run_experiment(read, folder, processes=processes, donors_from=donors_from, show=show)
-    if as_json:
-        shown = {
-            **results,
-            "arms": [
-                {**a, "test": {k: v for k, v in a["test"].items() if k != "per_utterance"}} for a in results["arms"]
-            ],
-        }
-        typer.echo(json.dumps(shown, ensure_ascii=False))
-        return
-    typer.echo(table(results))
-    typer.echo(f"\n{results['reading']}\n\n{folder / 'results.json'}")
+    arms = [{**a, "test": {k: v for k, v in a["test"].items() if k != "per_utterance"}} for a in results["arms"]]
+    text = f"{table(results)}\n\n{results['reading']}\n\n{folder / 'results.json'}"
+    emit({**results, "arms": arms}, as_json, text)
 
 
 def table(results: dict[str, Any]) -> str:
     """The pooled arms as a Markdown table; intervals are 95 %."""
-    from vizinho.cli.tables import markdown
+    from vizinho.cli.emit import markdown
 
     head = ["arms", "minutes", "seeds", "steps", "CER", "WER", "steps to scratch's best"]
     rows = [

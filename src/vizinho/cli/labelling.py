@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vizinho.cli.corpus import ON_RAY
+from vizinho.cli.emit import SHOWN, emit, warn
+from vizinho.cli.options import AsJson, Engine, OnRay
 from vizinho.errors import CorpusError
 
 if TYPE_CHECKING:
     from vizinho.recognition.label import Labelled
     from vizinho.records import Utterance
     from vizinho.store.store import Store
-
-_SHOWN = 10
 
 
 def label(
@@ -36,9 +35,9 @@ def label(
         str, typer.Option("--split", help="Split of the manifest to label; its rows become train.")
     ] = "train",
     processes: Annotated[int, typer.Option("--processes", help="Processes that listen.", min=1)] = 1,
-    on_ray: Annotated[bool, typer.Option("--ray", help=ON_RAY)] = False,
-    engine: Annotated[str, typer.Option("--engine", help="onnx or torch.")] = "onnx",
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    on_ray: OnRay = False,
+    engine: Engine = "onnx",
+    as_json: AsJson = False,
 ) -> None:
     """Pseudo-label untranscribed speech: FILE gets what the model heard, NAME.heard.jsonl all of it with confidences.
 
@@ -58,12 +57,8 @@ def label(
     entry = store.find(model)
     with bar("listening", len(utterances)) as advance:
         made = label_speech(Work(place, engine), entry.ref if entry else place.name, utterances, out, options, advance)
-    if as_json:
-        typer.echo(json.dumps(made.as_json(), ensure_ascii=False))
-    else:
-        _show(made)
-    for utterance_id, what in made.failed[:_SHOWN]:
-        typer.echo(f"error: {utterance_id}: {what}", err=True)
+    emit(made.as_json(), as_json, _lines(made))
+    warn(f"error: {utterance_id}: {what}" for utterance_id, what in made.failed[:SHOWN])
     if made.failed:
         typer.echo(f"{len(made.failed)} of {len(utterances)} recordings could not be labelled", err=True)
         raise typer.Exit(2)
@@ -89,9 +84,9 @@ def _utterances(sources: list[Path], split: str, lang: str | None, store: Store,
     return from_files(inputs.files, lang or (card.language if card else ""))
 
 
-def _show(made: Labelled) -> None:
-    typer.echo(f"{made.manifest}: {made.kept} utterances, {made.kept_seconds / 60:.1f} minutes")
+def _lines(made: Labelled) -> Iterator[str]:
+    yield f"{made.manifest}: {made.kept} utterances, {made.kept_seconds / 60:.1f} minutes"
     out = f"{made.unsure} below the least confidence, {made.silent} without words, {len(made.failed)} unreadable"
-    typer.echo(f"left out: {out}")
-    typer.echo(f"median confidence of what was kept {made.median_confidence:.3f}; heard before: {made.heard_before}")
-    typer.echo(f"all that was heard: {made.ledger}")
+    yield f"left out: {out}"
+    yield f"median confidence of what was kept {made.median_confidence:.3f}; heard before: {made.heard_before}"
+    yield f"all that was heard: {made.ledger}"

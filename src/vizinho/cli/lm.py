@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vizinho.cli import decoding as options
+from vizinho.cli.options import AsJson, Commands, Model, Threads
 
 if TYPE_CHECKING:
     from vizinho.decoding.lm.train import Source, SourceReport
 
-app = typer.Typer(no_args_is_help=True, help="Language models for recognition: train, mix, score, tune.")
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+app = Commands(help="Language models for recognition: train, mix, score, tune.")
 _LIST = "wordfreq:"
 _SHOWN = 5
 """Trials that `tune` prints beside greedy decoding and the search alone."""
@@ -137,14 +137,14 @@ def _texts_of(corpora: list[Path], normalize: Any) -> frozenset[str]:
 
 @app.command()
 def tune(
-    model: Annotated[str, typer.Argument(help="Model: a name, name@version or a model folder.")],
+    model: Model,
     corpus: Annotated[Path, typer.Option("--corpus", help="Manifest (JSONL) with a dev split.")],
     lms: Annotated[list[Path], typer.Option("--lm", help="Language model (ARPA): of words, of characters, or both.")],
     out: Annotated[Path, typer.Option("--out", help="Decoder file to write (JSON).")],
     split: Annotated[str, typer.Option("--split", help="Split to choose on; test is refused.")] = "dev",
     metric: Annotated[str, typer.Option("--metric", help="cer or wer.")] = "cer",
     beam_width: options.BeamWidth = None,
-    threads: Annotated[int, typer.Option("--threads", help="Torch threads.")] = 1,
+    threads: Threads = 1,
     as_json: AsJson = False,
 ) -> None:
     """Choose the language model's weight and the scores per word and letter on dev, and write them down."""
@@ -153,7 +153,7 @@ def tune(
     import torch
 
     from vizinho.cli.decoding import decoder_for, spec_of
-    from vizinho.cli.tables import markdown
+    from vizinho.cli.emit import markdown
     from vizinho.corpora.manifest import fingerprint, read_manifest, select
     from vizinho.decoding.setup import DecoderSpec, write_decoder
     from vizinho.decoding.tune import best, grid_for

@@ -27,15 +27,15 @@ from vizinho.cli import (
     vectors,
 )
 from vizinho.cli import report as report_command
+from vizinho.cli.options import Commands
 from vizinho.cli.reproduce import reproduce
 from vizinho.cli.speak import speak
 from vizinho.errors import SpecError, VizinhoError
 from vizinho.training.torchrun import OWN_STORE, may_wait_for_the_dead, started_together
 from vizinho.version import __version__
 
-app = typer.Typer(
+app = Commands(
     name="vizinho",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,

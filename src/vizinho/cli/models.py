@@ -11,13 +11,11 @@ from typing import Annotated, Any
 
 import typer
 
-from vizinho.cli.common import AsJson
-from vizinho.cli.tables import describe
+from vizinho.cli.emit import describe, emit
+from vizinho.cli.options import AsJson, Commands, Split
 from vizinho.errors import ModelError, StoreError
 
-app = typer.Typer(
-    no_args_is_help=True, help="Models of the store: list, show, lineage, rollback, pin, merge, reproduce."
-)
+app = Commands(help="Models of the store: list, show, lineage, rollback, pin, merge, reproduce.")
 
 
 @app.command("list")
@@ -57,7 +55,7 @@ def show(
         from vizinho.model.checkpoint import load_donor
 
         facts = load_donor(store.resolve(ref)).describe()
-        typer.echo(json.dumps(facts, ensure_ascii=False) if as_json else "\n".join(describe(facts)))
+        emit(facts, as_json, "\n".join(describe(facts)))
         return
     if as_json:
         typer.echo(json.dumps(asdict(card), ensure_ascii=False))
@@ -113,9 +111,7 @@ def pin(
     corpus: Annotated[
         Path | None, typer.Option("--corpus", help="Manifest (JSONL) that new versions are measured on.")
     ] = None,
-    split: Annotated[
-        str | None, typer.Option("--split", help="Only this split; test if the manifest has one, else all.")
-    ] = None,
+    split: Split = None,
     remove: Annotated[bool, typer.Option("--remove", help="Take the pin away.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -149,7 +145,7 @@ def rollback(
     if not version.isdecimal():
         raise StoreError(f"{ref!r} names no version", where="rollback", fix="give NAME@VERSION")
     current = Store().set_current(name, int(version))
-    typer.echo(json.dumps({"current": current}) if as_json else f"{name} is {current} now")
+    emit({"current": current}, as_json, f"{name} is {current} now")
 
 
 @app.command("merge")
@@ -169,7 +165,7 @@ def merge(
     store = Store()
     name = name or str(read_origin(adapter)["language"])
     ref = publish_merged(store, name, store.resolve(donor), adapter, command=["vizinho", *sys.argv[1:]])
-    typer.echo(json.dumps({"model": ref}) if as_json else f"{ref}: {donor} with {adapter}")
+    emit({"model": ref}, as_json, f"{ref}: {donor} with {adapter}")
 
 
 def _readable(folder: Path) -> dict[str, Any]:

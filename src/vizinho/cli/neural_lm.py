@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vizinho.cli.common import AsJson, Fresh, Out, Quiet, Seed, Threads
+from vizinho.cli.options import AsJson, Commands, DryRun, Fresh, Out, Quiet, Seed, Threads
 
 if TYPE_CHECKING:
     from vizinho.text_models.lstm_job import LmJob
 
-app = typer.Typer(no_args_is_help=True, help="Neural language models: train, move to another language, evaluate.")
+app = Commands(help="Neural language models: train, move to another language, evaluate.")
 Texts = Annotated[list[Path], typer.Argument(help="Text files, one sentence a line.", show_default=False)]
 Dev = Annotated[
     list[Path] | None, typer.Option("--dev", help="Text to choose on; a part of the texts is held out if not given.")
@@ -87,7 +87,7 @@ def transfer(
     samples: Samples = 1024,
     seed: Seed = 1,
     threads: Threads = 1,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the transfer plan and stop.")] = False,
+    dry_run: DryRun = False,
     fresh: Fresh = False,
     quiet: Quiet = False,
     as_json: AsJson = False,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from vizinho.cli.emit import emit
+from vizinho.cli.options import AsJson
 
 
 def report(
@@ -17,7 +19,7 @@ def report(
     cards: Annotated[
         bool, typer.Option("--cards", help="Also write README.md, a model card, into the model folder of every arm.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Draw an experiment's results as one self-contained page."""
     from vizinho.report.model_card import write_model_cards
@@ -26,8 +28,4 @@ def report(
     page = out if out is not None else results.with_name("report.html")
     write_report(results, page)
     written = [str(path) for path in write_model_cards(results)] if cards else []
-    if as_json:
-        typer.echo(json.dumps({"report": str(page), "cards": written}))
-        return
-    for path in (page, *written):
-        typer.echo(str(path))
+    emit({"report": page, "cards": written}, as_json, map(str, (page, *written)))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vizinho.cli.common import AsJson, Quiet
+from vizinho.cli.options import AsJson, Quiet
 
 if TYPE_CHECKING:
     from vizinho.job.reproduce import Reproduction

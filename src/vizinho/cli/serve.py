@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from vizinho.cli.options import Engine
 from vizinho.errors import SpecError
 
 
@@ -32,7 +33,7 @@ def serve(
     topics: Annotated[
         Path | None, typer.Option("--topics", help="Folder of a classifier of topics.", show_default=False)
     ] = None,
-    engine: Annotated[str, typer.Option("--engine", help="onnx or torch.")] = "onnx",
+    engine: Engine = "onnx",
     max_megabytes: Annotated[int, typer.Option("--max-megabytes", min=1, help="Largest recording.")] = 100,
     max_minutes: Annotated[int, typer.Option("--max-minutes", min=1, help="Longest recording or stream.")] = 240,
     max_streams: Annotated[int, typer.Option("--max-streams", min=1, help="Streams open at once.")] = 64,

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vizinho.cli.options import AsJson, Seed
+
 if TYPE_CHECKING:
     from vizinho.corpora.shards.index import ShardIndex
 
@@ -34,8 +36,8 @@ def shard(
     shard_minutes: Annotated[
         float, typer.Option("--shard-minutes", help="Audio in one shard that is written.", min=0.01)
     ] = 60.0,
-    seed: Annotated[int, typer.Option("--seed", help="Seed of the order in which a manifest is packed.")] = 1,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    seed: Seed = 1,
+    as_json: AsJson = False,
 ) -> None:
     """Make a sharded corpus for `vizinho train` and `transfer`: --corpus DIR. Given again, it goes on where it stopped.
 

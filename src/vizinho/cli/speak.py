@@ -8,16 +8,18 @@ from typing import Annotated
 
 import typer
 
+from vizinho.cli.options import AsJson, Seed
+
 
 def speak(
     language: Annotated[str, typer.Argument(help="Language: pt, es, en, fr, ca, it or de.")],
     out: Annotated[Path, typer.Option("--out", help="Folder for the manifest and its audio.")],
     minutes: Annotated[float, typer.Option("--minutes", help="Minutes of speech over all splits.")] = 30.0,
-    seed: Annotated[int, typer.Option("--seed", help="Seed of texts, voices and noise.")] = 1,
+    seed: Seed = 1,
     text: Annotated[
         Path | None, typer.Option("--text", help="Sentences of your own, one a line, instead of the phrase book.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Synthesise a practice corpus with eSpeak NG: many voice variants, rates and pitches, noise, telephone band."""
     from vizinho.corpora.manifest import read_manifest

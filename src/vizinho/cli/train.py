@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -11,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vizinho.cli.common import AsJson, Fresh, Quiet
-from vizinho.cli.tables import describe
+from vizinho.cli.emit import describe, emit
+from vizinho.cli.options import AsJson, DryRun, Fresh, Quiet
 from vizinho.errors import SpecError
 
 if TYPE_CHECKING:
@@ -123,7 +124,7 @@ def transfer(
     row: Annotated[
         list[str] | None, typer.Option("--row", help="Start a token from one of the donor's, as ç=s; repeatable.")
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the transfer plan and stop.")] = False,
+    dry_run: DryRun = False,
     fresh: Fresh = False,
     quiet: Quiet = False,
     as_json: AsJson = False,
@@ -262,21 +263,19 @@ def _make(
             return
         published = publish(store, name, finished, folder, donor=donor, command=["vizinho", *sys.argv[1:]])
         made = summary(published, finished)
-        if as_json:
-            typer.echo(json.dumps(made | {"plan": ready.plan.as_json() if ready.plan else None}, ensure_ascii=False))
-        else:
-            _show_summary(made)
+        emit(made | {"plan": ready.plan.as_json() if ready.plan else None}, as_json, _lines(made))
         drop_run(folder)  # last: who was killed before they saw the result gets the same version from the same command
 
 
 def show_plan(plan: Any, as_json: bool, most: int | None = None, donor: dict[str, Any] | None = None) -> None:
     """Print what the donor is and the transfer plan, all of it or `most` of its rows; JSON is never cut."""
+    emit(
+        {"donor": donor or {}, "plan": plan.as_json(), "counts": plan.counts()},
+        as_json,
+        describe(donor) if donor else (),
+    )
     if as_json:
-        made = {"donor": donor or {}, "plan": plan.as_json(), "counts": plan.counts()}
-        typer.echo(json.dumps(made, ensure_ascii=False))
         return
-    for line in describe(donor) if donor else ():
-        typer.echo(line)
     from rich.console import Console
     from rich.table import Table
 
@@ -297,21 +296,21 @@ def show_plan(plan: Any, as_json: bool, most: int | None = None, donor: dict[str
     console.print(", ".join(f"{count} {action}" for action, count in plan.counts().items()))
 
 
-def _show_summary(made: dict[str, Any]) -> None:
+def _lines(made: dict[str, Any]) -> Iterator[str]:
     practice = f" and {made['practice_minutes']:.1f} of practice" if made["practice_minutes"] else ""
-    typer.echo(f"{made['model']}: {made['steps']} steps on {made['minutes']:.1f} minutes{practice}; {made['chosen']}")
+    yield f"{made['model']}: {made['steps']} steps on {made['minutes']:.1f} minutes{practice}; {made['chosen']}"
     if made["dev_cer"] is not None:
-        typer.echo(f"dev CER {made['dev_cer']:.3f} (used for choosing; not a test result)")
+        yield f"dev CER {made['dev_cer']:.3f} (used for choosing; not a test result)"
     if made["movement"] is not None:
-        typer.echo(
+        yield (
             f"movement: {made['movement']['moved_share']:.1%} of the weights moved, "
             f"relative distance of the encoder {made['movement']['encoder_distance']:.3f}"
         )
     if made["verdict"] is not None:
-        typer.echo(made["verdict"]["says"])
+        yield made["verdict"]["says"]
     for finding in made["findings"]:
-        typer.echo(f"looks wrong: {finding['what']}\n  likely because {finding['cause']}\n  -> {finding['fix']}")
+        yield f"looks wrong: {finding['what']}\n  likely because {finding['cause']}\n  -> {finding['fix']}"
     if made["skipped_batches"]:
-        typer.echo(f"{made['skipped_batches']} batches gave no usable update and were skipped (named above)")
+        yield f"{made['skipped_batches']} batches gave no usable update and were skipped (named above)"
     if made["set_aside"]:
-        typer.echo(f"{made['set_aside']} utterances were set aside (named above)")
+        yield f"{made['set_aside']} utterances were set aside (named above)"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
@@ -12,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vizinho.cli import decoding as options
+from vizinho.cli.emit import emit
+from vizinho.cli.options import AsJson, Engine, Threads
 from vizinho.errors import SpecError
 
 if TYPE_CHECKING:
@@ -36,9 +37,7 @@ def transcribe(
         typer.Option("--out", help="Folder for one output a file. Given again, it goes on where it stopped."),
     ] = None,
     jobs: Annotated[int, typer.Option("--jobs", help="Processes.", min=1)] = 1,
-    engine: Annotated[
-        str, typer.Option("--engine", help="onnx, or torch: the network as it was trained, without an export.")
-    ] = "onnx",
+    engine: Engine = "onnx",
     split_channels: Annotated[
         bool, typer.Option("--split-channels", help="Transcribe each channel by itself, not their mean.")
     ] = False,
@@ -50,10 +49,8 @@ def transcribe(
     hotwords: options.HotwordList = None,
     decoder: options.DecoderFile = None,
     n_best: Annotated[int, typer.Option("--n-best", help="Show so many hypotheses with their scores (nats).")] = 0,
-    threads: Annotated[int, typer.Option("--threads", help="Threads of each process.", min=1)] = 1,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object with words, times and confidences.")
-    ] = False,
+    threads: Threads = 1,
+    as_json: AsJson = False,
 ) -> None:
     """Transcribe audio. A file that cannot be read is named and the others are still done (exit code 2).
 
@@ -99,11 +96,9 @@ def transcribe(
         advice = "; run the same command again to go on" if folder else ""
         typer.echo(f"interrupted{advice}", err=True)
         raise typer.Exit(130) from None
-    if as_json:
-        made = {"model": model, "transcripts": heard, "failed": failed, "skipped": skipped}
-        typer.echo(json.dumps(made, ensure_ascii=False))
-    elif folder:
-        typer.echo(f"{len(pending) - len(failed)} transcribed, {skipped} done before, {len(failed)} failed: {out}")
+    made = {"model": model, "transcripts": heard, "failed": failed, "skipped": skipped}
+    counts = f"{len(pending) - len(failed)} transcribed, {skipped} done before, {len(failed)} failed: {out}"
+    emit(made, as_json, counts if folder else ())
     if failed:
         typer.echo(f"{len(failed)} of {len(inputs.files)} files could not be transcribed", err=True)
         raise typer.Exit(2)
@@ -131,8 +126,7 @@ def _list_hypotheses(model: str, work: Work, files: Sequence[Input], count: int,
         for hypothesis in () if as_json else found:
             name = f"{file.audio}\t" if len(files) > 1 else ""
             typer.echo(f"{name}{hypothesis.score:.2f}\t{hypothesis.text}")
-    if as_json:
-        typer.echo(json.dumps({"model": model, "transcripts": made, "failed": failed}, ensure_ascii=False))
+    emit({"model": model, "transcripts": made, "failed": failed}, as_json)
     if failed:
         raise typer.Exit(2)
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from vizinho.cli.common import AsJson, Out, Quiet, Seed, Threads
+from vizinho.cli.emit import emit
+from vizinho.cli.options import AsJson, Commands, Out, Quiet, Seed, Threads
 
-app = typer.Typer(
-    no_args_is_help=True, help="Vectors from transformers: train one, tune it, look at words and sentences."
-)
+app = Commands(help="Vectors from transformers: train one, tune it, look at words and sentences.")
 Encoder = Annotated[str, typer.Option("--encoder", help="Folder of an encoder, or its name on the Hugging Face hub.")]
 Layer = Annotated[int, typer.Option("--layer", help="Layer to read: 0 the embeddings, -1 the last.")]
 
@@ -109,7 +107,7 @@ def words(
     """Show how alike a word's vectors are in several sentences (cosines)."""
     import numpy as np
 
-    from vizinho.cli.tables import markdown
+    from vizinho.cli.emit import markdown
     from vizinho.errors import TextError
     from vizinho.vectors.static import tokenize
     from vizinho.vectors.transformer import load_encoder
@@ -135,4 +133,4 @@ def _log(quiet: bool) -> Any:
 
 
 def _say(values: dict[str, Any], as_json: bool, text: str) -> None:
-    typer.echo(json.dumps(values, ensure_ascii=False) if as_json else text)
+    emit(values, as_json, text)

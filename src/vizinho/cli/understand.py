@@ -10,6 +10,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from vizinho.cli.options import AsJson, Commands, Out, Seed
+
 
 class _TextFirst(TyperGroup):
     """`vizinho understand FILE` is short for `vizinho understand text FILE`."""
@@ -20,10 +22,7 @@ class _TextFirst(TyperGroup):
         return super().parse_args(ctx, args)
 
 
-app = typer.Typer(
-    cls=_TextFirst, no_args_is_help=True, help="Topics of a transcript; `vizinho understand FILE --classifier FOLDER`."
-)
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+app = Commands(cls=_TextFirst, help="Topics of a transcript; `vizinho understand FILE --classifier FOLDER`.")
 
 
 @app.command()
@@ -68,7 +67,7 @@ def text(
 def train(
     topics: Annotated[Path, typer.Argument(help="Table: topic, tab, document, tab, sentence.")],
     vectors: Annotated[Path, typer.Option("--vectors", help="Word vectors (.bin, .vec, .kv) or an encoder's folder.")],
-    out: Annotated[Path, typer.Option("--out", help="Folder to write.")],
+    out: Out,
     test: Annotated[
         Path | None,
         typer.Option(
@@ -79,7 +78,7 @@ def train(
         Path | None,
         typer.Option("--test-vectors", help="Vectors for --test, in the same space; --vectors if not given."),
     ] = None,
-    seed: Annotated[int, typer.Option("--seed", help="Seed of the split by documents.")] = 1,
+    seed: Seed = 1,
     as_json: AsJson = False,
 ) -> None:
     """Train a topic classifier on frozen vectors, split by documents: chosen on dev, reported on test once."""

@@ -8,9 +8,11 @@ from typing import Annotated, Any
 
 import typer
 
-app = typer.Typer(no_args_is_help=True, help="Word vectors: train, look at, and align between languages.")
+from vizinho.cli.emit import emit
+from vizinho.cli.options import AsJson, Commands, Seed, Threads
+
+app = Commands(help="Word vectors: train, look at, and align between languages.")
 File = Annotated[Path, typer.Option("--vectors", help="Vectors: word2vec's .bin or .vec, or gensim's .kv.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
 @app.command()
@@ -22,8 +24,8 @@ def train(
     epochs: Annotated[int, typer.Option("--epochs", help="Passes over the text.")] = 5,
     window: Annotated[int, typer.Option("--window", help="Words on either side that count as context.")] = 5,
     min_count: Annotated[int, typer.Option("--min-count", help="Occurrences a word needs.")] = 5,
-    seed: Annotated[int, typer.Option("--seed", help="Seed; with one thread it settles the outcome.")] = 1,
-    threads: Annotated[int, typer.Option("--threads", help="Threads of training.")] = 1,
+    seed: Seed = 1,
+    threads: Threads = 1,
     as_json: AsJson = False,
 ) -> None:
     """Train vectors on raw text; the same command again goes on with an interrupted training."""
@@ -162,7 +164,7 @@ def evaluate(
     """Translate words unmapped, by a floor and aligned: precision at 1 by frequency, and how alike the spaces are."""
     from dataclasses import asdict
 
-    from vizinho.cli.tables import markdown
+    from vizinho.cli.emit import markdown
     from vizinho.vectors.align import identical_seeds, read_dictionary
     from vizinho.vectors.static import load_vectors
     from vizinho.vectors.translation import evaluate_alignment
@@ -200,7 +202,7 @@ def retrieve(
     """Find each sentence's translation among all of the other side by its vector: precision at 1, both ways."""
     from dataclasses import asdict
 
-    from vizinho.cli.tables import markdown
+    from vizinho.cli.emit import markdown
     from vizinho.errors import ModelError
     from vizinho.vectors.retrieval import distinct, read_pairs, retrieve
     from vizinho.vectors.sentences import load_sentences
@@ -235,4 +237,4 @@ def _lines(found: list[tuple[str, float]]) -> str:
 
 
 def _say(values: dict[str, Any], as_json: bool, text: str) -> None:
-    typer.echo(json.dumps(values, ensure_ascii=False) if as_json else text)
+    emit(values, as_json, text)

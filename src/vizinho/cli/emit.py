@@ -1,0 +1,74 @@
+"""What commands print: one JSON object or lines of text, tables as Markdown, and what a donor is in words."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import typer
+
+SHOWN = 10
+"""Items that a list in the terminal names before it says how many more there are."""
+
+
+def emit(values: Any, as_json: bool, text: str | Iterable[str] = ()) -> None:
+    """Print the values as one JSON object, or else the text; lines may be a generator, which JSON never starts.
+
+    Values may hold dataclasses and paths.
+    """
+    if as_json:
+        typer.echo(json.dumps(values, ensure_ascii=False, default=_plain))
+        return
+    for line in [text] if isinstance(text, str) else text:
+        typer.echo(line)
+
+
+def _plain(value: Any) -> Any:
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+def shortened(lines: Sequence[str], more: str = "--json names all", shown: int = SHOWN) -> Iterator[str]:
+    """The first lines of a long list, and how many more there are and where."""
+    yield from lines[:shown]
+    if len(lines) > shown:
+        yield f"and {len(lines) - shown} more ({more})"
+
+
+def warn(lines: Iterable[str]) -> None:
+    """Print lines on standard error."""
+    for line in lines:
+        typer.echo(line, err=True)
+
+
+def markdown(head: Sequence[Any], rows: Sequence[Sequence[Any]]) -> str:
+    """A Markdown table, padded to read well in a terminal too; every row has as many cells as the head."""
+    cells = [[str(cell) for cell in row] for row in [head, *rows]]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(head))]
+    lines = [
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in cells
+    ]
+    lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
+    return "\n".join(lines)
+
+
+def describe(donor: Mapping[str, Any]) -> list[str]:
+    """Lines about a donor: kind and size, what it hears, tokens by role (`Donor.describe`)."""
+    lines = [
+        f"donor: {donor['kind']}, {donor['parameters']:,} parameters, hears {donor['hears']}, "
+        f"writes a frame every {donor['frame_ms']:g} ms"
+    ]
+    roles = "; ".join(f"{role} {_first(tokens)}" for role, tokens in donor["roles"].items())
+    lines.append(f"{donor['tokens']} tokens: {roles}" if donor["tokens"] else "no output layer: every row starts fresh")
+    return [*lines, *donor["notes"]]
+
+
+def _first(tokens: Sequence[str], shown: int = 60) -> str:
+    more = f" and {len(tokens) - shown} more (--json names all)" if len(tokens) > shown else ""
+    return " ".join(tokens[:shown]) + more

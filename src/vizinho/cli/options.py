@@ -1,0 +1,63 @@
+"""Options that several commands share, each declared once, and what every command checks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand
+from typer.models import CommandFunctionType
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+Seed = Annotated[int, typer.Option("--seed", help="Seed of all randomness.")]
+Threads = Annotated[int, typer.Option("--threads", help="Threads of each process.", min=1)]
+Processes = Annotated[int, typer.Option("--processes", help="Number of processes.", min=1)]
+OnRay = Annotated[
+    bool,
+    typer.Option("--ray", help='Run on Ray Data (pip install "vizinho[ray]"): the cluster RAY_ADDRESS, or a new one.'),
+]
+Quiet = Annotated[bool, typer.Option("--quiet", help="No log lines on standard error; the progress bar stays.")]
+Fresh = Annotated[bool, typer.Option("--fresh", help="Start over instead of resuming an interrupted run.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the transfer plan and stop.")]
+
+Model = Annotated[str, typer.Argument(help="Model: NAME, NAME@VERSION or a model folder.")]
+Manifest = Annotated[Path, typer.Argument(help="Manifest (JSONL).")]
+Corpus = Annotated[Path, typer.Option("--corpus", help="Manifest (JSONL).")]
+Corpora = Annotated[list[Path], typer.Option("--corpus", help="Manifest (JSONL); repeatable.", show_default=False)]
+Name = Annotated[str | None, typer.Option("--name", help="Name in the model store; the language code if not given.")]
+Out = Annotated[Path, typer.Option("--out", help="Folder to write.")]
+OutManifest = Annotated[Path, typer.Option("--out", help="Manifest to write.")]
+Split = Annotated[str | None, typer.Option("--split", help="Only this split; test if the manifest has one, else all.")]
+Engine = Annotated[
+    str, typer.Option("--engine", help="onnx, or torch: the network as it was trained, without an export.")
+]
+Rows = Annotated[
+    list[str] | None, typer.Option("--row", help="Start a token from one of the donor's, as ç=s; repeatable.")
+]
+
+
+class FiniteCommand(TyperCommand):
+    """A command that refuses nan and inf: they pass every comparison with a smallest or largest value."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; click's BadParameter (exit code 2) names the option that is not a finite number."""
+        for option in self.params:
+            value = ctx.params.get(option.name)
+            for number in value if isinstance(value, (list, tuple)) else (value,):
+                if isinstance(number, float) and not math.isfinite(number):
+                    raise typer.BadParameter(f"{number} is not a finite number", param_hint=repr(option.opts[0]))
+        return super().invoke(ctx)
+
+
+class Commands(typer.Typer):
+    """A group of commands, each with the checks of `FiniteCommand`."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(no_args_is_help=True, **settings)
+
+    def command(self, name: str | None = None, **settings: Any) -> Callable[[CommandFunctionType], CommandFunctionType]:
+        """Register a command, as `typer.Typer.command` does."""
+        return super().command(name, **{"cls": FiniteCommand, **settings})
