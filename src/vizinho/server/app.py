@@ -11,11 +11,13 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection
+from starlette.websockets import WebSocket
 
 from vizinho.server.protocols import deepgram, openai
 from vizinho.server.routes import listen, listen_live, operations, transcriptions
 from vizinho.server.security.admission import Service, place_of, request_id_of, service_of
-from vizinho.server.security.connections import Frame
+from vizinho.server.security.frame import Frame
 from vizinho.server.security.refusals import Refusal
 from vizinho.version import __version__
 
@@ -46,11 +48,11 @@ def create_app(service: Service) -> FastAPI:
     for part in (listen, listen_live, transcriptions, operations):
         app.include_router(part.router)
     app.openapi = lambda: _described(app)  # type: ignore[method-assign]
-    app.add_exception_handler(Refusal, _refused)
+    app.add_exception_handler(Refusal, _refused)  # type: ignore[arg-type]
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(Exception, _unexpected)
-    app.add_middleware(Frame, limits=service.limits, metrics=service.metrics)
+    app.add_middleware(Frame, limits=service.limits, metrics=service.metrics, refused=refusal_response)
     return app
 
 
@@ -66,19 +68,27 @@ def _described(app: FastAPI) -> dict[str, Any]:
     return app.openapi_schema
 
 
-async def _refused(request: Request, refusal: Exception) -> Response:
-    assert isinstance(refusal, Refusal)
-    service_of(request).metrics.refusals.labels(code=refusal.code).inc()
+def refusal_response(connection: HTTPConnection, refusal: Refusal) -> JSONResponse:
+    """The answer to a refused request, in the shape that its client reads."""
+    service_of(connection).metrics.refusals.labels(code=refusal.code).inc()
     headers = {}
     if refusal.retry_after_seconds is not None:
         headers["retry-after"] = str(refusal.retry_after_seconds)
     if refusal.status == 401:
         headers["www-authenticate"] = "Bearer"
-    if request.url.path.startswith(("/v1/audio", "/v1/models")):
+    if connection.url.path.startswith(("/v1/audio", "/v1/models")):
         body = openai.error(refusal).model_dump()
     else:
-        body = deepgram.error(refusal, request_id_of(request)).model_dump()
+        body = deepgram.error(refusal, request_id_of(connection)).model_dump()
     return JSONResponse(body, refusal.status, headers)
+
+
+async def _refused(connection: HTTPConnection, refusal: Exception) -> Response:
+    assert isinstance(refusal, Refusal)
+    response = refusal_response(connection, refusal)
+    if isinstance(connection, WebSocket):
+        await connection.send_denial_response(response)
+    return response
 
 
 async def _invalid(request: Request, error: Exception) -> Response:

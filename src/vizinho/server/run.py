@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from vizinho.errors import SpecError
 from vizinho.server.app import create_app
 from vizinho.server.catalog import Catalog
 from vizinho.server.security.admission import Service
-from vizinho.server.security.connections import protocol
+from vizinho.server.security.connections import Connections
 from vizinho.server.security.fetch import Fetcher
 from vizinho.server.security.keys import Keys, check_exposure
 from vizinho.server.security.limits import Admission, Limits
@@ -24,6 +25,9 @@ from vizinho.server.workers.pool import Pool
 from vizinho.store.store import Store
 
 log = logging.getLogger("vizinho.server")
+
+_READ_BYTES = 262_144
+"""What asyncio reads at once: so much of a head may come beyond a limit before anybody sees it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,18 +66,23 @@ def make_service(options: ServeOptions, keys: Keys, store: Store | None = None) 
 def serve(options: ServeOptions, keys: Keys) -> None:
     """Listen until SIGTERM or SIGINT. Raises SpecError and StoreError before anything is started."""
     service = make_service(options, keys)
+    limits = service.limits
+    longest_head = limits.max_head_bytes + _READ_BYTES
+    # uvicorn has the `websockets` library parse the head of an upgrade once more. What came so far is to pass there.
+    os.environ.setdefault("WEBSOCKETS_MAX_LINE_LENGTH", str(longest_head))
+    os.environ.setdefault("WEBSOCKETS_MAX_NUM_HEADERS", str(longest_head))
     config = uvicorn.Config(
         create_app(service),
         host=options.host,
         port=options.port,
-        http=protocol(service.limits),
+        http=Connections(limits, service.metrics).protocol(),
         ws="websockets-sansio",
-        ws_max_size=service.limits.max_message_bytes,
+        ws_max_size=limits.max_message_bytes,
         ws_ping_interval=20,
         ws_ping_timeout=20,
-        timeout_keep_alive=30,
+        timeout_keep_alive=int(limits.keep_alive_seconds),
         timeout_graceful_shutdown=5,
-        h11_max_incomplete_event_size=32_768,
+        h11_max_incomplete_event_size=longest_head,
         access_log=False,
         log_level="warning",
         server_header=False,

@@ -9,11 +9,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from fastapi import APIRouter, WebSocket
-from fastapi.responses import JSONResponse
 from pydantic import ValidationError
 from starlette.websockets import WebSocketDisconnect
 
-from vizinho.server.protocols import deepgram, deepgram_live
+from vizinho.server.protocols import deepgram_live
 from vizinho.server.protocols.deepgram import check_extras
 from vizinho.server.protocols.deepgram_live import LiveQuery
 from vizinho.server.protocols.openai import refused_value
@@ -23,6 +22,8 @@ from vizinho.server.security.refusals import Refusal, bad_parameter
 from vizinho.server.workers.messages import OpenStream, StreamMessages
 from vizinho.server.workers.pool import StreamHandle, stream_lost
 
+MAX_WARNINGS = 20
+"""Named in the handshake, whose headers clients read up to a few kilobytes."""
 PIECE_BYTES = 16_384
 """A message is given to the worker in pieces of this size (half a second at 16 kHz), so that streams take turns."""
 
@@ -33,13 +34,9 @@ router = APIRouter()
 async def listen_live(socket: WebSocket) -> None:
     """Transcribe a stream as it comes. What is refused before it begins is refused with an HTTP status."""
     service = service_of(socket)
-    try:
-        client = authenticate(socket)
-        query = read_query(socket.query_params.multi_items())
-        service.admission.stream(client)
-    except Refusal as refusal:
-        await _deny(socket, refusal)
-        return
+    client = authenticate(socket)
+    query = read_query(socket.query_params.multi_items())
+    service.admission.stream(client)
     service.metrics.streams.inc()
     try:
         await _admitted(socket, service, client, query)
@@ -68,14 +65,10 @@ def read_query(pairs: Sequence[tuple[str, str]]) -> LiveQuery:
 async def _admitted(socket: WebSocket, service: Service, client: str, query: LiveQuery) -> None:
     """Open a stream that was let in, and serve it."""
     request_id = request_id_of(socket)
-    try:
-        warnings = check_extras(query.model_extra or {})
-        model = service.catalog.choose(query.model, query.language)
-        opening = OpenStream(0, request_id, place_of(model), query, service.limits.max_stream_seconds)
-        handle = await service.pool.open_stream(opening)
-    except Refusal as refusal:
-        await _deny(socket, refusal)
-        return
+    warnings = check_extras(query.model_extra or {})[:MAX_WARNINGS]
+    model = service.catalog.choose(query.model, query.language)
+    opening = OpenStream(0, request_id, place_of(model), query, service.limits.max_stream_seconds)
+    handle = await service.pool.open_stream(opening)
     offered = socket.headers.get("sec-websocket-protocol", "").partition(",")[0].strip()
     said = [(b"vizinho-warnings", json.dumps([w.model_dump() for w in warnings]).encode())] if warnings else []
     try:
@@ -85,13 +78,6 @@ async def _admitted(socket: WebSocket, service: Service, client: str, query: Liv
         pass  # the client is gone, or does not take what it is sent
     finally:
         handle.drop()
-
-
-async def _deny(socket: WebSocket, refusal: Refusal) -> None:
-    service_of(socket).metrics.refusals.labels(code=refusal.code).inc()
-    headers = {"retry-after": str(refusal.retry_after_seconds)} if refusal.retry_after_seconds else None
-    body = deepgram.error(refusal, request_id_of(socket)).model_dump()
-    await socket.send_denial_response(JSONResponse(body, refusal.status, headers))
 
 
 class _Line:

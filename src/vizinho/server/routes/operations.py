@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Request, Response, WebSocket
 from fastapi.responses import FileResponse, JSONResponse
 
 from vizinho.server.security.admission import Client, service_of
@@ -58,3 +58,9 @@ async def page_file(name: str) -> Response:
     if name not in _FILES:
         raise Refusal(404, "NOT_FOUND", "no such page")
     return FileResponse(_FILES[name])
+
+
+@router.websocket("/{path:path}")
+async def no_such_stream(socket: WebSocket, path: str) -> None:
+    """Refuse a stream on any other path with an answer that a person can read."""
+    raise Refusal(404, "NOT_FOUND", "streams are at /v1/listen")

@@ -1,147 +1,251 @@
-"""Connections before and around requests: how many, how long for a head, how long for an answer to be taken."""
+"""Connections below the requests: how many there may be, and how long each may take for the head of a request.
+
+uvicorn leaves this to whoever runs it. Nothing limits the time for a head, one limit serves all addresses, and an
+upgrade that the `websockets` library refuses (it parses the head a second time) is neither answered nor closed.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
+import ipaddress
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
-import h11
-from starlette.requests import HTTPConnection
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from vizinho.server.security.admission import request_id_of
 from vizinho.server.security.limits import Limits
 from vizinho.server.security.metrics import Metrics
 
-_HEADERS = {
-    "content-security-policy": "default-src 'self'; media-src 'self' blob:; frame-ancestors 'none'; base-uri 'none'",
-    "permissions-policy": "microphone=(self), camera=(), geolocation=()",
-    "referrer-policy": "no-referrer",
-    "x-content-type-options": "nosniff",
+_LINGER_SECONDS = 2.0
+"""A refused client may still be sending. Closing on unread bytes would reset the connection, and lose the answer."""
+_REASONS = {
+    400: "Bad Request",
+    408: "Request Timeout",
+    414: "URI Too Long",
+    431: "Request Header Fields Too Large",
+    503: "Service Unavailable",
 }
 
-_FULL = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 2\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
+class Connections:
+    """All connections of a server. Those that wait for a request give way, the oldest first, when there are too many.
 
-def protocol(limits: Limits) -> type[H11Protocol]:
-    """uvicorn's HTTP/1.1 protocol, but a connection that does not send the head of a request in time is closed.
-
-    Without it, connections that send a byte now and then would hold places for good.
+    So a client that holds connections open takes places from itself, or from others who only hold them too.
     """
 
-    class PatientProtocol(H11Protocol):  # type: ignore[misc]
-        _deadline: asyncio.TimerHandle | None = None
+    def __init__(self, limits: Limits, metrics: Metrics) -> None:
+        self.limits, self._metrics = limits, metrics
+        self._open: set[GuardedConnection] = set()
+        self._waiting: dict[str, dict[GuardedConnection, None]] = {}
+        """By address; dictionaries, because sets forget the order."""
+        metrics.connections.set_function(lambda: len(self._open))
 
-        def connection_made(self, transport: asyncio.Transport) -> None:
-            super().connection_made(transport)
-            if len(self.connections) > limits.max_connections:
-                transport.write(_FULL)
-                transport.close()
-                return
-            self._watch()
+    def protocol(self) -> Callable[..., asyncio.Protocol]:
+        """What uvicorn's option `http` takes."""
+        return partial(GuardedConnection, self)
 
-        def data_received(self, data: bytes) -> None:
-            super().data_received(data)
-            self._watch()
+    def add(self, connection: GuardedConnection) -> bool:
+        """Take a new connection in; False where every place is taken by a request that is being answered."""
+        crowd = self._waiting.get(connection.address, {})
+        if len(crowd) < self.limits.max_waiting_connections:
+            full = len(self._open) >= self.limits.max_connections
+            crowd = max(self._waiting.values(), key=len, default={}) if full else {}
+            if full and not crowd:
+                return False
+        if crowd:
+            next(iter(crowd)).give_way()
+        self._open.add(connection)
+        self.wait(connection)
+        return True
 
-        def connection_lost(self, exc: Exception | None) -> None:
-            self._unwatch()
-            super().connection_lost(exc)
+    def wait(self, connection: GuardedConnection) -> None:
+        """No request is being answered on a connection."""
+        if connection in self._open:
+            self._waiting.setdefault(connection.address, {})[connection] = None
 
-        def handle_websocket_upgrade(self, event: h11.Request) -> None:
-            self._unwatch()
-            super().handle_websocket_upgrade(event)
+    def serve(self, connection: GuardedConnection) -> None:
+        """A request is being answered on a connection, so it no longer gives way."""
+        crowd = self._waiting.get(connection.address, {})
+        crowd.pop(connection, None)
+        if not crowd:
+            self._waiting.pop(connection.address, None)
 
-        def _watch(self) -> None:
-            """A deadline stands from the first byte of a head (or the connection's start) to the head's end."""
-            waiting = self.conn.their_state is h11.IDLE and (self.cycle is None or bool(self.conn.trailing_data[0]))
-            if not waiting:
-                self._unwatch()
-            elif self._deadline is None and self.transport.get_protocol() is self:
-                self._deadline = self.loop.call_later(limits.header_seconds, self.transport.abort)
+    def remove(self, connection: GuardedConnection) -> None:
+        """A connection has ended."""
+        self.serve(connection)
+        self._open.discard(connection)
 
-        def _unwatch(self) -> None:
-            if self._deadline is not None:
-                self._deadline.cancel()
-                self._deadline = None
-
-    return PatientProtocol
+    def count(self, code: str) -> None:
+        """Count a refusal."""
+        self._metrics.refusals.labels(code=code).inc()
 
 
-class Frame:
-    """Around every request: an id, headers that keep browsers careful, a limit for sending, counts and times."""
+class GuardedConnection(asyncio.Protocol):
+    """Stands between a transport and uvicorn's protocols, and watches whether bytes become requests.
 
-    def __init__(self, app: ASGIApp, limits: Limits, metrics: Metrics) -> None:
-        self._app, self._limits, self._metrics = app, limits, metrics
+    It knows of requests from the middleware, which finds it in the ASGI scope's state and enters `request()`.
+    """
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one request or stream (ASGI)."""
-        if scope["type"] not in ("http", "websocket"):
-            await self._app(scope, receive, send)
-            return
-        began, status = time.monotonic(), 0
-        scope.setdefault("state", {}).pop("request_id", None)
-        headers = {**_HEADERS, "dg-request-id": "", "x-request-id": ""}
+    def __init__(
+        self,
+        connections: Connections,
+        *,
+        config: Any,
+        server_state: Any,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        self._connections, self._limits = connections, connections.limits
+        self._loop = _loop or asyncio.get_running_loop()
+        state = {**app_state, "connection": self}
+        self._protocol: Any = H11Protocol(config=config, server_state=server_state, app_state=state, _loop=self._loop)
+        """uvicorn's protocol; None once it has been told that the connection is lost."""
+        self._requests = 0
+        self._head_bytes = 0
+        self._line_ended = False
+        self._upgraded = self._streamed = False
+        """Whether a WebSocket protocol has taken over, and whether it has brought a request."""
+        self._timer: asyncio.TimerHandle | None = None
+        self.address = ""
 
-        body = _Body(scope, receive)
-
-        async def framed(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                await body.discard()
-            if message["type"] in ("http.response.start", "websocket.http.response.start", "websocket.accept"):
-                status = int(message.get("status", 101))
-                headers["dg-request-id"] = headers["x-request-id"] = request_id_of(HTTPConnection(scope))
-                own = [(name.encode(), value.encode()) for name, value in headers.items()]
-                message = {**message, "headers": [*message.get("headers", []), *own]}
-            await asyncio.wait_for(send(message), self._limits.send_seconds)
-
+    @contextlib.contextmanager
+    def request(self) -> Iterator[None]:
+        """While a request, or a stream, is being answered."""
+        self._requests += 1
+        self._head_bytes, self._line_ended, self._streamed = 0, False, self._upgraded
+        self._set_timer(None)
+        self._connections.serve(self)
         try:
-            await self._app(scope, body.receive, framed)
+            yield
         finally:
-            route = _route(scope)
-            self._metrics.requests.labels(route=route, status=str(status)).inc()
-            if scope["type"] == "http":
-                self._metrics.request_seconds.labels(route=route).observe(time.monotonic() - began)
+            self._requests -= 1
+            if not self._requests and not self._transport.is_closing():
+                self._connections.wait(self)
+                self._set_timer(self._limits.keep_alive_seconds)
 
+    def may_give_way(self) -> None:
+        """The request that is being answered has been refused: it needs no place of its own."""
+        self._connections.wait(self)
 
-class _Body:
-    """A request's body. What is left of it when the answer is known is read and thrown away, within limits.
+    def give_way(self) -> None:
+        """End a connection that waits, because others need its place."""
+        self._connections.remove(self)
+        if self._head_bytes:
+            self._write(503, "OVERLOADED")
+        self._transport.abort()
 
-    A connection that is closed on unread data is reset, and the client would see that instead of the answer.
-    """
-
-    _DISCARD_BYTES, _DISCARD_SECONDS = 64_000_000, 2.0
-
-    def __init__(self, scope: Scope, receive: Receive) -> None:
-        headers = dict(scope.get("headers", ()))
-        self._receive, self._asked = receive, False
-        self._ended = not (headers.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in headers)
-        self._waits = b"expect" in headers
-
-    async def receive(self) -> Message:
-        self._asked = True
-        message = await self._receive()
-        if message["type"] == "http.disconnect" or not message.get("more_body"):
-            self._ended = True
-        return message
-
-    async def discard(self) -> None:
-        """Read the rest, but not what a client only sends after a 100-continue that it has not been given."""
-        if self._ended or (self._waits and not self._asked):
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin (asyncio)."""
+        self._transport: Any = transport
+        self.address = _network(transport.get_extra_info("peername"))
+        if not self._connections.add(self):
+            self._protocol = None
+            self._write(503, "OVERLOADED")
+            self._transport.close()
             return
-        size = 0
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self._DISCARD_SECONDS):
-                while not self._ended and size < self._DISCARD_BYTES:
-                    size += len((await self.receive()).get("body", b""))
+        self._set_timer(self._limits.header_seconds)
+        self._protocol.connection_made(_ForProtocols(transport, self))
+
+    def data_received(self, data: bytes) -> None:
+        """Pass bytes on, and see in the loop's next turn what has become of them (asyncio)."""
+        if self._protocol is None:
+            return
+        if not self._requests:
+            if not self._head_bytes:
+                self._set_timer(self._limits.header_seconds)
+            self._head_bytes += len(data)
+            self._line_ended = self._line_ended or b"\n" in data
+        self._protocol.data_received(data)
+        if not self._requests:
+            # uvicorn has made the request's task by now, and the loop runs that first.
+            self._loop.call_soon(self._check_head)
+
+    def eof_received(self) -> None:
+        """The client sends no more; the transport closes itself (asyncio)."""
+        if self._protocol is not None:
+            self._protocol.eof_received()
+
+    def pause_writing(self) -> None:
+        """The client does not take what it is sent (asyncio)."""
+        if self._protocol is not None:
+            self._protocol.pause_writing()
+
+    def resume_writing(self) -> None:
+        """The client takes what it is sent again (asyncio)."""
+        if self._protocol is not None:
+            self._protocol.resume_writing()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End (asyncio)."""
+        self._set_timer(None)
+        self._connections.remove(self)
+        self._detach(exc)
+
+    def take_over(self, protocol: asyncio.BaseProtocol) -> None:
+        """A WebSocket protocol goes on instead of the HTTP protocol."""
+        self._protocol, self._upgraded = protocol, True
+
+    def _check_head(self) -> None:
+        if self._requests or self._streamed or self._protocol is None or self._transport.is_closing():
+            return
+        if self._upgraded:
+            self._refuse(400, "BAD_UPGRADE")
+        elif self._head_bytes > self._limits.max_head_bytes:
+            self._refuse(*((431, "HEADERS_TOO_LARGE") if self._line_ended else (414, "URL_TOO_LONG")))
+
+    def _out_of_time(self) -> None:
+        if self._head_bytes and not self._streamed and self._protocol is not None:
+            self._refuse(408, "TOO_SLOW")
+        else:
+            self._transport.abort()
+
+    def _refuse(self, status: int, code: str) -> None:
+        """Answer without uvicorn, stop sending, and throw away what still comes until the client ends or time is up."""
+        self._write(status, code)
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+        self._detach(ConnectionAbortedError(code))
+        self._set_timer(_LINGER_SECONDS)
+
+    def _write(self, status: int, code: str) -> None:
+        self._connections.count(code)
+        body = f'{{"err_code":"{code}","err_msg":"{_REASONS[status]}"}}'
+        retry = "retry-after: 2\r\n" if status == 503 else ""
+        head = f"HTTP/1.1 {status} {_REASONS[status]}\r\ncontent-type: application/json\r\n{retry}"
+        self._transport.write(f"{head}content-length: {len(body)}\r\nconnection: close\r\n\r\n{body}".encode())
+
+    def _detach(self, exc: Exception | None) -> None:
+        protocol, self._protocol = self._protocol, None
+        if protocol is not None:
+            protocol.connection_lost(exc)
+
+    def _set_timer(self, seconds: float | None) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_later(seconds, self._out_of_time) if seconds is not None else None
 
 
-def _route(scope: Scope) -> str:
-    """The route's pattern, not the path: paths are what clients make up, and each would be a counter of its own."""
-    found: Any = scope.get("route")
-    kind = "WS " if scope["type"] == "websocket" else ""
-    return f"{kind}{found.path}" if found is not None else "none"
+class _ForProtocols:
+    """A transport as uvicorn's protocols see it: whichever takes over does so behind the guard."""
+
+    def __init__(self, transport: asyncio.BaseTransport, guard: GuardedConnection) -> None:
+        self._transport, self._guard = transport, guard
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        self._guard.take_over(protocol)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+
+def _network(peer: Any) -> str:
+    """Whom a connection counts for: an IPv4 address, or the /64 of an IPv6 address, which one client has as a whole."""
+    try:
+        address = ipaddress.ip_address(peer[0].partition("%")[0])
+    except (TypeError, ValueError, IndexError):
+        return ""
+    if isinstance(address, ipaddress.IPv4Address):
+        return str(address)
+    return str(address.ipv4_mapped or ipaddress.ip_network((address, 64), strict=False))

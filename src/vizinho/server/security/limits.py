@@ -33,9 +33,18 @@ class Limits:
     max_message_bytes: int = 1_000_000
     """One message of a stream."""
     max_connections: int = 512
+    max_waiting_connections: int = 128
+    """Connections of one address on which no request is being answered; the oldest gives way to a new one."""
+    max_target_bytes: int = 72_000
+    """Path and query of a request: a hundred long keyterms in percent signs are 64 kB."""
+    max_header_bytes: int = 32_768
+    """All headers of a request."""
+    max_headers: int = 100
     max_channels: int = 8
     header_seconds: float = 12.0
     """A connection must have sent the head of a request by then."""
+    keep_alive_seconds: float = 30.0
+    """Longest pause between two requests of one connection."""
     body_idle_seconds: float = 12.0
     """Longest pause within a body."""
     body_seconds: float = 600.0
@@ -52,6 +61,11 @@ class Limits:
     """A worker whose resident memory passes this is killed."""
     drain_seconds: float = 30.0
     """After SIGTERM, requests and streams may go on for this long."""
+
+    @property
+    def max_head_bytes(self) -> int:
+        """A head that is longer is not waited for."""
+        return self.max_target_bytes + self.max_header_bytes
 
 
 class Held:

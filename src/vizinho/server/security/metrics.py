@@ -27,6 +27,7 @@ class Metrics:
         self.audio_seconds = counter("audio_seconds_total", "Audio transcribed", "kind", "model")
         self.work_seconds = counter("work_seconds_total", "Time that workers spent on recordings")
         self.waiting = gauge("waiting_requests", "Recordings that wait for a worker")
+        self.connections = gauge("connections", "Open connections")
         self.streams = gauge("streams", "Open streams")
         self.held_bytes = gauge("held_bytes", "Bodies in memory")
         self.workers_ready = gauge("workers_ready", "Workers that take work")
