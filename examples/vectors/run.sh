@@ -22,16 +22,16 @@ done
 $vizinho vectors evaluate $out/es.bin $out/pt.bin --dictionary $data/dictionary.tsv
 
 # A joint masked language model, and the same tuned on sentence pairs; `fresh` has the same shape and learnt nothing.
-[ -e $out/mlm ] || $vizinho vectors transformer train $data/es.txt $data/pt.txt --out $out/mlm --steps 1000
-[ -e $out/tuned ] || $vizinho vectors transformer tune $out/mlm $data/pairs.train.tsv --dev $data/pairs.dev.tsv --out $out/tuned --steps 200
-[ -e $out/fresh ] || $vizinho vectors transformer train $data/es.txt $data/pt.txt --out $out/fresh --steps 1 --fresh-embeddings
-[ -e $out/fresh.tuned ] || $vizinho vectors transformer tune $out/fresh $data/pairs.train.tsv --dev $data/pairs.dev.tsv --out $out/fresh.tuned --steps 200
+[ -e $out/mlm ] || $vizinho vectors train --kind transformer $data/es.txt $data/pt.txt --out $out/mlm --steps 1000
+[ -e $out/tuned ] || $vizinho vectors tune $out/mlm $data/pairs.train.tsv --dev $data/pairs.dev.tsv --out $out/tuned --steps 200
+[ -e $out/fresh ] || $vizinho vectors train --kind transformer $data/es.txt $data/pt.txt --out $out/fresh --steps 1 --fresh-embeddings
+[ -e $out/fresh.tuned ] || $vizinho vectors tune $out/fresh $data/pairs.train.tsv --dev $data/pairs.dev.tsv --out $out/fresh.tuned --steps 200
 
 # What starting the masked model from word2vec is worth: the same without.
-[ -e $out/mlm.fresh ] || $vizinho vectors transformer train $data/es.txt $data/pt.txt --out $out/mlm.fresh --steps 1000 --fresh-embeddings
-[ -e $out/mlm.fresh.tuned ] || $vizinho vectors transformer tune $out/mlm.fresh $data/pairs.train.tsv --dev $data/pairs.dev.tsv --out $out/mlm.fresh.tuned --steps 200
+[ -e $out/mlm.fresh ] || $vizinho vectors train --kind transformer $data/es.txt $data/pt.txt --out $out/mlm.fresh --steps 1000 --fresh-embeddings
+[ -e $out/mlm.fresh.tuned ] || $vizinho vectors tune $out/mlm.fresh $data/pairs.train.tsv --dev $data/pairs.dev.tsv --out $out/mlm.fresh.tuned --steps 200
 for encoder in mlm mlm.fresh fresh tuned mlm.fresh.tuned fresh.tuned; do
-    echo "$encoder on PUD" && $vizinho vectors retrieve $data/pairs.pud.tsv --vectors $out/$encoder
+    echo "$encoder on PUD" && $vizinho vectors evaluate $out/$encoder --pairs $data/pairs.pud.tsv
 done
 
 $python examples/vectors/measure.py $out

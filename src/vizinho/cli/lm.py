@@ -1,101 +1,186 @@
-"""`vizinho lm`: n-gram language models trained, mixed, measured, and weighed against a recogniser."""
+"""`vizinho lm`: n-gram and LSTM language models: train, transfer, mix, evaluate, and tune for a recogniser."""
 
 from __future__ import annotations
 
-import json
+from dataclasses import asdict
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from vizinho.cli import decoding as options
-from vizinho.cli.options import AsJson, Commands, Model, Threads
+from vizinho.cli.emit import emit, markdown, warn
+from vizinho.cli.options import (
+    AsJson,
+    Commands,
+    Dev,
+    DryRun,
+    Fresh,
+    Model,
+    Out,
+    Quiet,
+    Rate,
+    Rows,
+    Samples,
+    Seed,
+    Steps,
+    Texts,
+    Threads,
+    refuse_options_of_other_kinds,
+)
 
 if TYPE_CHECKING:
     from vizinho.decoding.lm.train import Source, SourceReport
+    from vizinho.text_models.lstm_job import LmJob
 
-app = Commands(help="Language models for recognition: train, mix, score, tune.")
-_LIST = "wordfreq:"
-_SHOWN = 5
-"""Trials that `tune` prints beside greedy decoding and the search alone."""
+app = Commands(help="Language models: train, transfer, mix, evaluate, tune for a recogniser.")
+
+
+class Kind(StrEnum):
+    """Kinds of language model that can be trained."""
+
+    ngram = "ngram"
+    lstm = "lstm"
+
+
+_OPTIONS_OF = {
+    "ngram": ("model", "unit", "order", "prune", "list_words", "list_once", "exclude_corpus", "exclude_from_lists"),
+    "lstm": ("dev", "width", "hidden", "layers", "steps", "rate", "samples", "seed", "threads", "fresh", "quiet"),
+}
+_WORDS = 10_000
+"""Most words of an LSTM model's list, if not given."""
+_WORD_LIST = "wordfreq:"
+_SHOWN_TRIALS = 5
+"""Trials that `tune` prints, besides greedy decoding and the search alone."""
+_SHOWN_ROWS = 40
+"""Rows of a transfer plan that are printed before training; --dry-run prints all."""
 
 
 @app.command()
 def train(
+    context: typer.Context,
     texts: Annotated[
         list[str],
-        typer.Argument(help="Text files, one sentence a line; wordfreq:pt is the list of frequent Portuguese words."),
+        typer.Argument(
+            help="Text files, one sentence a line; ngram: wordfreq:pt is the list of frequent Portuguese words.",
+            show_default=False,
+        ),
     ],
-    out: Annotated[Path, typer.Option("--out", help="ARPA file to write; its card is written beside it.")],
+    out: Annotated[Path, typer.Option("--out", help="ARPA file (ngram; its card beside it) or folder (lstm).")],
+    kind: Annotated[Kind, typer.Option("--kind", help="ngram: Kneser-Ney, ARPA; lstm: neural.")] = Kind.ngram,
     lang: Annotated[str | None, typer.Option("--lang", help="Language: its normaliser and its alphabet.")] = None,
-    model: Annotated[
-        str | None, typer.Option("--model", help="Recogniser whose normaliser and letters to take instead.")
-    ] = None,
-    unit: Annotated[str, typer.Option("--unit", help="word or char.")] = "word",
-    order: Annotated[int, typer.Option("--order", help="Longest n-gram, 1 to 6.")] = 3,
     vocabulary: Annotated[
-        int | None, typer.Option("--vocabulary", help="Most frequent words to keep; all if not given.")
+        int | None,
+        typer.Option("--vocabulary", help="Most frequent words to keep; all (ngram) or 10000 (lstm) if not given."),
     ] = None,
+    model: Annotated[
+        str | None, typer.Option("--model", help="ngram: take normaliser and letters of this recogniser.")
+    ] = None,
+    unit: Annotated[str, typer.Option("--unit", help="ngram: word or char.")] = "word",
+    order: Annotated[int, typer.Option("--order", help="ngram: longest n-gram, 1 to 6.")] = 3,
     prune: Annotated[
-        int, typer.Option("--prune", help="Leave out n-grams of order 2 and more that occur at most so often.")
+        int, typer.Option("--prune", help="ngram: drop n-grams of order 2 and more that occur at most this often.")
     ] = 0,
     list_words: Annotated[
-        int | None, typer.Option("--list-words", help="Most frequent words to take of a word list; all if not given.")
+        int | None, typer.Option("--list-words", help="ngram: most frequent words to take of a word list; default all.")
     ] = None,
     list_once: Annotated[
-        bool, typer.Option("--list-once", help="Count every word of a word list once, not by its frequency.")
+        bool, typer.Option("--list-once", help="ngram: count every word of a word list once, not by its frequency.")
     ] = False,
     exclude_corpus: Annotated[
         list[Path] | None,
         typer.Option(
             "--exclude-corpus",
-            help="Manifest whose dev and test texts must not be learnt from: equal lines are left out and counted.",
+            help="ngram: hold out the texts of this manifest outside its train split; repeatable. Equal lines are "
+            "skipped and counted.",
         ),
     ] = None,
     exclude_from_lists: Annotated[
-        bool, typer.Option("--exclude-from-lists", help="Leave those texts out of word lists too.")
+        bool, typer.Option("--exclude-from-lists", help="ngram: skip those texts in word lists too.")
     ] = False,
+    dev: Dev = None,
+    width: Annotated[int, typer.Option("--width", help="lstm: components of a word's vector.")] = 128,
+    hidden: Annotated[int, typer.Option("--hidden", help="lstm: cells of a layer.")] = 128,
+    layers: Annotated[int, typer.Option("--layers", help="lstm: number of layers.")] = 2,
+    steps: Steps = 1500,
+    rate: Rate = 3e-3,
+    samples: Samples = 1024,
+    seed: Seed = 1,
+    threads: Threads = 1,
+    fresh: Fresh = False,
+    quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
-    """Train a model with modified Kneser-Ney smoothing and write it as ARPA."""
-    from dataclasses import asdict
+    """Train a language model: n-grams with modified Kneser-Ney smoothing, or an LSTM that predicts the next word.
 
-    from vizinho.decoding.lm.train import LmOptions, train_language_model
+    Options that begin with a kind apply to that kind only; those of training and --seed apply to lstm.
+    """
+    refuse_options_of_other_kinds(context, kind, _OPTIONS_OF)
+    if kind is Kind.ngram:
+        from vizinho.decoding.lm.train import LmOptions as NgramOptions
+
+        target, sources = _target(lang, model), [_source(text, most=list_words, once=list_once) for text in texts]
+        ngrams = NgramOptions(unit, order, vocabulary, prune)
+        _train_ngrams(out, sources, ngrams, target, exclude_corpus or [], exclude_from_lists, as_json)
+        return
+    from vizinho.errors import SpecError
+    from vizinho.text_models.lstm import Architecture
+    from vizinho.text_models.lstm_job import LmJob
+    from vizinho.text_models.lstm_training import LmOptions
+
+    if lang is None:
+        raise SpecError("no language", where="lm train", fix="give --lang, such as --lang pt")
+    shape = Architecture(width=width, hidden=hidden, layers=layers)
+    training = LmOptions(steps=steps, learning_rate=rate, samples=samples, seed=seed, threads=threads)
+    job = LmJob(lang, tuple(map(Path, texts)), tuple(dev or ()), shape, vocabulary or _WORDS, options=training)
+    run_job(job, out, fresh=fresh, quiet=quiet, as_json=as_json)
+
+
+def _train_ngrams(
+    out: Path,
+    sources: list[Source],
+    ngrams: Any,
+    target: tuple[Any, frozenset[str]],
+    exclude_corpora: list[Path],
+    exclude_from_lists: bool,
+    as_json: bool,
+) -> None:
+    from vizinho.corpora.manifest import held_out_texts
+    from vizinho.decoding.lm.train import train_language_model
     from vizinho.progress import bar
 
-    normalize, letters = _target(lang, model)
-    sources = [_source(text, most=list_words, once=list_once) for text in texts]
-    excluded = _texts_of(exclude_corpus or [], normalize)
+    normalize, letters = target
     with bar("lines", sum(source.size for source in sources)) as advance:
         card, reports = train_language_model(
             out,
             sources,
-            LmOptions(unit, order, vocabulary, prune),
+            ngrams,
             normalize,
             letters,
-            exclude=excluded,
+            exclude=frozenset(held_out_texts(exclude_corpora, normalize)),
             exclude_from_lists=exclude_from_lists,
             progress=advance,
         )
-    if as_json:
-        typer.echo(json.dumps({"lm": str(out), **asdict(card)}, ensure_ascii=False))
-        return
-    for report in reports:
-        typer.echo(_said(report))
-    typer.echo(
-        f"{out}: {' + '.join(f'{size:,}' for size in card.sizes)} n-grams of {card.units:,} running {card.unit}s, "
+    size = (
+        f"{out}: {_sizes(card)} n-grams of {card.units:,} running {card.unit}s, "
         f"{card.unknown / max(card.units, 1):.2%} unknown"
     )
+    emit({"lm": out, **asdict(card)}, as_json, [*map(_counted, reports), size])
 
 
-def _said(report: SourceReport) -> str:
+def _sizes(card: Any) -> str:
+    return " + ".join(f"{size:,}" for size in card.sizes)
+
+
+def _counted(report: SourceReport) -> str:
     left_out = {
         f"{report.excluded:,} excluded": report.excluded,
         f"{report.empty:,} without words": report.empty,
         f"{report.unreadable:,} not normalised, such as {report.first_unreadable!r}": report.unreadable,
     }
-    counted = "".join(f"; {what}" for what, count in left_out.items() if count)
-    return f"{report.name}: {report.kept:,} of {report.lines:,} lines{counted}"
+    counts = "".join(f"; {what}" for what, count in left_out.items() if count)
+    return f"{report.name}: {report.kept:,} of {report.lines:,} lines{counts}"
 
 
 def _target(lang: str | None, model: str | None) -> tuple[Any, frozenset[str]]:
@@ -104,10 +189,9 @@ def _target(lang: str | None, model: str | None) -> tuple[Any, frozenset[str]]:
     from vizinho.text.alphabets import alphabet
     from vizinho.text.normalize import get_normalizer
 
-    if model is None and lang is None:
-        raise SpecError("no language", where="lm train", fix="give --lang, or --model with a recogniser")
     if model is None:
-        assert lang is not None
+        if lang is None:
+            raise SpecError("no language", where="lm train", fix="give --lang, or --model with a recogniser")
         return get_normalizer(lang), frozenset(alphabet(lang))
     from transformers import AutoProcessor
 
@@ -124,15 +208,149 @@ def _target(lang: str | None, model: str | None) -> tuple[Any, frozenset[str]]:
 def _source(text: str, *, most: int | None, once: bool) -> Source:
     from vizinho.decoding.lm.train import frequency_list, text_file
 
-    if text.startswith(_LIST):
-        return frequency_list(text.removeprefix(_LIST), most=most, once=once)
+    if text.startswith(_WORD_LIST):
+        return frequency_list(text.removeprefix(_WORD_LIST), most=most, once=once)
     return text_file(Path(text))
 
 
-def _texts_of(corpora: list[Path], normalize: Any) -> frozenset[str]:
-    from vizinho.corpora.manifest import read_manifest
+@app.command()
+def transfer(
+    donor: Annotated[Path, typer.Argument(help="Folder of the LSTM model to start from.")],
+    texts: Texts,
+    to: Annotated[str, typer.Option("--to", help="Target language, such as pt.")],
+    out: Out,
+    dev: Dev = None,
+    vocabulary: Annotated[int, typer.Option("--vocabulary", help="Most frequent words to keep.")] = _WORDS,
+    new_rows: Annotated[
+        str, typer.Option("--new-rows", help="How words the donor lacks start: features (neighbours) or fresh.")
+    ] = "features",
+    donor_vectors: Annotated[
+        Path | None, typer.Option("--donor-vectors", help="Static vectors of the donor's language (.bin, .vec).")
+    ] = None,
+    target_vectors: Annotated[
+        Path | None, typer.Option("--target-vectors", help="Static vectors of the target; without both, by spelling.")
+    ] = None,
+    dictionary: Annotated[
+        Path | None, typer.Option("--dictionary", help="Pairs to align vectors by: donor word, tab, target word.")
+    ] = None,
+    row: Rows = None,
+    steps: Steps = 600,
+    rate: Rate = 3e-3,
+    samples: Samples = 1024,
+    seed: Seed = 1,
+    threads: Threads = 1,
+    dry_run: DryRun = False,
+    fresh: Fresh = False,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+) -> None:
+    """Move an LSTM model to another language: copy its layers, start each word's row by the transfer plan."""
+    from vizinho.cli.train import row_overrides
+    from vizinho.text_models.lstm_job import LmJob, Start
+    from vizinho.text_models.lstm_training import LmOptions
+    from vizinho.transfer.tokens import RowOptions
 
-    return frozenset(normalize(u.text) for c in corpora for u in read_manifest(c) if u.split in ("dev", "test"))
+    rows = RowOptions(new_rows, row_overrides(row or []))
+    start = Start(donor, rows, target_vectors, donor_vectors, dictionary)
+    training = LmOptions(steps=steps, learning_rate=rate, samples=samples, seed=seed, threads=threads)
+    job = LmJob(to, tuple(texts), tuple(dev or ()), vocabulary=vocabulary, start=start, options=training)
+    run_job(job, out, fresh=fresh, quiet=quiet, as_json=as_json, dry_run=dry_run)
+
+
+def run_job(job: LmJob, out: Path, *, fresh: bool, quiet: bool, as_json: bool, dry_run: bool = False) -> None:
+    """Train an LSTM model, or print its transfer plan and stop."""
+    from vizinho.cli.train import show_plan
+    from vizinho.progress import bar
+    from vizinho.text_models.lstm_folder import check_destination
+    from vizinho.text_models.lstm_job import make_ready, run
+
+    check_destination(out)
+    ready = make_ready(job)
+    warn_skipped(ready.texts.set_aside)
+    if ready.plan is not None and (dry_run or not as_json):
+        show_plan(ready.plan, as_json, most=None if dry_run else _SHOWN_ROWS)
+    if dry_run:
+        return
+    log = (lambda _line: None) if quiet else (lambda line: warn([line]))
+    with bar(f"training {out.name}", job.options.steps) as advance:
+        result = run(ready, out, fresh=fresh, progress=advance, log=log)
+    words, running_words = len(ready.trained.words), sum(map(len, ready.data.train))
+    values = {
+        "model": out,
+        "words": words,
+        "running_words": running_words,
+        "best_step": result.best_step,
+        "dev_perplexity": result.best_perplexity,
+        "plan": ready.plan.counts() if ready.plan else None,
+        "set_aside": ready.texts.set_aside,
+    }
+    text = (
+        f"{out}: {words:,} words learnt from {running_words:,} running words; dev perplexity "
+        f"{result.best_perplexity:.1f} at step {result.best_step} (used for choosing; not a test result)"
+    )
+    emit(values, as_json, text)
+
+
+def warn_skipped(lines: tuple[str, ...]) -> None:
+    """Name the lines of a text that were skipped because they hold no words."""
+    warn(f"skipped {line}" for line in lines)
+
+
+@app.command()
+def evaluate(
+    model: Annotated[Path, typer.Argument(help="ARPA file, or folder of an LSTM model.")],
+    texts: Texts,
+    lang: Annotated[str | None, typer.Option("--lang", help="Normaliser of an ARPA file without a card.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure how well a model predicts texts: perplexity, unknown words; of n-grams also bits per letter.
+
+    An ARPA file is measured on each text by itself, an LSTM model on all texts together, with a 95 % interval.
+    """
+    _evaluate_ngrams(model, texts, lang, as_json) if model.is_file() else _evaluate_lstm(model, texts, as_json)
+
+
+def _evaluate_ngrams(lm: Path, texts: list[Path], lang: str | None, as_json: bool) -> None:
+    from vizinho.decoding.lm.arpa import read_arpa
+    from vizinho.decoding.lm.measure import predict
+    from vizinho.decoding.lm.model import load_language_model
+    from vizinho.decoding.lm.train import text_file
+    from vizinho.errors import SpecError
+    from vizinho.text.normalize import get_normalizer
+
+    card = load_language_model(lm).card
+    if not (lang or card.normalizer):
+        raise SpecError("the model has no card that names its normaliser", where=lm, fix="give --lang")
+    normalize, arpa = get_normalizer(lang or card.normalizer or ""), read_arpa(lm)
+    measured = {}
+    for text in texts:
+        prediction = predict(arpa, card.unit, (normalize(line) for line, _ in text_file(text).lines))
+        names = ("sentences", "units", "unknown", "perplexity", "perplexity_known", "bits_per_letter")
+        measured[str(text)] = {name: getattr(prediction, name) for name in names}
+    lines = (
+        f"{name}: perplexity {values['perplexity']:.1f} a {card.unit} ({values['perplexity_known']:.1f} of known "
+        f"ones), {values['bits_per_letter']:.3f} bits a letter; {values['units']:,} {card.unit}s and ends, "
+        f"{values['unknown'] / values['units']:.2%} unknown"
+        for name, values in measured.items()
+    )
+    emit({"lm": lm, "unit": card.unit, "texts": measured}, as_json, lines)
+
+
+def _evaluate_lstm(folder: Path, texts: list[Path], as_json: bool) -> None:
+    from vizinho.text_models.lstm_folder import load_model
+    from vizinho.text_models.lstm_scores import perplexity
+    from vizinho.text_models.texts import read_texts
+
+    trained = load_model(folder)
+    read = read_texts(texts, trained.normalizer)
+    warn_skipped(read.set_aside)
+    score = perplexity(trained, read.sentences)
+    lines = [
+        f"perplexity {score.perplexity:.1f} [{score.interval[0]:.1f}, {score.interval[1]:.1f}] "
+        f"over {score.words:,} words",
+        f"{score.unknown_share:.1%} unknown words; {score.open_perplexity:.1f} with these spelt out",
+    ]
+    emit({"model": folder, **asdict(score), "set_aside": read.set_aside}, as_json, lines)
 
 
 @app.command()
@@ -147,13 +365,10 @@ def tune(
     threads: Threads = 1,
     as_json: AsJson = False,
 ) -> None:
-    """Choose the language model's weight and the scores per word and letter on dev, and write them down."""
-    from dataclasses import asdict
-
+    """Choose the language model's weight and the scores per word and letter on dev, and write a decoder file."""
     import torch
 
     from vizinho.cli.decoding import decoder_for, spec_of
-    from vizinho.cli.emit import markdown
     from vizinho.corpora.manifest import fingerprint, read_manifest, select
     from vizinho.decoding.setup import DecoderSpec, write_decoder
     from vizinho.decoding.tune import best, grid_for
@@ -193,18 +408,17 @@ def tune(
         "greedy_wer": greedy[1], "trials": len(trials),
     }  # fmt: skip
     write_decoder(out, DecoderSpec(spec.lms, taken.options), note)
-    if as_json:
-        typer.echo(json.dumps({"decoder": str(out), "options": asdict(taken.options), **note}))
-        return
-    typer.echo(
-        markdown(["", "CER", "WER", "LM weight", "word", "letter", "unknown"], _rows(greedy, trials, taken, metric))
-    )
-    typer.echo(f"{out}: chosen among {len(trials)} on {len(references)} utterances of {split}; not a test result")
+    head = ["", "CER", "WER", "LM weight", "word", "letter", "unknown"]
+    lines = [
+        markdown(head, _rows(greedy, trials, taken, metric)),
+        f"{out}: chosen among {len(trials)} on {len(references)} utterances of {split}; not a test result",
+    ]
+    emit({"decoder": out, "options": taken.options, **note}, as_json, lines)
 
 
 def _rows(greedy: tuple[float, float], trials: list[Any], best: Any, metric: str) -> list[list[str]]:
     """Greedy, the search without a language model, the best trials."""
-    ranked = sorted(trials, key=lambda t: getattr(t, metric))[:_SHOWN]
+    ranked = sorted(trials, key=lambda t: getattr(t, metric))[:_SHOWN_TRIALS]
     rows = [["greedy", f"{greedy[0]:.3f}", f"{greedy[1]:.3f}", "", "", "", ""]]
     for trial in trials:
         o = trial.options
@@ -220,52 +434,11 @@ def mix(
     first: Annotated[Path, typer.Argument(help="Language model (ARPA).")],
     second: Annotated[Path, typer.Argument(help="Another of the same unit.")],
     out: Annotated[Path, typer.Option("--out", help="ARPA file to write.")],
-    share: Annotated[float, typer.Option("--share", help="Of the first, 0 to 1.")] = 0.5,
+    share: Annotated[float, typer.Option("--share", help="Weight of the first, 0 to 1.")] = 0.5,
     as_json: AsJson = False,
 ) -> None:
     """Mix two models into one (linear interpolation)."""
     from vizinho.decoding.lm.mix import mix_files
 
     card = mix_files(first, second, share, out)
-    if as_json:
-        typer.echo(json.dumps({"lm": str(out), "sizes": card.sizes}))
-    else:
-        typer.echo(f"{out}: {' + '.join(f'{size:,}' for size in card.sizes)} n-grams")
-
-
-@app.command()
-def score(
-    lm: Annotated[Path, typer.Argument(help="Language model (ARPA).")],
-    texts: Annotated[list[Path], typer.Argument(help="Text files, one sentence a line.")],
-    lang: Annotated[str | None, typer.Option("--lang", help="Normaliser, if the model's card names none.")] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Measure how well a model predicts texts: perplexity, unknown units, bits a letter."""
-    from vizinho.decoding.lm.arpa import read_arpa
-    from vizinho.decoding.lm.measure import predict
-    from vizinho.decoding.lm.model import load_language_model
-    from vizinho.decoding.lm.train import text_file
-    from vizinho.errors import SpecError
-    from vizinho.text.normalize import get_normalizer
-
-    card = load_language_model(lm).card
-    if not (lang or card.normalizer):
-        raise SpecError("the model has no card that names its normaliser", where=lm, fix="give --lang")
-    normalize, arpa = get_normalizer(lang or card.normalizer or ""), read_arpa(lm)
-    found = {}
-    for text in texts:
-        made = predict(arpa, card.unit, (normalize(line) for line, _ in text_file(text).lines))
-        found[str(text)] = {
-            "sentences": made.sentences, "units": made.units, "unknown": made.unknown, "perplexity": made.perplexity,
-            "perplexity_known": made.perplexity_known, "bits_per_letter": made.bits_per_letter,
-        }  # fmt: skip
-    if as_json:
-        typer.echo(json.dumps({"lm": str(lm), "unit": card.unit, "texts": found}, ensure_ascii=False))
-        return
-    for name, values in found.items():
-        typer.echo(
-            f"{name}: perplexity {values['perplexity']:.1f} a {card.unit} "
-            f"({values['perplexity_known']:.1f} of known ones), {values['bits_per_letter']:.3f} bits a letter; "
-            f"{values['units']:,} {card.unit}s and ends, "
-            f"{values['unknown'] / values['units']:.2%} unknown"
-        )
+    emit({"lm": out, "sizes": card.sizes}, as_json, f"{out}: {_sizes(card)} n-grams")

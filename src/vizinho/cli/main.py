@@ -9,7 +9,6 @@ import typer
 
 from vizinho.cli import (
     compare,
-    contextual,
     corpus,
     evaluate,
     experiment,
@@ -17,22 +16,41 @@ from vizinho.cli import (
     labelling,
     lm,
     models,
-    neural_lm,
+    report,
+    reproduce,
     serve,
     sharding,
+    speak,
+    topics,
     train,
     transcribe,
-    transformer,
-    understand,
     vectors,
 )
-from vizinho.cli import report as report_command
 from vizinho.cli.options import Commands
-from vizinho.cli.reproduce import reproduce
-from vizinho.cli.speak import speak
 from vizinho.errors import SpecError, VizinhoError
 from vizinho.training.torchrun import OWN_STORE, may_wait_for_the_dead, started_together
 from vizinho.version import __version__
+
+RENAMED = {
+    "lm score": "lm evaluate",
+    "neural train": "lm train --kind lstm",
+    "neural transfer": "lm transfer",
+    "neural evaluate": "lm evaluate",
+    "neural": "lm",
+    "understand train": "topics train",
+    "understand text": "topics predict",
+    "understand": "topics predict",
+    "vectors contextual": "vectors train --kind contextual",
+    "vectors polysemy": "vectors evaluate --senses",
+    "vectors retrieve": "vectors evaluate --pairs",
+    "vectors neighbours": "vectors show --as neighbours",
+    "vectors analogy": "vectors show --as analogy",
+    "vectors transformer train": "vectors train --kind transformer",
+    "vectors transformer tune": "vectors tune",
+    "vectors transformer words": "vectors senses --sentence",
+    "vectors transformer": "vectors",
+}
+"""Commands of earlier versions and those that do their work now; a group stands after its members."""
 
 app = Commands(
     name="vizinho",
@@ -41,30 +59,24 @@ app = Commands(
     rich_markup_mode=None,
     help="Give a language its first speech recogniser by starting from its neighbour's, and show what it was worth.",
 )
-corpus.app.command("speak")(speak)
+corpus.app.command("speak")(speak.speak)
 corpus.app.command("shard")(sharding.shard)
 corpus.app.command("label")(labelling.label)
-app.add_typer(corpus.app, name="corpus")
+models.app.command("reproduce")(reproduce.reproduce)
 app.command("train")(train.train)
 app.command("transfer")(train.transfer)
 app.command("evaluate")(evaluate.evaluate)
 app.command("transcribe")(transcribe.transcribe)
-app.command("export")(export.export)
 app.command("serve")(serve.serve)
+app.command("export")(export.export)
 app.command("compare")(compare.compare)
 app.command("experiment")(experiment.experiment)
-app.command("report")(report_command.report)
-models.app.command("reproduce")(reproduce)
+app.command("report")(report.report)
+app.add_typer(corpus.app, name="corpus")
 app.add_typer(models.app, name="models")
-vectors.app.command("contextual")(contextual.contextual)
-vectors.app.command("senses")(contextual.senses)
-vectors.app.command("polysemy")(contextual.polysemy)
-vectors.app.add_typer(transformer.app, name="transformer")
-app.add_typer(vectors.app, name="vectors")
 app.add_typer(lm.app, name="lm")
-app.add_typer(neural_lm.app, name="neural")
-app.add_typer(understand.app, name="understand")
-
+app.add_typer(vectors.app, name="vectors")
+app.add_typer(topics.app, name="topics")
 
 _DISK_FAULTS = {
     errno.ENOSPC: "make room there and run the same command again",
@@ -75,7 +87,7 @@ _DISK_FAULTS = {
     errno.EPERM: "choose a folder that you may read and write",
     errno.EIO: "the disk fails: save what is on it",
 }
-"""Faults of a disk that no command can foresee, and what to do; they are the user's to mend, not bugs of ours."""
+"""Faults of a disk that no command can foresee, and what the user can do about them; they are not bugs."""
 
 
 def _version(value: bool) -> None:
@@ -85,7 +97,7 @@ def _version(value: bool) -> None:
 
 
 SHARED_BY_PROCESSES = ("train", "transfer")
-"""Commands whose processes share the work; any other would do all of it as often as it was started."""
+"""Commands whose processes share the work; any other command would do all of its work once per process."""
 
 
 @app.callback()
@@ -108,9 +120,17 @@ def _root(
         )
 
 
+def _refuse_renamed(arguments: list[str]) -> None:
+    typed = " ".join(arguments)
+    for old, new in RENAMED.items():
+        if f"{typed} ".startswith(f"{old} "):
+            raise SpecError(f"`vizinho {old}` has a new name", fix=f"use `vizinho {new}`; its --help lists the options")
+
+
 def main() -> None:
     """Entry point of the console script."""
     try:
+        _refuse_renamed(sys.argv[1:])
         app()
     except VizinhoError as error:
         from vizinho.training.interrupt import InterruptedRunError

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand
 from typer.models import CommandFunctionType
+
+from vizinho.errors import SpecError
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Seed = Annotated[int, typer.Option("--seed", help="Seed of all randomness.")]
@@ -37,6 +40,34 @@ Engine = Annotated[
 Rows = Annotated[
     list[str] | None, typer.Option("--row", help="Start a token from one of the donor's, as ç=s; repeatable.")
 ]
+
+Texts = Annotated[list[Path], typer.Argument(help="Text files, one sentence a line.", show_default=False)]
+Dev = Annotated[
+    list[Path] | None,
+    typer.Option("--dev", help="Text to choose the best step on; a part of the texts is held out if not given."),
+]
+Steps = Annotated[int, typer.Option("--steps", help="Optimiser steps, of about 1,000 words each.")]
+Rate = Annotated[float, typer.Option("--rate", help="Peak learning rate.")]
+Samples = Annotated[
+    int, typer.Option("--samples", help="Wrong words that the right one competes with at each step; 0 for all words.")
+]
+
+
+def refuse_options_of_other_kinds(context: typer.Context, kind: str, options_of: Mapping[str, Collection[str]]) -> None:
+    """Check that no option was typed that only other kinds have; SpecError names the option and its kinds."""
+    for name in sorted({name for names in options_of.values() for name in names} - set(options_of[kind])):
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            kinds = " or ".join(other for other, names in options_of.items() if name in names)
+            option = f"--{name.replace('_', '-')}"
+            raise SpecError(f"{option} has no effect with --kind {kind}", where=option, fix=f"it belongs to {kinds}")
+
+
+def standard_input() -> bytes:
+    """All of standard input. Raises SpecError where the process was started without one (`<&-`, some services)."""
+    if sys.stdin is None:
+        raise SpecError("standard input is closed", where="-", fix="pipe something in, or give a file")
+    return sys.stdin.buffer.read()
 
 
 class FiniteCommand(TyperCommand):

@@ -36,7 +36,7 @@ def layers(trained: TrainedModel, sentences: Sequence[Sentence]) -> list[Matrix]
     Raises ModelError for a model that reads one way only.
     """
     if trained.model.back is None:
-        raise ModelError("the model reads one way only", fix="train one with `vizinho vectors contextual`")
+        raise ModelError("the model reads one way only", fix="train one with `vizinho vectors train --kind contextual`")
     found: list[Matrix] = [np.zeros(0, dtype=np.float32)] * len(sentences)
     trained.model.eval()
     with torch.inference_mode():

@@ -21,7 +21,7 @@ from vizinho.text_models.words import TokenList
 
 FORMAT = "vizinho language model"
 VERSION = 1
-_MEND = "give a folder written by `vizinho neural train` or `vizinho neural transfer`"
+_MEND = "give a folder written by `vizinho lm train --kind lstm` or `vizinho lm transfer`"
 
 
 @dataclass(frozen=True, slots=True)

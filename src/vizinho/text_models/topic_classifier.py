@@ -198,7 +198,7 @@ def load_classifier(folder: Path, *, vectors: Path | None = None) -> TopicClassi
         linear = LinearTopics(topics, tensors["weights"], tensors["bias"])
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise ModelError(
-            f"no topic classifier ({error})", where=folder, fix="give a folder written by `vizinho understand train`"
+            f"no topic classifier ({error})", where=folder, fix="give a folder written by `vizinho topics train`"
         ) from error
     if version > VERSION:
         raise ModelError(f"written as version {version}", where=folder, fix="use a newer vizinho")

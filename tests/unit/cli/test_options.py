@@ -9,6 +9,8 @@ import typer
 from typer.testing import CliRunner
 
 from vizinho.cli.main import app
+from vizinho.cli.options import standard_input
+from vizinho.errors import SpecError, VizinhoError
 
 
 def leaves(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
@@ -47,3 +49,35 @@ def test_numbers_are_finite(path: tuple[str, ...], option: str, value: str) -> N
 
 def test_there_are_numbers_to_check() -> None:
     assert len(NUMBERS) > 15
+
+
+def test_there_are_at_most_38_commands() -> None:
+    assert len(LEAVES) <= 38
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["lm", "train", "x.txt", "--out", "y", "--steps", "3"], "--steps has no effect with --kind ngram"),
+        (["lm", "train", "x.txt", "--out", "y", "--kind", "lstm", "--order", "3"], "it belongs to ngram"),
+        (
+            ["vectors", "train", "x.txt", "--out", "y.bin", "--vocabulary", "9"],
+            "it belongs to contextual or transformer",
+        ),
+        (["vectors", "train", "x.txt", "--out", "y", "--kind", "contextual"], "give --lang"),
+        (["vectors", "show", "a", "b", "--as", "analogy", "--vectors", "v.bin"], "2 words -> give 3"),
+        (["vectors", "evaluate", "v.bin"], "give --dictionary, --pairs or --senses"),
+        (["vectors", "evaluate", "v.bin", "--dictionary", "d.tsv"], "give the target's vectors too"),
+        (["vectors", "senses", "a", "--model", "m"], "give --corpus"),
+    ],
+)
+def test_options_that_do_not_go_together(arguments: list[str], message: str) -> None:
+    result = CliRunner().invoke(app, arguments)
+    assert isinstance(result.exception, VizinhoError)
+    assert message in str(result.exception)
+
+
+def test_a_closed_standard_input_is_an_error_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", None)
+    with pytest.raises(SpecError, match="standard input is closed"):
+        standard_input()

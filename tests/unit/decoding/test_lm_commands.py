@@ -54,6 +54,17 @@ def test_train_leaves_out_dev_and_test_texts(world):
     assert f"1 of {len(texts) + 1} lines; {len(texts)} excluded" in typed(*arguments, "--exclude-corpus", corpus)
 
 
+def test_texts_of_every_split_but_train_are_excluded(world):
+    folder, corpus = world
+    rows = [json.loads(line) | {"split": "validation"} for line in corpus.read_text().splitlines()]
+    rows[0]["split"] = "train"
+    renamed = corpus.with_name("validation.jsonl")
+    renamed.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (folder / "leaky.txt").write_text("\n".join(row["text"] for row in rows[1:]) + "\nuna casa")
+    arguments = ["lm", "train", folder / "leaky.txt", "--lang", "es", "--out", folder / "l.arpa"]
+    assert f"{len(rows) - 1} excluded" in typed(*arguments, "--exclude-corpus", renamed)
+
+
 def test_train_takes_a_list_of_frequent_words(world):
     folder, _ = world
     arguments = ["lm", "train", "wordfreq:es", "--list-words", 500, "--lang", "es", "--out", folder / "f.arpa"]
@@ -69,13 +80,13 @@ def test_train_takes_a_list_of_frequent_words(world):
 
 def test_score_measures_texts(world):
     folder, _ = world
-    found = json.loads(typed("lm", "score", folder / "char.arpa", folder / "text.txt", "--json"))
+    found = json.loads(typed("lm", "evaluate", folder / "char.arpa", folder / "text.txt", "--json"))
     seen = found["texts"][str(folder / "text.txt")]
     (folder / "new.txt").write_text("xyz kwy\n")
-    text = typed("lm", "score", folder / "char.arpa", folder / "new.txt")
+    text = typed("lm", "evaluate", folder / "char.arpa", folder / "new.txt")
     assert 1.0 < seen["perplexity"] < float(text.split("perplexity ")[1].split()[0])
     assert "0.00% unknown" in text
-    assert "100.00% unknown" not in typed("lm", "score", folder / "word.arpa", folder / "text.txt")
+    assert "100.00% unknown" not in typed("lm", "evaluate", folder / "word.arpa", folder / "text.txt")
 
 
 def test_mix_writes_a_third_model(world):

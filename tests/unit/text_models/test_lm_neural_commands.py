@@ -38,8 +38,8 @@ def texts(tmp_path):
 
 def test_a_model_is_trained_moved_and_evaluated(vizinho, texts):
     small = ["--steps", 6, "--width", 8, "--hidden", 8, "--layers", 1, "--quiet"]
-    vizinho("neural", "train", texts / "es.txt", "--lang", "es", "--out", texts / "es", *small)
-    moving = ["neural", "transfer", texts / "es", texts / "pt.txt", "--to", "pt", "--out", texts / "pt"]
+    vizinho("lm", "train", texts / "es.txt", "--kind", "lstm", "--lang", "es", "--out", texts / "es", *small)
+    moving = ["lm", "transfer", texts / "es", texts / "pt.txt", "--to", "pt", "--out", texts / "pt"]
     planned = json.loads(vizinho(*moving, "--dry-run", "--json"))
     assert not (texts / "pt").exists()
     assert {"copy", "row copy", "feature row", "drop"} <= set(planned["counts"])
@@ -50,14 +50,14 @@ def test_a_model_is_trained_moved_and_evaluated(vizinho, texts):
     assert len((texts / "pt" / "plan.jsonl").read_text().splitlines()) == sum(made["plan"].values())
     card = json.loads((texts / "pt" / "card.json").read_text())
     assert (card["donor"], card["language"], card["curve"][0]["step"]) == ("es", "pt", 0)
-    found = json.loads(vizinho("neural", "evaluate", texts / "pt", texts / "dev.txt", "--json"))
+    found = json.loads(vizinho("lm", "evaluate", texts / "pt", texts / "dev.txt", "--json"))
     assert found["perplexity"] == pytest.approx(made["dev_perplexity"], rel=1e-3)
     assert not list(texts.glob(".*run*"))
 
 
 def test_words_in_context_from_text_to_measure(vizinho, texts):
-    making = ["--steps", 2, "--width", 8, "--hidden", 8, "--quiet"]
-    vizinho("vectors", "contextual", texts / "pt.txt", "--lang", "pt", "--out", texts / "m", *making)
+    making = ["--kind", "contextual", "--steps", 2, "--dim", 8, "--hidden", 8, "--quiet"]
+    vizinho("vectors", "train", texts / "pt.txt", "--lang", "pt", "--out", texts / "m", *making)
     found = json.loads(
         vizinho("vectors", "senses", "Manga", "--model", texts / "m", "--corpus", texts / "pt.txt", "--json")
     )
@@ -65,24 +65,26 @@ def test_words_in_context_from_text_to_measure(vizinho, texts):
     assert sum(group["size"] for group in found["groups"]) == found["occurrences"] > 100
     shown = vizinho("vectors", "senses", "manga", "--model", texts / "m", "--corpus", texts / "pt.txt")
     assert "[manga]" in shown
-    measured = json.loads(vizinho("vectors", "polysemy", "--model", texts / "m", "--json"))
+    measured = json.loads(vizinho("vectors", "evaluate", texts / "m", "--senses", "--json"))
     assert measured["occurrences"] == 100
-    assert "layer 0 (no context)" in vizinho("vectors", "polysemy", "--model", texts / "m")
+    assert "layer 0 (no context)" in vizinho("vectors", "evaluate", texts / "m", "--senses")
 
 
 def test_what_a_user_gets_wrong_is_said_in_one_line_and_exit_code_2(vizinho, texts):
     (texts / "empty.txt").write_text("\n\n")
-    error = vizinho("neural", "train", texts / "empty.txt", "--lang", "pt", "--out", texts / "x", code=2)
+    error = vizinho("lm", "train", texts / "empty.txt", "--kind", "lstm", "--lang", "pt", "--out", texts / "x", code=2)
     assert "no line has a word" in error
-    assert "no such folder" in vizinho("neural", "evaluate", texts / "none", texts / "pt.txt", code=2)
+    assert "no such folder" in vizinho("lm", "evaluate", texts / "none", texts / "pt.txt", code=2)
     (texts / "foreign").mkdir()
     (texts / "foreign" / "config.json").write_text('{"model_type": "bert"}')
     error = vizinho("vectors", "senses", "x", "--model", texts / "foreign", "--corpus", texts / "pt.txt", code=2)
     assert "no language model of ours" in error
-    error = vizinho("neural", "train", texts / "pt.txt", "--lang", "pt", "--out", texts / "foreign", code=2)
+    error = vizinho(
+        "lm", "train", texts / "pt.txt", "--kind", "lstm", "--lang", "pt", "--out", texts / "foreign", code=2
+    )
     assert "no language model of ours" in error  # and what is there is left as it is
     error = vizinho(
-        "neural", "transfer", texts / "foreign", texts / "pt.txt", "--to", "pt", "--out", texts / "x",
+        "lm", "transfer", texts / "foreign", texts / "pt.txt", "--to", "pt", "--out", texts / "x",
         "--donor-vectors", texts / "a.bin", code=2,
     )  # fmt: skip
     assert "no language model of ours" in error

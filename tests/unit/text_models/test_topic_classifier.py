@@ -47,7 +47,7 @@ def vectors(tmp_path):
 
 
 def run(*arguments, **options):
-    return CliRunner().invoke(app, ["understand", *map(str, arguments)], **options)
+    return CliRunner().invoke(app, ["topics", *map(str, arguments)], **options)
 
 
 def test_a_classifier_comes_back_equal_and_holds_no_pickle(tmp_path, vectors):
@@ -141,11 +141,11 @@ def test_commands_from_table_to_topics(tmp_path, vectors):
     card = json.loads(done.stdout)
     assert card["test"]["accuracy"] == 1.0 and card["left_out_topics"] == ["outro"]
     (tmp_path / "a.txt").write_text("o barco e a vela", encoding="utf-8")
-    assert run(tmp_path / "a.txt", "--classifier", tmp_path / "c").stdout.split()[1] == "mar"
-    assert run("--classifier", tmp_path / "c", "-", input="sopa").stdout.split()[1] == "cozinha"
+    assert run("predict", tmp_path / "a.txt", "--classifier", tmp_path / "c").stdout.split()[1] == "mar"
+    assert run("predict", "--classifier", tmp_path / "c", "-", input="sopa").stdout.split()[1] == "cozinha"
     printed = json.dumps({"transcripts": [{"id": "a", "text": "onda"}, {"id": "b", "text": ""}]})
-    done = run("-", "--classifier", tmp_path / "c", "--json", input=printed)
+    done = run("predict", "-", "--classifier", tmp_path / "c", "--json", input=printed)
     found = json.loads(done.stdout)
     assert found["transcripts"][0]["topics"][0]["topic"] == "mar"
     assert found["failed"][0]["id"] == "b" and done.exit_code == 2
-    assert isinstance(run(tmp_path / "no.txt", "--classifier", tmp_path / "c").exception, TextError)
+    assert isinstance(run("predict", tmp_path / "no.txt", "--classifier", tmp_path / "c").exception, TextError)

@@ -78,14 +78,16 @@ def test_commands_from_text_to_picture(tmp_path):
     done = run("train", text, "--out", tmp_path / "pt.bin", "--dim", 12, "--epochs", 2, "--json")
     assert done.exit_code == 0
     assert json.loads(done.stdout)["words"] == 6
-    near = json.loads(run("neighbours", "rei", "--vectors", tmp_path / "pt.bin", "--count", 2, "--json").stdout)
+    near = json.loads(
+        run("show", "rei", "--as", "neighbours", "--vectors", tmp_path / "pt.bin", "--count", 2, "--json").stdout
+    )
     assert len(near["neighbours"]) == 2
     shown = run("show", "homem", "rei", "--vectors", tmp_path / "pt.bin", "--svg", tmp_path / "v.svg")
     assert "of 12 components are shared" in shown.stdout
     assert (tmp_path / "v.svg").read_text(encoding="utf-8").startswith("<svg")
-    answers = json.loads(run("analogy", "o", "homem", "a", "--vectors", tmp_path / "pt.bin", "--json").stdout)[
-        "answers"
-    ]
+    answers = json.loads(
+        run("show", "o", "homem", "a", "--as", "analogy", "--vectors", tmp_path / "pt.bin", "--json").stdout
+    )["answers"]
     assert answers
 
 
@@ -108,7 +110,7 @@ def test_a_turned_file_shares_the_space_of_its_target(tmp_path):
     [
         (["train", "nothing.txt", "--out", "a.bin"], TextError, "no such text file"),
         (["train", "nothing.txt", "--out", "a.npy"], ModelError, "unknown kind of vectors"),
-        (["neighbours", "a", "--vectors", "nothing.bin"], ModelError, "no such file of vectors"),
+        (["show", "a", "--as", "neighbours", "--vectors", "nothing.bin"], ModelError, "no such file of vectors"),
     ],
 )
 def test_bad_input_is_refused(arguments, error, message):

@@ -81,12 +81,12 @@ def test_the_command_reads_word_vectors(tmp_path):
     save_vectors(tmp_path / "a.bin", WordVectors(words, unit(20)))
     (tmp_path / "p.tsv").write_text("".join(f"{w}\t{w}\n" for w in words))
     run = CliRunner().invoke(
-        app, ["vectors", "retrieve", f"{tmp_path}/p.tsv", "--vectors", f"{tmp_path}/a.bin", "--json"]
+        app, ["vectors", "evaluate", f"{tmp_path}/a.bin", "--pairs", f"{tmp_path}/p.tsv", "--json"]
     )
     assert json.loads(run.stdout)["csls"]["both"]["value"] == 1.0
     save_vectors(tmp_path / "b.bin", WordVectors(words, unit(20, 4)))
     run = CliRunner().invoke(
         app,
-        ["vectors", "retrieve", f"{tmp_path}/p.tsv", "--vectors", f"{tmp_path}/a.bin", "--second", f"{tmp_path}/b.bin"],
+        ["vectors", "evaluate", f"{tmp_path}/a.bin", f"{tmp_path}/b.bin", "--pairs", f"{tmp_path}/p.tsv"],
     )
     assert isinstance(run.exception, ModelError) and "16 and of 4 components" in str(run.exception)

@@ -10,7 +10,7 @@ Classify = Callable[[str], Sequence[tuple[str, float]]]
 
 
 def load_classifier(folder: Path | None) -> Classify | None:
-    """The classifier in a folder written by `vizinho understand train`; None where none was asked for.
+    """The classifier in a folder written by `vizinho topics train`; None where none was asked for.
 
     Raises ModelError for a folder that holds no classifier.
     """
