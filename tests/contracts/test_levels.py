@@ -15,8 +15,9 @@ from vizinho.g2p.espeak import is_available
 from vizinho.languages import compare as comparing
 from vizinho.languages.compare import Inputs, level_as_json, level_from_json
 from vizinho.languages.levels.treebank import built_in
-from vizinho.languages.variants import TextSources, Variant
+from vizinho.languages.sources import TextSources
 from vizinho.records import Utterance
+from vizinho.text.language import Language
 
 SHARED = Path(os.environ.get("VIZINHO_SHARED", Path(__file__).parents[3] / "shared")) / "text"
 LEVELS = [level for level in comparing.QUICK_LEVELS if level != "sounds" or is_available()]
@@ -46,7 +47,7 @@ def inputs(tmp_path_factory):
 
 
 def level_of(name, target, donor, inputs):
-    return comparing._function(name)(Variant(target), Variant(donor), inputs)
+    return comparing._function(name)(Language.of(target), Language.of(donor), inputs)
 
 
 @pytest.mark.parametrize("name", LEVELS)

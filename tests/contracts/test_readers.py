@@ -361,3 +361,11 @@ def test_conversion_stops_at_bad_rows_unless_told_to_name_them(tmp_path: Path) -
     assert (len(made.utterances), len(made.problems)) == (2, 1)
     (line,) = (tmp_path / "pt.problems.jsonl").read_text("utf-8").splitlines()
     assert "train.tsv:3" in json.loads(line)["where"]
+
+
+@pytest.mark.parametrize("lang", ["nan-tw", "nan-TW", "nan_tw"])
+def test_a_release_of_common_voice_holds_the_language_in_whatever_form(tmp_path: Path, lang: str) -> None:
+    for folder in ("nan-tw", "zh-CN", "zh-TW"):
+        common_voice(tmp_path / folder)
+    read = get_reader("common-voice")(tmp_path, lang=lang, split=None, audio_dir=tmp_path / "audio")
+    assert {u.audio.parent.parent.name for u in read} == {"nan-tw"}

@@ -219,6 +219,10 @@ def test_models_list_show_lineage_rollback(world):
         (("evaluate", "pt", "--corpus", "nosuch.jsonl"), "nosuch.jsonl"),
         (("transfer", "{pt}", "--to", "pt", "--corpus", "{pt}"), "this is a file, not a model"),
         (("transfer", "es@1", "--to", "pt", "--corpus", "{es}"), "in 'es', not in 'pt'"),
+        (
+            ("transfer", "es@1", "--to", "portugese", "--corpus", "{pt}"),
+            "--to: 'portugese' is no language code -> did you mean \"pt\"",
+        ),
         (("transfer", "es@1", "--to", "pt", "--corpus", "{empty}"), "no utterances"),
         (("transfer", "es@1", "--to", "pt", "--corpus", "{pt}", "--preset", "tiny"), "the donor has width 32"),
         (("transfer", "{headless}", "--to", "pt", "--corpus", "{pt}"), "weights are missing: ctc_head.bias"),

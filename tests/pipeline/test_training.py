@@ -119,6 +119,13 @@ def test_a_corpus_of_another_language_is_refused(tmp_path):
         make_ready(Job("pt", (corpus,), preset="micro", options=FAST))
 
 
+@pytest.mark.parametrize("written", ["pt_BR", "pt-BR", "por", "PT"])
+def test_forms_of_a_code_are_one_language(tmp_path, written):
+    corpus = tone_corpus(tmp_path, count=4, lang=written)
+    for asked in ("pt", "pt_BR", "por"):
+        assert make_ready(Job(asked, (corpus,), preset="micro", options=FAST)).data.normalizer.name == "pt-v1"
+
+
 def test_letters_that_given_tokens_lack_are_named(tmp_path):
     from vizinho.audio.features import make_extractor
     from vizinho.corpora.manifest import read_manifest

@@ -77,7 +77,7 @@ def compare(
     Every number stands beside its chance floor and its ceiling; what cannot be computed is named as a gap.
     """
     from vizinho.languages import compare as comparing
-    from vizinho.languages.variants import TextSources
+    from vizinho.languages.sources import TextSources
     from vizinho.progress import board
     from vizinho.store.store import default_home
 
@@ -94,7 +94,7 @@ def compare(
     wanted = tuple(_split(levels)) if levels else comparing.QUICK_LEVELS
     with board() as show:
         found = comparing.compare(
-            target.lower().replace("_", "-"),
+            target,
             _split(donors),
             inputs,
             levels=wanted,
@@ -123,15 +123,16 @@ def _with_hearing(found: Any, models: str, speech: Mapping[str, Path]) -> Any:
     from vizinho.errors import SpecError
     from vizinho.languages.levels.zero_shot import LEVEL, hear
     from vizinho.languages.measures import Gap, LevelResult
-    from vizinho.languages.variants import Variant
     from vizinho.store.store import Store
+    from vizinho.text.language import Language
 
     results = dict(found.results)
     for entry in filter(None, map(str.strip, models.split(","))):
         donor, _, ref = entry.partition("=")
+        donor = Language.of(donor.strip()).code
         if donor not in results or not ref:
             raise SpecError(f"{entry!r} is not DONOR=MODEL", where="--models", fix=f"donors: {', '.join(results)}")
-        bases = [Variant(code).base for code in (found.target, donor)]
+        bases = [Language.of(code).base for code in (found.target, donor)]
         lacking = [base for base in bases if base not in speech]
         if lacking:
             fix = "put LANG.jsonl into the folder given with --speech"
@@ -254,7 +255,7 @@ def _gaps(values: dict[str, Any]) -> list[str]:
 
 
 def _split(values: str) -> list[str]:
-    return [value.strip().lower().replace("_", "-") for value in values.split(",") if value.strip()]
+    return [value.strip() for value in values.split(",") if value.strip()]
 
 
 def _shared(part: str) -> Path | None:
@@ -265,6 +266,7 @@ def _shared(part: str) -> Path | None:
 
 def _manifests(folder: Path | None) -> dict[str, Path]:
     from vizinho.errors import CorpusError
+    from vizinho.text.language import Language
 
     if folder is None:
         return {}
@@ -272,4 +274,4 @@ def _manifests(folder: Path | None) -> dict[str, Path]:
         raise CorpusError(
             "no such folder of recordings", where=str(folder), fix="give --speech a folder of LANG.jsonl files"
         )
-    return {path.stem: path for path in sorted(folder.glob("*.jsonl"))}
+    return {Language.of(path.stem).code: path for path in sorted(folder.glob("*.jsonl"))}

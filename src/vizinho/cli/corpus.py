@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vizinho.cli.options import AsJson, Commands, OnRay, Seed
+from vizinho.cli.options import AsJson, Commands, OnRay, Seed, language_tag
 from vizinho.errors import CorpusError
 
 if TYPE_CHECKING:
@@ -24,7 +24,8 @@ ON_RAY = 'On Ray Data (pip install "vizinho[ray]"): the cluster that RAY_ADDRESS
 _SHOWN = 10
 _Manifest = Annotated[Path, typer.Argument(help="Manifest (JSONL).")]
 _Lang = Annotated[
-    str | None, typer.Option("--lang", help="Language whose text rules count; the manifest's if left out.")
+    str | None,
+    typer.Option("--lang", callback=language_tag, help="Language whose text rules count; the manifest's if left out."),
 ]
 
 
@@ -77,7 +78,9 @@ def check(
 def convert(
     source: Annotated[Path, typer.Argument(help="Corpus folder or file.")],
     manifest: Annotated[Path, typer.Argument(help="Manifest (JSONL) to write.")],
-    lang: Annotated[str, typer.Option("--lang", help="Language code of the speech, such as pt.")],
+    lang: Annotated[
+        str, typer.Option("--lang", callback=language_tag, help="Language code of the speech, such as pt.")
+    ],
     reader: Annotated[
         str | None,
         typer.Option(
@@ -125,7 +128,7 @@ def _name_left_out(left_out: Sequence[tuple[str, str]]) -> None:
 @app.command("respell")
 def respell(
     corpus: _Manifest,
-    to: Annotated[str, typer.Option("--to", help="Target language, such as pt.")],
+    to: Annotated[str, typer.Option("--to", callback=language_tag, help="Target language, such as pt.")],
     out: Annotated[Path, typer.Option("--out", help="Manifest to write; the audio stays where it is.")],
     leave_out: Annotated[
         list[Path] | None,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vizinho.cli.emit import SHOWN, emit, warn
-from vizinho.cli.options import AsJson, Engine, OnRay
+from vizinho.cli.options import AsJson, Engine, OnRay, language_tag
 from vizinho.errors import CorpusError
 
 if TYPE_CHECKING:
@@ -29,7 +29,10 @@ def label(
         float, typer.Option("--least-confidence", help="Leave out what was heard less surely, 0 to 1.")
     ] = 0.0,
     lang: Annotated[
-        str | None, typer.Option("--lang", help="Language of the speech; the manifest's or the model's if left out.")
+        str | None,
+        typer.Option(
+            "--lang", callback=language_tag, help="Language of the speech; the manifest's or the model's if left out."
+        ),
     ] = None,
     split: Annotated[
         str, typer.Option("--split", help="Split of the manifest to label; its rows become train.")

@@ -27,6 +27,7 @@ from vizinho.cli.options import (
     Steps,
     Texts,
     Threads,
+    language_tag,
     refuse_options_of_other_kinds,
 )
 
@@ -69,7 +70,9 @@ def train(
     ],
     out: Annotated[Path, typer.Option("--out", help="ARPA file (ngram; its card beside it) or folder (lstm).")],
     kind: Annotated[Kind, typer.Option("--kind", help="ngram: Kneser-Ney, ARPA; lstm: neural.")] = Kind.ngram,
-    lang: Annotated[str | None, typer.Option("--lang", help="Language: its normaliser and its alphabet.")] = None,
+    lang: Annotated[
+        str | None, typer.Option("--lang", callback=language_tag, help="Language: its normaliser and its alphabet.")
+    ] = None,
     vocabulary: Annotated[
         int | None,
         typer.Option("--vocabulary", help="Most frequent words to keep; all (ngram) or 10000 (lstm) if not given."),
@@ -217,7 +220,7 @@ def _source(text: str, *, most: int | None, once: bool) -> Source:
 def transfer(
     donor: Annotated[Path, typer.Argument(help="Folder of the LSTM model to start from.")],
     texts: Texts,
-    to: Annotated[str, typer.Option("--to", help="Target language, such as pt.")],
+    to: Annotated[str, typer.Option("--to", callback=language_tag, help="Target language, such as pt.")],
     out: Out,
     dev: Dev = None,
     vocabulary: Annotated[int, typer.Option("--vocabulary", help="Most frequent words to keep.")] = _WORDS,

@@ -163,7 +163,7 @@ def merge(
     from vizinho.store.store import Store
 
     store = Store()
-    name = name or str(read_origin(adapter)["language"])
+    name = name or str(read_origin(adapter)["language"]).lower()
     ref = publish_merged(store, name, store.resolve(donor), adapter, command=["vizinho", *sys.argv[1:]])
     emit({"model": ref}, as_json, f"{ref}: {donor} with {adapter}")
 

@@ -53,6 +53,13 @@ Samples = Annotated[
 ]
 
 
+def language_tag(parameter: typer.CallbackParam, value: str | None) -> str | None:
+    """Callback of options that take a language: its canonical tag. Raises SpecError naming the option."""
+    from vizinho.text.language import Language
+
+    return Language.parse(value, where=parameter.opts[0], error=SpecError).tag if value else value
+
+
 def refuse_options_of_other_kinds(context: typer.Context, kind: str, options_of: Mapping[str, Collection[str]]) -> None:
     """Check that no option was typed that only other kinds have; SpecError names the option and its kinds."""
     for name in sorted({name for names in options_of.values() for name in names} - set(options_of[kind])):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vizinho.cli.options import AsJson, Seed
+from vizinho.cli.options import AsJson, Seed, language_tag
 
 if TYPE_CHECKING:
     from vizinho.corpora.shards.index import ShardIndex
@@ -29,7 +29,10 @@ def shard(
         typer.Option("--format", help="manifest, webdataset, lhotse-shar or huggingface; guessed if left out."),
     ] = None,
     lang: Annotated[
-        str | None, typer.Option("--lang", help="Language of the speech, such as pt; a manifest says it itself.")
+        str | None,
+        typer.Option(
+            "--lang", callback=language_tag, help="Language of the speech, such as pt; a manifest says it itself."
+        ),
     ] = None,
     split: Annotated[str, typer.Option("--split", help="Split of Hugging Face data to read.")] = "train",
     subset: Annotated[str | None, typer.Option("--subset", help="Configuration of Hugging Face data.")] = None,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vizinho.cli.emit import describe, emit
-from vizinho.cli.options import AsJson, DryRun, Fresh, Quiet
+from vizinho.cli.options import AsJson, DryRun, Fresh, Quiet, language_tag
 from vizinho.errors import SpecError
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ Recipe = Annotated[Path | None, typer.Option("--recipe", help="TOML file with tr
 
 def train(
     corpus: Corpora,
-    language: Annotated[str, typer.Option("--lang", help="Language of the corpus, such as es.")],
+    language: Annotated[str, typer.Option("--lang", callback=language_tag, help="Language of the corpus, such as es.")],
     beside: Beside = None,
     repeat: Repeat = None,
     name: Name = None,
@@ -85,7 +85,7 @@ def train(
         pieces=pieces,
         options=options,
     )
-    _make(job, name or language, fresh=fresh, quiet=quiet, as_json=as_json)
+    _make(job, name or language.lower(), fresh=fresh, quiet=quiet, as_json=as_json)
 
 
 def transfer(
@@ -93,9 +93,12 @@ def transfer(
         str, typer.Argument(help="Model to start from: a name, name@version, a folder, a .nemo file or a hub id.")
     ],
     corpus: Corpora,
-    to: Annotated[str, typer.Option("--to", help="Target language, such as pt.")],
+    to: Annotated[str, typer.Option("--to", callback=language_tag, help="Target language, such as pt.")],
     origin: Annotated[
-        str | None, typer.Option("--from", help="The donor's language, where no card says it; for rows by sound.")
+        str | None,
+        typer.Option(
+            "--from", callback=language_tag, help="The donor's language, where no card says it; for rows by sound."
+        ),
     ] = None,
     adapter: Annotated[
         str | None, typer.Option("--adapter", help="Language adapter to start from, such as spa (MMS donors).")
@@ -137,13 +140,13 @@ def transfer(
     from vizinho.job.practice import make_practice, target_of
     from vizinho.progress import board, unseen
     from vizinho.store.store import Store
-    from vizinho.text.alphabets import base_language
+    from vizinho.text.language import Language
     from vizinho.training.recipes import MUCH_MINUTES, default_recipe, read_recipe
     from vizinho.training.torchrun import is_main_process
     from vizinho.transfer.tokens import RowOptions
 
     store = Store()
-    store.check_name(name or to)
+    store.check_name(name or to.lower())
     folder = store.resolve(donor)
     card = store.card(donor)
     if preset is not None:
@@ -155,13 +158,15 @@ def transfer(
     options = _over(chosen, steps=steps, seed=seed, threads=threads)
     said = [f"{options.steps} steps at a rate of {options.learning_rate:g} (--recipe, --steps)"] if not recipe else []
     if practice is not None:
-        target = target_of(store, name or to, to, corpus, minutes, options.seed, beside or [])
+        target = target_of(store, name or to.lower(), to, corpus, minutes, options.seed, beside or [])
         with board() if is_main_process() else nullcontext(unseen) as show:
             made = make_practice(store.home, target, practice, card, show)
         beside = [*(beside or ()), *made.beside]
         repeat = made.times if repeat is None else repeat
         said += [*made.said, f"--repeat {repeat}: so often the target's own recordings come in an epoch"]
-    elif not beside and of_target < MUCH_MINUTES and base_language(to) in LOCALES and not any(map(index_path, corpus)):
+    elif (
+        not beside and of_target < MUCH_MINUTES and Language.of(to).base in LOCALES and not any(map(index_path, corpus))
+    ):
         said.append(f"{of_target:.1f} minutes are few: where they are by few people, --practice 90 may help")
     for line in said if not quiet and is_main_process() else ():
         typer.echo(line, err=True)
@@ -177,7 +182,7 @@ def transfer(
         rows=rows,
         options=options,
     )
-    _make(job, name or to, fresh=fresh, quiet=quiet, as_json=as_json, dry_run=dry_run, donor=donor)
+    _make(job, name or to.lower(), fresh=fresh, quiet=quiet, as_json=as_json, dry_run=dry_run, donor=donor)
 
 
 def _times(repeat: int | None, corpora: list[Path], beside: list[Path] | None) -> tuple[int, ...]:

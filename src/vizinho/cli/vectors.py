@@ -23,6 +23,7 @@ from vizinho.cli.options import (
     Seed,
     Texts,
     Threads,
+    language_tag,
     refuse_options_of_other_kinds,
 )
 from vizinho.errors import SpecError, TextError
@@ -84,7 +85,9 @@ def train(
     epochs: Annotated[int, typer.Option("--epochs", help="Static: epochs over the text.")] = 5,
     window: Annotated[int, typer.Option("--window", help="Static: words of context on either side.")] = 5,
     min_count: Annotated[int, typer.Option("--min-count", help="Static: occurrences that a word needs.")] = 5,
-    lang: Annotated[str | None, typer.Option("--lang", help="Contextual: language of the texts, such as es.")] = None,
+    lang: Annotated[
+        str | None, typer.Option("--lang", callback=language_tag, help="Contextual: language of the texts, such as es.")
+    ] = None,
     dev: Dev = None,
     vocabulary: Annotated[
         int | None,

@@ -13,6 +13,7 @@ from typing import Any
 from vizinho.errors import CorpusError
 from vizinho.files import replacing, sha256
 from vizinho.records import Utterance
+from vizinho.text.language import Language
 
 REQUIRED = ("id", "audio", "text", "lang", "speaker", "duration", "split")
 """Keys that every line has."""
@@ -197,7 +198,7 @@ def _utterance(row: dict[str, Any], path: Path, number: int) -> Utterance:
         id=strings["id"],
         audio=Path(os.path.abspath(path.parent / strings["audio"])),  # noqa: PTH100
         text=strings["text"],
-        lang=strings["lang"],
+        lang=Language.parse(strings["lang"], where=where, error=CorpusError).tag,
         speaker=strings["speaker"],
         duration_seconds=_duration(row, where),
         split=strings["split"],

@@ -22,6 +22,7 @@ from vizinho.experiment.spec import (
     RecipeSpec,
     SyntheticSpec,
 )
+from vizinho.text.language import Language
 from vizinho.training.options import TrainingOptions, from_dict
 from vizinho.transfer.tokens import RowOptions
 
@@ -62,7 +63,7 @@ def _build(path: Path, raw: Mapping[str, Any]) -> ExperimentSpec:
     scratch = dict(raw.get("scratch", {}))
     spec = ExperimentSpec(
         name=str(raw["name"]),
-        target=str(raw["target"]),
+        target=_language(raw["target"], f"{path}: target"),
         corpora=_paths(raw["corpora"], path),
         starts=tuple(raw["starts"]),
         donors=(*(_donor(path, entry) for entry in raw.get("donors", [])), *_stages(path, raw)),
@@ -117,6 +118,7 @@ def _donor(path: Path, entry: Mapping[str, Any]) -> DonorSpec:
     lacking = sorted({"name", "language"} - made.keys())
     if lacking:
         raise SpecError(f"the key {', '.join(lacking)} of a donor is missing", where=path, fix="add it")
+    made["language"] = _language(made["language"], f"{path}: donors.language")
     made["corpora"] = _paths(made.get("corpora", []), path)
     made["training"] = from_dict(TrainingOptions, made.get("training", {}), where=f"{path}: donors.training")
     return from_dict(DonorSpec, made, where=f"{path}: donors")
@@ -141,7 +143,7 @@ def _stages(path: Path, raw: Mapping[str, Any]) -> list[DonorSpec]:
     made["scratch"] = from_dict(TrainingOptions, _over(training, scratch), where=f"{where}.scratch")
     stage = from_dict(SyntheticSpec, made, where=where)
     check_stage(path, stage)
-    return [_stage(name, str(raw["target"]), stage) for name in names]
+    return [_stage(name, _language(raw["target"], f"{path}: target"), stage) for name in names]
 
 
 def _stage(name: str, target: str, stage: SyntheticSpec) -> DonorSpec:
@@ -166,6 +168,10 @@ def _control(path: Path, entry: Mapping[str, Any]) -> ControlSpec:
         raise SpecError(f"the key {', '.join(lacking)} is missing", where=where, fix="add it")
     made["corpora"] = _paths(made["corpora"], path) if made.get("corpora") else ()
     return from_dict(ControlSpec, made, where=where)
+
+
+def _language(value: Any, where: str) -> str:
+    return Language.parse(str(value), where=where, error=SpecError).tag
 
 
 def _paths(values: list[str], path: Path) -> tuple[Path, ...]:

@@ -21,6 +21,7 @@ import numpy.typing as npt
 from vizinho.errors import SpecError
 from vizinho.g2p.espeak import LOCALES, is_available, phonemes
 from vizinho.text.alphabets import alphabet
+from vizinho.text.language import Language
 
 WORDS = 1500
 """Most frequent words of each language that are aligned."""
@@ -80,9 +81,10 @@ def letter_similarity(
     likeness of their phones (scaled so that every letter is wholly like itself), mixed with whether they are the same
     letter but for diacritics.
     """
-    if not is_available() or any(language.split("-")[0] not in LOCALES for language in (target, donor)):
+    bases = [Language.of(code).base for code in (target, donor)]
+    if not is_available() or any(base not in LOCALES for base in bases):
         return None
-    ours, theirs = letter_sounds(target.split("-")[0]), letter_sounds(donor.split("-")[0])
+    ours, theirs = map(letter_sounds, bases)
     values = np.array([[_letters_alike(a, b, ours, theirs) for b in donors] for a in targets], dtype=np.float64)
     return LetterSimilarity(
         tuple(targets),
@@ -165,7 +167,7 @@ def spoken_phones(text: str, language: str) -> Phones:
 
     Raises SpecError without eSpeak NG, and for languages that it has no voice for here.
     """
-    code = language.split("-")[0]
+    code = Language.of(language).base
     if not is_available():
         raise SpecError(
             "phones need eSpeak NG", where="phonemes", fix="pip install 'vizinho[speak]', or set weight = 0"

@@ -32,7 +32,8 @@ from vizinho.g2p.letters import (
 )
 from vizinho.progress import Advance, silent
 from vizinho.records import Utterance
-from vizinho.text.alphabets import alphabet, base_language
+from vizinho.text.alphabets import alphabet
+from vizinho.text.language import Language
 from vizinho.text.normalize import get_normalizer
 
 WORDS = 12_000
@@ -222,7 +223,7 @@ def _plain(word: str) -> str:
 @cache
 def _read(word: str, language: str) -> Phones:
     said = segments(phonemes(word, _locale(language)), language)
-    code = base_language(language)
+    code = Language.of(language).base
     between, support = _PALATAL.get(code, {}), _SUPPORT.get(code)
     return tuple(
         phone
@@ -252,7 +253,7 @@ def unlikeness(said: Phones, heard: Phones) -> float:
 
 
 def _locale(language: str) -> str:
-    code = base_language(language)
+    code = Language.of(language).base
     if code not in LOCALES:
         raise TextError(f"no voice for language {language!r}", fix=f"choose one of {', '.join(LOCALES)}")
     return LOCALES[code][0]

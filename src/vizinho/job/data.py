@@ -12,7 +12,7 @@ from vizinho.corpora.manifest import fingerprint, read_manifest, select
 from vizinho.corpora.shards.index import ShardIndex, first_texts, index_path, read_index
 from vizinho.errors import CorpusError, SpecError
 from vizinho.records import Utterance
-from vizinho.text.alphabets import base_language
+from vizinho.text.language import Language, same_language
 from vizinho.text.normalize import Normalizer, get_normalizer
 
 HELD_OUT_SHARE = 0.1
@@ -144,7 +144,7 @@ def sharded_data(indexes: Sequence[ShardIndex], manifests: Sequence[Path], langu
     _check_language(named, language, places)
     _check_ids(named, places)
     for index in indexes:
-        if index.lang.split("-")[0] != language.split("-")[0]:
+        if not same_language(index.lang, language):
             raise CorpusError(
                 f"the shards are in {index.lang!r}, not in {language!r}",
                 where=index.folder,
@@ -175,11 +175,11 @@ def _repeated(utterance: Utterance, times: int) -> list[Utterance]:
 
 
 def _check_language(utterances: Sequence[Utterance], language: str, corpora: Sequence[Path]) -> None:
-    wanted = language.split("-")[0]
-    other = [u for u in utterances if base_language(u.lang) != wanted]
+    base = Language.of(language).base
+    other = [u for u in utterances if Language.of(u.lang).base != base]
     if other:
         raise CorpusError(
-            f"{len(other)} utterances are in {other[0].lang!r}, not in {wanted!r}; the first: {other[0].id}",
+            f"{len(other)} utterances are in {other[0].lang!r}, not in {language!r}; the first: {other[0].id}",
             where=", ".join(map(str, corpora)),
             fix="give the corpus of the target language",
         )

@@ -24,7 +24,7 @@ from vizinho.records import Utterance
 from vizinho.store.card import Card
 from vizinho.store.pins import pinned_utterances
 from vizinho.store.store import Store, unwritable
-from vizinho.text.alphabets import base_language
+from vizinho.text.language import Language, same_language
 from vizinho.text.normalize import get_normalizer
 
 SEED = 1
@@ -90,7 +90,7 @@ def make_practice(home: Path, target: Target, minutes: float, donor: Card | None
         raise SpecError(
             "practice stands beside manifests, this is a sharded corpus", where=shards[0], fix="leave --practice out"
         )
-    if base_language(target.language) not in LOCALES:
+    if Language.of(target.language).base not in LOCALES:
         raise SpecError(
             f"eSpeak NG is not known to speak {target.language!r}",
             where="--practice",
@@ -104,7 +104,7 @@ def make_practice(home: Path, target: Target, minutes: float, donor: Card | None
 
 def _make(folder: Path, target: Target, minutes: float, donor: Card | None, show: Event) -> Practice:
     kept_back = target.kept_back()
-    made = [_spoken(folder, base_language(target.language), minutes, kept_back, show)]
+    made = [_spoken(folder, Language.of(target.language).base, minutes, kept_back, show)]
     if donor is None:
         said = [_nothing_from("the donor's recordings", "there is no card that names them")]
     else:
@@ -143,7 +143,7 @@ def _all_respelt(
 ) -> tuple[list[_Made], list[str]]:
     """Of all corpora of the donor together at most `minutes`, and what is to be said of the others."""
     everything, made, said, left = "the donor's recordings", list[_Made](), list[str](), minutes
-    if base_language(donor.language) == base_language(target.language):
+    if same_language(donor.language, target.language):
         return [], [_nothing_from(everything, f"they are in {donor.language} already")]
     if not donor.job:
         return [], [_nothing_from(everything, "its card does not name them")]
@@ -199,7 +199,7 @@ def _unfit(source: Mapping[str, Any], donor: Card, target: Target) -> str:
         found = read_manifest(path)
     except CorpusError as error:
         return error.what
-    if others := {u.lang for u in found if base_language(u.lang) != base_language(donor.language)}:
+    if others := {u.lang for u in found if not same_language(u.lang, donor.language)}:
         return f"it is in {', '.join(sorted(others))} now, not in {donor.language}"
     if len(found) < source["utterances"]:
         return f"it has {len(found)} utterances now, the donor learnt from {source['utterances']}"

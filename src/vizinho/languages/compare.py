@@ -15,9 +15,10 @@ from vizinho.errors import SpecError, VizinhoError
 from vizinho.files import write_json
 from vizinho.languages.measures import Gap, LevelResult, Measure
 from vizinho.languages.rank import Ranked, rank
-from vizinho.languages.variants import TextSources, Variant
+from vizinho.languages.sources import TextSources
 from vizinho.parallel import run_tasks
 from vizinho.progress import Event, unseen
+from vizinho.text.language import Language
 
 FORMAT = 1
 """Version of the JSON that `as_json` gives and the page draws."""
@@ -48,7 +49,7 @@ class Inputs:
     """Whether the vocabulary level flags cognates by their vectors; on when the level of vectors is asked for."""
 
 
-Level = Callable[[Variant, Variant, Inputs], LevelResult]
+Level = Callable[[Language, Language, Inputs], LevelResult]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +88,10 @@ def compare(
 
     A level that fails for a pair becomes a gap with its reason, and the rest is computed. With `cache`, results are
     kept there under a name made of the contents of every input and of this package's code. Raises SpecError for an
-    unknown level, for no donors, for a donor given twice and for the target among the donors.
+    unknown level or language, for no donors, for a donor given twice and for the target among the donors.
     """
+    target = Language.parse(target, where="target", error=SpecError).code
+    donors = [Language.parse(donor, where="donors", error=SpecError).code for donor in donors]
     _check(target, donors, levels)
     inputs = replace(inputs or Inputs(), false_friends="vectors" in levels)
     groups = [g for group in _TOGETHER if (g := tuple(level for level in levels if level in group))]
@@ -110,7 +113,7 @@ def _levels_task(
             stored = _cache_path(cache, level, target, donor, inputs)
             found = _read_cached(stored)
             if found is None:
-                found, computed = _one(level, Variant(target), Variant(donor), inputs), True
+                found, computed = _one(level, Language.of(target), Language.of(donor), inputs), True
                 if stored is not None:
                     write_json(stored, level_as_json(found))
             results[donor] = found
@@ -134,7 +137,7 @@ def _check(target: str, donors: Sequence[str], levels: Iterable[str]) -> None:
         )
 
 
-def _one(level: str, target: Variant, donor: Variant, inputs: Inputs) -> LevelResult:
+def _one(level: str, target: Language, donor: Language, inputs: Inputs) -> LevelResult:
     if _is_one_source(level, target, donor, inputs):
         reason = f"{target.code} and {donor.code} have one and the same source here"
         return LevelResult(level, gaps=(Gap(level, "*", reason, "give each its own files (docs/compare.md)"),))
@@ -148,7 +151,7 @@ def _one(level: str, target: Variant, donor: Variant, inputs: Inputs) -> LevelRe
         )
 
 
-def _is_one_source(level: str, target: Variant, donor: Variant, inputs: Inputs) -> bool:
+def _is_one_source(level: str, target: Language, donor: Language, inputs: Inputs) -> bool:
     """Whether two variants of a language would be compared by the same data: that would say they are alike."""
     if target == donor or target.base != donor.base or level in ("sounds", "map"):
         return False
@@ -210,12 +213,12 @@ def _cache_path(cache: Path | None, level: str, target: str, donor: str, inputs:
     digest = hashlib.sha256(_code_version().encode())
     settings = [level, target, donor, inputs.minutes, inputs.top, inputs.seed, inputs.g2p, inputs.false_friends]
     digest.update(json.dumps(settings).encode())
-    for path in _files(level, (Variant(target), Variant(donor)), inputs):
+    for path in _files(level, (Language.of(target), Language.of(donor)), inputs):
         digest.update(path.name.encode() + _content(path).encode())
     return cache / f"{target}-{donor}-{level}-{digest.hexdigest()[:16]}.json"
 
 
-def _files(level: str, variants: Sequence[Variant], inputs: Inputs) -> list[Path]:
+def _files(level: str, variants: Sequence[Language], inputs: Inputs) -> list[Path]:
     """Files whose contents a level depends on; recordings by their manifest, which names and measures them."""
     texts = inputs.texts
     if level == "acoustics":

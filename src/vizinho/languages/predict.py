@@ -19,6 +19,7 @@ import scipy.stats
 
 from vizinho.errors import SpecError
 from vizinho.languages.rank import Ranked
+from vizinho.text.language import Language, same_language
 
 LEAST = 3
 """Measured transfers below which nothing is predicted."""
@@ -62,7 +63,7 @@ def read_measured(path: Path) -> list[Measured]:
         return [
             Measured(
                 values["target"],
-                languages.get(p["start"], p["start"].split("-")[0]),
+                Language.of(languages.get(p["start"], p["start"])).code,
                 p["minutes"],
                 1 - p["cer"] / scratch[p["minutes"]],
                 str(path),
@@ -81,7 +82,7 @@ def read_measured(path: Path) -> list[Measured]:
 def predict(ranking: Sequence[Ranked], measured: Sequence[Measured], target: str) -> Prediction:
     """Expected benefit of each donor of `ranking`, from transfers to `target` from donors that were compared too."""
     by_donor = {r.donor: r for r in ranking}
-    used = tuple(m for m in measured if m.target == target and m.donor in by_donor)
+    used = tuple(m for m in measured if same_language(m.target, target) and m.donor in by_donor)
     names = _common_votes([by_donor[m.donor] for m in used])
     if len(used) < LEAST or not names:
         note = f"{len(used)} measured transfers to {target} from these donors; {LEAST} are needed to predict"

@@ -12,6 +12,7 @@ from vizinho.errors import ModelError, SpecError, StoreError
 from vizinho.server.security.refusals import Refusal, bad_parameter
 from vizinho.store.card import read_card
 from vizinho.store.store import Entry, Store
+from vizinho.text.language import Language, same_language
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,7 @@ class Catalog:
         chosen: dict[str, Offered] = {}
         for offered in self.current():
             if not languages or any(_speaks(offered, language) for language in languages):
-                chosen.setdefault(_base(offered.language), offered)
+                chosen.setdefault(Language.of(offered.language).base, offered)
         if len(chosen) < 2:
             raise bad_parameter("detect_language", "there are no models of two of these languages to choose between")
         return list(chosen.values())
@@ -133,10 +134,6 @@ def _described(folder: Path, changed_ns: int) -> tuple[str, int] | None:
     return card.language, created
 
 
-def _base(language: str) -> str:
-    return language.replace("_", "-").partition("-")[0].lower()
-
-
 def _speaks(offered: Offered, language: str) -> bool:
     """`es` and `es-419` fit a model of `es`; a model of `pt-BR` fits `pt` too."""
-    return _base(offered.language) == _base(language)
+    return same_language(offered.language, language)

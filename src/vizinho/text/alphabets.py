@@ -6,6 +6,8 @@ loans, such as k w y in Portuguese, are included because names in real recording
 
 from __future__ import annotations
 
+from vizinho.text.language import Language
+
 _LATIN = "abcdefghijklmnopqrstuvwxyz"
 
 ALPHABETS = {
@@ -20,11 +22,6 @@ ALPHABETS = {
 }
 
 
-def base_language(code: str) -> str:
-    """The language of a code without its region: "pt" of "pt-BR" and "pt_BR"."""
-    return code.split("-")[0].split("_")[0]
-
-
 def alphabet(language: str) -> str:
     """Letters of a language ("pt-br" counts as "pt"); empty for one not listed, whose corpus then decides alone."""
-    return ALPHABETS.get(language.split("-")[0].lower(), "")
+    return ALPHABETS.get(Language.of(language).base, "")

@@ -7,10 +7,11 @@ import unicodedata
 from dataclasses import dataclass
 
 from vizinho.errors import TextError
+from vizinho.text.language import Language
 from vizinho.text.numerals import decimal_words, number_words, ordinal_words
 
 VERSION = 1
-_NAME = re.compile(r"([a-z]{2,8})(?:[-_](?!v\d+$)[a-z0-9]+)*(?:-v(\d+))?")
+_RECORDED = re.compile(r"([a-z]{2,8})(?:[-_][a-z0-9]+)*-v(\d+)")
 
 _APOSTROPHES = str.maketrans(dict.fromkeys("’‘ʼʹ′`´＇", "'"))
 _KEEPS_APOSTROPHE = frozenset({"en", "fr", "it", "ca"})
@@ -112,18 +113,19 @@ class Normalizer:
 
 
 def get_normalizer(name: str) -> Normalizer:
-    """The normaliser of a language ("pt", "pt-br") or of a recorded name ("pt-v1").
+    """The normaliser of a language ("pt", "por", "pt_BR") or of a recorded name ("pt-v1").
 
-    A language without rules of its own gets the general ones. Raises TextError for what is no language code and for
-    a version that does not exist.
+    A language without rules of its own gets the general ones. A recorded name is taken as it stands, so that a model
+    goes on with the rules that it was trained with. Raises TextError for an unknown language code and for a version
+    that does not exist.
     """
-    found = _NAME.fullmatch(name.strip().lower())
-    if found is None:
-        raise TextError(f"{name!r} is no language code", where="normaliser", fix='give one such as "pt" or "pt-v1"')
-    version = int(found[2] or VERSION)
+    recorded = _RECORDED.fullmatch(name.strip().lower())
+    if recorded is None:
+        return Normalizer(Language.parse(name, where="normaliser").base)
+    lang, version = recorded[1], int(recorded[2])
     if version != VERSION:
-        raise TextError(f"no version {version} of {found[1]}", where="normaliser", fix=f'use "{found[1]}-v{VERSION}"')
-    return Normalizer(found[1], version)
+        raise TextError(f"no version {version} of {lang}", where="normaliser", fix=f'use "{lang}-v{VERSION}"')
+    return Normalizer(lang, version)
 
 
 def _is_letter(c: str) -> bool:

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from vizinho.errors import TextError
 from vizinho.evaluation.resample import percentiles
+from vizinho.text.language import Language
 from vizinho.text.normalize import Normalizer, get_normalizer
 from vizinho.text_models.contextual import Occurrence, unit, vectors_of, weighted_sum
 from vizinho.text_models.lstm_folder import TrainedModel
@@ -59,7 +60,7 @@ class Separation:
 
 def labelled_sentences(language: str) -> list[Labelled]:
     """The package's own sentences for a language ("pt-br" counts as "pt"). Raises TextError where there are none."""
-    code = language.split("-")[0].lower()
+    code = Language.of(language).base
     source = resources.files("vizinho.text_models") / "senses" / f"{code}.tsv"
     if not source.is_file():
         raise TextError(f"no labelled sentences for {language!r}", fix="give a file of your own, or use es or pt")

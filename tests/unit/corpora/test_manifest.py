@@ -35,7 +35,7 @@ utterances = st.builds(
     id=filled,
     audio=st.builds(lambda folder, name: Path("/data") / folder / name, names, names),
     text=text,
-    lang=filled,
+    lang=st.sampled_from(["pt", "pt-BR", "es-419", "ckb", "zh-Hant-TW"]),
     speaker=text,
     duration_seconds=st.floats(0, 1e6),
     split=filled,
@@ -66,12 +66,19 @@ def test_other_keys_blank_lines_and_a_byte_order_mark_are_fine(tmp_path: Path) -
     assert [u.id for u in read_manifest(path)] == ["a", "b"]
 
 
+def test_forms_of_a_code_are_read_as_its_tag(tmp_path: Path) -> None:
+    forms = ("pt_BR", "pt-br", "por-BR", "por")
+    path = lines(tmp_path / "m.jsonl", *(GOOD | {"id": form, "lang": form} for form in forms))
+    assert [u.lang for u in read_manifest(path)] == ["pt-BR", "pt-BR", "pt-BR", "pt"]
+
+
 @pytest.mark.parametrize(
     ("row", "message"),
     [
         ({k: v for k, v in GOOD.items() if k != "speaker"}, "field 'speaker' is missing"),
         ({k: v for k, v in GOOD.items() if k != "duration"}, "field 'duration' is missing"),
         (GOOD | {"duration": "1.5"}, "field 'duration' is '1.5'"),
+        (GOOD | {"lang": "portugues"}, "'portugues' is no language code -> did you mean \"pt\""),
         (GOOD | {"duration": True}, "field 'duration' is True"),
         (GOOD | {"duration": -1}, "field 'duration' is -1"),
         (GOOD | {"duration": float("nan")}, "field 'duration' is nan"),

@@ -124,7 +124,7 @@ def test_what_cannot_be_practised_with_is_named_and_the_rest_is_made(place: Path
     assert len(found.beside) == 2
     assert any(line.startswith(f"no practice from {gone}: it is not here") for line in found.said)
     strange = tmp_path / "xx.jsonl"
-    write_manifest(strange, [replace(u, lang="xx") for u in read_manifest(good)])
+    write_manifest(strange, [replace(u, lang="qaa") for u in read_manifest(good)])
     for donor, why in (
         (None, "there is no card"),
         (replace(card(good), job={}), "its card does not name them"),
@@ -132,8 +132,8 @@ def test_what_cannot_be_practised_with_is_named_and_the_rest_is_made(place: Path
         (card(good, beside=True), "practice for the"),
         (card(good, utterances=99), "has 5 utterances now, the donor learnt from 99"),
         (card(place / "pt.train.jsonl"), "that is the target's corpus"),
-        (card(strange), "it is in xx now, not in es"),
-        (replace(card(strange), language="xx"), "no voice for language 'xx'"),
+        (card(strange), "it is in qaa now, not in es"),
+        (replace(card(strange), language="qaa"), "no voice for language 'qaa'"),
     ):
         found = make(place, donor)
         assert len(found.beside) == 1 and any(why in line for line in found.said), found.said

@@ -7,7 +7,8 @@ import pytest
 from vizinho.errors import CorpusError, SpecError
 from vizinho.languages import compare as comparing
 from vizinho.languages.compare import Inputs, compare
-from vizinho.languages.variants import TextSources, Variant
+from vizinho.languages.sources import TextSources
+from vizinho.text.language import Language
 
 
 @pytest.fixture
@@ -28,12 +29,12 @@ WORDS = ("vocabulary", "map")
 
 
 def test_donors_are_ranked_and_gaps_stay_gaps(texts):
-    found = compare("pt", ["en", "es", "zz"], texts, levels=WORDS)
-    assert [r.donor for r in found.ranking] == ["es", "en", "zz"]
+    found = compare("pt", ["en", "es", "qaa"], texts, levels=WORDS)
+    assert [r.donor for r in found.ranking] == ["es", "en", "qaa"]
     assert found.ranking[-1].score is None
     values = json.loads(json.dumps(found.as_json()))
-    gaps = {g["level"]: g["reason"] for level in values["levels"]["zz"] for g in level["gaps"]}
-    assert "zz" in gaps["vocabulary"] and "zz" in gaps["map"]
+    gaps = {g["level"]: g["reason"] for level in values["levels"]["qaa"] for g in level["gaps"]}
+    assert "qaa" in gaps["vocabulary"] and "qaa" in gaps["map"]
     assert {m["name"] for m in values["levels"]["es"][0]["measures"]} >= {"exact_share", "mean_distance"}
 
 
@@ -103,8 +104,8 @@ def test_two_processes_give_the_same(texts):
 
 
 def test_variants_fall_back_on_their_language():
-    assert Variant("pt-br").candidates == ("pt-br", "pt")
-    assert Variant("pt").candidates == ("pt",)
+    assert Language.of("pt-br").candidates == ("pt-br", "pt")
+    assert Language.of("pt").candidates == ("pt",)
 
 
 def test_from_the_package_itself():

@@ -20,7 +20,7 @@ LEVELS = ("vocabulary", "spelling", "syntax", "map")
 def values():
     from vizinho.languages.compare import Inputs
 
-    found = compare("pt", ["en", "es", "zz"], Inputs(top=600), levels=LEVELS)
+    found = compare("pt", ["en", "es", "qaa"], Inputs(top=600), levels=LEVELS)
     return json.loads(json.dumps(found.as_json()))
 
 

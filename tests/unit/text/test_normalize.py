@@ -72,7 +72,7 @@ def test_numbers_are_read_as_the_language_reads_them(lang: str, text: str, expec
     assert get_normalizer(lang)(text) == expected
 
 
-@pytest.mark.parametrize(("lang", "text"), [("xx", "12"), ("gl", "3º"), ("gl", "1000000"), ("pt", "9" * 5000)])
+@pytest.mark.parametrize(("lang", "text"), [("qaa", "12"), ("gl", "3º"), ("gl", "1000000"), ("pt", "9" * 5000)])
 def test_a_number_without_words_is_an_error_that_names_it(lang: str, text: str) -> None:
     with pytest.raises(TextError, match="cannot be written as words"):
         get_normalizer(lang)(text)

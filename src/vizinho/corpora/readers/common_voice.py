@@ -10,6 +10,7 @@ from vizinho.corpora.readers.base import SPLITS, OnProblem, duration_of, fail, n
 from vizinho.errors import CorpusError, VizinhoError
 from vizinho.files import is_file
 from vizinho.records import Utterance
+from vizinho.text.language import Language
 
 _NEEDED = ("client_id", "path", "sentence")
 
@@ -30,7 +31,8 @@ def read_common_voice(
     """
     # lhotse has a recipe (prepare_commonvoice), but it leaves out rows whose clip is missing with a log line at INFO
     # level, asserts on bad folders, and sends each row to a spawned process.
-    folder = source / lang if (source / lang / "clips").is_dir() else source
+    inside = [clips.parent for clips in sorted(source.glob("*/clips"))]
+    folder = next((f for f in inside if Language.of(f.name) == Language.of(lang)), source)
     names = dict.fromkeys((*SPLITS, split or "train"))
     tables = {name: folder / f"{name}.tsv" for name in names if (folder / f"{name}.tsv").is_file()}
     durations = _clip_durations(folder / "clip_durations.tsv")

@@ -30,8 +30,8 @@ from vizinho.languages.levels.acoustic_tokens import (
     shuffled_runs,
 )
 from vizinho.languages.measures import Gap, LevelResult, Measure
-from vizinho.languages.variants import Variant
 from vizinho.records import Utterance
+from vizinho.text.language import Language
 
 LEVEL = "acoustics"
 LEAST_SECONDS = 20.0
@@ -122,8 +122,8 @@ class _Target:
 
 
 def compare_acoustics(
-    target: Variant,
-    donor: Variant,
+    target: Language,
+    donor: Language,
     speech: Mapping[str, Path],
     *,
     frames: Frames | None = None,
@@ -198,8 +198,8 @@ def _pairs(ours: _Target, theirs: Speech) -> tuple[_Pair, ...]:
 
 
 def _compared(
-    target: Variant,
-    donor: Variant,
+    target: Language,
+    donor: Language,
     ours: _Target,
     theirs: Speech | None,
     pairs: Sequence[_Pair],
@@ -375,7 +375,7 @@ def _frames_or_none(utterance: Utterance, frames: Frames, skipped: list[str]) ->
         return None
 
 
-def _skipped(variant: Variant, speech: Speech) -> tuple[Gap, ...]:
+def _skipped(variant: Language, speech: Speech) -> tuple[Gap, ...]:
     if not speech.skipped:
         return ()
     named = "; ".join(speech.skipped[:MOST_NAMED])
@@ -384,7 +384,7 @@ def _skipped(variant: Variant, speech: Speech) -> tuple[Gap, ...]:
     return (Gap(LEVEL, "skipped_recordings", reason, "run `vizinho corpus check`"),)
 
 
-def _evidence(target: Variant, donor: Variant, ours: _Target, theirs: Speech | None, pair: _Pair) -> dict[str, Any]:
+def _evidence(target: Language, donor: Language, ours: _Target, theirs: Speech | None, pair: _Pair) -> dict[str, Any]:
     shares = [c.sum(axis=0) / max(1.0, c.sum()) for c in (pair.mine, pair.yours)]
     names = pair.tokens.names
     longer = [int(i) for i in np.argsort(-(shares[0] + shares[1]), kind="stable") if " " in names[i]][:SHOWN_UNITS]
@@ -407,7 +407,7 @@ def _evidence(target: Variant, donor: Variant, ours: _Target, theirs: Speech | N
     }
 
 
-def _described(variant: Variant, utterances: Sequence[Utterance]) -> list[dict[str, Any]]:
+def _described(variant: Language, utterances: Sequence[Utterance]) -> list[dict[str, Any]]:
     own: dict[str, list[float]] = {}
     for u in utterances:
         own.setdefault(u.speaker, []).append(u.duration_seconds)

@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from vizinho.languages.measures import Gap, LevelResult, Measure
-from vizinho.languages.variants import TextSources, Variant
+from vizinho.languages.sources import TextSources
+from vizinho.text.language import Language
 
 LEVEL = "map"
 EARTH_RADIUS_KM = 6371.0
@@ -44,12 +45,12 @@ class Atlas:
     places: dict[str, Place]
     skipped: tuple[str, ...] = ()
 
-    def find(self, variant: Variant) -> Place | None:
+    def find(self, variant: Language) -> Place | None:
         """The row of the variant, else that of its language."""
         return next((self.places[code] for code in variant.candidates if code in self.places), None)
 
 
-def compare_map(target: Variant, donor: Variant, sources: TextSources | None = None) -> LevelResult:
+def compare_map(target: Language, donor: Language, sources: TextSources | None = None) -> LevelResult:
     """Distance on the map and in the family tree. A language that the atlas lacks is a gap."""
     atlas = read_atlas(sources)
     ours, theirs = atlas.find(target), atlas.find(donor)
@@ -61,7 +62,7 @@ def compare_map(target: Variant, donor: Variant, sources: TextSources | None = N
         unknown = " and ".join(v.code for v, place in ((target, ours), (donor, theirs)) if place is None)
         fix = "add a line to atlas.tsv in the folder of texts: " + ", ".join(COLUMNS) + " with tabs between"
         return LevelResult(LEVEL, gaps=(Gap(LEVEL, "*", f"the atlas has no {unknown}", fix), *gaps))
-    others = [p for p in atlas.places.values() if p.code == Variant(p.code).base != target.base]
+    others = [p for p in atlas.places.values() if p.code == Language.of(p.code).base != target.base]
     measures = (
         _fact("kilometres", "Distance between homelands", "km", distance_km, ours, theirs, others),
         _fact("family_distance", "Distance in the family tree (0 the same language, 1 no common family)", "share",
@@ -137,7 +138,7 @@ def _place(line: str) -> Place:
     path = tuple(group.strip() for group in classification.split(">") if group.strip())
     if not code or not path:
         raise ValueError("no code or no classification")
-    return Place(code.lower(), name, north, east, path)
+    return Place(Language.of(code).code, name, north, east, path)
 
 
 def _fact(

@@ -12,7 +12,8 @@ import numpy as np
 
 from vizinho.errors import CorpusError
 from vizinho.languages.levels.sampling import count_matrix
-from vizinho.languages.variants import TextSources, Variant
+from vizinho.languages.sources import TextSources
+from vizinho.text.language import Language
 from vizinho.vectors.static import tokenize
 
 LEAST_TOGETHER = 3
@@ -24,7 +25,7 @@ Pairs = tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]
 
 
 @lru_cache(maxsize=16)
-def parallel_sentences(target: Variant, donor: Variant, sources: TextSources) -> Pairs:
+def parallel_sentences(target: Language, donor: Language, sources: TextSources) -> Pairs:
     """Tokenised sentence pairs from parallel/*_A_B.tsv, in either order of the two languages; none without a file.
 
     Raises CorpusError naming a line without a tab.

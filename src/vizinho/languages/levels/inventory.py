@@ -31,7 +31,8 @@ from vizinho.languages.levels.sampling import (
 from vizinho.languages.levels.vocabulary import cognates
 from vizinho.languages.levels.words import frequent_words
 from vizinho.languages.measures import Gap, LevelResult, Measure
-from vizinho.languages.variants import TextSources, Variant
+from vizinho.languages.sources import TextSources
+from vizinho.text.language import Language
 
 LEVEL = "sounds"
 TOP = 5000
@@ -64,7 +65,7 @@ class Pronunciations:
 
 
 def compare_sounds(
-    target: Variant, donor: Variant, sources: TextSources, *, g2p: Source = "espeak", seed: int = 1
+    target: Language, donor: Language, sources: TextSources, *, g2p: Source = "espeak", seed: int = 1
 ) -> LevelResult:
     """Inventories, phone frequencies and the sound of look-alike words.
 
@@ -76,7 +77,7 @@ def compare_sounds(
         return LevelResult(LEVEL, gaps=(Gap(LEVEL, "*", str(error)),))
     rng = np.random.default_rng([seed, 4])
     other = OTHER_VARIANT.get(target.code)
-    ceiling = _spoken(Variant(other), sources, g2p) if other and g2p == "espeak" else None
+    ceiling = _spoken(Language.of(other), sources, g2p) if other and g2p == "espeak" else None
     measures = [_overlap(ours, theirs, ceiling, other, rng), *_frequencies(ours, theirs, ceiling, other, rng)]
     gaps: tuple[Gap, ...] = ()
     try:
@@ -87,7 +88,7 @@ def compare_sounds(
 
 
 @lru_cache(maxsize=64)
-def _spoken(variant: Variant, sources: TextSources, g2p: Source) -> Pronunciations:
+def _spoken(variant: Language, sources: TextSources, g2p: Source) -> Pronunciations:
     """The most frequent words as they are said. Raises VizinhoError naming what is missing."""
     words = [w for w, _ in frequent_words(variant, sources, TOP)]
     if g2p == "lexicon":
@@ -103,7 +104,7 @@ def _spoken(variant: Variant, sources: TextSources, g2p: Source) -> Pronunciatio
     return Pronunciations(tuple((w, p) for w in words if (p := _phones(w, voice, variant.base))), f"eSpeak NG {voice}")
 
 
-def _from_lexicon(variant: Variant, sources: TextSources, words: Sequence[str]) -> Pronunciations:
+def _from_lexicon(variant: Language, sources: TextSources, words: Sequence[str]) -> Pronunciations:
     path = sources.lexicon(variant)
     if path is None:
         raise CorpusError(
@@ -236,7 +237,7 @@ def _covered(ours: Any, theirs: Any) -> Any:
 
 
 def _lookalikes(
-    target: Variant, donor: Variant, other: str | None, sources: TextSources, g2p: Source, rng: np.random.Generator
+    target: Language, donor: Language, other: str | None, sources: TextSources, g2p: Source, rng: np.random.Generator
 ) -> Measure:
     """How differently words that look alike are said."""
     said = [dict(_spoken(v, sources, g2p).words) for v in (target, donor)]
@@ -253,7 +254,7 @@ def _lookalikes(
     chance = np.mean([sound_distance(a, pairs[int(i)][1]) for (a, _), i in zip(pairs, order, strict=True)])
     ceiling = 0.0
     if other and g2p == "espeak":
-        variant = dict(_spoken(Variant(other), sources, g2p).words)
+        variant = dict(_spoken(Language.of(other), sources, g2p).words)
         ceiling = float(
             np.mean([sound_distance(p, variant[w]) for w, p in list(said[0].items())[:1000] if w in variant])
         )

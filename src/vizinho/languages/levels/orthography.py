@@ -14,7 +14,8 @@ from vizinho.languages.levels.sampling import centred_interval, js_divergence
 from vizinho.languages.levels.treebank import treebank_of
 from vizinho.languages.levels.words import Words, folded, frequent_words
 from vizinho.languages.measures import Gap, LevelResult, Measure
-from vizinho.languages.variants import TextSources, Variant
+from vizinho.languages.sources import TextSources
+from vizinho.text.language import Language
 
 LEVEL = "spelling"
 TOP = 5000
@@ -26,7 +27,7 @@ RARE = 1e-5
 RESAMPLES = 500
 
 
-def compare_spelling(target: Variant, donor: Variant, sources: TextSources, *, seed: int = 1) -> LevelResult:
+def compare_spelling(target: Language, donor: Language, sources: TextSources, *, seed: int = 1) -> LevelResult:
     """Letter distributions and cross-entropy on word lists; on running text too where both have a treebank.
 
     A language without a word list leaves the measures on words as gaps.
@@ -169,7 +170,7 @@ def _cross_entropy(
 
 
 @lru_cache(maxsize=32)
-def _text(variant: Variant, sources: TextSources) -> tuple[str, ...]:
+def _text(variant: Language, sources: TextSources) -> tuple[str, ...]:
     """Sentences of the language's treebank in lower case; none when there are too few or it cannot be read."""
     try:
         bank = treebank_of(variant, sources)

@@ -28,7 +28,8 @@ from vizinho.languages.levels.sampling import (
 from vizinho.languages.levels.treebank import Node, Sentence, Treebank, built_in, treebank_of
 from vizinho.languages.levels.trees import draw_tree
 from vizinho.languages.measures import Gap, LevelResult, Measure
-from vizinho.languages.variants import TextSources, Variant
+from vizinho.languages.sources import TextSources
+from vizinho.text.language import Language
 
 LEVEL = "syntax"
 MOST_PARSED = 1000
@@ -48,7 +49,7 @@ Triple = tuple[str, str, str, bool]
 Counts = npt.NDArray[np.float64]
 
 
-def compare_syntax(target: Variant, donor: Variant, sources: TextSources, *, seed: int = 1) -> LevelResult:
+def compare_syntax(target: Language, donor: Language, sources: TextSources, *, seed: int = 1) -> LevelResult:
     """Measures between the treebanks of two languages, and trees side by side.
 
     Treebanks come from `sources`, else from the small built-in ones. Without one for either language, or with an
@@ -69,7 +70,7 @@ def compare_syntax(target: Variant, donor: Variant, sources: TextSources, *, see
     return compare_treebanks(ours, theirs, seed=seed, shown=_small_pair(target, donor))
 
 
-def _parsed(variant: Variant, sources: TextSources) -> Treebank | None:
+def _parsed(variant: Language, sources: TextSources) -> Treebank | None:
     """Raw sentences parsed by an installed spaCy pipeline; None where either is missing."""
     lines = [line for path in sources.sentences(variant) for line in path.read_text(encoding="utf-8").splitlines()]
     if not lines or not is_parsed(variant.base):
@@ -469,7 +470,7 @@ def _sizes(pair: _Pair) -> tuple[int, int]:
     return len(pair.ours.nodes), len(pair.theirs.nodes)
 
 
-def _small_pair(target: Variant, donor: Variant) -> list[tuple[Sentence, Sentence]]:
+def _small_pair(target: Language, donor: Language) -> list[tuple[Sentence, Sentence]]:
     """The first sentence of the built-in treebanks, "a small dog", where both languages have one."""
     banks = [built_in(v.base) for v in (target, donor)]
     return [(banks[0].sentences[0], banks[1].sentences[0])] if banks[0] and banks[1] else []

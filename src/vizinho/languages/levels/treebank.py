@@ -13,7 +13,8 @@ from conllu.exceptions import ParseException
 from conllu.parser import DEFAULT_FIELD_PARSERS, DEFAULT_FIELDS, parse_comment_line, parse_line
 
 from vizinho.errors import CorpusError
-from vizinho.languages.variants import TextSources, Variant
+from vizinho.languages.sources import TextSources
+from vizinho.text.language import Language
 
 _PARSERS = {name: DEFAULT_FIELD_PARSERS[name] for name in ("id", "head")}
 _COLUMNS = len(DEFAULT_FIELDS)
@@ -48,7 +49,7 @@ class Treebank:
     skipped: tuple[str, ...]
 
 
-def treebank_of(variant: Variant, sources: TextSources) -> Treebank | None:
+def treebank_of(variant: Language, sources: TextSources) -> Treebank | None:
     """The treebank of a language from `sources`, else the small built-in one, else None. Raises CorpusError."""
     path = sources.treebank(variant)
     return read_treebank(path) if path is not None else built_in(variant.base)

@@ -19,7 +19,8 @@ import numpy.typing as npt
 from vizinho.errors import CorpusError, VizinhoError
 from vizinho.languages.levels.dictionary import Pairs, parallel_sentences, word_pairs
 from vizinho.languages.measures import Gap, LevelResult, Measure
-from vizinho.languages.variants import TextSources, Variant
+from vizinho.languages.sources import TextSources
+from vizinho.text.language import Language
 from vizinho.vectors.align import (
     csls,
     hits,
@@ -70,7 +71,7 @@ class Space:
 
 
 def compare_vectors(
-    target: Variant, donor: Variant, sources: TextSources, *, work: Path | None = None, seed: int = 1
+    target: Language, donor: Language, sources: TextSources, *, work: Path | None = None, seed: int = 1
 ) -> LevelResult:
     """Translation, relations among words, and sentence retrieval between the aligned spaces of two languages.
 
@@ -102,7 +103,7 @@ def compare_vectors(
 
 
 @lru_cache(maxsize=16)
-def aligned(target: Variant, donor: Variant, sources: TextSources, work: Path | None, seed: int) -> Space:
+def aligned(target: Language, donor: Language, sources: TextSources, work: Path | None, seed: int) -> Space:
     """The spaces of two languages, the donor's turned onto the target's by words spelt alike.
 
     Raises CorpusError where a language has too little text, TextError where too few words are spelt alike.
@@ -113,7 +114,7 @@ def aligned(target: Variant, donor: Variant, sources: TextSources, work: Path | 
 
 
 def false_friend_cosine(
-    target: Variant, donor: Variant, sources: TextSources, work: Path | None, seed: int
+    target: Language, donor: Language, sources: TextSources, work: Path | None, seed: int
 ) -> Callable[[str, str], float | None] | None:
     """For the level of vocabulary: the cosine of a target and a donor word; None where there are no vectors."""
     try:
@@ -131,7 +132,7 @@ def _turn(ours: WordVectors, theirs: WordVectors, leave_out: set[str]) -> Space:
 
 
 @lru_cache(maxsize=8)
-def _again(target: Variant, sources: TextSources, work: Path | None, seed: int) -> Space:
+def _again(target: Language, sources: TextSources, work: Path | None, seed: int) -> Space:
     """The target's own text trained twice, from other random starts, as if it were two languages: the ceiling."""
     ours, theirs = _vectors(target, sources, work, seed), _vectors(target, sources, work, seed + 1000)
     # Every word is spelt alike here, so that testing needs words that were not seeds.
@@ -139,7 +140,7 @@ def _again(target: Variant, sources: TextSources, work: Path | None, seed: int) 
 
 
 @lru_cache(maxsize=32)
-def _vectors(variant: Variant, sources: TextSources, work: Path | None, seed: int) -> WordVectors:
+def _vectors(variant: Language, sources: TextSources, work: Path | None, seed: int) -> WordVectors:
     sentences = _sentences(variant, sources)
     options = replace(_OPTIONS, seed=seed)
     digest = hashlib.sha256(repr(options).encode())
@@ -155,7 +156,7 @@ def _vectors(variant: Variant, sources: TextSources, work: Path | None, seed: in
 
 
 @lru_cache(maxsize=16)
-def _sentences(variant: Variant, sources: TextSources) -> list[list[str]]:
+def _sentences(variant: Language, sources: TextSources) -> list[list[str]]:
     files = sources.sentences(variant)
     lines = [line for path in files for line in path.read_text(encoding="utf-8").splitlines()]
     made = tokenize(lines)

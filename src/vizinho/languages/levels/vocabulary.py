@@ -16,7 +16,8 @@ from vizinho.errors import CorpusError
 from vizinho.languages.levels.respelling import Rule, learn_rules
 from vizinho.languages.levels.words import Words, folded, frequent_words
 from vizinho.languages.measures import Gap, LevelResult, Measure
-from vizinho.languages.variants import TextSources, Variant
+from vizinho.languages.sources import TextSources
+from vizinho.text.language import Language
 
 LEVEL = "vocabulary"
 LEAST_LETTERS = 4
@@ -52,8 +53,8 @@ class Cognate:
 
 
 def compare_vocabulary(
-    target: Variant,
-    donor: Variant,
+    target: Language,
+    donor: Language,
     sources: TextSources,
     *,
     top: int = 5000,
@@ -97,7 +98,7 @@ def compare_vocabulary(
 
 
 @lru_cache(maxsize=32)
-def cognates(target: Variant, donor: Variant, sources: TextSources, top: int = 5000) -> tuple[Cognate, ...]:
+def cognates(target: Language, donor: Language, sources: TextSources, top: int = 5000) -> tuple[Cognate, ...]:
     """Pairs of words each of which looks more like the other than like any other word; by target frequency.
 
     Words of LEAST_LETTERS letters and more, at most COGNATE_DISTANCE apart. Of equally near donor words the one of the
@@ -127,7 +128,7 @@ def cognates(target: Variant, donor: Variant, sources: TextSources, top: int = 5
     return tuple(c for c in made if chosen[c.donor] is c)
 
 
-def respelling_rules(target: Variant, donor: Variant, sources: TextSources, top: int = 5000) -> tuple[Rule, ...]:
+def respelling_rules(target: Language, donor: Language, sources: TextSources, top: int = 5000) -> tuple[Rule, ...]:
     """How the donor's spelling turns into the target's, learnt from cognates at most NEAR_DISTANCE apart.
 
     Raises CorpusError for a language without a word list.

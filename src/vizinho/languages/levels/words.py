@@ -7,14 +7,15 @@ from functools import lru_cache
 from pathlib import Path
 
 from vizinho.errors import CorpusError
-from vizinho.languages.variants import TextSources, Variant
+from vizinho.languages.sources import TextSources
+from vizinho.text.language import Language
 
 Words = tuple[tuple[str, float], ...]
 """Words with their frequency per word of text, the most frequent first."""
 
 
 @lru_cache(maxsize=64)
-def frequent_words(variant: Variant, sources: TextSources, top: int) -> Words:
+def frequent_words(variant: Language, sources: TextSources, top: int) -> Words:
     """The `top` most frequent words of two letters or more, in lower case, letters only.
 
     From frequencies/CODE.tsv (word, tab, count) of `sources` where there is one, else from wordfreq. Raises CorpusError

@@ -11,6 +11,7 @@ import numpy as np
 from vizinho.audio.io import Waveform
 from vizinho.recognition.recognizer import Transcriber
 from vizinho.server.workers.messages import ModelPlace
+from vizinho.text.language import Language
 
 DETECT_SECONDS = 12.0
 """Audio that every candidate listens to."""
@@ -46,7 +47,7 @@ def evidence(transcriber: Transcriber, samples: Waveform, language: str) -> floa
 
 def spelling(words: Sequence[str], language: str) -> float:
     """Mean log-probability of the words' letters, each after the two before it; 0 for a language without word lists."""
-    table = _letters_of(language.replace("_", "-").partition("-")[0].lower())
+    table = _letters_of(Language.of(language).base)
     if table is None:
         return 0.0
     logs = []

@@ -25,10 +25,10 @@ from vizinho.languages.levels.acoustic_tokens import (
     shuffled_runs,
 )
 from vizinho.languages.levels.acoustics import compare_acoustics, in_turns, plain_cosine, similarity, speaker_halves
-from vizinho.languages.variants import Variant
 from vizinho.records import Utterance
+from vizinho.text.language import Language
 
-PT, ES, EN = (Variant(code) for code in ("pt", "es", "en"))
+PT, ES, EN = (Language.of(code) for code in ("pt", "es", "en"))
 SOUNDS = 12
 SETTINGS = TokenSettings(clusters=SOUNDS, units=60)
 
@@ -83,7 +83,7 @@ def test_a_language_against_itself_reaches_the_ceiling(tmp_path: Path) -> None:
 
 def test_variants_with_one_manifest_are_compared_by_its_halves(tmp_path: Path) -> None:
     speech = _manifests(tmp_path, "pt")
-    result = compare_acoustics(Variant("pt-br"), Variant("pt-pt"), speech, frames=_walks, settings=SETTINGS)
+    result = compare_acoustics(Language.of("pt-br"), Language.of("pt-pt"), speech, frames=_walks, settings=SETTINGS)
     assert result.measures[0].nearness == pytest.approx(1)
     assert any("One set of recordings" in note for note in result.evidence["notes"])
 
@@ -171,7 +171,7 @@ def test_tones_through_the_whole_chain(tmp_path: Path) -> None:
 @pytest.mark.parametrize("donor", ["es", "en"])
 def test_real_recordings(donor: str, shared: Path) -> None:
     speech = {code: shared / "speech" / f"{code}.jsonl" for code in ("pt", donor)}
-    result = compare_acoustics(PT, Variant(donor), speech, minutes=1.0)
+    result = compare_acoustics(PT, Language.of(donor), speech, minutes=1.0)
     measure = result.measures[0]
     assert measure.floor < measure.value < 1 and measure.floor < measure.ceiling
     assert {row["language"] for row in result.evidence["recordings"]} == {"pt", donor}

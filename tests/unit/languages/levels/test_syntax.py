@@ -24,7 +24,8 @@ from vizinho.languages.levels.syntax import (
 )
 from vizinho.languages.levels.treebank import Node, Sentence, Treebank, built_in
 from vizinho.languages.levels.trees import draw_tree
-from vizinho.languages.variants import TextSources, Variant
+from vizinho.languages.sources import TextSources
+from vizinho.text.language import Language
 
 PUBLISHED = {
     "triple_divergence": {"es": 0.038, "gl": 0.052, "it": 0.057, "fr": 0.058, "en": 0.135, "de": 0.152},
@@ -32,7 +33,7 @@ PUBLISHED = {
     "klcpos3": {"es": 0.141, "gl": 0.198, "it": 0.134, "fr": 0.226, "en": 0.695, "de": 0.936},
 }
 """Figures on the PUD treebanks, target Portuguese."""
-ES, PT, EN = (Variant(code) for code in ("es", "pt", "en"))
+ES, PT, EN = (Language.of(code) for code in ("es", "pt", "en"))
 
 
 def _bank(language: str) -> Treebank:
@@ -47,7 +48,7 @@ def _measures(target: Treebank, donor: Treebank) -> dict[str, object]:
 
 @pytest.mark.parametrize("donor", PUBLISHED["edge_f1"])
 def test_the_published_figures_on_pud(donor: str, shared: Path) -> None:
-    result = compare_syntax(PT, Variant(donor), TextSources(shared / "text"))
+    result = compare_syntax(PT, Language.of(donor), TextSources(shared / "text"))
     found = {m.name: m for m in result.measures}
     for name, figures in PUBLISHED.items():
         assert found[name].value == pytest.approx(figures[donor], abs=0.002), name
@@ -104,7 +105,7 @@ def test_figures_do_not_depend_on_what_was_compared_before() -> None:
 
 
 def test_no_treebank_is_a_gap_that_names_the_language() -> None:
-    result = compare_syntax(PT, Variant("ca"), TextSources())
+    result = compare_syntax(PT, Language.of("ca"), TextSources())
     assert not result.measures and "ca" in result.gaps[0].reason and result.gaps[0].name == "*"
 
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from vizinho.errors import CorpusError
 from vizinho.languages.levels.treebank import built_in, parse_treebank, read_treebank, treebank_of
-from vizinho.languages.variants import TextSources, Variant
+from vizinho.languages.sources import TextSources
+from vizinho.text.language import Language
 
 GOOD = """# sent_id = a
 # text = Está no mar
@@ -122,7 +123,7 @@ def test_a_treebank_at_hand_comes_before_the_built_in_one(tmp_path: Path) -> Non
     (tmp_path / "treebanks").mkdir()
     (tmp_path / "treebanks" / "pt_x.conllu").write_text(GOOD, encoding="utf-8")
     sources = TextSources(tmp_path)
-    found, fallback = treebank_of(Variant("pt-br"), sources), treebank_of(Variant("es"), sources)
+    found, fallback = treebank_of(Language.of("pt-br"), sources), treebank_of(Language.of("es"), sources)
     assert found is not None and found.name == "pt_x.conllu"
     assert fallback is not None and fallback.name == "built-in es"
-    assert treebank_of(Variant("xx"), sources) is None
+    assert treebank_of(Language.of("xx"), sources) is None

@@ -1,4 +1,4 @@
-"""Languages and their variants: which word list, voice and data files a code such as "pt-br" stands for."""
+"""Files of text that languages are compared by, in a folder by language code."""
 
 from __future__ import annotations
 
@@ -6,23 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vizinho.errors import CorpusError
-
-
-@dataclass(frozen=True, slots=True)
-class Variant:
-    """A language or one of its variants, by its code in lower case: "pt", "pt-br", "es-419"."""
-
-    code: str
-
-    @property
-    def base(self) -> str:
-        """The language without the region: "pt"."""
-        return self.code.split("-")[0]
-
-    @property
-    def candidates(self) -> tuple[str, ...]:
-        """Codes to look data up by, the closest first: ("pt-br", "pt")."""
-        return (self.code,) if self.code == self.base else (self.code, self.base)
+from vizinho.text.language import Language
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,23 +26,23 @@ class TextSources:
                 "no such folder of texts", where=str(self.folder), fix="give --texts a folder, or leave it out"
             )
 
-    def treebank(self, variant: Variant) -> Path | None:
+    def treebank(self, language: Language) -> Path | None:
         """The CoNLL-U file of a language, if there is one."""
-        return self._first("treebanks", variant, "{}_*.conllu", "{}.conllu")
+        return self._first("treebanks", language, "{}_*.conllu", "{}.conllu")
 
-    def lexicon(self, variant: Variant) -> Path | None:
+    def lexicon(self, language: Language) -> Path | None:
         """The pronunciation lexicon (word, tab, IPA) of a language, if there is one."""
-        return self._first("lexicons", variant, "{}.tsv", "{}-*.tsv")
+        return self._first("lexicons", language, "{}.tsv", "{}-*.tsv")
 
-    def frequencies(self, variant: Variant) -> Path | None:
+    def frequencies(self, language: Language) -> Path | None:
         """The frequency list (word, tab, count) of a language, if there is one."""
-        return self._first("frequencies", variant, "{}.tsv")
+        return self._first("frequencies", language, "{}.tsv")
 
-    def sentences(self, variant: Variant) -> list[Path]:
+    def sentences(self, language: Language) -> list[Path]:
         """Files of raw sentences, one a line: <code>_*.txt and *_<code>.txt."""
         if self.folder is None:
             return []
-        for code in variant.candidates:
+        for code in language.candidates:
             found = sorted(
                 {*(self.folder / "sentences").glob(f"{code}_*.txt"), *(self.folder / "sentences").glob(f"*_{code}.txt")}
             )
@@ -66,10 +50,10 @@ class TextSources:
                 return found
         return []
 
-    def _first(self, part: str, variant: Variant, *patterns: str) -> Path | None:
+    def _first(self, part: str, language: Language, *patterns: str) -> Path | None:
         if self.folder is None:
             return None
-        for code in variant.candidates:
+        for code in language.candidates:
             for pattern in patterns:
                 found = sorted((self.folder / part).glob(pattern.format(code)))
                 if found:
