@@ -35,7 +35,8 @@ def required(command: Any) -> list[str]:
     arguments = []
     for option in command.params:
         if option.required:
-            arguments += [option.opts[0], "1"] if option.param_type_name == "option" else ["x"]
+            value = "pt" if option.opts[0] in ("--lang", "--to") else "1"
+            arguments += [option.opts[0], value] if option.param_type_name == "option" else ["x"]
     return arguments
 
 
