@@ -278,9 +278,10 @@ def json_readers(folder: Path) -> dict[str, tuple[Any, Callable[[Path], object]]
     from dataclasses import asdict
 
     from results import arm
+    from results import results as results_of
 
     from vizinho.decoding.setup import read_decoder
-    from vizinho.experiment.spec import FORMAT
+    from vizinho.experiment.results import as_json
     from vizinho.recognition.engines import OnnxEngine
     from vizinho.report.page import write_report
     from vizinho.store.card import Card, read_card
@@ -297,15 +298,7 @@ def json_readers(folder: Path) -> dict[str, tuple[Any, Callable[[Path], object]]
             lambda path: OnnxEngine.load(path.parent),
         ),
         "results.json": (
-            {
-                "format": FORMAT,
-                "arms": [arm("es", 1, [0.5, 0.4], [1, 2, 3])],
-                "questions": {},
-                "comparisons": [],
-                "worst": [],
-                "pooled": [],
-                "updates": [],
-            },
+            as_json(results_of([arm("es", 1, [0.5, 0.4], [1, 2, 3]), arm("scratch", 1, [0.9, 0.5], [4, 5, 6])])),
             lambda path: write_report(path, path.with_suffix(".html")),
         ),
     }

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from vizinho.cli.emit import emit
 from vizinho.cli.options import AsJson, Fresh
+
+if TYPE_CHECKING:
+    from vizinho.experiment.results import Pooled
 
 
 def experiment(
@@ -33,6 +37,7 @@ def experiment(
     import shutil
 
     from vizinho.experiment.read_spec import read_spec
+    from vizinho.experiment.results import as_json as plain
     from vizinho.experiment.run import run_experiment
     from vizinho.progress import board
 
@@ -42,31 +47,26 @@ def experiment(
         shutil.rmtree(folder, ignore_errors=True)
     with board() as show:
         results = run_experiment(read, folder, processes=processes, donors_from=donors_from, show=show)
-    arms = [{**a, "test": {k: v for k, v in a["test"].items() if k != "per_utterance"}} for a in results["arms"]]
-    text = f"{table(results)}\n\n{results['reading']}\n\n{folder / 'results.json'}"
-    emit({**results, "arms": arms}, as_json, text)
+    utterances = {"arms": {"__all__": {"test": {"per_utterance"}}}}
+    text = f"{table(results.pooled)}\n\n{results.reading}\n\n{folder / 'results.json'}"
+    emit(plain(results, exclude=utterances), as_json, text)
 
 
-def table(results: dict[str, Any]) -> str:
+def table(pooled: Sequence[Pooled]) -> str:
     """The pooled arms as a Markdown table; intervals are 95 %."""
     from vizinho.cli.emit import markdown
 
     head = ["arms", "minutes", "seeds", "steps", "CER", "WER", "steps to scratch's best"]
     rows = [
         [
-            row["line"] + ("" if row["matched"] else " (unmatched)"),
-            f"{row['minutes']:g}",
-            row["seeds"],
-            row["steps"],
-            _rate(row, "cer"),
-            _rate(row, "wer"),
-            ", ".join("never" if s is None else str(s) for s in row["steps_to_scratch_best"]) or "-",
+            row.line + ("" if row.matched else " (unmatched)"),
+            f"{row.minutes:g}",
+            row.seeds,
+            row.steps,
+            f"{row.cer:.3f} [{row.cer_ci[0]:.3f}, {row.cer_ci[1]:.3f}]",
+            f"{row.wer:.3f} [{row.wer_ci[0]:.3f}, {row.wer_ci[1]:.3f}]",
+            ", ".join("never" if s is None else str(s) for s in row.steps_to_scratch_best) or "-",
         ]
-        for row in results["pooled"]
+        for row in pooled
     ]
     return markdown(head, rows)
-
-
-def _rate(row: dict[str, Any], metric: str) -> str:
-    low, high = row[f"{metric}_ci"]
-    return f"{row[metric]:.3f} [{low:.3f}, {high:.3f}]"

@@ -6,10 +6,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from vizinho.corpora.manifest import read_manifest, write_manifest
 from vizinho.errors import SpecError
+from vizinho.experiment.results import Leaks
 from vizinho.experiment.spec import SCRATCH, ExperimentSpec
 from vizinho.files import sha256, write_json
 from vizinho.job.start import ReadyJob
@@ -37,7 +37,7 @@ class _Tested:
     normalize: Normalizer
 
 
-def refuse_leaks(spec: ExperimentSpec) -> dict[str, Any]:
+def refuse_leaks(spec: ExperimentSpec) -> Leaks:
     """Check every corpus that an arm, a donor or a stage of the spec hears; returns what was and could not be checked.
 
     Raises SpecError when a speaker, a text or a recording of test is in train, or in dev, where it would choose the
@@ -49,7 +49,7 @@ def refuse_leaks(spec: ExperimentSpec) -> dict[str, Any]:
             for split in ("train", "dev"):
                 part = [u for u in read_manifest(path) if u.split == split]
                 _refuse_part(spec, tested, part, f"{_USES[split]}{_of(role)}")
-    return {"checked": list(_heard(spec)), "unchecked": _unheard(spec)}
+    return Leaks(tuple(_heard(spec)), tuple(_unheard(spec)))
 
 
 def _tested(spec: ExperimentSpec) -> _Tested:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from vizinho.experiment.arms import Arm
 from vizinho.experiment.logs import file_log
+from vizinho.experiment.results import Budget, CurvePoint, DonorResult, read_value, write_value
 from vizinho.experiment.spec import SCRATCH, UPDATE, ControlSpec, DonorSpec, ExperimentSpec
-from vizinho.files import write_json
 from vizinho.job.job import Job
 from vizinho.job.run import run, save
 from vizinho.job.start import make_ready, sound_similarity
@@ -19,6 +18,7 @@ from vizinho.model.checkpoint import load_checkpoint, save_checkpoint, weights
 from vizinho.parallel import run_tasks
 from vizinho.progress import Event
 from vizinho.store.store import Store
+from vizinho.training.selection import TrainingResult
 from vizinho.transfer.apply import plant
 from vizinho.transfer.controls import gaussian_encoder, permuted_rows, shuffled_encoder
 
@@ -106,28 +106,41 @@ def donor_task(
     scratch = target.with_name(f".{donor.name}")
     shutil.rmtree(scratch, ignore_errors=True)
     save(scratch, ready)
-    write_json(
-        scratch / "training.json",
-        {
-            "minutes": finished.ready.target.minutes,
-            "curve": [asdict(p) for p in finished.result.curve],
-            "steps": finished.result.steps,
-            "dev_cer": finished.result.chosen_dev_cer,
-            "set_aside": finished.ready.prepared.set_aside,
-            "identity": ready.identity,
-        },
+    result = DonorResult(
+        name=donor.name,
+        language=donor.language,
+        minutes=ready.target.minutes,
+        curve=curve_of(finished.result),
+        steps=finished.result.steps,
+        dev_cer=finished.result.chosen_dev_cer,
+        set_aside=tuple(ready.prepared.set_aside),
+        identity=ready.identity,
     )
+    write_value(scratch / "training.json", result)
     scratch.replace(target)
     shutil.rmtree(folder / "runs" / f"donor-{donor.name}", ignore_errors=True)
 
 
+def curve_of(result: TrainingResult) -> tuple[CurvePoint, ...]:
+    """The evaluations of a run, as results have them."""
+    return tuple(CurvePoint(p.step, p.train_loss, p.dev_cer, p.dev_wer) for p in result.curve)
+
+
+def donor_results(spec: ExperimentSpec, folder: Path) -> tuple[DonorResult, ...]:
+    """How the training of each donor went."""
+    return tuple(
+        replace(read_value(DonorResult, folder / "donors" / d.name / "training.json"), name=d.name, language=d.language)
+        for d in spec.donors
+    )
+
+
 def _take_over(donors: Path, identity: str, target: Path) -> bool:
     """Copy the donor of this identity (data, options, start), under whatever name it stands there."""
-    for made in sorted(donors.glob("*/training.json")):
-        if json.loads(made.read_text(encoding="utf-8")).get("identity") == identity:
+    for path in sorted(donors.glob("*/training.json")):
+        if read_value(DonorResult, path).identity == identity:
             scratch = target.with_name(f".{target.name}")
             shutil.rmtree(scratch, ignore_errors=True)
-            shutil.copytree(made.parent, scratch)
+            shutil.copytree(path.parent, scratch)
             scratch.replace(target)
             return True
     return False
@@ -157,32 +170,40 @@ def _make_control(spec: ExperimentSpec, control: ControlSpec, seed: int, folder:
     scratch.replace(target)
 
 
-def budgets_of(spec: ExperimentSpec, folder: Path, home: Path | None) -> list[dict[str, Any]]:
-    """What each start that has a donor cost before the arms, and whether it is matched with the first of its like.
+def budgets_of(spec: ExperimentSpec, home: Path | None) -> list[Budget]:
+    """What each start that has a donor cost before the arms, and whether it is matched with the first of its kind.
 
     Donors trained here are matched unless the file says otherwise, donors of the store when their cards tell of equal
     steps and about equal minutes.
     """
-    found: list[dict[str, Any]] = []
-    for start in (s for s in spec.starts if s != SCRATCH):
-        donor = spec.donor(start)
-        if donor is None:
-            card = Store(home).card(start)
-            values = {"minutes": card.data.get("minutes"), "steps": card.steps} if card else {}
-            found.append({"start": start, "language": card.language if card else None, "trained_here": False, **values})
-        else:
-            made = {"minutes": donor.minutes, "steps": donor.training.steps, "base": donor.base or None}
-            found.append({"start": start, "language": donor.language, "trained_here": True, **made})
-    stored = [f for f in found if not f["trained_here"]]
-    for entry in found:
-        donor = spec.donor(entry["start"])
-        entry["matched"] = donor.matched if donor is not None else len(found) == 1 or _alike(entry, stored, found)
-    return found
+    budgets = [_budget(spec, start, home) for start in spec.starts if start != SCRATCH]
+    stored = [b for b in budgets if not b.trained_here]
+    if len(budgets) > 1:
+        budgets = [b if b.trained_here else replace(b, matched=_alike(b, stored, budgets)) for b in budgets]
+    return budgets
 
 
-def _alike(entry: dict[str, Any], stored: list[dict[str, Any]], found: list[dict[str, Any]]) -> bool:
+def _budget(spec: ExperimentSpec, start: str, home: Path | None) -> Budget:
+    donor = spec.donor(start)
+    if donor is None:
+        card = Store(home).card(start)
+        minutes, steps = (card.data.get("minutes"), card.steps) if card else (None, None)
+        language = card.language if card else None
+        return Budget(start=start, language=language, trained_here=False, minutes=minutes, steps=steps, matched=True)
+    return Budget(
+        start=start,
+        language=donor.language,
+        trained_here=True,
+        minutes=donor.minutes,
+        steps=donor.training.steps,
+        base=donor.base or None,
+        matched=donor.matched,
+    )
+
+
+def _alike(budget: Budget, stored: Sequence[Budget], budgets: Sequence[Budget]) -> bool:
     """A donor of the store beside ones trained here has a budget of its own, whatever its card says."""
     first = stored[0]
-    if len(stored) < len(found) or None in (entry.get("minutes"), first.get("minutes")):
+    if len(stored) < len(budgets) or budget.minutes is None or first.minutes is None:
         return False
-    return bool(entry["steps"] == first["steps"] and abs(entry["minutes"] / first["minutes"] - 1) <= SAME_BUDGET)
+    return budget.steps == first.steps and abs(budget.minutes / first.minutes - 1) <= SAME_BUDGET

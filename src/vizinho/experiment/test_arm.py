@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 from vizinho.corpora.manifest import fingerprint, select
-from vizinho.evaluation.score import as_json, score
+from vizinho.evaluation.score import per_speaker, score, worst
+from vizinho.experiment.results import ArmScores, Place, Retained, SpeakerRates
 from vizinho.experiment.spec import DonorSpec, ExperimentSpec
 from vizinho.experiment.starts import Start
 from vizinho.job.data import read_data
@@ -26,24 +26,34 @@ Decode = Callable[[Recognizer, Sequence[Utterance]], Mapping[str, Transcript]]
 
 
 def decode_greedily(recognizer: Recognizer, utterances: Sequence[Utterance]) -> Mapping[str, Transcript]:
-    """The decoder of every arm: what the network itself hears, without a language model's help."""
+    """The decoder of every arm: what the network itself recognises, without a language model's help."""
     return recognizer.transcribe_corpus(utterances)
 
 
 def scored(
     recognizer: Recognizer, utterances: Sequence[Utterance], language: str, decode: Decode = decode_greedily
-) -> dict[str, Any]:
-    """Rates, intervals and every utterance's errors, as results.json has them under "test"."""
+) -> ArmScores:
+    """Rates, intervals and every utterance's errors."""
     normalize = get_normalizer(language)
-    heard = decode(recognizer, utterances)
+    transcripts = decode(recognizer, utterances)
     scores = score(
         {u.id: normalize(u.text) for u in utterances},
-        {i: normalize(t.text) for i, t in heard.items()},
+        {i: normalize(t.text) for i, t in transcripts.items()},
         speakers={u.id: u.speaker for u in utterances},
         normalizer=normalize.name,
         data_fingerprint=fingerprint(utterances),
     )
-    return dict(as_json(scores, per_utterance=True))
+    return ArmScores(
+        cer=scores.cer,
+        wer=scores.wer,
+        cer_ci=(scores.cer_ci.low, scores.cer_ci.high),
+        wer_ci=(scores.wer_ci.low, scores.wer_ci.high),
+        utterances=scores.utterances,
+        signature=scores.signature,
+        per_speaker={speaker: SpeakerRates(**rates) for speaker, rates in per_speaker(scores).items()},
+        worst=tuple(worst(scores)),
+        per_utterance=scores.errors,
+    )
 
 
 def home_of(spec: ExperimentSpec, start: str) -> DonorSpec | None:
@@ -56,19 +66,17 @@ def held_out(donor: DonorSpec) -> list[Utterance]:
     return list(read_data(donor.corpora, donor.language, donor.minutes, donor.seed).dev)
 
 
-def retention(recognizer: Recognizer, home: DonorSpec | None, start: Start) -> dict[str, Any] | None:
+def retention(recognizer: Recognizer, home: DonorSpec | None, start: Start) -> Retained | None:
     """CER on the donor language's held-out utterances, of the start and after the transfer."""
     if home is None or start.folder is None:
         return None
     utterances = held_out(home)
     before = scored(Recognizer.load(start.folder), utterances, home.language)
     after = scored(recognizer, utterances, home.language)
-    return {"lang": home.language, "cer": after["cer"], "donor_cer": before["cer"], "utterances": after["utterances"]}
+    return Retained(home.language, after.cer, before.cer, after.utterances)
 
 
-def interpolation(
-    spec: ExperimentSpec, finished: FinishedJob, home: DonorSpec | None
-) -> list[dict[str, float | None]] | None:
+def interpolation(spec: ExperimentSpec, finished: FinishedJob, home: DonorSpec | None) -> tuple[Place, ...] | None:
     """CER of both languages at weights between the transfer plan's start and the trained ones, on the straight line.
 
     Output rows are the target's throughout: at 0 the donor's rows stand in the target's order, matched by name. Tested
@@ -79,21 +87,17 @@ def interpolation(
     if ready.plan is None or not spec.interpolation or not ready.data.dev:
         return None
     end = {name: tensor.clone() for name, tensor in weights(ready.checkpoint.model).items()}
-    ours = _some(ready.data.dev)
-    theirs = _some(held_out(home)) if home is not None else []
-    made: list[dict[str, float | None]] = []
+    of_target = _some(ready.data.dev)
+    of_donor = _some(held_out(home)) if home is not None else []
+    places = []
     for place in spec.interpolation:
         plant(ready.checkpoint.model, between(ready.start, end, place))
         recognizer = Recognizer(ready.checkpoint)
-        made.append(
-            {
-                "place": place,
-                "cer": scored(recognizer, ours, spec.target)["cer"],
-                "donor_cer": scored(recognizer, theirs, home.language)["cer"] if home is not None else None,
-            }
-        )
+        cer = scored(recognizer, of_target, spec.target).cer
+        donor_cer = scored(recognizer, of_donor, home.language).cer if home is not None else None
+        places.append(Place(place, cer, donor_cer))
     plant(ready.checkpoint.model, end)
-    return made
+    return tuple(places)
 
 
 def _some(utterances: Sequence[Utterance]) -> list[Utterance]:

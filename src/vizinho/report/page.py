@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import base64
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any
 
 import jinja2
 
 from vizinho.errors import SpecError
-from vizinho.experiment.results import Line, amount_of, lines_of
-from vizinho.experiment.spec import CONTROLS, FORMAT, SCRATCH, UPDATE
+from vizinho.experiment.results import (
+    ArmLine,
+    LineComparison,
+    Results,
+    WorstUtterance,
+    lines_of,
+    read_results,
+    suspects,
+)
+from vizinho.experiment.spec import CONTROLS, SCRATCH, UPDATE
 from vizinho.files import write_text
 from vizinho.report.anatomy import ablation_chart, movement_chart, way_chart
 from vizinho.report.charts import curves_chart, minutes_chart, steps_chart
@@ -30,133 +37,135 @@ FAMILIES = {
     "controls": "Controls",
     "unmatched": "Donors of unmatched budgets",
 }
-
-
 _MISFITS = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, jinja2.TemplateError)
-"""What drawing raises for values that are missing or of another kind than an experiment writes."""
+"""What drawing raises for values that contradict each other, such as a comparison of a line that has no arm."""
 
 
-def write_report(results: Path, out: Path) -> None:
-    """Draw a page from `results` into `out`. Raises SpecError when it is not a results.json of this format."""
-    values = read_results(results)
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """A drawing as SVG, and what stands above it."""
+
+    caption: str
+    drawing: str
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """An utterance with its audio as a data URL, or the reason why there is none."""
+
+    utterance: WorstUtterance
+    source: str
+    why: str = ""
+
+
+def write_report(path: Path, out: Path) -> None:
+    """Draw the results in `path` into `out`. Raises SpecError when it is not a results.json of this format."""
+    results = read_results(path)
     try:
-        made = page(values, results.parent)
+        text = page(results, path.parent)
     except _MISFITS as error:
         raise SpecError(
             f"does not hold what an experiment writes ({type(error).__name__}: {error})",
-            where=results,
-            fix="run `vizinho experiment` again: finished arms are not trained anew",
+            where=path,
+            fix="run `vizinho experiment` again: arms that are finished are not trained again",
         ) from error
-    write_text(out, made)
+    write_text(out, text)
 
 
-def read_results(path: Path) -> dict[str, Any]:
-    """Read results.json; SpecError names what is wrong with it."""
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise SpecError("no such file", where=path, fix="run `vizinho experiment` first") from error
-    except (OSError, ValueError) as error:
-        raise SpecError(f"not JSON ({error})", where=path, fix="give a results.json") from error
-    if not isinstance(values, dict) or values.get("format") != FORMAT:
-        raise SpecError(f"not a results.json of format {FORMAT}", where=path, fix="run `vizinho experiment` again")
-    return values
-
-
-def page(results: dict[str, Any], folder: Path) -> str:
+def page(results: Results, folder: Path) -> str:
     """The page as text; everything from the file is escaped. `folder` has the clips that the file names."""
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     template = environment.from_string((resources.files("vizinho.report") / "page.html.j2").read_text(encoding="utf-8"))
-    lines = lines_of(results["arms"])
+    findings = suspects(results.arms)
+    families = [(title, [c for c in results.comparisons if c.family == name]) for name, title in FAMILIES.items()]
     return template.render(
         results=results,
-        questions=results["questions"],
-        charts=_charts(results, lines),
-        families=[
-            (title, found)
-            for family, title in FAMILIES.items()
-            if (found := [c for c in results["comparisons"] if c["family"] == family])
-        ],
-        worst=_playable(results["worst"], folder),
-        findings=[(arm["arm"], arm["findings"]) for arm in results["arms"] if arm["findings"]],
+        questions=results.questions,
+        charts=_charts(results),
+        families=[(title, members) for title, members in families if members],
+        worst=_playable(results.worst, folder),
+        findings=findings,
+        suspect_lines={(arm.line, arm.amount) for arm in results.arms if arm.arm in findings},
+        amounts={(line.name, line.minutes): line.amount for line in lines_of(results.arms)},
         controls=CONTROLS,
     )
 
 
-def _charts(results: Mapping[str, Any], lines: Sequence[Line]) -> dict[str, list[tuple[str, str]]]:
-    """(caption, SVG) pairs by section; sections without anything to draw are empty."""
-    questions = results["questions"]
-    amounts = {line.minutes: amount_of(line.arms[0]) for line in lines}
+def _charts(results: Results) -> dict[str, list[Chart]]:
+    """Charts by section; sections without anything to draw are empty."""
+    questions, lines = results.questions, lines_of(results.arms)
     main = _main(lines)
-    updates = [row["line"] for row in questions["adjustments"]["rows"] if row["kind"] == UPDATE]
+    updates = [row.line for row in questions.adjustments.rows if row.kind == UPDATE]
     looks = looks_of([*(line.name for line in lines if (line.name, line.minutes) in main), *updates])
-    pooled = [row for row in results["pooled"] if (row["line"], row["minutes"]) in main]
-    made: dict[str, list[tuple[str, str]]] = {
-        "minutes": [("", minutes_chart(pooled, looks))],
+    pooled = [row for row in results.pooled if (row.line, row.minutes) in main]
+    charts: dict[str, list[Chart]] = {
+        "minutes": [Chart("", minutes_chart(pooled, looks))],
         "curves": [],
         "steps": [],
         "movement": [],
         "retention": [],
         "ablation": [],
     }
+    amounts = {line.minutes: line.amount for line in lines}
     for number, (minutes, amount) in enumerate(amounts.items()):
-        at = f"{minutes:g} minutes of target speech"
-        ours = [line for line in lines if line.minutes == minutes and (line.name, minutes) in main]
-        if any(line.start != SCRATCH for line in ours) or len(amounts) == 1:
-            made["curves"].append((at, curves_chart(ours, looks, f"curves{number}")))
-        steps = [row for row in questions["steps_to_target"]["rows"] if (row["line"], row["minutes"]) in main]
-        made["steps"].append((at, steps_chart(steps, looks, minutes, f"steps{number}")))
-        moved = [row for row in questions["adjustments"]["rows"] if row["amount"] == amount]
-        moved = [row for row in moved if (row["line"], minutes) in main or row["kind"] == UPDATE]
-        made["movement"].append((at, movement_chart(moved, looks, f"movement{number}")))
-        kept = [row for row in questions["retention"]["rows"] if row["minutes"] == minutes]
-        kept = [row for row in kept if (row["line"], minutes) in main]
-        made["retention"].append((at, way_chart(kept, looks, f"way{number}")))
-        made["ablation"] += _ablations(results["comparisons"], lines, minutes, number)
-    return {section: [pair for pair in pairs if pair[1]] for section, pairs in made.items()}
+
+        def here(line: str, at: float, minutes: float = minutes) -> bool:
+            return at == minutes and (line, at) in main
+
+        caption = f"{minutes:g} minutes of target speech"
+        shown = [line for line in lines if here(line.name, line.minutes)]
+        # Amounts that scratch alone was given stand in the chart over minutes, not in one of their own.
+        if any(line.start != SCRATCH for line in shown) or len(amounts) == 1:
+            charts["curves"].append(Chart(caption, curves_chart(shown, looks, f"curves{number}")))
+        steps = [row for row in questions.steps_to_target.rows if here(row.line, row.minutes)]
+        charts["steps"].append(Chart(caption, steps_chart(steps, looks, f"steps{number}")))
+        moved = [row for row in questions.adjustments.rows if row.amount == amount]
+        moved = [row for row in moved if (row.line, minutes) in main or row.kind == UPDATE]
+        charts["movement"].append(Chart(caption, movement_chart(moved, looks, f"movement{number}")))
+        retained = [row for row in questions.retention.rows if here(row.line, row.minutes)]
+        charts["retention"].append(Chart(caption, way_chart(retained, looks, f"way{number}")))
+        charts["ablation"] += _ablations(results.comparisons, lines, minutes, number)
+    return {section: [chart for chart in drawn if chart.drawing] for section, drawn in charts.items()}
 
 
-def _main(lines: Sequence[Line]) -> set[tuple[str, float]]:
+def _main(lines: Sequence[ArmLine]) -> set[tuple[str, float]]:
     """What charts show: all lines if few, else scratch by its own recipe and each donor and stage by its first."""
     shown = [line for line in lines if line.kind not in CONTROLS]
-    if len({line.name for line in shown}) <= FEW_LINES:
-        return {(line.name, line.minutes) for line in shown}
-    first: dict[tuple[str, float], str] = {}
-    for line in lines:
-        first.setdefault((line.start, line.minutes), line.name)
-    return {(n, m) for (_, m), n in first.items() if not any(k.name == n and k.kind in CONTROLS for k in lines)}
+    if len({line.name for line in shown}) > FEW_LINES:
+        first: dict[tuple[str, float], ArmLine] = {}
+        for line in shown:
+            first.setdefault((line.start, line.minutes), line)
+        shown = list(first.values())
+    return {(line.name, line.minutes) for line in shown}
 
 
 def _ablations(
-    comparisons: Sequence[dict[str, Any]], lines: Sequence[Line], minutes: float, number: int
-) -> list[tuple[str, str]]:
-    made = []
-    ours = [c for c in comparisons if c["family"] == "recipes" and c["metric"] == "cer" and c["minutes"] == minutes]
+    comparisons: Sequence[LineComparison], lines: Sequence[ArmLine], minutes: float, number: int
+) -> list[Chart]:
+    charts = []
+    recipes = [c for c in comparisons if c.family == "recipes" and c.metric == "cer" and c.minutes == minutes]
     for place, start in enumerate(dict.fromkeys(line.start for line in lines if line.start != SCRATCH)):
         names = [line.name for line in lines if line.start == start and line.minutes == minutes]
         if len(names) > 1:
-            among = [c for c in ours if c["a"] in names and c["b"] in names]
-            made.append(
-                (f"{minutes:g} minutes of target speech", ablation_chart(among, names[0], f"ablation{number}-{place}"))
-            )
-    return made
+            among = [c for c in recipes if c.a in names and c.b in names]
+            drawing = ablation_chart(among, names[0], f"ablation{number}-{place}")
+            charts.append(Chart(f"{minutes:g} minutes of target speech", drawing))
+    return charts
 
 
-def _playable(worst: Sequence[Mapping[str, Any]], folder: Path) -> list[dict[str, Any]]:
-    """The worst utterances with their clip as a data URL, or the reason why there is none."""
-    left, made = ALL_CLIPS_BYTES, []
-    for row in worst:
-        clip = folder / row["clip"]
-        size = clip.stat().st_size if clip.is_file() else None
-        source = why = ""
+def _playable(worst: Sequence[WorstUtterance], folder: Path) -> list[Clip]:
+    left, clips = ALL_CLIPS_BYTES, []
+    for utterance in worst:
+        path = folder / utterance.clip
+        size = path.stat().st_size if path.is_file() else None
         if size is None:
-            why = "the clip is not beside the results"
+            clips.append(Clip(utterance, "", "the clip is not beside the results"))
         elif size > min(CLIP_BYTES, left):
-            why = "the clip is too large for the page"
+            clips.append(Clip(utterance, "", "the clip is too large for the page"))
         else:
-            source = "data:audio/mpeg;base64," + base64.b64encode(clip.read_bytes()).decode("ascii")
+            audio = base64.b64encode(path.read_bytes()).decode("ascii")
+            clips.append(Clip(utterance, f"data:audio/mpeg;base64,{audio}"))
             left -= size
-        made.append({**row, "source": source, "why": why})
-    return made
+    return clips

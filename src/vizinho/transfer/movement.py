@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from vizinho.errors import ModelError
 from vizinho.model.layers import layer_of, layer_order
+
+if TYPE_CHECKING:
+    import torch  # results are read without it: it takes two seconds to import
 
 THRESHOLD = 0.1
 """A weight has moved when it changed by more than this share of its tensor's root mean square."""

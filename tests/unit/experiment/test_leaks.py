@@ -9,6 +9,7 @@ from vizinho.corpora.manifest import read_manifest, write_manifest
 from vizinho.errors import SpecError
 from vizinho.experiment.leaks import refuse_foreign_tokens, refuse_leaks, without_test_texts
 from vizinho.experiment.read_spec import read_spec
+from vizinho.experiment.results import Leaks
 from vizinho.job.job import Job
 from vizinho.job.start import make_ready
 from vizinho.model.checkpoint import like
@@ -74,10 +75,9 @@ def some_test_utterance(place):
 
 
 def test_clean_corpora_pass_and_what_cannot_be_checked_is_said(place):
-    assert refuse_leaks(read_spec(place / "e.toml")) == {
-        "checked": ["", "recipe ours", "donor es", "donor scratch+synthetic", "control goes on"],
-        "unchecked": ["es-demo"],
-    }
+    assert refuse_leaks(read_spec(place / "e.toml")) == Leaks(
+        checked=("", "recipe ours", "donor es", "donor scratch+synthetic", "control goes on"), unchecked=("es-demo",)
+    )
 
 
 @pytest.mark.parametrize("split", ["train", "dev"])

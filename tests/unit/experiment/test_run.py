@@ -107,7 +107,7 @@ def test_donors_of_the_store_are_matched_by_their_cards(tmp_path, utterances, st
         data = {} if heard is None else {"minutes": heard}
         Store(tmp_path / "h").add(name, folder, Card(name, "es", "2026", 9, "es-v1", 100, 1, data=data))
     spec = dataclasses.replace(spec_over(tmp_path, utterances), starts=starts)
-    assert [b["matched"] for b in budgets_of(spec, tmp_path, tmp_path / "h")] == matched
+    assert [b.matched for b in budgets_of(spec, tmp_path / "h")] == matched
 
 
 def test_a_small_corpus_can_come_more_often(tmp_path):

@@ -4,26 +4,23 @@ import json
 import re
 import shutil
 import subprocess
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import yaml
-from results import arm
+from results import arm, finding, update
+from results import results as results_of
 from tones import tone_speech
 
 from vizinho.audio.io import SAMPLE_RATE
 from vizinho.errors import SpecError
-from vizinho.experiment.summary import summarise
-from vizinho.files import write_json
+from vizinho.experiment.results import LineHypothesis, WorstUtterance, as_json, read_results, write_value
 from vizinho.report.model_card import model_card, write_model_cards
-from vizinho.report.page import page, read_results, write_report
+from vizinho.report.page import page, write_report
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 EVIL = "<img src=x onerror=alert(1)>"
-
-
-def budget(start, minutes, base, matched):
-    trained = {"trained_here": True, "minutes": minutes, "steps": 9, "base": base}
-    return {"start": start, "language": start, "matched": matched, **trained}
 
 
 @pytest.fixture(scope="module")
@@ -49,29 +46,13 @@ def results(folder):
                 arm("en", seed, [1.0, 0.7, 0.5], [4, 5] * 20, recipe="ours", matched=False, **at),
                 arm("scratch", seed, [1.0, 0.9, 0.6], [7, 9] * 20, **at),
             ]
-    arms[3]["findings"] = [{"kind": "blank", "what": EVIL, "cause": "a cause", "fix": "a fix"}]
+    arms[3] = replace(arms[3], findings=(finding("blank", EVIL),))
     clips = [
-        {"id": f"u{n}", "speaker": "s", "cer": 0.5, "reference": text, "clip": f"clips/{n}.mp3", "heard": []}
+        WorstUtterance(f"u{n}", "s", 0.5, text, (LineHypothesis("es", 8.0, EVIL),), f"clips/{n}.mp3")
         for n, text in enumerate((EVIL, "large", "gone"))
     ]
-    clips[0]["heard"] = [{"line": "es", "minutes": 8.0, "hypothesis": EVIL}]
-    made = {
-        "format": 2,
-        "name": "e",
-        "created": "2026-01-01T00:00:00+00:00",
-        "target": "pt",
-        "spec": {},
-        "environment": {"python": "3"},
-        "signature": arms[0]["test"]["signature"],
-        "leaks": {"checked": ["", "donor es"], "unchecked": ["es-demo"]},
-        "budgets": [budget("es", 60, "es-demo", True), budget("en", None, None, False)],
-        "donors": [],
-        "arms": arms,
-        "updates": [arm("goes on", 1, [0.5], [1], kind="same-language", origin="es", minutes=8.0, minutes_asked=8.0)],
-        "worst": clips,
-    }
-    made |= summarise(arms, made["updates"])
-    write_json(folder / "results.json", made)
+    made = results_of(arms, (update(0.1, minutes=8.0, minutes_asked=8.0),), worst=tuple(clips))
+    write_value(folder / "results.json", made)
     return read_results(folder / "results.json")
 
 
@@ -96,9 +77,28 @@ def test_every_section_is_drawn_and_nothing_is_fetched(results, folder):
     assert "unmatched budget" in text
     assert "a paper" in text
     assert "Not checked, since their speech is not at hand: es-demo" in text
-    assert results["signature"] in text
+    assert results.signature in text
     assert not re.search(r'(?:src|href)="(?!#|data:)', text), "the page asks the network for something"
     assert not re.search(r"url\((?!#)", text)
+
+
+def test_the_caption_names_the_test_that_decided(results, folder):
+    assert "decided by paired bootstrap by utterance, 10000 resamples, seed 1, seeds" in page(results, folder)
+    arms = [arm(s, 1, [0.9, 0.5], e, speakers=8) for s, e in (("es", [1, 2] * 20), ("scratch", [7, 9] * 20))]
+    spoken = results_of(arms)
+    text = page(spoken, folder)
+    assert "decided by paired bootstrap by speaker, 10000 resamples, seed 1, seeds" in text
+    assert "bootstrap by utterance" not in text
+    low, high = spoken.comparisons[0].by_speaker.ci
+    assert f"[{low:.3f}, {high:.3f}]" in text
+
+
+def test_results_of_version_0_1_load_unchanged_and_are_drawn(tmp_path):
+    path = Path(__file__).parents[2] / "fixtures" / "experiment_0_1" / "results.json"
+    results = read_results(path)
+    assert as_json(results) == json.loads(path.read_text())
+    write_report(path, tmp_path / "r.html")
+    assert 'class="comparisons"' in (tmp_path / "r.html").read_text()
 
 
 def test_ids_on_the_page_are_its_own(results, folder):
@@ -123,14 +123,15 @@ def test_clips_are_embedded_up_to_a_size_and_the_rest_is_said(results, folder):
 def test_what_comes_from_the_file_is_escaped(results, folder):
     assert EVIL not in page(results, folder)
     assert "&lt;img src=x" in page(results, folder)
-    named = json.loads(json.dumps(results).replace('"es"', '"<b>es"'))
-    named |= summarise(named["arms"], named["updates"])
+    arms = [replace(a, start=a.start.replace("es", "<b>es"), origin=f"<b>{a.origin}") for a in results.arms]
+    named = results_of(arms, results.updates, worst=results.worst)
+    assert "&lt;b&gt;es" in page(named, folder)
     assert "<b>" not in page(named, folder)
 
 
 def test_one_amount_and_scratch_alone_are_drawn_too(results, folder):
-    arms = [a for a in results["arms"] if a["minutes"] == 8.0 and a["start"] == "scratch"]
-    text = page({**results, "arms": arms, "updates": [], "budgets": [], **summarise(arms)}, folder)
+    arms = [a for a in results.arms if a.minutes == 8.0 and a.start == "scratch"]
+    text = page(results_of(arms, budgets=(), worst=()), folder)
     assert 'id="minutes"' not in text
     assert 'id="curves"' in text
 
@@ -138,20 +139,25 @@ def test_one_amount_and_scratch_alone_are_drawn_too(results, folder):
 def test_recipes_are_drawn_together_while_they_are_few(results, folder):
     def drawn(many):
         more = [
-            {**a, "arm": f"{n}{a['arm']}", "recipe": f"r{n}"}
+            replace(a, arm=f"{n}{a.arm}", recipe=f"r{n}")
             for n in range(many)
-            for a in results["arms"]
-            if a["recipe"] == "frozen"
+            for a in results.arms
+            if a.recipe == "frozen"
         ]
-        arms = results["arms"] + more
-        text = page({**results, "arms": arms, **summarise(arms, results["updates"])}, folder)
+        text = page(results_of([*results.arms, *more], results.updates), folder)
         return ">es, frozen<" in re.search(r'id="minutes".*?</svg>', text, re.DOTALL)[0]
 
     assert [drawn(0), drawn(4)] == [True, False]
 
 
 def test_other_files_are_refused(tmp_path):
-    for content, message in (("{}", "not a results.json of format 2"), ("[", "not JSON"), (None, "no such file")):
+    for content, message in (
+        ('{"format": 1}', "not a results.json of format 2"),
+        ("{}", "format: Field required"),
+        ('{"format": 2}', "name: Field required"),
+        ("[", "Invalid JSON"),
+        (None, "no such file"),
+    ):
         if content is not None:
             (tmp_path / "r.json").write_text(content)
         with pytest.raises(SpecError, match=message):
@@ -161,7 +167,7 @@ def test_other_files_are_refused(tmp_path):
 def test_model_cards_are_in_hugging_faces_format(results, folder):
     from huggingface_hub import ModelCard
 
-    card = model_card(results, results["arms"][0])
+    card = model_card(results, results.arms[0])
     read = ModelCard(card)
     assert read.data.language == "pt"
     (found,) = [r for r in read.data.eval_results if r.metric_type == "cer"]
