@@ -41,9 +41,10 @@ from vizinho.model.ctc import ctc_loss
 from vizinho.model.fast import fast_forward
 from vizinho.model.recompute import recomputed_blocks
 from vizinho.records import Utterance
-from vizinho.training.loop import train
+from vizinho.training.loop import fit
 from vizinho.training.norms import RunningStatistics
 from vizinho.training.options import TrainingOptions
+from vizinho.training.speech_task import SpeechTask
 from vizinho.training.torchrun import is_main_process
 
 LETTERS_PER_SECOND = 14
@@ -191,10 +192,8 @@ def loop_rate(ready: ReadyJob, clock: str) -> dict[str, float]:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     moments: list[float] = []
     with tempfile.TemporaryDirectory() as folder:
-        result = train(
-            ready.checkpoint,
-            ready.prepared.examples,
-            None,
+        result = fit(
+            SpeechTask(ready.checkpoint, ready.prepared.examples),
             ready.job.options,
             Path(folder),
             progress=lambda done, note: moments.append(settle(device, clock)) if note else None,
@@ -206,7 +205,7 @@ def loop_rate(ready: ReadyJob, clock: str) -> dict[str, float]:
         return {}
     timed = moments[-1] - moments[0]
     return {
-        "audio_hours_per_hour": result.audio_seconds * (steps - 1) / steps / timed,
+        "audio_hours_per_hour": result.amount * (steps - 1) / steps / timed,
         "step_seconds": timed / (steps - 1),
         "checkpoint_bytes": size,
         "peak_memory_mib": peak_mib(device),

@@ -10,7 +10,7 @@ import time
 import torch
 
 from vizinho.text_models.lstm import ARCHITECTURES, build, predictions
-from vizinho.text_models.lstm_training import word_loss
+from vizinho.text_models.lstm_task import word_loss
 from vizinho.text_models.words import Batch
 
 WORDS, SENTENCES, PLACES, REPEATS = 10_000, 48, 21, 10

@@ -246,7 +246,7 @@ def feature_bytes(audio: Path) -> float:
 def measure_manifest(corpus: Path) -> dict[str, float]:
     """Processor time and memory per line of a manifest, and before the first one: a process of its own each time."""
     from vizinho.corpora.manifest import manifest_row, read_manifest
-    from vizinho.training import loop  # noqa: F401  what a run imports before it reads
+    from vizinho.training import speech_task  # noqa: F401  what a run imports before it reads
 
     ready = time.process_time()
     row = manifest_row(read_manifest(corpus)[0], corpus.parent)

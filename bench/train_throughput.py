@@ -33,8 +33,9 @@ from vizinho.job.job import Job
 from vizinho.job.start import ReadyJob, make_ready
 from vizinho.model.ctc import ctc_loss
 from vizinho.model.fast import fast_forward
-from vizinho.training.loop import train
+from vizinho.training.loop import fit
 from vizinho.training.options import TrainingOptions
+from vizinho.training.speech_task import SpeechTask
 
 BATCH_SECONDS = 32.0
 
@@ -57,16 +58,14 @@ def ours(corpus: Path, steps: int, threads: int) -> float:
     """Audio seconds per second of our loop, start of the worker included."""
     ready, folder = fresh(corpus, steps, threads), Path(tempfile.mkdtemp())
     moments: list[float] = [time.perf_counter()]
-    result = train(
-        ready.checkpoint,
-        ready.prepared.examples,
-        None,
+    result = fit(
+        SpeechTask(ready.checkpoint, ready.prepared.examples),
         ready.job.options,
         folder,
         progress=lambda done, _note: moments.append(time.perf_counter()) if done == 1 else None,
     )
     shutil.rmtree(folder)
-    return result.audio_seconds / (moments[-1] - moments[0])
+    return result.amount / (moments[-1] - moments[0])
 
 
 class _Collator:

@@ -52,8 +52,9 @@ def tone_model(tmp_path_factory) -> Path:
     from vizinho.job.job import Job
     from vizinho.job.start import make_ready
     from vizinho.model.checkpoint import save_checkpoint
-    from vizinho.training.loop import train
+    from vizinho.training.loop import fit
     from vizinho.training.options import TrainingOptions
+    from vizinho.training.speech_task import SpeechTask
 
     folder = tmp_path_factory.mktemp("tones")
     corpus = tone_corpus(folder, count=24, letters="abcdef")
@@ -62,6 +63,6 @@ def tone_model(tmp_path_factory) -> Path:
         augment=NO_AUGMENT,
     )  # fmt: skip
     ready = make_ready(Job("pt", (corpus,), preset="micro", options=options))
-    train(ready.checkpoint, ready.prepared.examples, None, options, folder / "run")
+    fit(SpeechTask(ready.checkpoint, ready.prepared.examples), options, folder / "run")
     save_checkpoint(folder / "model", ready.checkpoint)
     return folder / "model"

@@ -2,7 +2,6 @@
 
 from functools import lru_cache
 
-from vizinho.text_models.encoder_loop import EncoderTraining
 from vizinho.text_models.masked import MaskedOptions, new_model
 from vizinho.vectors.pieces import train_pieces
 
@@ -16,7 +15,9 @@ SMALL = MaskedOptions(
     vocabulary=90,
     batch_pieces=128,
     start_from_word2vec=False,
-    training=EncoderTraining(steps=4, evaluate_every=2, checkpoint_every=2),
+    steps=4,
+    evaluate_every=2,
+    checkpoint_every=2,
 )
 
 

@@ -21,7 +21,7 @@ from vizinho.model.adapter_options import AdapterOptions
 from vizinho.model.adapters import attach
 from vizinho.model.checkpoint import weights
 from vizinho.training.interrupt import InterruptedRunError
-from vizinho.training.loop import train
+from vizinho.training.loop import fit
 from vizinho.training.options import (
     DistributedOptions,
     LayerPolicy,
@@ -29,7 +29,7 @@ from vizinho.training.options import (
     StreamingOptions,
     TrainingOptions,
 )
-from vizinho.training.selection import DevSet
+from vizinho.training.speech_task import DevSet, SpeechTask
 
 PLAIN = TrainingOptions(
     steps=6, batch_seconds=3, learning_rate=3e-3, evaluate_every=2, checkpoint_every=100, workers=0, average_share=0.5
@@ -75,13 +75,15 @@ def attempt(name: str, options: TrainingOptions, corpus: Path, folder: Path) -> 
         model.phonemes = ready.phonemes.head
     dev = DevSet(ready.data.dev, {u.id: u.text for u in ready.data.dev})
     lines: list[str] = []
-    result = train(
-        ready.checkpoint, examples, dev, options, folder / "run", phonemes=ready.phonemes,
+    result = fit(
+        SpeechTask(ready.checkpoint, examples, dev, ready.phonemes), options, folder / "run",
         progress=interrupt_once if "interrupted" in name else lambda *_: None, log=lines.append,
     )  # fmt: skip
     if os.environ.get("RANK", "0") == "0":
         save_file(weights(model), folder / "weights.safetensors")
-        write_json(folder / "result.json", asdict(result) | {"log": lines})
+        write_json(
+            folder / "result.json", asdict(result) | {"curve": [p.as_json() for p in result.curve], "log": lines}
+        )
     else:
         save_file(weights(model), folder / "other.safetensors")
 

@@ -42,7 +42,7 @@ def main(options: argparse.Namespace) -> None:
                 job = replace(job, options=replace(job.options, learning_rate=rate, steps=steps))
                 with tempfile.TemporaryDirectory() as folder_of_run:
                     result = run(make_ready(job, sound_similarity), Path(folder_of_run)).result
-                found = f"dev CER {result.chosen_dev_cer:.3f} ({result.chosen})"
+                found = f"dev CER {result.dev_score:.3f} ({result.chosen})"
                 print(f"{options.start}, {name}, at {rate:g}, {steps} steps, seed {seed}: {found}", flush=True)
 
 

@@ -24,10 +24,11 @@ from vizinho.text.normalize import get_normalizer
 from vizinho.text_models.lstm import Architecture, build
 from vizinho.text_models.lstm_folder import TrainedModel, load_model, save_model
 from vizinho.text_models.lstm_scores import letter_shares, perplexity_of, sentence_scores
-from vizinho.text_models.lstm_training import LmData, LmOptions, train_model
+from vizinho.text_models.lstm_task import LmData, LmOptions, LmTask
 from vizinho.text_models.lstm_transfer import AlignedVectors, moved
 from vizinho.text_models.texts import BLOCK, fingerprint, hold_out, read_texts
 from vizinho.text_models.words import word_list
+from vizinho.training.loop import fit
 from vizinho.transfer.tokens import RowOptions
 from vizinho.vectors.static import load_vectors, save_vectors, train_vectors
 
@@ -69,6 +70,7 @@ class Experiment:
             batch_words=training["batch_words"],
             samples=training["samples"],
             evaluate_every=max(1, steps // training["evaluations"]),
+            checkpoint_every=max(1, steps // training["evaluations"]),
             seed=seed,
         )
 
@@ -85,10 +87,10 @@ class Experiment:
             made = build(self.shape, len(words), None, seed=1)
             options = self.options(donors["steps"], donors["rate"], 1)
             data = LmData(train, dev, words, None)
-            result = train_model(made, data, options, self.work / f"run-{code}", log=say(code))
+            result = fit(LmTask(made, data), options, self.work / f"run-{code}", log=say(code))
             save_vectors(vectors, train_vectors(train))
             trained = TrainedModel(made, words, None, normalizer, letter_shares(train))
-            card = {"words": count(train), "steps": options.steps, "dev_perplexity": result.best_perplexity}
+            card = {"words": count(train), "steps": options.steps, "dev_perplexity": result.dev_score}
             save_model(model, trained, card)
         return load_model(model), vectors
 
@@ -113,16 +115,16 @@ class Experiment:
             model, plan = moved(donor, words, None, rows, vectors, seed=seed)
         options = self.options(amount["steps"], rate, seed)
         data = LmData(train, self.dev, words, None)
-        result = train_model(model, data, options, self.work / f"run-{label}", log=say(label))
+        result = fit(LmTask(model, data), options, self.work / f"run-{label}", log=say(label))
         scores = sentence_scores(model, words, None, self.test)
         made = {
             "arm": name,
             "words": amount["words"],
             "rate": rate,
             "seed": seed,
-            "curve": [[p.step, round(p.dev_perplexity, 2)] for p in result.curve],
+            "curve": [[p.step, round(p.score, 2)] for p in result.curve],
             "best_step": result.best_step,
-            "dev_perplexity": result.best_perplexity,
+            "dev_perplexity": result.dev_score,
             "plan": plan.counts() if plan else None,
             "vocabulary": len(words),
             "scores": scores.tolist(),

@@ -17,8 +17,9 @@ from vizinho.job.job import Job
 from vizinho.job.start import make_ready
 from vizinho.model.checkpoint import load_checkpoint, load_donor, save_checkpoint, weights
 from vizinho.recognition.whole import Recognizer
-from vizinho.training.loop import train
+from vizinho.training.loop import fit
 from vizinho.training.options import LayerPolicy, TrainingOptions
+from vizinho.training.speech_task import SpeechTask
 from vizinho.transfer.movement import movement
 
 KINDS: dict[str, Callable[[Path], Path]] = {
@@ -74,7 +75,7 @@ def test_the_plan_accounts_for_every_parameter(kind):
 
 def test_it_trains_and_comes_back_bit_equal(kind, tmp_path):
     _, ready = kind
-    result = train(ready.checkpoint, ready.prepared.examples, None, OPTIONS, tmp_path / "run")
+    result = fit(SpeechTask(ready.checkpoint, ready.prepared.examples), OPTIONS, tmp_path / "run")
     assert result.steps == 2
     assert result.skipped_batches == 0
     moved = {

@@ -14,9 +14,9 @@ from vizinho.job.job import Job
 from vizinho.job.run import run
 from vizinho.job.start import make_ready
 from vizinho.model.checkpoint import weights
-from vizinho.training import loop
+from vizinho.training import speech_task
+from vizinho.training.checkpoints import load_state
 from vizinho.training.options import TrainingOptions
-from vizinho.training.resume import load_state
 
 pytestmark = pytest.mark.faults
 OPTIONS = TrainingOptions(
@@ -35,13 +35,13 @@ def ready_job(corpus: Path, **changes):
 
 def spoil(monkeypatch, bad: set[int], change) -> None:
     """Batches with these numbers reach the loop changed."""
-    real = loop.stream
+    real = speech_task.stream
 
     def stream(*arguments, **options):
         for number, batch in enumerate(real(*arguments, **options)):
             yield change(batch) if number in bad else batch
 
-    monkeypatch.setattr(loop, "stream", stream)
+    monkeypatch.setattr(speech_task, "stream", stream)
 
 
 def not_numbers(batch):

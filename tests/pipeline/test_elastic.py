@@ -15,7 +15,7 @@ from vizinho.job.job import Job
 from vizinho.job.run import run
 from vizinho.job.start import make_ready
 from vizinho.training.recipes import read_recipe
-from vizinho.training.torchrun import OWN_STORE
+from vizinho.training.torchrun import SEPARATE_STORES
 
 pytestmark = pytest.mark.pipeline
 
@@ -56,7 +56,7 @@ def test_a_killed_process_comes_back_and_the_run_ends_the_same(tmp_path):
         started = subprocess.Popen(
             [sys.executable, *torchrun.split(), *train.split()],
             env=os.environ
-            | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p), "OMP_NUM_THREADS": "1", OWN_STORE: "1"},
+            | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p), "OMP_NUM_THREADS": "1", SEPARATE_STORES: "1"},
             stdout=out,
             stderr=err,
         )
@@ -72,5 +72,5 @@ def test_a_killed_process_comes_back_and_the_run_ends_the_same(tmp_path):
     for here, there in zip(made["curve"], alone.result.curve, strict=True):
         assert here["step"] == there.step
         assert (here["train_loss"] or 0) == pytest.approx(there.train_loss or 0, rel=1e-5)
-        assert here["dev_cer"] == pytest.approx(there.dev_cer)
+        assert here["dev_cer"] == pytest.approx(there.score)
     assert not list(home.glob("runs/*")), "the run's checkpoints go when the model is in the store"

@@ -57,7 +57,7 @@ def test_two_processes_learn_what_one_learns(name, both, tmp_path):
     for here, there in zip(ours["curve"], theirs["curve"], strict=True):
         assert [v is None for v in here.values()] == [v is None for v in there.values()]
         assert [v or 0 for v in here.values()] == pytest.approx([v or 0 for v in there.values()], rel=1e-5)
-    assert ours["audio_seconds"] == pytest.approx(theirs["audio_seconds"])
+    assert ours["amount"] == pytest.approx(theirs["amount"])
     assert ours["chosen"] == theirs["chosen"]
     mine, other = (load_file(two / name / f"{which}.safetensors") for which in ("weights", "other"))
     single = load_file(found.with_name("weights.safetensors"))

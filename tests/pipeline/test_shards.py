@@ -19,7 +19,7 @@ from vizinho.cli.main import app
 from vizinho.corpora.shards.index import read_rows
 from vizinho.corpora.shards.writing import ShardOptions, shard_manifest
 from vizinho.store.store import Store
-from vizinho.training.resume import load_state
+from vizinho.training.checkpoints import load_state
 from vizinho.training.skipped import read_set_aside
 
 pytestmark = pytest.mark.pipeline

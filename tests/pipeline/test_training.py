@@ -19,8 +19,8 @@ from vizinho.job.job import Job
 from vizinho.job.run import run
 from vizinho.job.start import make_ready
 from vizinho.model.checkpoint import weights
+from vizinho.training.checkpoints import load_state
 from vizinho.training.options import LayerPolicy, TrainingOptions
-from vizinho.training.resume import load_state
 
 pytestmark = pytest.mark.pipeline
 FAST = TrainingOptions(steps=24, batch_seconds=6, learning_rate=3e-3, evaluate_every=8, checkpoint_every=4, workers=0)
@@ -54,14 +54,14 @@ def test_ten_utterances_overfit_to_zero_errors(tmp_path):
     corpus = tone_corpus(tmp_path, count=11)
     options = replace(FAST, steps=260, batch_seconds=30, evaluate_every=20, augment=NO_AUGMENT, learning_rate=5e-3)
     ready = make_ready(Job("pt", (corpus,), preset="micro", options=options))
-    from vizinho.training.loop import train
-    from vizinho.training.selection import DevSet
+    from vizinho.training.loop import fit
+    from vizinho.training.speech_task import DevSet, SpeechTask
 
     utterances = [e.utterance for e in ready.prepared.examples]
     assert len(utterances) == 10
     dev = DevSet(utterances, {u.id: u.text for u in utterances})
-    result = train(ready.checkpoint, ready.prepared.examples, dev, options, tmp_path / "run")
-    assert result.chosen_dev_cer == 0.0
+    result = fit(SpeechTask(ready.checkpoint, ready.prepared.examples, dev), options, tmp_path / "run")
+    assert result.dev_score == 0.0
 
 
 def test_a_killed_and_resumed_run_ends_with_the_same_weights(tmp_path):

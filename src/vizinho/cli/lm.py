@@ -130,7 +130,7 @@ def train(
     from vizinho.errors import SpecError
     from vizinho.text_models.lstm import Architecture
     from vizinho.text_models.lstm_job import LmJob
-    from vizinho.text_models.lstm_training import LmOptions
+    from vizinho.text_models.lstm_task import LmOptions
 
     if lang is None:
         raise SpecError("no language", where="lm train", fix="give --lang, such as --lang pt")
@@ -250,7 +250,7 @@ def transfer(
     """Move an LSTM model to another language: copy its layers, start each word's row by the transfer plan."""
     from vizinho.cli.train import row_overrides
     from vizinho.text_models.lstm_job import LmJob, Start
-    from vizinho.text_models.lstm_training import LmOptions
+    from vizinho.text_models.lstm_task import LmOptions
     from vizinho.transfer.tokens import RowOptions
 
     rows = RowOptions(new_rows, row_overrides(row or []))
@@ -283,13 +283,13 @@ def run_job(job: LmJob, out: Path, *, fresh: bool, quiet: bool, as_json: bool, d
         "words": words,
         "running_words": running_words,
         "best_step": result.best_step,
-        "dev_perplexity": result.best_perplexity,
+        "dev_perplexity": result.dev_score,
         "plan": ready.plan.counts() if ready.plan else None,
         "set_aside": ready.texts.set_aside,
     }
     text = (
         f"{out}: {words:,} words learnt from {running_words:,} running words; dev perplexity "
-        f"{result.best_perplexity:.1f} at step {result.best_step} (used for choosing; not a test result)"
+        f"{result.dev_score:.1f} at step {result.best_step} (used for choosing; not a test result)"
     )
     emit(values, as_json, text)
 

@@ -28,7 +28,7 @@ from vizinho.cli import (
 )
 from vizinho.cli.options import Commands
 from vizinho.errors import SpecError, VizinhoError
-from vizinho.training.torchrun import OWN_STORE, may_wait_for_the_dead, started_together
+from vizinho.training.torchrun import SEPARATE_STORES, process_count, restart_may_hang
 from vizinho.version import __version__
 
 RENAMED = {
@@ -106,17 +106,17 @@ def _root(
     _: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version and exit."),
 ) -> None:
     """Global options."""
-    together = started_together()
+    together = process_count()
     if together > 1 and context.invoked_subcommand not in SHARED_BY_PROCESSES:
         raise SpecError(
             f"torchrun started `vizinho {context.invoked_subcommand}` {together} times",
             fix=f"run it without torchrun; only {' and '.join(SHARED_BY_PROCESSES)} share their work",
         )
-    if together > 1 and may_wait_for_the_dead():
+    if together > 1 and restart_may_hang():
         raise SpecError(
             "after a restart by torchrun the processes might wait for ones that are gone",
             where="--max-restarts",
-            fix=f"export {OWN_STORE}=1, and give the same command again",
+            fix=f"export {SEPARATE_STORES}=1, and give the same command again",
         )
 
 

@@ -58,7 +58,7 @@ _OPTIONS_OF = {
     "word2vec": _STATIC,
     "fasttext": _STATIC,
     "contextual": _LSTM,
-    "transformer": ("dim", "layers", "vocabulary", "steps", "fresh_embeddings", "quiet"),
+    "transformer": ("dim", "layers", "vocabulary", "steps", "fresh_embeddings", "fresh", "quiet"),
 }
 _DEFAULT_DIM = {Kind.word2vec: 100, Kind.fasttext: 100, Kind.contextual: 128, Kind.transformer: 192}
 _DEFAULT_STEPS = {Kind.contextual: 1500, Kind.transformer: 1000}
@@ -111,7 +111,7 @@ def train(
 ) -> None:
     """Train vectors on raw text. Repeat the command to resume an interrupted training.
 
-    --dev, --rate, --samples and --fresh belong to contextual. A transformer may read texts of several languages.
+    --dev, --rate and --samples belong to contextual. A transformer may read texts of several languages.
     """
     refuse_options_of_other_kinds(context, kind, _OPTIONS_OF)
     dim = dim or _DEFAULT_DIM[kind]
@@ -124,14 +124,13 @@ def train(
         )  # fmt: skip
         return
     if kind is Kind.transformer:
-        from vizinho.text_models.encoder_loop import EncoderTraining
         from vizinho.text_models.masked import MaskedOptions
 
-        training = EncoderTraining(steps=steps, seed=seed, threads=threads)
         options = MaskedOptions(
-            dim=dim, layers=layers, vocabulary=vocabulary, start_from_word2vec=not fresh_embeddings, training=training
-        )
-        _train_transformer(texts, out, options, quiet, as_json)
+            dim=dim, layers=layers, vocabulary=vocabulary, start_from_word2vec=not fresh_embeddings,
+            steps=steps, seed=seed, threads=threads,
+        )  # fmt: skip
+        _train_transformer(texts, out, options, fresh=fresh, quiet=quiet, as_json=as_json)
         return
     from vizinho.progress import bar
     from vizinho.vectors.static import VectorOptions, check_suffix, save_vectors, tokenize, train_vectors
@@ -161,7 +160,7 @@ def _train_contextual(
 ) -> None:  # fmt: skip
     from vizinho.text_models.lstm import Architecture
     from vizinho.text_models.lstm_job import LmJob
-    from vizinho.text_models.lstm_training import LmOptions
+    from vizinho.text_models.lstm_task import LmOptions
 
     if lang is None:
         raise SpecError("no language", where="vectors train --kind contextual", fix="give --lang, such as --lang pt")
@@ -171,15 +170,14 @@ def _train_contextual(
     run_job(job, out, fresh=fresh, quiet=quiet, as_json=as_json)
 
 
-def _train_transformer(texts: list[Path], out: Path, options: Any, quiet: bool, as_json: bool) -> None:
+def _train_transformer(texts: list[Path], out: Path, options: Any, *, fresh: bool, quiet: bool, as_json: bool) -> None:
     from vizinho.progress import bar
     from vizinho.text_models.encoders import make_masked
 
-    steps = options.training.steps
-    with bar("masked language model", steps) as advance:
-        card = make_masked(_lines_of(texts), out, options, progress=advance, log=_log(quiet))
-    dev_loss = card["curve"][-1]["dev"]
-    emit(card, as_json, f"{out}: dev loss {dev_loss:.3f} after {steps} steps, {card['pieces']} pieces")
+    with bar("masked language model", options.steps) as advance:
+        card = make_masked(_lines_of(texts), out, options, fresh=fresh, progress=advance, log=_log(quiet))
+    best = card["best"]
+    emit(card, as_json, f"{out}: dev loss {best['dev_loss']:.3f} at step {best['step']}, {card['pieces']} pieces")
 
 
 def _log(quiet: bool) -> Any:
@@ -198,13 +196,13 @@ def tune(
     rate: Rate = 3e-4,
     seed: Seed = 1,
     threads: Threads = 1,
+    fresh: Fresh = False,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
     """Tune a transformer so that translations have similar vectors. Repeat the command to resume."""
     from vizinho.progress import bar
     from vizinho.text_models.contrastive import ContrastiveOptions
-    from vizinho.text_models.encoder_loop import EncoderTraining
     from vizinho.text_models.encoders import make_contrastive
     from vizinho.vectors.retrieval import distinct, read_pairs
 
@@ -213,13 +211,19 @@ def tune(
     if not dev:
         train_pairs = [pair for i, pair in enumerate(train_pairs) if i % 20]
     every = max(1, min(50, steps // 4))
-    training = EncoderTraining(steps, rate, evaluate_every=every, checkpoint_every=every, threads=threads, seed=seed)
-    options = ContrastiveOptions(training=training)
+    options = ContrastiveOptions(
+        steps=steps, learning_rate=rate, evaluate_every=every, checkpoint_every=every, threads=threads, seed=seed
+    )
     with bar("tuning on pairs", steps) as advance:
-        card = make_contrastive(encoder, train_pairs, dev_pairs, out, options, progress=advance, log=_log(quiet))
-    best = min(card["curve"], key=lambda point: point["dev"])
-    share = 1 - best["dev"]
-    emit(card, as_json, f"{out}: {share:.3f} of {card['dev_pairs']} dev pairs find each other, step {best['step']}")
+        card = make_contrastive(
+            encoder, train_pairs, dev_pairs, out, options, fresh=fresh, progress=advance, log=_log(quiet)
+        )
+    best = card["best"]
+    emit(
+        card,
+        as_json,
+        f"{out}: {1 - best['dev_missed']:.3f} of {card['dev_pairs']} dev pairs find each other, step {best['step']}",
+    )
 
 
 @app.command()

@@ -18,7 +18,7 @@ from vizinho.model.checkpoint import load_checkpoint, save_checkpoint, weights
 from vizinho.parallel import run_tasks
 from vizinho.progress import Event
 from vizinho.store.store import Store
-from vizinho.training.selection import TrainingResult
+from vizinho.training.selection import FitResult
 from vizinho.transfer.apply import plant
 from vizinho.transfer.controls import gaussian_encoder, permuted_rows, shuffled_encoder
 
@@ -112,7 +112,7 @@ def donor_task(
         minutes=ready.target.minutes,
         curve=curve_of(finished.result),
         steps=finished.result.steps,
-        dev_cer=finished.result.chosen_dev_cer,
+        dev_cer=finished.result.dev_score,
         set_aside=tuple(ready.prepared.set_aside),
         identity=ready.identity,
     )
@@ -121,9 +121,9 @@ def donor_task(
     shutil.rmtree(folder / "runs" / f"donor-{donor.name}", ignore_errors=True)
 
 
-def curve_of(result: TrainingResult) -> tuple[CurvePoint, ...]:
+def curve_of(result: FitResult) -> tuple[CurvePoint, ...]:
     """The evaluations of a run, as results have them."""
-    return tuple(CurvePoint(p.step, p.train_loss, p.dev_cer, p.dev_wer) for p in result.curve)
+    return tuple(CurvePoint(p.step, p.train_loss, p.dev["CER"], p.dev["WER"]) for p in result.curve)
 
 
 def donor_results(spec: ExperimentSpec, folder: Path) -> tuple[DonorResult, ...]:

@@ -6,7 +6,7 @@ import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -195,13 +195,13 @@ def card_of(
     """The card of a finished job; the store fills in version and hashes."""
     ready, result = finished.ready, finished.result
     scores = []
-    if result.chosen_dev_cer is not None:
-        wer = next((p.dev_wer for p in result.curve if f"step {p.step}" == result.chosen), None)
+    if result.dev_score is not None:
+        at = result.best if result.chosen.startswith("step") else result.curve[-1]
         scores.append(
             {
                 "split": "dev",
-                "cer": result.chosen_dev_cer,
-                "wer": wer if wer is not None else result.curve[-1].dev_wer,
+                "cer": result.dev_score,
+                "wer": at.dev["WER"],
                 "signature": f"norm:{ready.data.normalizer.name}|data:{ready.data.fingerprint}|{result.chosen}",
             }
         )
@@ -226,7 +226,7 @@ def card_of(
             "set_aside": [list(pair) for pair in finished.set_aside[:NAMED]],
             "set_aside_count": len(finished.set_aside),
         },
-        curve=[asdict(point) for point in result.curve],
+        curve=[point.as_json() for point in result.curve],
         scores=scores,
         movement=finished.movement.as_json() if ready.plan else None,
         job=record(ready),
@@ -258,12 +258,12 @@ def summary(published: Published, finished: FinishedJob) -> dict[str, Any]:
         "steps": result.steps,
         "minutes": round(ready.target.minutes, 2),
         "practice_minutes": round(ready.practice.minutes, 2),
-        "audio_seconds_seen": round(result.audio_seconds, 1),
+        "audio_seconds_seen": round(result.amount, 1),
         "chosen": result.chosen,
-        "dev_cer": result.chosen_dev_cer,
+        "dev_cer": result.dev_score,
         "set_aside": len(finished.set_aside),
         "skipped_batches": result.skipped_batches,
         "movement": finished.movement.as_json() if ready.plan else None,
-        "curve": [asdict(p) for p in result.curve],
+        "curve": [p.as_json() for p in result.curve],
         "findings": findings_json(finished.findings),
     }

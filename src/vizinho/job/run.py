@@ -13,10 +13,11 @@ from vizinho.model.checkpoint import save_checkpoint, weights
 from vizinho.model.phonemes import save_head, with_head
 from vizinho.progress import Advance, Log, silent
 from vizinho.recognition.whole import Recognizer
-from vizinho.training.loop import train
+from vizinho.training.loop import fit
 from vizinho.training.mixing import mix_with_start
-from vizinho.training.selection import DevSet, TrainingResult, dev_rates
+from vizinho.training.selection import FitResult
 from vizinho.training.skipped import read_set_aside
+from vizinho.training.speech_task import DevSet, SpeechTask, dev_rates
 from vizinho.training.torchrun import is_main_process
 from vizinho.transfer.movement import Movement, movement
 
@@ -26,7 +27,7 @@ class FinishedJob:
     """A trained network, how it went, how far its weights moved from the plan's start, and what looks wrong."""
 
     ready: ReadyJob
-    result: TrainingResult
+    result: FitResult
     movement: Movement
     findings: tuple[Finding, ...] = ()
     """Signs of collapse on dev; none without a dev set."""
@@ -52,16 +53,8 @@ def run(ready: ReadyJob, folder: Path, *, progress: Advance = silent, log: Log =
     dev = DevSet([u for u in ready.data.dev if references.get(u.id)], {i: t for i, t in references.items() if t})
     phonemes = ready.phonemes
     with nullcontext() if phonemes is None else with_head(model, phonemes.head):
-        result = train(
-            ready.checkpoint,
-            ready.prepared.examples,
-            dev if dev.utterances else None,
-            options,
-            folder,
-            phonemes=phonemes,
-            progress=progress,
-            log=log,
-        )
+        task = SpeechTask(ready.checkpoint, ready.prepared.examples, dev if dev.utterances else None, phonemes)
+        result = fit(task, options, folder, progress=progress, log=log)
     adapter = None
     if handle is not None:
         adapter = take(handle)
@@ -83,7 +76,7 @@ def save(folder: Path, ready: ReadyJob) -> None:
         save_head(folder, ready.phonemes.head)
 
 
-def _findings(ready: ReadyJob, result: TrainingResult, dev: DevSet) -> tuple[Finding, ...]:
+def _findings(ready: ReadyJob, result: FitResult, dev: DevSet) -> tuple[Finding, ...]:
     if not dev.utterances:
         return ()
     heard = Recognizer(ready.checkpoint).transcribe_corpus(dev.utterances)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,11 @@ import torch
 
 from vizinho.corpora.batches import BatchPlan
 from vizinho.errors import SpecError, TextError
-from vizinho.progress import Advance, Log, silent
-from vizinho.text_models.encoder_loop import EncoderPoint, EncoderTraining, run_steps
+from vizinho.progress import Log
+from vizinho.training.options import LoopOptions
+from vizinho.training.ranks import Ranks
+from vizinho.training.schedule import Rates, plain_rates
+from vizinho.training.task import BatchFacts, Scores, Task
 from vizinho.vectors.pieces import encode
 from vizinho.vectors.transformer import pool
 
@@ -22,66 +25,77 @@ Pairs = Sequence[tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
-class ContrastiveOptions:
+class ContrastiveOptions(LoopOptions):
     """How an encoder is tuned on pairs of sentences that translate each other."""
 
+    steps: int = 400
+    learning_rate: float = 3e-4
+    evaluate_every: int = 50
+    checkpoint_every: int = 50
     batch_pieces: int = 4096
     """Pieces of a batch, both sides together: more pairs are more negatives."""
     temperature: float = 0.05
-    training: EncoderTraining = field(
-        default_factory=lambda: EncoderTraining(steps=400, learning_rate=3e-4, evaluate_every=50, checkpoint_every=50)
-    )
 
     def __post_init__(self) -> None:
+        LoopOptions.__post_init__(self)
         if self.temperature <= 0:
             raise SpecError(f"temperature is {self.temperature}", fix="use a number above 0")
 
 
-def train_contrastive(
-    model: Any,
-    tokenizer: Any,
-    pairs: Pairs,
-    dev_pairs: Pairs,
-    options: ContrastiveOptions,
-    run: Path,
-    *,
-    progress: Advance = silent,
-    log: Log = lambda _line: None,
-) -> tuple[EncoderPoint, ...]:
-    """Tune `model` (an encoder without head) in place; the weights best on dev stay in it.
+class ContrastiveTask(Task[ContrastiveOptions]):
+    """An encoder without head that learns to give sentences and their translations like vectors.
 
     Mean-pooled unit vectors; each sentence must find its translation among those of the batch, both ways (multiple
     negatives ranking, Henderson et al. 2017, arXiv 1705.00652, with the temperature of Gao et al. 2021). Dev is the
-    share of dev sentences whose nearest is not their translation, the mean of both ways. Goes on from the newest state
-    in `run`. Raises TextError for fewer than two pairs, and as `run_steps`.
+    share of dev sentences whose nearest is not their translation, the mean of both ways.
     """
-    if len(pairs) < LEAST_PAIRS:
-        raise TextError(f"{len(pairs)} sentence pairs", fix=f"give at least {LEAST_PAIRS}: one is the other's negative")
-    sides = [encode(tokenizer, [pair[side] for pair in pairs]) for side in (0, 1)]
-    lengths = [2 * max(len(a), len(b)) for a, b in zip(*sides, strict=True)]
-    batches = BatchPlan(lengths, options.batch_pieces, options.training.seed)
 
-    def loss_at(step: int) -> torch.Tensor:
-        chosen = batches(step)[1]
-        first, second = (vectors_of(model, tokenizer, [side[i] for i in chosen]) for side in sides)
+    def __init__(self, network: Any, tokenizer: Any, pairs: Pairs, dev_pairs: Pairs) -> None:
+        """Raises TextError for fewer than two pairs."""
+        if len(pairs) < LEAST_PAIRS:
+            raise TextError(
+                f"{len(pairs)} sentence pairs", fix=f"give at least {LEAST_PAIRS}: one is the other's negative"
+            )
+        self._network, self._tokenizer = network, tokenizer
+        self._sides = _sides(tokenizer, pairs)
+        self._dev_sides = _sides(tokenizer, dev_pairs)
+
+    @property
+    def model(self) -> Any:
+        """The network."""
+        return self._network
+
+    def rates(self, model: Any, options: ContrastiveOptions, *, by_gradient: bool) -> Rates:
+        """One rate for all."""
+        return plain_rates(model, options)
+
+    def batches(self, numbers: range, options: ContrastiveOptions, run: Path, log: Log) -> Iterator[list[int]]:
+        """Numbers of pairs that have about `options.batch_pieces` pieces."""
+        lengths = [2 * max(len(a), len(b)) for a, b in zip(*self._sides, strict=True)]
+        plan = BatchPlan(lengths, options.batch_pieces, options.seed)
+        for number in numbers:
+            yield plan(number)[1]
+
+    def facts(self, batch: list[int]) -> BatchFacts:
+        """Pairs."""
+        return BatchFacts(len(batch), len(batch))
+
+    def loss(self, network: Any, batch: list[int], options: ContrastiveOptions, ranks: Ranks) -> torch.Tensor:
+        """Mean over the pairs, both ways."""
+        first, second = (vectors_of(network, self._tokenizer, [side[i] for i in batch]) for side in self._sides)
         return ranking_loss(first, second, options.temperature)
 
-    dev_sides = [encode(tokenizer, [pair[side] for pair in dev_pairs]) for side in (0, 1)]
+    def evaluate(self) -> Scores:
+        """Share of dev sentences that miss their translation."""
+        if not self._dev_sides[0]:
+            return {"missed": None}
+        first, second = (_all_vectors(self._network, self._tokenizer, side) for side in self._dev_sides)
+        return {"missed": missed(first, second)}
 
-    def dev() -> float:
-        first, second = (_all_vectors(model, tokenizer, side) for side in dev_sides)
-        return missed(first, second)
 
-    return run_steps(
-        model,
-        loss_at,
-        options.training,
-        run,
-        dev=dev if dev_pairs else None,
-        keep_best=bool(dev_pairs),
-        progress=progress,
-        log=log,
-    )
+def _sides(tokenizer: Any, pairs: Pairs) -> list[list[list[int]]]:
+    """Piece numbers of the first sentences of the pairs, and of the second ones."""
+    return [encode(tokenizer, [pair[side] for pair in pairs]) for side in (0, 1)]
 
 
 def ranking_loss(first: torch.Tensor, second: torch.Tensor, temperature: float) -> torch.Tensor:

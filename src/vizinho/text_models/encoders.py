@@ -12,8 +12,9 @@ from typing import Any
 from vizinho.errors import ModelError, TextError
 from vizinho.files import write_json
 from vizinho.progress import Advance, Log, silent
-from vizinho.text_models.contrastive import ContrastiveOptions, Pairs, train_contrastive
-from vizinho.text_models.masked import MaskedOptions, new_model, train_masked
+from vizinho.text_models.contrastive import ContrastiveOptions, ContrastiveTask, Pairs
+from vizinho.text_models.masked import MaskedOptions, MaskedTask, new_model, start_embeddings
+from vizinho.training.loop import fit
 from vizinho.vectors.pieces import train_pieces
 from vizinho.vectors.transformer import load_encoder, save_encoder
 
@@ -26,13 +27,14 @@ def make_masked(
     out: Path,
     options: MaskedOptions,
     *,
+    fresh: bool = False,
     progress: Advance = silent,
     log: Log = lambda _line: None,
 ) -> dict[str, Any]:
     """Train a masked language model on `lines` and write it to `out`; returns its card (training.json).
 
     Every hundredth line is not trained on and gives the dev loss. Raises ModelError when `out` has files already,
-    TextError without text, and as `run_steps`.
+    TextError without text, and as `fit`.
     """
     _check_free(out)
     kept = [line for line in lines if line.strip()]
@@ -44,8 +46,12 @@ def make_masked(
     train = [line for line in kept if line not in held]
     tokenizer = train_pieces(train, options.vocabulary)
     model = new_model(tokenizer, options)
-    run = _run_folder(out, options, lines)
-    curve = train_masked(model, tokenizer, train, dev, options, run, progress=progress, log=log)
+    run = _run_folder(out, options, lines, fresh=fresh)
+    task = MaskedTask(model, tokenizer, train, dev, options.mask_share)
+    if options.start_from_word2vec and not any(run.glob("step-*")):
+        log("piece embeddings from word2vec")
+        start_embeddings(model, task.ids, options)
+    result = fit(task, options, run, progress=progress, log=log)
     card = {
         "kind": "masked language model",
         "options": dataclasses.asdict(options),
@@ -53,7 +59,8 @@ def make_masked(
         "dev_lines": len(dev),
         "pieces": len(tokenizer),
         "parameters": sum(p.numel() for p in model.parameters()),
-        "curve": [dataclasses.asdict(point) for point in curve],
+        "best": result.best.as_json(),
+        "curve": [point.as_json() for point in result.curve],
     }
     _write(out, run, model, tokenizer, card)
     return card
@@ -66,30 +73,33 @@ def make_contrastive(
     out: Path,
     options: ContrastiveOptions,
     *,
+    fresh: bool = False,
     progress: Advance = silent,
     log: Log = lambda _line: None,
 ) -> dict[str, Any]:
     """Tune the encoder `source` on pairs and write it to `out`; returns its card (training.json).
 
     Raises ModelError when `out` has files already or `source` pools otherwise than by the mean, TextError for too few
-    pairs, and as `run_steps`.
+    pairs, and as `fit`.
     """
     _check_free(out)
     encoder = load_encoder(source)
     if encoder.settings.pooling != ("mean",):
         pooling = ", ".join(encoder.settings.pooling)
         raise ModelError(f"its pooling is {pooling}", where=source, fix="give an encoder that pools by the mean")
-    run = _run_folder(out, options, [str(source), *(text for pair in [*pairs, *dev_pairs] for text in pair)])
-    curve = train_contrastive(
-        encoder.model, encoder.tokenizer, pairs, dev_pairs, options, run, progress=progress, log=log
+    run = _run_folder(
+        out, options, [str(source), *(text for pair in [*pairs, *dev_pairs] for text in pair)], fresh=fresh
     )
+    task = ContrastiveTask(encoder.model, encoder.tokenizer, pairs, dev_pairs)
+    result = fit(task, options, run, progress=progress, log=log)
     card = {
         "kind": "sentence encoder",
         "source": Path(source).name,
         "options": dataclasses.asdict(options),
         "pairs": len(pairs),
         "dev_pairs": len(dev_pairs),
-        "curve": [dataclasses.asdict(point) for point in curve],
+        "best": result.best.as_json(),
+        "curve": [point.as_json() for point in result.curve],
     }
     _write(out, run, encoder.model, encoder.tokenizer, card)
     return card
@@ -100,12 +110,15 @@ def _check_free(out: Path) -> None:
         raise ModelError("there are files already", where=out, fix="give a new folder, or remove this one")
 
 
-def _run_folder(out: Path, options: Any, texts: Iterable[str]) -> Path:
+def _run_folder(out: Path, options: Any, texts: Iterable[str], *, fresh: bool) -> Path:
     """Where the run's states are: named by options and texts, so that another run never goes on from them."""
     digest = hashlib.sha256(repr(options).encode())
     for text in texts:
         digest.update(text.encode() + b"\n")
-    return out.with_name(f".{out.name}.training-{digest.hexdigest()[:12]}")
+    run = out.with_name(f".{out.name}.training-{digest.hexdigest()[:12]}")
+    if fresh:
+        shutil.rmtree(run, ignore_errors=True)
+    return run
 
 
 def _write(out: Path, run: Path, model: Any, tokenizer: Any, card: dict[str, Any]) -> None:

@@ -15,13 +15,15 @@ from vizinho.files import write_text
 from vizinho.progress import Advance, Log, silent
 from vizinho.text.alphabets import alphabet
 from vizinho.text.normalize import get_normalizer
-from vizinho.text_models.lstm import Architecture, LanguageModel, build
+from vizinho.text_models.lstm import Architecture, build
 from vizinho.text_models.lstm_folder import TrainedModel, load_model, save_model
 from vizinho.text_models.lstm_scores import letter_shares
-from vizinho.text_models.lstm_training import LmData, LmOptions, LmResult, train_model
+from vizinho.text_models.lstm_task import LmData, LmOptions, LmTask
 from vizinho.text_models.lstm_transfer import AlignedVectors, moved
 from vizinho.text_models.texts import Texts, fingerprint, hold_out, read_texts
 from vizinho.text_models.words import character_list, word_list
+from vizinho.training.loop import fit
+from vizinho.training.selection import FitResult
 from vizinho.transfer.plan import TransferPlan
 from vizinho.transfer.tokens import RowOptions
 from vizinho.vectors.align import read_dictionary
@@ -121,13 +123,13 @@ def run_folder(out: Path, ready: ReadyLm) -> Path:
 
 def run(
     ready: ReadyLm, out: Path, *, fresh: bool = False, progress: Advance = silent, log: Log = lambda _line: None
-) -> LmResult:
+) -> FitResult:
     """Train, and write the model's folder; a run that was stopped goes on, unless `fresh`."""
     checkpoints = run_folder(out, ready)
     if fresh:
         shutil.rmtree(checkpoints, ignore_errors=True)
-    model: LanguageModel = ready.trained.model
-    result = train_model(model, ready.data, ready.job.options, checkpoints, progress=progress, log=log)
+    task = LmTask(ready.trained.model, ready.data)
+    result = fit(task, ready.job.options, checkpoints, progress=progress, log=log)
     save_model(out, ready.trained, card(ready, result))
     if ready.plan is not None:
         write_text(out / "plan.jsonl", "".join(json.dumps(r, ensure_ascii=False) + "\n" for r in ready.plan.as_json()))
@@ -135,7 +137,7 @@ def run(
     return result
 
 
-def card(ready: ReadyLm, result: LmResult) -> dict[str, Any]:
+def card(ready: ReadyLm, result: FitResult) -> dict[str, Any]:
     """What card.json says: texts, words, options, curve, and the donor where there was one."""
     start = ready.job.start
     return {
@@ -151,8 +153,8 @@ def card(ready: ReadyLm, result: LmResult) -> dict[str, Any]:
         "plan": ready.plan.counts() if ready.plan else None,
         "options": asdict(ready.job.options),
         "best_step": result.best_step,
-        "dev_perplexity": result.best_perplexity,
-        "curve": [asdict(point) for point in result.curve],
+        "dev_perplexity": result.dev_score,
+        "curve": [point.as_json() | {"words": int(point.amount)} for point in result.curve],
     }
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +12,26 @@ import torch
 
 from vizinho.corpora.batches import BatchPlan
 from vizinho.errors import SpecError, TextError
-from vizinho.progress import Advance, Log, silent
-from vizinho.text_models.encoder_loop import EncoderPoint, EncoderTraining, run_steps
+from vizinho.progress import Log
+from vizinho.training.options import LoopOptions
+from vizinho.training.ranks import Ranks
+from vizinho.training.schedule import Rates, plain_rates
+from vizinho.training.task import BatchFacts, Scores, Task
 from vizinho.vectors.pieces import MAX_PIECES, encode
 
+Hidden = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+"""Inputs, attention mask and labels, each (B, T); labels are -100 except at hidden pieces, one a line or more."""
 _NOT_SCORED = -100
 _DEV_SEED = 99
 
 
 @dataclass(frozen=True, slots=True)
-class MaskedOptions:
+class MaskedOptions(LoopOptions):
     """Size and training of a masked language model; the defaults take a core about eight minutes for 3 M pieces."""
 
+    steps: int = 1000
+    evaluate_every: int = 250
+    checkpoint_every: int = 250
     dim: int = 192
     """Components of a vector (D)."""
     layers: int = 2
@@ -35,9 +43,9 @@ class MaskedOptions:
     """Pieces hidden; small models learn faster from more than BERT's 0.15 (Wettig et al. 2023, arXiv 2202.08005)."""
     start_from_word2vec: bool = True
     """Piece embeddings start from word2vec over the same pieces, which takes a minute."""
-    training: EncoderTraining = field(default_factory=EncoderTraining)
 
     def __post_init__(self) -> None:
+        LoopOptions.__post_init__(self)
         if self.dim % self.heads:
             raise SpecError(f"{self.dim} components for {self.heads} heads", fix="use a multiple of the heads")
         if not 0 < self.mask_share < 1:
@@ -48,7 +56,7 @@ def new_model(tokenizer: Any, options: MaskedOptions) -> Any:
     """A BertForMaskedLM with fresh weights, of the seed."""
     from transformers import BertConfig, BertForMaskedLM
 
-    torch.manual_seed(options.training.seed)
+    torch.manual_seed(options.seed)
     config = BertConfig(
         vocab_size=len(tokenizer),
         hidden_size=options.dim,
@@ -62,65 +70,71 @@ def new_model(tokenizer: Any, options: MaskedOptions) -> Any:
     return BertForMaskedLM(config)
 
 
-def train_masked(
-    model: Any,
-    tokenizer: Any,
-    lines: Sequence[str],
-    dev_lines: Sequence[str],
-    options: MaskedOptions,
-    run: Path,
-    *,
-    progress: Advance = silent,
-    log: Log = lambda _line: None,
-) -> tuple[EncoderPoint, ...]:
-    """Train `model` (BertForMaskedLM) in place on masked lines (Devlin et al. 2019); dev is the loss on `dev_lines`.
+class MaskedTask(Task[MaskedOptions]):
+    """A BertForMaskedLM that learns to fill in hidden pieces (Devlin et al. 2019); dev is the loss on `dev_lines`."""
 
-    Goes on from the newest state in `run`. Raises TextError without text, and as `run_steps`.
-    """
-    ids = [i for i in encode(tokenizer, lines) if len(i) > 2]
-    if not ids:
-        raise TextError("no text to train on", fix="give files with one sentence a line")
-    if options.start_from_word2vec and not any(run.glob("step-*")):
-        log("piece embeddings from word2vec")
-        start_embeddings(model, ids, options)
-    batches = BatchPlan([len(i) for i in ids], options.batch_pieces, options.training.seed)
-    dev_ids = [i for i in encode(tokenizer, dev_lines) if len(i) > 2]
-    dev_batches = [dev_ids[i : i + 64] for i in range(0, len(dev_ids), 64)]
+    def __init__(
+        self, network: Any, tokenizer: Any, lines: Sequence[str], dev_lines: Sequence[str], mask_share: float
+    ) -> None:
+        """Raises TextError without text."""
+        self._network, self._tokenizer, self._mask_share = network, tokenizer, mask_share
+        # Two pieces are the marks at both ends: nothing is between them.
+        self.ids = [line for line in encode(tokenizer, lines) if len(line) > 2]
+        """Piece numbers of the lines to train on."""
+        self._dev = [line for line in encode(tokenizer, dev_lines) if len(line) > 2]
+        if not self.ids:
+            raise TextError("no text to train on", fix="give files with one sentence a line")
 
-    def loss_at(step: int) -> torch.Tensor:
-        rng = np.random.default_rng([options.training.seed, step, 7])
-        total, count = masked_loss(model, tokenizer, [ids[i] for i in batches(step)[1]], options.mask_share, rng)
+    @property
+    def model(self) -> Any:
+        """The network."""
+        return self._network
+
+    def rates(self, model: Any, options: MaskedOptions, *, by_gradient: bool) -> Rates:
+        """One rate for all."""
+        return plain_rates(model, options)
+
+    def batches(self, numbers: range, options: MaskedOptions, run: Path, log: Log) -> Iterator[Hidden]:
+        """Lines of about `options.batch_pieces` pieces, some of them hidden."""
+        plan = BatchPlan([len(line) for line in self.ids], options.batch_pieces, options.seed)
+        for number in numbers:
+            rng = np.random.default_rng([options.seed, number, 7])
+            yield hide(self._tokenizer, [self.ids[i] for i in plan(number)[1]], self._mask_share, rng)
+
+    def facts(self, batch: Hidden) -> BatchFacts:
+        """Hidden pieces, and all pieces."""
+        _, mask, labels = batch
+        return BatchFacts(int((labels != _NOT_SCORED).sum()), int(mask.sum()))
+
+    def loss(self, network: Any, batch: Hidden, options: MaskedOptions, ranks: Ranks) -> torch.Tensor:
+        """Mean over the hidden pieces."""
+        total, count = masked_loss(network, batch)
         return total / max(1, count)
 
-    def dev() -> float:
+    def evaluate(self) -> Scores:
+        """Mean loss over the hidden pieces of dev, which are always the same."""
+        if not self._dev:
+            return {"loss": None}
         rng = np.random.default_rng(_DEV_SEED)
-        found = [masked_loss(model, tokenizer, batch, options.mask_share, rng) for batch in dev_batches]
-        return float(sum(float(total) for total, _ in found)) / max(1, sum(count for _, count in found))
-
-    return run_steps(
-        model, loss_at, options.training, run, dev=dev if dev_batches else None, progress=progress, log=log
-    )
+        parts = [self._dev[i : i + 64] for i in range(0, len(self._dev), 64)]
+        losses = [masked_loss(self._network, hide(self._tokenizer, part, self._mask_share, rng)) for part in parts]
+        return {"loss": float(sum(float(total) for total, _ in losses)) / max(1, sum(count for _, count in losses))}
 
 
-def masked_loss(
-    model: Any, tokenizer: Any, ids: Sequence[Sequence[int]], share: float, rng: np.random.Generator
-) -> tuple[torch.Tensor, int]:
-    """Sum of the cross-entropies of the hidden pieces and their number, for one batch of piece numbers.
+def masked_loss(model: Any, batch: Hidden) -> tuple[torch.Tensor, int]:
+    """Sum of the cross-entropies of the hidden pieces of a batch, and their number.
 
-    Eight in ten chosen pieces become the mask, one another piece, one stays (Devlin et al. 2019). Scores over the
-    vocabulary are computed for chosen pieces only, which halves the time of a small model.
+    Scores over the vocabulary are computed for hidden pieces only, which halves the time of a small model.
     """
-    inputs, mask, labels = hide(tokenizer, ids, share, rng)
+    inputs, mask, labels = batch
     states = model.bert(input_ids=inputs, attention_mask=mask).last_hidden_state
-    chosen = labels != _NOT_SCORED
-    scores = model.cls(states[chosen])
-    return torch.nn.functional.cross_entropy(scores, labels[chosen], reduction="sum"), int(chosen.sum())
+    hidden = labels != _NOT_SCORED
+    scores = model.cls(states[hidden])
+    return torch.nn.functional.cross_entropy(scores, labels[hidden], reduction="sum"), int(hidden.sum())
 
 
-def hide(
-    tokenizer: Any, ids: Sequence[Sequence[int]], share: float, rng: np.random.Generator
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Inputs, attention mask and labels, each (B, T): labels are -100 but for chosen pieces, one a line or more."""
+def hide(tokenizer: Any, ids: Sequence[Sequence[int]], share: float, rng: np.random.Generator) -> Hidden:
+    """Hide pieces of lines of piece numbers: of ten chosen ones eight become the mask, one another piece, one stays."""
     longest = max(map(len, ids))
     inputs = np.full((len(ids), longest), tokenizer.pad_token_id, dtype=np.int64)
     for row, line in enumerate(ids):
@@ -146,7 +160,7 @@ def start_embeddings(model: Any, ids: Sequence[Sequence[int]], options: MaskedOp
     """
     from vizinho.vectors.static import VectorOptions, train_vectors
 
-    settings = VectorOptions(dim=options.dim, epochs=3, min_count=5, seed=options.training.seed)
+    settings = VectorOptions(dim=options.dim, epochs=3, min_count=5, seed=options.seed)
     try:
         vectors = train_vectors([[str(i) for i in line[1:-1]] for line in ids], settings)
     except TextError:  # too little text for word2vec: the fresh rows stay

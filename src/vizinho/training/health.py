@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 
@@ -51,7 +50,6 @@ class Health:
 
 LOSS, GRADIENTS, FEATURES = "the loss", "the gradient", "a feature"
 NOTHING_READ = "none of its recordings can be read"
-ELSEWHERE = "a batch of another process cannot be used"
 _RATE = "lower the learning rate; the weights before the first of these steps are in the checkpoint"
 _ADVICE = {
     LOSS: f"run `vizinho corpus check` on the corpus (more labels than frames give an infinite loss), or {_RATE}",
@@ -72,29 +70,3 @@ def bad_update(loss: float, gradient_norm: float) -> str:
     if not math.isfinite(loss):
         return f"{LOSS} is {loss}"
     return "" if math.isfinite(gradient_norm) else f"{GRADIENTS} is {gradient_norm}"
-
-
-def update(
-    model: torch.nn.Module,
-    optimizer: torch.optim.Optimizer,
-    loss: Any,
-    clip_norm: float,
-    health: Health,
-    step: int,
-    log: Log,
-) -> float | None:
-    """Make the update of a whole loss; returns its value, or None where that or a gradient is not a number.
-
-    The weights then stay as they were. Raises ModelError when that happens too often (`Health.skip`).
-    """
-    value, norm = float(loss.detach()), 0.0
-    optimizer.zero_grad(set_to_none=True)
-    if math.isfinite(value):
-        loss.backward()
-        norm = float(torch.nn.utils.clip_grad_norm_(model.parameters(), clip_norm))
-    if cause := bad_update(value, norm):
-        health.skip(step, cause, (), log)
-        return None
-    optimizer.step()
-    health.usable()
-    return value

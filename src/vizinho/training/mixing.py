@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from vizinho.training.selection import TrainingResult
+from vizinho.training.selection import FitResult
 from vizinho.transfer.apply import plant
 
 Weights = Mapping[str, torch.Tensor]
@@ -26,17 +26,17 @@ def mix_with_start(
     model: Any,
     start: Weights,
     shares: Sequence[float],
-    result: TrainingResult,
+    result: FitResult,
     measure: Callable[[], float],
     log: Callable[[str], None],
-) -> TrainingResult:
+) -> FitResult:
     """Set `model` to the mixture that `measure` (dev CER of the model as it stands) finds best, and say so.
 
     `shares` of the start's weights are tried beside none; of equals the one with least of the start is kept, as the
     trained weights have seen the target.
     """
     end = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
-    best_share, best_cer = 0.0, result.chosen_dev_cer
+    best_share, best_cer = 0.0, result.dev_score
     for share in sorted(shares):
         plant(model, between(start, end, 1.0 - share))
         cer = measure()
@@ -46,4 +46,4 @@ def mix_with_start(
     plant(model, between(start, end, 1.0 - best_share))
     if not best_share:
         return result
-    return replace(result, chosen=f"{result.chosen}, {best_share:g} of the start mixed in", chosen_dev_cer=best_cer)
+    return replace(result, chosen=f"{result.chosen}, {best_share:g} of the start mixed in", dev_score=best_cer)

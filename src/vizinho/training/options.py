@@ -123,16 +123,11 @@ class DistributedOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class TrainingOptions:
-    """One training run. Times are seconds of audio, shares are of the run's steps."""
+class LoopOptions:
+    """What the training loop reads for every kind of network. Shares are of the run's steps."""
 
     steps: int = 600
     """Optimiser steps."""
-    batch_seconds: float = 16.0
-    """Padded audio in one batch. Small ones suit few recordings and one core: in the trials behind this default, half
-    the batch with twice the steps reached the same dev CER in half the time."""
-    accumulate: int = 1
-    """Batches that each process computes before a step; a step of N processes has N times as many."""
     learning_rate: float = 1e-3
     """Peak rate of the fastest layer."""
     warmup_share: float = 0.1
@@ -143,17 +138,42 @@ class TrainingOptions:
     weight_decay: float = 0.01
     clip_norm: float = 1.0
     """Gradient norm above which gradients are scaled down; FastConformer's first norms are about 2e5."""
+    accumulate: int = 1
+    """Batches that each process computes before a step; a step of N processes has N times as many."""
     evaluate_every: int = 40
     """Steps between evaluations on dev."""
     patience: int = 0
-    """Evaluations without a better dev CER before stopping early; 0 never stops early."""
-    average_share: float = 0.25
+    """Evaluations without a better dev score before stopping early; 0 never stops early."""
+    average_share: float = 0.0
     """The last share of the run whose evaluated weights are averaged (Izmailov et al. 2018, arXiv 1803.05407)."""
+    checkpoint_every: int = 40
+    """Steps between checkpoints to resume from."""
+    threads: int = 1
+    """Torch threads; more than one on a busy machine can be many times slower."""
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "accumulate", "evaluate_every", "checkpoint_every", "threads"):
+            check_least(self, name, 1)
+
+
+def check_least(options: Any, name: str, least: float) -> None:
+    """Raises SpecError for an option below its least value."""
+    if not getattr(options, name) >= least:
+        raise SpecError(f"{name} is {getattr(options, name)}", fix=f"use at least {least:g}")
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingOptions(LoopOptions):
+    """One training run of a recogniser. Times are seconds of audio, shares are of the run's steps."""
+
+    batch_seconds: float = 16.0
+    """Padded audio in one batch. Small ones suit few recordings and one core: in the trials behind this default, half
+    the batch with twice the steps reached the same dev CER in half the time."""
+    average_share: float = 0.25
     start_shares: tuple[float, ...] = ()
     """Shares of the weights that a transfer started from which are tried on dev at the end, mixed into the trained ones
     (WiSE-FT: Wortsman et al. 2022, arXiv 2109.01903)."""
-    checkpoint_every: int = 40
-    """Steps between checkpoints to resume from."""
     precision: str = "no"
     """"no" is float32; "bf16" where the hardware multiplies it faster (accelerate's mixed_precision)."""
     activation_checkpointing: bool = False
@@ -161,11 +181,8 @@ class TrainingOptions:
     arXiv 1604.06174): less memory, more time, the same result."""
     compile: bool = False
     """Compile the network (torch.compile); on processors it was found not to pay (docs/scale.md)."""
-    threads: int = 1
-    """Torch threads; more than one on a busy machine can be many times slower."""
     workers: int = 1
     """Processes that prepare batches ahead of time."""
-    seed: int = 1
     augment: AugmentOptions = field(default_factory=AugmentOptions)
     layers: LayerPolicy = field(default_factory=LayerPolicy)
     streaming: StreamingOptions = field(default_factory=StreamingOptions)
@@ -175,11 +192,9 @@ class TrainingOptions:
     phonemes: PhonemeOptions = field(default_factory=PhonemeOptions)
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch_seconds", "accumulate", "threads", "evaluate_every", "checkpoint_every"):
-            if getattr(self, name) < 1:
-                raise SpecError(f"{name} is {getattr(self, name)}", fix="use at least 1")
-        if self.workers < 0:
-            raise SpecError(f"workers is {self.workers}", fix="use at least 0")
+        LoopOptions.__post_init__(self)
+        check_least(self, "batch_seconds", 1)
+        check_least(self, "workers", 0)
         if self.precision not in ("no", "bf16"):
             raise SpecError(f"precision is {self.precision!r}", fix='use "no" or "bf16"')
         if any(not 0 < share < 1 for share in self.start_shares):

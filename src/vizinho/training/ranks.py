@@ -1,7 +1,7 @@
-"""The processes that train one network together: who is which, what they agree on, how the network is spread.
+"""The processes that train one network together: which one this is, what they agree on, how the network is spread.
 
-One process is the case of a world of one: then nothing here communicates. Several are started by torchrun (or by
-SLURM through it), each with its number in the environment.
+With one process nothing here communicates. Several are started by torchrun (or by SLURM through it), each with its
+number in the environment.
 """
 
 from __future__ import annotations
@@ -9,53 +9,60 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import timedelta
 from typing import Any, TypeVar
 
 import torch
-from accelerate import Accelerator
-from accelerate.state import AcceleratorState
-from accelerate.utils import DistributedDataParallelKwargs, InitProcessGroupKwargs, broadcast_object_list
 
 from vizinho.errors import SpecError
-from vizinho.training.options import TrainingOptions
+from vizinho.training.options import LoopOptions, TrainingOptions
+from vizinho.training.torchrun import process_count
 
 T = TypeVar("T")
 
 PATIENCE = timedelta(hours=3)
-"""How long processes wait for the main one, which evaluates on dev while they do. A dead one is noticed at once."""
+"""How long processes wait for the main one while it evaluates on dev. A dead process is noticed at once."""
 
 
 class Ranks:
     """This process among those of its run."""
 
-    def __init__(self, options: TrainingOptions) -> None:
-        # Several runs of one process may differ in precision, which accelerate keeps for good otherwise.
+    def __init__(self, options: LoopOptions, *, accelerator: Any = None, strategy: str = "ddp", compile: bool = False):
+        """Without `accelerator` one process trains on the CPU. Raises SpecError where torchrun started several."""
+        if accelerator is None and process_count() > 1:
+            raise SpecError("this network is trained by one process", where="torchrun", fix="run it without torchrun")
+        self._accelerator, self._compile, self._accumulate = accelerator, compile, options.accumulate
+        torch.set_num_threads(options.threads)  # accelerate sets its own
+        self.world: int = accelerator.num_processes if accelerator else 1
+        self.number: int = accelerator.process_index if accelerator else 0
+        self.device: torch.device = accelerator.device if accelerator else torch.device("cpu")
+        self.sharded = strategy == "fsdp" and self.world > 1
+
+    @classmethod
+    def accelerated(cls, options: TrainingOptions) -> Ranks:
+        """On the accelerator where there is one, with the other processes that torchrun started."""
+        from accelerate import Accelerator
+        from accelerate.state import AcceleratorState
+        from accelerate.utils import DistributedDataParallelKwargs, InitProcessGroupKwargs
+
+        # Several runs of one process may differ in precision; accelerate would keep that of the first.
         AcceleratorState._reset_state()
-        # Statistics are averaged when they are needed (RunningStatistics) instead of overwritten in every step.
-        self._ddp = DistributedDataParallelKwargs(broadcast_buffers=False)
-        self._accelerator = Accelerator(
+        accelerator = Accelerator(
             mixed_precision=options.precision,
             cpu=not torch.cuda.is_available(),
-            kwargs_handlers=[self._ddp, InitProcessGroupKwargs(timeout=PATIENCE)],
+            # Statistics are averaged when they are needed (RunningStatistics) instead of overwritten in every step.
+            kwargs_handlers=[
+                DistributedDataParallelKwargs(broadcast_buffers=False),
+                InitProcessGroupKwargs(timeout=PATIENCE),
+            ],
         )
-        torch.set_num_threads(options.threads)  # accelerate sets its own
-        self._accumulate, self._compile = options.accumulate, options.compile
-        self.world: int = self._accelerator.num_processes
-        self.number: int = self._accelerator.process_index
-        self.device: torch.device = self._accelerator.device
-        self.sharded = options.distributed.strategy == "fsdp" and self.world > 1
-        if self.sharded and options.streaming.share:
-            raise SpecError(
-                "training for streams is not possible with fsdp", where="streaming", fix='use strategy = "ddp"'
-            )
-        if self.sharded and options.phonemes.weight:
-            raise SpecError("phonemes are not possible with fsdp", where="phonemes", fix='use strategy = "ddp"')
+        strategy = options.distributed.strategy
+        return cls(options, accelerator=accelerator, strategy=strategy, compile=options.compile)
 
     @property
     def main(self) -> bool:
-        """Whether this is the process that evaluates, writes and speaks."""
+        """Whether this is the process that evaluates, writes and logs."""
         return self.number == 0
 
     @property
@@ -74,8 +81,8 @@ class Ranks:
     def place(self, model: Any) -> Any:
         """The module whose parameters learn: `model` on the device, or a copy of it of which each process has a part.
 
-        Parameters are known by the same names in both. FSDP2 (Zhao et al. 2023, arXiv 2304.11277) gathers the
-        parameters of one block at a time.
+        Parameters have the same names in both. FSDP2 (Zhao et al. 2023, arXiv 2304.11277) gathers the parameters of
+        one block at a time.
         """
         if self.main or not self.sharded:
             model.to(self.device)
@@ -92,23 +99,25 @@ class Ranks:
         fully_shard(parts, mesh=mesh)
         return parts
 
-    def wrap(self, placed: Any, *, always_whole: bool) -> Any:
+    def wrap(self, placed: Any, *, every_gradient: bool) -> Any:
         """What the forward pass of a placed module is called on.
 
-        DDP decides when it is made which parameters it waits for going backward, and would wait for ever for one that
-        a freeze, layer drop or the architecture leaves out. Unless every parameter has a gradient in every batch
-        (`always_whole`), it is told to look for those without before each backward pass.
+        DDP decides when it is made which parameters it waits for in the backward pass, and would wait for ever for one
+        that a freeze, layer drop or the architecture leaves out. Unless every parameter has a gradient in every batch
+        (`every_gradient`), it looks for those without before each backward pass.
         """
-        # Lengths differ from batch to batch; a graph for each would be compiled for ever.
+        # Lengths differ from batch to batch; a static graph would be compiled for each of them.
         network = torch.compile(placed, dynamic=True) if self._compile else placed
+        if self._accelerator is None:
+            return network
         if self.sharded:
             # The network returns logits as a view, which nothing here changes in place.
             warnings.filterwarnings("ignore", "FSDP2-wrapped module .* returned a view tensor", UserWarning)
             return network
-        self._ddp.find_unused_parameters = not always_whole
+        self._accelerator.ddp_handler.find_unused_parameters = not every_gradient
         if self.world > 1:
-            # The new name of the option is not in the torch versions we allow; some gradients come in another order of
-            # memory than DDP's copy, which costs nothing here.
+            # The new name of the option is not in all torch versions that we allow; some gradients come in another
+            # order of memory than DDP's copy, which costs nothing here.
             warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated", FutureWarning)
             warnings.filterwarnings("ignore", "Grad strides do not match bucket view strides", UserWarning)
         return self._accelerator.prepare_model(network)
@@ -118,25 +127,26 @@ class Ranks:
         """Around a forward and backward pass: gradients are exchanged with those of the step's `last` batch."""
         if self.sharded:
             wrapped.set_requires_gradient_sync(last)
+        wait = not last and self._accelerator is not None and not self.sharded
+        with self._accelerator.no_sync(wrapped) if wait else nullcontext():
             yield
-        elif last:
-            yield
-        else:
-            with self._accelerator.no_sync(wrapped):
-                yield
 
     def autocast(self) -> Any:
         """The context in which the run's precision holds."""
-        return self._accelerator.autocast()
+        return self._accelerator.autocast() if self._accelerator else nullcontext()
 
     def backward(self, loss: torch.Tensor) -> None:
         """Add the gradients of a loss."""
-        self._accelerator.backward(loss)
+        if self._accelerator is None:
+            loss.backward()  # type: ignore[no-untyped-call]
+        else:
+            self._accelerator.backward(loss)
 
     def clip(self, parameters: Any, norm: float) -> float:
         """Scale gradients down to a norm; returns the one they had."""
-        found = self._accelerator.clip_grad_norm_(parameters, norm)
-        return float(found.full_tensor() if hasattr(found, "full_tensor") else found)
+        clip = self._accelerator.clip_grad_norm_ if self._accelerator else torch.nn.utils.clip_grad_norm_
+        before = clip(parameters, norm)
+        return float(before.full_tensor() if hasattr(before, "full_tensor") else before)
 
     def total(self, *values: float) -> list[float]:
         """Sums over the processes."""
@@ -146,20 +156,22 @@ class Ranks:
         return [float(v) for v in self._accelerator.reduce(own, "sum")]
 
     def wait(self) -> None:
-        """Until every process is here."""
+        """Return once every process is here."""
         self.total(0)
 
     def any(self, flag: bool) -> bool:
-        """Whether it is so in any process."""
+        """Whether the flag is set in any process."""
         return self.total(float(flag))[0] > 0
 
     def from_main(self, value: T) -> T:
         """The main process's value."""
         if self.world == 1:
             return value
+        from accelerate.utils import broadcast_object_list
+
         return broadcast_object_list([value])[0]  # type: ignore[no-any-return]
 
-    def named(self, names: Sequence[str]) -> list[str]:
+    def gather_names(self, names: Sequence[str]) -> list[str]:
         """The names of all processes together."""
         if self.world == 1:
             return list(names)
@@ -168,13 +180,13 @@ class Ranks:
         return [name for part in gathered for name in part]
 
     def average(self, tensors: Sequence[torch.Tensor]) -> None:
-        """Put the mean over the processes into each of them."""
+        """Put the mean over the processes into each of the tensors."""
         if self.world > 1:
             for tensor in tensors:
                 tensor.copy_(self._accelerator.reduce(tensor, "mean"))
 
     def gather(self, placed: Any, model: Any) -> None:
-        """Where `placed` is in parts, bring the main process's `model` up to it."""
+        """Where `placed` is in parts, copy its weights into the main process's `model`."""
         if self.sharded:
             whole = WholeModel(placed).state_dict()
             if self.main:
@@ -197,7 +209,7 @@ class WholeModel:
         self._placed = placed
 
     def state_dict(self) -> dict[str, Any]:
-        """Whole weights on the processor, in the main process only."""
+        """Whole weights on the CPU, in the main process only."""
         from torch.distributed.checkpoint.state_dict import get_model_state_dict
 
         return get_model_state_dict(self._placed, options=_whole())
@@ -210,13 +222,13 @@ class WholeModel:
 
 
 class WholeOptimizer:
-    """The same for the optimiser's state; parameters go by their names in it."""
+    """The state of the optimiser of a network in parts, as one network's; parameters go by their names in it."""
 
     def __init__(self, placed: Any, optimizer: torch.optim.Optimizer) -> None:
         self._placed, self._optimizer = placed, optimizer
 
     def state_dict(self) -> dict[str, Any]:
-        """Whole state on the processor, in the main process only."""
+        """Whole state on the CPU, in the main process only."""
         from torch.distributed.checkpoint.state_dict import get_optimizer_state_dict
 
         return get_optimizer_state_dict(self._placed, self._optimizer, options=_whole())
@@ -226,7 +238,7 @@ class WholeOptimizer:
         from torch.distributed.checkpoint.state_dict import set_optimizer_state_dict
 
         set_optimizer_state_dict(self._placed, self._optimizer, state, options=_whole(strict=False))
-        # What has not learnt yet has no state, and must not be left with the one that was made up to be filled.
+        # set_optimizer_state_dict makes up a state for every parameter; those that have not learnt yet must have none.
         for name, parameter in self._placed.named_parameters():
             if name not in state["state"]:
                 self._optimizer.state.pop(parameter, None)

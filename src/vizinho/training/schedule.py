@@ -4,41 +4,26 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 
 from vizinho.errors import SpecError
 from vizinho.model.adapters import adapted
+from vizinho.model.fast import can_stream
 from vizinho.model.layers import layer_of, layer_order
-from vizinho.training.options import LayerPolicy, TrainingOptions
+from vizinho.training.options import LayerPolicy, LoopOptions, TrainingOptions
 
 
-class Decay(Protocol):
-    """What a run says of its rates over time."""
-
-    @property
-    def steps(self) -> int:
-        """Optimiser steps."""
-
-    @property
-    def warmup_share(self) -> float:
-        """Share of the steps over which the rate rises."""
-
-    @property
-    def final_rate(self) -> float:
-        """Rate at the end, as a share of the peak."""
-
-
-def rate_at(step: int, options: Decay, hold_share: float = 0.0) -> float:
+def rate_at(step: int, options: LoopOptions) -> float:
     """Share of the peak learning rate at a step (0-based): linear warm-up, then cosine decay.
 
-    Between them the peak is held for `hold_share` of the steps (fairseq's tri-stage).
+    Between them the peak is held for `options.hold_share` of the steps (fairseq's tri-stage).
     """
     warmup = max(1, round(options.steps * options.warmup_share))
     if step < warmup:
         return (step + 1) / warmup
-    decay_from = warmup + round(options.steps * hold_share)
+    decay_from = warmup + round(options.steps * options.hold_share)
     done = max(0.0, (step - decay_from) / max(1, options.steps - decay_from))
     return options.final_rate + (1 - options.final_rate) * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
 
@@ -69,12 +54,52 @@ def layer_schedules(layers: list[str], policy: LayerPolicy, steps: int) -> list[
     return schedules[::-1]
 
 
-class LayerRates:
+class Rates:
+    """Parameter groups of a model that all learn from the first step on, at the run's rate."""
+
+    def __init__(self, groups: list[dict[str, Any]], options: LoopOptions) -> None:
+        self.groups, self._options = groups, options
+
+    @property
+    def every_gradient(self) -> bool:
+        """Whether every parameter has a gradient in every batch."""
+        return True
+
+    def apply(self, step: int, optimizer: torch.optim.Optimizer) -> float:
+        """Set every group's rate for this step; returns the run's rate."""
+        rate = self._options.learning_rate * rate_at(step, self._options)
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        return rate
+
+    def hold_back(self, optimizer: torch.optim.Optimizer) -> None:
+        """After the backward pass: drop gradients of what is frozen."""
+
+    def pull(self, optimizer: torch.optim.Optimizer) -> None:
+        """After the update: move weights towards where they started."""
+
+
+def plain_rates(model: Any, options: LoopOptions, *, never_decayed: tuple[str, ...] = ()) -> Rates:
+    """One rate for all parameters. Vectors (biases, norms) are not decayed, as is usual for transformers.
+
+    Nor are parameters whose names begin with one of `never_decayed`.
+    """
+    groups: dict[bool, list[torch.nn.Parameter]] = {True: [], False: []}
+    for name, parameter in model.named_parameters():
+        # A tuple of prefixes: an empty one fits no name.
+        groups[parameter.ndim > 1 and not name.startswith(never_decayed)].append(parameter)
+    decays = {True: options.weight_decay, False: 0.0}
+    return Rates([{"params": g, "weight_decay": decays[decayed]} for decayed, g in groups.items() if g], options)
+
+
+class LayerRates(Rates):
     """Parameter groups of a model, one per layer, whose rates and frozenness follow the schedules."""
 
     def __init__(self, model: Any, options: TrainingOptions, *, by_gradient: bool = False) -> None:
         """`by_gradient`: layers are frozen by dropping their gradients (`hold_back`), not by asking for none."""
-        self._options = options
+        super().__init__([], options)
+        self._layers = options.layers
+        self._adapter = options.adapter is not None
         self._model = model
         self._by_gradient = by_gradient
         layers = layer_order(name for name, _ in model.named_parameters())
@@ -88,7 +113,6 @@ class LayerRates:
             # One-dimensional parameters (biases, norms) are not decayed, as is usual for transformers.
             kind = "norm" if name in norms else "matrix" if parameter.ndim > 1 else "bias"
             members.setdefault((layer_of(name), kind), []).append(parameter)
-        self.groups: list[dict[str, Any]] = []
         self._schedule_of_group: list[tuple[LayerSchedule, str]] = []
         for schedule in self.schedules:
             for kind in ("matrix", "norm", "bias"):
@@ -103,15 +127,16 @@ class LayerRates:
         ]
 
     @property
-    def always_all(self) -> bool:
-        """Whether every parameter learns in every step."""
-        return all(s.thaw_step == 0 for s in self.schedules)
+    def every_gradient(self) -> bool:
+        """Whether every parameter has a gradient in every batch: nothing is frozen or skipped."""
+        dropped = not can_stream(self._model) or self._model.encoder.layerdrop
+        return not dropped and all(s.thaw_step == 0 for s in self.schedules)
 
     def apply(self, step: int, optimizer: torch.optim.Optimizer) -> float:
         """Set every group's rate for this step, thaw what is due; returns the run's rate."""
-        rate = self._options.learning_rate * rate_at(step, self._options, self._options.hold_share)
+        rate = self._options.learning_rate * rate_at(step, self._options)
         for group, (schedule, kind) in zip(optimizer.param_groups, self._schedule_of_group, strict=True):
-            learns = self._learns(schedule, step) or (kind == "norm" and self._options.layers.norms_always)
+            learns = self._learns(schedule, step) or (kind == "norm" and self._layers.norms_always)
             group["lr"] = rate * schedule.rate if learns else 0.0
             if not self._by_gradient:
                 for parameter in group["params"]:
@@ -135,10 +160,10 @@ class LayerRates:
         for group, anchors in zip(optimizer.param_groups, self._anchors, strict=True):
             if anchors and group["lr"]:
                 with torch.no_grad():
-                    torch._foreach_lerp_(group["params"], anchors, min(1.0, group["lr"] * self._options.layers.pull))
+                    torch._foreach_lerp_(group["params"], anchors, min(1.0, group["lr"] * self._layers.pull))
 
     def _pulled(self, schedule: LayerSchedule) -> bool:
-        return self._options.layers.pull > 0 and schedule.layer != "head"
+        return self._layers.pull > 0 and schedule.layer != "head"
 
     def _learns(self, schedule: LayerSchedule, step: int) -> bool:
         return schedule.thaw_step is not None and step >= schedule.thaw_step
@@ -148,9 +173,9 @@ class LayerRates:
         by_layer = {s.layer: s for s in self.schedules}
         for name, module in self._model.named_modules():
             if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
-                learns = self._learns(by_layer[layer_of(name + ".weight")], step) or self._options.layers.norms_always
+                learns = self._learns(by_layer[layer_of(name + ".weight")], step) or self._layers.norms_always
                 # With an adapter the network is the donor's, and so are its statistics.
-                follows = self._options.layers.batch_norm == "adapt" and self._options.adapter is None
+                follows = self._layers.batch_norm == "adapt" and not self._adapter
                 module.train(learns and follows)
 
 

@@ -6,24 +6,24 @@ import os
 
 
 def is_main_process() -> bool:
-    """Whether this process speaks and writes for its run: the first of those that torchrun started, or the only one."""
+    """Whether this process writes and logs for its run: the first that torchrun started, or the only one."""
     return int(os.environ.get("RANK", "0")) == 0
 
 
-def started_together() -> int:
-    """How many processes torchrun started for this command."""
+def process_count() -> int:
+    """How many processes torchrun started for this command; 1 without torchrun."""
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
-OWN_STORE = "TORCH_DISABLE_SHARE_RDZV_TCP_STORE"
-"""Set to 1 it makes torchrun begin every attempt with a store of addresses of its own."""
+SEPARATE_STORES = "TORCH_DISABLE_SHARE_RDZV_TCP_STORE"
+"""Environment variable: 1 makes torchrun begin every attempt with a new store of the processes' addresses."""
 
 
-def may_wait_for_the_dead() -> bool:
-    """Whether processes that torchrun starts again would find the addresses of those that died, and wait for them.
+def restart_may_hang() -> bool:
+    """Whether processes that torchrun restarts could read the addresses of dead ones, and wait for them for ever.
 
     All attempts share one store of addresses (torch 2.13, DynamicRendezvousHandler.next_rendezvous), and whether a
-    process reads the old address or the new one is a matter of luck.
+    process reads the old address or the new one depends on timing.
     """
     restarts = int(os.environ.get("TORCHELASTIC_MAX_RESTARTS", "0"))
     return restarts > 0 and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"

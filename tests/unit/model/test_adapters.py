@@ -24,8 +24,9 @@ from vizinho.model.layers import layer_of
 from vizinho.recognition.whole import Recognizer
 from vizinho.store.card import read_card
 from vizinho.store.store import Store
-from vizinho.training.loop import train
+from vizinho.training.loop import fit
 from vizinho.training.options import TrainingOptions, from_dict
+from vizinho.training.speech_task import SpeechTask
 
 OPTIONS = TrainingOptions(
     steps=4,
@@ -60,7 +61,7 @@ def test_switched_off_the_donor_is_untouched_bit_for_bit(name, tmp_path, corpus)
     before = Recognizer(ready.checkpoint).log_probs([WAVEFORM])[0]
     handle = attach(model, ready.job.options.adapter, 1)
     assert np.array_equal(Recognizer(ready.checkpoint).log_probs([WAVEFORM])[0], before)
-    train(ready.checkpoint, ready.prepared.examples, None, ready.job.options, tmp_path / "run")
+    fit(SpeechTask(ready.checkpoint, ready.prepared.examples), ready.job.options, tmp_path / "run")
     second = {n: p.detach() for n, p in model.named_parameters() if ".lora_B." in n}
     assert second
     assert all(matrix.abs().max() > 0 for matrix in second.values()), "an adapter that nothing asks cannot learn"
@@ -100,7 +101,7 @@ def test_peft_reads_the_adapter(tmp_path, corpus):
     asked = job("parakeet", tmp_path, corpus, AdapterOptions(where="all"))
     ready = make_ready(asked)
     handle = attach(ready.checkpoint.model, asked.options.adapter, 1)
-    train(ready.checkpoint, ready.prepared.examples, None, asked.options, tmp_path / "run")
+    fit(SpeechTask(ready.checkpoint, ready.prepared.examples), asked.options, tmp_path / "run")
     save_adapter(tmp_path / "adapter", take(handle), ready.checkpoint, {"language": "pt", "donor": {}})
     expected = Recognizer(ready.checkpoint).log_probs([WAVEFORM])[0]
     other = make_ready(asked).checkpoint

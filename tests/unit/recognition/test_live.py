@@ -15,8 +15,8 @@ from vizinho.recognition.live import live_of
 from vizinho.recognition.recognizer import Transcriber
 from vizinho.recognition.stream import Final, Partial, StreamOptions, StreamSession
 from vizinho.text.tokens import character_tokenizer
-from vizinho.training.loop import mark_streaming
 from vizinho.training.options import StreamingOptions
+from vizinho.training.speech_task import mark_streaming
 
 SPEECH = (np.random.default_rng(1).standard_normal(3 * 16_000) * 0.1).astype(np.float32)
 

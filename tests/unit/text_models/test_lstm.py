@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vizinho.text_models.lstm import predictions, turn
-from vizinho.text_models.lstm_training import word_loss
+from vizinho.text_models.lstm_task import word_loss
 from vizinho.text_models.words import make_batch
 
 SENTENCE = ["o", "gato", "come", "manga"]

@@ -4,10 +4,10 @@ import torch
 from vizinho.errors import SpecError
 from vizinho.training.mixing import between, mix_with_start
 from vizinho.training.options import LayerPolicy, TrainingOptions, as_dict, differing
-from vizinho.training.selection import TrainingResult
+from vizinho.training.selection import FitResult
 
 START = {"weight": torch.tensor([[0.0]]), "bias": torch.tensor([0.0])}
-RESULT = TrainingResult((), 4, 1.0, "step 4", 0.5, 0)
+RESULT = FitResult((), 4, 1.0, "step 4", 0.5, 4, 0)
 
 
 def trained_model():
@@ -26,7 +26,7 @@ def test_the_mixture_that_dev_likes_best_is_kept():
     weight, bias, result = mixed(lambda weight: abs(weight - 6.0) / 10)
     assert (weight, bias) == (6.0, 3.0)
     assert result.chosen == "step 4, 0.25 of the start mixed in"
-    assert result.chosen_dev_cer == 0.0
+    assert result.dev_score == 0.0
 
 
 def test_the_trained_weights_stay_where_no_mixture_is_better():

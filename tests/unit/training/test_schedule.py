@@ -63,7 +63,7 @@ def test_donor_statistics_stay_when_asked():
 
 def test_the_peak_can_be_held():
     options = TrainingOptions(steps=100, warmup_share=0.1, hold_share=0.4, final_rate=0.05)
-    rates = [rate_at(step, options, options.hold_share) for step in range(100)]
+    rates = [rate_at(step, options) for step in range(100)]
     assert rates[10:50] == pytest.approx([1.0] * 40)
     assert rates[50:] == sorted(rates[50:], reverse=True)
     assert rates[-1] == pytest.approx(0.05, abs=0.01)

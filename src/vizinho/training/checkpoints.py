@@ -1,4 +1,12 @@
-"""Checkpoints of a run in progress: written whole or not at all, read back to the exact state."""
+"""Checkpoints of a run in progress: written whole or not at all, read back to the exact state.
+
+A checkpoint is a folder step-NNNNNNNN:
+
+    model.safetensors    weights as they are after that step
+    extra-NAME.safetensors   further weights: "best" on dev so far, "sums" of those to be averaged
+    optimizer.pt         the optimiser's state
+    state.json           format, step, values (curve, counters), SHA-256 of the other files, and of itself
+"""
 
 from __future__ import annotations
 
@@ -18,21 +26,26 @@ from vizinho.corpora.batches import tells_of_a_death
 from vizinho.errors import ModelError, first_line
 from vizinho.files import move_folder, sha256
 
-KEPT = 2
-"""Checkpoints kept: the newest, and one before it should the newest be damaged."""
+CHECKPOINTS_ON_DISK = 2
+"""The newest checkpoint, and the one before it in case the newest is damaged."""
 HEADER = "state.json"
+FORMAT = 2
+"""Version 0.x wrote checkpoints without a format, in three kinds; they cannot be resumed."""
+
+
+class OldCheckpointError(ModelError):
+    """A checkpoint that version 0.x wrote."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunState:
-    """All that a run needs to go on: tensors by name, the optimiser, random state and plain values."""
+    """All that a run needs to go on: tensors by name, the optimiser and plain values."""
 
     step: int
     model: Mapping[str, torch.Tensor]
     extra: Mapping[str, Mapping[str, torch.Tensor]]
-    """Named groups of further weights: "best" and "average"."""
+    """Named groups of further weights: "best" and "sums"."""
     optimizer: Mapping[str, Any]
-    random: torch.Tensor
     values: Mapping[str, Any]
     """JSON values: curve, counters."""
 
@@ -61,7 +74,7 @@ def save_state(run: Path, state: RunState) -> None:
     whole = sorted(run.glob("step-*"))
     newest = whole.index(target)
     # Later ones were found damaged, or this run would have gone on from them.
-    for old in whole[: max(0, newest + 1 - KEPT)] + whole[newest + 1 :]:
+    for old in whole[: max(0, newest + 1 - CHECKPOINTS_ON_DISK)] + whole[newest + 1 :]:
         _drop(old)
 
 
@@ -69,19 +82,19 @@ def _write(folder: Path, state: RunState) -> None:
     save_file(_flat(state.model), folder / "model.safetensors")
     for name, group in state.extra.items():
         save_file(_flat(group), folder / f"extra-{name}.safetensors")
-    torch.save({"optimizer": state.optimizer, "random": state.random}, folder / "optimizer.pt")
+    torch.save(state.optimizer, folder / "optimizer.pt")
     digests = {file.name: sha256(file) for file in sorted(folder.iterdir())}
-    header = {"step": state.step, "values": state.values, "sha256": digests}
+    header = {"format": FORMAT, "step": state.step, "values": state.values, "sha256": digests}
     (folder / HEADER).write_text(json.dumps(header | {"check": _check(header)}))
 
 
 def _check(header: Mapping[str, Any]) -> str:
-    """Digest of the header itself: a digit that changed there would change the run without a sign."""
+    """Digest of the header itself, where a changed digit would go unnoticed and change the run."""
     return hashlib.sha256(json.dumps(header).encode()).hexdigest()
 
 
 def _drop(folder: Path) -> None:
-    """Remove a checkpoint. It loses its name first, so that a kill in between leaves no half of one."""
+    """Remove a checkpoint. It is renamed first, so that a kill in between leaves no half of one under its name."""
     if folder.exists():
         gone = folder.with_name(f"dropped-{folder.name}")
         shutil.rmtree(gone, ignore_errors=True)
@@ -103,21 +116,26 @@ def _reason(error: Exception) -> str:
 
 
 def load_state(run: Path) -> tuple[RunState | None, list[str]]:
-    """The newest whole checkpoint under `run`, or None; and a line for each damaged one that was passed over."""
+    """The newest whole checkpoint under `run`, or None; and a line for each damaged one that was passed over.
+
+    Raises ModelError for a checkpoint of version 0.x.
+    """
     passed_over: list[str] = []
     for folder in sorted(run.glob("step-*"), reverse=True):
         try:
             return _read(folder), passed_over
+        except OldCheckpointError:
+            raise
         except Exception as error:  # damaged bytes make every reader raise errors of its own
             passed_over.append(f"{folder.name} is damaged ({_reason(error)}); going back to the one before")
     return None, passed_over
 
 
 def restore(run: Path, model: Any, optimizer: Any, log: Callable[[str], None]) -> RunState | None:
-    """Put model, optimiser and random state back to the newest whole checkpoint; None where there is none.
+    """Put model and optimiser back to the newest whole checkpoint; None where there is none.
 
-    Raises ModelError when there are checkpoints and all of them are damaged: whoever pays for the steps decides
-    whether to take them again.
+    Raises ModelError for checkpoints of version 0.x, and when all checkpoints are damaged: the user, who pays for the
+    steps, decides whether to repeat them.
     """
     saved, damaged = load_state(run)
     if saved is None:
@@ -132,34 +150,32 @@ def restore(run: Path, model: Any, optimizer: Any, log: Callable[[str], None]) -
         log(line)
     model.load_state_dict(dict(saved.model))
     optimizer.load_state_dict(saved.optimizer)
-    torch.set_rng_state(saved.random)
     log(f"going on from step {saved.step}")
     return saved
 
 
 def _read(folder: Path) -> RunState:
     header = json.loads((folder / HEADER).read_text())
-    check = header.pop("check", None)  # checkpoints of runs begun before it was written have none
-    if check not in (None, _check(header)) or set(header) != {"step", "values", "sha256"}:
+    check = header.pop("check", None)
+    if set(header) == {"step", "values", "sha256"} and check in (None, _check(header)):
+        raise OldCheckpointError(
+            "this run was begun by an older version of vizinho, which wrote other checkpoints",
+            where=folder.parent,
+            fix="start over with --fresh, or go on with that version",
+        )
+    if check != _check(header) or set(header) != {"format", "step", "values", "sha256"} or header["format"] != FORMAT:
         raise ModelError("its content changed", where=HEADER)
     for name, digest in header["sha256"].items():
         if sha256(folder / name) != digest:
             raise ModelError("its content changed", where=name)
     # weights_only: a checkpoint is data and must not be able to run code.
-    other = torch.load(folder / "optimizer.pt", weights_only=True)
+    optimizer = torch.load(folder / "optimizer.pt", weights_only=True)
     extra = {
         name.removeprefix("extra-").removesuffix(".safetensors"): load_file(folder / name)
         for name in header["sha256"]
         if name.startswith("extra-")
     }
-    return RunState(
-        header["step"],
-        load_file(folder / "model.safetensors"),
-        extra,
-        other["optimizer"],
-        other["random"],
-        header["values"],
-    )
+    return RunState(header["step"], load_file(folder / "model.safetensors"), extra, optimizer, header["values"])
 
 
 def _flat(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
