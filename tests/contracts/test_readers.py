@@ -369,3 +369,112 @@ def test_a_release_of_common_voice_holds_the_language_in_whatever_form(tmp_path:
         common_voice(tmp_path / folder)
     read = get_reader("common-voice")(tmp_path, lang=lang, split=None, audio_dir=tmp_path / "audio")
     assert {u.audio.parent.parent.name for u in read} == {"nan-tw"}
+
+
+def in_folders(root: Path, name: str = "part-0.parquet") -> Path:
+    """Parquet files in folders named after their split, as the hub converts every set."""
+    parquet(root)
+    for split, folder in (("train", "train"), ("test", "validation")):
+        (root / "data" / folder).mkdir()
+        (root / "data" / f"{split}-00000-of-00001.parquet").rename(root / "data" / folder / name)
+    return root
+
+
+def test_parquet_in_folders_named_after_their_split(tmp_path: Path) -> None:
+    found = read("huggingface", in_folders(tmp_path / "corpus"))
+    assert [u.split for u in found] == ["train", "train", "dev"]
+    alone = read("huggingface", tmp_path / "corpus" / "data" / "validation")
+    assert [u.split for u in alone] == ["dev"]
+
+
+def test_parquet_that_may_be_of_any_split_is_refused_beside_named_ones(tmp_path: Path) -> None:
+    in_folders(tmp_path / "corpus")
+    (tmp_path / "corpus" / "data" / "validation").rename(tmp_path / "corpus" / "data" / "held_out")
+    with pytest.raises(CorpusError, match=r"part-0\.parquet: others are named after their split"):
+        read("huggingface", tmp_path / "corpus")
+
+
+def test_splits_of_the_hub_keep_their_names(tmp_path: Path) -> None:
+    parquet(tmp_path / "corpus")
+    data = tmp_path / "corpus" / "data"
+    (data / "test-00000-of-00001.parquet").rename(data / "other-00000-of-00001.parquet")
+    assert [u.split for u in read("huggingface", tmp_path / "corpus")] == ["train", "train", "other"]
+
+
+def test_sources_named_after_a_split_are_that_split(tmp_path: Path) -> None:
+    kaldi(tmp_path / "data" / "dev_clean")
+    assert {u.split for u in read("kaldi", tmp_path / "data" / "dev_clean")} == {"dev"}
+    assert {u.split for u in read("kaldi", tmp_path / "data" / "dev_clean", split="train")} == {"train"}
+    nemo(tmp_path / "nemo")
+    assert {u.split for u in read("nemo", tmp_path / "nemo" / "test_manifest.json")} == {"test"}
+    ljspeech(tmp_path / "lj")
+    (tmp_path / "lj" / "metadata.csv").rename(tmp_path / "lj" / "test.csv")
+    assert {u.split for u in read("ljspeech", tmp_path / "lj" / "test.csv")} == {"test"}
+
+
+def test_common_voice_without_clips_is_known_and_says_so(tmp_path: Path) -> None:
+    common_voice(tmp_path)
+    (tmp_path / "clips").rename(tmp_path / "moved")
+    assert detect(tmp_path) == "common-voice"
+    with pytest.raises(CorpusError, match="no folder clips"):
+        read("common-voice", tmp_path)
+
+
+def test_common_voice_takes_fields_of_any_length(tmp_path: Path) -> None:
+    common_voice(tmp_path)
+    write(tmp_path / "clips" / "long.wav", CLIPS[0])
+    with (tmp_path / "train.tsv").open("a", encoding="utf-8") as file:
+        file.write("\t".join(["11", "long.wav", "x", "a " * 100_000, "2", "", "pt"]) + "\n")
+    assert [len(u.text) for u in read("common-voice", tmp_path) if u.id == "long"] == [199_999]
+
+
+@pytest.mark.parametrize("kind", ["nemo", "huggingface"])
+@pytest.mark.parametrize(
+    ("speaker", "name"), [(None, ""), ("", ""), (12, "12"), (0, "0"), (float("nan"), ""), (12.0, "12")]
+)
+def test_speakers_that_are_not_known_have_no_name(kind: str, speaker: object, name: str, tmp_path: Path) -> None:
+    if kind == "nemo":
+        write(tmp_path / "a.wav", CLIPS[0])
+        row = {"audio_filepath": "a.wav", "text": "um", "speaker": speaker}
+        (found,) = read(kind, write_text(tmp_path / "m.json", json.dumps(row)))
+    else:
+        import pyarrow
+        import pyarrow.parquet
+
+        parquet(tmp_path / "corpus")
+        source = tmp_path / "corpus" / "data" / "test-00000-of-00001.parquet"
+        rows = pyarrow.parquet.read_table(source).to_pylist()
+        pyarrow.parquet.write_table(pyarrow.Table.from_pylist([{**rows[0], "client_id": speaker}]), source)
+        (found,) = read(kind, source)
+    assert found.speaker == name
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"lang": 5},
+        {"speaker": ["a"]},
+        {"speaker": True},
+        {"text": "meio \ud800"},
+        {"lang": "  "},
+        {"speaker": "\udfff"},
+    ],
+)
+def test_what_is_converted_can_be_read_again(bad: dict[str, object], tmp_path: Path) -> None:
+    write(tmp_path / "a.wav", CLIPS[0])
+    row = {"audio_filepath": "a.wav", "text": "um"}
+    write_text(tmp_path / "m.json", json.dumps(row), json.dumps({**row, **bad}))
+    with pytest.raises(CorpusError, match=next(iter(bad))):
+        convert_corpus(tmp_path / "m.json", tmp_path / "pt.jsonl", lang="pt")
+    made = convert_corpus(tmp_path / "m.json", tmp_path / "pt.jsonl", lang="pt", skip_bad=True)
+    assert (len(read_manifest(tmp_path / "pt.jsonl")), len(made.problems)) == (1, 1)
+
+
+def test_of_two_rows_with_one_id_the_first_is_converted(tmp_path: Path) -> None:
+    common_voice(tmp_path / "corpus")
+    table = tmp_path / "corpus" / "train.tsv"
+    table.write_text(table.read_text("utf-8") + table.read_text("utf-8").splitlines()[1] + "\n", "utf-8")
+    with pytest.raises(CorpusError, match="an id that occurs before"):
+        convert_corpus(tmp_path / "corpus", tmp_path / "pt.jsonl", lang="pt")
+    made = convert_corpus(tmp_path / "corpus", tmp_path / "pt.jsonl", lang="pt", skip_bad=True)
+    assert (len(made.utterances), len(made.problems)) == (3, 1)

@@ -246,3 +246,25 @@ def test_what_must_be_told_is_asked_for(tmp_path: Path) -> None:
         make_shards(str(tmp_path / "empty"), tmp_path / "out", kind="lhotse-shar", lang="pt")
     made = make_shards(str(tmp_path / "tars"), tmp_path / "out", lang="pt")
     assert made.utterances == len(TEXTS), "failed tries before are in nobody's way"
+
+
+def test_tars_named_after_another_split_are_not_trained_on(tmp_path: Path) -> None:
+    source = Path(webdataset(tmp_path / "tars"))
+    (source / "pt-0001.tar").rename(source / "test-0001.tar")
+    index = make_shards(str(source), tmp_path / "out", lang="pt")
+    assert (index.utterances, index.left_out) == (3, 1)
+    assert "test-0001.tar" in (tmp_path / "out" / "left-out.jsonl").read_text("utf-8")
+    assert make_shards(str(source), tmp_path / "of_test", lang="pt", split="test").utterances == 6
+    (source / "pt-0000.tar").unlink()
+    with pytest.raises(CorpusError, match=r"no tars of split 'train'.*one of test"):
+        make_shards(str(source), tmp_path / "none", lang="pt")
+
+
+def test_parquet_of_another_split_is_not_streamed(tmp_path: Path) -> None:
+    source = Path(huggingface(tmp_path / "parquet"))
+    (source / "validation").mkdir()
+    (source / "train-00001-of-00002.parquet").rename(source / "validation" / "0000.parquet")
+    assert make_shards(str(source), tmp_path / "train", lang="pt").utterances == 3
+    assert make_shards(str(source), tmp_path / "dev", lang="pt", split="validation").utterances == 3
+    with pytest.raises(CorpusError, match=r"no split 'test'.*dev, train"):
+        make_shards(str(source), tmp_path / "none", lang="pt", split="test")

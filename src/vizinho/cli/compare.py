@@ -55,8 +55,10 @@ def compare(
             "--models", help="Recognisers of the donors, as es=es-demo,en=en-demo: what each hears untrained."
         ),
     ] = None,
-    minutes: Annotated[float, typer.Option("--minutes", help="Speech of each language for the acoustic level.")] = 5.0,
-    top: Annotated[int, typer.Option("--top", help="Most frequent words for the vocabulary level.")] = 5000,
+    minutes: Annotated[
+        float, typer.Option("--minutes", help="Speech of each language for the acoustic level.", min=0)
+    ] = 5.0,
+    top: Annotated[int, typer.Option("--top", help="Most frequent words for the vocabulary level.", min=1)] = 5000,
     g2p: Annotated[
         G2P, typer.Option("--g2p", help="Pronunciations from eSpeak NG's rules or from lexicons/, for both languages.")
     ] = G2P.espeak,
@@ -69,7 +71,9 @@ def compare(
     cached: Annotated[
         bool, typer.Option("--cache/--no-cache", help="Use and keep results in the store's cache.")
     ] = True,
-    processes: Annotated[int, typer.Option("--processes", help="Levels computed at the same time, one core each.")] = 2,
+    processes: Annotated[
+        int, typer.Option("--processes", help="Levels computed at the same time, one core each.", min=1)
+    ] = 2,
     as_json: AsJson = False,
 ) -> None:
     """Compare a target language with possible donors on every level, with evidence, and rank the donors.

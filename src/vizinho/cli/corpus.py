@@ -163,7 +163,7 @@ def respell(
 def revoice(
     corpus: _Manifest,
     out: Annotated[Path, typer.Option("--out", help="Folder for the manifest and its audio.")],
-    copies: Annotated[int, typer.Option("--copies", help="Voices for each utterance.")] = 1,
+    copies: Annotated[int, typer.Option("--copies", help="Voices for each utterance.", min=1)] = 1,
     seed: Seed = 1,
     as_json: AsJson = False,
 ) -> None:

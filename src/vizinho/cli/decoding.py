@@ -21,7 +21,7 @@ Lms = Annotated[
 LmWeight = Annotated[float | None, typer.Option("--lm-weight", help="Weight of the language model.")]
 WordScore = Annotated[float | None, typer.Option("--word-score", help="Nats added for every word.")]
 LetterScore = Annotated[float | None, typer.Option("--letter-score", help="Nats added for every letter.")]
-BeamWidth = Annotated[int | None, typer.Option("--beam-width", help="Hypotheses kept after every frame.")]
+BeamWidth = Annotated[int | None, typer.Option("--beam-width", help="Hypotheses kept after every frame.", min=1)]
 HotwordList = Annotated[
     list[str] | None, typer.Option("--hotword", help="Word or phrase to favour, as WORD or WORD=NATS; repeatable.")
 ]

@@ -20,7 +20,9 @@ def experiment(
     out: Annotated[
         Path | None, typer.Option("--out", help="Folder for donors, arms and results.json; runs/NAME if not given.")
     ] = None,
-    processes: Annotated[int, typer.Option("--processes", help="Arms trained at the same time, one core each.")] = 1,
+    processes: Annotated[
+        int, typer.Option("--processes", help="Arms trained at the same time, one core each.", min=1)
+    ] = 1,
     donors_from: Annotated[
         Path | None,
         typer.Option(

@@ -26,7 +26,7 @@ def label(
     ],
     out: Annotated[Path, typer.Option("--out", help="Manifest to write.")],
     least_confidence: Annotated[
-        float, typer.Option("--least-confidence", help="Leave out what was heard less surely, 0 to 1.")
+        float, typer.Option("--least-confidence", help="Leave out what was heard less surely, 0 to 1.", min=0, max=1)
     ] = 0.0,
     lang: Annotated[
         str | None,

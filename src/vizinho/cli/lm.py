@@ -75,18 +75,22 @@ def train(
     ] = None,
     vocabulary: Annotated[
         int | None,
-        typer.Option("--vocabulary", help="Most frequent words to keep; all (ngram) or 10000 (lstm) if not given."),
+        typer.Option(
+            "--vocabulary", help="Most frequent words to keep; all (ngram) or 10000 (lstm) if not given.", min=1
+        ),
     ] = None,
     model: Annotated[
         str | None, typer.Option("--model", help="ngram: take normaliser and letters of this recogniser.")
     ] = None,
     unit: Annotated[str, typer.Option("--unit", help="ngram: word or char.")] = "word",
-    order: Annotated[int, typer.Option("--order", help="ngram: longest n-gram, 1 to 6.")] = 3,
+    order: Annotated[int, typer.Option("--order", help="ngram: longest n-gram, 1 to 6.", min=1, max=6)] = 3,
     prune: Annotated[
-        int, typer.Option("--prune", help="ngram: drop n-grams of order 2 and more that occur at most this often.")
+        int,
+        typer.Option("--prune", help="ngram: drop n-grams of order 2 and more that occur at most this often.", min=0),
     ] = 0,
     list_words: Annotated[
-        int | None, typer.Option("--list-words", help="ngram: most frequent words to take of a word list; default all.")
+        int | None,
+        typer.Option("--list-words", help="ngram: most frequent words to take of a word list; default all.", min=1),
     ] = None,
     list_once: Annotated[
         bool, typer.Option("--list-once", help="ngram: count every word of a word list once, not by its frequency.")
@@ -103,9 +107,9 @@ def train(
         bool, typer.Option("--exclude-from-lists", help="ngram: skip those texts in word lists too.")
     ] = False,
     dev: Dev = None,
-    width: Annotated[int, typer.Option("--width", help="lstm: components of a word's vector.")] = 128,
-    hidden: Annotated[int, typer.Option("--hidden", help="lstm: cells of a layer.")] = 128,
-    layers: Annotated[int, typer.Option("--layers", help="lstm: number of layers.")] = 2,
+    width: Annotated[int, typer.Option("--width", help="lstm: components of a word's vector.", min=1)] = 128,
+    hidden: Annotated[int, typer.Option("--hidden", help="lstm: cells of a layer.", min=1)] = 128,
+    layers: Annotated[int, typer.Option("--layers", help="lstm: number of layers.", min=1)] = 2,
     steps: Steps = 1500,
     rate: Rate = 3e-3,
     samples: Samples = 1024,
@@ -223,7 +227,7 @@ def transfer(
     to: Annotated[str, typer.Option("--to", callback=language_tag, help="Target language, such as pt.")],
     out: Out,
     dev: Dev = None,
-    vocabulary: Annotated[int, typer.Option("--vocabulary", help="Most frequent words to keep.")] = _WORDS,
+    vocabulary: Annotated[int, typer.Option("--vocabulary", help="Most frequent words to keep.", min=1)] = _WORDS,
     new_rows: Annotated[
         str, typer.Option("--new-rows", help="How words the donor lacks start: features (neighbours) or fresh.")
     ] = "features",
@@ -437,7 +441,7 @@ def mix(
     first: Annotated[Path, typer.Argument(help="Language model (ARPA).")],
     second: Annotated[Path, typer.Argument(help="Another of the same unit.")],
     out: Annotated[Path, typer.Option("--out", help="ARPA file to write.")],
-    share: Annotated[float, typer.Option("--share", help="Weight of the first, 0 to 1.")] = 0.5,
+    share: Annotated[float, typer.Option("--share", help="Weight of the first, 0 to 1.", min=0, max=1)] = 0.5,
     as_json: AsJson = False,
 ) -> None:
     """Mix two models into one (linear interpolation)."""

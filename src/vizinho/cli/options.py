@@ -15,7 +15,7 @@ from typer.models import CommandFunctionType
 from vizinho.errors import SpecError
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
-Seed = Annotated[int, typer.Option("--seed", help="Seed of all randomness.")]
+Seed = Annotated[int, typer.Option("--seed", help="Seed of all randomness.", min=0)]
 Threads = Annotated[int, typer.Option("--threads", help="Threads of each process.", min=1)]
 Processes = Annotated[int, typer.Option("--processes", help="Number of processes.", min=1)]
 OnRay = Annotated[
@@ -46,10 +46,13 @@ Dev = Annotated[
     list[Path] | None,
     typer.Option("--dev", help="Text to choose the best step on; a part of the texts is held out if not given."),
 ]
-Steps = Annotated[int, typer.Option("--steps", help="Optimiser steps, of about 1,000 words each.")]
-Rate = Annotated[float, typer.Option("--rate", help="Peak learning rate.")]
+Steps = Annotated[int, typer.Option("--steps", help="Optimiser steps, of about 1,000 words each.", min=1)]
+Rate = Annotated[float, typer.Option("--rate", help="Peak learning rate.", min=0)]
 Samples = Annotated[
-    int, typer.Option("--samples", help="Wrong words that the right one competes with at each step; 0 for all words.")
+    int,
+    typer.Option(
+        "--samples", help="Wrong words that the right one competes with at each step; 0 for all words.", min=0
+    ),
 ]
 
 

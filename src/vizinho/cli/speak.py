@@ -14,7 +14,7 @@ from vizinho.cli.options import AsJson, Seed
 def speak(
     language: Annotated[str, typer.Argument(help="Language: pt, es, en, fr, ca, it or de.")],
     out: Annotated[Path, typer.Option("--out", help="Folder for the manifest and its audio.")],
-    minutes: Annotated[float, typer.Option("--minutes", help="Minutes of speech over all splits.")] = 30.0,
+    minutes: Annotated[float, typer.Option("--minutes", help="Minutes of speech over all splits.", min=0)] = 30.0,
     seed: Seed = 1,
     text: Annotated[
         Path | None, typer.Option("--text", help="Sentences of your own, one a line, instead of the phrase book.")

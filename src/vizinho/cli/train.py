@@ -42,11 +42,14 @@ Steps = Annotated[
     typer.Option(
         "--steps",
         help="Optimiser steps; if not given 3600 for train, 13 passes (400 to 20000 steps) for transfer.",
+        min=1,
     ),
 ]
-Minutes = Annotated[float | None, typer.Option("--minutes", help="Minutes of target speech to use; all if not given.")]
-Seed = Annotated[int | None, typer.Option("--seed", help="Seed of everything random; 1 if not given.")]
-Threads = Annotated[int | None, typer.Option("--threads", help="Torch threads; 1 if not given.")]
+Minutes = Annotated[
+    float | None, typer.Option("--minutes", help="Minutes of target speech to use; all if not given.", min=0)
+]
+Seed = Annotated[int | None, typer.Option("--seed", help="Seed of everything random; 1 if not given.", min=0)]
+Threads = Annotated[int | None, typer.Option("--threads", help="Torch threads; 1 if not given.", min=1)]
 Recipe = Annotated[Path | None, typer.Option("--recipe", help="TOML file with training options (docs/recipes.md).")]
 
 
@@ -61,7 +64,7 @@ def train(
     seed: Seed = None,
     preset: Annotated[str, typer.Option("--preset", help="Size: tiny, small, base or large.")] = "tiny",
     tokens: Annotated[str, typer.Option("--tokens", help="characters or bpe.")] = "characters",
-    pieces: Annotated[int, typer.Option("--pieces", help="Number of BPE pieces.")] = 256,
+    pieces: Annotated[int, typer.Option("--pieces", help="Number of BPE pieces.", min=1)] = 256,
     threads: Threads = None,
     recipe: Recipe = None,
     fresh: Fresh = False,
@@ -110,6 +113,7 @@ def transfer(
             help="Make so many minutes of synthetic speech to train beside, and as many of the donor's own recordings "
             "in the target's letters (extra speak); --repeat and warped channels follow. 90 in the case study "
             "(docs/recipe.md).",
+            min=0,
         ),
     ] = None,
     beside: Beside = None,

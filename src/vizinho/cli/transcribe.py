@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -12,7 +11,7 @@ import typer
 
 from vizinho.cli import decoding as options
 from vizinho.cli.emit import emit
-from vizinho.cli.options import AsJson, Engine, Threads
+from vizinho.cli.options import AsJson, Engine, Threads, standard_input
 from vizinho.errors import SpecError
 
 if TYPE_CHECKING:
@@ -48,7 +47,9 @@ def transcribe(
     beam_width: options.BeamWidth = None,
     hotwords: options.HotwordList = None,
     decoder: options.DecoderFile = None,
-    n_best: Annotated[int, typer.Option("--n-best", help="Show so many hypotheses with their scores (nats).")] = 0,
+    n_best: Annotated[
+        int, typer.Option("--n-best", help="Show so many hypotheses with their scores (nats).", min=0)
+    ] = 0,
     threads: Threads = 1,
     as_json: AsJson = False,
 ) -> None:
@@ -149,7 +150,7 @@ def _outcomes(work: Work, files: Sequence[Path], jobs: int, *, watched: bool) ->
     from vizinho.recognition.files import transcribe_files
     from vizinho.recognition.inputs import STDIN
 
-    stdin = sys.stdin.buffer.read() if STDIN in files else b""
+    stdin = standard_input() if STDIN in files else b""
     with bar("transcribing", len(files)) if watched and files else nullcontext(silent) as advance:
         for outcome in transcribe_files(work, files, jobs, stdin):
             yield outcome

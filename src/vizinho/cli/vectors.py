@@ -80,23 +80,26 @@ def train(
     ] = Kind.word2vec,
     dim: Annotated[
         int | None,
-        typer.Option("--dim", help="Components of a vector; 100, contextual 128 per direction, transformer 192."),
+        typer.Option(
+            "--dim", help="Components of a vector; 100, contextual 128 per direction, transformer 192.", min=1
+        ),
     ] = None,
-    epochs: Annotated[int, typer.Option("--epochs", help="Static: epochs over the text.")] = 5,
-    window: Annotated[int, typer.Option("--window", help="Static: words of context on either side.")] = 5,
-    min_count: Annotated[int, typer.Option("--min-count", help="Static: occurrences that a word needs.")] = 5,
+    epochs: Annotated[int, typer.Option("--epochs", help="Static: epochs over the text.", min=1)] = 5,
+    window: Annotated[int, typer.Option("--window", help="Static: words of context on either side.", min=1)] = 5,
+    min_count: Annotated[int, typer.Option("--min-count", help="Static: occurrences that a word needs.", min=1)] = 5,
     lang: Annotated[
         str | None, typer.Option("--lang", callback=language_tag, help="Contextual: language of the texts, such as es.")
     ] = None,
     dev: Dev = None,
     vocabulary: Annotated[
         int | None,
-        typer.Option("--vocabulary", help="Contextual: most words (10000). Transformer: subword pieces (8000)."),
+        typer.Option("--vocabulary", help="Contextual: most words (10000). Transformer: subword pieces (8000).", min=1),
     ] = None,
-    hidden: Annotated[int, typer.Option("--hidden", help="Contextual: cells of a layer.")] = 128,
-    layers: Annotated[int, typer.Option("--layers", help="Transformer: number of layers.")] = 2,
+    hidden: Annotated[int, typer.Option("--hidden", help="Contextual: cells of a layer.", min=1)] = 128,
+    layers: Annotated[int, typer.Option("--layers", help="Transformer: number of layers.", min=1)] = 2,
     steps: Annotated[
-        int | None, typer.Option("--steps", help="Optimiser steps; contextual 1500, transformer 1000 if not given.")
+        int | None,
+        typer.Option("--steps", help="Optimiser steps; contextual 1500, transformer 1000 if not given.", min=1),
     ] = None,
     rate: Rate = 3e-3,
     samples: Samples = 1024,
@@ -192,7 +195,7 @@ def tune(
     dev: Annotated[
         Path | None, typer.Option("--dev", help="Pairs to choose the step on; every twentieth pair if not given.")
     ] = None,
-    steps: Annotated[int, typer.Option("--steps", help="Optimiser steps.")] = 400,
+    steps: Annotated[int, typer.Option("--steps", help="Optimiser steps.", min=1)] = 400,
     rate: Rate = 3e-4,
     seed: Seed = 1,
     threads: Threads = 1,
@@ -233,7 +236,7 @@ def show(
     view: Annotated[
         View, typer.Option("--as", help="boxes: one per component; neighbours: nearest words; analogy: A B C.")
     ] = View.boxes,
-    count: Annotated[int, typer.Option("--count", help="Number of nearest words to show.")] = 10,
+    count: Annotated[int, typer.Option("--count", help="Number of nearest words to show.", min=1)] = 10,
     svg: Annotated[Path | None, typer.Option("--svg", help="Boxes: also write the picture.")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -303,8 +306,10 @@ def senses(
     sentence: Annotated[
         list[str] | None, typer.Option("--sentence", help="Transformer: sentence with the word; repeatable.")
     ] = None,
-    groups: Annotated[int, typer.Option("--groups", help="Contextual: groups to sort the occurrences into.")] = 2,
-    count: Annotated[int, typer.Option("--count", help="Contextual: occurrences of each group to print.")] = 5,
+    groups: Annotated[
+        int, typer.Option("--groups", help="Contextual: groups to sort the occurrences into.", min=1)
+    ] = 2,
+    count: Annotated[int, typer.Option("--count", help="Contextual: occurrences of each group to print.", min=1)] = 5,
     layer: Annotated[int, typer.Option("--layer", help="Transformer: layer, 0 the embeddings, -1 the last.")] = -1,
     as_json: AsJson = False,
 ) -> None:
@@ -393,7 +398,7 @@ def align(
     target: Annotated[Path, typer.Argument(help="Vectors to rotate them onto.")],
     out: Annotated[Path, typer.Option("--out", help="File for the rotated vectors: .bin, .vec or .kv.")],
     seeds: Annotated[
-        int, typer.Option("--seeds", help="Most identically spelt words to learn the rotation from.")
+        int, typer.Option("--seeds", help="Most identically spelt words to learn the rotation from.", min=1)
     ] = 1500,
     dictionary: Annotated[
         Path | None, typer.Option("--dictionary", help="Pairs to learn from instead: donor word, tab, target word.")
@@ -432,7 +437,7 @@ def evaluate(
         typer.Option("--seed-dictionary", help="Pairs to learn the rotation from; identical words if not given."),
     ] = None,
     candidates: Annotated[
-        int, typer.Option("--candidates", help="Most frequent target words to choose a translation from.")
+        int, typer.Option("--candidates", help="Most frequent target words to choose a translation from.", min=1)
     ] = 10_000,
     pairs: Annotated[
         Path | None, typer.Option("--pairs", help="Find translations of sentences: two sentences, a tab between.")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from vizinho.audio.io import SAMPLE_RATE, load_audio
-from vizinho.corpora.manifest import write_lines, write_manifest
+from vizinho.corpora.manifest import check_utterance, write_lines, write_manifest
 from vizinho.corpora.readers import detect, get_reader
 from vizinho.corpora.readers.base import store_clip
 from vizinho.errors import CorpusError, VizinhoError
@@ -73,7 +73,8 @@ def convert_corpus(
     audio_dir = manifest.parent / f"{manifest.stem}_audio"
     problems: list[VizinhoError] = []
     read = get_reader(kind)(source, lang=lang, split=split, audio_dir=audio_dir, on_problem=problems.append)
-    utterances = list(_stored(read, audio_dir, problems, progress) if copy else _counted(read, progress))
+    checked = _checked(read, problems, progress)
+    utterances = list(_stored(checked, audio_dir, problems) if copy else checked)
     if problems and not skip_bad:
         raise _too_bad(problems, len(utterances), source)
     record = manifest.with_name(f"{manifest.stem}.problems.jsonl")
@@ -84,16 +85,25 @@ def convert_corpus(
     return Conversion(manifest, kind, tuple(utterances), tuple(str(p) for p in problems))
 
 
-def _counted(utterances: Iterator[Utterance], progress: Advance) -> Iterator[Utterance]:
+def _checked(utterances: Iterator[Utterance], problems: list[VizinhoError], progress: Advance) -> Iterator[Utterance]:
+    """Those that can be read back from a manifest; of several with one id the first."""
+    ids: set[str] = set()
     for utterance in utterances:
         progress(1, utterance.id)
+        try:
+            check_utterance(utterance)
+        except CorpusError as problem:
+            problems.append(problem)
+            continue
+        if utterance.id in ids:
+            problems.append(CorpusError("an id that occurs before", where=utterance.id, fix="give it another"))
+            continue
+        ids.add(utterance.id)
         yield utterance
 
 
-def _stored(
-    utterances: Iterator[Utterance], audio_dir: Path, problems: list[VizinhoError], progress: Advance
-) -> Iterator[Utterance]:
-    for utterance in _counted(utterances, progress):
+def _stored(utterances: Iterator[Utterance], audio_dir: Path, problems: list[VizinhoError]) -> Iterator[Utterance]:
+    for utterance in utterances:
         # Readers that cut audio out of containers have written it there already.
         if utterance.audio.is_relative_to(audio_dir.absolute()) or utterance.audio.is_relative_to(audio_dir):
             yield utterance

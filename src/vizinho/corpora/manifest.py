@@ -67,6 +67,14 @@ def write_manifest(path: Path, utterances: Iterable[Utterance]) -> None:
     write_lines(path, (json.dumps(row, ensure_ascii=False) for row in rows))
 
 
+def check_utterance(utterance: Utterance) -> None:
+    """Raise CorpusError for an utterance that a manifest can be written with but not read back."""
+    row, where = manifest_row(utterance, Path()), utterance.id or str(utterance.audio)
+    for key in row.keys() - {"duration"}:
+        _string(row, key, where)
+    _duration(row, where)
+
+
 def manifest_row(utterance: Utterance, folder: Path) -> dict[str, Any]:
     """One line of a manifest that lies in `folder`, as JSON values."""
     relative = os.path.relpath(utterance.audio, os.path.abspath(folder))  # noqa: PTH100

@@ -23,11 +23,17 @@ def leaves(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str
 
 
 LEAVES = dict(leaves(typer.main.get_command(app)))
-NUMBERS = [
-    (path, option)
-    for path in LEAVES
-    for option in re.findall(r"(--[\w-]+) <?float", CliRunner().invoke(app, [*path, "--help"]).stdout, re.IGNORECASE)
-]
+HELP = {path: CliRunner().invoke(app, [*path, "--help"]).stdout for path in LEAVES}
+
+
+def options(kind: str) -> list[tuple[tuple[str, ...], str]]:
+    """Every command with every option of a kind of number, as --help shows it."""
+    return [(path, o) for path, text in HELP.items() for o in re.findall(rf"(--[\w-]+) <?{kind}", text, re.IGNORECASE)]
+
+
+NUMBERS, COUNTS = options("float"), options("int")
+MAY_BE_NEGATIVE = {"--layer", "--repeat"}
+"""The last layer is -1; --repeat has a message of its own."""
 
 
 def required(command: Any) -> list[str]:
@@ -48,8 +54,17 @@ def test_numbers_are_finite(path: tuple[str, ...], option: str, value: str) -> N
     assert f"Invalid value for '{option}'" in result.stderr
 
 
+@pytest.mark.parametrize(("path", "option"), COUNTS, ids=[f"{' '.join(p)} {o}" for p, o in COUNTS])
+def test_counts_are_not_negative(path: tuple[str, ...], option: str) -> None:
+    if option not in MAY_BE_NEGATIVE:
+        result = CliRunner().invoke(app, [*path, *required(LEAVES[path]), option, "-1"])
+        assert result.exit_code == 2
+        assert f"Invalid value for '{option}'" in result.stderr
+
+
 def test_there_are_numbers_to_check() -> None:
     assert len(NUMBERS) > 15
+    assert len(COUNTS) > 40
 
 
 def test_there_are_at_most_38_commands() -> None:

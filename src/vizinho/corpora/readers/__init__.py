@@ -45,6 +45,8 @@ def detect(source: Path) -> str:
         found = next((name for name, signs in _SIGNS if any(any(source.glob(sign)) for sign in signs)), None)
     else:
         found = {".json": "nemo", ".jsonl": "nemo", ".csv": "ljspeech", ".parquet": "huggingface"}.get(source.suffix)
+    if found == "fleurs" and any(_is_common_voice(table) for table in source.glob("*.tsv")):
+        return "common-voice"  # without its clips, which the reader will say
     if not source.exists():
         raise CorpusError("no such file or folder", where=source, fix="check the path")
     if found is None:
@@ -52,6 +54,11 @@ def detect(source: Path) -> str:
             "cannot tell what kind of corpus this is", where=source, fix=f"name it: --format {', '.join(READERS)}"
         )
     return found
+
+
+def _is_common_voice(table: Path) -> bool:
+    with table.open("rb") as file:
+        return b"client_id\t" in file.readline(1000)
 
 
 def get_reader(name: str) -> Reader:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import math
 import re
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from vizinho.audio.io import Waveform, audio_info, resample, save_audio
 from vizinho.errors import AudioError, CorpusError, VizinhoError
@@ -18,6 +19,10 @@ from vizinho.records import Utterance
 AUDIO_SUFFIXES = (".flac", ".wav", ".opus", ".ogg", ".mp3")
 _UNPACKED_BYTES = 64 * 2**20
 SPLITS = ("train", "dev", "test")
+_SPLIT_NAMES = {"training": "train", "testing": "test"} | dict.fromkeys(("validation", "valid", "val", "eval"), "dev")
+"""What others call the splits."""
+_NAMED_AFTER = re.compile(rf"(?:partial-)?({'|'.join((*SPLITS, *_SPLIT_NAMES))})(?![a-zA-Z])")
+"""A file or folder named after its split, with what may follow; the hub cuts large sets off and calls them partial."""
 _Source = TypeVar("_Source")
 
 OnProblem = Callable[[VizinhoError], None]
@@ -96,6 +101,41 @@ def splits_here(there: dict[str, _Source], split: str | None, source: Path) -> d
     if split not in there:
         raise CorpusError(f"no split {split!r}", where=source, fix=f"splits here: {', '.join(sorted(there))}")
     return {split: there[split]}
+
+
+def split_called(name: str) -> str:
+    """The name of a split as it is here: `dev` for validation and its short forms, other names as they are."""
+    return _SPLIT_NAMES.get(name, name)
+
+
+def split_named_by(path: Path, source: Path | None = None) -> str | None:
+    """The split that a file or folder is named after (`test.csv`, `dev_clean/`, `validation-00000-of-00001.parquet`).
+
+    Within `source`, a file may also be named by the nearest folder above it (`validation/0000.parquet`).
+    """
+    folders = [f for f in path.parents if f != source and f.is_relative_to(source)] if source else []
+    names = filter(None, (_NAMED_AFTER.match(part.stem) for part in (path, *folders)))
+    return next((split_called(name[1]) for name in names), None)
+
+
+def text_value(row: Mapping[str, Any], key: str, where: str) -> str:
+    """A value that should be text, "" where it is missing or null; whole numbers, such as speakers', are written out.
+
+    Raises CorpusError naming the row for anything else.
+    """
+    value = row.get(key)
+    if value is None or (isinstance(value, float) and math.isnan(value)):  # NaN is how pandas writes a missing text
+        return ""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # and this is how it writes a whole number beside a missing one
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise CorpusError(f"field {key!r} is {str(value)[:80]!r}, not text", where=where, fix="put the value in quotes")
+    return str(value)
+
+
+def first_text(row: Mapping[str, Any], keys: Iterable[str], where: str) -> str:
+    """The first of these values that is not empty (see `text_value`), or ""."""
+    return next(filter(None, (text_value(row, key, where) for key in keys)), "")
 
 
 def find_audio(stem: Path) -> Path | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -36,7 +35,10 @@ def read_common_voice(
     names = dict.fromkeys((*SPLITS, split or "train"))
     tables = {name: folder / f"{name}.tsv" for name in names if (folder / f"{name}.tsv").is_file()}
     durations = _clip_durations(folder / "clip_durations.tsv")
-    for name, table in splits_here(tables, split, folder).items():
+    chosen = splits_here(tables, split, folder)
+    if not (folder / "clips").is_dir():
+        raise CorpusError("no folder clips", where=folder, fix="unpack the clips of the release there")
+    for name, table in chosen.items():
         for number, row in _rows(table, on_problem):
             try:
                 yield _utterance(row, f"{table}:{number}", folder, lang, name, durations)
@@ -48,8 +50,8 @@ def _rows(table: Path, on_problem: OnProblem) -> Iterator[tuple[int, dict[str, s
     lines = numbered_lines(table)
     header: list[str] = []
     for number, line in lines:
-        # Sentences hold unbalanced quotation marks, so quotes mean nothing here.
-        fields = next(csv.reader([line], delimiter="\t", quoting=csv.QUOTE_NONE))
+        # Sentences hold unbalanced quotation marks, so quotes mean nothing here, and csv refuses long fields.
+        fields = line.split("\t")
         if not header:
             header = fields
             missing = [name for name in _NEEDED if name not in header]

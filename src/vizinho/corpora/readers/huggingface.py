@@ -9,7 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from vizinho.audio.io import decode_audio
-from vizinho.corpora.readers.base import OnProblem, UniqueIds, duration_of, fail, splits_here, store_clip
+from vizinho.corpora.readers.base import (
+    OnProblem,
+    UniqueIds,
+    duration_of,
+    fail,
+    first_text,
+    split_called,
+    split_named_by,
+    splits_here,
+    store_clip,
+)
 from vizinho.errors import CorpusError, VizinhoError
 from vizinho.records import Utterance
 
@@ -17,7 +27,8 @@ TEXTS = ("sentence", "text", "raw_transcription", "transcription", "transcript",
 """Columns that hold what is said, the surest first."""
 SPEAKERS = ("client_id", "speaker_id", "speaker", "user_id")
 """Columns that hold who speaks."""
-_DEV = ("validation", "valid", "val", "eval", "dev")
+_HUB_FILE = re.compile(r"(.+)-\d{5}-of-\d{5}")
+"""How the hub names files of a split."""
 
 
 def read_huggingface(
@@ -29,18 +40,19 @@ def read_huggingface(
 
         saved/dataset_dict.json  saved/train/data-00000-of-00002.arrow  saved/train/state.json
         parquet/data/train-00000-of-00003.parquet  parquet/data/validation-00000-of-00001.parquet
+        parquet/train/0000.parquet                 parquet/validation/0000.parquet
 
     The column `audio` holds `{"bytes", "path"}`; the text is the first of sentence, text, raw_transcription,
     transcription, transcript; the speaker the first of client_id, speaker_id, speaker, user_id. `validation` becomes
-    `dev`. Clips become 16 kHz FLAC files under `audio_dir`; a row with only a path is left where it is.
+    `dev`; files that are not named after a split become train where no others are. Clips become 16 kHz FLAC files
+    under `audio_dir`; a row with only a path is left where it is.
     """
     # The files are read with pyarrow: the data set library would decode audio with torchcodec, and is large.
     ids = UniqueIds()
-    found = files_by_split(source)
-    unnamed = found.pop("", [])
-    if unnamed:
-        found.setdefault("train" if found else split or "train", []).extend(unnamed)
-    for name, files in splits_here(found, split, source).items():
+    files_of = files_by_split(source)
+    if list(files_of) == [""]:
+        files_of = {split or split_named_by(source.absolute()) or "train": files_of[""]}
+    for name, files in splits_here(files_of, split, source).items():
         number = 0
         for file in files:
             for row in _rows(file):
@@ -53,23 +65,30 @@ def read_huggingface(
 
 
 def files_by_split(source: Path) -> dict[str, list[Path]]:
-    """Files by split; under the empty name when the source has no splits."""
+    """Files by split; all under the empty name when the source has no splits.
+
+    Raises CorpusError where some files are named after their split and others are not: these might be of any split.
+    """
     if source.is_file():
         return {"": [source]}
     files: dict[str, list[Path]] = {}
     for state in sorted([source / "state.json", *source.glob("*/state.json")]):
         if state.is_file():
             named = json.loads(state.read_text("utf-8"))["_data_files"]
-            split = "" if state.parent == source else _split(state.parent.name)
+            split = "" if state.parent == source else split_called(state.parent.name)
             files[split] = [state.parent / entry["filename"] for entry in named]
-    for path in [] if files else sorted(source.rglob("*.parquet")):
-        named_split = re.match(rf"(train|test|{'|'.join(_DEV)})(?![a-zA-Z])", path.stem)
-        files.setdefault(_split(named_split[1]) if named_split else "", []).append(path)
+    if files:
+        return files
+    paths = sorted(source.rglob("*.parquet"))
+    splits = {path: split_named_by(path, source) for path in paths}
+    for path in paths:
+        hub = _HUB_FILE.fullmatch(path.stem)
+        split = splits[path] or ("" if not any(splits.values()) else hub[1] if hub else None)
+        if split is None:
+            fix = "name it like train-00000-of-00001.parquet, or convert it by itself with --split"
+            raise CorpusError("others are named after their split, this file is not", where=path, fix=fix)
+        files.setdefault(split, []).append(path)
     return files
-
-
-def _split(name: str) -> str:
-    return "dev" if name in _DEV else name
 
 
 def _rows(path: Path) -> Iterator[dict[str, Any]]:
@@ -103,7 +122,7 @@ def _utterance(
     stem = Path(audio.get("path") or "").stem
     name = ids(stem or f"{split}-{number:06d}", number)
     path, seconds = _audio(audio, where, file, name, audio_dir / split)
-    speaker = next((str(row[n]) for n in SPEAKERS if row.get(n) is not None), "")
+    speaker = first_text(row, SPEAKERS, where)
     return Utterance(name, path, text.strip(), lang, speaker, round(seconds, 4), split)
 
 

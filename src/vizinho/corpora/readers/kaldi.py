@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from vizinho.corpora.readers.base import OnProblem, duration_of, fail, numbered_lines
+from vizinho.corpora.readers.base import OnProblem, duration_of, fail, numbered_lines, split_named_by
 from vizinho.corpora.readers.cutting import Cutter
 from vizinho.errors import CorpusError, VizinhoError
 from vizinho.files import is_file
@@ -18,7 +18,7 @@ Table = dict[str, tuple[int, str]]
 def read_kaldi(
     source: Path, *, lang: str, split: str | None, audio_dir: Path, on_problem: OnProblem = fail
 ) -> Iterator[Utterance]:
-    """Read one data folder, which is one split.
+    """Read one data folder, which is one split: the one that it is named after (`dev_clean/`), else train.
 
     ::
 
@@ -34,6 +34,7 @@ def read_kaldi(
     # lhotse's load_kaldi_data_dir drops recordings it cannot read with a logged warning, rounds durations down to
     # milliseconds, makes a process pool to read headers, runs commands, and ends in a bare KeyError for an utterance
     # without text.
+    name = split or split_named_by(source.absolute()) or "train"
     recordings = _table(source / "wav.scp")
     texts = _table(source / "text")
     speakers = _table(source / "utt2spk") if (source / "utt2spk").is_file() else {}
@@ -46,7 +47,7 @@ def read_kaldi(
             on_problem(problem)
             continue
         speaker = speakers.get(key, (0, ""))[1]
-        yield Utterance(key, audio, text, lang, speaker, round(seconds, 4), split or "train")
+        yield Utterance(key, audio, text, lang, speaker, round(seconds, 4), name)
     listed, table = (recordings, "wav.scp") if segments is None else (segments, "segments")
     for key, (number, _) in listed.items():
         if key not in texts:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from vizinho.corpora.readers.base import OnProblem, check_unpacks, fail, splits_here, store_clip
+from vizinho.corpora.readers.base import OnProblem, check_unpacks, fail, split_called, splits_here, store_clip
 from vizinho.errors import AudioError, CorpusError, VizinhoError, first_line
 from vizinho.files import is_file
 from vizinho.records import Utterance
@@ -51,7 +51,7 @@ def read_lhotse(
 
 def _split_of(path: Path) -> str:
     name = re.sub(r".*supervisions_?", "", path.name).split(".")[0]
-    return "dev" if name in ("validation", "valid", "val") else name or "train"
+    return split_called(name) or "train"
 
 
 def _load(path: Path) -> Any:

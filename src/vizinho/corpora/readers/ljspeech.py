@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from vizinho.corpora.readers.base import OnProblem, UniqueIds, duration_of, fail, find_audio, numbered_lines
+from vizinho.corpora.readers.base import (
+    OnProblem,
+    UniqueIds,
+    duration_of,
+    fail,
+    find_audio,
+    numbered_lines,
+    split_named_by,
+)
 from vizinho.errors import CorpusError, VizinhoError
 from vizinho.records import Utterance
 
@@ -17,7 +25,9 @@ _SPEAKER_NAMES = ("speaker", "speaker_id", "speaker_name")
 def read_ljspeech(
     source: Path, *, lang: str, split: str | None, audio_dir: Path, on_problem: OnProblem = fail
 ) -> Iterator[Utterance]:
-    """Read `metadata.csv`, with or without a header; the source has no splits.
+    """Read `metadata.csv`, with or without a header, or another file of that form.
+
+    It becomes one split: the one that the file is named after, else train.
 
     ::
 
@@ -30,6 +40,7 @@ def read_ljspeech(
     """
     # lhotse's prepare_ljspeech expects exactly three columns and skips rows without audio with a log line.
     table = source / "metadata.csv" if source.is_dir() else source
+    name = split or split_named_by(table) or "train"
     columns: dict[str, int] = {}
     ids = UniqueIds()
     for position, (number, line) in enumerate(numbered_lines(table)):
@@ -39,7 +50,7 @@ def read_ljspeech(
             if columns:
                 continue
         try:
-            yield _utterance(fields, columns, table, number, lang, split or "train", ids)
+            yield _utterance(fields, columns, table, number, lang, name, ids)
         except VizinhoError as problem:
             on_problem(problem)
 

@@ -8,7 +8,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from vizinho.corpora.readers.base import OnProblem, UniqueIds, duration_of, fail, numbered_lines, splits_here
+from vizinho.corpora.readers.base import (
+    OnProblem,
+    UniqueIds,
+    duration_of,
+    fail,
+    numbered_lines,
+    split_called,
+    split_named_by,
+    splits_here,
+    text_value,
+)
 from vizinho.corpora.readers.cutting import Cutter
 from vizinho.errors import CorpusError, VizinhoError
 from vizinho.records import Utterance
@@ -39,11 +49,10 @@ def read_nemo(
 
 def _manifests(source: Path, split: str | None) -> dict[str, Path]:
     if not source.is_dir():
-        return {split or "train": source}
+        return {split or split_named_by(source) or "train": source}
     found = sorted(path for path in source.iterdir() if re.fullmatch(r"\w+_manifest\.jsonl?", path.name))
-    names = {path.name.partition("_manifest")[0]: path for path in found}
-    renamed = {re.sub(r"^(val|valid|validation)$", "dev", name): path for name, path in names.items()}
-    return splits_here(renamed, split, source)
+    names = {split_called(path.name.partition("_manifest")[0]): path for path in found}
+    return splits_here(names, split, source)
 
 
 def _utterance(
@@ -64,7 +73,7 @@ def _utterance(
         audio=path,
         text=row["text"].strip(),
         lang=row.get("lang") or lang,
-        speaker=str(row.get("speaker", "")),
+        speaker=text_value(row, "speaker", where),
         duration_seconds=round(seconds, 4),
         split=split,
     )
@@ -78,6 +87,8 @@ def _row(line: str, where: str) -> dict[str, Any]:
     for key in ("audio_filepath", "text"):
         if not isinstance(row, dict) or not isinstance(row.get(key), str):
             raise CorpusError(f"field {key!r} is missing or not a string", where=where, fix="see the NeMo manifest")
+    if not isinstance(row.get("lang") or "", str):
+        raise CorpusError(f"field 'lang' is {row['lang']!r}, not a string", where=where, fix="give a code such as pt")
     for key in ("duration", "offset"):
         value = row.get(key, 0.0)
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):

@@ -11,7 +11,7 @@ from typing import Any
 
 from vizinho.audio.containers import DEFAULT_LIMITS
 from vizinho.audio.io import seconds_of
-from vizinho.corpora.readers.base import AUDIO_SUFFIXES, check_unpacks
+from vizinho.corpora.readers.base import AUDIO_SUFFIXES, check_unpacks, first_text, text_value
 from vizinho.corpora.readers.huggingface import SPEAKERS, TEXTS
 from vizinho.corpora.shards.build import Building
 from vizinho.corpora.shards.index import Row, ShardIndex
@@ -203,8 +203,11 @@ def _row(tar: Path, sample: _Sample, building: Building) -> Row | None:
     else:
         given = sample.values.get("id")
         name = given if isinstance(given, str) and given else f"{tar.stem}/{sample.key}"
-        speaker = next((str(sample.values[n]) for n in SPEAKERS if sample.values.get(n) is not None), "")
-        source = str(sample.values.get("source") or "")
         offset, size, seconds = sample.audio
+        try:
+            speaker, source = first_text(sample.values, SPEAKERS, where), text_value(sample.values, "source", where)
+        except CorpusError as problem:
+            building.leave_out(problem)
+            return None
         return Row(name, text.strip(), speaker, round(seconds, 4), offset, size, source)
     return None

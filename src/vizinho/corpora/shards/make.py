@@ -6,6 +6,7 @@ import hashlib
 import os
 from pathlib import Path
 
+from vizinho.corpora.readers.base import split_called, split_named_by
 from vizinho.corpora.shards.build import Building
 from vizinho.corpora.shards.foreign import index_lhotse_shar, index_webdataset
 from vizinho.corpora.shards.index import ShardIndex
@@ -35,7 +36,7 @@ def make_shards(
         out: Folder of the corpus.
         kind: One of KINDS; None guesses.
         lang: Language code; needed for everything but manifests.
-        split: Split of Hugging Face data.
+        split: Split to read of Hugging Face data, and of tars that are named after their split.
         subset: Configuration of Hugging Face data.
         options: How shards are cut, where any are written.
         progress: Told about each utterance.
@@ -53,18 +54,28 @@ def make_shards(
     if kind == "huggingface":
         building = Building(out, lang, "train", f"{kind} {source} {split} {subset} {lang} {options}")
         return building.done or shard_stream(open_stream(source, split, subset), building, options, progress)
-    tars = _tars(path)
+    tars, others = _tars(path, split_called(split))
     sizes = " ".join(f"{os.path.relpath(tar, path)}:{tar.stat().st_size}" for tar in tars)
     building = Building(out, lang, "train", f"{kind} {lang} {hashlib.sha256(sizes.encode()).hexdigest()}")
     if building.done is not None:
         return building.done
+    for tar in others:
+        building.leave_out(CorpusError(f"a tar of another split than {split!r}", where=tar))
     if kind == "webdataset":
         return index_webdataset(tars, building, progress)
     return index_lhotse_shar(path, building, progress)
 
 
-def _tars(path: Path) -> list[Path]:
-    return [path] if path.is_file() else sorted(path.rglob("*.tar"))
+def _tars(path: Path, split: str) -> tuple[list[Path], list[Path]]:
+    """Tars to read, and those named after another split. Raises CorpusError when only the latter are there."""
+    if path.is_file():
+        return [path], []
+    splits = {tar: split_named_by(tar, path) for tar in sorted(path.rglob("*.tar"))}
+    others = [tar for tar, name in splits.items() if name not in (None, split)]
+    if others and len(others) == len(splits):
+        names = ", ".join(sorted({str(splits[tar]) for tar in others}))
+        raise CorpusError(f"no tars of split {split!r}", where=path, fix=f"give --split, one of {names}")
+    return [tar for tar in splits if tar not in others], others
 
 
 _SUFFIXES = {".jsonl": "manifest", ".tar": "webdataset", ".parquet": "huggingface"}

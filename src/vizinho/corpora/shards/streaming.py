@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from vizinho.audio.io import seconds_of
+from vizinho.corpora.readers.base import first_text, split_called, splits_here
 from vizinho.corpora.readers.huggingface import SPEAKERS, TEXTS, files_by_split
 from vizinho.corpora.shards.build import Building
 from vizinho.corpora.shards.index import ShardIndex
@@ -40,12 +41,14 @@ def open_stream(source: str, split: str, subset: str | None) -> Any:
             saved = datasets.load_from_disk(source)
             made = (saved[split] if isinstance(saved, datasets.DatasetDict) else saved).to_iterable_dataset()
         else:
-            found = files_by_split(path)
-            files = [str(f) for f in found.get(split, found.get("", []))]
-            made = datasets.load_dataset("parquet", data_files=files, split="train", streaming=True)
+            files_of = files_by_split(path)
+            files = files_of.get("") or splits_here(files_of, split_called(split), path)[split_called(split)]
+            made = datasets.load_dataset("parquet", data_files=list(map(str, files)), split="train", streaming=True)
         # Decoding would need torchcodec, and what goes into a tar is the file as it is.
         if made.features is not None and isinstance(made.features.get("audio"), datasets.Audio):
             made = made.cast_column("audio", datasets.Audio(decode=False))
+    except CorpusError:
+        raise
     # The library raises errors of many kinds for what it cannot find or reach.
     except Exception as error:
         what = f"cannot be streamed ({first_line(error)})"
@@ -123,7 +126,7 @@ def _clip(row: dict[str, Any], name: str) -> Clip:
             data = Path(path).read_bytes()
         except OSError as error:
             raise CorpusError(f"cannot read {path!r} ({error.strerror})", where=name) from error
-    speaker = next((str(row[n]) for n in SPEAKERS if row.get(n) is not None), "")
+    speaker = first_text(row, SPEAKERS, name)
     suffix = Path(path).suffix.lower() or ".wav"
     seconds = round(seconds_of(data, name), 4)
     return Clip(name, text.strip(), speaker, seconds, suffix, data, more={"file": path} if path else None)
