@@ -453,6 +453,7 @@ def test_speakers_that_are_not_known_have_no_name(kind: str, speaker: object, na
     "bad",
     [
         {"lang": 5},
+        {"lang": "klingonisch"},
         {"speaker": ["a"]},
         {"speaker": True},
         {"text": "meio \ud800"},
@@ -468,6 +469,13 @@ def test_what_is_converted_can_be_read_again(bad: dict[str, object], tmp_path: P
         convert_corpus(tmp_path / "m.json", tmp_path / "pt.jsonl", lang="pt")
     made = convert_corpus(tmp_path / "m.json", tmp_path / "pt.jsonl", lang="pt", skip_bad=True)
     assert (len(read_manifest(tmp_path / "pt.jsonl")), len(made.problems)) == (1, 1)
+
+
+def test_nemo_values_that_are_null_are_missing(tmp_path: Path) -> None:
+    write(tmp_path / "a.wav", CLIPS[0])
+    row = {"audio_filepath": "a.wav", "text": "um", "duration": None, "offset": None, "lang": None, "speaker": None}
+    (found,) = read("nemo", write_text(tmp_path / "m.json", json.dumps(row)))
+    assert (found.lang, found.speaker, found.duration_seconds, found.audio.name) == ("pt", "", 0.5, "a.wav")
 
 
 def test_of_two_rows_with_one_id_the_first_is_converted(tmp_path: Path) -> None:

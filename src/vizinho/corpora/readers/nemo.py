@@ -22,6 +22,7 @@ from vizinho.corpora.readers.base import (
 from vizinho.corpora.readers.cutting import Cutter
 from vizinho.errors import CorpusError, VizinhoError
 from vizinho.records import Utterance
+from vizinho.text.language import Language
 
 
 def read_nemo(
@@ -58,7 +59,7 @@ def _manifests(source: Path, split: str | None) -> dict[str, Path]:
 def _utterance(
     line: str, where: str, number: int, folder: Path, lang: str, split: str, ids: UniqueIds, cut: Cutter
 ) -> Utterance:
-    row = _row(line, where)
+    row = {key: value for key, value in _row(line, where).items() if value is not None}
     audio = (folder / row["audio_filepath"]).absolute()
     if "offset" in row:
         name = ids(f"{audio.stem}-{row['offset']:g}", number)
@@ -72,7 +73,7 @@ def _utterance(
         id=name,
         audio=path,
         text=row["text"].strip(),
-        lang=row.get("lang") or lang,
+        lang=Language.parse(row["lang"], where=where, error=CorpusError).tag if row.get("lang") else lang,
         speaker=text_value(row, "speaker", where),
         duration_seconds=round(seconds, 4),
         split=split,
@@ -90,7 +91,7 @@ def _row(line: str, where: str) -> dict[str, Any]:
     if not isinstance(row.get("lang") or "", str):
         raise CorpusError(f"field 'lang' is {row['lang']!r}, not a string", where=where, fix="give a code such as pt")
     for key in ("duration", "offset"):
-        value = row.get(key, 0.0)
+        value = 0.0 if row.get(key) is None else row[key]
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
             raise CorpusError(f"field {key!r} is {value!r}", where=where, fix="give seconds as a number")
     return dict(row)
