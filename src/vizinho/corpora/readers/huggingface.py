@@ -74,20 +74,20 @@ def files_by_split(source: Path) -> dict[str, list[Path]]:
     files: dict[str, list[Path]] = {}
     for state in sorted([source / "state.json", *source.glob("*/state.json")]):
         if state.is_file():
-            named = json.loads(state.read_text("utf-8"))["_data_files"]
+            listed = json.loads(state.read_text("utf-8"))["_data_files"]
             split = "" if state.parent == source else split_called(state.parent.name)
-            files[split] = [state.parent / entry["filename"] for entry in named]
+            files[split] = [state.parent / entry["filename"] for entry in listed]
     if files:
         return files
     paths = sorted(source.rglob("*.parquet"))
     splits = {path: split_named_by(path, source) for path in paths}
     for path in paths:
         hub = _HUB_FILE.fullmatch(path.stem)
-        split = splits[path] or ("" if not any(splits.values()) else hub[1] if hub else None)
-        if split is None:
+        named: str | None = splits[path] or ("" if not any(splits.values()) else hub[1] if hub else None)
+        if named is None:
             fix = "name it like train-00000-of-00001.parquet, or convert it by itself with --split"
             raise CorpusError("others are named after their split, this file is not", where=path, fix=fix)
-        files.setdefault(split, []).append(path)
+        files.setdefault(named, []).append(path)
     return files
 
 
