@@ -1,13 +1,23 @@
-"""What an experiment is made of, as frozen values: donors, recipes, and the whole spec."""
+"""What an experiment is made of, as frozen values: donors, recipes, and the whole spec.
+
+pydantic reads the tables of the file into these classes: their fields are the keys, their types and bounds are checked.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
-from vizinho.training.options import TrainingOptions
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, PlainValidator
+from pydantic_core import PydanticCustomError
+
+from vizinho.errors import SpecError
+from vizinho.text.language import Language
+from vizinho.training.options import LARGEST, TrainingOptions, from_dict
 from vizinho.transfer.tokens import RowOptions
 
 SCRATCH = "scratch"
@@ -20,9 +30,68 @@ SYNTHETIC = "+synthetic"
 """Ending of a start that goes through synthetic target speech before the real minutes."""
 UPDATE = "same-language"
 """The control that goes on with the donor's own language: what training moves where there is no new language."""
-CONTROLS = ("permuted-rows", "shuffled-encoder", "gaussian-encoder", UPDATE)
+ControlKind = Literal["permuted-rows", "shuffled-encoder", "gaussian-encoder", "same-language"]
+CONTROLS: tuple[str, ...] = get_args(ControlKind)
 INTERPOLATION = (0.0, 0.25, 0.5, 0.75, 1.0)
 """Places between the donor's weights (0) and the trained ones (1) at which both languages are tested."""
+_DEFAULTS = {"VIZINHO_SHARED": "../shared"}
+_VARIABLE = re.compile(r"\$\{?(\w+)\}?")
+T = TypeVar("T")
+
+
+def _located(read: Callable[[Any], T]) -> Callable[[Any], T]:
+    """`read` as a validator: its SpecError becomes an error of the value, so that pydantic says whose value it is."""
+
+    def validator(value: Any) -> T:
+        try:
+            return read(value)
+        except SpecError as error:
+            context = {"what": error.what, "inside": error.where, "fix": error.fix}
+            raise PydanticCustomError("spec", "{what}", context) from error
+
+    return validator
+
+
+def _filled_in(value: Any) -> Any:
+    """A path with its $VARIABLES filled in; whatever is no text is left to pydantic."""
+    return _VARIABLE.sub(lambda match: _variable(match.group(1)), value) if isinstance(value, str) else value
+
+
+def _variable(name: str) -> str:
+    value = os.environ.get(name, _DEFAULTS.get(name))
+    if value is None:
+        raise SpecError(f"${name} is not set", fix=f"export {name}=...")
+    return value
+
+
+def _some(corpora: tuple[Path, ...]) -> tuple[Path, ...]:
+    if not corpora:
+        raise SpecError("no corpora", fix='give corpora = ["pt.jsonl"]')
+    return corpora
+
+
+def _tag(code: str) -> str:
+    return Language.parse(code, error=SpecError).tag
+
+
+def _options(kind: type[T]) -> Callable[[Any], T]:
+    def read(table: Any) -> T:
+        if not isinstance(table, Mapping):
+            raise SpecError(f"it is {table!r:.60}", fix="give a table")
+        return from_dict(kind, table)
+
+    return _located(read)
+
+
+LanguageTag = Annotated[str, AfterValidator(_located(_tag))]
+Corpus = Annotated[Path, BeforeValidator(_located(_filled_in))]
+Corpora = Annotated[tuple[Corpus, ...], AfterValidator(_located(_some))]
+Minutes = Annotated[float, Field(gt=0, le=LARGEST)]
+Seed = Annotated[int, Field(ge=-LARGEST, le=LARGEST)]
+Times = Annotated[int, Field(ge=1, le=LARGEST)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Training = Annotated[TrainingOptions, PlainValidator(_options(TrainingOptions))]
+Rows = Annotated[RowOptions, PlainValidator(_options(RowOptions))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,41 +100,40 @@ class DonorSpec:
 
     name: str
     """Name of the start, as in `starts`."""
-    language: str
-    corpora: tuple[Path, ...]
+    language: LanguageTag
+    corpora: Corpora
     base: str = ""
     """What the donor itself starts from: another donor of the file, or a model of the store ("es-demo"); empty trains
     it from scratch."""
-    minutes: float | None = None
+    minutes: Minutes | None = None
     matched: bool = True
     """False: its budget may differ from the other donors'; it is then reported apart and marked."""
-    training: TrainingOptions = field(default_factory=TrainingOptions)
-    seed: int = 1
+    training: Training = field(default_factory=TrainingOptions)
+    seed: Seed = 1
 
 
 @dataclass(frozen=True, slots=True)
 class SyntheticSpec:
     """Synthetic target speech that the starts named "...+synthetic" are trained on before the real minutes."""
 
-    corpora: tuple[Path, ...]
-    minutes: float | None = None
-    training: TrainingOptions = field(default_factory=TrainingOptions)
+    corpora: Corpora
+    minutes: Minutes | None = None
+    training: Training = field(default_factory=TrainingOptions)
     """Of stages that start from a donor."""
-    scratch: TrainingOptions = field(default_factory=TrainingOptions)
+    scratch: Training = field(default_factory=TrainingOptions)
     """Of the stage that starts from scratch."""
-    seed: int = 1
+    seed: Seed = 1
 
 
 @dataclass(frozen=True, slots=True)
 class ControlSpec:
-    """A start made from a donor so that one explanation of its benefit is taken away; made anew for every seed."""
+    """A start made from a donor so that one explanation of its benefit is taken away; made again for every seed."""
 
     name: str
     of: str
     """The donor."""
-    kind: str
-    """One of CONTROLS."""
-    corpora: tuple[Path, ...] = ()
+    kind: ControlKind
+    corpora: tuple[Corpus, ...] = ()
     """Of a same-language update; the donor's own if left out."""
 
 
@@ -74,16 +142,16 @@ class RecipeSpec:
     """One way to train: what the arms of a recipe have in common. Steps and audio a step are the same in all."""
 
     name: str
-    training: TrainingOptions
+    training: Training
     """Of arms that start from a donor."""
-    scratch: TrainingOptions
+    scratch: Training
     """Of arms that start from scratch, where the recipe is for those too."""
-    rows: RowOptions
+    rows: Rows
     starts: tuple[str, ...] = ()
     """Starts it is for; empty: every start that has a donor."""
-    beside: tuple[Path, ...] = ()
+    beside: tuple[Corpus, ...] = ()
     """Corpora of the target's language (synthetic speech) whose train part is taken whole beside the minutes."""
-    repeat: tuple[int, ...] = ()
+    repeat: tuple[Times, ...] = ()
     """How often the train part of each corpus, those beside last, comes in an epoch; empty: once."""
     source: str = ""
     """File or paper a baseline comes from."""
@@ -93,32 +161,35 @@ class RecipeSpec:
 class ExperimentSpec:
     """Arms are every start x recipe x minutes x seed; all have the same steps and seconds of audio a step."""
 
+    __pydantic_config__ = ConfigDict(extra="forbid", strict=True)  # of the tables inside too
+
     name: str
-    target: str
-    corpora: tuple[Path, ...]
+    target: LanguageTag
+    corpora: Corpora
     starts: tuple[str, ...]
-    donors: tuple[DonorSpec, ...]
-    """Stages of synthetic speech among them. Starts that are not trained here are names in the model store."""
-    controls: tuple[ControlSpec, ...]
-    minutes: tuple[float, ...]
-    scratch_minutes: tuple[float, ...]
-    """More amounts for scratch alone: to find out how much of the target it needs to match the others."""
-    seeds: tuple[int, ...]
-    preset: str
-    training: TrainingOptions
-    scratch: TrainingOptions
+    seeds: tuple[Seed, ...]
+    training: Training = field(default_factory=TrainingOptions)
+    scratch: Training = field(default_factory=TrainingOptions)
     """Options of the scratch arms: same steps and batches, but their own learning rates, tuned on dev."""
-    rows: RowOptions
-    repeat: tuple[int, ...]
+    rows: Rows = field(default_factory=RowOptions)
+    minutes: tuple[Minutes, ...] = ()
+    scratch_minutes: tuple[Minutes, ...] = ()
+    """More amounts for scratch alone: to find out how much of the target it needs to match the others."""
+    preset: str = "tiny"
+    repeat: tuple[Times, ...] = ()
     """How often the train part of each corpus comes in an epoch, unless a recipe says otherwise; empty: once."""
-    recipes: tuple[RecipeSpec, ...]
+    recipes: tuple[RecipeSpec, ...] = ()
     """Without any in the file: one, DEFAULT."""
-    drop_test_texts: bool
+    synthetic: SyntheticSpec | None = None
+    donors: tuple[DonorSpec, ...] = ()
+    """Stages of synthetic speech among them. Starts that are not trained here are names in the model store."""
+    controls: tuple[ControlSpec, ...] = ()
+    drop_test_texts: bool = False
     """Take train utterances whose text is in test out of train, of donors too, and list them; without it such a text
     is an error."""
-    interpolation: tuple[float, ...]
+    interpolation: tuple[Share, ...] = INTERPOLATION
     """Places between start and end to test at; empty: none."""
-    source: Mapping[str, Any]
+    source: Mapping[str, Any] = field(default_factory=dict)
     """The file as read, for the record."""
 
     def donor(self, start: str) -> DonorSpec | None:

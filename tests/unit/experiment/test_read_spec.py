@@ -60,6 +60,18 @@ def test_a_good_spec(tmp_path, monkeypatch):
             "unequal minutes",
         ),
         (('name = "e"', 'name = "e'), "not valid TOML"),
+        (('name = "e"', 'source = "e"'), "unknown key source -> known keys: .*controls, corpora"),
+        (("seeds = [1, 2]", 'seeds = [1, "2"]'), r"seeds\[1\] is '2' -> it should be a valid integer"),
+        (("minutes = [2, 8]", "minutes = [2, 0]"), r"minutes\[1\] is 0 -> it should be greater than 0"),
+        (
+            ("minutes = [2, 8]", 'minutes = [2, 8]\ndrop_test_texts = "false"'),
+            "drop_test_texts is 'false' -> it should be",
+        ),
+        (("[training]\nsteps = 10", "training = 5"), r"e.toml: training: it is 5 -> give a table"),
+        (("minutes = 60", "minutes = 60\nhours = 1"), "donors es: unknown key hours -> known keys: base, corpora"),
+        (("minutes = 60", "training = { layers = { pull = [] } }"), r"donors es.training.layers: pull is \(\)"),
+        (('language = "es"', 'language = "spansih"'), "donors es.language: 'spansih' is no language code"),
+        (('name = "es"\n', ""), r"donors\[0\]: the key name is missing"),
     ],
 )
 def test_faults_are_named(tmp_path, change, message):
@@ -108,6 +120,13 @@ def test_arms_differ_by_recipe_too(tmp_path):
     assert (beside.beside, beside.repeat, beside.options.learning_rate) == ((Path("spoken.jsonl"),), (12, 1), 2e-3)
 
 
+def test_a_recipe_can_have_its_own_scratch_options(tmp_path):
+    own = 'name = "own"\nstarts = ["scratch"]\ntraining = { warmup_share = 0.5 }\nscratch = { learning_rate = 3e-3 }'
+    recipe = spec(tmp_path, f'{GOOD}[[recipes]]\nname = "default"\n[[recipes]]\n{own}').recipe("own")
+    assert (recipe.scratch.learning_rate, recipe.scratch.warmup_share, recipe.scratch.steps) == (3e-3, 0.5, 10)
+    assert (recipe.training.learning_rate, recipe.training.warmup_share) == (1e-3, 0.5)
+
+
 def test_scratch_always_has_an_arm_of_its_own(tmp_path):
     for text in (GOOD, GOOD + RECIPES):
         assert "scratch/2min/seed1" in [a.name for a in arms_of(spec(tmp_path, text))]
@@ -118,7 +137,7 @@ def test_scratch_always_has_an_arm_of_its_own(tmp_path):
     [
         (('name = "ours"', 'name = "frozen"'), "recipes need names of their own"),
         (('name = "ours"', 'name = "scratch"'), "recipes need names of their own"),
-        (('name = "ours"', ""), "a recipe has no name"),
+        (('name = "ours"', ""), r"recipes\[0\]: the key name is missing"),
         (('"es", "scratch"', '"fr"'), "recipe synthetic is for fr, which no arm starts from"),
         (("repeat = [12, 1]", "repeat = [12]"), "repeat of recipe synthetic does not fit"),
         (("layers = {", "steps = 99, layers = {"), "recipe frozen has other steps"),
@@ -180,7 +199,10 @@ def test_stages_controls_and_unmatched_donors(tmp_path):
         (('base = "es"', 'base = "es-full"'), "the donor es-full starts from itself"),
         (('name = "es-full"', 'name = "es+synthetic"'), "donors need names of their own"),
         (("matched = false", ""), "or say matched = false"),
-        (('"permuted-rows"', '"permuted"'), "unknown kind of control 'permuted'"),
+        (
+            ('"permuted-rows"', '"permuted"'),
+            "controls permuted: kind is 'permuted' -> it should be 'permuted-rows', 'shuffled-encoder'",
+        ),
         (('name = "permuted"', 'name = "es"'), "the control es needs a name of its own"),
         (('name = "permuted"\nof = "es"', 'name = "permuted"\nof = "scratch"'), "is of scratch"),
         (
@@ -188,7 +210,10 @@ def test_stages_controls_and_unmatched_donors(tmp_path):
             "the control permuted has corpora",
         ),
         (('kind = "permuted-rows"', ""), "the key kind is missing"),
-        (("seeds = [1, 2]", "seeds = [1, 2]\ninterpolation = [2]"), "interpolation is"),
+        (
+            ("seeds = [1, 2]", "seeds = [1, 2]\ninterpolation = [2]"),
+            r"interpolation\[0\] is 2 -> it should be less than or equal to 1",
+        ),
         (("minutes = [2, 8]", "scratch_minutes = [2, 8]"), "scratch_minutes without minutes"),
     ],
 )

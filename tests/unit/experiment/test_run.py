@@ -121,12 +121,15 @@ def test_a_small_corpus_can_come_more_often(tmp_path):
     assert {u.audio for u in often} == {u.audio for u in once}
 
 
-@pytest.mark.parametrize("repeat", ["[1, 2]", "[0]"])
-def test_repeat_fits_the_corpora(tmp_path, utterances, repeat):
+@pytest.mark.parametrize(
+    ("repeat", "message"),
+    [("[1, 2]", "repeat does not fit"), ("[0]", r"repeat\[0\] is 0 -> it should be greater than or equal to 1")],
+)
+def test_repeat_fits_the_corpora(tmp_path, utterances, repeat, message):
     spec_over(tmp_path, utterances)
     path = tmp_path / "e.toml"
     path.write_text(path.read_text() + f"\nrepeat={repeat}")
-    with pytest.raises(SpecError, match="repeat does not fit"):
+    with pytest.raises(SpecError, match=message):
         read_spec(path)
 
 
