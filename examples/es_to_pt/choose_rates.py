@@ -18,7 +18,7 @@ from itertools import product
 from pathlib import Path
 
 from vizinho.experiment.arms import Arm, job_of
-from vizinho.experiment.leaks import without_test_texts
+from vizinho.experiment.guard import without_test_texts
 from vizinho.experiment.read_spec import read_spec
 from vizinho.experiment.starts import start_of
 from vizinho.job.run import run

@@ -152,7 +152,7 @@ def test_nothing_left_and_impossible_options_are_said(tone_model, speech, tmp_pa
 
 
 def test_the_leak_guard_knows_a_test_recording_whoever_labelled_it(tone_model, tmp_path):
-    from vizinho.experiment.leaks import refuse_leaks
+    from vizinho.experiment.guard import refuse_leaks
     from vizinho.experiment.read_spec import read_spec
 
     corpus = tone_corpus(tmp_path, count=12, letters="abcdef", splits=("train", "dev", "test"))

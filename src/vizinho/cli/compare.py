@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from vizinho.cli.emit import emit
 from vizinho.cli.options import AsJson, Seed
+
+if TYPE_CHECKING:
+    from vizinho.languages.predict import Prediction
 
 
 class G2P(StrEnum):
@@ -109,12 +113,13 @@ def compare(
     if models:
         found = _with_hearing(found, models, inputs.speech)
     values = found.as_json()
-    if predict:
-        values["prediction"] = _prediction(found, predict)
+    prediction = _prediction(found, predict) if predict else None
+    if prediction is not None:
+        values["prediction"] = asdict(prediction)
     if html is not None:
         from vizinho.report.compare_page import write_compare_page
 
-        write_compare_page(values, html)
+        write_compare_page(found, html, prediction)
     emit(values, as_json, text(values))
     if html is not None and not as_json:
         typer.echo(f"\n{html}")
@@ -153,13 +158,11 @@ def _with_hearing(found: Any, models: str, speech: Mapping[str, Path]) -> Any:
     return replace(found, results=results)
 
 
-def _prediction(found: Any, results: list[Path]) -> dict[str, Any]:
-    from dataclasses import asdict
-
+def _prediction(found: Any, results: list[Path]) -> Prediction:
     from vizinho.languages.predict import predict, read_measured
 
     measured = [m for path in results for m in read_measured(path)]
-    return asdict(predict(found.ranking, measured, found.target))
+    return predict(found.ranking, measured, found.target)
 
 
 def _predicted(prediction: dict[str, Any]) -> str:

@@ -12,12 +12,16 @@ from pathlib import Path
 import torch
 import transformers
 
-from vizinho.corpora.manifest import read_manifest
 from vizinho.experiment.arms import Arm, arm_folder, arms_of, job_of, update_of, updates_of
-from vizinho.experiment.leaks import refuse_foreign_tokens, refuse_leaks, without_test_texts
+from vizinho.experiment.guard import (
+    hold_to_settings,
+    refuse_foreign_tokens,
+    refuse_leaks,
+    utterances_of_test,
+    without_test_texts,
+)
 from vizinho.experiment.logs import file_log
 from vizinho.experiment.results import ArmResult, Budget, Results, TrainedArm, read_value, write_value
-from vizinho.experiment.same_settings import hold_to_settings
 from vizinho.experiment.spec import ExperimentSpec
 from vizinho.experiment.starts import Start, budgets_of, curve_of, donor_results, prepare_starts, start_of
 from vizinho.experiment.summary import summarise
@@ -194,11 +198,10 @@ def _trained(spec: ExperimentSpec, arm: Arm, job: Job, finished: FinishedJob) ->
 
 def _tested(spec: ExperimentSpec, trained: TrainedArm, finished: FinishedJob, start: Start) -> ArmResult:
     recognizer = Recognizer(finished.ready.checkpoint)
-    test = [u for path in spec.corpora for u in read_manifest(path) if u.split == "test"]
     home = home_of(spec, trained.start)
     return ArmResult(
         **{field.name: getattr(trained, field.name) for field in fields(trained)},
-        test=scored(recognizer, test, spec.target),
+        test=scored(recognizer, utterances_of_test(spec), spec.target),
         retention=retention(recognizer, home, start),
         interpolation=interpolation(spec, finished, home),
     )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vizinho.audio.io import SAMPLE_RATE, load_audio
-from vizinho.corpora.manifest import read_manifest
+from vizinho.experiment.guard import utterances_of_test
 from vizinho.experiment.results import ArmResult, LineHypothesis, WorstUtterance, lines_of
 from vizinho.experiment.spec import ExperimentSpec
 from vizinho.records import UtteranceErrors
@@ -23,7 +23,7 @@ def worst_utterances(spec: ExperimentSpec, arms: Sequence[ArmResult], folder: Pa
     Clips are MP3, which every browser plays, under `folder`/clips; recordings stay out of results.json, which may be
     published where they may not.
     """
-    test = {u.id: u for path in spec.corpora for u in read_manifest(path) if u.split == "test"}
+    test = {u.id: u for u in utterances_of_test(spec)}
     errors: dict[str, list[UtteranceErrors]] = {}
     for arm in arms:
         for row in arm.test.per_utterance:

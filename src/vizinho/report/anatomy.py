@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from vizinho.experiment.results import Adjusted, LineComparison, Retention
-from vizinho.report.drawing import COLOURS, INK, Looks, figure, horizontal, legend, svg
+from vizinho.report.drawing import INK, Looks, figure, horizontal, legend, svg
+from vizinho.report.maps import COLOURS
 
 
 def movement_chart(rows: Sequence[Adjusted], looks: Looks, name: str) -> str:

@@ -1,118 +1,155 @@
-"""Draws what `vizinho compare --json` prints as one self-contained HTML page; asks the network for nothing."""
+"""Draws a comparison of languages as one self-contained HTML page; asks the network for nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any
 
 import jinja2
 
 from vizinho.files import write_text
-from vizinho.report.evidence import parts_of
-from vizinho.report.maps import draw_map
+from vizinho.languages.compare import Comparison
+from vizinho.languages.measures import Gap, LevelResult, Measure
+from vizinho.languages.predict import Prediction
+from vizinho.report.evidence import Part, parts_of
+from vizinho.report.maps import COLOURS, draw_map
 
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f7f7f", "#b8a000")
-"""Colours of donors in the order of the ranking: Okabe and Ito's, readable with colour blindness."""
-_BESIDE = 0.25
-"""Share of the strip on either side of floor and ceiling."""
-
-
-def write_compare_page(values: Mapping[str, Any], out: Path) -> None:
-    """Draw the values of `Comparison.as_json` into `out`."""
-    write_text(out, compare_page(values))
+MARGIN = 0.25
+"""Share of a strip on either side of floor and ceiling."""
 
 
-def compare_page(values: Mapping[str, Any]) -> str:
-    """The page as text; everything from the values is escaped but drawings made by vizinho itself."""
+@dataclass(frozen=True, slots=True)
+class Strip:
+    """Positions in per cent of a strip's width: the dot of a value and the ends of its interval."""
+
+    dot: float
+    ends: tuple[float, float] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One donor on the strip of a measure; a gap has neither measure nor strip."""
+
+    donor: str
+    measure: Measure | None
+    strip: Strip | None
+
+
+@dataclass(frozen=True, slots=True)
+class Strips:
+    """A measure of all donors, described as the nearest donor that has it."""
+
+    measure: Measure
+    rows: tuple[Row, ...]
+    remark: str
+
+
+@dataclass(frozen=True, slots=True)
+class LevelPart:
+    """A section of the page."""
+
+    name: str
+    measures: tuple[Strips, ...]
+    gaps: tuple[tuple[Gap, tuple[str, ...]], ...]
+    """Each gap with the donors that have it."""
+    map: str
+    evidence: tuple[tuple[str, tuple[Part, ...]], ...]
+    """Parts by donor."""
+
+
+def write_compare_page(comparison: Comparison, out: Path, prediction: Prediction | None = None) -> None:
+    """Draw a comparison, and what donors are predicted to bring, into `out`."""
+    write_text(out, compare_page(comparison, prediction))
+
+
+def compare_page(comparison: Comparison, prediction: Prediction | None = None) -> str:
+    """The page as text; everything from the comparison is escaped but drawings made by vizinho itself."""
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     template = environment.from_string(
         (resources.files("vizinho.report") / "compare.html.j2").read_text(encoding="utf-8")
     )
-    donors = [row["donor"] for row in values["ranking"]]
-    levels = [row["level"] for row in values["levels"][donors[0]]]
+    donors = [ranked.donor for ranked in comparison.ranking]
+    colours = {donor: COLOURS[i % len(COLOURS)] for i, donor in enumerate(donors)}
+    by_level = [
+        {donor: next(r for r in comparison.results[donor] if r.level == first.level) for donor in donors}
+        for first in comparison.results[donors[0]]
+    ]
     return template.render(
-        target=values["target"],
-        ranking=values["ranking"],
-        colours=_colours(donors),
-        levels=[_level(values, level, donors) for level in levels],
-        seconds=values["seconds"],
-        prediction=values.get("prediction"),
+        target=comparison.target,
+        ranking=comparison.ranking,
+        colours=colours,
+        levels=[_level(comparison.target, results, colours) for results in by_level],
+        seconds=comparison.seconds,
+        prediction=prediction,
     )
 
 
-def _colours(donors: Sequence[str]) -> dict[str, str]:
-    return {donor: COLOURS[i % len(COLOURS)] for i, donor in enumerate(donors)}
+def _level(target: str, results: Mapping[str, LevelResult], colours: Mapping[str, str]) -> LevelPart:
+    names = dict.fromkeys(measure.name for result in results.values() for measure in result.measures)
+    return LevelPart(
+        name=next(iter(results.values())).level,
+        measures=tuple(_strips(name, results) for name in names),
+        gaps=_gaps(results),
+        map=_map(results, colours),
+        evidence=tuple(
+            (donor, tuple(parts))
+            for donor, result in results.items()
+            if (parts := parts_of(result.evidence, target, donor))
+        ),
+    )
 
 
-def _level(values: Mapping[str, Any], level: str, donors: Sequence[str]) -> dict[str, Any]:
-    found = {d: next(row for row in values["levels"][d] if row["level"] == level) for d in donors}
-    names = dict.fromkeys(m["name"] for d in donors for m in found[d]["measures"])
-    return {
-        "name": level,
-        "measures": [_measure(name, found, donors) for name in names],
-        "gaps": _gaps(found),
-        "map": _map(found, donors),
-        "evidence": [(d, parts) for d in donors if (parts := parts_of(found[d]["evidence"], values["target"], d))],
-    }
+def _strips(name: str, results: Mapping[str, LevelResult]) -> Strips:
+    by_donor = {d: next((m for m in result.measures if m.name == name), None) for d, result in results.items()}
+    rows = tuple(Row(d, m, None if m is None else _strip(m)) for d, m in by_donor.items())
+    return Strips(next(m for m in by_donor.values() if m is not None), rows, _remark(name, by_donor))
 
 
-def _measure(name: str, found: Mapping[str, Any], donors: Sequence[str]) -> dict[str, Any]:
-    by_donor = {d: next((m for m in found[d]["measures"] if m["name"] == name), None) for d in donors}
-    some = next(m for m in by_donor.values() if m is not None)
-    rows = [{"donor": d, "measure": m, **_strip(m)} for d, m in by_donor.items()]
-    return {**some, "rows": rows, "remark": _remark(name, by_donor, donors)}
-
-
-def _remark(name: str, by_donor: Mapping[str, Any], donors: Sequence[str]) -> str:
+def _remark(name: str, by_donor: Mapping[str, Measure | None]) -> str:
     """Why a measure that contradicts the ranking has no vote."""
-    values = {d: m["value"] for d, m in by_donor.items() if m is not None}
-    if name != "inventory_overlap" or donors[0] not in values:
+    values = {d: m.value for d, m in by_donor.items() if m is not None}
+    nearest = next(iter(by_donor))
+    if name != "inventory_overlap" or nearest not in values:
         return ""
-    better = [d for d in values if values[d] > values[donors[0]]]
+    better = [d for d in values if values[d] > values[nearest]]
     if not better:
         return ""
     return (
-        f"By this count {', '.join(better)} would come before {donors[0]}. An inventory counts a phone that is said "
+        f"By this count {', '.join(better)} would come before {nearest}. An inventory counts a phone that is said "
         "once in a thousand like one in every word, and knows nothing of the words it stands in; inventories predicted "
         "the benefit for recognition worse than sounds as recorded did (San et al. 2024). It is shown and has no vote."
     )
 
 
-def _map(found: Mapping[str, Any], donors: Sequence[str]) -> str:
-    places = {d: found[d]["evidence"].get("places") for d in donors}
-    known = {d: pair for d, pair in places.items() if pair}
-    if not known:
+def _map(results: Mapping[str, LevelResult], colours: Mapping[str, str]) -> str:
+    """The target and those donors whose place is known; each level of places names (target, donor)."""
+    places = {d: pair for d, result in results.items() if (pair := result.evidence.get("places"))}
+    if not places:
         return ""
-    colours = _colours(donors)
-    target = next(iter(known.values()))[0]
-    return draw_map(target, [{**pair[1], "code": d} for d, pair in known.items()], colours)
+    target = next(iter(places.values()))[0]
+    return draw_map(target, [{**pair[1], "code": d} for d, pair in places.items()], colours)
 
 
-def _strip(measure: Mapping[str, Any] | None) -> dict[str, float]:
-    """Positions in per cent of the strip's width: the dot and the ends of the interval, floor and ceiling fixed."""
-    if measure is None:
-        return {}
-    span = measure["ceiling"] - measure["floor"]
-
+def _strip(measure: Measure) -> Strip:
     def place(value: float) -> float:
-        nearness = (value - measure["floor"]) / span if span else 0.0
-        return round(100 * min(1.0, max(0.0, (nearness + _BESIDE) / (1 + 2 * _BESIDE))), 2)
+        # Floor and ceiling stand at the margins of every strip; values beyond them may reach its edges.
+        span = measure.ceiling - measure.floor
+        nearness = (value - measure.floor) / span if span else 0.0
+        return round(100 * min(1.0, max(0.0, (nearness + MARGIN) / (1 + 2 * MARGIN))), 2)
 
-    made = {"dot": place(measure["value"])}
-    if measure["interval"] is not None:
-        ends = sorted(place(end) for end in measure["interval"])
-        made |= {"low": ends[0], "high": ends[1]}
-    return made
+    if measure.interval is None:
+        return Strip(place(measure.value), None)
+    low, high = sorted(place(end) for end in measure.interval)
+    return Strip(place(measure.value), (low, high))
 
 
-def _gaps(found: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Gaps with the donors they concern."""
-    made: dict[tuple[str, str, str], list[str]] = {}
-    for donor, result in found.items():
-        for gap in result["gaps"]:
-            made.setdefault((gap["name"], gap["reason"], gap["fix"]), []).append(donor)
-    return [{"name": n, "reason": r, "fix": f, "donors": who} for (n, r, f), who in made.items()]
+def _gaps(results: Mapping[str, LevelResult]) -> tuple[tuple[Gap, tuple[str, ...]], ...]:
+    donors: dict[Gap, list[str]] = {}
+    for donor, result in results.items():
+        for gap in result.gaps:
+            donors.setdefault(gap, []).append(donor)
+    return tuple((gap, tuple(names)) for gap, names in donors.items())

@@ -12,8 +12,8 @@ import matplotlib
 matplotlib.use("svg")
 from matplotlib import pyplot as plt
 
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f7f7f", "#b8a000")
-"""Okabe and Ito's, readable with colour blindness; page.html.j2 lightens them in the dark."""
+from vizinho.report.maps import COLOURS
+
 INK = "#123456"
 """Stands for the page's soft ink until the SVG is written."""
 _STYLES = ("-", "--", ":", "-.")

@@ -28,24 +28,21 @@ class Part:
 
 def parts_of(evidence: Mapping[str, Any], target: str, donor: str) -> list[Part]:
     """Parts in the order of the evidence; nothing is left out."""
-    made: list[Part] = []
+    parts: list[Part] = []
     for name, value in evidence.items():
         if name == "charts":
-            made += _phone_charts(value)
-            continue
-        if name == "trees_side_by_side":
-            made += _trees(value, target, donor)
-            continue
-        if name == "picture":
-            made += [Part("both spaces on their two main axes", "drawing", drawing=draw_words(value))] if value else []
-            continue
-        if name == "places":  # drawn once for all donors
-            continue
-        made += _parts(name.replace("_", " "), value, target, donor)
-    return made
+            parts += _phone_charts(value)
+        elif name == "trees_side_by_side":
+            parts += _trees(value, target, donor)
+        elif name == "picture":
+            parts += [Part("both spaces on their two main axes", "drawing", drawing=draw_words(value))] if value else []
+        elif name != "places":  # places are drawn once for all donors
+            parts += _parts(name.replace("_", " "), value, target, donor)
+    return parts
 
 
 def _parts(title: str, value: Any, target: str, donor: str) -> list[Part]:
+    """A flat table of values, a list of rows, or a text; tables in tables become parts of their own."""
     if isinstance(value, Mapping):
         if all(not isinstance(v, Mapping | list | tuple) for v in value.values()):
             return [Part(title, "values", rows=tuple((k.replace("_", " "), show(v)) for k, v in value.items()))]
@@ -68,16 +65,14 @@ def _trees(rows: Sequence[Mapping[str, Any]], target: str, donor: str) -> list[P
 
 def _phone_charts(cells: Sequence[Mapping[str, Any]]) -> list[Part]:
     """One part a chart; a cell is a tuple of phones as the evidence has them. Empty rows and columns are left out."""
-    made = []
+    charts = []
     for kind, (rows, columns) in _CHARTS.items():
-        held = {(c["row"], c["column"]): tuple(c["phones"]) for c in cells if c["chart"] == kind}
-        head = [c for c in columns if any(column == c for _, column in held)]
-        body = [(r, *(held.get((r, c), ()) for c in head)) for r in rows if any(row == r for row, _ in held)]
-        if body:
-            made.append(
-                Part(f"{kind}s" if kind != "other" else "phones outside the charts", "chart", tuple(head), tuple(body))
-            )
-    return made
+        phones = {(c["row"], c["column"]): tuple(c["phones"]) for c in cells if c["chart"] == kind}
+        head = tuple(c for c in columns if any(column == c for _, column in phones))
+        body = tuple((r, *(phones.get((r, c), ()) for c in head)) for r in rows if any(row == r for row, _ in phones))
+        title = f"{kind}s" if kind != "other" else "phones outside the charts"
+        charts += [Part(title, "chart", head, body)] if body else []
+    return charts
 
 
 def _table(title: str, rows: Sequence[Mapping[str, Any]], target: str, donor: str) -> Part:

@@ -7,8 +7,11 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f7f7f", "#b8a000")
+"""Okabe and Ito's, readable with colour blindness; page.html.j2 lightens them in the dark."""
 WIDTH, MARGIN = 640.0, 46.0
 _STEP = 5
+"""Degrees between two lines of latitude or longitude."""
 
 
 def draw_map(target: Mapping[str, Any], donors: Sequence[Mapping[str, Any]], colours: Mapping[str, str]) -> str:
@@ -16,7 +19,9 @@ def draw_map(target: Mapping[str, Any], donors: Sequence[Mapping[str, Any]], col
     places = [target, *donors]
     south, north = (f(p["latitude"] for p in places) for f in (min, max))
     west, east = (f(p["longitude"] for p in places) for f in (min, max))
+    # A degree of longitude is shorter by the cosine of the latitude; at the middle one the map is true in both ways.
     narrowing = math.cos(math.radians((south + north) / 2))
+    # At least four degrees, so that two neighbouring places are not drawn as a continent apart.
     wide, high = max((east - west) * narrowing, 4.0), max(north - south, 4.0)
     scale = (WIDTH - 2 * MARGIN) / max(wide, high * 1.2)
     height = high * scale + 2 * MARGIN
@@ -56,7 +61,7 @@ def draw_words(words: Sequence[Mapping[str, Any]]) -> str:
         x = MARGIN + (word["x"] - min(xs)) / max(max(xs) - min(xs), 1e-9) * (width - 4 * MARGIN)
         y = MARGIN + (max(ys) - word["y"]) / max(max(ys) - min(ys), 1e-9) * (height - 2 * MARGIN)
         donor = word["language"] == "donor"
-        colour, style = ("#d55e00", ' font-style="italic"') if donor else ("#0072b2", "")
+        colour, style = (COLOURS[1], ' font-style="italic"') if donor else (COLOURS[0], "")
         marks.append(
             f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="{colour}"/><text x="{x + 6:.1f}" y="{y + 4:.1f}" '
             f'font-size="14" fill="currentColor"{style}>{escape(str(word["word"]))}</text>'

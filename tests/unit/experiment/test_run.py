@@ -6,8 +6,8 @@ from tones import tone_corpus
 
 from vizinho.corpora.manifest import read_manifest, write_manifest
 from vizinho.errors import SpecError
+from vizinho.experiment.guard import hold_to_settings
 from vizinho.experiment.read_spec import read_spec
-from vizinho.experiment.same_settings import hold_to_settings
 from vizinho.job.data import read_data
 
 

@@ -4,12 +4,14 @@ import json
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 
 import pytest
 
 from vizinho.languages.compare import compare
 from vizinho.languages.levels.treebank import Node
 from vizinho.languages.levels.trees import draw_tree
+from vizinho.languages.predict import Measured, Prediction
 from vizinho.report.compare_page import compare_page
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -17,34 +19,42 @@ LEVELS = ("vocabulary", "spelling", "syntax", "map")
 
 
 @pytest.fixture(scope="module")
-def values():
+def comparison():
     from vizinho.languages.compare import Inputs
 
-    found = compare("pt", ["en", "es", "qaa"], Inputs(top=600), levels=LEVELS)
-    return json.loads(json.dumps(found.as_json()))
+    return compare("pt", ["en", "es", "qaa"], Inputs(top=600), levels=LEVELS)
 
 
-def test_everything_is_on_the_page(values):
-    page = compare_page(values)
+def test_everything_is_on_the_page(comparison):
+    page = compare_page(comparison)
     for level in LEVELS:
         assert f'<section id="{level}">' in page
-    for result in values["levels"]["es"]:
-        for measure in result["measures"]:
-            assert measure["title"].replace("'", "&#39;") in page
+    for result in comparison.results["es"]:
+        for measure in result.measures:
+            assert measure.title.replace("'", "&#39;") in page
     assert "atlas" in page  # the gap of zz
     assert page.count("<svg") > 20
     assert not re.search(r'(?:src|href)="(?!#)', page), "the page asks the network for something"
 
 
-def test_what_comes_from_texts_is_escaped(values):
-    evil = json.loads(json.dumps(values))
-    for level in evil["levels"]["es"]:
-        for row in level["evidence"].get("cognates_spelt_alike", []):
-            row["donor"] = "<svg onload=alert(1)>"
-        for row in level["evidence"].get("trees_side_by_side", []):
-            row["about"] = "<svg onload=alert(2)>"
-    assert "<svg onload" not in compare_page(evil)
-    assert "&lt;svg onload" in compare_page(evil)
+def test_a_prediction_stands_beside_what_was_measured(comparison):
+    measured = (Measured("pt", "es", 8.0, 0.4, "r"),)
+    prediction = Prediction(3, "score", {}, {}, {"es": (0.3, 0.1, 0.5)}, measured, "fitted on three transfers")
+    page = compare_page(comparison, prediction)
+    assert "<td>0.30 [0.10, 0.50]</td>" in page
+    assert "0.40 <small>(8.0 min)</small>" in page
+    assert 'id="prediction"' not in compare_page(comparison)
+
+
+def test_what_comes_from_texts_is_escaped(comparison):
+    rows = [{"target": "<svg onload=alert(0)>", "donor": "<svg onload=alert(1)>"}]
+    trees = [{"about": "<svg onload=alert(2)>", "target": "", "donor": ""}]
+    evidence = {"cognates_spelt_alike": rows, "trees_side_by_side": trees}
+    levels = tuple(replace(level, evidence={**level.evidence, **evidence}) for level in comparison.results["es"])
+    page = compare_page(replace(comparison, results={**comparison.results, "es": levels}))
+    assert "<svg onload" not in page
+    assert page.count("&lt;svg onload=alert(2)") == 2 * len(LEVELS)
+    assert "&lt;svg onload=alert(1)" in page
 
 
 def test_words_in_trees_are_escaped():
@@ -54,9 +64,9 @@ def test_words_in_trees_are_escaped():
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 @pytest.mark.parametrize("width", [360, 1200])
-def test_nothing_overflows_and_charts_have_a_size(values, width, tmp_path):
+def test_nothing_overflows_and_charts_have_a_size(comparison, width, tmp_path):
     page = tmp_path / "page.html"
-    page.write_text(compare_page(values), encoding="utf-8")
+    page.write_text(compare_page(comparison), encoding="utf-8")
     frame = tmp_path / "frame.html"
     escaped = page.read_text(encoding="utf-8").replace("&", "&amp;").replace('"', "&quot;")
     frame.write_text(

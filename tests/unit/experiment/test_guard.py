@@ -7,7 +7,7 @@ from tones import tone_corpus
 
 from vizinho.corpora.manifest import read_manifest, write_manifest
 from vizinho.errors import SpecError
-from vizinho.experiment.leaks import refuse_foreign_tokens, refuse_leaks, without_test_texts
+from vizinho.experiment.guard import refuse_foreign_tokens, refuse_leaks, without_test_texts
 from vizinho.experiment.read_spec import read_spec
 from vizinho.experiment.results import Leaks
 from vizinho.job.job import Job
