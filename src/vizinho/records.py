@@ -47,6 +47,15 @@ class Segment:
 
 
 @dataclass(frozen=True, slots=True)
+class Alternative:
+    """One text that a beam search considered; scores in nats, `lm_score` is the part of everything but the sound."""
+
+    text: str
+    score: float
+    lm_score: float
+
+
+@dataclass(frozen=True, slots=True)
 class Transcript:
     """What a recogniser heard in one file. `confidence` is the mean of the words' (0 to 1)."""
 
@@ -57,6 +66,8 @@ class Transcript:
     duration_seconds: float
     segments: tuple[Segment, ...] = ()
     """The same words, grouped; empty where nobody asked for groups."""
+    n_best: tuple[Alternative, ...] = ()
+    """The best texts, the transcript's own first; empty where nobody asked for them."""
 
 
 @dataclass(frozen=True, slots=True)

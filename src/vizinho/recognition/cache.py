@@ -12,9 +12,8 @@ from pathlib import Path
 
 from vizinho.errors import ModelError
 from vizinho.files import scratch_folder, sha256
-from vizinho.recognition.engines import OnnxEngine
+from vizinho.recognition.engines import FORMAT, GRAPHS, SETTINGS, OnnxEngine
 from vizinho.recognition.export import export
-from vizinho.recognition.exported import FORMAT, GRAPHS, SETTINGS
 from vizinho.store.card import WEIGHTS
 from vizinho.store.store import default_home
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -41,6 +42,11 @@ class CutOptions:
         if self.max_seconds < max(1.0, 3.0 * self.overlap_seconds):
             raise SpecError("max_seconds must be at least one second and three overlaps", where="cutting")
 
+    def within(self, seconds: float) -> CutOptions:
+        """These options with pieces of at most `seconds`. Raises SpecError under one second."""
+        longest = min(self.max_seconds, seconds - WINDOW_SECONDS)  # a piece is cut at the end of a window
+        return replace(self, max_seconds=longest, overlap_seconds=min(self.overlap_seconds, longest / 3))
+
 
 class Detector(Protocol):
     """Tells where somebody speaks."""
@@ -64,6 +70,11 @@ class Piece:
     def end_sample(self) -> int:
         """One past the last sample."""
         return self.start_sample + self.samples.size
+
+    @property
+    def until_seconds(self) -> float:
+        """Words whose middle is later belong to the next piece, which overlaps with this one."""
+        return (self.end_sample - self.overlap_samples / 2) / SAMPLE_RATE if self.overlap_samples else math.inf
 
 
 @dataclass(slots=True)

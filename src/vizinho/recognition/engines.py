@@ -1,4 +1,13 @@
-"""What computes log-probabilities of waveforms: the network in torch, or its export in onnxruntime."""
+"""What computes log-probabilities of waveforms: a network in torch, or its export in onnxruntime.
+
+An exported model is a folder that `recognition.export` writes and `OnnxEngine` reads:
+
+    model.onnx or model.int8.onnx   features (B, F, T), lengths (B,) to log-probabilities (B, T', V), as NeMo's
+    tokens.txt                      a token and its column per line, blank last, as sherpa-onnx wants it
+    vizinho.json                    everything else a recogniser needs: features, roles of tokens, rows of the model
+
+The graph's columns are the model's rows with the blank moved to the end; `rows` in vizinho.json says where each went.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +23,16 @@ from vizinho.audio.io import Waveform
 from vizinho.audio.logmel import LogMel, at_least_minimum
 from vizinho.decoding.greedy import LogProbs
 from vizinho.errors import ModelError, first_line
-from vizinho.recognition.exported import FORMAT, GRAPHS, SETTINGS
 from vizinho.text.tokens import TokenInventory
 
 if TYPE_CHECKING:
     from vizinho.model.checkpoint import Checkpoint
+
+FORMAT = 1
+"""Version of an export's folder; part of the cache's keys, so a change makes new exports."""
+SETTINGS = "vizinho.json"
+TOKENS = "tokens.txt"
+GRAPHS = {"fp32": "model.onnx", "int8": "model.int8.onnx"}
 
 
 class Engine(Protocol):
@@ -36,38 +50,63 @@ class Engine(Protocol):
     def frame_seconds(self) -> float:
         """Time between two rows of log-probabilities."""
 
+    @property
+    def max_seconds(self) -> float | None:
+        """Longest audio that the network has positions for; None where there is no limit."""
+
     def log_probs(self, waveforms: Sequence[Waveform]) -> list[LogProbs]:
         """Log-probabilities of 16 kHz waveforms, each (N,), as one batch; each (T, V) without padding."""
 
 
 class TorchEngine:
-    """The network as it is trained. The forward pass changes nothing in the model, so threads may share it."""
+    """A network in torch, one that is being trained too: it computes with the weights as they stand at each call.
+
+    The forward pass changes nothing in the model, so threads may share it.
+    """
 
     def __init__(self, checkpoint: Checkpoint) -> None:
-        from vizinho.model.fast import make_fast
-        from vizinho.recognition.whole import Recognizer
-
-        make_fast(checkpoint.model)
         self.checkpoint = checkpoint
-        self._recognizer = Recognizer(checkpoint)
         self.inventory = checkpoint.inventory
         self.blank = int(checkpoint.tokenizer.pad_token_id)
-        self.frame_seconds = self._recognizer.frame_seconds
+        self._front = checkpoint.front
+        self.frame_seconds, self.max_seconds = self._front.frame_seconds, self._front.max_seconds
 
     @classmethod
     def load(cls, folder: Path) -> TorchEngine:
         """Open a model folder; raises ModelError when it is not a whole one."""
         from vizinho.model.checkpoint import load_checkpoint
+        from vizinho.model.fast import make_fast
 
-        return cls(load_checkpoint(folder))
+        checkpoint = load_checkpoint(folder)
+        # Only here: the forward pass of a network in training belongs to the training loop, which may have replaced it.
+        make_fast(checkpoint.model)
+        return cls(checkpoint)
 
     def log_probs(self, waveforms: Sequence[Waveform]) -> list[LogProbs]:
         """See Engine."""
-        return self._recognizer.log_probs(waveforms)
+        padded = [at_least_minimum(w) for w in waveforms]
+        groups = [[w] for w in padded] if self._front.alone else [padded]
+        return [frames for group in groups for frames in self._batch(group)]
+
+    def _batch(self, waveforms: Sequence[Waveform]) -> list[LogProbs]:
+        import torch
+
+        front, model = self._front, self.checkpoint.model
+        inputs = front.extract(waveforms)
+        with torch.inference_mode():
+            device = next(model.parameters()).device
+            mask = front.attention_mask(inputs.mask.to(device))
+            logits = model(inputs.features.to(device), attention_mask=mask).logits
+            log_probs = logits.float().log_softmax(dim=-1).cpu().numpy()
+        lengths = [front.output_frames(int(steps)) for steps in inputs.mask.sum(dim=1)]
+        return [log_probs[i, :length] for i, length in enumerate(lengths)]
 
 
 class OnnxEngine:
     """An exported network in onnxruntime, whose sessions may be shared by threads; features without torch."""
+
+    max_seconds = None
+    """FastConformer's relative positions are computed for any length."""
 
     def __init__(self, session: Any, settings: Mapping[str, Any]) -> None:
         self._session = session
@@ -97,21 +136,21 @@ class OnnxEngine:
 
     def features(self, waveforms: Sequence[Waveform]) -> dict[str, npt.NDArray[Any]]:
         """The graph's inputs for 16 kHz waveforms, each (N,): padded features (B, F, T) and lengths (B,)."""
-        made = [self._features(at_least_minimum(samples)) for samples in waveforms]
-        lengths = np.array([features.shape[1] for features in made], np.int64)
+        features = [self._features(at_least_minimum(samples)) for samples in waveforms]
+        lengths = np.array([bands.shape[1] for bands in features], np.int64)
         width = max(lengths.max(), self._subsampling + 1)  # the graph's relative positions need two output frames
-        if len(made) == 1 and width == lengths[0]:
-            return {"audio_signal": made[0][None], "length": lengths}
-        batch = np.zeros((len(made), self._features.feature_size, width), np.float32)
-        for row, features in zip(batch, made, strict=True):
-            row[:, : features.shape[1]] = features
+        if len(features) == 1 and width == lengths[0]:
+            return {"audio_signal": features[0][None], "length": lengths}
+        batch = np.zeros((len(features), self._features.feature_size, width), np.float32)
+        for row, bands in zip(batch, features, strict=True):
+            row[:, : bands.shape[1]] = bands
         return {"audio_signal": batch, "length": lengths}
 
     def run(self, inputs: Mapping[str, npt.NDArray[Any]]) -> list[LogProbs]:
-        """Log-probabilities of what `features` made."""
-        found = self._session.run(None, inputs)[0]
+        """Log-probabilities of the inputs that `features` returned."""
+        log_probs = self._session.run(None, inputs)[0]
         frames = -(-inputs["length"] // self._subsampling)  # each stride-2 convolution rounds up
-        return [rows[:count, self._columns] for rows, count in zip(found, frames, strict=True)]
+        return [rows[:count, self._columns] for rows, count in zip(log_probs, frames, strict=True)]
 
 
 def open_session(path: Path, threads: int) -> Any:
@@ -127,7 +166,5 @@ def open_session(path: Path, threads: int) -> Any:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # the library raises kinds of its own for each cause
         raise ModelError(
-            f"cannot be loaded ({first_line(error)})",
-            where=path,
-            fix="write it again with `vizinho export`",
+            f"cannot be loaded ({first_line(error)})", where=path, fix="write it again with `vizinho export`"
         ) from error

@@ -1,6 +1,6 @@
 """Writes a model for onnxruntime: one folder that this package, sherpa-onnx and plain onnxruntime read.
 
-What is in it: `vizinho.recognition.exported`.
+What is in it: `vizinho.recognition.engines`.
 """
 
 from __future__ import annotations
@@ -13,8 +13,7 @@ from typing import Any
 
 from vizinho.errors import ModelError
 from vizinho.files import move_folder, scratch_folder, write_json, write_text
-from vizinho.recognition.engines import open_session
-from vizinho.recognition.exported import FORMAT, GRAPHS, SETTINGS, TOKENS
+from vizinho.recognition.engines import FORMAT, GRAPHS, SETTINGS, TOKENS, open_session
 from vizinho.text.tokens import PIECE_SPACE, TokenInventory
 
 TOLERANCE = 1e-4

@@ -1,27 +1,42 @@
-"""Waveforms of any length to transcripts: cut, batched by length, decoded, put together again."""
+"""Sound in, words out: audio of any length is cut, batched by length, run through the network, decoded and joined.
+
+Everything that is scored, tuned, pseudo-labelled, transcribed or served goes through `Recognizer`.
+"""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from heapq import nlargest
+from itertools import chain
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import numpy as np
+
+from vizinho.audio.blocks import mono, read_blocks
 from vizinho.audio.io import SAMPLE_RATE, Waveform
 from vizinho.decoding.greedy import Decoder, Emission, LogProbs, greedy
 from vizinho.decoding.words import words_of
 from vizinho.errors import SpecError
+from vizinho.progress import Advance, silent
 from vizinho.recognition.cache import cached_engine
 from vizinho.recognition.cutting import CutOptions, Cutter, Piece
-from vizinho.recognition.engines import Engine, OnnxEngine, TorchEngine
+from vizinho.recognition.engines import SETTINGS, Engine, OnnxEngine, TorchEngine
 from vizinho.recognition.export import can_export
-from vizinho.recognition.exported import SETTINGS
 from vizinho.recognition.live import Live, live_of
-from vizinho.records import Segment, Transcript, Word
+from vizinho.records import Alternative, Segment, Transcript, Utterance, Word
+from vizinho.store.card import read_card
+
+if TYPE_CHECKING:
+    from vizinho.decoding.beam import BeamDecoder
+    from vizinho.decoding.setup import DecoderSpec
+    from vizinho.model.checkpoint import Checkpoint
 
 ENGINES = ("onnx", "torch")
 _SAME_WORD_SECONDS = 0.2
-"""Two hearings of one word begin within this time of each other."""
+"""A word that both sides of a cut have begins within this time on either side."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,15 +50,36 @@ class TranscribeOptions:
     pause_seconds: float = 0.8
     """Words farther apart begin a new segment."""
     cutting: CutOptions = field(default_factory=lambda: CutOptions(silence_seconds=0.3))
-    """Shorter pauses than a live stream waits for: nobody waits, and models that heard single sentences like them."""
+    """Shorter pauses than a live stream waits for: nobody waits, and models trained on single sentences want them."""
+    n_best: int = 0
+    """Alternatives that a transcript lists; they need a beam search."""
 
 
-class Transcriber:
-    """A loaded model that transcribes; one may be shared by any number of threads.
+@dataclass(frozen=True, slots=True)
+class PieceLogProbs:
+    """Log-probabilities (T, V) of one piece of a recording, and where the piece lies in it."""
+
+    log_probs: LogProbs
+    start_seconds: float
+    until_seconds: float
+    """See `Piece.until_seconds`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Acoustics:
+    """What the network says of one recording, before any decoder: its pieces in order of time."""
+
+    id: str
+    duration_seconds: float
+    pieces: tuple[PieceLogProbs, ...]
+
+
+class Recognizer:
+    """An engine and a decoder; one may be shared by any number of threads.
 
     Nothing in it changes after loading: engines allow several calls at once, and whatever a call needs to remember is
-    made for that call. Only a decoder that is not greedy is called by one thread at a time, because beam searches keep
-    state.
+    created for that call. Only a decoder that is not greedy is called by one thread at a time, because beam searches
+    keep state.
     """
 
     def __init__(
@@ -51,13 +87,25 @@ class Transcriber:
         engine: Engine,
         decoder: Decoder | None = None,
         options: TranscribeOptions | None = None,
+        *,
         live: Callable[[], Live] | None = None,
+        folder: Path | None = None,
     ) -> None:
-        self.engine = engine
-        self.live = live
-        """Begins an utterance that is decoded while it is spoken; None for models that were not trained to stream."""
-        self.options = options or TranscribeOptions()
-        self._decoder = decoder
+        """Without a decoder, decoding is greedy.
+
+        Args:
+            engine: The network. Audio is cut into pieces that it has positions for.
+            decoder: Log-probabilities to tokens.
+            options: How audio is cut, batched and grouped.
+            live: Begins an utterance that is decoded while it is spoken; None for networks not trained to stream.
+            folder: Where the model lies; its card names the normaliser that hotwords and language models must match.
+        """
+        options = options or TranscribeOptions()
+        if engine.max_seconds is not None:
+            limit = min(options.cut_above_seconds, engine.max_seconds)
+            options = replace(options, cut_above_seconds=limit, cutting=options.cutting.within(engine.max_seconds))
+        self.engine, self.decoder, self.options = engine, decoder, options
+        self.live, self._folder = live, folder
         self._decoding = threading.Lock()
 
     @classmethod
@@ -65,70 +113,120 @@ class Transcriber:
         cls,
         folder: Path,
         engine: str = "onnx",
-        decoder: Decoder | None = None,
         options: TranscribeOptions | None = None,
+        *,
         threads: int = 1,
-    ) -> Transcriber:
+        search: DecoderSpec | None = None,
+    ) -> Recognizer:
         """Open a folder of a model, or of an export.
 
-        "onnx" exports a model on its first use and keeps the export beside the store; networks of other kinds than
-        FastConformer are computed in torch all the same. "torch" computes with the network as it was trained, on the
-        threads torch is set to. Raises ModelError for a broken folder or a network
-        that cannot be exported, SpecError for an unknown engine.
+        "onnx" exports a model on its first use and keeps the export beside the store; networks other than FastConformer
+        are computed in torch even then. "torch" computes with the network as it was trained, on the threads torch is
+        set to. `search` describes a beam search; None decodes greedily. Raises ModelError for a broken folder or a
+        network that cannot be exported, SpecError for an unknown engine, and what `make_decoder` raises.
         """
         if engine not in ENGINES:
             raise SpecError(f"unknown engine {engine!r}", where="engine", fix=f"use {' or '.join(ENGINES)}")
+        loaded: Engine
+        live = None
         if (folder / SETTINGS).is_file() and engine == "onnx":
-            return cls(OnnxEngine.load(folder, threads), decoder, options)
-        loaded = cached_engine(folder, threads) if engine == "onnx" and can_export(folder) else TorchEngine.load(folder)
-        opened = loaded.checkpoint if isinstance(loaded, TorchEngine) else None
-        return cls(loaded, decoder, options, live_of(folder, opened))
+            loaded = OnnxEngine.load(folder, threads)
+        else:
+            onnx = engine == "onnx" and can_export(folder)
+            loaded = cached_engine(folder, threads) if onnx else TorchEngine.load(folder)
+            live = live_of(folder, loaded.checkpoint if isinstance(loaded, TorchEngine) else None)
+        recognizer = cls(loaded, None, options, live=live, folder=folder)
+        return recognizer if search is None else recognizer.with_decoder(recognizer.beam(search))
 
-    def with_decoder(self, decoder: Decoder) -> Transcriber:
-        """The same network with another decoder."""
-        return Transcriber(self.engine, decoder, self.options, self.live)
+    @classmethod
+    def of(cls, checkpoint: Checkpoint) -> Recognizer:
+        """A network in memory, such as one that is being trained; its weights are used as they stand at each call."""
+        return cls(TorchEngine(checkpoint))
 
-    def transcribe(self, samples: Waveform, name: str = "") -> Transcript:
-        """Transcript of 16 kHz mono samples (N,) of any length; `name` becomes its id."""
-        return self.transcribe_many([samples], [name])[0]
+    def beam(self, spec: DecoderSpec) -> BeamDecoder:
+        """The beam search that `spec` describes, for this network. Raises what `make_decoder` raises."""
+        from vizinho.decoding.setup import make_decoder
+
+        card = read_card(self._folder) if self._folder else None
+        return make_decoder(spec, self.engine.inventory, card.normalizer if card else None)
+
+    def with_decoder(self, decoder: Decoder | None) -> Recognizer:
+        """This network with another decoder; None decodes greedily."""
+        return Recognizer(self.engine, decoder, self.options, live=self.live, folder=self._folder)
+
+    def transcribe(self, audio: Waveform | Iterable[Waveform], name: str = "") -> Transcript:
+        """Transcript of 16 kHz mono audio: samples (N,), or blocks of them, which may be of any total length.
+
+        Holds two batches of a long recording and its words. `name` becomes the transcript's id.
+        """
+        start, rest = beginning([audio] if isinstance(audio, np.ndarray) else audio, self.options.cut_above_seconds)
+        if rest is None:
+            return self.transcribe_many([start], [name])[0]
+        cutter = Cutter(self.options.cutting)
+        pieces = self._long(cutter, chain([start], rest))
+        words, alternatives = self._decode(pieces)  # reads the audio to its end, which only then is known
+        return self._transcript(name, cutter.end_sample / SAMPLE_RATE, words, alternatives)
 
     def transcribe_many(self, waveforms: Sequence[Waveform], names: Sequence[str] | None = None) -> list[Transcript]:
         """Transcripts of several waveforms in their order; pieces of similar length share batches across them."""
+        return [self.decode(acoustics) for acoustics in self.log_probs(waveforms, names)]
+
+    def transcribe_corpus(self, utterances: Sequence[Utterance], progress: Advance = silent) -> dict[str, Transcript]:
+        """Transcripts of utterances by id. Raises AudioError for a recording that cannot be read."""
+        return {acoustics.id: self.decode(acoustics) for acoustics in self.corpus_log_probs(utterances, progress)}
+
+    def log_probs(self, waveforms: Sequence[Waveform], names: Sequence[str] | None = None) -> list[Acoustics]:
+        """Log-probabilities of several waveforms (N,) in their order, for any number of decoders; see `decode`."""
+        pieces = [self._cut(samples) for samples in waveforms]
+        computed = iter(self._run([piece for of_one in pieces for piece in of_one]))
         names = names or [""] * len(waveforms)
-        pieces = [(i, piece) for i, samples in enumerate(waveforms) for piece in self._cut(samples)]
-        heard = self.words([piece for _, piece in pieces])
-        made = []
-        for number, (name, samples) in enumerate(zip(names, waveforms, strict=True)):
-            own = [(piece, words) for (i, piece), words in zip(pieces, heard, strict=True) if i == number]
-            made.append(self.transcript(name, joined(own), samples.size / SAMPLE_RATE))
-        return made
+        return [
+            Acoustics(name, samples.size / SAMPLE_RATE, tuple(next(computed) for _ in of_one))
+            for name, samples, of_one in zip(names, waveforms, pieces, strict=True)
+        ]
 
-    def long(self) -> LongTranscription:
-        """For audio that comes in blocks, of any length."""
-        return LongTranscription(self)
+    def corpus_log_probs(self, utterances: Sequence[Utterance], progress: Advance = silent) -> Iterator[Acoustics]:
+        """Log-probabilities of utterances, the shortest first. Raises AudioError as `transcribe_corpus` does."""
+        sizes = [round(u.duration_seconds * SAMPLE_RATE) for u in utterances]
+        for batch in batches(sizes, self.options.batch_seconds):
+            names: list[str] = []
+            short: list[Waveform] = []
+            for utterance in (utterances[i] for i in batch):
+                start, rest = beginning(map(mono, read_blocks(utterance.audio)), self.options.cut_above_seconds)
+                if rest is None:
+                    names.append(utterance.id)
+                    short.append(start)
+                    continue
+                cutter = Cutter(self.options.cutting)
+                pieces = tuple(self._long(cutter, chain([start], rest)))
+                yield Acoustics(utterance.id, cutter.end_sample / SAMPLE_RATE, pieces)
+                progress(1, "")
+            for acoustics in self.log_probs(short, names):
+                yield acoustics
+                progress(1, "")
 
-    def words(self, pieces: Sequence[Piece]) -> list[list[Word]]:
-        """Words of each piece, their times counted from the beginning of the stream that it was cut from."""
-        found: list[list[Word]] = [[] for _ in pieces]
-        for batch in batches([p.samples.size for p in pieces], self.options.batch_seconds):
-            frames_of = self.engine.log_probs([pieces[i].samples for i in batch])
-            for number, frames in zip(batch, frames_of, strict=True):
-                found[number] = self.decoded(frames, pieces[number].start_sample / SAMPLE_RATE)
-        return found
+    def decode(self, acoustics: Acoustics) -> Transcript:
+        """The transcript that the decoder makes of a recording's log-probabilities."""
+        return self._transcript(acoustics.id, acoustics.duration_seconds, *self._decode(acoustics.pieces))
 
-    def decoded(self, frames: LogProbs, start_seconds: float) -> list[Word]:
+    def words(self, piece: Piece) -> list[Word]:
+        """Words of one piece, their times counted from the beginning of the stream that it was cut from."""
+        return self.words_of(self.engine.log_probs([piece.samples])[0], piece.start_sample / SAMPLE_RATE)
+
+    def words_of(self, log_probs: LogProbs, start_seconds: float) -> list[Word]:
         """Words of log-probabilities (T, V), their times counted from `start_seconds` before the first frame."""
-        words = words_of(self._emissions(frames), self.engine.inventory, self.engine.frame_seconds)
+        if self.decoder is None:
+            return self._words(greedy(log_probs, self.engine.blank), start_seconds)
+        with self._decoding:
+            emissions = self.decoder(log_probs)
+        return self._words(emissions, start_seconds)
+
+    def _words(self, emissions: Sequence[Emission], start_seconds: float) -> list[Word]:
+        words = words_of(emissions, self.engine.inventory, self.engine.frame_seconds)
         return [
             replace(w, start_seconds=start_seconds + w.start_seconds, end_seconds=start_seconds + w.end_seconds)
             for w in words
         ]
-
-    def _emissions(self, frames: LogProbs) -> list[Emission]:
-        if self._decoder is None:
-            return greedy(frames, self.engine.blank)
-        with self._decoding:
-            return self._decoder(frames)
 
     def _cut(self, samples: Waveform) -> list[Piece]:
         if samples.size <= self.options.cut_above_seconds * SAMPLE_RATE:
@@ -136,41 +234,88 @@ class Transcriber:
         cutter = Cutter(self.options.cutting)
         return [*cutter.feed(samples), *cutter.flush()]
 
-    def transcript(self, name: str, words: Sequence[Word], duration_seconds: float) -> Transcript:
+    def _long(self, cutter: Cutter, blocks: Iterable[Waveform]) -> Iterator[PieceLogProbs]:
+        """Pieces of a long recording in order of time, as soon as two batches of them are full."""
+        waiting: list[Piece] = []
+        for block in blocks:
+            waiting += cutter.feed(block)
+            if sum(p.samples.size for p in waiting) >= 2 * self.options.batch_seconds * SAMPLE_RATE:
+                yield from self._run(waiting)
+                waiting = []
+        yield from self._run([*waiting, *cutter.flush()])
+
+    def _run(self, pieces: Sequence[Piece]) -> list[PieceLogProbs]:
+        """Pieces through the network, in batches of similar length; results in the order of the pieces."""
+        log_probs: dict[int, LogProbs] = {}
+        for batch in batches([p.samples.size for p in pieces], self.options.batch_seconds):
+            log_probs |= zip(batch, self.engine.log_probs([pieces[i].samples for i in batch]), strict=True)
+        return [
+            PieceLogProbs(log_probs[i], piece.start_sample / SAMPLE_RATE, piece.until_seconds)
+            for i, piece in enumerate(pieces)
+        ]
+
+    def _decode(self, pieces: Iterable[PieceLogProbs]) -> tuple[Sequence[Word], tuple[Alternative, ...]]:
+        """Words of pieces that come in order of time, and the alternatives to them that the options ask for."""
+        if not self.options.n_best:
+            return joined((p.until_seconds, self.words_of(p.log_probs, p.start_seconds)) for p in pieces), ()
+        paths = self._paths(pieces)
+        texts = (Alternative(" ".join(w.text for w in p.words), p.score, p.lm_score) for p in paths)
+        return paths[0].words, tuple(texts)
+
+    def _paths(self, pieces: Iterable[PieceLogProbs]) -> list[_Path]:
+        """The best ways through all pieces, the best first.
+
+        Pieces are searched one by one, so a way's score is the sum of its hypotheses' scores, and the best ways so far
+        are enough to find the best ones of the whole. Of ways with the same text the best is taken.
+        """
+        from vizinho.decoding.beam import BeamDecoder
+
+        if not isinstance(self.decoder, BeamDecoder):
+            raise SpecError("alternatives need a beam search", where="n_best", fix="give a beam width")
+        paths = [_Path((), 0.0, 0.0)]
+        for piece in pieces:
+            with self._decoding:
+                hypotheses = self.decoder.n_best(piece.log_probs, self.options.n_best)
+            longer: dict[str, _Path] = {}
+            for hypothesis in hypotheses:
+                words = self._words(hypothesis.emissions, piece.start_seconds)
+                for path in paths:
+                    new = untaken(words, piece.until_seconds, path.words[-1] if path.words else None)
+                    score, lm_score = path.score + hypothesis.score, path.lm_score + hypothesis.lm_score
+                    way = _Path((*path.words, *new), score, lm_score)
+                    text = " ".join(w.text for w in way.words)
+                    if text not in longer or longer[text].score < score:
+                        longer[text] = way
+            paths = nlargest(self.options.n_best, longer.values(), key=lambda p: p.score) or paths
+        return paths
+
+    def _transcript(
+        self, name: str, duration_seconds: float, words: Sequence[Word], alternatives: tuple[Alternative, ...]
+    ) -> Transcript:
         """Words in order, grouped into segments."""
         segments = tuple(map(segment, _groups(words, self.options.pause_seconds)))
         text = " ".join(w.text for w in words)
-        return Transcript(name, text, tuple(words), mean_confidence(words), duration_seconds, segments)
+        return Transcript(name, text, tuple(words), mean_confidence(words), duration_seconds, segments, alternatives)
 
 
-class LongTranscription:
-    """Audio in blocks to one transcript; holds two batches of audio and the words, however long it is."""
+@dataclass(frozen=True, slots=True)
+class _Path:
+    """One way through the pieces of a recording; scores in nats."""
 
-    def __init__(self, transcriber: Transcriber) -> None:
-        self._transcriber = transcriber
-        self._cutter = Cutter(transcriber.options.cutting)
-        self._waiting: list[Piece] = []
-        self._words: list[Word] = []
+    words: tuple[Word, ...]
+    score: float
+    lm_score: float
 
-    def feed(self, samples: Waveform) -> None:
-        """The next 16 kHz samples (N,)."""
-        self._waiting += self._cutter.feed(samples)
-        if sum(p.samples.size for p in self._waiting) >= 2 * self._transcriber.options.batch_seconds * SAMPLE_RATE:
-            self._decode()
 
-    def finish(self, name: str = "") -> Transcript:
-        """The transcript of all that was fed."""
-        duration_seconds = self._cutter.end_sample / SAMPLE_RATE
-        self._waiting += self._cutter.flush()
-        self._decode()
-        return self._transcriber.transcript(name, self._words, duration_seconds)
-
-    def _decode(self) -> None:
-        self._words += joined(
-            list(zip(self._waiting, self._transcriber.words(self._waiting), strict=True)),
-            self._words[-1] if self._words else None,
-        )
-        self._waiting = []
+def beginning(blocks: Iterable[Waveform], seconds: float) -> tuple[Waveform, Iterator[Waveform] | None]:
+    """The first samples (N,), up to a little over `seconds`, and the blocks after them; None where that is all."""
+    blocks, parts, size = iter(blocks), [np.zeros(0, np.float32)], 0
+    for block in blocks:
+        parts.append(block)
+        size += block.size
+        if size > seconds * SAMPLE_RATE:
+            return np.concatenate(parts), blocks
+    return np.concatenate(parts), None
 
 
 def segment(words: Sequence[Word]) -> Segment:
@@ -196,22 +341,21 @@ def batches(sizes: Sequence[int], batch_seconds: float) -> Iterator[list[int]]:
         yield batch
 
 
-def joined(heard: Sequence[tuple[Piece, Sequence[Word]]], last: Word | None = None) -> list[Word]:
-    """Words of pieces in order of time, after the word `last`; what both sides of a cut hear is taken once."""
+def joined(pieces: Iterable[tuple[float, Sequence[Word]]]) -> list[Word]:
+    """Words of pieces in order of time, each with the time until which its words count; see `untaken`."""
     words: list[Word] = []
-    for piece, found in heard:
-        words += kept(piece, found, words[-1] if words else last)
+    for until_seconds, of_piece in pieces:
+        words += untaken(of_piece, until_seconds, words[-1] if words else None)
     return words
 
 
-def kept(piece: Piece, words: Sequence[Word], last: Word | None) -> list[Word]:
+def untaken(words: Sequence[Word], until_seconds: float, last: Word | None) -> list[Word]:
     """The words of a piece that are taken, given the last word taken before it.
 
-    Of an overlap with the next piece, the words of its first half are taken; of one with the piece before, those that
-    are not taken yet. So a word on the cut is neither lost nor doubled.
+    Of an overlap with the next piece, the words of its first half are taken (`Piece.until_seconds`); of one with the
+    piece before, those that are not taken yet. So a word on the cut is neither lost nor doubled.
     """
-    until = (piece.end_sample - piece.overlap_samples / 2) / SAMPLE_RATE if piece.overlap_samples else float("inf")
-    return [w for w in words if _middle(w) < until and not (last and _is_taken(w, last))]
+    return [w for w in words if _middle(w) < until_seconds and not (last and _is_taken(w, last))]
 
 
 def _is_taken(word: Word, last: Word) -> bool:
