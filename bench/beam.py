@@ -27,7 +27,7 @@ from vizinho.decoding.greedy import greedy
 from vizinho.decoding.lm.model import LanguageModel, load_language_model
 from vizinho.decoding.lm.train import LmOptions, Source, frequency_list, text_file, train_language_model
 from vizinho.decoding.options import BeamOptions
-from vizinho.recognition.whole import Recognizer
+from vizinho.recognition.engines import TorchEngine
 from vizinho.store.store import Store
 from vizinho.text.normalize import get_normalizer
 
@@ -62,12 +62,12 @@ def main() -> None:
     arguments = parser.parse_args()
     logging.disable(logging.WARNING)
     torch.set_num_threads(1)
-    recognizer = Recognizer.load(Store().resolve("es-demo"))
+    engine = TorchEngine.load(Store().resolve("es-demo"))
     corpus = arguments.corpus or practice_corpus("es", 2, Path("runs/bench/es"), seed=31)
     waveforms = [load_audio(u.audio) for u in read_manifest(corpus)[: arguments.utterances]]
     audio_seconds = sum(w.size for w in waveforms) / SAMPLE_RATE
-    heard = [recognizer.log_probs([w])[0] for w in waveforms]
-    inventory, blank = recognizer.checkpoint.inventory, recognizer.checkpoint.tokenizer.pad_token_id
+    heard = [engine.log_probs([w])[0] for w in waveforms]
+    inventory, blank = engine.inventory, engine.blank
     letters = letters_of(inventory)
     words = language_model(arguments.text, letters, "word", 3)
     characters = language_model(arguments.text, letters, "char", 5)
@@ -79,7 +79,7 @@ def main() -> None:
         "beam, word trigram, unknown words spelt": BeamDecoder(inventory, **spelt),
     }
     ways: dict[str, Callable[[], object]] = {
-        "network": lambda: [recognizer.log_probs([w]) for w in waveforms],
+        "network": lambda: [engine.log_probs([w]) for w in waveforms],
         "greedy": lambda: [greedy(frames, blank) for frames in heard],
     }
     for name, decoder in decoders.items():

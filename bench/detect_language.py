@@ -17,7 +17,7 @@ from pathlib import Path
 
 from vizinho.audio.io import SAMPLE_RATE, Waveform, load_audio
 from vizinho.errors import AudioError
-from vizinho.recognition.recognizer import Transcriber
+from vizinho.recognition.recognizer import Recognizer
 from vizinho.server.workers.detect import DETECT_SECONDS, evidence
 from vizinho.store.store import Store
 
@@ -73,7 +73,7 @@ def main() -> None:
     store = Store()
     cards = [store.card(name) for name in given.models]
     models = {
-        c.language.split("-")[0]: Transcriber.load(store.resolve(n))
+        c.language.split("-")[0]: Recognizer.load(store.resolve(n))
         for c, n in zip(cards, given.models, strict=True)
         if c
     }

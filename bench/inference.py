@@ -6,7 +6,7 @@ are printed. Processor time of the process counts: others may use the machine to
 
     .venv/bin/python bench/inference.py [--model es-demo] [--files 300] [--rounds 5] [--corpus MANIFEST]
 
-- ours: Transcriber.transcribe, file by file; "batched" is Transcriber.transcribe_many, "torch" does without
+- ours: Recognizer.transcribe, file by file; "batched" is Recognizer.transcribe_many, "torch" does without
   onnxruntime, "int8" is the quantised export (not the same weights any more).
 - pipeline: transformers.pipeline("automatic-speech-recognition") given arrays; "batched" sorted, 16 at a time.
 - sherpa-onnx: OfflineRecognizer.from_nemo_ctc on our export, with its own features; "batched" 16 at a time.
@@ -41,10 +41,9 @@ from vizinho.audio.io import SAMPLE_RATE, Waveform, load_audio
 from vizinho.corpora.manifest import fingerprint, read_manifest
 from vizinho.evaluation.score import score
 from vizinho.model.checkpoint import load_checkpoint
-from vizinho.recognition.engines import OnnxEngine
+from vizinho.recognition.engines import GRAPHS, TOKENS, OnnxEngine
 from vizinho.recognition.export import export
-from vizinho.recognition.exported import GRAPHS, TOKENS
-from vizinho.recognition.recognizer import Transcriber
+from vizinho.recognition.recognizer import Recognizer
 from vizinho.recognition.stream import Final, Partial, SpeechStarted, StreamSession
 from vizinho.records import Utterance
 from vizinho.store.store import Store
@@ -68,12 +67,12 @@ def in_batches(waveforms: Sequence[Waveform], run: Side) -> list[str]:
 
 def our_sides(model: Path, exports: Path) -> dict[str, Side]:
     transcribers = {
-        "ours": Transcriber.load(exports / "fp32"),
-        "ours, int8": Transcriber.load(exports / "int8"),
-        "ours, torch": Transcriber.load(model, "torch"),
+        "ours": Recognizer.load(exports / "fp32"),
+        "ours, int8": Recognizer.load(exports / "int8"),
+        "ours, torch": Recognizer.load(model, "torch"),
     }
 
-    def one_by_one(transcriber: Transcriber) -> Side:
+    def one_by_one(transcriber: Recognizer) -> Side:
         return lambda waveforms: [transcriber.transcribe(w).text for w in waveforms]
 
     sides = {name: one_by_one(transcriber) for name, transcriber in transcribers.items()}
@@ -199,7 +198,7 @@ def print_errors(sides: dict[str, Side], waveforms: Sequence[Waveform], utteranc
 
 def where_time_goes(exports: Path, waveforms: Sequence[Waveform]) -> None:
     """Shares of our time: matrix products and the rest of the network, features, decoding."""
-    engine, transcriber = OnnxEngine.load(exports / "fp32"), Transcriber.load(exports / "fp32")
+    engine, transcriber = OnnxEngine.load(exports / "fp32"), Recognizer.load(exports / "fp32")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.enable_profiling, options.profile_file_prefix = True, str(exports / "profile")
@@ -234,7 +233,7 @@ def where_time_goes(exports: Path, waveforms: Sequence[Waveform]) -> None:
 
 def first_partials(exports: Path, waveforms: Sequence[Waveform]) -> None:
     """When a stream's first words come: audio heard after speech began, and what computing the answer takes."""
-    transcriber = Transcriber.load(exports / "fp32")
+    transcriber = Recognizer.load(exports / "fp32")
     heard, computed, final = [], [], []
     for samples in waveforms:
         session, began, waiting = StreamSession(transcriber), 0.0, True

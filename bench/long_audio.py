@@ -20,7 +20,7 @@ import numpy as np
 from vizinho.audio.io import SAMPLE_RATE, Waveform, load_audio
 from vizinho.corpora.manifest import read_manifest, select
 from vizinho.evaluation.rates import error_rates
-from vizinho.recognition.recognizer import Transcriber
+from vizinho.recognition.recognizer import Recognizer
 from vizinho.records import Utterance
 from vizinho.store.store import Store
 from vizinho.text.normalize import get_normalizer
@@ -49,9 +49,9 @@ def main() -> None:
         if normalize(utterance.text):
             speakers[utterance.speaker].append(utterance)
     references = {speaker: " ".join(normalize(u.text) for u in own) for speaker, own in speakers.items()}
-    transcriber = Transcriber.load(Store().resolve(arguments.model))
+    recognizer = Recognizer.load(Store().resolve(arguments.model))
     single = {
-        speaker: " ".join(normalize(t.text) for t in transcriber.transcribe_many([load_audio(u.audio) for u in own]))
+        speaker: " ".join(normalize(t.text) for t in recognizer.transcribe_many([load_audio(u.audio) for u in own]))
         for speaker, own in speakers.items()
     }
     cer, wer = error_rates(references, single)
@@ -59,10 +59,7 @@ def main() -> None:
     for gap in arguments.gaps:
         heard, seconds, begun = {}, 0.0, time.process_time()
         for speaker, own in speakers.items():
-            session = transcriber.long()
-            for samples in joined(own, gap):
-                session.feed(samples)
-            transcript = session.finish(speaker)
+            transcript = recognizer.transcribe(joined(own, gap), speaker)
             heard[speaker], seconds = normalize(transcript.text), seconds + transcript.duration_seconds
         cer, wer = error_rates(references, heard)
         speed = seconds / (time.process_time() - begun)

@@ -222,13 +222,13 @@ def measure(corpus: Path) -> dict[str, Any]:
 def decode_rate(utterances: Any) -> float:
     """Audio hours per core-hour of the runtime (onnxruntime, greedy), decoding of the files included."""
     from vizinho.audio.io import load_audio
-    from vizinho.recognition.recognizer import Transcriber
+    from vizinho.recognition.recognizer import Recognizer
     from vizinho.store.store import Store
 
-    transcriber = Transcriber.load(Store().resolve("es-demo"))
-    transcriber.transcribe_many([load_audio(u.audio) for u in utterances[:16]])
+    recognizer = Recognizer.load(Store().resolve("es-demo"))
+    recognizer.transcribe_many([load_audio(u.audio) for u in utterances[:16]])
     begun = time.process_time()
-    transcriber.transcribe_many([load_audio(u.audio) for u in utterances])
+    recognizer.transcribe_many([load_audio(u.audio) for u in utterances])
     return float(sum(u.duration_seconds for u in utterances) / (time.process_time() - begun))
 
 

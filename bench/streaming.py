@@ -22,8 +22,9 @@ from vizinho.decoding.greedy import LogProbs
 from vizinho.evaluation.score import score
 from vizinho.job.data import read_data
 from vizinho.model.fast import Chunks
+from vizinho.recognition.engines import TorchEngine
 from vizinho.recognition.live import LiveUtterance
-from vizinho.recognition.whole import Recognizer
+from vizinho.recognition.recognizer import Recognizer
 from vizinho.store.store import Store
 
 LEFT = 4
@@ -31,10 +32,10 @@ BLOCK = SAMPLE_RATE // 10
 """Samples that come at a time, as from a microphone."""
 
 
-def streamed(recognizer: Recognizer, samples: Waveform, chunks: Chunks) -> tuple[LogProbs, list[float]]:
+def streamed(engine: TorchEngine, samples: Waveform, chunks: Chunks) -> tuple[LogProbs, list[float]]:
     """Log-probabilities (T, V), and the seconds of computing that each block took that completed a chunk."""
-    features = LogMel.of(recognizer.checkpoint.extractor.to_dict())
-    live = LiveUtterance(recognizer.checkpoint.model, features, chunks)
+    features = LogMel.of(engine.checkpoint.extractor.to_dict())
+    live = LiveUtterance(engine.checkpoint.model, features, chunks)
     seconds, known = [], 0
     for start in range(0, samples.size, BLOCK):
         began = time.perf_counter()
@@ -56,25 +57,24 @@ def main(corpus: Path, language: str, models: list[str], sizes: list[int], seed:
     )
     print("| model | computed | CER | WER | a chunk takes | wait for the last word |\n|---|---|---|---|---|---|")
     for name in models:
-        recognizer = Recognizer.load(Store().resolve(name))
+        engine = TorchEngine.load(Store().resolve(name))
+        recognizer = Recognizer(engine)
         for size in (0, *sizes):
             took: list[float] = []
             texts = {}
             for id_, samples in waveforms.items():
                 if size:
-                    frames, seconds = streamed(recognizer, samples, Chunks(size, LEFT))
+                    frames, seconds = streamed(engine, samples, Chunks(size, LEFT))
                     took += seconds
                 else:
-                    frames = recognizer.log_probs([samples])[0]
-                texts[id_] = data.normalizer(recognizer.transcript(id_, samples, frames).text)
+                    frames = engine.log_probs([samples])[0]
+                texts[id_] = data.normalizer(" ".join(w.text for w in recognizer.words_of(frames, 0.0)))
             found = score(
                 {i: references[i] for i in texts}, texts, normalizer=data.normalizer.name, data_fingerprint=""
             )
-            way = f"{size} frames, {size * recognizer.frame_seconds:.2f} s" if size else "whole"
+            way = f"{size} frames, {size * engine.frame_seconds:.2f} s" if size else "whole"
             each = f"{1000 * statistics.median(took):.0f} ms" if took else "-"
-            wait = (
-                f"{size * recognizer.frame_seconds + (statistics.median(took) if took else 0):.2f} s" if size else "-"
-            )
+            wait = f"{size * engine.frame_seconds + (statistics.median(took) if took else 0):.2f} s" if size else "-"
             ci = f"[{found.cer_ci.low:.3f}, {found.cer_ci.high:.3f}]"
             print(f"| {name} | {way} | {found.cer:.3f} {ci} | {found.wer:.3f} | {each} | {wait} |", flush=True)
 

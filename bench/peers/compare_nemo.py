@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from vizinho.model.checkpoint import load_donor
-from vizinho.recognition.whole import Recognizer
+from vizinho.recognition.engines import TorchEngine
 
 TOLERANCE = 1e-4
 """Largest difference of two log-probabilities that counts as equal: float32 rounding in another order of summation."""
@@ -28,7 +28,7 @@ def main(folder: Path) -> int:
     )
     for archive in sorted(folder.glob("*.nemo")):
         donor, theirs = load_donor(archive), np.load(archive.with_suffix(".npz"))
-        recogniser = Recognizer(donor.recogniser)
+        recogniser = TorchEngine(donor.recogniser)
         batched = recogniser.log_probs(waveforms)
         gaps = {"features": 0.0, "log_probs": 0.0, "batched": 0.0}
         for number, samples in enumerate(waveforms):

@@ -33,7 +33,7 @@ from vizinho.corpora.readers.base import file_name, store_clip
 from vizinho.files import write_json, write_text
 from vizinho.job.data import read_data
 from vizinho.model.checkpoint import load_donor
-from vizinho.recognition.whole import Recognizer
+from vizinho.recognition.recognizer import Recognizer
 from vizinho.records import Utterance
 from vizinho.text.alphabets import alphabet
 from vizinho.text.normalize import get_normalizer
@@ -178,7 +178,7 @@ def make_donor(race: Race) -> None:
         transcribe_with_nemo(race, race.donor, dev, heard)
         theirs = json.loads(heard.read_text("utf-8"))
         known = {file_name(u.id): u for u in read_manifest(race.manifest(DONOR, ""))}
-        ours = Recognizer(load_donor(race.donor).recogniser).transcribe_corpus([known[stem] for stem in theirs])
+        ours = Recognizer.of(load_donor(race.donor).recogniser).transcribe_corpus([known[stem] for stem in theirs])
         equal = sum(" ".join(theirs[file_name(i)].split()) == t.text for i, t in ours.items())
         write_json(same, {"utterances": len(theirs), "equal": equal})
     heard_alike = json.loads(same.read_text("utf-8"))

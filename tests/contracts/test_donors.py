@@ -16,7 +16,8 @@ from vizinho.audio.augment import AugmentOptions
 from vizinho.job.job import Job
 from vizinho.job.start import make_ready
 from vizinho.model.checkpoint import load_checkpoint, load_donor, save_checkpoint, weights
-from vizinho.recognition.whole import Recognizer
+from vizinho.recognition.engines import TorchEngine
+from vizinho.recognition.recognizer import Recognizer
 from vizinho.training.loop import fit
 from vizinho.training.options import LayerPolicy, TrainingOptions
 from vizinho.training.speech_task import SpeechTask
@@ -94,8 +95,8 @@ def test_it_trains_and_comes_back_bit_equal(kind, tmp_path):
     assert processor.tokenizer.get_vocab() == ready.checkpoint.tokenizer.get_vocab()
     assert again.front.output_frames(9000) == ready.checkpoint.front.output_frames(9000)
     dev = list(ready.data.dev)
-    said = Recognizer(again).transcribe_corpus(dev)
-    assert said == Recognizer(ready.checkpoint).transcribe_corpus(dev)
+    said = Recognizer.of(again).transcribe_corpus(dev)
+    assert said == Recognizer.of(ready.checkpoint).transcribe_corpus(dev)
     assert said.keys() == {u.id for u in dev}
 
 
@@ -118,7 +119,7 @@ def test_steps_and_frames_are_those_of_the_network(kind):
 
 
 def test_nobody_in_a_batch_changes_what_is_heard(kind):
-    recogniser = Recognizer(kind[0].recogniser)
+    recogniser = TorchEngine(kind[0].recogniser)
     together = recogniser.log_probs(WAVEFORMS)
     for samples, frames in zip(WAVEFORMS, together, strict=True):
         assert np.allclose(recogniser.log_probs([samples])[0], frames, atol=1e-5)
@@ -129,7 +130,7 @@ def test_it_hears_what_the_official_classes_hear(name, tmp_path):
     folder = RECOGNISERS[name](tmp_path / "model")
     model = hf.AutoModelForCTC.from_pretrained(folder).eval()
     processor = hf.AutoProcessor.from_pretrained(folder)
-    recogniser = Recognizer.load(folder)
+    recogniser = TorchEngine.load(folder)
     for samples in WAVEFORMS:
         inputs = processor(samples, sampling_rate=16000, return_tensors="pt")
         with torch.inference_mode():

@@ -9,7 +9,7 @@ from vizinho.evaluation.rates import error_rates
 from vizinho.model.checkpoint import load_checkpoint
 from vizinho.recognition.engines import TorchEngine
 from vizinho.recognition.export import export
-from vizinho.recognition.recognizer import ENGINES, Transcriber
+from vizinho.recognition.recognizer import ENGINES, Recognizer
 
 TEXTS = ["abc def", "fade bed", "bed cab", "fa ed", "deaf face", "cafe bead"]
 
@@ -19,7 +19,7 @@ def transcribers(tone_model, tmp_path_factory):
     home = tmp_path_factory.mktemp("home")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("VIZINHO_HOME", str(home))
-        return {name: Transcriber.load(tone_model, name) for name in ENGINES}
+        return {name: Recognizer.load(tone_model, name) for name in ENGINES}
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +77,7 @@ def test_all_engines_hear_the_same_in_real_recordings(shared, tmp_path):
     export(model, tmp_path / "export")
     heard = [
         [t.text for t in transcriber.transcribe_many(waveforms)]
-        for transcriber in (Transcriber.load(tmp_path / "export"), Transcriber.load(model, "torch"))
+        for transcriber in (Recognizer.load(tmp_path / "export"), Recognizer.load(model, "torch"))
     ]
     assert heard[0] == heard[1]
     assert sum(map(len, heard[0])) > 30
@@ -106,7 +106,7 @@ def test_eight_fold_subsampling_and_other_biases_are_exported_too(tmp_path):
     made = export(tmp_path / "model", tmp_path / "export")
     assert made.largest_difference < 1e-4
     waveforms = [tone_speech("abcdef"), tone_speech("ab")]
-    ours = Transcriber.load(tmp_path / "export").engine.log_probs(waveforms)
+    ours = Recognizer.load(tmp_path / "export").engine.log_probs(waveforms)
     theirs = TorchEngine.load(tmp_path / "model").log_probs(waveforms)
     for a, b in zip(ours, theirs, strict=True):
         assert a.shape == b.shape

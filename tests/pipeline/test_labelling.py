@@ -19,9 +19,8 @@ from vizinho.corpora.manifest import read_manifest, write_manifest
 from vizinho.errors import CorpusError, SpecError
 from vizinho.evaluation.rates import error_rates
 from vizinho.recognition import label as labelling
-from vizinho.recognition.files import Work
-from vizinho.recognition.inputs import collect
-from vizinho.recognition.label import LabelOptions, from_files, label
+from vizinho.recognition.files import Work, collect
+from vizinho.recognition.label import PseudoLabelOptions, from_files, pseudo_label
 
 pytestmark = pytest.mark.pipeline
 
@@ -53,15 +52,15 @@ def test_a_manifest_is_labelled_and_every_row_says_by_whom(tone_model, speech, t
 
 def test_another_threshold_needs_no_second_hearing(tone_model, speech, tmp_path, monkeypatch):
     utterances = read_manifest(speech)
-    everything = label(Work(tone_model, "torch"), "pt@1", utterances, tmp_path / "o.jsonl")
+    everything = pseudo_label(Work(tone_model, "torch"), "pt@1", utterances, tmp_path / "o.jsonl")
     monkeypatch.setattr(labelling, "transcribe_files", lambda _work, files, *_rest, **_more: iter(files and 1 / 0))
     least = everything.median_confidence
-    fewer = label(Work(tone_model, "torch"), "pt@1", utterances, tmp_path / "o.jsonl", LabelOptions(least))
-    assert fewer.heard_before == len(utterances)
-    assert 0 < fewer.kept < everything.kept
-    assert fewer.kept + fewer.unsure + fewer.silent == len(utterances)
+    fewer = pseudo_label(Work(tone_model, "torch"), "pt@1", utterances, tmp_path / "o.jsonl", PseudoLabelOptions(least))
+    assert fewer.done_before == len(utterances)
+    assert 0 < fewer.accepted < everything.accepted
+    assert fewer.accepted + fewer.unsure + fewer.silent == len(utterances)
     rows = written(tmp_path / "o.jsonl")
-    assert len(rows) == fewer.kept
+    assert len(rows) == fewer.accepted
     assert min(row["confidence"] for row in rows) >= least
 
 
@@ -80,11 +79,11 @@ def test_files_of_a_folder_and_broken_ones_among_them(tone_model, speech, tmp_pa
 def test_a_changed_recording_is_heard_again_and_a_new_model_hears_all(tone_model, speech, tmp_path):
     shutil.copytree(speech.parent, tmp_path / "in")
     utterances = read_manifest(tmp_path / "in" / speech.name)[:5]
-    label(Work(tone_model, "torch"), "pt@1", utterances, tmp_path / "o.jsonl")
+    pseudo_label(Work(tone_model, "torch"), "pt@1", utterances, tmp_path / "o.jsonl")
     shutil.copy(utterances[1].audio, utterances[0].audio)
     os.utime(utterances[0].audio, (1, 1))
-    again = label(Work(tone_model, "torch"), "pt@1", utterances, tmp_path / "o.jsonl")
-    assert again.heard_before == 4
+    again = pseudo_label(Work(tone_model, "torch"), "pt@1", utterances, tmp_path / "o.jsonl")
+    assert again.done_before == 4
     texts = {u.id: u.text for u in read_manifest(tmp_path / "o.jsonl")}
     assert texts[utterances[0].id] == texts[utterances[1].id]
 
@@ -94,10 +93,10 @@ import sys
 from pathlib import Path
 import torch
 from vizinho.corpora.manifest import read_manifest
-from vizinho.recognition.label import label
+from vizinho.recognition.label import pseudo_label
 from vizinho.recognition.files import Work
 torch.set_num_threads(1)
-label(Work(Path(sys.argv[1]), "torch"), "pt@1", read_manifest(Path(sys.argv[2])), Path(sys.argv[3]))
+pseudo_label(Work(Path(sys.argv[1]), "torch"), "pt@1", read_manifest(Path(sys.argv[2])), Path(sys.argv[3]))
 """
 
 
@@ -113,7 +112,7 @@ def start(model: Path, manifest: Path, out: Path) -> subprocess.Popen:
 
 
 def test_a_killed_run_goes_on_with_nothing_lost_and_nothing_twice(tone_model, speech, tmp_path):
-    label(Work(tone_model, "torch"), "pt@1", read_manifest(speech), tmp_path / "alone.jsonl")
+    pseudo_label(Work(tone_model, "torch"), "pt@1", read_manifest(speech), tmp_path / "alone.jsonl")
     ledger = tmp_path / "killed.heard.jsonl"
     killed = start(tone_model, speech, tmp_path / "killed.jsonl")
     while not (ledger.is_file() and ledger.read_bytes().count(b"\n")) and killed.poll() is None:
@@ -135,20 +134,22 @@ def test_a_killed_run_goes_on_with_nothing_lost_and_nothing_twice(tone_model, sp
 
 def test_processes_hear_the_same(tone_model, speech, tmp_path):
     utterances = read_manifest(speech)
-    alone = label(Work(tone_model, "torch"), "pt@1", utterances, tmp_path / "a.jsonl")
-    several = label(Work(tone_model, "torch"), "pt@1", utterances, tmp_path / "b.jsonl", LabelOptions(processes=2))
-    assert alone.kept == several.kept
+    alone = pseudo_label(Work(tone_model, "torch"), "pt@1", utterances, tmp_path / "a.jsonl")
+    several = pseudo_label(
+        Work(tone_model, "torch"), "pt@1", utterances, tmp_path / "b.jsonl", PseudoLabelOptions(processes=2)
+    )
+    assert alone.accepted == several.accepted
     assert (tmp_path / "a.jsonl").read_text() == (tmp_path / "b.jsonl").read_text()
 
 
 def test_nothing_left_and_impossible_options_are_said(tone_model, speech, tmp_path):
     utterances = read_manifest(speech)
     with pytest.raises(CorpusError, match="nothing to keep of 2 recordings: 2 below"):
-        label(Work(tone_model, "torch"), "pt@1", utterances[:2], tmp_path / "o.jsonl", LabelOptions(1.0))
+        pseudo_label(Work(tone_model, "torch"), "pt@1", utterances[:2], tmp_path / "o.jsonl", PseudoLabelOptions(1.0))
     with pytest.raises(SpecError, match="use 0 to 1"):
-        LabelOptions(1.5)
+        PseudoLabelOptions(1.5)
     with pytest.raises(CorpusError, match="occurs more than once"):
-        label(Work(tone_model, "torch"), "pt@1", [utterances[0]] * 2, tmp_path / "o.jsonl")
+        pseudo_label(Work(tone_model, "torch"), "pt@1", [utterances[0]] * 2, tmp_path / "o.jsonl")
 
 
 def test_the_leak_guard_knows_a_test_recording_whoever_labelled_it(tone_model, tmp_path):
@@ -159,7 +160,7 @@ def test_the_leak_guard_knows_a_test_recording_whoever_labelled_it(tone_model, t
     utterances = read_manifest(corpus)
     stolen = next(u for u in utterances if u.split == "test")
     write_manifest(tmp_path / "raw.jsonl", [replace(stolen, id="raw", text="", speaker="", split="train")])
-    label(Work(tone_model, "torch"), "pt@1", read_manifest(tmp_path / "raw.jsonl"), tmp_path / "labelled.jsonl")
+    pseudo_label(Work(tone_model, "torch"), "pt@1", read_manifest(tmp_path / "raw.jsonl"), tmp_path / "labelled.jsonl")
     spec = tmp_path / "experiment.toml"
     spec.write_text(
         f"""

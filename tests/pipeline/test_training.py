@@ -142,7 +142,7 @@ def test_letters_that_given_tokens_lack_are_named(tmp_path):
 
 def test_pieces_train_save_and_come_back(tmp_path):
     from vizinho.model.checkpoint import load_checkpoint, save_checkpoint
-    from vizinho.recognition.whole import Recognizer
+    from vizinho.recognition.recognizer import Recognizer
 
     corpus = tone_corpus(tmp_path, count=12, splits=("train", "dev"))
     done = run(
@@ -154,7 +154,7 @@ def test_pieces_train_save_and_come_back(tmp_path):
     again = load_checkpoint(tmp_path / "model")
     assert again.inventory == done.ready.checkpoint.inventory
     dev = list(done.ready.data.dev)
-    assert Recognizer(again).transcribe_corpus(dev) == Recognizer(done.ready.checkpoint).transcribe_corpus(dev)
+    assert Recognizer.of(again).transcribe_corpus(dev) == Recognizer.of(done.ready.checkpoint).transcribe_corpus(dev)
 
 
 def test_a_new_version_starts_bit_equal_and_keeps_letters_the_corpus_lacks(tmp_path):

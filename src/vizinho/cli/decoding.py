@@ -11,9 +11,8 @@ import typer
 from vizinho.errors import SpecError
 
 if TYPE_CHECKING:
-    from vizinho.decoding.beam import BeamDecoder
     from vizinho.decoding.setup import DecoderSpec
-    from vizinho.recognition.whole import Recognizer
+    from vizinho.recognition.recognizer import Recognizer
 
 Lms = Annotated[
     list[Path] | None, typer.Option("--lm", help="Language model (ARPA): of words, of characters, or one of each.")
@@ -77,14 +76,6 @@ def beam_alone() -> DecoderSpec:
     return DecoderSpec(options=BeamOptions(lm_weight=0.0))
 
 
-def load_recognizer(folder: Path, spec: DecoderSpec | None) -> Recognizer:
-    """A recogniser with the search that was asked for."""
-    from vizinho.recognition.whole import Recognizer
-
-    recognizer = Recognizer.load(folder)
-    return replace(recognizer, decoder=decoder_for(spec, folder, recognizer)) if spec else recognizer
-
-
 def rescoring(recognizer: Recognizer, folder: Path, weight: float) -> Recognizer:
     """The recogniser whose search has its best hypotheses put in order by a neural language model too.
 
@@ -97,12 +88,4 @@ def rescoring(recognizer: Recognizer, folder: Path, weight: float) -> Recognizer
     if not isinstance(recognizer.decoder, BeamDecoder):
         raise SpecError("there is no search to rescore", where="--rescore", fix="give --beam-width or --lm")
     decoder = RescoringDecoder(recognizer.decoder, NeuralScorer.load(folder), RescoreOptions(weight=weight))
-    return replace(recognizer, decoder=decoder)
-
-
-def decoder_for(spec: DecoderSpec, folder: Path, recognizer: Recognizer) -> BeamDecoder:
-    """The search for the recogniser of a folder, whose card says which normaliser its texts went through."""
-    from vizinho.decoding.setup import make_decoder
-    from vizinho.recognition.files import normalizer_of
-
-    return make_decoder(spec, recognizer.checkpoint.inventory, normalizer_of(folder))
+    return recognizer.with_decoder(decoder)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,12 +11,12 @@ import typer
 
 from vizinho.cli import decoding as options
 from vizinho.cli.emit import emit
-from vizinho.cli.options import AsJson, Corpus, Model, Split, Threads
+from vizinho.cli.options import AsJson, Corpus, Engine, Model, Split, Threads
 from vizinho.errors import CorpusError
 
 if TYPE_CHECKING:
     from vizinho.progress import Advance
-    from vizinho.recognition.whole import Recognizer
+    from vizinho.recognition.recognizer import Recognizer
     from vizinho.records import Scores, Utterance
     from vizinho.store.store import Store
 
@@ -37,23 +37,23 @@ def evaluate(
     decoder: options.DecoderFile = None,
     rescore: Annotated[
         Path | None,
-        typer.Option("--rescore", help="Folder of a neural language model that orders the best hypotheses anew."),
+        typer.Option("--rescore", help="Folder of a neural language model that reorders the best hypotheses."),
     ] = None,
-    rescore_weight: Annotated[float, typer.Option("--rescore-weight", help="Of its log-probabilities.")] = 0.3,
+    rescore_weight: Annotated[float, typer.Option("--rescore-weight", help="Weight of its log-probabilities.")] = 0.3,
+    engine: Engine = "onnx",
     threads: Threads = 1,
     as_json: AsJson = False,
 ) -> None:
-    """Score a model. Utterances whose text is empty after normalising are named and left out.
+    """Score a model as `vizinho transcribe` decodes with it: same engine, same cutting of long recordings.
 
-    With a language model, hotwords or a decoder file the model is scored without them too, on the same utterances.
+    Utterances whose text is empty after normalising are reported and skipped. With a language model, hotwords or a
+    decoder file the model is scored without them too, on the same utterances.
     """
-    import torch
-
     from vizinho.job.promote import scored, with_text
     from vizinho.progress import bar
+    from vizinho.recognition.files import Work
     from vizinho.store.store import Store
 
-    torch.set_num_threads(threads)
     store = Store()
     folder = store.resolve(model)
     split, utterances = _utterances(corpus, split)
@@ -65,11 +65,10 @@ def evaluate(
         raise CorpusError("no utterance has text", where=corpus, fix="run `vizinho corpus check`")
     spec = options.spec_of(lms, lm_weight, word_score, letter_score, beam_width, hotwords, decoder)
     spec = spec or (options.beam_alone() if rescore else None)
-    recognizer = options.load_recognizer(folder, spec)
+    recognizer = Work(folder, engine, threads, decoder=spec).open()
     recognizer = options.rescoring(recognizer, rescore, rescore_weight) if rescore else recognizer
     with bar("transcribing", len(chosen)) as advance:
-        heard = _texts(recognizer, chosen, advance)
-    scores = [scored(texts, chosen, cluster=cluster) for texts in heard]
+        scores = [scored(texts, chosen, cluster=cluster) for texts in _texts(recognizer, chosen, advance)]
     made = {"model": model, "corpus": str(corpus), "split": split, "left_out": empty, **_compared(scores, cluster)}
     made["pinned"] = _keep(store, model, corpus, split, scores[0])
     if spec:
@@ -90,13 +89,13 @@ def _utterances(corpus: Path, split: str | None) -> tuple[str | None, list[Utter
 
 
 def _texts(recognizer: Recognizer, chosen: list[Utterance], progress: Advance) -> list[dict[str, str]]:
-    """What greedy decoding makes of each utterance, and, where there is a decoder, what that makes of it."""
-    ways = [replace(recognizer, decoder=None)] + [recognizer] * (recognizer.decoder is not None)
-    found: list[dict[str, str]] = [{} for _ in ways]
-    for utterance, samples, frames in recognizer.heard(chosen, progress):
-        for way, texts in zip(ways, found, strict=True):
-            texts[utterance.id] = way.transcript(utterance.id, samples, frames).text
-    return found
+    """Texts by id of greedy decoding and, where there is a decoder, of that; the network runs once for both."""
+    ways = [recognizer.with_decoder(None)] + [recognizer] * (recognizer.decoder is not None)
+    texts: list[dict[str, str]] = [{} for _ in ways]
+    for acoustics in recognizer.corpus_log_probs(chosen, progress):
+        for way, by_id in zip(ways, texts, strict=True):
+            by_id[acoustics.id] = way.decode(acoustics).text
+    return texts
 
 
 def _keep(store: Store, model: str, corpus: Path, split: str | None, scores: Scores) -> bool:

@@ -373,9 +373,7 @@ def tune(
     as_json: AsJson = False,
 ) -> None:
     """Choose the language model's weight and the scores per word and letter on dev, and write a decoder file."""
-    import torch
-
-    from vizinho.cli.decoding import decoder_for, spec_of
+    from vizinho.cli.decoding import spec_of
     from vizinho.corpora.manifest import fingerprint, read_manifest, select
     from vizinho.decoding.setup import DecoderSpec, write_decoder
     from vizinho.decoding.tune import best, grid_for
@@ -383,31 +381,31 @@ def tune(
     from vizinho.errors import SpecError
     from vizinho.evaluation.rates import error_rates
     from vizinho.progress import bar
-    from vizinho.recognition.whole import Recognizer
+    from vizinho.recognition.files import Work
     from vizinho.store.store import Store
     from vizinho.text.normalize import get_normalizer
 
     if split == "test" or metric not in ("cer", "wer"):
         wrong = "weights are not chosen on test" if split == "test" else f"unknown metric {metric!r}"
         raise SpecError(wrong, where="lm tune", fix="use dev, and cer or wer")
-    torch.set_num_threads(threads)
-    folder = Store().resolve(model)
-    recognizer = Recognizer.load(folder)
+    recognizer = Work(Store().resolve(model), threads=threads).open()
     chosen = select(read_manifest(corpus), split=split)
     normalize = get_normalizer(chosen[0].lang)
     references = {u.id: text for u in chosen if (text := normalize(u.text))}
     spec = spec_of(lms, beam_width=beam_width)
     assert spec is not None
-    decoder = decoder_for(spec, folder, recognizer)
-    log_probs, plain = {}, {}
-    with bar("listening", len(chosen)) as advance:
-        for utterance, samples, frames in recognizer.heard([u for u in chosen if u.id in references], advance):
-            log_probs[utterance.id] = frames
-            plain[utterance.id] = normalize(recognizer.transcript(utterance.id, samples, frames).text)
-    greedy = error_rates(references, plain)
+    decoder = recognizer.beam(spec)
+    with bar("computing log-probabilities", len(references)) as advance:
+        recordings = list(recognizer.corpus_log_probs([u for u in chosen if u.id in references], advance))
+
+    def texts(search: Any) -> dict[str, str]:
+        way = recognizer.with_decoder(search)
+        return {recording.id: normalize(way.decode(recording).text) for recording in recordings}
+
+    greedy = error_rates(references, texts(None))
     grid = grid_for(decoder)
     with bar("trying", grid.trials) as advance:
-        trials = run(log_probs, references, decoder, grid, metric=metric, progress=advance)
+        trials = run(texts, references, decoder, grid, metric=metric, progress=advance)
     taken = best(trials, metric)
     note = {
         "model": model, "corpus": str(corpus), "split": split, "data": fingerprint(chosen), "metric": metric,

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from vizinho.decoding.beam import BeamDecoder
-from vizinho.decoding.greedy import LogProbs
 from vizinho.decoding.options import BeamOptions
 from vizinho.evaluation.rates import error_rates
 from vizinho.progress import Advance, silent
@@ -51,7 +50,7 @@ def grid_for(decoder: BeamDecoder) -> Grid:
 
 
 def tune(
-    log_probs: Mapping[str, LogProbs],
+    texts: Callable[[BeamDecoder], Mapping[str, str]],
     references: Mapping[str, str],
     decoder: BeamDecoder,
     grid: Grid,
@@ -62,29 +61,27 @@ def tune(
     """All trials in their order; `best` names the one to take.
 
     Args:
-        log_probs: (T, V) of each utterance by id, of dev.
+        texts: What a search makes of each utterance of dev, normalised, by id.
         references: Normalised texts by id.
         decoder: The search; its options hold where the grid does not speak of them.
         grid: Values to try.
         metric: "cer" or "wer".
         progress: Moves by trials.
     """
-    found: list[Trial] = []
+    trials: list[Trial] = []
 
     def attempt(options: BeamOptions) -> None:
-        search = decoder.with_options(options)
-        heard = {i: next(iter(search.n_best(frames, 1)), None) for i, frames in log_probs.items()}
-        cer, wer = error_rates(references, {i: h.text if h else "" for i, h in heard.items()})
-        found.append(Trial(options, cer, wer))
-        progress(1, f"best {metric.upper()} {getattr(best(found, metric), metric):.3f}")
+        cer, wer = error_rates(references, texts(decoder.with_options(options)))
+        trials.append(Trial(options, cer, wer))
+        progress(1, f"best {metric.upper()} {getattr(best(trials, metric), metric):.3f}")
 
     for options in _together(decoder.options, grid):
         attempt(options)
     for score in grid.unknown_scores:
-        attempt(replace(best(found, metric).options, unknown_score=score))
+        attempt(replace(best(trials, metric).options, unknown_score=score))
     for width in grid.beam_widths:
-        attempt(replace(best(found, metric).options, beam_width=width))
-    return found
+        attempt(replace(best(trials, metric).options, beam_width=width))
+    return trials
 
 
 def best(trials: Sequence[Trial], metric: str = "cer") -> Trial:

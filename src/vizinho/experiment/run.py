@@ -33,7 +33,7 @@ from vizinho.job.start import make_ready, sound_similarity
 from vizinho.model.checkpoint import save_checkpoint
 from vizinho.parallel import Task, run_tasks
 from vizinho.progress import Event, unseen
-from vizinho.recognition.whole import Recognizer
+from vizinho.recognition.recognizer import Recognizer
 from vizinho.version import __version__
 
 WHOLE = "whole experiment"
@@ -197,7 +197,7 @@ def _trained(spec: ExperimentSpec, arm: Arm, job: Job, finished: FinishedJob) ->
 
 
 def _tested(spec: ExperimentSpec, trained: TrainedArm, finished: FinishedJob, start: Start) -> ArmResult:
-    recognizer = Recognizer(finished.ready.checkpoint)
+    recognizer = Recognizer.of(finished.ready.checkpoint)
     home = home_of(spec, trained.start)
     return ArmResult(
         **{field.name: getattr(trained, field.name) for field in fields(trained)},

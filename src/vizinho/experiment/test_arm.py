@@ -12,7 +12,7 @@ from vizinho.experiment.starts import Start
 from vizinho.job.data import read_data
 from vizinho.job.run import FinishedJob
 from vizinho.model.checkpoint import weights
-from vizinho.recognition.whole import Recognizer
+from vizinho.recognition.recognizer import Recognizer
 from vizinho.records import Transcript, Utterance
 from vizinho.text.normalize import get_normalizer
 from vizinho.training.mixing import between
@@ -92,7 +92,7 @@ def interpolation(spec: ExperimentSpec, finished: FinishedJob, home: DonorSpec |
     places = []
     for place in spec.interpolation:
         plant(ready.checkpoint.model, between(ready.start, end, place))
-        recognizer = Recognizer(ready.checkpoint)
+        recognizer = Recognizer.of(ready.checkpoint)
         cer = scored(recognizer, of_target, spec.target).cer
         donor_cer = scored(recognizer, of_donor, home.language).cer if home is not None else None
         places.append(Place(place, cer, donor_cer))

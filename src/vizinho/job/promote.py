@@ -9,7 +9,7 @@ from typing import Any
 from vizinho.corpora.manifest import fingerprint
 from vizinho.evaluation.score import score
 from vizinho.evaluation.significance import compare
-from vizinho.recognition.whole import Recognizer
+from vizinho.recognition.recognizer import Recognizer
 from vizinho.records import Scores, Utterance
 from vizinho.store.store import Store
 from vizinho.text.normalize import get_normalizer

@@ -22,7 +22,7 @@ from vizinho.job.run import FinishedJob, save
 from vizinho.job.start import ReadyJob
 from vizinho.model.adapters import merge_adapter, read_origin, save_adapter
 from vizinho.model.checkpoint import save_checkpoint, weights_digest
-from vizinho.recognition.whole import Recognizer
+from vizinho.recognition.recognizer import Recognizer
 from vizinho.store.card import Card, read_card
 from vizinho.store.pins import pinned_utterances, read_pin
 from vizinho.store.store import Store, unwritable
@@ -106,15 +106,19 @@ def publish(
     card = card_of(store, name, finished, donor=donor, command=command, notes=notes)
     pinned, scores = pinned_utterances(store, name), None
     held = read_pin(store, name)
-    if pinned and held is not None:
-        scores = measure(Recognizer(finished.ready.checkpoint), pinned)
-        card = replace(card, scores=[*card.scores, card_score(scores, held.split, Path(held.corpus).name)])
     run, known = _token(work)
     ref = _made_before(store, name, run) if known else None
+    staging = work / "publishing"
     if ref is None:
-        staging = work / "publishing"
         shutil.rmtree(staging, ignore_errors=True)
-        _save(staging, finished, card)
+        with _room(staging):
+            save(staging, finished.ready)
+    if pinned and held is not None:  # measured as it will be used: from its folder
+        scores = measure(Recognizer.load(staging if ref is None else store.resolve(ref)), pinned)
+        card = replace(card, scores=[*card.scores, card_score(scores, held.split, Path(held.corpus).name)])
+    if ref is None:
+        with _room(staging):
+            _save_extras(staging, finished, card)
         ref = store.add(name, staging, replace(card, run=run), make_current=scores is None)
     elif scores is None:
         store.set_current(name, int(ref.partition("@")[2]))
@@ -122,14 +126,20 @@ def publish(
     return Published(ref, verdict)
 
 
-def _save(folder: Path, finished: FinishedJob, card: Card) -> None:
+def _save_extras(folder: Path, finished: FinishedJob, card: Card) -> None:
+    """What lies beside the weights: recordings that were set aside, and the adapter where one was trained."""
+    if len(finished.set_aside) > NAMED:
+        write_set_aside(folder, finished.set_aside)
+    if finished.adapter is not None and card.donor is not None:
+        origin = {key: getattr(card, key) for key in _ORIGIN}
+        save_adapter(folder / ADAPTER, finished.adapter, finished.ready.checkpoint, origin)
+
+
+@contextmanager
+def _room(folder: Path) -> Iterator[None]:
+    """Raises StoreError where the disk has no room for a folder."""
     try:
-        save(folder, finished.ready)
-        if len(finished.set_aside) > NAMED:
-            write_set_aside(folder, finished.set_aside)
-        if finished.adapter is not None and card.donor is not None:
-            origin = {key: getattr(card, key) for key in _ORIGIN}
-            save_adapter(folder / ADAPTER, finished.adapter, finished.ready.checkpoint, origin)
+        yield
     except Exception as error:
         # The libraries written in Rust raise errors of their own for a full disk, "... (os error 28)".
         if isinstance(error, OSError) or "(os error " in str(error):

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from vizinho.errors import CorpusError, ModelError, StoreError
+from vizinho.files import scratch_folder
 from vizinho.job.card import changed_sources, lacking, recorded_job
 from vizinho.job.promote import card_score, measure
 from vizinho.job.publish import card_of, drop_run, run_folder, sole_run
@@ -17,7 +18,7 @@ from vizinho.job.run import run, save
 from vizinho.job.start import make_ready, sound_similarity
 from vizinho.model.checkpoint import load_checkpoint, weights
 from vizinho.progress import Advance, Log, silent
-from vizinho.recognition.whole import Recognizer
+from vizinho.recognition.recognizer import Recognizer
 from vizinho.store.card import Card, write_card
 from vizinho.store.lineage import lineage
 from vizinho.store.pins import pinned_utterances, read_pin
@@ -121,10 +122,11 @@ def reproduce(
         finished = run(ready, work, progress=progress, log=log)
         donor = None if card.donor is None else str(card.donor["ref"])
         new = card_of(store, card.name, finished, donor=donor, command=card.command)
-        tests, unchecked = _tests(store, card, Recognizer(ready.checkpoint))
+        with scratch_folder(work.parent, "reproduced") as scratch:
+            save(model := target or scratch / "model", ready)
+            tests, unchecked = _tests(store, card, model)
         new = replace(new, scores=[*new.scores, *tests], version=card.version)
         if target is not None:
-            save(target, ready)
             new = write_card(target, new)
         drop_run(work)
     found = compare_weights(weights(load_checkpoint(folder).model), weights(ready.checkpoint.model))
@@ -171,7 +173,7 @@ def compare_weights(before: Mapping[str, torch.Tensor], after: Mapping[str, torc
     return WeightsDifference(len(names), differing, largest, where, (change / size) ** 0.5 if size else 0.0)
 
 
-def _tests(store: Store, card: Card, recognizer: Recognizer) -> tuple[list[dict[str, Any]], list[str]]:
+def _tests(store: Store, card: Card, model: Path) -> tuple[list[dict[str, Any]], list[str]]:
     """The new model's score on the pinned test set, if the card has one on it; and what could not be measured."""
     recorded = [s for s in card.scores if s["split"] != "dev"]
     if not recorded:
@@ -183,7 +185,7 @@ def _tests(store: Store, card: Card, recognizer: Recognizer) -> tuple[list[dict[
         pinned = pinned_utterances(store, card.name)
     except CorpusError as error:
         return [], [f"{len(recorded)} test scores: {error.what}"]
-    measured = card_score(measure(recognizer, pinned), held.split, Path(held.corpus).name)
+    measured = card_score(measure(Recognizer.load(model), pinned), held.split, Path(held.corpus).name)
     others = [s for s in recorded if s["signature"] != measured["signature"]]
     lines = [f"{s['split']} score on {s.get('data', '?')} ({s['signature']}): not the pinned test set" for s in others]
     return ([measured] if len(others) < len(recorded) else []), lines

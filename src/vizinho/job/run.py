@@ -12,7 +12,7 @@ from vizinho.model.adapters import Adapter, attach, merge, take
 from vizinho.model.checkpoint import save_checkpoint, weights
 from vizinho.model.phonemes import save_head, with_head
 from vizinho.progress import Advance, Log, silent
-from vizinho.recognition.whole import Recognizer
+from vizinho.recognition.recognizer import Recognizer
 from vizinho.training.loop import fit
 from vizinho.training.mixing import mix_with_start
 from vizinho.training.selection import FitResult
@@ -79,7 +79,7 @@ def save(folder: Path, ready: ReadyJob) -> None:
 def _findings(ready: ReadyJob, result: FitResult, dev: DevSet) -> tuple[Finding, ...]:
     if not dev.utterances:
         return ()
-    heard = Recognizer(ready.checkpoint).transcribe_corpus(dev.utterances)
+    heard = Recognizer.of(ready.checkpoint).transcribe_corpus(dev.utterances)
     course = Course(
         [p.train_loss for p in result.curve if p.train_loss is not None],
         result.skipped_batches,

@@ -1,28 +1,90 @@
-"""Transcribes many files, here or in several processes; one that cannot be read does not cost the others."""
+"""Transcribes many files: which ones, in how many processes, and into a folder that knows which of them are done.
+
+A file that cannot be read is reported, and the others are still transcribed.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass
 from itertools import chain
 from pathlib import Path
 
-import numpy as np
-
-from vizinho.audio.blocks import Channels, mono, read_blocks
-from vizinho.audio.io import SAMPLE_RATE
-from vizinho.decoding.setup import DecoderSpec, make_decoder
-from vizinho.errors import AudioError
-from vizinho.files import sha256
+from vizinho.audio.blocks import mono, read_blocks
+from vizinho.audio.io import Waveform
+from vizinho.decoding.setup import DecoderSpec
+from vizinho.errors import AudioError, SpecError
+from vizinho.files import sha256, write_text
+from vizinho.ledger import Ledger
 from vizinho.parallel import spread
 from vizinho.recognition.cache import key_of
-from vizinho.recognition.inputs import STDIN
-from vizinho.recognition.recognizer import Transcriber
+from vizinho.recognition.engines import TorchEngine
+from vizinho.recognition.formats import render
+from vizinho.recognition.recognizer import Recognizer, TranscribeOptions, beginning
 from vizinho.records import Transcript
-from vizinho.store.card import read_card
 
+SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".webm", ".m4a", ".mp4", ".mkv")
+"""What is taken from a folder; a file that is named on the command line is tried whatever its suffix."""
+STDIN = Path("-")
+LEDGER = "transcribed.jsonl"
 _GROUP = 16
 """Files that a process takes at a time; short ones among them share batches."""
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """A file to transcribe; `output` is relative to the output folder and has no suffix."""
+
+    audio: Path
+    output: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """All files in order; `skipped` counts files of folders by their suffix, because they are not audio."""
+
+    files: tuple[Input, ...]
+    skipped: dict[str, int]
+
+
+def collect(places: Sequence[Path]) -> Inputs:
+    """Files, the audio in folders (at any depth, by name), and `-` for standard input.
+
+    Raises AudioError for a place that does not exist, SpecError when two files would have the same output.
+    """
+    audio: dict[Path, Path] = {}
+    skipped: Counter[str] = Counter()
+    for place in places:
+        if place == STDIN:
+            audio[STDIN] = Path("stdin")
+        elif place.is_dir():
+            for file in sorted(p for p in place.rglob("*") if p.is_file()):
+                relative = file.relative_to(place)
+                if any(part.startswith(".") for part in relative.parts):
+                    continue
+                if file.suffix.lower() in SUFFIXES:
+                    audio[file] = relative
+                else:
+                    skipped[file.suffix.lower() or "no suffix"] += 1
+        elif place.exists():
+            audio[place] = Path(place.name)
+        else:
+            raise AudioError("no such file or folder", where=place, fix="check the path")
+    return Inputs(_with_outputs(audio), dict(skipped))
+
+
+def _with_outputs(audio: dict[Path, Path]) -> tuple[Input, ...]:
+    """Output names lose their suffix; a.wav and a.mp3 side by side keep theirs."""
+    stems = Counter(path.with_suffix("") for path in audio.values())
+    inputs = tuple(Input(f, p if stems[p.with_suffix("")] > 1 else p.with_suffix("")) for f, p in audio.items())
+    for output, count in Counter(i.output for i in inputs).items():
+        if count > 1:
+            where = ", ".join(str(i.audio) for i in inputs if i.output == output)
+            raise SpecError(f"{count} files would be written to {output}", where=where, fix="give a folder above them")
+    return inputs
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +98,27 @@ class Work:
     """Transcribe channels one by one instead of their mean."""
     decoder: DecoderSpec | None = None
     """A beam search with language models or hotwords; None decodes greedily."""
+    n_best: int = 0
+    """Alternatives that each transcript lists; they need a beam search."""
+
+    def key(self) -> str:
+        """Names everything that shapes the texts; the number of threads does not."""
+        key = f"{key_of(self.model)}|{self.engine}|{'channels' if self.split_channels else 'mono'}"
+        key += f"|{self.n_best} best" if self.n_best else ""
+        if self.decoder is None:
+            return key
+        models = [sha256(path) for path in self.decoder.lms if path.is_file()]
+        return f"{key}|{self.decoder.options}|{sorted(self.decoder.hotwords.items())}|{models}"
+
+    def open(self) -> Recognizer:
+        """The recogniser that every process loads for itself. Raises what `Recognizer.load` raises."""
+        options = TranscribeOptions(n_best=self.n_best)
+        recognizer = Recognizer.load(self.model, self.engine, options, threads=self.threads, search=self.decoder)
+        if isinstance(recognizer.engine, TorchEngine):
+            import torch
+
+            torch.set_num_threads(self.threads)
+        return recognizer
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,90 +130,121 @@ class Outcome:
     error: str = ""
 
 
-def open_transcriber(work: Work) -> Transcriber:
-    """The transcriber that every process makes for itself."""
-    if work.engine == "torch":
-        import torch
-
-        torch.set_num_threads(work.threads)
-    transcriber = Transcriber.load(work.model, work.engine, threads=work.threads)
-    if work.decoder is None:
-        return transcriber
-    return transcriber.with_decoder(make_decoder(work.decoder, transcriber.engine.inventory, normalizer_of(work.model)))
-
-
-def normalizer_of(model: Path) -> str | None:
-    """Name of the normaliser that a model's texts went through, where its card says so."""
-    card = read_card(model)
-    return card.normalizer if card else None
-
-
-def key_of_work(work: Work) -> str:
-    """Names what shapes the texts that `work` makes; the number of threads does not."""
-    key = f"{key_of(work.model)}|{work.engine}|{'channels' if work.split_channels else 'mono'}"
-    if work.decoder is None:
-        return key
-    models = [sha256(path) for path in work.decoder.lms if path.is_file()]
-    return f"{key}|{work.decoder.options}|{sorted(work.decoder.hotwords.items())}|{models}"
-
-
 def transcribe_files(
     work: Work, files: Sequence[Path], processes: int = 1, stdin: bytes = b"", *, on_ray: bool = False
 ) -> Iterator[Outcome]:
-    """Outcomes in the order of the files, as they are made; `-` stands for the bytes of `stdin`.
+    """Outcomes in the order of the files, as they come; `-` stands for the bytes of `stdin`.
 
     Raises ModelError for a model that cannot be opened, VizinhoError when a process dies.
     """
     if len(files) > _GROUP and (processes > 1 or on_ray):
-        open_transcriber(work)  # makes the export once, and tells of a broken model before any process starts
+        work.open()  # exports the model once, and reports a broken one before any process starts
     yield from spread(_opened, (work, stdin), files, group=_GROUP, processes=processes, on_ray=on_ray)
 
 
 def _opened(work: Work, stdin: bytes) -> Callable[[Sequence[Path]], list[Outcome]]:
     """What every process does for itself, once."""
-    transcriber = open_transcriber(work)
-    return lambda group: list(_transcribe(transcriber, work, group, stdin))
+    recognizer = work.open()
+    return lambda group: _transcribe(recognizer, group, stdin, split_channels=work.split_channels)
 
 
-def _transcribe(transcriber: Transcriber, work: Work, group: Sequence[Path], stdin: bytes) -> Iterator[Outcome]:
-    """Short files in common batches, long ones block by block; outcomes in order."""
-    short: dict[Path, Channels] = {}
-    found: dict[Path, Outcome] = {}
-    for audio in group:
+def _transcribe(recognizer: Recognizer, group: Sequence[Path], stdin: bytes, *, split_channels: bool) -> list[Outcome]:
+    """Short recordings in common batches, long ones block by block; outcomes in the order of the group."""
+    transcripts: dict[Path, list[Transcript]] = {audio: [] for audio in group}
+    errors: dict[Path, str] = {}
+    short: list[tuple[Path, Waveform]] = []
+    for audio in transcripts:
         try:
-            blocks = _mixed(read_blocks(stdin if audio == STDIN else audio, "standard input"), work.split_channels)
-            head, rest = _head(blocks, transcriber.options.cut_above_seconds)
-            if rest is None:
-                short[audio] = head
-            else:
-                found[audio] = Outcome(audio, _long(transcriber, audio, chain([head], rest)))
+            for blocks in _channels(stdin if audio == STDIN else audio, split_channels=split_channels):
+                start, rest = beginning(blocks, recognizer.options.cut_above_seconds)
+                if rest is None:
+                    short.append((audio, start))
+                else:
+                    transcripts[audio].append(recognizer.transcribe(chain([start], rest), str(audio)))
         except AudioError as error:
-            found[audio] = Outcome(audio, error=str(error))
-    rows = [(audio, row) for audio, channels in short.items() for row in channels]
-    made = transcriber.transcribe_many([row for _, row in rows], [str(audio) for audio, _ in rows])
-    for audio in short:
-        found[audio] = Outcome(audio, tuple(t for t in made if t.id == str(audio)))
-    yield from (found[audio] for audio in group)
+            errors[audio] = str(error)
+    short = [(audio, samples) for audio, samples in short if audio not in errors]
+    names = [str(audio) for audio, _ in short]
+    decoded = recognizer.transcribe_many([samples for _, samples in short], names)
+    for (audio, _), transcript in zip(short, decoded, strict=True):
+        transcripts[audio].append(transcript)
+    return [Outcome(a, error=errors[a]) if a in errors else Outcome(a, tuple(transcripts[a])) for a in group]
 
 
-def _mixed(blocks: Iterator[Channels], split_channels: bool) -> Iterator[Channels]:
-    return (block if split_channels else mono(block)[None] for block in blocks)
+def _channels(source: Path | bytes, *, split_channels: bool) -> Iterator[Iterator[Waveform]]:
+    """Blocks of the mean of the channels, or of each channel; the source is read again for each, to hold no samples."""
+    if not split_channels:
+        yield map(mono, read_blocks(source, "standard input"))
+        return
+    count = next(read_blocks(source, "standard input")).shape[0]
+    for number in range(count):
+        yield (block[number] for block in read_blocks(source, "standard input"))
 
 
-def _head(blocks: Iterator[Channels], seconds: float) -> tuple[Channels, Iterator[Channels] | None]:
-    """The beginning, up to a little over `seconds`, and the blocks after it; None where it is the whole."""
-    parts: list[Channels] = []
-    for block in blocks:
-        parts.append(block)
-        if sum(p.shape[1] for p in parts) > seconds * SAMPLE_RATE:
-            return np.concatenate(parts, axis=1), blocks
-    return np.concatenate(parts, axis=1), None
+@dataclass(frozen=True, slots=True)
+class Done:
+    """One line of the ledger: which bytes were transcribed, how, and to where."""
+
+    audio: str
+    sha256: str
+    key: str
+    """Names the model and everything else that shapes the text."""
+    output: str
 
 
-def _long(transcriber: Transcriber, audio: Path, blocks: Iterator[Channels]) -> tuple[Transcript, ...]:
-    sessions = None
-    for block in blocks:
-        sessions = sessions or [transcriber.long() for _ in block]
-        for session, row in zip(sessions, block, strict=True):
-            session.feed(row)
-    return tuple(replace(s.finish(), id=str(audio)) for s in sessions or [])
+class OutputFolder:
+    """FOLDER/NAME.KIND for each file, and FOLDER/transcribed.jsonl, which gets a line when an output is in place.
+
+    A file is done when the same bytes were transcribed to the same output with the same `key`. Raises SpecError when
+    the folder cannot be written.
+    """
+
+    def __init__(self, folder: Path, kind: str, key: str) -> None:
+        self._folder, self._kind, self._key = folder, kind, key
+        try:
+            self._ledger = Ledger(folder / LEDGER)
+        except OSError as error:
+            raise SpecError(
+                f"cannot be written ({error.strerror})", where=folder, fix="choose a writable folder"
+            ) from error
+        if self._ledger.alone:  # otherwise what is half-written may be another process's work in progress
+            self._sweep()
+        self._done = self._read()
+        self._pending: dict[Path, Done] = {}
+
+    def pending(self, inputs: Sequence[Input]) -> list[Path]:
+        """The files that are not done yet, in order."""
+        for file in inputs:
+            done = Done(str(file.audio), _content(file.audio), self._key, f"{file.output}.{self._kind}")
+            if done not in self._done or not (self._folder / done.output).is_file():
+                self._pending[file.audio] = done
+        return list(self._pending)
+
+    def write(self, outcome: Outcome) -> None:
+        """Put a pending file's output in place, whole, then note it."""
+        done = self._pending[outcome.audio]
+        write_text(self._folder / done.output, render(outcome.transcripts, self._kind))
+        self._ledger.add(asdict(done))
+
+    def _sweep(self) -> None:
+        """Remove half-written outputs of killed processes; `files.replacing` names them so."""
+        half = re.compile(rf"\..+\.{re.escape(self._kind)}\.[0-9a-f]{{12}}")
+        for path in self._folder.rglob(f".*.{self._kind}.*"):
+            if half.fullmatch(path.name):
+                path.unlink(missing_ok=True)
+
+    def _read(self) -> set[Done]:
+        """Lines of another form are not outputs of this program, and their files are done again."""
+        done = set()
+        for line in self._ledger.lines:
+            with contextlib.suppress(TypeError):
+                done.add(Done(**line))
+        return done
+
+
+def _content(audio: Path) -> str:
+    """Hash of a file; none for standard input, and for a file that cannot be read, which is reported when opened."""
+    try:
+        return "" if audio == STDIN else sha256(audio)
+    except OSError:
+        return ""

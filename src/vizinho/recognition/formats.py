@@ -21,6 +21,9 @@ def render(transcripts: Sequence[Transcript], kind: str) -> str:
         return json.dumps(rows[0] if len(rows) == 1 else rows, ensure_ascii=False) + "\n"
     segments = sorted(_labelled(transcripts), key=lambda s: (s[1].start_seconds, s[0]))
     if kind == "txt":
+        if any(t.n_best for t in transcripts):
+            labels = zip(_labels(transcripts), transcripts, strict=True)
+            return "".join(f"{label}{a.score:.2f}\t{a.text}\n" for label, t in labels for a in t.n_best)
         return "".join(f"{label}{segment.text}\n" for label, segment in segments)
     cues = [(label, part) for label, segment in segments for part in _short(segment)]
     if kind == "srt":
@@ -37,19 +40,25 @@ def render(transcripts: Sequence[Transcript], kind: str) -> str:
 
 def as_json(transcript: Transcript) -> dict[str, Any]:
     """A transcript as JSON values; segments name their words by number instead of repeating them."""
-    made = asdict(transcript)
+    values = asdict(transcript)
     first = 0
-    for row in made["segments"]:
+    for row in values["segments"]:
         count = len(row.pop("words"))
         row |= {"first_word": first, "words": count}
         first += count
-    return made
+    if not transcript.n_best:
+        del values["n_best"]
+    return values
+
+
+def _labels(transcripts: Sequence[Transcript]) -> list[str]:
+    """What stands before a channel's text: its number, where there are several."""
+    return [f"[{number}] " if len(transcripts) > 1 else "" for number in range(1, len(transcripts) + 1)]
 
 
 def _labelled(transcripts: Sequence[Transcript]) -> Iterator[tuple[str, Segment]]:
-    for number, transcript in enumerate(transcripts, start=1):
-        for segment in transcript.segments:
-            yield (f"[{number}] " if len(transcripts) > 1 else ""), segment
+    for label, transcript in zip(_labels(transcripts), transcripts, strict=True):
+        yield from ((label, segment) for segment in transcript.segments)
 
 
 def _short(segment: Segment) -> Iterator[Segment]:

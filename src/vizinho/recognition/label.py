@@ -1,7 +1,7 @@
-"""Writes what a model hears in untranscribed speech as a manifest to learn from, and what was too unsure beside it.
+"""Pseudo-labels: transcripts that a model makes of untranscribed speech, as a manifest to train on.
 
-Self-training: a model labels speech of its own language for the next one (Kahn et al. 2020, arXiv 1909.09116). Every
-row says which model labelled it, so that nobody takes it for what a person wrote.
+Self-training: a model pseudo-labels speech of its own language for the next one (Kahn et al. 2020, arXiv 1909.09116).
+Every row names the model that wrote its text, so that nobody takes it for what a person wrote.
 """
 
 from __future__ import annotations
@@ -19,8 +19,7 @@ from vizinho.corpora.manifest import manifest_row, write_lines
 from vizinho.errors import CorpusError, SpecError
 from vizinho.ledger import Ledger
 from vizinho.progress import Advance, silent
-from vizinho.recognition.files import Outcome, Work, key_of_work, transcribe_files
-from vizinho.recognition.inputs import Input
+from vizinho.recognition.files import Input, Outcome, Work, transcribe_files
 from vizinho.records import Utterance
 
 BY_MODEL = "labelled by "
@@ -28,8 +27,8 @@ BY_MODEL = "labelled by "
 
 
 @dataclass(frozen=True, slots=True)
-class LabelOptions:
-    """How to label, and what to keep."""
+class PseudoLabelOptions:
+    """How to pseudo-label, and which labels to accept."""
 
     least_confidence: float = 0.0
     """Mean confidence of its words below which an utterance is left out, 0 to 1."""
@@ -42,8 +41,8 @@ class LabelOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
-    """One line of the ledger: a recording as it was, by which model and decoding it was heard, and what was heard."""
+class PseudoLabel:
+    """One line of the ledger: a recording as it was, the model and decoding (`key`), and the text they gave."""
 
     audio: str
     size: int
@@ -55,21 +54,21 @@ class Heard:
 
 
 @dataclass(frozen=True, slots=True)
-class Labelled:
-    """What came of it. Every utterance of the input is counted in exactly one of the numbers."""
+class LabelReport:
+    """What was written and what was left out. Every utterance of the input is counted in exactly one of the numbers."""
 
     manifest: Path
     ledger: Path
-    kept: int
-    kept_seconds: float
+    accepted: int
+    accepted_seconds: float
     unsure: int
     """Below the least confidence."""
     silent: int
-    """Nothing was heard."""
+    """Without words."""
     failed: tuple[tuple[str, str], ...]
     """(Utterance id, what is wrong) of recordings that cannot be read; tried again the next time."""
-    heard_before: int
-    """Of all, those that an earlier run had heard."""
+    done_before: int
+    """Of all, those that an earlier run had transcribed."""
     median_confidence: float
 
     def as_json(self) -> dict[str, Any]:
@@ -77,12 +76,12 @@ class Labelled:
         return {
             "manifest": str(self.manifest),
             "ledger": str(self.ledger),
-            "kept": self.kept,
-            "kept_minutes": round(self.kept_seconds / 60, 3),
+            "kept": self.accepted,
+            "kept_minutes": round(self.accepted_seconds / 60, 3),
             "unsure": self.unsure,
             "silent": self.silent,
             "failed": [{"id": id_, "error": what} for id_, what in self.failed],
-            "heard_before": self.heard_before,
+            "heard_before": self.done_before,
             "median_confidence": self.median_confidence,
         }
 
@@ -92,60 +91,62 @@ def from_files(files: Iterable[Input], lang: str) -> list[Utterance]:
     return [Utterance(str(f.output), f.audio.absolute(), "", lang, "", 0.0, "train") for f in files]
 
 
-def label(
+def pseudo_label(
     work: Work,
     model: str,
     utterances: Sequence[Utterance],
     out: Path,
-    options: LabelOptions = LabelOptions(),
+    options: PseudoLabelOptions = PseudoLabelOptions(),
     progress: Advance = silent,
-) -> Labelled:
-    """Label utterances with a model (`model` is its NAME@VERSION) and write the manifest `out`.
+) -> LabelReport:
+    """Pseudo-label utterances with a model (`model` is its NAME@VERSION) and write the manifest `out`.
 
-    `out` with `.heard.jsonl` instead of its suffix keeps everything heard, surely or not: a run that was stopped goes
-    on after its last line, and another least confidence needs no second hearing. The texts that utterances had are not
-    looked at. Raises CorpusError when nothing is left to keep or ids repeat; SpecError when `out` cannot be written.
+    `out` with `.heard.jsonl` instead of its suffix holds all transcripts, sure or not: a run that was stopped resumes
+    after its last line, and another least confidence needs no second decoding. The texts that utterances had are not
+    looked at. Raises CorpusError when nothing is accepted or ids repeat; SpecError when `out` cannot be written.
     """
-    twice = [id_ for id_, count in Counter(u.id for u in utterances).items() if count > 1]
-    if twice:
-        raise CorpusError(f"id {twice[0]!r} occurs more than once", where=out, fix="give each utterance its own")
+    repeated = [id_ for id_, count in Counter(u.id for u in utterances).items() if count > 1]
+    if repeated:
+        raise CorpusError(f"id {repeated[0]!r} occurs more than once", where=out, fix="give each utterance its own")
     path = out.with_name(f"{out.stem}.heard.jsonl")
     try:
         ledger = Ledger(path)
     except OSError as error:
         raise SpecError(f"cannot be written ({error.strerror})", where=path, fix="choose another place") from error
-    key = hashlib.sha256(key_of_work(work).encode()).hexdigest()[:16]
-    heard = _earlier(ledger, key)
+    key = hashlib.sha256(work.key().encode()).hexdigest()[:16]
+    labels = _earlier(ledger, key)
     stamps = {u.audio: _stamp(u.audio) for u in utterances}
-    known = {a for a, stamp in stamps.items() if a in heard and (heard[a].size, heard[a].changed_ns) == stamp}
+    known = {a for a, stamp in stamps.items() if a in labels and (labels[a].size, labels[a].changed_ns) == stamp}
     pending = [audio for audio in stamps if audio not in known]
-    before = sum(u.audio in known for u in utterances)
-    progress(before, "heard before")
+    done_before = sum(u.audio in known for u in utterances)
+    progress(done_before, "done before")
     errors: dict[Path, str] = {}
     for outcome in transcribe_files(work, pending, options.processes, on_ray=options.on_ray):
         if outcome.error:
             errors[outcome.audio] = outcome.error
         else:
-            heard[outcome.audio] = made = _heard(outcome, stamps[outcome.audio], key)
-            ledger.add(asdict(made))
+            labels[outcome.audio] = label = _label(outcome, stamps[outcome.audio], key)
+            ledger.add(asdict(label))
         progress(1, outcome.audio.name)
-    return _write(utterances, heard, errors, model, out, path, options.least_confidence, before)
+    rows, report = _sorted(utterances, labels, errors, model, out, options.least_confidence)
+    write_lines(out, (json.dumps(row, ensure_ascii=False) for row in rows))
+    return replace(report, ledger=path, done_before=done_before)
 
 
-def _earlier(ledger: Ledger, key: str) -> dict[Path, Heard]:
-    found = {}
+def _earlier(ledger: Ledger, key: str) -> dict[Path, PseudoLabel]:
+    labels = {}
     for line in ledger.lines:
         try:
-            made = Heard(**line)
+            label = PseudoLabel(**line)
         except TypeError:
             continue
-        if made.key == key:
-            found[Path(made.audio)] = made
-    return found
+        if label.key == key:
+            labels[Path(label.audio)] = label
+    return labels
 
 
 def _stamp(audio: Path) -> tuple[int, int]:
-    """Size and time of change: hashing would read a large collection once more. A missing file is named when opened."""
+    """Size and time of change: hashing would read a large collection once more. A missing file is reported later."""
     try:
         status = audio.stat()
     except OSError:
@@ -153,48 +154,39 @@ def _stamp(audio: Path) -> tuple[int, int]:
     return status.st_size, status.st_mtime_ns
 
 
-def _heard(outcome: Outcome, stamp: tuple[int, int], key: str) -> Heard:
+def _label(outcome: Outcome, stamp: tuple[int, int], key: str) -> PseudoLabel:
     (transcript,) = outcome.transcripts
     seconds = round(transcript.duration_seconds, 4)
-    return Heard(str(outcome.audio), *stamp, key, transcript.text, round(transcript.confidence, 4), seconds)
+    return PseudoLabel(str(outcome.audio), *stamp, key, transcript.text, round(transcript.confidence, 4), seconds)
 
 
-def _write(
+def _sorted(
     utterances: Sequence[Utterance],
-    heard: dict[Path, Heard],
+    labels: dict[Path, PseudoLabel],
     errors: dict[Path, str],
     model: str,
     out: Path,
-    ledger: Path,
     least: float,
-    before: int,
-) -> Labelled:
-    rows, seconds, unsure, silent_ones = [], 0.0, 0, 0
-    for utterance in utterances:
-        if utterance.audio in errors:
-            continue
-        made = heard[utterance.audio]
-        if not made.text.strip():
-            silent_ones += 1
-        elif made.confidence < least:
-            unsure += 1
-        else:
-            rows.append(_row(utterance, made, model, out.parent))
-            seconds += made.seconds
+) -> tuple[list[dict[str, Any]], LabelReport]:
+    """Rows of the accepted labels, and the counts of all. Raises CorpusError where no label is accepted."""
     failed = tuple((u.id, errors[u.audio]) for u in utterances if u.audio in errors)
-    if not rows:
+    pairs = [(u, labels[u.audio]) for u in utterances if u.audio not in errors]
+    with_words = [(u, label) for u, label in pairs if label.text.strip()]
+    accepted = [(u, label) for u, label in with_words if label.confidence >= least]
+    silent_ones, unsure = len(pairs) - len(with_words), len(with_words) - len(accepted)
+    if not accepted:
         raise CorpusError(
-            f"nothing to keep of {len(utterances)} recordings: {unsure} below the least confidence, {silent_ones} "
+            f"nothing to accept of {len(utterances)} recordings: {unsure} below the least confidence, {silent_ones} "
             f"without words, {len(failed)} unreadable",
             where=out,
             fix="lower --least-confidence, or label with a better model",
         )
-    write_lines(out, (json.dumps(row, ensure_ascii=False) for row in rows))
-    usual = median(row["confidence"] for row in rows)
-    return Labelled(out, ledger, len(rows), seconds, unsure, silent_ones, failed, before, usual)
+    rows = [_row(u, label, model, out.parent) for u, label in accepted]
+    seconds, usual = sum(label.seconds for _, label in accepted), median(label.confidence for _, label in accepted)
+    return rows, LabelReport(out, out, len(rows), seconds, unsure, silent_ones, failed, 0, usual)
 
 
-def _row(utterance: Utterance, made: Heard, model: str, folder: Path) -> dict[str, Any]:
+def _row(utterance: Utterance, label: PseudoLabel, model: str, folder: Path) -> dict[str, Any]:
     source = f"{BY_MODEL}{model}" + (f"; {utterance.source}" if utterance.source else "")
-    labelled = replace(utterance, text=made.text, duration_seconds=made.seconds, split="train", source=source)
-    return manifest_row(labelled, folder) | {"confidence": made.confidence}
+    labelled = replace(utterance, text=label.text, duration_seconds=label.seconds, split="train", source=source)
+    return manifest_row(labelled, folder) | {"confidence": label.confidence}

@@ -10,7 +10,7 @@ from vizinho.decoding.greedy import LogProbs
 from vizinho.errors import SpecError
 from vizinho.recognition.cutting import CutOptions, Cutter, Detector, Piece
 from vizinho.recognition.live import Live
-from vizinho.recognition.recognizer import Transcriber, kept, mean_confidence
+from vizinho.recognition.recognizer import Recognizer, mean_confidence, untaken
 from vizinho.recognition.vad import SpeechProbability
 from vizinho.records import Word
 
@@ -41,8 +41,8 @@ class SpeechStarted:
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
-    """Words and the stretch of audio that they were heard in."""
+class _Result:
+    """Words and the stretch of audio that they are from."""
 
     start_seconds: float
     end_seconds: float
@@ -52,12 +52,12 @@ class Heard:
 
 
 @dataclass(frozen=True, slots=True)
-class Partial(Heard):
+class Partial(_Result):
     """Words of the utterance that goes on; later events may change them."""
 
 
 @dataclass(frozen=True, slots=True)
-class Final(Heard):
+class Final(_Result):
     """Words that will not change."""
 
     speech_final: bool
@@ -75,7 +75,7 @@ Event = SpeechStarted | Partial | Final | UtteranceEnd
 
 
 class StreamSession:
-    """The state of one stream. Not for several threads at once; many sessions may share one Transcriber.
+    """The state of one stream. Not for several threads at once; many sessions may share one Recognizer.
 
     With a model that was trained to stream, each piece of audio goes through the network once. With others the open
     utterance is decoded again for each partial result; so that the cost stays bounded, the wait between partial results
@@ -84,10 +84,10 @@ class StreamSession:
     """
 
     def __init__(
-        self, transcriber: Transcriber, options: StreamOptions | None = None, detector: Detector | None = None
+        self, recognizer: Recognizer, options: StreamOptions | None = None, detector: Detector | None = None
     ) -> None:
         self.options = options or StreamOptions()
-        self._transcriber = transcriber
+        self._recognizer = recognizer
         self._cutter = Cutter(self.options.cutting, detector or SpeechProbability())
         self._announced = False
         """Whether SpeechStarted was reported for the open utterance."""
@@ -131,12 +131,12 @@ class StreamSession:
         events = self._started(piece)
         partial = self.options.partial_seconds
         new = (piece.end_sample - max(self._decoded_until, piece.start_sample)) / SAMPLE_RATE
-        wait = 0.0 if self._transcriber.live else piece.samples.size / SAMPLE_RATE / 4
+        wait = 0.0 if self._recognizer.live else piece.samples.size / SAMPLE_RATE / 4
         if partial is not None and new >= max(partial, wait):
             self._decoded_until = piece.end_sample
             words = self._words(piece, is_whole=False)
             if words:
-                events.append(Partial(*_heard(piece, words)))
+                events.append(Partial(*_fields(piece, words)))
         return events
 
     def _end_is_over_due(self) -> bool:
@@ -158,19 +158,21 @@ class StreamSession:
         self._decoded_until = piece.end_sample
         if words:
             self._last_word, self._end_due = words[-1], True
-            events.append(Final(*_heard(piece, words), speech_final=piece.ends_in_silence))
+            events.append(Final(*_fields(piece, words), speech_final=piece.ends_in_silence))
         return events
 
     def _words(self, piece: Piece, *, is_whole: bool) -> Sequence[Word]:
-        begin = self._transcriber.live
+        begin = self._recognizer.live
         if begin is None:
-            return kept(piece, self._transcriber.words([piece])[0], self._last_word)
-        if self._live is None or self._live.start_sample != piece.start_sample:
-            self._live = _LivePiece(piece.start_sample, begin())
-        frames = self._live.frames(piece, is_whole=is_whole)
-        if is_whole:
-            self._live = None
-        return kept(piece, self._transcriber.decoded(frames, piece.start_sample / SAMPLE_RATE), self._last_word)
+            words = self._recognizer.words(piece)
+        else:
+            if self._live is None or self._live.start_sample != piece.start_sample:
+                self._live = _LivePiece(piece.start_sample, begin())
+            log_probs = self._live.log_probs(piece, is_whole=is_whole)
+            words = self._recognizer.words_of(log_probs, piece.start_sample / SAMPLE_RATE)
+            if is_whole:
+                self._live = None
+        return untaken(words, piece.until_seconds, self._last_word)
 
     def _utterance_end(self) -> list[Event]:
         self._end_due = False
@@ -184,15 +186,15 @@ class _LivePiece:
         self.start_sample = start_sample
         self._live, self._fed = live, 0
 
-    def frames(self, piece: Piece, *, is_whole: bool) -> LogProbs:
-        """Log-probabilities (T, V) of what has been said; the samples before have been fed already."""
+    def log_probs(self, piece: Piece, *, is_whole: bool) -> LogProbs:
+        """Log-probabilities (T, V) of the utterance so far; earlier samples have been fed already."""
         new = piece.samples[self._fed :]
         self._fed = piece.samples.size
-        found = self._live.feed(new)
-        return self._live.finish() if is_whole else found
+        log_probs = self._live.feed(new)
+        return self._live.finish() if is_whole else log_probs
 
 
-def _heard(piece: Piece, words: Sequence[Word]) -> tuple[float, float, str, tuple[Word, ...], float]:
-    """The fields of Heard."""
+def _fields(piece: Piece, words: Sequence[Word]) -> tuple[float, float, str, tuple[Word, ...], float]:
+    """The fields of a result."""
     start, end = piece.start_sample / SAMPLE_RATE, piece.end_sample / SAMPLE_RATE
     return start, end, " ".join(w.text for w in words), tuple(words), mean_confidence(words)

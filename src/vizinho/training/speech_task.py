@@ -20,7 +20,7 @@ from vizinho.model.fast import Chunks, can_stream, fast_forward, set_chunks
 from vizinho.model.phonemes import phonemes_heard
 from vizinho.model.recompute import recomputed_blocks
 from vizinho.progress import Log
-from vizinho.recognition.whole import Recognizer
+from vizinho.recognition.recognizer import Recognizer
 from vizinho.records import Utterance
 from vizinho.training.data import Examples
 from vizinho.training.health import bad_batch
@@ -146,5 +146,5 @@ def mark_streaming(checkpoint: Checkpoint, options: StreamingOptions) -> None:
 def dev_rates(checkpoint: Checkpoint, dev: DevSet) -> tuple[float, float]:
     """CER and WER of the network as it stands, which is left in evaluation mode."""
     checkpoint.model.eval()
-    transcripts = Recognizer(checkpoint).transcribe_corpus(dev.utterances)
+    transcripts = Recognizer.of(checkpoint).transcribe_corpus(dev.utterances)
     return error_rates(dev.references, {id_: t.text for id_, t in transcripts.items()})

@@ -21,7 +21,7 @@ from vizinho.model.adapter_options import AdapterOptions
 from vizinho.model.adapters import adapters_off, attach, merge, merge_adapter, save_adapter, take
 from vizinho.model.checkpoint import load_donor, save_checkpoint, weights, weights_digest
 from vizinho.model.layers import layer_of
-from vizinho.recognition.whole import Recognizer
+from vizinho.recognition.engines import TorchEngine
 from vizinho.store.card import read_card
 from vizinho.store.store import Store
 from vizinho.training.loop import fit
@@ -58,9 +58,9 @@ def test_switched_off_the_donor_is_untouched_bit_for_bit(name, tmp_path, corpus)
     ready = make_ready(asked)
     model = ready.checkpoint.model
     head = {n: t.clone() for n, t in weights(model).items() if layer_of(n) == "head"}
-    before = Recognizer(ready.checkpoint).log_probs([WAVEFORM])[0]
+    before = TorchEngine(ready.checkpoint).log_probs([WAVEFORM])[0]
     handle = attach(model, ready.job.options.adapter, 1)
-    assert np.array_equal(Recognizer(ready.checkpoint).log_probs([WAVEFORM])[0], before)
+    assert np.array_equal(TorchEngine(ready.checkpoint).log_probs([WAVEFORM])[0], before)
     fit(SpeechTask(ready.checkpoint, ready.prepared.examples), ready.job.options, tmp_path / "run")
     second = {n: p.detach() for n, p in model.named_parameters() if ".lora_B." in n}
     assert second
@@ -68,16 +68,16 @@ def test_switched_off_the_donor_is_untouched_bit_for_bit(name, tmp_path, corpus)
     found = {n.replace(".base_layer", ""): t for n, t in weights(model).items() if ".lora_" not in n}
     assert found.keys() == ready.start.keys()
     assert all(torch.equal(found[n], t) for n, t in ready.start.items() if layer_of(n) != "head")
-    with_adapter = Recognizer(ready.checkpoint).log_probs([WAVEFORM])[0]
+    with_adapter = TorchEngine(ready.checkpoint).log_probs([WAVEFORM])[0]
     with adapters_off(model):
         learnt = {n: t.clone() for n, t in weights(model).items() if layer_of(n) == "head"}
         model.load_state_dict(head, strict=False)
-        assert np.array_equal(Recognizer(ready.checkpoint).log_probs([WAVEFORM])[0], before)
+        assert np.array_equal(TorchEngine(ready.checkpoint).log_probs([WAVEFORM])[0], before)
         model.load_state_dict(learnt, strict=False)
     assert not np.array_equal(with_adapter, before)
     merge(handle)
     assert weights(model).keys() == ready.start.keys()
-    assert np.allclose(Recognizer(ready.checkpoint).log_probs([WAVEFORM])[0], with_adapter, atol=1e-5)
+    assert np.allclose(TorchEngine(ready.checkpoint).log_probs([WAVEFORM])[0], with_adapter, atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", ["lora", "dora"])
@@ -103,11 +103,11 @@ def test_peft_reads_the_adapter(tmp_path, corpus):
     handle = attach(ready.checkpoint.model, asked.options.adapter, 1)
     fit(SpeechTask(ready.checkpoint, ready.prepared.examples), asked.options, tmp_path / "run")
     save_adapter(tmp_path / "adapter", take(handle), ready.checkpoint, {"language": "pt", "donor": {}})
-    expected = Recognizer(ready.checkpoint).log_probs([WAVEFORM])[0]
+    expected = TorchEngine(ready.checkpoint).log_probs([WAVEFORM])[0]
     other = make_ready(asked).checkpoint
     other.model.load_state_dict(load_file(tmp_path / "adapter" / "head.safetensors"), strict=False)
     PeftModel.from_pretrained(other.model, tmp_path / "adapter")
-    assert np.array_equal(Recognizer(other).log_probs([WAVEFORM])[0], expected)
+    assert np.array_equal(TorchEngine(other).log_probs([WAVEFORM])[0], expected)
 
 
 def test_a_resumed_run_ends_with_the_same_weights(tmp_path, corpus):

@@ -17,7 +17,7 @@ from tones import tone_speech
 
 from vizinho.errors import ModelError
 from vizinho.model.checkpoint import Checkpoint, like, load_checkpoint, load_donor, save_checkpoint, weights
-from vizinho.recognition.whole import Recognizer
+from vizinho.recognition.engines import TorchEngine
 from vizinho.text.tokens import character_tokenizer
 
 SAMPLES = tone_speech("abc de")
@@ -151,4 +151,4 @@ numpy.save(sys.argv[3], logits.log_softmax(-1)[0].numpy())
         cwd=tmp_path,
         check=True,
     )
-    assert np.allclose(Recognizer(checkpoint).log_probs([SAMPLES])[0], np.load(tmp_path / "said.npy"), atol=1e-5)
+    assert np.allclose(TorchEngine(checkpoint).log_probs([SAMPLES])[0], np.load(tmp_path / "said.npy"), atol=1e-5)

@@ -12,7 +12,7 @@ from tones import tone_speech
 
 from vizinho.errors import ModelError
 from vizinho.model.checkpoint import load_checkpoint, load_donor, weights_digest
-from vizinho.recognition.whole import Recognizer
+from vizinho.recognition.engines import TorchEngine
 
 WAVEFORMS = [
     tone_speech(text, n)
@@ -38,7 +38,7 @@ def test_features_and_log_probabilities_equal_nemos_own():
     made = donor.recogniser.front.extract(WAVEFORMS[:1])
     # The logarithm of a nearly silent channel shows how a processor rounds its Fourier transform: 1.6e-4 has been seen.
     assert np.allclose(made.features[0][made.mask[0]].numpy(), expected["features0"], atol=1e-3)
-    for number, found in enumerate(Recognizer(donor.recogniser).log_probs(WAVEFORMS)):
+    for number, found in enumerate(TorchEngine(donor.recogniser).log_probs(WAVEFORMS)):
         assert found.shape == expected[f"batched{number}"].shape
         assert np.allclose(found, expected[f"batched{number}"], atol=1e-5)
 

@@ -7,10 +7,9 @@ from tones import tone_speech
 from vizinho.errors import ModelError
 from vizinho.evaluation.rates import error_rates
 from vizinho.recognition.cache import cached_engine, key_of
-from vizinho.recognition.engines import OnnxEngine
+from vizinho.recognition.engines import GRAPHS, SETTINGS, TOKENS, OnnxEngine
 from vizinho.recognition.export import export
-from vizinho.recognition.exported import GRAPHS, SETTINGS, TOKENS
-from vizinho.recognition.recognizer import Transcriber
+from vizinho.recognition.recognizer import Recognizer
 
 
 @pytest.fixture(scope="module")
@@ -25,8 +24,8 @@ def test_int8_is_smaller_and_hears_nearly_the_same(exported):
     assert small.megabytes < full.megabytes
     assert not (small.folder / GRAPHS["fp32"]).exists()
     text = "abc def"
-    assert Transcriber.load(full.folder).transcribe(tone_speech(text)).text == text
-    assert abs(len(Transcriber.load(small.folder).transcribe(tone_speech(text)).text) - len(text)) <= 2
+    assert Recognizer.load(full.folder).transcribe(tone_speech(text)).text == text
+    assert abs(len(Recognizer.load(small.folder).transcribe(tone_speech(text)).text) - len(text)) <= 2
 
 
 def test_sherpa_onnx_reads_the_folder_and_hears_the_same_letters(exported):
@@ -37,7 +36,7 @@ def test_sherpa_onnx_reads_the_folder_and_hears_the_same_letters(exported):
     recognizer = sherpa_onnx.OfflineRecognizer.from_nemo_ctc(
         model=str(folder / GRAPHS["fp32"]), tokens=str(folder / TOKENS), num_threads=1
     )
-    ours = Transcriber.load(folder)
+    ours = Recognizer.load(folder)
     theirs, mine = {}, {}
     for text in ["abc def", "fade bed", "bed cab", "deaf face"]:
         samples = tone_speech(text)

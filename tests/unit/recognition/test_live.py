@@ -12,7 +12,7 @@ from vizinho.model.checkpoint import Checkpoint, load_checkpoint, save_checkpoin
 from vizinho.model.fast import Chunks, chunks_of, fast_forward, set_chunks
 from vizinho.model.presets import build_model
 from vizinho.recognition.live import live_of
-from vizinho.recognition.recognizer import Transcriber
+from vizinho.recognition.recognizer import Recognizer
 from vizinho.recognition.stream import Final, Partial, StreamOptions, StreamSession
 from vizinho.text.tokens import character_tokenizer
 from vizinho.training.options import StreamingOptions
@@ -75,7 +75,7 @@ class _SpeechInTheMiddle:
 
 def test_a_session_feeds_every_sample_once(folder):
     fed = []
-    transcriber = Transcriber.load(folder, engine="torch")
+    transcriber = Recognizer.load(folder, engine="torch")
     begin = transcriber.live
 
     def counted():
@@ -108,7 +108,7 @@ def test_the_torch_engine_and_live_utterances_share_one_model(folder, monkeypatc
 
     opened = []
     monkeypatch.setattr(checkpoint, "load_checkpoint", lambda place: opened.append(place) or load_checkpoint(place))
-    transcriber = Transcriber.load(folder, engine="torch")
+    transcriber = Recognizer.load(folder, engine="torch")
     assert transcriber.live is not None
     transcriber.live().feed(SPEECH)
     assert opened == [folder]

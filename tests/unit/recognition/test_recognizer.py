@@ -8,7 +8,7 @@ from vizinho.audio.io import SAMPLE_RATE
 from vizinho.decoding.greedy import greedy
 from vizinho.errors import SpecError
 from vizinho.recognition.cutting import Piece
-from vizinho.recognition.recognizer import Transcriber, batches, joined
+from vizinho.recognition.recognizer import Recognizer, batches, joined
 from vizinho.records import Word
 
 
@@ -32,13 +32,13 @@ def piece(start, end, overlap=0.0):
     ],
 )
 def test_a_word_on_a_cut_is_neither_lost_nor_doubled(left, right):
-    heard = [(piece(0.0, 11.0, overlap=2.0), left), (piece(9.0, 15.0), right)]
-    assert [w.text for w in joined(heard)] == ["uno", "dos", "tres"]
+    pieces = [(piece(0.0, 11.0, overlap=2.0).until_seconds, left), (piece(9.0, 15.0).until_seconds, right)]
+    assert [w.text for w in joined(pieces)] == ["uno", "dos", "tres"]
 
 
 def test_a_word_that_is_said_twice_stays_twice():
-    heard = [(piece(0.0, 2.0), [word("sí", 1.0, 1.4)]), (piece(2.0, 4.0), [word("sí", 2.2, 2.6)])]
-    assert len(joined(heard)) == 2
+    pieces = [(piece(0.0, 2.0), word("sí", 1.0, 1.4)), (piece(2.0, 4.0), word("sí", 2.2, 2.6))]
+    assert len(joined((p.until_seconds, [w]) for p, w in pieces)) == 2
 
 
 def test_batches_hold_every_piece_once_within_the_limit():
@@ -49,12 +49,12 @@ def test_batches_hold_every_piece_once_within_the_limit():
 
 
 @pytest.fixture(scope="module")
-def transcriber(tone_model):
-    return Transcriber.load(tone_model, "torch")
+def recognizer(tone_model):
+    return Recognizer.load(tone_model, "torch")
 
 
-def test_words_have_times_and_segments_hold_all_words(transcriber):
-    found = transcriber.transcribe(tone_speech("abc dabc"), "x")
+def test_words_have_times_and_segments_hold_all_words(recognizer):
+    found = recognizer.transcribe(tone_speech("abc dabc"), "x")
     assert found.id == "x"
     assert found.text
     assert [w for s in found.segments for w in s.words] == list(found.words)
@@ -63,18 +63,18 @@ def test_words_have_times_and_segments_hold_all_words(transcriber):
         assert 0.0 < w.confidence <= 1.0
 
 
-def test_nothing_and_one_sample_are_transcribed_as_nothing_said(transcriber):
+def test_nothing_and_one_sample_are_transcribed_as_nothing_said(recognizer):
     for size in (0, 1):
-        found = transcriber.transcribe(np.zeros(size, np.float32))
+        found = recognizer.transcribe(np.zeros(size, np.float32))
         assert found.duration_seconds == size / SAMPLE_RATE
 
 
-def test_one_transcriber_serves_many_threads(transcriber):
+def test_one_recognizer_serves_many_threads(recognizer):
     waveforms = [tone_speech(text, seed=i) for i, text in enumerate(["abc de", "fed", "cab bad", "ef"] * 6)]
-    alone = [transcriber.transcribe(w).text for w in waveforms]
+    alone = [recognizer.transcribe(w).text for w in waveforms]
     with ThreadPoolExecutor(4) as pool:
-        assert [t.text for t in pool.map(transcriber.transcribe, waveforms)] == alone
-    assert [t.text for t in transcriber.transcribe_many(waveforms)] == alone
+        assert [t.text for t in pool.map(recognizer.transcribe, waveforms)] == alone
+    assert [t.text for t in recognizer.transcribe_many(waveforms)] == alone
 
 
 def test_a_decoder_of_ones_own_is_used_and_entered_by_one_thread_at_a_time(tone_model):
@@ -87,7 +87,7 @@ def test_a_decoder_of_ones_own_is_used_and_entered_by_one_thread_at_a_time(tone_
         inside.pop()
         return emissions[:1]
 
-    own = Transcriber.load(tone_model, "torch", decoder)
+    own = Recognizer.load(tone_model, "torch").with_decoder(decoder)
     with ThreadPoolExecutor(4) as pool:
         texts = list(pool.map(lambda i: own.transcribe(tone_speech("abc de", seed=i)).text, range(8)))
     assert all(len(text) <= 1 for text in texts)
@@ -95,4 +95,4 @@ def test_a_decoder_of_ones_own_is_used_and_entered_by_one_thread_at_a_time(tone_
 
 def test_unknown_engine(tone_model):
     with pytest.raises(SpecError, match="use onnx or torch"):
-        Transcriber.load(tone_model, "tensorflow")
+        Recognizer.load(tone_model, "tensorflow")

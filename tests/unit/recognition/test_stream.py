@@ -6,7 +6,7 @@ from vizinho.audio.io import SAMPLE_RATE
 from vizinho.errors import SpecError
 from vizinho.evaluation.rates import error_rates
 from vizinho.recognition.cutting import CutOptions
-from vizinho.recognition.recognizer import Transcriber
+from vizinho.recognition.recognizer import Recognizer
 from vizinho.recognition.stream import Final, Partial, SpeechStarted, StreamOptions, StreamSession, UtteranceEnd
 
 OPTIONS = StreamOptions(
@@ -18,7 +18,7 @@ OPTIONS = StreamOptions(
 
 @pytest.fixture(scope="module")
 def transcriber(tone_model):
-    return Transcriber.load(tone_model, "torch")
+    return Recognizer.load(tone_model, "torch")
 
 
 def pause(seconds):
@@ -98,10 +98,10 @@ def test_speech_without_end_costs_a_bounded_amount(transcriber):
         options = transcriber.options
         live = None
 
-        def words(self, pieces):
+        def words(self, piece):
             nonlocal decoded
-            decoded += sum(p.samples.size for p in pieces)
-            return transcriber.words(pieces)
+            decoded += piece.samples.size
+            return transcriber.words(piece)
 
     audio = np.tile(tone_speech("abcdefabcdef"), 20)
     session, held = StreamSession(Counting(), OPTIONS, Loudness()), []

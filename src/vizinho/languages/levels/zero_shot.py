@@ -12,7 +12,7 @@ from vizinho.audio.io import SAMPLE_RATE, Waveform, load_audio
 from vizinho.corpora.manifest import read_manifest, select
 from vizinho.languages.levels.transferability import ZeroShot, zero_shot
 from vizinho.languages.measures import Measure
-from vizinho.recognition.whole import Recognizer
+from vizinho.recognition.recognizer import Recognizer
 from vizinho.records import Utterance
 
 LEVEL = "acoustics"
@@ -38,7 +38,7 @@ def hear(model: Path, target: Path, own: Path, *, seed: int = 1) -> list[Measure
     recognizer = Recognizer.load(model)
     rng = np.random.default_rng([seed, 9])
     heard, home = (_waveforms(path, seed) for path in (target, own))
-    blank = int(recognizer.checkpoint.tokenizer.pad_token_id)
+    blank = recognizer.engine.blank
     outputs = [_decode(recognizer, w) for w in (heard, [_shuffled(w, rng) for w in heard], home)]
     found, chance, ceiling = (zero_shot(o, blank) for o in outputs)
     picks = rng.integers(len(heard), size=(RESAMPLES, len(heard)))
@@ -68,7 +68,7 @@ def _waveforms(manifest: Path, seed: int) -> list[Waveform]:
 
 
 def _decode(recognizer: Recognizer, waveforms: Sequence[Waveform]) -> list[LogProbs]:
-    return [recognizer.log_probs([w])[0] for w in waveforms]
+    return [recognizer.engine.log_probs([w])[0] for w in waveforms]
 
 
 def _shuffled(samples: Waveform, rng: np.random.Generator) -> Waveform:

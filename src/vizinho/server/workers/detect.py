@@ -9,7 +9,7 @@ from functools import lru_cache
 import numpy as np
 
 from vizinho.audio.io import Waveform
-from vizinho.recognition.recognizer import Transcriber
+from vizinho.recognition.recognizer import Recognizer
 from vizinho.server.workers.messages import ModelPlace
 from vizinho.text.language import Language
 
@@ -26,7 +26,7 @@ _UNKNOWN = -9.0
 """Evidence of a model that hears nothing."""
 
 
-def evidence(transcriber: Transcriber, samples: Waveform, language: str) -> float:
+def evidence(transcriber: Recognizer, samples: Waveform, language: str) -> float:
     """How much speaks for a language: mean log-probabilities of what its model hears, by sound and by spelling.
 
     By sound: of the best token, over the frames that are not blank; a model of another language spreads its

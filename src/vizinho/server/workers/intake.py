@@ -11,7 +11,7 @@ from vizinho.audio.blocks import Channels, PacketDecoder, mono, read_blocks
 from vizinho.audio.containers import AudioLimits, AudioTooLongError
 from vizinho.audio.io import SAMPLE_RATE, Waveform
 from vizinho.errors import SpecError
-from vizinho.recognition.recognizer import Transcriber
+from vizinho.recognition.recognizer import Recognizer
 from vizinho.records import Transcript
 from vizinho.server.protocols.deepgram_live import LiveQuery
 from vizinho.server.security.refusals import bad_audio, bad_parameter, too_large
@@ -44,18 +44,9 @@ class Recording:
         held = _joined(islice((mono(block) for block in self._blocks()), 1 + int(seconds / _RAW_SECONDS)))
         return held[:wanted]
 
-    def transcribe(self, transcriber: Transcriber, number: int) -> Transcript:
+    def transcribe(self, transcriber: Recognizer, number: int) -> Transcript:
         """Transcript of one channel: short ones are decoded whole, long ones block by block."""
-        held: list[Waveform] = []
-        long = None
-        for block in self.channel(number):
-            held.append(block)
-            if long is None and sum(b.size for b in held) > transcriber.options.cut_above_seconds * SAMPLE_RATE:
-                long = transcriber.long()
-            if long is not None:
-                long.feed(_joined(iter(held)))
-                held = []
-        return long.finish() if long is not None else transcriber.transcribe(_joined(iter(held)))
+        return transcriber.transcribe(self.channel(number))
 
     def _blocks(self) -> Iterator[Channels]:
         job = self._job

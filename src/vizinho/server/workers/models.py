@@ -6,21 +6,21 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 
-from vizinho.recognition.recognizer import Transcriber
+from vizinho.recognition.recognizer import Recognizer
 from vizinho.server.workers.messages import ModelPlace
 from vizinho.store.card import verify
 
 
 class LoadedModels:
-    """Transcribers by ref. Whoever got one keeps it: forgetting it here takes nothing from requests in flight."""
+    """Recognizers by ref. Whoever got one keeps it: forgetting it here takes nothing from requests in flight."""
 
-    def __init__(self, load: Callable[[ModelPlace], Transcriber], limit: int) -> None:
+    def __init__(self, load: Callable[[ModelPlace], Recognizer], limit: int) -> None:
         self._load, self._limit = load, limit
-        self._kept: OrderedDict[str, Transcriber] = OrderedDict()
+        self._kept: OrderedDict[str, Recognizer] = OrderedDict()
         self._loading: dict[str, threading.Lock] = {}
         self._lock = threading.Lock()
 
-    def get(self, place: ModelPlace) -> Transcriber:
+    def get(self, place: ModelPlace) -> Recognizer:
         """The transcriber of a model. Two threads that ask for the same one load it once. Raises ModelError."""
         with self._lock:
             own = self._loading.setdefault(place.ref, threading.Lock())
@@ -38,11 +38,11 @@ class LoadedModels:
             return loaded
 
 
-def loader(engine: str, threads: int = 1) -> Callable[[ModelPlace], Transcriber]:
+def loader(engine: str, threads: int = 1) -> Callable[[ModelPlace], Recognizer]:
     """Loads a model of the store with an engine, after checking its files against its card."""
 
-    def load(place: ModelPlace) -> Transcriber:
+    def load(place: ModelPlace) -> Recognizer:
         verify(place.folder)
-        return Transcriber.load(place.folder, engine, threads=threads)
+        return Recognizer.load(place.folder, engine, threads=threads)
 
     return load

@@ -11,7 +11,7 @@ from typing import Any
 from vizinho.audio.blocks import Channels, PacketDecoder, mono
 from vizinho.audio.io import SAMPLE_RATE
 from vizinho.recognition.cutting import CutOptions
-from vizinho.recognition.recognizer import Transcriber
+from vizinho.recognition.recognizer import Recognizer
 from vizinho.recognition.stream import Event, Final, Partial, SpeechStarted, StreamOptions, StreamSession, UtteranceEnd
 from vizinho.server.protocols.deepgram_live import LiveQuery, StreamIdentity, metadata, results
 from vizinho.server.protocols.deepgram_live import SpeechStarted as SpeechStartedMessage
@@ -37,7 +37,7 @@ class _Ear:
 class LiveSession:
     """The state of one stream; not for several threads at once."""
 
-    transcriber: Transcriber
+    transcriber: Recognizer
     query: LiveQuery
     identity: StreamIdentity
     decoder: PacketDecoder

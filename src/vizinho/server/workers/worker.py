@@ -18,10 +18,9 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from vizinho.decoding.options import BeamOptions
-from vizinho.decoding.setup import DecoderSpec, make_decoder
+from vizinho.decoding.setup import DecoderSpec
 from vizinho.errors import AudioError, TextError, VizinhoError
-from vizinho.recognition.files import normalizer_of
-from vizinho.recognition.recognizer import Transcriber, mean_confidence
+from vizinho.recognition.recognizer import Recognizer, mean_confidence
 from vizinho.recognition.stream import Final, StreamOptions, StreamSession
 from vizinho.records import Transcript
 from vizinho.server.protocols.deepgram import UsedModel
@@ -151,21 +150,21 @@ class Worker:
             return Loaded(order.model.ref, str(error))
         return Loaded(order.model.ref)
 
-    def _model(self, place: ModelPlace) -> Transcriber:
+    def _model(self, place: ModelPlace) -> Recognizer:
         try:
             return self.models.get(place)
         except VizinhoError as error:
             log.error("%s", error)
             raise Refusal(500, "MODEL_BROKEN", f"{place.ref} cannot be loaded") from error
 
-    def _favouring(self, place: ModelPlace, phrases: Sequence[tuple[str, float]]) -> Transcriber:
+    def _favouring(self, place: ModelPlace, phrases: Sequence[tuple[str, float]]) -> Recognizer:
         """The model, with a search that favours some words where any are named."""
         transcriber = self._model(place)
         if not phrases:
             return transcriber
         spec = DecoderSpec(options=BeamOptions(lm_weight=0.0), hotwords=dict(phrases))
         try:
-            search = make_decoder(spec, transcriber.engine.inventory, normalizer_of(place.folder))
+            search = transcriber.beam(spec)
         except TextError as error:
             raise bad_parameter("keywords", error.what) from error
         return transcriber.with_decoder(search)
@@ -191,7 +190,7 @@ class Worker:
         sample = recording.beginning(DETECT_SECONDS)
         return choose(job.candidates, [evidence(self._model(p), sample, p.language) for p in job.candidates])
 
-    def _with_deltas(self, job: FileJob, transcriber: Transcriber, recording: Recording) -> Transcript:
+    def _with_deltas(self, job: FileJob, transcriber: Recognizer, recording: Recording) -> Transcript:
         """Text utterance by utterance, as a stream would give it."""
         cutting = transcriber.options.cutting
         session = StreamSession(transcriber, StreamOptions(partial_seconds=None, cutting=cutting))

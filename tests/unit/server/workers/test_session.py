@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from serving import alike, linear16, speech
 
-from vizinho.recognition.recognizer import Transcriber
+from vizinho.recognition.recognizer import Recognizer
 from vizinho.server.protocols.deepgram import UsedModel
 from vizinho.server.protocols.deepgram_live import LiveQuery, StreamIdentity
 from vizinho.server.routes.listen_live import read_query
@@ -23,7 +23,7 @@ BASE = [("encoding", "linear16"), ("sample_rate", "16000")]
 
 @pytest.fixture(scope="module")
 def transcriber():
-    return Transcriber.load(BUNDLED / "es-demo" / "1", "torch")
+    return Recognizer.load(BUNDLED / "es-demo" / "1", "torch")
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@ import pytest
 from serving import SENTENCE, linear16, speech, wav
 
 from vizinho.errors import ModelError
-from vizinho.recognition.recognizer import Transcriber
+from vizinho.recognition.recognizer import Recognizer
 from vizinho.server.workers.detect import choose, evidence, spelling
 from vizinho.server.workers.messages import (
     Delta,
@@ -113,4 +113,4 @@ def test_the_language_is_the_one_with_the_most_evidence(models):
     chosen, share = choose((EN, ES), heard)
     assert chosen is ES and 0.5 < share <= 1
     assert choose((EN, ES), [evidence(models.get(EN), np.zeros(0, np.float32), "en")] * 2)[1] == 0.5
-    assert isinstance(models.get(ES), Transcriber)
+    assert isinstance(models.get(ES), Recognizer)

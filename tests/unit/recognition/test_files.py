@@ -3,9 +3,7 @@ from pathlib import Path
 import pytest
 
 from vizinho.errors import AudioError, SpecError
-from vizinho.recognition.files import Outcome
-from vizinho.recognition.inputs import STDIN, collect
-from vizinho.recognition.outputs import LEDGER, OutputFolder
+from vizinho.recognition.files import LEDGER, STDIN, Outcome, OutputFolder, collect
 from vizinho.records import Transcript
 
 
@@ -19,7 +17,7 @@ def test_folders_are_searched_and_what_is_no_audio_is_counted(tmp_path):
     touch(tmp_path, "b.wav", "a/x.MP3", "a/notes.txt", "a/cover.jpg", "readme", ".hidden.wav", ".git/y.wav")
     found = collect([tmp_path])
     assert [(f.audio.name, str(f.output)) for f in found.files] == [("x.MP3", "a/x"), ("b.wav", "b")]
-    assert found.left_out == {".txt": 1, ".jpg": 1, "no suffix": 1}
+    assert found.skipped == {".txt": 1, ".jpg": 1, "no suffix": 1}
 
 
 def test_two_files_of_one_name_keep_their_suffix_and_one_file_is_taken_once(tmp_path):
