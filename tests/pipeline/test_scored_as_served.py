@@ -1,4 +1,4 @@
-"""The model that is scored is the one that is served: `evaluate` and the scored texts of `transcribe` are one number."""
+"""The model that is scored is the one that is served: `evaluate` and the scored texts of `transcribe` agree exactly."""
 
 import json
 

@@ -19,6 +19,8 @@ from vizinho.text.tokens import PIECE_SPACE, TokenInventory
 TOLERANCE = 1e-4
 """Largest difference of a log-probability from the original's that is taken for rounding."""
 _OPSET = 17
+_LARGEST = 2**31 - 2**24
+"""Bytes of weights: a graph is one protobuf message, which cannot be larger than 2 GiB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,8 @@ def can_export(model: Path) -> bool:
         config = json.loads((model / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
-    return isinstance(config, dict) and config.get("model_type") == "parakeet_ctc"
+    size = sum(file.stat().st_size for file in model.glob("*.safetensors"))
+    return isinstance(config, dict) and config.get("model_type") == "parakeet_ctc" and size < _LARGEST
 
 
 def _check(checkpoint: Any, where: Path) -> None:
@@ -161,11 +164,16 @@ def _quantize(source: Path, target: Path) -> None:
 
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
-    logging.getLogger("root").setLevel(logging.ERROR)
-    quantize_dynamic(
-        str(source), str(target), weight_type=QuantType.QInt8, per_channel=True, reduce_range=True,
-        op_types_to_quantize=["MatMul"],
-    )  # fmt: skip
+    root = logging.getLogger()
+    level = root.level
+    root.setLevel(logging.ERROR)  # the library advises on the root logger to preprocess a graph that needs none
+    try:
+        quantize_dynamic(
+            str(source), str(target), weight_type=QuantType.QInt8, per_channel=True, reduce_range=True,
+            op_types_to_quantize=["MatMul"],
+        )  # fmt: skip
+    finally:
+        root.setLevel(level)
 
 
 def _difference(checkpoint: Any, order: list[int], path: Path) -> float:

@@ -176,7 +176,7 @@ def _sorted(
     silent_ones, unsure = len(pairs) - len(with_words), len(with_words) - len(accepted)
     if not accepted:
         raise CorpusError(
-            f"nothing to accept of {len(utterances)} recordings: {unsure} below the least confidence, {silent_ones} "
+            f"nothing to keep of {len(utterances)} recordings: {unsure} below the least confidence, {silent_ones} "
             f"without words, {len(failed)} unreadable",
             where=out,
             fix="lower --least-confidence, or label with a better model",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from heapq import nlargest
 from itertools import chain
@@ -19,7 +20,7 @@ from vizinho.audio.blocks import mono, read_blocks
 from vizinho.audio.io import SAMPLE_RATE, Waveform
 from vizinho.decoding.greedy import Decoder, Emission, LogProbs, greedy
 from vizinho.decoding.words import words_of
-from vizinho.errors import SpecError
+from vizinho.errors import ModelError, SpecError
 from vizinho.progress import Advance, silent
 from vizinho.recognition.cache import cached_engine
 from vizinho.recognition.cutting import CutOptions, Cutter, Piece
@@ -120,10 +121,10 @@ class Recognizer:
     ) -> Recognizer:
         """Open a folder of a model, or of an export.
 
-        "onnx" exports a model on its first use and keeps the export beside the store; networks other than FastConformer
+        "onnx" exports a model on its first use and keeps the export beside the store; networks that cannot be exported
         are computed in torch even then. "torch" computes with the network as it was trained, on the threads torch is
-        set to. `search` describes a beam search; None decodes greedily. Raises ModelError for a broken folder or a
-        network that cannot be exported, SpecError for an unknown engine, and what `make_decoder` raises.
+        set to. `search` describes a beam search; None decodes greedily. Raises ModelError for a broken folder,
+        SpecError for an unknown engine, and what `make_decoder` raises.
         """
         if engine not in ENGINES:
             raise SpecError(f"unknown engine {engine!r}", where="engine", fix=f"use {' or '.join(ENGINES)}")
@@ -132,8 +133,7 @@ class Recognizer:
         if (folder / SETTINGS).is_file() and engine == "onnx":
             loaded = OnnxEngine.load(folder, threads)
         else:
-            onnx = engine == "onnx" and can_export(folder)
-            loaded = cached_engine(folder, threads) if onnx else TorchEngine.load(folder)
+            loaded = _exported(folder, threads) if engine == "onnx" else TorchEngine.load(folder)
             live = live_of(folder, loaded.checkpoint if isinstance(loaded, TorchEngine) else None)
         recognizer = cls(loaded, None, options, live=live, folder=folder)
         return recognizer if search is None else recognizer.with_decoder(recognizer.beam(search))
@@ -296,6 +296,13 @@ class Recognizer:
         segments = tuple(map(segment, _groups(words, self.options.pause_seconds)))
         text = " ".join(w.text for w in words)
         return Transcript(name, text, tuple(words), mean_confidence(words), duration_seconds, segments, alternatives)
+
+
+def _exported(folder: Path, threads: int) -> OnnxEngine | TorchEngine:
+    if can_export(folder):
+        with suppress(ModelError):  # of a graph that does not compute what the network does; torch names other causes
+            return cached_engine(folder, threads)
+    return TorchEngine.load(folder)
 
 
 @dataclass(frozen=True, slots=True)

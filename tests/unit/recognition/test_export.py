@@ -1,4 +1,5 @@
 import json
+import logging
 
 import numpy as np
 import pytest
@@ -7,7 +8,7 @@ from tones import tone_speech
 from vizinho.errors import ModelError
 from vizinho.evaluation.rates import error_rates
 from vizinho.recognition.cache import cached_engine, key_of
-from vizinho.recognition.engines import GRAPHS, SETTINGS, TOKENS, OnnxEngine
+from vizinho.recognition.engines import GRAPHS, SETTINGS, TOKENS, OnnxEngine, TorchEngine
 from vizinho.recognition.export import export
 from vizinho.recognition.recognizer import Recognizer
 
@@ -101,3 +102,18 @@ def test_the_process_that_is_second_to_finish_takes_its_own(tone_model, tmp_path
     monkeypatch.setattr(cache, "export", slow)
     assert cached_engine(tone_model, home=tmp_path).blank == 0
     assert [p.name for p in (tmp_path / "exports").iterdir()] == [key_of(tone_model)]
+
+
+def test_quantising_leaves_the_root_logger_as_it_was(tone_model, tmp_path):
+    level = logging.getLogger().level
+    export(tone_model, tmp_path / "export", "int8")
+    assert logging.getLogger().level == level
+
+
+def test_a_network_whose_export_computes_something_else_is_computed_in_torch(tone_model, monkeypatch):
+    from vizinho.recognition import export as exporting
+
+    monkeypatch.setattr(exporting, "TOLERANCE", -1.0)
+    recognizer = Recognizer.load(tone_model)
+    assert isinstance(recognizer.engine, TorchEngine)
+    assert recognizer.transcribe(tone_speech("abc def")).text == "abc def"
