@@ -160,7 +160,7 @@ def test_a_folder_is_transcribed_once_and_goes_on_where_it_stopped(world, tmp_pa
     command = ("transcribe", "pt@1", folder, "--format", "srt", "--out", tmp_path / "out")
     first = vizinho(*command, home=home)
     assert first.returncode == 2
-    assert "left out, no audio: 1 .txt" in first.stderr
+    assert "skipped, not audio: 1 .txt" in first.stderr
     assert "broken.ogg: cannot decode" in first.stderr
     assert "3 transcribed, 0 done before, 1 failed" in first.stdout
     assert "-->" in (tmp_path / "out" / "sub" / "b.srt").read_text()

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -66,8 +67,6 @@ class TorchEngine:
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         self.checkpoint = checkpoint
-        self.inventory = checkpoint.inventory
-        self.blank = int(checkpoint.tokenizer.pad_token_id)
         self._front = checkpoint.front
         self.frame_seconds, self.max_seconds = self._front.frame_seconds, self._front.max_seconds
 
@@ -81,6 +80,16 @@ class TorchEngine:
         # Only here: the forward pass of a network in training belongs to the training loop, which may have replaced it.
         make_fast(checkpoint.model)
         return cls(checkpoint)
+
+    @cached_property
+    def inventory(self) -> TokenInventory:
+        """See Engine. Read from the tokenizer once, on first use: encoders without one can still be run."""
+        return self.checkpoint.inventory
+
+    @cached_property
+    def blank(self) -> int:
+        """See Engine."""
+        return int(self.checkpoint.tokenizer.pad_token_id)
 
     def log_probs(self, waveforms: Sequence[Waveform]) -> list[LogProbs]:
         """See Engine."""
