@@ -105,6 +105,47 @@ def test_a_new_version_is_used_from_the_next_request_on_and_old_streams_stay_wit
     assert server.ask(LISTEN, wav(speech())).json["metadata"]["models"] == ["es-demo@1"]
 
 
+def test_a_broken_new_version_gives_way_to_the_one_before(server, server_home, tmp_path):
+    store = Store(server_home)
+    shutil.copytree(BUNDLED / "es-demo" / "1", tmp_path / "copy")
+    ref = store.add("es-demo", tmp_path / "copy", read_card(tmp_path / "copy"))
+    folder, before = store.find(ref).folder, store.versions("es-demo")[-2].ref
+    try:
+        weights = folder / "model.safetensors"
+        weights.chmod(0o644)
+        weights.write_bytes(weights.read_bytes()[:-1000] + bytes(1000))
+        for _ in range(2):
+            answer = server.ask(LISTEN, wav(speech()))
+            assert text_of(answer) == SENTENCE and answer.json["metadata"]["models"] == [before]
+        with stream(server) as opened:
+            opened.send('{"type": "CloseStream"}')
+            assert rest_of(opened)[-1]["models"] == [before]
+        broken = server.ask(f"/v1/listen?model={ref}", wav(speech()))
+        assert (broken.status, broken.json["err_code"]) == (500, "MODEL_BROKEN")
+    finally:
+        store.set_current("es-demo", 1)
+        shutil.rmtree(folder)
+
+
+def test_json_is_limited_to_what_names_a_recording(server):
+    for body in (b'{"url": "' + b"a" * 70_000 + b'"}', b"[" * 5_000_000):
+        began = time.monotonic()
+        answer = server.ask(LISTEN, body, Content_Type="application/json; charset=utf-8")
+        assert (answer.status, answer.json["err_code"]) == (413, "TOO_LARGE")
+        assert time.monotonic() - began < 5
+    assert server.ask(LISTEN, b"[" * 60_000, Content_Type="application/json").json["err_code"] == "BAD_JSON"
+
+
+def test_odd_names_of_form_fields_are_named_in_a_header_that_can_be_sent(server):
+    odd = "na\u00efve \u20ac\U0001f600\\"
+    form = f'--x\r\nContent-Disposition: form-data; name="{odd}"\r\n\r\n1\r\n'.encode()
+    form += b'--x\r\nContent-Disposition: form-data; name="model"\r\n\r\nes-demo\r\n--x\r\n'
+    form += b'Content-Disposition: form-data; name="file"; filename="a"\r\n\r\n' + wav(speech()) + b"\r\n--x--\r\n"
+    answer = server.ask("/v1/audio/transcriptions", form, Content_Type="multipart/form-data; boundary=x")
+    assert (answer.status, answer.json["text"]) == (200, SENTENCE)
+    assert answer.headers["vizinho-ignored"].startswith("na%C3%AFve %E2%82%AC%F0%9F%98%80")
+
+
 def test_a_killed_worker_is_replaced_its_recording_done_again_and_its_stream_ended_with_an_error(server):
     with stream(server) as opened, ThreadPoolExecutor(1) as pool:
         recording = pool.submit(server.ask, LISTEN, long_speech(120))

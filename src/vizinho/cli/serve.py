@@ -57,7 +57,7 @@ def serve(
 
     limits = Limits(
         max_body_bytes=max_megabytes * 1_000_000,
-        max_held_bytes=5 * max_megabytes * 1_000_000,
+        max_memory_bytes=5 * max_megabytes * 1_000_000,
         max_audio_seconds=max_minutes * 60.0,
         max_stream_seconds=max_minutes * 60.0,
         max_streams=max_streams,

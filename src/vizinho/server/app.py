@@ -16,7 +16,7 @@ from starlette.websockets import WebSocket
 
 from vizinho.server.protocols import deepgram, openai
 from vizinho.server.routes import listen, listen_live, operations, transcriptions
-from vizinho.server.security.admission import Service, place_of, request_id_of, service_of
+from vizinho.server.security.admission import Service, request_id_of, service_of
 from vizinho.server.security.frame import Frame
 from vizinho.server.security.refusals import Refusal
 from vizinho.version import __version__
@@ -32,7 +32,7 @@ def create_app(service: Service) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        await service.pool.start([place_of(o) for o in service.catalog.current()])
+        await service.pool.start(service.catalog.current())
         yield
         await service.pool.stop()
 

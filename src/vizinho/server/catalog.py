@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import contextlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
+from itertools import groupby
 from pathlib import Path
 
 from vizinho.errors import ModelError, SpecError, StoreError
 from vizinho.server.security.refusals import Refusal, bad_parameter
+from vizinho.server.served import ServedModel
 from vizinho.store.card import read_card
 from vizinho.store.store import Entry, Store
 from vizinho.text.language import Language, same_language
-
-
-@dataclass(frozen=True, slots=True)
-class Offered:
-    """One version of a model that can be asked for."""
-
-    ref: str
-    name: str
-    version: int
-    folder: Path
-    language: str
-    created_unix_seconds: int
-    current: bool
 
 
 class Catalog:
@@ -36,104 +26,116 @@ class Catalog:
 
         Raises StoreError for a name that the store lacks and SpecError for an alias that leads nowhere.
         """
-        self._store = store
-        self._names = tuple(names)
-        self._aliases = dict(aliases or {})
-        there = ", ".join(e.ref for e in store.entries()) or "no models"
+        self._store, self._names, self._aliases = store, tuple(names), dict(aliases or {})
         for name in self._names:
             if store.find(name) is None:
-                raise StoreError(f"no model {name!r}", where=store.models, fix=f"the store has {there}")
+                refs = ", ".join(e.ref for e in store.entries()) or "no models"
+                raise StoreError(f"no model {name!r}", where=store.models, fix=f"the store has {refs}")
         if not self.offered():
             raise StoreError("no models to serve", where=store.models, fix="train one with `vizinho train`")
         for alias, ref in self._aliases.items():
             if self._find(ref) is None:
                 raise SpecError(f"the alias {alias!r} leads to no served model", where=f"--alias {alias}={ref}")
 
-    def offered(self) -> list[Offered]:
+    def offered(self) -> list[ServedModel]:
         """All versions that can be asked for, by name and version; folders that are broken are left out."""
-        found = [_offered(e.ref, e) for e in self._store.entries() if self._serves(e)]
-        return [o for o in found if o is not None]
+        return [model for entry in self._entries() if (model := _read(entry)) is not None]
 
-    def current(self) -> list[Offered]:
+    def current(self) -> list[ServedModel]:
         """What each bare name means now, in the order that the names were given in."""
         order = {name.partition("@")[0]: number for number, name in reversed(list(enumerate(self._names)))}
-        versions = self.offered()
-        chosen = [o for o in versions if o.current]
-        names = {o.name for o in chosen}
-        # NAME@VERSION was asked for by itself and the store's current version is another.
-        chosen += [o for o in versions if o.name not in names and o.ref in self._names]
-        return sorted(chosen, key=lambda o: order.get(o.name, len(order)))
+        by_name = groupby(self._entries(), key=lambda entry: entry.name)
+        models = [model for _, entries in by_name if (model := _newest_usable(list(entries))) is not None]
+        return sorted(models, key=lambda model: order.get(model.name, len(order)))
 
-    def choose(self, model: str | None, language: str | None) -> Offered:
+    def choose(self, model: str | None, language: str | None) -> ServedModel:
         """The model of a request: by its name, else the first that speaks the language, else the first.
 
         Raises Refusal 404 for a name that is not offered, 400 for a language that the model, or no model, speaks.
         """
         if model:
-            found = self._find(self._aliases.get(model, model))
-            if found is None:
-                there = ", ".join(o.name for o in self.current())
-                raise Refusal(404, "MODEL_NOT_FOUND", f"no such model; there are: {there}", parameter="model")
-            if language and not _speaks(found, language):
-                raise bad_parameter("language", f"{found.ref} speaks {found.language!r}; leave out one of the two")
-            return found
-        speaking = [o for o in self.current() if language is None or _speaks(o, language)]
+            named = self._find(self._aliases.get(model, model))
+            if named is None:
+                names = ", ".join(m.name for m in self.current())
+                raise Refusal(404, "MODEL_NOT_FOUND", f"no such model; choose from {names}", parameter="model")
+            if language and not _speaks(named, language):
+                raise bad_parameter("language", f"{named.ref} speaks {named.language!r}; leave out one of the two")
+            return named
+        models = self.current()
+        speaking = [m for m in models if language is None or _speaks(m, language)]
         if not speaking:
-            there = ", ".join(sorted({o.language for o in self.current()}))
-            raise bad_parameter("language", f"no model speaks it; there are: {there}")
+            languages = ", ".join(sorted({m.language for m in models}))
+            raise bad_parameter("language", f"no model speaks it; choose from {languages}")
         return speaking[0]
 
-    def candidates(self, languages: Sequence[str] = ()) -> list[Offered]:
+    def candidates(self, languages: Sequence[str] = ()) -> list[ServedModel]:
         """One model for each language to detect between. Raises Refusal 400 where there are fewer than two."""
-        chosen: dict[str, Offered] = {}
-        for offered in self.current():
-            if not languages or any(_speaks(offered, language) for language in languages):
-                chosen.setdefault(Language.of(offered.language).base, offered)
+        chosen: dict[str, ServedModel] = {}
+        for model in self.current():
+            if not languages or any(_speaks(model, language) for language in languages):
+                chosen.setdefault(Language.of(model.language).base, model)
         if len(chosen) < 2:
             raise bad_parameter("detect_language", "there are no models of two of these languages to choose between")
         return list(chosen.values())
 
-    def listed(self) -> list[tuple[str, Offered]]:
+    def listed(self) -> list[tuple[str, ServedModel]]:
         """Names that can be asked for: bare names and aliases first, then every version."""
-        bare = [(o.name, o) for o in self.current()]
-        aliases = [(alias, o) for alias, ref in self._aliases.items() if (o := self._find(ref)) is not None]
-        return [*bare, *aliases, *((o.ref, o) for o in self.offered())]
+        bare = [(model.name, model) for model in self.current()]
+        aliases = [(alias, model) for alias, ref in self._aliases.items() if (model := self._find(ref)) is not None]
+        return [*bare, *aliases, *((model.ref, model) for model in self.offered())]
 
-    def _find(self, ref: str) -> Offered | None:
-        try:
-            entry = self._store.find(ref)
-        except StoreError:
-            raise Refusal(404, "MODEL_NOT_FOUND", "the model's current version is gone", parameter="model") from None
-        return _offered(entry.ref, entry) if entry is not None and self._serves(entry) else None
+    def _find(self, ref: str) -> ServedModel | None:
+        name, at, _ = ref.partition("@")
+        entries = [entry for entry in self._store.versions(name) if self._serves(entry)]
+        if not at:
+            return _newest_usable(entries)
+        return next((_read(entry) for entry in entries if entry.ref == ref), None)
+
+    def _entries(self) -> Iterable[Entry]:
+        return (entry for entry in self._store.entries() if self._serves(entry))
 
     def _serves(self, entry: Entry) -> bool:
         return not self._names or entry.name in self._names or entry.ref in self._names
 
 
-def _offered(ref: str, entry: Entry) -> Offered | None:
-    described = _described(entry.folder, (entry.folder / "config.json").stat().st_mtime_ns)
-    if described is None:
+def _newest_usable(entries: Sequence[Entry]) -> ServedModel | None:
+    """What a bare name means: the store's current version, else the newest before it whose card can be read.
+
+    Later versions than the current one are no fallback: somebody has gone back from them.
+    """
+    newest = max((e.version for e in entries if e.current), default=entries[-1].version if entries else 0)
+    readable = [m for e in reversed(entries) if e.version <= newest and (m := _read(e)) is not None]
+    if not readable:
         return None
-    language, created = described
-    return Offered(ref, entry.name, entry.version, entry.folder, language, created, entry.current)
+    return replace(readable[0], fallback=readable[1] if len(readable) > 1 else None)
+
+
+def _read(entry: Entry) -> ServedModel | None:
+    changed_ns = max(_changed_ns(entry.folder / "config.json"), _changed_ns(entry.folder / "card.json"))
+    return _read_folder(entry.name, entry.version, entry.folder, changed_ns)
+
+
+def _changed_ns(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 @lru_cache(maxsize=4096)
-def _described(folder: Path, changed_ns: int) -> tuple[str, int] | None:
-    """Language and time of making; None for a folder with a broken card. A version's folder never changes."""
+def _read_folder(name: str, version: int, folder: Path, changed_ns: int) -> ServedModel | None:
+    """None for a folder with a broken card. Remembered until its files change: cards are read at every request."""
     try:
         card = read_card(folder)
     except ModelError:
         return None
-    if card is None:
-        return "", changed_ns // 1_000_000_000
-    try:
-        created = int(datetime.fromisoformat(card.created).timestamp())
-    except ValueError:
-        created = changed_ns // 1_000_000_000
-    return card.language, created
+    created = changed_ns // 1_000_000_000
+    if card is not None:
+        with contextlib.suppress(ValueError):
+            created = int(datetime.fromisoformat(card.created).timestamp())
+    return ServedModel(name, version, folder, card.language if card else "", created)
 
 
-def _speaks(offered: Offered, language: str) -> bool:
+def _speaks(model: ServedModel, language: str) -> bool:
     """`es` and `es-419` fit a model of `es`; a model of `pt-BR` fits `pt` too."""
-    return same_language(offered.language, language)
+    return same_language(model.language, language)

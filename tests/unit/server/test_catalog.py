@@ -86,6 +86,28 @@ def test_a_name_that_the_store_lacks_is_an_error_before_anything_starts(store):
         Catalog(store, ["es-dmo"])
 
 
+def test_a_current_version_with_a_broken_card_gives_way_to_the_one_before(store, tmp_path):
+    for number in (2, 3):
+        again(store, "es-demo", tmp_path / str(number))
+    catalog = Catalog(store)
+    (store.models / "es-demo" / "3" / "card.json").write_text("{}")
+    chosen = catalog.choose("es-demo", None)
+    assert (chosen.ref, chosen.fallback.ref) == ("es-demo@2", "es-demo@1")
+    assert [m.ref for m in catalog.current() if m.name == "es-demo"] == ["es-demo@2"]
+    assert catalog.choose("es-demo@2", None).fallback is None, "who names a version gets that one or none"
+    with pytest.raises(Refusal):
+        catalog.choose("es-demo@3", None)
+
+
+def test_versions_that_somebody_went_back_from_are_no_fallback(store, tmp_path):
+    for number in (2, 3):
+        again(store, "es-demo", tmp_path / str(number))
+    store.set_current("es-demo", 2)
+    assert Catalog(store).choose("es-demo", None).fallback.ref == "es-demo@1"
+    store.set_current("es-demo", 1)
+    assert Catalog(store).choose("es-demo", None).fallback is None
+
+
 def test_a_broken_card_hides_only_its_own_model(store, tmp_path):
     again(store, "broken", tmp_path)
     (store.models / "broken" / "1" / "card.json").write_text("{}")

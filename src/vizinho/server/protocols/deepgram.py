@@ -6,7 +6,7 @@ Shapes follow what the official client (deepgram-sdk 7.17) sends and reads.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -35,7 +35,9 @@ from vizinho.server.protocols.deepgram_wire import (
 )
 from vizinho.server.protocols.phrases import UTTERANCE_PAUSE_SECONDS, Phrase, paragraphs, phrases
 from vizinho.server.security.refusals import Refusal, bad_parameter
+from vizinho.server.served import ServedModel
 
+RAW_ENCODINGS = ("linear16", "mulaw", "alaw")
 REFUSED = (
     "callback",
     "callback_method",
@@ -95,7 +97,7 @@ class CommonQuery(BaseModel):
     model: str | None = Field(None, description="NAME or NAME@VERSION; see GET /v1/models", max_length=200)
     language: str | None = Field(None, description="Language code; chooses a model where none is named", max_length=35)
     punctuate: Flag = Field(False, description="A capital and a full stop where a pause starts and ends a phrase")
-    smart_format: Flag = Field(False, description="The same as punctuate; numbers stay words")
+    smart_format: Flag = Field(False, description="Does what punctuate does; numbers stay words")
     multichannel: Flag = Field(False, description="Transcribe each channel by itself")
     tag: list[str] = Field([], description="Comes back in metadata.tags")
     extra: list[str] = Field([], description="KEY:VALUE; comes back in metadata.extra")
@@ -108,12 +110,12 @@ class CommonQuery(BaseModel):
         pairs = [keyword.rpartition(":") if ":" in keyword else (keyword, "", "1") for keyword in self.keywords]
         pairs += [(term, "", "1") for term in self.keyterm]
         try:
-            found = [(phrase, float(intensifier)) for phrase, _, intensifier in pairs]
+            intensities = [(phrase, float(intensifier)) for phrase, _, intensifier in pairs]
         except ValueError as error:
             raise bad_parameter("keywords", "write WORD or WORD:INTENSIFIER, a number") from error
-        if not all(0 < intensifier <= MOST_INTENSIFIED for _, intensifier in found):
+        if not all(0 < intensity <= MOST_INTENSIFIED for _, intensity in intensities):
             raise bad_parameter("keywords", f"an intensifier is more than 0 and at most {MOST_INTENSIFIED:g}")
-        return tuple((phrase, DEFAULT_BOOST * intensifier) for phrase, intensifier in found)
+        return tuple((phrase, DEFAULT_BOOST * intensity) for phrase, intensity in intensities)
 
     @property
     def written(self) -> bool:
@@ -149,49 +151,39 @@ class ListenQuery(CommonQuery):
 
 
 @dataclass(frozen=True, slots=True)
-class UsedModel:
-    """A model of the store as it is named in an answer."""
-
-    ref: str
-    name: str
-    version: str
-    arch: str = "ctc"
-
-
-@dataclass(frozen=True, slots=True)
-class Detected:
-    """A language that was chosen by listening, and the share of the evidence it had (0 to 1)."""
-
-    language: str
-    confidence: float
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """Everything that a response says."""
+class ListenResult:
+    """Everything that a response tells of."""
 
     request_id: str
     audio: bytes
-    model: UsedModel
+    model: ServedModel
     channels: Sequence[Transcript]
-    detected: Detected | None = None
+    detected: tuple[str, float] | None = None
+    """A language that was chosen by listening, and its share (0 to 1) of the evidence."""
     topics: Sequence[tuple[str, float]] | None = None
     warnings: Sequence[Warning_] = ()
 
 
-def check_extras(extras: Mapping[str, Any], *, supported: Iterable[str] = ()) -> tuple[Warning_, ...]:
-    """What to warn of among undeclared parameters. Raises Refusal 400 for wishes that must not be left out in silence.
+def check_encoding(encoding: str, sample_rate: int | None) -> int:
+    """The rate of raw samples. Raises Refusal 400 for an encoding that is none, or needs a rate and has none."""
+    if encoding not in RAW_ENCODINGS:
+        known = ", ".join(RAW_ENCODINGS)
+        raise bad_parameter("encoding", f"use one of {known}, or leave it out for audio in a container")
+    if sample_rate is None:
+        raise bad_parameter("sample_rate", f"{encoding} needs it")
+    return sample_rate
 
-    `supported` names parameters of IGNORED that are honoured here after all.
-    """
-    asked = {name: value for name, value in extras.items() if not _off(value)}
-    refused = sorted(asked.keys() & set(REFUSED))
+
+def check_extras(extras: Mapping[str, Any]) -> tuple[Warning_, ...]:
+    """What to warn of among undeclared parameters. Raises Refusal 400 for what must not be left out in silence."""
+    wishes = {name: value for name, value in extras.items() if not _off(value)}
+    refused = sorted(wishes.keys() & set(REFUSED))
     if refused:
         raise bad_parameter(refused[0], f"this server cannot do: {', '.join(refused)}; leave it out")
     warnings = []
-    for name, value in asked.items():
+    for name, value in wishes.items():
         fine = SILENTLY_FINE.get(name, "")
-        if name in supported or fine is None or fine == value:
+        if fine is None or fine == value:
             continue
         message = IGNORED.get(name)
         kind = "ignored" if message else "unknown_parameter"
@@ -201,27 +193,18 @@ def check_extras(extras: Mapping[str, Any], *, supported: Iterable[str] = ()) ->
     return tuple(warnings)
 
 
-def response(query: ListenQuery, answer: Answer, now: datetime | None = None) -> ListenResponse:
-    """The answer in Deepgram's shape."""
-    grouped = [
-        phrases(
-            t.words,
-            punctuate=query.written,
-            pause_seconds=query.utt_split if query.utterances else UTTERANCE_PAUSE_SECONDS,
-        )
-        for t in answer.channels
-    ]
-    channels = [
-        _channel(query, transcript, groups, answer.detected)
-        for transcript, groups in zip(answer.channels, grouped, strict=True)
-    ]
+def response(query: ListenQuery, result: ListenResult, now: datetime | None = None) -> ListenResponse:
+    """The answer in Deepgram's shape. Hours of audio have many words and a long hash: call it in a thread."""
+    pause = query.utt_split if query.utterances else UTTERANCE_PAUSE_SECONDS
+    grouped = [phrases(t.words, punctuate=query.written, pause_seconds=pause) for t in result.channels]
+    pairs = zip(result.channels, grouped, strict=True)
     utterances = [_utterance(i, n, p, query.written) for i, groups in enumerate(grouped) for n, p in enumerate(groups)]
     return ListenResponse(
-        metadata=_metadata(query, answer, now or datetime.now(UTC)),
+        metadata=_metadata(query, result, now or datetime.now(UTC)),
         results=Results(
-            channels=channels,
+            channels=[_channel(query, transcript, groups, result.detected) for transcript, groups in pairs],
             utterances=sorted(utterances, key=lambda u: (u.start, u.channel)) if query.utterances else None,
-            topics=_topics(answer) if answer.topics is not None else None,
+            topics=_topics(result) if result.topics is not None else None,
         ),
     )
 
@@ -255,25 +238,27 @@ def _alternative(groups: Sequence[Phrase], written: bool) -> Alternative:
     )
 
 
-def _channel(query: ListenQuery, transcript: Transcript, groups: Sequence[Phrase], found: Detected | None) -> Channel:
-    heard = _alternative(groups, query.written)
+def _channel(
+    query: ListenQuery, transcript: Transcript, groups: Sequence[Phrase], detected: tuple[str, float] | None
+) -> Channel:
+    alternative = _alternative(groups, query.written)
     if query.paragraphs:
-        heard.paragraphs = _paragraphs(transcript.words)
+        alternative.paragraphs = _paragraphs(transcript.words)
     return Channel(
-        alternatives=[heard],
-        detected_language=found.language if found else None,
-        language_confidence=round(found.confidence, 4) if found else None,
+        alternatives=[alternative],
+        detected_language=detected[0] if detected else None,
+        language_confidence=round(detected[1], 4) if detected else None,
     )
 
 
 def _paragraphs(words: Sequence[Word]) -> Paragraphs:
     """Sentences are always written with capitals and full stops: without them they would not be sentences."""
-    made = []
+    wire = []
     for group in paragraphs(phrases(words, punctuate=True)):
         sentences = [Sentence(text=p.text, start=_seconds(p.start_seconds), end=_seconds(p.end_seconds)) for p in group]
         count = sum(len(p.words) for p in group)
-        made.append(Paragraph(sentences=sentences, num_words=count, start=sentences[0].start, end=sentences[-1].end))
-    return Paragraphs(transcript="\n\n".join(" ".join(s.text for s in p.sentences) for p in made), paragraphs=made)
+        wire.append(Paragraph(sentences=sentences, num_words=count, start=sentences[0].start, end=sentences[-1].end))
+    return Paragraphs(transcript="\n\n".join(" ".join(s.text for s in p.sentences) for p in wire), paragraphs=wire)
 
 
 def _utterance(channel: int, number: int, phrase: Phrase, written: bool) -> Utterance:
@@ -288,31 +273,35 @@ def _utterance(channel: int, number: int, phrase: Phrase, written: bool) -> Utte
     )
 
 
-def _metadata(query: ListenQuery, answer: Answer, now: datetime) -> Metadata:
-    model = answer.model
-    warnings = list(answer.warnings)
+def _metadata(query: ListenQuery, result: ListenResult, now: datetime) -> Metadata:
+    warnings = list(result.warnings)
     if query.smart_format:
         warnings.append(Warning_(parameter="smart_format", type="partial", message="as punctuate; numbers stay words"))
     return Metadata(
-        request_id=answer.request_id,
-        sha256=hashlib.sha256(answer.audio).hexdigest(),
+        request_id=result.request_id,
+        sha256=hashlib.sha256(result.audio).hexdigest(),
         created=timestamp(now),
-        duration=_seconds(max((t.duration_seconds for t in answer.channels), default=0.0)),
-        channels=len(answer.channels),
-        models=[model.ref],
-        model_info={model.ref: ModelInfo(name=model.name, version=model.version, arch=model.arch)},
+        duration=_seconds(max((t.duration_seconds for t in result.channels), default=0.0)),
+        channels=len(result.channels),
+        models=[result.model.ref],
+        model_info={result.model.ref: model_info(result.model)},
         tags=query.tag or None,
         extra=dict(pair.partition(":")[::2] for pair in query.extra) or None,
         warnings=warnings or None,
     )
 
 
-def _topics(answer: Answer) -> Topics:
-    text = " ".join(t.text for t in answer.channels)
-    count = sum(len(t.words) for t in answer.channels)
+def model_info(model: ServedModel) -> ModelInfo:
+    """A model as answers name it."""
+    return ModelInfo(name=model.name, version=str(model.version))
+
+
+def _topics(result: ListenResult) -> Topics:
+    text = " ".join(t.text for t in result.channels)
+    count = sum(len(t.words) for t in result.channels)
     if not count:
         return Topics(segments=[])
-    topics = [Topic(topic=topic, confidence_score=round(p, 4)) for topic, p in answer.topics or ()]
+    topics = [Topic(topic=topic, confidence_score=round(p, 4)) for topic, p in result.topics or ()]
     return Topics(segments=[TopicSegment(text=text, start_word=0, end_word=count - 1, topics=topics)])
 
 

@@ -24,7 +24,7 @@ class ModelInfo(BaseModel):
 
     name: str
     version: str
-    arch: str
+    arch: str = "ctc"
 
 
 class Metadata(BaseModel):

@@ -11,12 +11,13 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
+from urllib.parse import quote
 
 from pydantic import BaseModel, Field, ValidationError
 
 from vizinho.recognition.formats import render
 from vizinho.records import Segment, Transcript
-from vizinho.server.security.refusals import Refusal, bad_parameter
+from vizinho.server.security.refusals import Refusal, bad_parameter, invalid_value
 
 FORMATS = ("json", "text", "srt", "verbose_json", "vtt")
 MEDIA_TYPES = {"text": "text/plain", "srt": "application/x-subrip", "vtt": "text/vtt"}
@@ -24,11 +25,8 @@ MEDIA_TYPES = {"text": "text/plain", "srt": "application/x-subrip", "vtt": "text
 Format = Literal["json", "text", "srt", "verbose_json", "vtt"]
 
 _REFUSED = ("include", "known_speaker_names", "known_speaker_references")
-_IGNORED = ("prompt", "temperature", "keywords", "languages", "chunking_strategy")
-"""Answers are made without these; the header Vizinho-Ignored names those that were sent."""
-_WITHOUT_EFFECT = {"temperature": ("0", "0.0"), "chunking_strategy": ("auto",), "prompt": ("",)}
+_MET_ANYWAY = {"temperature": ("0", "0.0"), "chunking_strategy": ("auto",), "prompt": ("",)}
 """Values that ask for what happens anyway."""
-_KNOWN = {"file", "model", "language", "response_format", "timestamp_granularities", "stream"}
 
 
 class Usage(BaseModel):
@@ -117,7 +115,7 @@ class OpenAIError(BaseModel):
 
 
 class TranscriptionFields(BaseModel):
-    """Form fields of POST /v1/audio/transcriptions beside the file."""
+    """Form fields of POST /v1/audio/transcriptions, without the file."""
 
     model: str = Field(min_length=1, max_length=200, description="NAME or NAME@VERSION; see GET /v1/models")
     language: str | None = Field(None, max_length=35, description="Must be the model's")
@@ -127,14 +125,20 @@ class TranscriptionFields(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """A checked request, and the names of the fields that changed nothing."""
+class TranscriptionRequest:
+    """Checked fields, and the names of those that changed nothing."""
 
     fields: TranscriptionFields
     ignored: tuple[str, ...]
 
+    @property
+    def headers(self) -> dict[str, str]:
+        """Name the ignored fields, with percent signs for what a header cannot hold."""
+        names = ", ".join(quote(name[:100], safe=" []") for name in self.ignored)
+        return {"vizinho-ignored": names} if names else {}
 
-def read_fields(pairs: Sequence[tuple[str, str]]) -> Asked:
+
+def read_fields(pairs: Sequence[tuple[str, str]]) -> TranscriptionRequest:
     """Check form fields in the order they were sent; repeated ones make lists, with and without `[]` in their names.
 
     Raises Refusal 400 that names the first field that is wrong or asks for what cannot be done.
@@ -147,38 +151,30 @@ def read_fields(pairs: Sequence[tuple[str, str]]) -> Asked:
             raise bad_parameter(name, "this server cannot do that; leave it out")
     if sent.get("response_format") == ["diarized_json"]:
         raise bad_parameter("response_format", f"speakers are not told apart; use one of {', '.join(FORMATS)}")
-    values: dict[str, Any] = {
-        name: value if name == "timestamp_granularities" else value[-1]
-        for name, value in sent.items()
-        if name in TranscriptionFields.model_fields
+    known = TranscriptionFields.model_fields
+    values = {
+        name: value if name == "timestamp_granularities" else value[-1] for name, value in sent.items() if name in known
     }
     try:
         fields = TranscriptionFields.model_validate(values)
     except ValidationError as error:
-        raise refused_value(error) from None
+        raise invalid_value(error) from None
     if fields.stream and fields.response_format not in ("json", "text"):
         raise bad_parameter("stream", "streams have the formats json and text only")
     ignored = [
         name
-        for name, value in sent.items()
-        if name not in _KNOWN and not all(v in _WITHOUT_EFFECT.get(name, ()) for v in value)
+        for name, values_sent in sent.items()
+        if name not in known and name != "file" and not set(values_sent) <= set(_MET_ANYWAY.get(name, ()))
     ]
-    return Asked(fields, tuple(sorted(ignored)))
+    return TranscriptionRequest(fields, tuple(sorted(ignored)))
 
 
-def refused_value(error: ValidationError) -> Refusal:
-    """The first of pydantic's findings as a refusal."""
-    first = error.errors()[0]
-    name = str(first["loc"][0]) if first["loc"] else ""
-    return bad_parameter(name, first["msg"][:200])
-
-
-def body(asked: TranscriptionFields, transcript: Transcript, language: str) -> Transcription | VerboseTranscription:
+def body(fields: TranscriptionFields, transcript: Transcript, language: str) -> Transcription | VerboseTranscription:
     """The answer in one of the JSON formats."""
     usage = Usage(seconds=math.ceil(transcript.duration_seconds))
-    if asked.response_format != "verbose_json":
+    if fields.response_format != "verbose_json":
         return Transcription(text=transcript.text, usage=usage)
-    wanted = asked.timestamp_granularities
+    wanted = fields.timestamp_granularities
     return VerboseTranscription(
         language=language,
         duration=_seconds(transcript.duration_seconds),

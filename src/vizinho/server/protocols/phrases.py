@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from vizinho.records import Word
 
@@ -40,6 +41,9 @@ class Phrase:
         return " ".join(self.written)
 
 
+T = TypeVar("T", Word, Phrase)
+
+
 def phrases(
     words: Sequence[Word], *, punctuate: bool, pause_seconds: float = UTTERANCE_PAUSE_SECONDS
 ) -> tuple[Phrase, ...]:
@@ -47,24 +51,13 @@ def phrases(
 
     The models write neither capitals nor marks, so a pause is all that is known about where a sentence ends.
     """
-    groups: list[list[Word]] = []
-    for word in words:
-        if groups and word.start_seconds - groups[-1][-1].end_seconds < pause_seconds:
-            groups[-1].append(word)
-        else:
-            groups.append([word])
+    groups = _by_pauses(words, pause_seconds)
     return tuple(Phrase(tuple(group), written(group, begins=punctuate, ends=punctuate)) for group in groups)
 
 
 def paragraphs(of: Sequence[Phrase], pause_seconds: float = PARAGRAPH_PAUSE_SECONDS) -> tuple[tuple[Phrase, ...], ...]:
     """Phrases put into paragraphs: a longer pause starts a new one."""
-    found: list[list[Phrase]] = []
-    for phrase in of:
-        if found and phrase.start_seconds - found[-1][-1].end_seconds < pause_seconds:
-            found[-1].append(phrase)
-        else:
-            found.append([phrase])
-    return tuple(map(tuple, found))
+    return tuple(map(tuple, _by_pauses(of, pause_seconds)))
 
 
 def written(words: Sequence[Word], *, begins: bool, ends: bool) -> tuple[str, ...]:
@@ -75,3 +68,13 @@ def written(words: Sequence[Word], *, begins: bool, ends: bool) -> tuple[str, ..
     if ends and texts:
         texts[-1] += "."
     return tuple(texts)
+
+
+def _by_pauses(items: Sequence[T], pause_seconds: float) -> list[list[T]]:
+    groups: list[list[T]] = []
+    for item in items:
+        if groups and item.start_seconds - groups[-1][-1].end_seconds < pause_seconds:
+            groups[-1].append(item)
+        else:
+            groups.append([item])
+    return groups

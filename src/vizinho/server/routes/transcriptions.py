@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import JSONResponse, StreamingResponse
-from starlette.datastructures import UploadFile
-from starlette.formparsers import MultiPartException, MultiPartParser
+from fastapi.responses import StreamingResponse
 
-from vizinho.server.catalog import Offered
 from vizinho.server.protocols import openai
-from vizinho.server.routes.listen import REFUSALS
-from vizinho.server.security.admission import Admitted, Client, Visit, place_of, read_body, service_of, unless_gone
-from vizinho.server.security.refusals import Refusal, bad_audio, bad_parameter
+from vizinho.server.protocols.forms import Form, read_form
+from vizinho.server.security.admission import Admitted, AdmittedRequest, Client, read_body, service_of, unless_gone
+from vizinho.server.security.refusals import DOCUMENTED, Refusal, bad_audio, bad_parameter, too_large
+from vizinho.server.served import ServedModel
 from vizinho.server.workers.messages import FileDone, FileJob
 
-MAX_FIELDS = 64
-MAX_FIELD_BYTES = 65_536
-
 router = APIRouter(tags=["OpenAI"])
-_RESPONSES: dict[int | str, dict[str, Any]] = {s: {**said, "model": openai.OpenAIError} for s, said in REFUSALS.items()}
+_REFUSALS: dict[int | str, dict[str, Any]] = {s: {**r, "model": openai.OpenAIError} for s, r in DOCUMENTED.items()}
 
 
 def _form_schema() -> dict[str, Any]:
@@ -36,102 +31,82 @@ def _form_schema() -> dict[str, Any]:
     "/v1/audio/transcriptions",
     response_model=None,
     responses={
-        **_RESPONSES,
+        **_REFUSALS,
         200: {
             "description": "The transcript, in the format asked for",
+            "model": openai.Transcription | openai.VerboseTranscription,
             "content": {
-                "application/json": {
-                    "schema": {
-                        "anyOf": [
-                            openai.Transcription.model_json_schema(ref_template="#/components/schemas/{model}"),
-                            {"type": "object", "required": ["task", "language", "duration", "text"]},
-                        ]
-                    }
-                },
-                **{kind: {"schema": {"type": "string"}} for kind in openai.MEDIA_TYPES.values()},
-                "text/event-stream": {"schema": {"type": "string"}},
+                kind: {"schema": {"type": "string"}} for kind in (*openai.MEDIA_TYPES.values(), "text/event-stream")
             },
         },
     },
     openapi_extra=_form_schema(),
 )
-async def transcriptions(request: Request, visit: Admitted) -> Response:
+async def transcriptions(request: Request, admitted: Admitted) -> Response:
     """Transcribe a recording."""
-    body = await read_body(request, visit)
-    asked, audio = await _form(request, body)
+    service, limits = admitted.service, admitted.service.limits
+    form = await _form(request, admitted)
+    asked = openai.read_fields(form.fields)
     fields = asked.fields
-    if not audio:
+    if form.file is None:
+        raise bad_parameter("file", "a file is needed")
+    if not form.file:
         raise bad_audio("the file is empty")
-    limits = visit.service.limits
-    model = visit.service.catalog.choose(fields.model, fields.language)
     job = FileJob(
         0,
-        audio,
-        place_of(model),
+        form.file,
+        service.catalog.choose(fields.model, fields.language),
         deltas=fields.stream,
         max_seconds=limits.max_audio_seconds,
         max_channels=limits.max_channels,
     )
-    headers = {"vizinho-ignored": ", ".join(asked.ignored)} if asked.ignored else {}
     if fields.stream:
-        return await _streamed(visit, job, headers)
-    done = await unless_gone(request, visit.service.pool.transcribe(visit.client, job))
-    _count(visit, done)
-    return _rendered(fields, done, headers)
+        return await _streamed(admitted, job, asked.headers)
+    done = await unless_gone(request, service.pool.transcribe(admitted.client, job))
+    service.metrics.transcribed(done)
+    content, kind = await asyncio.to_thread(_rendered, fields, done)
+    return Response(content, media_type=kind, headers=asked.headers)
 
 
-@router.get("/v1/models", responses={s: r for s, r in _RESPONSES.items() if s in (401, 403)})
+@router.get("/v1/models", responses={s: r for s, r in _REFUSALS.items() if s in (401, 403)})
 async def models(request: Request, _: Client) -> openai.ModelList:
     """Names that can be asked for: bare names first, then every version."""
-    return openai.ModelList(data=[_model(name, o) for name, o in service_of(request).catalog.listed()])
+    return openai.ModelList(data=[_model(name, served) for name, served in service_of(request).catalog.listed()])
 
 
-@router.get("/v1/models/{name}", responses={s: r for s, r in _RESPONSES.items() if s in (400, 401, 403, 404)})
+@router.get("/v1/models/{name}", responses={s: r for s, r in _REFUSALS.items() if s in (400, 401, 403, 404)})
 async def model(request: Request, name: str, _: Client) -> openai.Model:
     """One model by its name."""
     return _model(name, service_of(request).catalog.choose(name, None))
 
 
-def _model(name: str, offered: Offered) -> openai.Model:
-    return openai.Model(id=name, created=offered.created_unix_seconds, language=offered.language)
+def _model(name: str, served: ServedModel) -> openai.Model:
+    return openai.Model(id=name, created=served.created_unix_seconds, language=served.language)
 
 
-async def _form(request: Request, body: bytes) -> tuple[openai.Asked, bytes]:
-    """Fields and the file of a multipart body. Raises Refusal 400."""
-
-    async def once() -> AsyncGenerator[bytes, None]:
-        yield body
-        yield b""
-
-    if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
-        raise Refusal(400, "BAD_FORM", "send multipart/form-data with file and model")
-    try:
-        parser = MultiPartParser(
-            request.headers, once(), max_files=1, max_fields=MAX_FIELDS, max_part_size=MAX_FIELD_BYTES
-        )
-        form = await parser.parse()
-    except (MultiPartException, ValueError, KeyError, UnicodeError):
-        raise Refusal(400, "BAD_FORM", "the form cannot be read") from None
-    asked = openai.read_fields([(name, value) for name, value in form.multi_items() if isinstance(value, str)])
-    file = form.get("file")
-    if not isinstance(file, UploadFile):
-        raise bad_parameter("file", "a file is needed")
-    return asked, await file.read()
+async def _form(request: Request, admitted: AdmittedRequest) -> Form:
+    """Read in a function of its own, so that the body is forgotten once its file has been taken out."""
+    limits = admitted.service.limits
+    body = await read_body(request, admitted, limits.max_body_bytes + limits.max_form_bytes)
+    form = await asyncio.to_thread(read_form, request.headers.get("content-type", ""), body)
+    if form.file is not None and len(form.file) > limits.max_body_bytes:
+        raise too_large(f"the file is larger than {limits.max_body_bytes} bytes")
+    return form
 
 
-def _rendered(fields: openai.TranscriptionFields, done: FileDone, headers: dict[str, str]) -> Response:
+def _rendered(fields: openai.TranscriptionFields, done: FileDone) -> tuple[str, str]:
+    """The answer and its media type. Takes a while for hours of audio."""
     transcript = done.transcripts[0]
     if fields.response_format in openai.MEDIA_TYPES:
-        kind = openai.MEDIA_TYPES[fields.response_format]
-        return Response(openai.plain(fields.response_format, transcript), media_type=kind, headers=headers)
-    made = openai.body(fields, transcript, done.model.language)
-    return JSONResponse(made.model_dump(exclude_none=True), headers=headers)
+        return openai.plain(fields.response_format, transcript), openai.MEDIA_TYPES[fields.response_format]
+    body = openai.body(fields, transcript, done.model.language)
+    return body.model_dump_json(exclude_none=True), "application/json"
 
 
-async def _streamed(visit: Visit, job: FileJob, headers: dict[str, str]) -> Response:
+async def _streamed(admitted: AdmittedRequest, job: FileJob, headers: dict[str, str]) -> Response:
     """Server-sent events. What is refused before the first of them is refused with an HTTP status."""
     events: asyncio.Queue[str | None] = asyncio.Queue()
-    work = asyncio.ensure_future(visit.service.pool.transcribe(visit.client, job, events.put_nowait))
+    work = asyncio.ensure_future(admitted.service.pool.transcribe(admitted.client, job, events.put_nowait))
     work.add_done_callback(lambda _: events.put_nowait(None))
     try:
         first = await events.get()
@@ -148,7 +123,7 @@ async def _streamed(visit: Visit, job: FileJob, headers: dict[str, str]) -> Resp
                 yield openai.delta_event(delta)
                 delta = await events.get()
             done = await work
-            _count(visit, done)
+            admitted.service.metrics.transcribed(done)
             yield openai.done_events(done.transcripts[0])
         except Refusal as refusal:
             yield openai.error_event(refusal)
@@ -156,8 +131,3 @@ async def _streamed(visit: Visit, job: FileJob, headers: dict[str, str]) -> Resp
             work.cancel()
 
     return StreamingResponse(rest(), media_type="text/event-stream", headers=headers)
-
-
-def _count(visit: Visit, done: FileDone) -> None:
-    seconds = sum(t.duration_seconds for t in done.transcripts)
-    visit.service.metrics.audio_seconds.labels(kind="recording", model=done.model.ref).inc(seconds)

@@ -1,4 +1,4 @@
-"""One request from the door to its answer: who asks, what is held for it, how its body is read."""
+"""One request from its admission to its answer: who asks, what it has in memory, how its body is read."""
 
 from __future__ import annotations
 
@@ -12,13 +12,12 @@ from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyHeader
 from starlette.requests import ClientDisconnect, HTTPConnection
 
-from vizinho.server.catalog import Catalog, Offered
+from vizinho.server.catalog import Catalog
 from vizinho.server.security.fetch import Fetcher
 from vizinho.server.security.keys import Keys, key_of, same_origin
 from vizinho.server.security.limits import Admission, Limits
 from vizinho.server.security.metrics import Metrics
 from vizinho.server.security.refusals import Refusal, too_large
-from vizinho.server.workers.messages import ModelPlace
 from vizinho.server.workers.pool import Pool
 
 T = TypeVar("T")
@@ -41,22 +40,22 @@ class Service:
 
 
 @dataclass(slots=True)
-class Visit:
+class AdmittedRequest:
     """A request that was let in."""
 
     service: Service
     client: str
     request_id: str
-    held_bytes: int = 0
+    body_bytes: int = 0
 
-    def hold(self, more: int) -> None:
-        """Count bytes of this request's body. Raises Refusal 413 or 503."""
-        self.service.admission.body(self.client, self.held_bytes, more)
-        self.held_bytes += more
+    def take_bytes(self, more: int, limit: int | None = None) -> None:
+        """Count bytes of this request's body. Raises Refusal 413 beyond `limit`, 503 where all bodies are too many."""
+        self.service.admission.body(self.client, self.body_bytes, more, limit)
+        self.body_bytes += more
 
-    def leave(self) -> None:
-        """Give back what was held."""
-        self.service.admission.body_bytes.give_back(self.client, self.held_bytes)
+    def end(self) -> None:
+        """Give back what was taken."""
+        self.service.admission.body_bytes.give_back(self.client, self.body_bytes)
         self.service.admission.requests.give_back(self.client)
 
 
@@ -68,17 +67,17 @@ def service_of(connection: HTTPConnection) -> Service:
 
 def request_id_of(connection: HTTPConnection) -> str:
     """The id of a request, which its answer and the log name."""
-    found: str = connection.scope.setdefault("state", {}).setdefault("request_id", str(uuid.uuid4()))
-    return found
+    request_id: str = connection.scope.setdefault("state", {}).setdefault("request_id", str(uuid.uuid4()))
+    return request_id
 
 
 def authenticate(connection: HTTPConnection) -> str:
     """The client's name. Raises Refusal 401, or 403 for another site's page that uses a server without keys."""
     service, headers = service_of(connection), connection.headers
-    offered = [p.strip() for p in headers.get("sec-websocket-protocol", "").split(",") if p.strip()]
+    subprotocols = [p.strip() for p in headers.get("sec-websocket-protocol", "").split(",") if p.strip()]
     if not service.keys.required and not same_origin(headers.get("origin"), headers.get("host")):
         raise Refusal(403, "FOREIGN_PAGE", "a server without keys answers programs and pages of this machine only")
-    client = service.keys.client(key_of(headers.get("authorization"), offered))
+    client = service.keys.client(key_of(headers.get("authorization"), subprotocols))
     if service.keys.required:
         return client
     return connection.client.host if connection.client else client
@@ -92,33 +91,37 @@ async def known_client(request: Request, _: Annotated[str | None, Security(_SCHE
     return authenticate(request)
 
 
-async def admitted(request: Request, client: Annotated[str, Depends(known_client)]) -> AsyncIterator[Visit]:
-    """Dependency: a client with a key and within its limits; everything held is given back after the answer."""
+async def admit(request: Request, client: Annotated[str, Depends(known_client)]) -> AsyncIterator[AdmittedRequest]:
+    """Dependency: a client with a key and within its limits; everything taken is given back after the answer."""
     service = service_of(request)
     service.admission.request(client)
-    visit = Visit(service, client, request_id_of(request))
+    admitted = AdmittedRequest(service, client, request_id_of(request))
     try:
-        yield visit
+        yield admitted
     finally:
-        visit.leave()
+        admitted.end()
 
 
 Client = Annotated[str, Depends(known_client)]
-Admitted = Annotated[Visit, Depends(admitted)]
+Admitted = Annotated[AdmittedRequest, Depends(admit)]
 
 
-async def read_body(request: Request, visit: Visit) -> bytes:
-    """The whole body. Raises Refusal for one that is too large (413), too slow (408) or incomplete (400)."""
-    limits = visit.service.limits
+async def read_body(request: Request, admitted: AdmittedRequest, limit: int | None = None) -> bytes:
+    """The whole body, of at most `limit` bytes where its kind is smaller than recordings.
+
+    Raises Refusal for one that is too large (413), too slow (408) or incomplete (400).
+    """
+    limits = admitted.service.limits
+    limit = limits.max_body_bytes if limit is None else limit
     declared = request.headers.get("content-length", "")
-    if declared.isdigit() and int(declared) > limits.max_body_bytes:
-        raise too_large(f"the body is larger than {limits.max_body_bytes} bytes")
+    if declared.isdigit() and int(declared) > limit:
+        raise too_large(f"the body is larger than {limit} bytes")
     chunks: list[bytes] = []
     stream = request.stream()
     try:
         async with asyncio.timeout(limits.body_seconds):
             while chunk := await asyncio.wait_for(_next(stream), limits.body_idle_seconds):
-                visit.hold(len(chunk))
+                admitted.take_bytes(len(chunk), limit)
                 chunks.append(chunk)
     except TimeoutError:
         raise Refusal(408, "TOO_SLOW", "the body came too slowly") from None
@@ -151,8 +154,3 @@ async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
 async def _gone(request: Request) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         continue
-
-
-def place_of(offered: Offered) -> ModelPlace:
-    """What a worker needs to know of a model."""
-    return ModelPlace(offered.ref, offered.name, offered.version, offered.folder, offered.language)

@@ -132,7 +132,7 @@ class GuardedConnection(asyncio.Protocol):
     def give_way(self) -> None:
         """End a connection that waits, because others need its place."""
         self._connections.remove(self)
-        if self._head_bytes:
+        if self._head_bytes and self._protocol is not None:
             self._write(503, "OVERLOADED")
         self._transport.abort()
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-import http.client
+import asyncio
+import contextlib
 import ipaddress
 import socket
 import ssl
-import time
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import SplitResult, urlsplit
+
+import h11
 
 from vizinho.server.security.refusals import Refusal, too_large
 
@@ -28,92 +32,101 @@ class Fetcher:
     seconds: float = 30.0
     """For everything, from the name's lookup to the last byte."""
 
-    def fetch(self, url: str) -> bytes:
-        """The body behind a URL. Blocks; call it in a thread. Raises Refusal.
+    async def fetch(self, url: str, count: Callable[[int], None] = lambda _bytes: None) -> bytes:
+        """The whole body behind a URL. Raises Refusal, also for a body that ends before its announced length.
 
+        `count` is told of bytes as they come, and may refuse them.
         The name is looked up once and that very address is connected to, so that a name cannot mean a public address
         while it is checked and a private one afterwards.
         """
         parts, port = self._checked(url)
-        host = str(parts.hostname)
-        deadline = time.monotonic() + self.seconds
-        address = self._address(host, port)
-        connection = _Pinned(host, port, address, parts.scheme == "https", self.seconds)
         try:
-            path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-            connection.request("GET", path, headers={"Accept": "*/*", "User-Agent": "vizinho"})
-            answer = connection.getresponse()
-            if answer.status != 200:
-                raise Refusal(400, "REMOTE_REFUSED", f"the remote server answered {answer.status}", parameter="url")
-            return self._read(answer, connection, deadline)
-        except (OSError, http.client.HTTPException, ValueError) as error:
-            reason = "took too long" if isinstance(error, TimeoutError) else "could not be reached"
-            raise Refusal(400, "REMOTE_FAILED", f"the remote server {reason}", parameter="url") from error
-        finally:
-            connection.close()
+            async with asyncio.timeout(self.seconds):
+                address = await self._address(str(parts.hostname), port)
+                return await self._body(parts, port, address, count)
+        except TimeoutError:
+            raise _failed(f"took longer than {self.seconds:g} s") from None
+        except h11.RemoteProtocolError as error:
+            raise _failed("broke off, or does not speak HTTP") from error
+        except (OSError, ValueError) as error:
+            raise _failed("could not be reached") from error
 
     def _checked(self, url: str) -> tuple[SplitResult, int]:
         """The parts of an allowed URL, and its port."""
         try:
             parts = urlsplit(url)
-            usual = _PORTS[parts.scheme]
-            port = parts.port or usual
+            usual_port = _PORTS[parts.scheme]
+            port = parts.port or usual_port
         except (ValueError, KeyError):
             raise Refusal(400, "BAD_PARAMETER", "not an http or https URL", parameter="url") from None
-        names = {f"{parts.hostname}:{port}", *([str(parts.hostname)] if port == usual else [])}
+        names = {f"{parts.hostname}:{port}", *([str(parts.hostname)] if port == usual_port else [])}
         if not names & self.hosts or parts.username is not None:
             raise _not_allowed()
         if not url.isascii() or any(c.isspace() or not c.isprintable() for c in url):
             raise Refusal(400, "BAD_PARAMETER", "percent-encode the URL", parameter="url")
         return parts, port
 
-    def _address(self, host: str, port: int) -> str:
+    async def _address(self, host: str, port: int) -> str:
         """One address of a name. All of them must be public: which one answers is not ours to choose."""
         try:
-            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            entries = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError):
             raise Refusal(400, "REMOTE_FAILED", "the host's name is not known", parameter="url") from None
-        addresses = [str(entry[4][0]) for entry in found]
+        addresses = [str(entry[4][0]) for entry in entries]
         if not self.allow_private and not all(map(_is_public, addresses)):
             raise _not_allowed()
         return addresses[0]
 
-    def _read(self, answer: http.client.HTTPResponse, connection: _Pinned, deadline: float) -> bytes:
+    async def _body(self, parts: SplitResult, port: int, address: str, count: Callable[[int], None]) -> bytes:
+        host = str(parts.hostname)
+        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        headers = [("Host", parts.netloc), ("Accept", "*/*"), ("User-Agent", "vizinho"), ("Connection", "close")]
         chunks: list[bytes] = []
         size = 0
-        while True:
-            left = deadline - time.monotonic()
-            if left <= 0:
-                raise TimeoutError
-            if connection.sock is not None:
-                connection.sock.settimeout(left)
-            chunk = answer.read1(_CHUNK_BYTES)
-            if not chunk:
-                return b"".join(chunks)
-            size += len(chunk)
-            if size > self.max_bytes:
-                raise too_large(f"the remote audio is larger than {self.max_bytes} bytes")
-            chunks.append(chunk)
+        async with _connected(address, port, host if parts.scheme == "https" else None) as (reader, writer):
+            connection = h11.Connection(h11.CLIENT)
+            writer.write(connection.send(h11.Request(method="GET", target=target, headers=headers)) or b"")
+            while not isinstance(event := await _next_event(connection, reader), h11.EndOfMessage):
+                if isinstance(event, h11.Response) and event.status_code != 200:
+                    message = f"the remote server answered {event.status_code}"
+                    raise Refusal(400, "REMOTE_REFUSED", message, parameter="url")
+                if isinstance(event, h11.Data):
+                    chunks.append(bytes(event.data))
+                    size += len(event.data)
+                    if size > self.max_bytes:
+                        raise too_large(f"the remote audio is larger than {self.max_bytes} bytes")
+                    count(len(event.data))
+        return b"".join(chunks)
 
 
-class _Pinned(http.client.HTTPConnection):
-    """A connection to an address that was looked up before; certificates are still checked for the name."""
+@contextlib.asynccontextmanager
+async def _connected(
+    address: str, port: int, tls_name: str | None
+) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """A connection to an address that was looked up before; a certificate is checked for the name."""
+    tls = ssl.create_default_context() if tls_name else None
+    reader, writer = await asyncio.open_connection(address, port, ssl=tls, server_hostname=tls_name)
+    try:
+        yield reader, writer
+    finally:
+        writer.transport.abort()
 
-    def __init__(self, host: str, port: int, address: str, secure: bool, seconds: float) -> None:
-        super().__init__(host, port, timeout=seconds)
-        self._address, self._secure = address, secure
 
-    def connect(self) -> None:
-        """Connect to the pinned address."""
-        self.sock = socket.create_connection((self._address, self.port), self.timeout)
-        if self._secure:
-            self.sock = ssl.create_default_context().wrap_socket(self.sock, server_hostname=self.host)
+async def _next_event(connection: h11.Connection, reader: asyncio.StreamReader) -> Any:
+    """h11 itself raises RemoteProtocolError when the peer closes before the announced end."""
+    while (event := connection.next_event()) is h11.NEED_DATA:
+        connection.receive_data(await reader.read(_CHUNK_BYTES))
+    return event
 
 
 def _is_public(address: str) -> bool:
-    found = ipaddress.ip_address(address.partition("%")[0])
-    mapped = getattr(found, "ipv4_mapped", None)
-    return (mapped or found).is_global and not found.is_multicast
+    parsed = ipaddress.ip_address(address.partition("%")[0])
+    mapped = getattr(parsed, "ipv4_mapped", None)
+    return (mapped or parsed).is_global and not parsed.is_multicast
+
+
+def _failed(reason: str) -> Refusal:
+    return Refusal(400, "REMOTE_FAILED", f"the remote server {reason}", parameter="url")
 
 
 def _not_allowed() -> Refusal:

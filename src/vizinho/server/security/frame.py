@@ -82,6 +82,8 @@ class Frame:
         limits, headers = self._limits, scope["headers"]
         if len(scope.get("raw_path") or b"") + len(scope["query_string"]) > limits.max_target_bytes:
             return Refusal(414, "URL_TOO_LONG", f"path and query are longer than {limits.max_target_bytes} bytes")
+        if scope["query_string"].count(b"&") >= limits.max_parameters:
+            return Refusal(400, "TOO_MANY_PARAMETERS", f"a query may have {limits.max_parameters} parameters")
         size = sum(len(name) + len(value) for name, value in headers)
         if len(headers) > limits.max_headers or size > limits.max_header_bytes:
             most = f"more than {limits.max_headers} headers, or than {limits.max_header_bytes} bytes of them"

@@ -16,9 +16,14 @@ class Limits:
     """All limits of a server; the options of `vizinho serve` set the most used ones."""
 
     max_body_bytes: int = 100_000_000
+    """Of one recording, however it is sent."""
+    max_json_bytes: int = 65_536
+    """JSON that names a recording, and a stream's text messages."""
+    max_form_bytes: int = 1_000_000
+    """What a form may have besides its file."""
     max_audio_seconds: float = 4 * 3600.0
     """Of one recording."""
-    max_held_bytes: int = 500_000_000
+    max_memory_bytes: int = 500_000_000
     """Bodies of all requests that wait or are worked on."""
     max_waiting: int = 64
     """Requests that wait for a worker."""
@@ -40,6 +45,8 @@ class Limits:
     max_header_bytes: int = 32_768
     """All headers of a request."""
     max_headers: int = 100
+    max_parameters: int = 1000
+    """In a query."""
     max_channels: int = 8
     header_seconds: float = 12.0
     """A connection must have sent the head of a request by then."""
@@ -68,8 +75,8 @@ class Limits:
         return self.max_target_bytes + self.max_header_bytes
 
 
-class Held:
-    """A count that must not pass its limit: bytes in memory, streams, requests of one client.
+class InUse:
+    """What clients use of something that is limited: bytes in memory, streams, requests.
 
     Taking and giving back happen in the server's one event loop, so there is no lock.
     """
@@ -87,7 +94,7 @@ class Held:
         self.by_client[client] += amount
 
     def give_back(self, client: str, amount: int = 1) -> None:
-        """Count `amount` less; clients that hold nothing are forgotten."""
+        """Count `amount` less; clients that use nothing are forgotten."""
         self.by_client[client] -= amount
         if self.by_client[client] <= 0:
             del self.by_client[client]
@@ -131,12 +138,12 @@ class Rate:
 
 
 class Admission:
-    """Decides at the door: rate, requests and streams of one client and of all, bytes held."""
+    """Decides who is let in: rate, requests and streams of one client and of all, bytes in memory."""
 
     def __init__(self, limits: Limits, clock: Callable[[], float] = time.monotonic) -> None:
         self.limits = limits
         self.rate = Rate(limits.requests_per_minute, clock)
-        self.requests, self.streams, self.body_bytes = Held(), Held(), Held()
+        self.requests, self.streams, self.body_bytes = InUse(), InUse(), InUse()
         self.draining = False
 
     def request(self, client: str) -> None:
@@ -159,11 +166,12 @@ class Admission:
             raise overloaded(f"{self.limits.max_streams} streams are open", 5)
         self.streams.take(client)
 
-    def body(self, client: str, already: int, more: int) -> None:
-        """`more` bytes of a body of which `already` are here; `body_bytes` holds them. Raises Refusal 413 or 503."""
-        if already + more > self.limits.max_body_bytes:
-            raise too_large(f"the body is larger than {self.limits.max_body_bytes} bytes")
-        if self.body_bytes.total + more > self.limits.max_held_bytes:
+    def body(self, client: str, already: int, more: int, limit: int | None = None) -> None:
+        """`more` bytes of a body of which `already` are here; `body_bytes` counts them. Raises Refusal 413 or 503."""
+        limit = self.limits.max_body_bytes if limit is None else limit
+        if already + more > limit:
+            raise too_large(f"the body is larger than {limit} bytes")
+        if self.body_bytes.total + more > self.limits.max_memory_bytes:
             raise overloaded("too much audio is waiting", 2)
         self.body_bytes.take(client, more)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from vizinho.server.workers.messages import FileDone
+
 _REQUEST_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 
 
@@ -33,6 +35,11 @@ class Metrics:
         self.workers_ready = gauge("workers_ready", "Workers that take work")
         self.worker_bytes = gauge("worker_resident_bytes", "Resident memory", "worker")
         self.restarts = counter("worker_restarts_total", "Workers that ended and were replaced", "reason")
+
+    def transcribed(self, done: FileDone) -> None:
+        """Count the audio of a recording."""
+        seconds = sum(t.duration_seconds for t in done.transcripts)
+        self.audio_seconds.labels(kind="recording", model=done.model.ref).inc(seconds)
 
     def page(self) -> bytes:
         """All of it in Prometheus' text format."""

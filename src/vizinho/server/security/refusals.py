@@ -2,6 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from pydantic import ValidationError
+
+DOCUMENTED: dict[int | str, dict[str, Any]] = {
+    400: {"description": "A parameter or the audio is wrong"},
+    401: {"description": "No key, or a wrong one"},
+    403: {"description": "Another site's page uses a server without keys"},
+    404: {"description": "No such model"},
+    408: {"description": "The body came too slowly"},
+    413: {"description": "Too many bytes or seconds"},
+    429: {"description": "Too many requests of one client; see Retry-After"},
+    503: {"description": "The server is busy or stopping; see Retry-After"},
+}
+"""Refusals as OpenAPI describes them."""
+
 
 class Refusal(Exception):  # noqa: N818 - most refusals are no errors of the server's
     """A request that gets no transcript. Every interface says it in its own shape.
@@ -38,6 +54,12 @@ def bad_audio(message: str) -> Refusal:
 def bad_parameter(parameter: str, message: str) -> Refusal:
     """A parameter has an impossible value, or asks for what this server cannot do."""
     return Refusal(400, "BAD_PARAMETER", message, parameter=parameter)
+
+
+def invalid_value(error: ValidationError) -> Refusal:
+    """The first of pydantic's findings."""
+    first = error.errors()[0]
+    return bad_parameter(str(first["loc"][0]) if first["loc"] else "", first["msg"][:200])
 
 
 def too_large(message: str) -> Refusal:

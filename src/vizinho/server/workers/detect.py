@@ -10,7 +10,7 @@ import numpy as np
 
 from vizinho.audio.io import Waveform
 from vizinho.recognition.recognizer import Recognizer
-from vizinho.server.workers.messages import ModelPlace
+from vizinho.server.served import ServedModel
 from vizinho.text.language import Language
 
 DETECT_SECONDS = 12.0
@@ -26,7 +26,7 @@ _UNKNOWN = -9.0
 """Evidence of a model that hears nothing."""
 
 
-def evidence(transcriber: Recognizer, samples: Waveform, language: str) -> float:
+def evidence(recognizer: Recognizer, samples: Waveform, language: str) -> float:
     """How much speaks for a language: mean log-probabilities of what its model hears, by sound and by spelling.
 
     By sound: of the best token, over the frames that are not blank; a model of another language spreads its
@@ -36,10 +36,10 @@ def evidence(transcriber: Recognizer, samples: Waveform, language: str) -> float
     """
     if samples.size == 0:
         return _UNKNOWN
-    engine = transcriber.engine
+    engine = recognizer.engine
     log_probs = engine.log_probs([samples])[0]
     spoken = log_probs.argmax(axis=1) != engine.blank
-    words = transcriber.transcribe(samples).words
+    words = recognizer.transcribe(samples).words
     if not spoken.any() or not words:
         return _UNKNOWN
     return float(log_probs.max(axis=1)[spoken].mean()) + spelling([w.text for w in words], language)
@@ -59,7 +59,7 @@ def spelling(words: Sequence[str], language: str) -> float:
     return sum(logs) / len(logs)
 
 
-def choose(candidates: Sequence[ModelPlace], evidences: Sequence[float]) -> tuple[ModelPlace, float]:
+def choose(candidates: Sequence[ServedModel], evidences: Sequence[float]) -> tuple[ServedModel, float]:
     """The candidate with the most evidence, and its share (0 to 1) of all candidates' likelihoods."""
     values = np.asarray(evidences)
     best = int(values.argmax())

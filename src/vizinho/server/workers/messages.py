@@ -1,14 +1,17 @@
-"""What passes between the server's process and its workers: jobs and streams one way, answers the other."""
+"""What passes between the server's process and its workers: orders one way, reports the other.
+
+Neutral: a worker knows nothing of Deepgram's or OpenAI's interface. Importing this file loads no network.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
-from vizinho.records import Transcript
-from vizinho.server.protocols.deepgram_live import LiveQuery
+from vizinho.records import Transcript, Word
 from vizinho.server.security.refusals import Refusal
+from vizinho.server.served import ServedModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,25 +22,14 @@ class WorkerOptions:
     classifier: Path | None = None
     """Folder of a classifier of topics."""
     models_loaded: int = 8
-    """Models kept in memory; the one that was used longest ago is forgotten first."""
+    """Models in memory; the one that was used longest ago is forgotten first."""
     threads: int = 1
     """Threads of one network call."""
 
 
 @dataclass(frozen=True, slots=True)
-class ModelPlace:
-    """Which model, and where its files are."""
-
-    ref: str
-    name: str
-    version: int
-    folder: Path
-    language: str
-
-
-@dataclass(frozen=True, slots=True)
 class RawFormat:
-    """What samples without a container are."""
+    """What samples without a container are: linear16, mulaw, alaw, or in streams opus with one packet a message."""
 
     encoding: str
     sample_rate: int
@@ -50,11 +42,11 @@ class FileJob:
 
     id: int
     audio: bytes
-    model: ModelPlace
+    model: ServedModel
     raw: RawFormat | None = None
     by_channel: bool = False
     """Whether every channel gets a transcript of its own; they are averaged otherwise."""
-    candidates: tuple[ModelPlace, ...] = ()
+    candidates: tuple[ServedModel, ...] = ()
     """Models to choose the language between; `model` is then not used."""
     topics: bool = False
     favoured: tuple[tuple[str, float], ...] = ()
@@ -67,9 +59,9 @@ class FileJob:
 
 @dataclass(frozen=True, slots=True)
 class Preload:
-    """Have a model ready before anybody asks for it."""
+    """Load a model before anybody asks for it."""
 
-    model: ModelPlace
+    model: ServedModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,15 +69,22 @@ class OpenStream:
     """A stream begins."""
 
     id: int
-    request_id: str
-    model: ModelPlace
-    query: LiveQuery
-    max_seconds: float
+    model: ServedModel
+    audio: RawFormat
+    by_channel: bool = False
+    """Whether every channel is transcribed by itself; their mean is otherwise."""
+    favoured: tuple[tuple[str, float], ...] = ()
+    partials: bool = False
+    pause_seconds: float | None = None
+    """Pause that makes a result final; None for the recogniser's own, infinity for none."""
+    utterance_end_seconds: float | None = None
+    """Silence after which the end of an utterance is reported; None for never."""
+    max_seconds: float = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
 class StreamAudio:
-    """More audio of a stream. The worker answers every one with StreamMessages before it is sent the next."""
+    """More audio of a stream. The worker answers every one with a StreamReport before it is sent the next."""
 
     id: int
     data: bytes
@@ -100,14 +99,14 @@ class StreamFinalize:
 
 @dataclass(frozen=True, slots=True)
 class StreamClose:
-    """Give the last messages and forget the stream."""
+    """Give the last report and forget the stream."""
 
     id: int
 
 
 @dataclass(frozen=True, slots=True)
 class StreamDrop:
-    """Forget the stream; its client is gone. There is no answer."""
+    """Forget the stream; its client is gone. There is no report."""
 
     id: int
 
@@ -141,13 +140,13 @@ class Delta:
 
 @dataclass(frozen=True, slots=True)
 class FileDone:
-    """A job's transcripts, one per channel, and how long the worker took."""
+    """A job's transcripts, one per channel, and the model that made them."""
 
     id: int
     transcripts: tuple[Transcript, ...]
-    model: ModelPlace
-    seconds: float
+    model: ServedModel
     detected: tuple[str, float] | None = None
+    """A language chosen by listening, and its share (0 to 1) of the evidence."""
     topics: tuple[tuple[str, float], ...] | None = None
 
 
@@ -160,13 +159,29 @@ class Failed:
 
 
 @dataclass(frozen=True, slots=True)
-class StreamMessages:
-    """What a stream's client is to be sent."""
+class StreamEvent:
+    """What happened in one channel of a stream; seconds count from the stream's beginning."""
+
+    kind: Literal["speech_started", "partial", "final", "utterance_end"]
+    channel: int
+    seconds: float
+    """Where speech starts, where the audio of the words ends, or where the last word ends."""
+    words: tuple[Word, ...] = ()
+    paused: bool = False
+    """Of a final result: whether the speaker paused; False where speech was cut for its length or on request."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamReport:
+    """What came of one order of a stream."""
 
     id: int
-    messages: tuple[dict[str, Any], ...]
-    audio_seconds: float
-    """Audio accepted since the answer before."""
+    model: ServedModel
+    events: tuple[StreamEvent, ...] = ()
+    seconds: float = 0.0
+    """All audio accepted so far."""
+    bad_packets: int = 0
+    """Opus packets left out so far, because they could not be decoded."""
 
 
-Answer = Ready | Loaded | Delta | FileDone | Failed | StreamMessages
+Report = Ready | Loaded | Delta | FileDone | Failed | StreamReport

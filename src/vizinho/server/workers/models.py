@@ -2,47 +2,93 @@
 
 from __future__ import annotations
 
+import logging
 import threading
+import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
+from vizinho.errors import ModelError, VizinhoError
 from vizinho.recognition.recognizer import Recognizer
-from vizinho.server.workers.messages import ModelPlace
+from vizinho.server.served import ServedModel
 from vizinho.store.card import verify
+
+RETRY_SECONDS = 60.0
+"""A model that could not be loaded is not tried again for this long: reading its weights takes seconds."""
+
+Classify = Callable[[str], Sequence[tuple[str, float]]]
+"""Text to topics with probabilities, the most likely first."""
+
+log = logging.getLogger("vizinho.server.workers.models")
 
 
 class LoadedModels:
-    """Recognizers by ref. Whoever got one keeps it: forgetting it here takes nothing from requests in flight."""
+    """Recognizers by ref. Forgetting one here takes nothing from requests that are using it."""
 
-    def __init__(self, load: Callable[[ModelPlace], Recognizer], limit: int) -> None:
+    def __init__(self, load: Callable[[ServedModel], Recognizer], limit: int) -> None:
         self._load, self._limit = load, limit
-        self._kept: OrderedDict[str, Recognizer] = OrderedDict()
+        self._loaded: OrderedDict[str, Recognizer] = OrderedDict()
         self._loading: dict[str, threading.Lock] = {}
+        self._failures: dict[str, tuple[float, VizinhoError]] = {}
         self._lock = threading.Lock()
 
-    def get(self, place: ModelPlace) -> Recognizer:
-        """The transcriber of a model. Two threads that ask for the same one load it once. Raises ModelError."""
+    def get(self, model: ServedModel) -> tuple[Recognizer, ServedModel]:
+        """A model's recognizer, or its fallback's, and which of the two it is. Raises ModelError."""
+        try:
+            return self._get(model), model
+        except VizinhoError as error:
+            if model.fallback is None:
+                raise
+            log.error("%s is used in place of %s: %s", model.fallback.ref, model.ref, error)
+            return self._get(model.fallback), model.fallback
+
+    def _get(self, model: ServedModel) -> Recognizer:
+        """Two threads that ask for one model load it once."""
         with self._lock:
-            own = self._loading.setdefault(place.ref, threading.Lock())
+            own = self._loading.setdefault(model.ref, threading.Lock())
         with own:
             with self._lock:
-                if place.ref in self._kept:
-                    self._kept.move_to_end(place.ref)
-                    return self._kept[place.ref]
-            loaded = self._load(place)
+                if model.ref in self._loaded:
+                    self._loaded.move_to_end(model.ref)
+                    return self._loaded[model.ref]
+                failed_at, failure = self._failures.get(model.ref, (0.0, None))
+            if failure is not None and time.monotonic() - failed_at < RETRY_SECONDS:
+                raise failure
+            try:
+                recognizer = self._load(model)
+            except VizinhoError as error:
+                self._failures[model.ref] = (time.monotonic(), error)
+                raise
             with self._lock:
-                self._kept[place.ref] = loaded
-                while len(self._kept) > self._limit:
-                    forgotten, _ = self._kept.popitem(last=False)
+                self._failures.pop(model.ref, None)
+                self._loaded[model.ref] = recognizer
+                while len(self._loaded) > self._limit:
+                    forgotten, _ = self._loaded.popitem(last=False)
                     self._loading.pop(forgotten, None)
-            return loaded
+            return recognizer
 
 
-def loader(engine: str, threads: int = 1) -> Callable[[ModelPlace], Recognizer]:
+def loader(engine: str, threads: int = 1) -> Callable[[ServedModel], Recognizer]:
     """Loads a model of the store with an engine, after checking its files against its card."""
 
-    def load(place: ModelPlace) -> Recognizer:
-        verify(place.folder)
-        return Recognizer.load(place.folder, engine, threads=threads)
+    def load(model: ServedModel) -> Recognizer:
+        try:
+            verify(model.folder)
+            return Recognizer.load(model.folder, engine, threads=threads)
+        except VizinhoError:
+            raise
+        except Exception as error:
+            # Files that fit their card and are no model all the same: the libraries that read them raise anything.
+            raise ModelError(f"cannot be loaded: {type(error).__name__}: {error}", where=model.folder) from error
 
     return load
+
+
+def load_classifier(folder: Path | None) -> Classify | None:
+    """The classifier of topics in a folder; None where none was asked for. Raises ModelError."""
+    if folder is None:
+        return None
+    from vizinho.text_models import topic_classifier
+
+    return topic_classifier.load_classifier(folder).classify

@@ -1,8 +1,9 @@
-"""Worker processes: hands them recordings in fair turns and streams for good, replaces those that die.
+"""Worker processes: hands them recordings in fair order and streams for good, replaces those that die.
 
 A worker may be lost at any moment (killed, out of memory, a crash in a codec). The recording that it was on goes back
-to the head of the queue once, and is refused with a clear error if a second worker dies on it too; its streams, whose
-state is gone with it, end with an error. Nothing that was accepted is lost in silence.
+to the head of the queue once, unless its client has had some of the text already, and is refused with a clear error if
+a second worker dies on it; its streams, whose state is gone with it, end with an error. Nothing that was accepted is
+lost in silence.
 """
 
 from __future__ import annotations
@@ -14,31 +15,32 @@ import math
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from vizinho.server.security.limits import Limits, draining
 from vizinho.server.security.metrics import Metrics
 from vizinho.server.security.refusals import Refusal, overloaded
+from vizinho.server.served import ServedModel
+from vizinho.server.workers.fair_queue import FairQueue
 from vizinho.server.workers.messages import (
-    Answer,
     Delta,
     Failed,
     FileDone,
     FileJob,
     Loaded,
-    ModelPlace,
     OpenStream,
     Preload,
     Ready,
+    Report,
     StreamAudio,
     StreamClose,
     StreamDrop,
     StreamFinalize,
-    StreamMessages,
+    StreamReport,
     WorkerOptions,
 )
 from vizinho.server.workers.process import WorkerProcess
-from vizinho.server.workers.turns import Turns
 
 MAX_ATTEMPTS = 2
 _WATCH_SECONDS = 0.5
@@ -58,83 +60,92 @@ class _Pending:
     on_delta: Callable[[str], None]
     attempts: int = 0
     began: float = 0.0
+    has_deltas: bool = False
+    """Whether some of its text has been sent: another worker would send it again."""
+
+    def refuse(self, refusal: Refusal) -> None:
+        """Answer with a refusal, unless there is an answer."""
+        if not self.answer.done():
+            self.answer.set_exception(refusal)
 
 
 @dataclass(slots=True, eq=False)
-class _Member:
+class _Worker:
     """A worker as the pool sees it."""
 
     number: int
     process: WorkerProcess
     started: float
+    loading: set[str]
+    """Models that it has not loaded yet, of those it starts with."""
     ready: bool = False
     dead: bool = False
     pending: _Pending | None = None
     streams: dict[int, StreamHandle] = field(default_factory=dict)
-    loading: set[str] = field(default_factory=set)
-    doomed: str = ""
+    kill_reason: str = ""
     """Why the pool killed it."""
 
 
 class StreamHandle:
     """One open stream. Orders are answered one at a time: waiting for the answer is what slows a fast client down."""
 
-    def __init__(self, pool: Pool, member: _Member, number: int) -> None:
-        self._pool, self._member, self._number = pool, member, number
-        self._answer: asyncio.Future[StreamMessages] | None = None
-        self.asked = 0.0
+    def __init__(self, worker: _Worker, number: int) -> None:
+        self._worker, self._number = worker, number
+        self._report: asyncio.Future[StreamReport] | None = None
+        self.ordered_at = 0.0
         self.worker_lost = asyncio.Event()
         """Set when the worker is dead: whoever waits for the client need not wait any longer."""
 
-    async def accept(self, data: bytes) -> StreamMessages:
-        """Messages that more audio gives rise to. Raises Refusal."""
-        return await self._ask(StreamAudio(self._number, data))
+    async def accept(self, data: bytes) -> StreamReport:
+        """What more audio gives rise to. Raises Refusal."""
+        return await self.order(StreamAudio(self._number, data))
 
-    async def finalize(self) -> StreamMessages:
-        """Messages with everything said so far. Raises Refusal."""
-        return await self._ask(StreamFinalize(self._number))
+    async def finalize(self) -> StreamReport:
+        """Everything said so far. Raises Refusal."""
+        return await self.order(StreamFinalize(self._number))
 
-    async def close(self) -> StreamMessages:
-        """The last messages. Raises Refusal."""
+    async def close(self) -> StreamReport:
+        """The last report. Raises Refusal."""
         try:
-            return await self._ask(StreamClose(self._number))
+            return await self.order(StreamClose(self._number))
         finally:
-            self._member.streams.pop(self._number, None)
+            self._worker.streams.pop(self._number, None)
 
     def drop(self) -> None:
         """The client is gone."""
-        if self._member.streams.pop(self._number, None) and not self._member.dead:
-            self._member.process.send(StreamDrop(self._number))
+        if self._worker.streams.pop(self._number, None) and not self._worker.dead:
+            self._worker.process.send(StreamDrop(self._number))
 
-    async def _ask(self, order: OpenStream | StreamAudio | StreamFinalize | StreamClose) -> StreamMessages:
+    async def order(self, order: OpenStream | StreamAudio | StreamFinalize | StreamClose) -> StreamReport:
+        """Give the worker an order and wait for its report. Raises Refusal."""
         if self.worker_lost.is_set():
             raise stream_lost()
-        self._answer = asyncio.get_running_loop().create_future()
-        self.asked = time.monotonic()
-        self._member.process.send(order)
+        self._report = asyncio.get_running_loop().create_future()
+        self.ordered_at = time.monotonic()
+        self._worker.process.send(order)
         try:
-            return await self._answer
+            return await self._report
         finally:
-            self._answer = None
+            self._report = None
 
     @property
     def waiting(self) -> bool:
-        """Whether the worker owes an answer."""
-        return self._answer is not None
+        """Whether the worker owes a report."""
+        return self._report is not None
 
-    def answered(self, answer: StreamMessages | Refusal) -> None:
-        """The worker's answer to the last order."""
-        if self._answer is None or self._answer.done():
+    def reported(self, report: StreamReport | Refusal) -> None:
+        """The worker's report on the last order."""
+        if self._report is None or self._report.done():
             return
-        if isinstance(answer, Refusal):
-            self._answer.set_exception(answer)
+        if isinstance(report, Refusal):
+            self._report.set_exception(report)
         else:
-            self._answer.set_result(answer)
+            self._report.set_result(report)
 
     def lost(self) -> None:
         """The worker is dead."""
         self.worker_lost.set()
-        self.answered(stream_lost())
+        self.reported(stream_lost())
 
 
 class Pool:
@@ -144,20 +155,20 @@ class Pool:
         self.options, self.count, self.limits, self.metrics = options, count, limits, metrics
         self.topics = options.classifier is not None
         """Whether the workers have a classifier of topics, as far as is known: they say so when they are ready."""
-        self._members: list[_Member] = []
-        self._turns: Turns[_Pending] = Turns(limits.max_waiting)
+        self._workers: list[_Worker] = []
+        self._queue: FairQueue[_Pending] = FairQueue(limits.max_waiting)
         self._numbers = itertools.count(1)
         self._failures = 0
         """Workers in a row that died before they were ready."""
-        self._preload: tuple[ModelPlace, ...] = ()
+        self._preload: tuple[ServedModel, ...] = ()
         self._recent_seconds = 1.0
         """Moving mean of how long a recording takes."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopping = False
-        metrics.waiting.set_function(lambda: len(self._turns))
-        metrics.workers_ready.set_function(lambda: sum(m.ready for m in self._members))
+        metrics.waiting.set_function(lambda: len(self._queue))
+        metrics.workers_ready.set_function(lambda: sum(w.ready for w in self._workers))
 
-    async def start(self, preload: Sequence[ModelPlace]) -> None:
+    async def start(self, preload: Sequence[ServedModel]) -> None:
         """Start the workers, each with these models loaded; returns at once, `ready` says when they take work."""
         self._preload = tuple(preload)
         for _ in range(self.count):
@@ -169,35 +180,30 @@ class Pool:
         self._stopping = True
         for task in self._tasks:
             task.cancel()
-        while (pending := self._turns.take()) is not None:
-            _refuse(pending, draining())
-        for member in self._members:
-            self._bury(member)
+        while (pending := self._queue.take()) is not None:
+            pending.refuse(draining())
+        for worker in self._workers:
+            self._end(worker)
 
     async def stop(self) -> None:
         """Give up, and wait until all workers have ended."""
         self.give_up()
-        await asyncio.gather(*(asyncio.to_thread(m.process.reap) for m in self._members))
+        await asyncio.gather(*(asyncio.to_thread(w.process.reap) for w in self._workers))
 
     @property
     def ready(self) -> bool:
         """Whether at least one worker has its models loaded."""
-        return any(m.ready and not m.loading for m in self._members)
+        return any(w.ready and not w.loading for w in self._workers)
 
     @property
     def idle(self) -> bool:
         """Whether nothing is waiting or being worked on."""
-        return not len(self._turns) and not any(m.pending or m.streams for m in self._members)
-
-    @property
-    def process_ids(self) -> list[int]:
-        """Of the workers that are alive."""
-        return [m.process.pid for m in self._members if not m.dead]
+        return not len(self._queue) and not any(w.pending or w.streams for w in self._workers)
 
     @property
     def retry_after_seconds(self) -> int:
         """When a place in the queue is likely to be free."""
-        return max(1, min(60, math.ceil(len(self._turns) * self._recent_seconds / self.count)))
+        return max(1, min(60, math.ceil(len(self._queue) * self._recent_seconds / self.count)))
 
     async def transcribe(
         self, client: str, job: FileJob, on_delta: Callable[[str], None] = lambda _text: None
@@ -205,130 +211,128 @@ class Pool:
         """Transcribe one recording. Raises Refusal; a caller that is cancelled gives up its place."""
         answer: asyncio.Future[FileDone] = asyncio.get_running_loop().create_future()
         pending = _Pending(client, replace(job, id=next(self._numbers)), answer, on_delta)
-        self._turns.put(client, pending, retry_after_seconds=self.retry_after_seconds)
+        self._queue.put(client, pending, retry_after_seconds=self.retry_after_seconds)
         self._hand_out()
         try:
             return await answer
         finally:
-            self._turns.remove(client, pending)
+            self._queue.remove(client, pending)
 
-    async def open_stream(self, opening: OpenStream) -> StreamHandle:
-        """Begin a stream on the worker with the fewest. Raises Refusal."""
-        members = [m for m in self._members if m.ready and not m.dead]
-        if not members:
+    async def open_stream(self, opening: OpenStream) -> tuple[StreamHandle, ServedModel]:
+        """Begin a stream on the worker with the fewest; also says which model listens. Raises Refusal."""
+        workers = [w for w in self._workers if w.ready and not w.dead]
+        if not workers:
             raise overloaded("no worker is ready", 2)
-        member = min(members, key=lambda m: len(m.streams))
+        worker = min(workers, key=lambda w: len(w.streams))
         number = next(self._numbers)
-        handle = StreamHandle(self, member, number)
-        member.streams[number] = handle
+        handle = StreamHandle(worker, number)
+        worker.streams[number] = handle
         try:
-            await handle._ask(replace(opening, id=number))
+            report = await handle.order(replace(opening, id=number))
         except BaseException:
             handle.drop()
             raise
-        return handle
+        return handle, report.model
 
     def _hand_out(self) -> None:
-        idle = [m for m in self._members if m.ready and not m.dead and m.pending is None]
-        for member in sorted(idle, key=lambda m: len(m.streams)):
-            pending = self._turns.take()
+        idle = [w for w in self._workers if w.ready and not w.dead and w.pending is None]
+        for worker in sorted(idle, key=lambda w: len(w.streams)):
+            pending = self._queue.take()
             while pending is not None and pending.answer.done():
-                pending = self._turns.take()
+                pending = self._queue.take()
             if pending is None:
                 return
             pending.attempts += 1
             pending.began = time.monotonic()
-            member.pending = pending
-            member.process.send(pending.job)
+            worker.pending = pending
+            worker.process.send(pending.job)
 
     def _spawn(self) -> None:
         loop = asyncio.get_running_loop()
         number = next(self._numbers)
-        process = WorkerProcess(
-            self.options,
-            lambda answer: _later(loop, self._answered, number, answer),
-            lambda: _later(loop, self._ended, number),
-        )
-        member = _Member(number, process, time.monotonic(), loading={p.ref for p in self._preload})
-        self._members.append(member)
-        for place in self._preload:
-            process.send(Preload(place))
 
-    def _answered(self, number: int, answer: Answer) -> None:
-        member = next((m for m in self._members if m.number == number), None)
-        if member is None or member.dead:
+        def later(call: Callable[..., None], *arguments: object) -> None:
+            loop.call_soon_threadsafe(call, number, *arguments)  # the process calls from threads of its own
+
+        process = WorkerProcess(self.options, partial(later, self._reported), partial(later, self._ended))
+        self._workers.append(_Worker(number, process, time.monotonic(), {model.ref for model in self._preload}))
+        for model in self._preload:
+            process.send(Preload(model))
+
+    def _reported(self, number: int, report: Report) -> None:
+        worker = next((w for w in self._workers if w.number == number), None)
+        if worker is None or worker.dead:
             return
-        if isinstance(answer, Ready):
-            member.ready, self.topics = True, answer.topics
+        if isinstance(report, Ready):
+            worker.ready, self.topics = True, report.topics
             self._hand_out()
-        elif isinstance(answer, Loaded):
-            self._loaded(member, answer)
-        elif isinstance(answer, StreamMessages):
-            self._to_stream(member, answer.id, answer)
-        elif isinstance(answer, Failed) and answer.id in member.streams:
-            self._to_stream(member, answer.id, answer.refusal)
-        elif member.pending is not None and member.pending.job.id == answer.id:
-            self._to_pending(member, member.pending, answer)
+        elif isinstance(report, Loaded):
+            self._loaded(worker, report)
+        elif handle := worker.streams.get(report.id):
+            assert isinstance(report, StreamReport | Failed)
+            handle.reported(report.refusal if isinstance(report, Failed) else report)
+        elif worker.pending is not None and worker.pending.job.id == report.id:
+            assert isinstance(report, Delta | FileDone | Failed)
+            self._to_pending(worker, worker.pending, report)
 
-    def _loaded(self, member: _Member, answer: Loaded) -> None:
-        member.loading.discard(answer.ref)
-        if answer.problem:
-            log.error("worker %d cannot load %s: %s", member.process.pid, answer.ref, answer.problem)
-        if not member.loading:
+    def _loaded(self, worker: _Worker, report: Loaded) -> None:
+        worker.loading.discard(report.ref)
+        if report.problem:
+            log.error("worker %d cannot load %s: %s", worker.process.pid, report.ref, report.problem)
+        if not worker.loading:
             self._failures = 0
 
-    def _to_stream(self, member: _Member, number: int, answer: StreamMessages | Refusal) -> None:
-        if handle := member.streams.get(number):
-            handle.answered(answer)
-
-    def _to_pending(self, member: _Member, pending: _Pending, answer: Delta | FileDone | Failed) -> None:
-        if isinstance(answer, Delta):
-            pending.on_delta(answer.text)
+    def _to_pending(self, worker: _Worker, pending: _Pending, report: Delta | FileDone | Failed) -> None:
+        if isinstance(report, Delta):
+            pending.has_deltas = True
+            pending.on_delta(report.text)
             return
-        member.pending = None
+        worker.pending = None
         seconds = time.monotonic() - pending.began
         self._recent_seconds += 0.1 * (seconds - self._recent_seconds)
         self.metrics.work_seconds.inc(seconds)
-        if isinstance(answer, Failed):
-            _refuse(pending, answer.refusal)
+        if isinstance(report, Failed):
+            pending.refuse(report.refusal)
         elif not pending.answer.done():
-            pending.answer.set_result(answer)
+            pending.answer.set_result(report)
         self._hand_out()
 
     def _ended(self, number: int) -> None:
-        member = next((m for m in self._members if m.number == number), None)
-        if member is None or member.dead or self._stopping:
+        worker = next((w for w in self._workers if w.number == number), None)
+        if worker is None or worker.dead or self._stopping:
             return
-        reason = member.doomed or "died"
-        log.error("worker %d %s; a new one is started", member.process.pid, reason)
+        reason = worker.kill_reason or "died"
+        log.error("worker %d %s; a new one is started", worker.process.pid, reason)
         self.metrics.restarts.labels(reason=reason).inc()
-        self._failures = 0 if member.ready else self._failures + 1
-        self._bury(member)
-        self._members.remove(member)
-        self._run(self._replace(member, _RESTART_SECONDS[min(self._failures, len(_RESTART_SECONDS) - 1)]))
+        self._failures = 0 if worker.ready else self._failures + 1
+        self._end(worker)
+        self._workers.remove(worker)
+        self._run(self._replace(worker, _RESTART_SECONDS[min(self._failures, len(_RESTART_SECONDS) - 1)]))
 
-    def _bury(self, member: _Member) -> None:
+    def _end(self, worker: _Worker) -> None:
         """Kill a worker and tell everybody who waits for it."""
-        member.dead, member.ready = True, False
-        member.process.kill()
-        for handle in member.streams.values():
+        worker.dead, worker.ready = True, False
+        worker.process.kill()
+        for handle in worker.streams.values():
             handle.lost()
-        member.streams.clear()
-        pending, member.pending = member.pending, None
+        worker.streams.clear()
+        pending, worker.pending = worker.pending, None
         if pending is None or pending.answer.done():
             return
         if self._stopping:
-            _refuse(pending, draining())
-        elif member.doomed == "too slow":
-            _refuse(pending, Refusal(504, "TOO_SLOW", f"the audio took longer than {self.limits.job_seconds:.0f} s"))
+            pending.refuse(draining())
+        elif worker.kill_reason == "too slow":
+            pending.refuse(Refusal(504, "TOO_SLOW", f"the audio took longer than {self.limits.job_seconds:.0f} s"))
+        elif pending.has_deltas:
+            pending.refuse(Refusal(500, "WORKER_DIED", "the worker died after part of the text; send the audio again"))
         elif pending.attempts >= MAX_ATTEMPTS:
-            _refuse(pending, Refusal(500, "WORKER_DIED", f"{pending.attempts} workers died on this audio"))
+            pending.refuse(Refusal(500, "WORKER_DIED", f"{pending.attempts} workers died on this audio"))
         else:
-            self._turns.put_back(pending.client, pending)
+            self._queue.put_back(pending.client, pending)
 
-    async def _replace(self, member: _Member, wait_seconds: float) -> None:
+    async def _replace(self, worker: _Worker, wait_seconds: float) -> None:
         self._hand_out()
-        await asyncio.to_thread(member.process.reap)
+        await asyncio.to_thread(worker.process.reap)
         await asyncio.sleep(wait_seconds)
         self._spawn()
 
@@ -338,37 +342,28 @@ class Pool:
             await asyncio.sleep(_WATCH_SECONDS)
             now = time.monotonic()
             self.metrics.worker_bytes.clear()
-            for member in list(self._members):
-                used = member.process.resident_bytes()
-                self.metrics.worker_bytes.labels(worker=str(member.process.pid)).set(used)
-                member.doomed = member.doomed or self._doom(member, now, used)
-                if member.doomed:
-                    member.process.kill()
+            for worker in list(self._workers):
+                used_bytes = worker.process.resident_bytes()
+                self.metrics.worker_bytes.labels(worker=str(worker.process.pid)).set(used_bytes)
+                worker.kill_reason = worker.kill_reason or self._reason_to_kill(worker, now, used_bytes)
+                if worker.kill_reason:
+                    worker.process.kill()
 
-    def _doom(self, member: _Member, now: float, used_bytes: int) -> str:
+    def _reason_to_kill(self, worker: _Worker, now: float, used_bytes: int) -> str:
         limits = self.limits
         if used_bytes > limits.worker_bytes:
             return "too large"
-        if not member.ready and now - member.started > limits.load_seconds:
+        if not worker.ready and now - worker.started > limits.load_seconds:
             return "too slow to start"
-        asked = [member.pending.began] if member.pending else []
-        asked += [h.asked for h in member.streams.values() if h.waiting]
-        return "too slow" if asked and now - min(asked) > limits.job_seconds else ""
+        ordered_at = [worker.pending.began] if worker.pending else []
+        ordered_at += [handle.ordered_at for handle in worker.streams.values() if handle.waiting]
+        return "too slow" if ordered_at and now - min(ordered_at) > limits.job_seconds else ""
 
     def _run(self, work: Coroutine[Any, Any, None]) -> None:
+        # The loop itself refers to its tasks weakly; without a reference one may be collected before it has ended.
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-def _refuse(pending: _Pending, refusal: Refusal) -> None:
-    if not pending.answer.done():
-        pending.answer.set_exception(refusal)
-
-
-def _later(loop: asyncio.AbstractEventLoop, call: Callable[..., None], *arguments: object) -> None:
-    """Call in the event loop, from another thread."""
-    loop.call_soon_threadsafe(call, *arguments)
 
 
 def stream_lost() -> Refusal:

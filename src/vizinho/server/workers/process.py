@@ -10,27 +10,26 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from vizinho.server.workers.messages import Answer, Order, WorkerOptions
+from vizinho.server.workers.messages import Order, Report, WorkerOptions
 
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
 class WorkerProcess:
-    """A process and two threads: one reads its answers, the other writes to it, since either may have to wait.
+    """A process and two threads: one reads its reports, the other writes to it, since either may have to wait.
 
     The process is spawned, not forked: a fork while other threads run can hang.
     """
 
-    def __init__(self, options: WorkerOptions, answered: Callable[[Answer], None], ended: Callable[[], None]) -> None:
-        """`answered` and `ended` are called from another thread."""
+    def __init__(self, options: WorkerOptions, reported: Callable[[Report], None], ended: Callable[[], None]) -> None:
+        """`reported` and `ended` are called from another thread."""
         context = get_context("spawn")
-        ours, theirs = context.Pipe()
-        self._process = context.Process(target=_main, args=(theirs, options), daemon=True, name="vizinho-worker")
+        self._connection, workers_end = context.Pipe()
+        self._process = context.Process(target=_main, args=(workers_end, options), daemon=True, name="vizinho-worker")
         self._process.start()
-        theirs.close()
-        self._connection: Connection = ours
+        workers_end.close()  # the worker has its copy; with ours open, its end would never be seen
         self._orders: queue.SimpleQueue[Order | None] = queue.SimpleQueue()
-        for work, arguments in ((self._read, (answered, ended)), (self._write, ())):
+        for work, arguments in ((self._read, (reported, ended)), (self._write, ())):
             threading.Thread(target=work, args=arguments, daemon=True).start()
 
     @property
@@ -58,10 +57,10 @@ class WorkerProcess:
         except (OSError, IndexError, ValueError):
             return 0
 
-    def _read(self, answered: Callable[[Answer], None], ended: Callable[[], None]) -> None:
+    def _read(self, reported: Callable[[Report], None], ended: Callable[[], None]) -> None:
         try:
             while True:
-                answered(self._connection.recv())
+                reported(self._connection.recv())
         except (EOFError, OSError, RuntimeError):  # RuntimeError: the event loop is closed
             pass
         try:

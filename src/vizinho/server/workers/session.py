@@ -1,149 +1,79 @@
-"""One live stream: bytes in, Deepgram's messages out. Knows no network; it lives in the worker that has the model."""
+"""One live stream in the worker that has its model: bytes in, events of all channels out. Knows no protocol."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Any
 
-from vizinho.audio.blocks import Channels, PacketDecoder, mono
+from vizinho.audio.blocks import Channels, mono
 from vizinho.audio.io import SAMPLE_RATE
 from vizinho.recognition.cutting import CutOptions
 from vizinho.recognition.recognizer import Recognizer
 from vizinho.recognition.stream import Event, Final, Partial, SpeechStarted, StreamOptions, StreamSession, UtteranceEnd
-from vizinho.server.protocols.deepgram_live import LiveQuery, StreamIdentity, metadata, results
-from vizinho.server.protocols.deepgram_live import SpeechStarted as SpeechStartedMessage
-from vizinho.server.protocols.deepgram_live import UtteranceEnd as UtteranceEndMessage
-from vizinho.server.protocols.deepgram_wire import Warning_
 from vizinho.server.security.refusals import too_large
-
-Message = dict[str, Any]
-
-
-@dataclass(slots=True)
-class _Ear:
-    """What listens to one channel."""
-
-    session: StreamSession
-    reported_until: float = 0.0
-    """Seconds up to which final results have been given."""
-    in_sentence: bool = False
-    """Whether the last final result was cut within a sentence."""
+from vizinho.server.served import ServedModel
+from vizinho.server.workers.audio import packet_decoder
+from vizinho.server.workers.messages import OpenStream, StreamEvent, StreamReport
 
 
-@dataclass(slots=True)
 class LiveSession:
-    """The state of one stream; not for several threads at once."""
+    """The state of one stream; not for several threads at once. `model` is the one that is really used."""
 
-    transcriber: Recognizer
-    query: LiveQuery
-    identity: StreamIdentity
-    decoder: PacketDecoder
-    max_seconds: float
-    began: datetime = field(default_factory=lambda: datetime.now(UTC))
-    _ears: list[_Ear] = field(init=False)
-    _digest: Any = field(default_factory=hashlib.sha256)
+    def __init__(self, recognizer: Recognizer, order: OpenStream, model: ServedModel) -> None:
+        self._order, self._model = order, model
+        self._decoder = packet_decoder(order.audio)
+        count = order.audio.channels if order.by_channel else 1
+        self._channels = [StreamSession(recognizer, _options(order)) for _ in range(count)]
 
-    def __post_init__(self) -> None:
-        count = self.query.heard_channels
-        self._ears = [_Ear(StreamSession(self.transcriber, _options(self.query))) for _ in range(count)]
+    def accept(self, data: bytes) -> StreamReport:
+        """What more audio gives rise to. Raises AudioError for what is no audio, Refusal past the limit."""
+        return self._report(self._listen(self._decoder.feed(data)))
 
-    @property
-    def seconds(self) -> float:
-        """Audio accepted so far."""
-        return max(ear.session.seconds for ear in self._ears)
+    def finalize(self) -> StreamReport:
+        """Everything said so far as final results."""
+        return self._report([(n, e) for n, session in enumerate(self._channels) for e in session.finalize()])
 
-    def accept(self, data: bytes) -> list[Message]:
-        """Messages that more audio gives rise to. Raises AudioError for what is no audio, Refusal past the limit."""
-        self._digest.update(data)
-        return self._heard(self.decoder.feed(data))
+    def close(self) -> StreamReport:
+        """The last results. Raises AudioError."""
+        events = self._listen(self._decoder.finish())
+        return self._report([*events, *((n, e) for n, session in enumerate(self._channels) for e in session.finish())])
 
-    def finalize(self) -> list[Message]:
-        """Everything said so far as final results, at least one of them, marked as the answer to Finalize."""
-        messages: list[Message] = []
-        for number, ear in enumerate(self._ears):
-            found = self._messages(number, ear, ear.session.finalize(), from_finalize=True)
-            messages += found or [self._empty(number, ear, from_finalize=True)]
-        return messages
+    def opened(self) -> StreamReport:
+        """Nothing yet, but which model listens."""
+        return self._report(())
 
-    def close(self) -> list[Message]:
-        """The last results, and Metadata. Raises AudioError."""
-        messages = self._heard(self.decoder.finish())
-        for number, ear in enumerate(self._ears):
-            found = self._messages(number, ear, ear.session.finish())
-            messages += found or [self._empty(number, ear)]
-        bad = self.decoder.bad_packets
-        message = f"{bad} packets could not be decoded and were left out"
-        warnings = [Warning_(parameter="encoding", type="bad_packets", message=message)] if bad else []
-        last = metadata(self.identity, self._digest.hexdigest(), self.seconds, self.began, warnings)
-        return [*messages, last.model_dump(exclude_none=True)]
+    def _listen(self, samples: Channels) -> list[tuple[int, Event]]:
+        """Events of 16 kHz samples (channels, N), channel by channel."""
+        if self._channels[0].seconds + samples.shape[1] / SAMPLE_RATE > self._order.max_seconds:
+            raise too_large(f"a stream may have {self._order.max_seconds:.0f} s of audio")
+        waveforms = list(samples) if self._order.by_channel else [mono(samples)]
+        pairs = zip(self._channels, waveforms, strict=True)
+        return [(n, event) for n, (session, waveform) in enumerate(pairs) for event in session.accept(waveform)]
 
-    def _heard(self, samples: Channels) -> list[Message]:
-        """Events of all channels of 16 kHz samples (channels, N); each channel is listened to in turn."""
-        channels = list(samples) if self.query.multichannel else [mono(samples)]
-        if self.seconds + samples.shape[1] / SAMPLE_RATE > self.max_seconds:
-            raise too_large(f"a stream may have {self.max_seconds:.0f} s of audio")
-        return [
-            message
-            for number, (ear, samples) in enumerate(zip(self._ears, channels, strict=True))
-            for message in self._messages(number, ear, ear.session.accept(samples))
-        ]
-
-    def _messages(
-        self, number: int, ear: _Ear, events: Iterable[Event], *, from_finalize: bool = False
-    ) -> list[Message]:
-        made = (self._message(number, ear, event, from_finalize) for event in events)
-        return [m for m in made if m is not None]
-
-    def _message(self, number: int, ear: _Ear, event: Event, from_finalize: bool) -> Message | None:
-        match event:
-            case SpeechStarted() if self.query.vad_events:
-                made = SpeechStartedMessage(channel=[number], timestamp=round(event.at_seconds, 3))
-                return made.model_dump()
-            case UtteranceEnd() if self.query.utterance_end_ms is not None:
-                channel, end = [number, len(self._ears)], round(event.last_word_end_seconds, 3)
-                return UtteranceEndMessage(channel=channel, last_word_end=end).model_dump()
-            case Partial() | Final():
-                return self._results(number, ear, event, from_finalize)
-            case _:
-                return None
-
-    def _results(self, number: int, ear: _Ear, event: Partial | Final, from_finalize: bool) -> Message:
-        final = isinstance(event, Final)
-        paused = isinstance(event, Final) and event.speech_final
-        made = results(
-            self.identity,
-            number,
-            (ear.reported_until, max(ear.reported_until, event.end_seconds)),
-            event.words,
-            final=final,
-            speech_final=paused,
-            from_finalize=from_finalize and final,
-            marks=(not ear.in_sentence, paused) if self.query.written else None,
+    def _report(self, events: Iterable[tuple[int, Event]]) -> StreamReport:
+        return StreamReport(
+            self._order.id,
+            self._model,
+            tuple(_neutral(channel, event) for channel, event in events),
+            self._channels[0].seconds,
+            self._decoder.bad_packets,
         )
-        if final:
-            ear.in_sentence, ear.reported_until = not paused, max(ear.reported_until, event.end_seconds)
-        return made.model_dump(exclude_none=True)
-
-    def _empty(self, number: int, ear: _Ear, *, from_finalize: bool = False) -> Message:
-        """Silence since the last result."""
-        span = (ear.reported_until, max(ear.reported_until, ear.session.seconds))
-        ear.reported_until = span[1]
-        made = results(self.identity, number, span, (), speech_final=True, from_finalize=from_finalize)
-        return made.model_dump(exclude_none=True)
 
 
-def _options(query: LiveQuery) -> StreamOptions:
-    default = CutOptions()
-    silence = default.silence_seconds
-    if query.endpointing is False:
-        silence = default.max_seconds
-    elif query.endpointing is not None:
-        silence = query.endpointing / 1000
-    return StreamOptions(
-        partial_seconds=StreamOptions().partial_seconds if query.interim_results else None,
-        utterance_end_seconds=query.utterance_end_ms / 1000 if query.utterance_end_ms is not None else None,
-        cutting=CutOptions(silence_seconds=silence),
-    )
+def _neutral(channel: int, event: Event) -> StreamEvent:
+    match event:
+        case SpeechStarted():
+            return StreamEvent("speech_started", channel, event.at_seconds)
+        case UtteranceEnd():
+            return StreamEvent("utterance_end", channel, event.last_word_end_seconds)
+        case Partial():
+            return StreamEvent("partial", channel, event.end_seconds, event.words)
+        case Final():
+            return StreamEvent("final", channel, event.end_seconds, event.words, event.speech_final)
+
+
+def _options(order: OpenStream) -> StreamOptions:
+    cutting = CutOptions()
+    if order.pause_seconds is not None:
+        cutting = CutOptions(silence_seconds=min(order.pause_seconds, cutting.max_seconds))
+    partial_seconds = StreamOptions().partial_seconds if order.partials else None
+    return StreamOptions(partial_seconds, order.utterance_end_seconds, cutting)

@@ -1,19 +1,22 @@
 import hashlib
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
 from vizinho.records import Transcript, Word
-from vizinho.server.protocols.deepgram import Answer, Detected, ListenQuery, UsedModel, check_extras, error, response
+from vizinho.server.protocols.deepgram import ListenQuery, ListenResult, check_extras, error, response
 from vizinho.server.security.refusals import Refusal
+from vizinho.server.served import ServedModel
 
 WORDS = (Word("hola", 0.5, 0.81234, 0.91237), Word("mundo", 0.9, 1.2, 0.8), Word("adiós", 4.0, 4.5, 0.7))
 HEARD = Transcript("", "hola mundo adiós", WORDS, 0.8, 5.0)
 
 
 def answered(heard=(HEARD,), detected=None, topics=None, warnings=(), **parameters):
-    answer = Answer("id-1", b"audio", UsedModel("es@3", "es", "3"), heard, detected, topics, warnings)
-    return response(ListenQuery(**parameters), answer, datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC))
+    model = ServedModel("es", 3, Path("es"), "es")
+    result = ListenResult("id-1", b"audio", model, heard, detected, topics, warnings)
+    return response(ListenQuery(**parameters), result, datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC))
 
 
 def test_the_plain_answer_has_times_confidences_and_what_made_it():
@@ -67,7 +70,7 @@ def test_paragraphs_are_sentences_between_longer_pauses():
 
 def test_language_topics_tags_and_extras_come_back():
     made = answered(
-        detected=Detected("es", 0.75), topics=[("viajes", 0.9)], tag=["a", "b"], extra=["k:v:w", "alone"]
+        detected=("es", 0.75), topics=[("viajes", 0.9)], tag=["a", "b"], extra=["k:v:w", "alone"]
     ).model_dump(exclude_none=True)
     assert made["results"]["channels"][0]["detected_language"] == "es"
     assert made["results"]["topics"]["segments"][0]["topics"] == [{"topic": "viajes", "confidence_score": 0.9}]

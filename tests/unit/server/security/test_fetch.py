@@ -1,5 +1,8 @@
+import asyncio
+import contextlib
 import socket
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -15,9 +18,16 @@ class Remote(BaseHTTPRequestHandler):
             self.send_header("Location", "http://127.0.0.1:1/secret")
             self.end_headers()
             return
-        self.send_response(200 if self.path.startswith("/audio") else 404)
+        kind, _, number = self.path.partition("?")
+        self.send_response(200 if kind.startswith("/audio") else 404)
+        size = int(number or 5)
+        if kind == "/audio_cut":
+            self.send_header("Content-Length", str(size + 1))
+        if kind == "/audio_cut_chunk":
+            self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
-        self.wfile.write(b"x" * int(self.path.partition("?")[2] or 5))
+        self.wfile.write(b"%x\r\n" % size if kind == "/audio_cut_chunk" else b"")
+        self.wfile.write(b"x" * size)
 
     def log_message(self, *_):
         pass
@@ -36,14 +46,18 @@ def fetcher(*hosts, **options):
     return Fetcher(frozenset(hosts), **{"max_bytes": 100, "allow_private": True, "seconds": 5.0, **options})
 
 
-def refused(made, url):
+def fetch(fetcher, url):
+    return asyncio.run(fetcher.fetch(url))
+
+
+def refused(fetcher, url):
     with pytest.raises(Refusal) as error:
-        made.fetch(url)
+        fetch(fetcher, url)
     return error.value
 
 
 def test_an_allowed_host_is_fetched_from(remote):
-    assert fetcher(f"127.0.0.1:{remote}").fetch(f"http://127.0.0.1:{remote}/audio?7") == b"x" * 7
+    assert fetch(fetcher(f"127.0.0.1:{remote}"), f"http://127.0.0.1:{remote}/audio?7") == b"x" * 7
 
 
 def test_private_addresses_are_refused_even_under_an_allowed_name(remote):
@@ -82,27 +96,59 @@ def test_too_much_is_not_read_to_its_end(remote):
     assert refused(fetcher(f"127.0.0.1:{remote}"), f"http://127.0.0.1:{remote}/audio?101").status == 413
 
 
-def test_a_remote_that_trickles_is_given_up():
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port = listening.getsockname()[1]
-        ended = threading.Event()
+@pytest.mark.parametrize("kind", ["audio_cut", "audio_cut_chunk"])
+def test_a_body_that_breaks_off_is_not_taken_for_a_whole_one(remote, kind):
+    error = refused(fetcher(f"127.0.0.1:{remote}"), f"http://127.0.0.1:{remote}/{kind}?50")
+    assert (error.status, error.code) == (400, "REMOTE_FAILED")
 
-        def trickle():
-            connection, _ = listening.accept()
-            connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+
+@contextlib.contextmanager
+def trickling(head: bytes):
+    """A server that sends a head, then a byte every twentieth of a second for good, to as many as come."""
+    ended = threading.Event()
+
+    def trickle(connection):
+        with contextlib.suppress(OSError), connection:
+            connection.sendall(head)
             while not ended.wait(0.05):
-                try:
-                    connection.sendall(b"x")
-                except OSError:
-                    break
-            connection.close()
+                connection.sendall(b"x")
 
-        thread = threading.Thread(target=trickle)
-        thread.start()
-        error = refused(fetcher(f"127.0.0.1:{port}", seconds=0.5), f"http://127.0.0.1:{port}/audio")
+    def accept(listening):
+        with contextlib.suppress(OSError):
+            while True:
+                threading.Thread(target=trickle, args=(listening.accept()[0],), daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        threading.Thread(target=accept, args=(listening,), daemon=True).start()
+        yield listening.getsockname()[1]
         ended.set()
-        thread.join()
-    assert (error.code, "too long" in error.message) == ("REMOTE_FAILED", True)
+        listening.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.mark.parametrize("head", [b"HTTP/1.1 200 OK\r\n\r\n", b"HTTP/1.1 200 OK\r\nX-Long: ", b"HTTP/1.1 2", b""])
+def test_a_remote_that_trickles_is_given_up_at_whatever_point(head):
+    with trickling(head) as port:
+        error = refused(fetcher(f"127.0.0.1:{port}", seconds=0.5), f"http://127.0.0.1:{port}/audio")
+    assert error.code == "REMOTE_FAILED"
+    assert "longer than 0.5 s" in error.message or head == b"", "without a status line it is no HTTP"
+
+
+def test_fetches_that_trickle_do_not_hold_up_others(remote):
+    async def both(port):
+        slow = [
+            asyncio.create_task(fetcher(f"127.0.0.1:{port}").fetch(f"http://127.0.0.1:{port}/audio")) for _ in range(50)
+        ]
+        began = time.monotonic()
+        await asyncio.sleep(0.2)
+        body = await fetcher(f"127.0.0.1:{remote}").fetch(f"http://127.0.0.1:{remote}/audio?9")
+        for task in slow:
+            task.cancel()
+        await asyncio.gather(*slow, return_exceptions=True)
+        return body, time.monotonic() - began
+
+    with trickling(b"HTTP/1.1 200 OK\r\n\r\n") as port:
+        body, seconds = asyncio.run(both(port))
+    assert body == b"x" * 9 and seconds < 4
 
 
 @pytest.mark.parametrize(

@@ -76,7 +76,7 @@ def test_streams_are_limited_for_one_and_for_all():
 
 
 def test_bodies_are_limited_one_by_one_and_together():
-    admission = Admission(Limits(max_body_bytes=10, max_held_bytes=15), Clock())
+    admission = Admission(Limits(max_body_bytes=10, max_memory_bytes=15), Clock())
     admission.body("a", 0, 10)
     assert refusal(admission.body, "a", 10, 1).status == 413
     assert refusal(admission.body, "b", 0, 6).status == 503

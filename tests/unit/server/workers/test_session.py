@@ -10,14 +10,13 @@ from hypothesis import strategies as st
 from serving import alike, linear16, speech
 
 from vizinho.recognition.recognizer import Recognizer
-from vizinho.server.protocols.deepgram import UsedModel
-from vizinho.server.protocols.deepgram_live import LiveQuery, StreamIdentity
-from vizinho.server.routes.listen_live import read_query
+from vizinho.server.protocols.deepgram_live import LiveMessages, LiveQuery, read_query
 from vizinho.server.security.refusals import Refusal
-from vizinho.server.workers.intake import stream_decoder
+from vizinho.server.served import ServedModel
 from vizinho.server.workers.session import LiveSession
 from vizinho.store.store import BUNDLED
 
+MODEL = ServedModel("es-demo", 1, BUNDLED / "es-demo" / "1", "es")
 BASE = [("encoding", "linear16"), ("sample_rate", "16000")]
 
 
@@ -32,10 +31,26 @@ def said():
     return linear16(np.concatenate([speech(), pause, speech("la casa es grande"), pause]))
 
 
-def session(transcriber, *pairs, max_seconds=60.0):
-    query = read_query([*BASE, *pairs])
-    identity = StreamIdentity.of("id-1", UsedModel("es-demo@1", "es-demo", "1"), query.heard_channels)
-    return LiveSession(transcriber, query, identity, stream_decoder(query), max_seconds)
+class Stream:
+    """A stream as a client sees it: the worker's session, and the messages made of its reports."""
+
+    def __init__(self, transcriber, *pairs, max_seconds=60.0):
+        query = read_query([*BASE, *pairs])
+        self._session = LiveSession(transcriber, query.opening(MODEL, max_seconds), MODEL)
+        self.messages = LiveMessages(query, "id-1", MODEL)
+
+    def accept(self, data):
+        self.messages.add_audio(data)
+        return self.messages.heard(self._session.accept(data))
+
+    def finalize(self):
+        return self.messages.finalized(self._session.finalize())
+
+    def close(self):
+        return self.messages.closed(self._session.close())
+
+
+session = Stream
 
 
 def finals(messages):
@@ -59,7 +74,7 @@ def test_results_do_not_depend_on_how_the_bytes_were_cut(transcriber, said, cuts
 
 
 def cut_created(session):
-    return session.began.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return session.messages.began.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def test_only_what_was_asked_for_is_sent(transcriber, said):
@@ -127,6 +142,12 @@ def test_wrong_parameters_are_named(pairs, parameter):
     with pytest.raises(Refusal) as refused:
         read_query(pairs)
     assert (refused.value.status, refused.value.parameter) == (400, parameter)
+
+
+@pytest.mark.parametrize("name", ["keyterm", "keywords", "tag", "extra"])
+def test_what_may_be_repeated_may_come_once(name):
+    assert getattr(read_query([*BASE, (name, "a")]), name) == ["a"]
+    assert getattr(read_query([*BASE, (name, "a"), (name, "b")]), name) == ["a", "b"]
 
 
 def test_endpointing_is_a_time_or_a_switch():

@@ -4,6 +4,7 @@ from serving import SENTENCE, linear16, speech, wav
 
 from vizinho.errors import ModelError
 from vizinho.recognition.recognizer import Recognizer
+from vizinho.server.served import ServedModel
 from vizinho.server.workers.detect import choose, evidence, spelling
 from vizinho.server.workers.messages import (
     Delta,
@@ -11,7 +12,7 @@ from vizinho.server.workers.messages import (
     FileDone,
     FileJob,
     Loaded,
-    ModelPlace,
+    OpenStream,
     Preload,
     RawFormat,
     StreamAudio,
@@ -20,8 +21,8 @@ from vizinho.server.workers.models import LoadedModels, loader
 from vizinho.server.workers.worker import Worker
 from vizinho.store.store import BUNDLED
 
-ES = ModelPlace("es-demo@1", "es-demo", 1, BUNDLED / "es-demo" / "1", "es")
-EN = ModelPlace("en-demo@1", "en-demo", 1, BUNDLED / "en-demo" / "1", "en")
+ES = ServedModel("es-demo", 1, BUNDLED / "es-demo" / "1", "es")
+EN = ServedModel("en-demo", 1, BUNDLED / "en-demo" / "1", "en")
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +36,7 @@ def answered(models):
 
     def give(order, classify=None):
         answers = []
-        Worker(models, classify, answers.append).obey(order)
+        Worker(models, classify, answers.append).execute(order)
         return answers
 
     return give
@@ -70,7 +71,7 @@ def test_audio_past_the_limits_is_refused_before_it_is_transcribed(answered):
 
 
 def test_a_broken_model_fails_its_request_and_no_other(answered, tmp_path):
-    broken = ModelPlace("x@1", "x", 1, tmp_path, "x")
+    broken = ServedModel("x", 1, tmp_path, "x")
     (failed,) = answered(FileJob(1, wav(speech()), broken))
     assert failed.refusal.code == "MODEL_BROKEN" and str(tmp_path) not in failed.refusal.message
     (loaded,) = answered(Preload(broken))
@@ -82,22 +83,49 @@ def test_audio_of_a_stream_that_failed_before_has_no_answer(answered):
     assert answered(StreamAudio(99, b"xx")) == []
 
 
+def of_version(version, fallback=None):
+    return ServedModel("x", version, BUNDLED, "es", fallback=fallback)
+
+
 def test_the_model_unused_for_longest_is_forgotten():
     loaded = []
 
-    def load(place):
-        loaded.append(place.ref)
-        if place.ref == "broken":
-            raise ModelError("broken")
-        return place
+    def load(model):
+        loaded.append(model.version)
+        return model
 
     models = LoadedModels(load, 2)
-    places = {ref: ModelPlace(ref, ref, 1, BUNDLED, "es") for ref in ("a", "b", "c", "broken")}
-    for ref in "abacab":
-        assert models.get(places[ref]).ref == ref
-    assert loaded == ["a", "b", "c", "b"]
+    for version in (1, 2, 1, 3, 1, 2):
+        assert models.get(of_version(version)) == (of_version(version), of_version(version))
+    assert loaded == [1, 2, 3, 2]
+
+
+def test_a_version_that_cannot_be_loaded_gives_way_to_the_one_before_and_is_not_tried_at_every_request():
+    tried = []
+
+    def load(model):
+        tried.append(model.version)
+        if model.version >= 2:
+            raise ModelError("broken")
+        return model
+
+    models = LoadedModels(load, 2)
+    before = of_version(1)
+    for _ in range(3):
+        assert models.get(of_version(2, before)) == (before, before)
+    assert tried == [2, 1]
     with pytest.raises(ModelError):
-        models.get(places["broken"])
+        models.get(of_version(3))
+    with pytest.raises(ModelError):
+        models.get(of_version(4, of_version(3)))
+
+
+def test_a_recording_and_a_stream_are_answered_by_the_version_before_a_broken_one(answered, tmp_path):
+    broken = ServedModel("es-demo", 2, tmp_path, "es", fallback=ES)
+    (done,) = answered(FileJob(1, wav(speech()), broken))
+    assert (done.model, done.transcripts[0].text) == (ES, SENTENCE)
+    (opened,) = answered(OpenStream(2, broken, RawFormat("linear16", 16_000, 1)))
+    assert opened.model == ES
 
 
 def test_spelling_tells_languages_apart_and_knows_none_where_it_has_no_words():
@@ -109,8 +137,8 @@ def test_spelling_tells_languages_apart_and_knows_none_where_it_has_no_words():
 
 
 def test_the_language_is_the_one_with_the_most_evidence(models):
-    heard = [evidence(models.get(place), speech(), place.language) for place in (EN, ES)]
+    heard = [evidence(models.get(model)[0], speech(), model.language) for model in (EN, ES)]
     chosen, share = choose((EN, ES), heard)
     assert chosen is ES and 0.5 < share <= 1
-    assert choose((EN, ES), [evidence(models.get(EN), np.zeros(0, np.float32), "en")] * 2)[1] == 0.5
-    assert isinstance(models.get(ES), Recognizer)
+    assert choose((EN, ES), [evidence(models.get(EN)[0], np.zeros(0, np.float32), "en")] * 2)[1] == 0.5
+    assert isinstance(models.get(ES)[0], Recognizer)

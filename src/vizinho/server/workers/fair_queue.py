@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
 from typing import Generic, TypeVar
 
 from vizinho.server.security.refusals import overloaded
@@ -11,8 +10,8 @@ from vizinho.server.security.refusals import overloaded
 T = TypeVar("T")
 
 
-class Turns(Generic[T]):
-    """Items by client, taken in turns: one client's hundred files do not hold up another's first."""
+class FairQueue(Generic[T]):
+    """Items by client, taken client by client: one client's hundred files do not hold up another's first."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
@@ -20,9 +19,6 @@ class Turns(Generic[T]):
 
     def __len__(self) -> int:
         return sum(map(len, self._by_client.values()))
-
-    def __iter__(self) -> Iterator[T]:
-        return (item for items in self._by_client.values() for item in items)
 
     def put(self, client: str, item: T, *, retry_after_seconds: int = 1) -> None:
         """Wait in line. Raises Refusal 503 when `limit` items wait already."""

@@ -3,16 +3,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vizinho.server.security.refusals import Refusal
-from vizinho.server.workers.turns import Turns
+from vizinho.server.workers.fair_queue import FairQueue
 
 
 @given(st.lists(st.sampled_from("abc"), max_size=60))
 def test_every_item_comes_once_in_its_clients_order_and_no_client_comes_twice_while_another_waits(clients):
-    turns = Turns(100)
+    queue = FairQueue(100)
     for number, client in enumerate(clients):
-        turns.put(client, (client, number))
+        queue.put(client, (client, number))
     taken = []
-    while (item := turns.take()) is not None:
+    while (item := queue.take()) is not None:
         taken.append(item)
     assert sorted(taken, key=lambda i: i[1]) == list(zip(clients, range(len(clients)), strict=True))
     for client in "abc":
@@ -24,26 +24,26 @@ def test_every_item_comes_once_in_its_clients_order_and_no_client_comes_twice_wh
 
 
 def test_one_clients_hundred_files_do_not_hold_up_anothers_first():
-    turns = Turns(200)
+    queue = FairQueue(200)
     for number in range(100):
-        turns.put("busy", f"busy {number}")
-    turns.put("rare", "rare")
-    assert "rare" in [turns.take(), turns.take()]
+        queue.put("busy", f"busy {number}")
+    queue.put("rare", "rare")
+    assert "rare" in [queue.take(), queue.take()]
 
 
 def test_a_full_queue_says_when_to_come_again_but_takes_back_what_it_had_accepted():
-    turns = Turns(1)
-    turns.put("a", "first")
+    queue = FairQueue(1)
+    queue.put("a", "first")
     with pytest.raises(Refusal) as refused:
-        turns.put("b", "second", retry_after_seconds=7)
+        queue.put("b", "second", retry_after_seconds=7)
     assert (refused.value.status, refused.value.retry_after_seconds) == (503, 7)
-    turns.put_back("b", "accepted before")
-    assert len(turns) == 2
+    queue.put_back("b", "accepted before")
+    assert len(queue) == 2
 
 
 def test_whoever_leaves_is_not_called():
-    turns = Turns(10)
-    turns.put("a", "first")
-    turns.put("a", "second")
-    assert turns.remove("a", "first") and not turns.remove("a", "first") and not turns.remove("b", "second")
-    assert (turns.take(), turns.take()) == ("second", None)
+    queue = FairQueue(10)
+    queue.put("a", "first")
+    queue.put("a", "second")
+    assert queue.remove("a", "first") and not queue.remove("a", "first") and not queue.remove("b", "second")
+    assert (queue.take(), queue.take()) == ("second", None)

@@ -1,0 +1,24 @@
+"""The one value that says which model: the catalog chooses it, workers load it, answers name it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class ServedModel:
+    """One version of a model that can be asked for."""
+
+    name: str
+    version: int
+    folder: Path
+    language: str
+    created_unix_seconds: int = 0
+    fallback: ServedModel | None = None
+    """What to use where this one cannot be loaded: the version before it, if the request left the version open."""
+
+    @property
+    def ref(self) -> str:
+        """NAME@VERSION."""
+        return f"{self.name}@{self.version}"
