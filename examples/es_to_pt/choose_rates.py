@@ -21,7 +21,7 @@ from vizinho.experiment.arms import Arm, job_of
 from vizinho.experiment.guard import without_test_texts
 from vizinho.experiment.read_spec import read_spec
 from vizinho.experiment.starts import start_of
-from vizinho.job.run import run
+from vizinho.job.fit import fit_job
 from vizinho.job.start import make_ready, sound_similarity
 
 SEED = 11
@@ -41,7 +41,7 @@ def main(options: argparse.Namespace) -> None:
                 steps = options.steps or job.options.steps
                 job = replace(job, options=replace(job.options, learning_rate=rate, steps=steps))
                 with tempfile.TemporaryDirectory() as folder_of_run:
-                    result = run(make_ready(job, sound_similarity), Path(folder_of_run)).result
+                    result = fit_job(make_ready(job, sound_similarity), Path(folder_of_run)).result
                 found = f"dev CER {result.dev_score:.3f} ({result.chosen})"
                 print(f"{options.start}, {name}, at {rate:g}, {steps} steps, seed {seed}: {found}", flush=True)
 

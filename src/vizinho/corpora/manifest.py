@@ -47,9 +47,9 @@ def read_manifest(path: Path) -> list[Utterance]:
     return utterances
 
 
-def held_out_texts(paths: Iterable[Path], normalize: Callable[[str], str]) -> set[str]:
-    """Texts that nothing may learn from, those of every part but train, as `normalize` writes them."""
-    return {normalize(u.text) for path in paths for u in read_manifest(path) if u.split != "train"}
+def held_out_texts(utterances: Iterable[Utterance], normalize: Callable[[str], str]) -> set[str]:
+    """Texts that nothing may be trained on, as `normalize` writes them: those of every split except train."""
+    return {normalize(u.text) for u in utterances if u.split != "train"}
 
 
 def write_manifest(path: Path, utterances: Iterable[Utterance]) -> None:

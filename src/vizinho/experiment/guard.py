@@ -152,7 +152,7 @@ def refuse_foreign_tokens(ready: ReadyJob) -> None:
 
     Raises SpecError naming such tokens.
     """
-    text = " ".join(ready.data.normalizer(u.text) for u in ready.data.train)
+    text = " ".join(ready.dataset.normalizer(u.text) for u in ready.dataset.train)
     known = {*alphabet(ready.job.language), *text}
     foreign = [t for t in ready.checkpoint.inventory.letters if not _comes_from(t, known, text)]
     if foreign:

@@ -27,8 +27,8 @@ from vizinho.experiment.starts import Start, budgets_of, curve_of, donor_results
 from vizinho.experiment.summary import summarise
 from vizinho.experiment.test_arm import home_of, interpolation, retention, scored
 from vizinho.experiment.worst import worst_utterances
+from vizinho.job.fit import FinishedJob, fit_job
 from vizinho.job.job import Job
-from vizinho.job.run import FinishedJob, run
 from vizinho.job.start import make_ready, sound_similarity
 from vizinho.model.checkpoint import save_checkpoint
 from vizinho.parallel import Task, run_tasks
@@ -151,7 +151,7 @@ def _run(arm: Arm, job: Job, folder: Path, show: Event) -> FinishedJob:
     place = arm_folder(folder, arm.name)
     ready = make_ready(job, sound_similarity)
     refuse_foreign_tokens(ready)
-    finished = run(
+    finished = fit_job(
         ready,
         folder / "runs" / place.name,
         log=file_log(folder / "arms" / f"{place.name}.log"),

@@ -11,8 +11,8 @@ from vizinho.experiment.arms import Arm
 from vizinho.experiment.logs import file_log
 from vizinho.experiment.results import Budget, CurvePoint, DonorResult, read_value, write_value
 from vizinho.experiment.spec import SCRATCH, UPDATE, ControlSpec, DonorSpec, ExperimentSpec
+from vizinho.job.fit import fit_job, save
 from vizinho.job.job import Job
-from vizinho.job.run import run, save
 from vizinho.job.start import make_ready, sound_similarity
 from vizinho.model.checkpoint import load_checkpoint, save_checkpoint, weights
 from vizinho.parallel import run_tasks
@@ -96,7 +96,7 @@ def donor_task(
     if elsewhere is not None and _take_over(elsewhere / "donors", ready.identity, target):
         show(label, job.options.steps, job.options.steps, "taken over")
         return
-    finished = run(
+    finished = fit_job(
         ready,
         folder / "runs" / f"donor-{donor.name}",
         log=file_log(folder / "donors" / f"{donor.name}.log"),

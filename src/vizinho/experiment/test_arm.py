@@ -9,8 +9,8 @@ from vizinho.evaluation.score import per_speaker, score, worst
 from vizinho.experiment.results import ArmScores, Place, Retained, SpeakerRates
 from vizinho.experiment.spec import DonorSpec, ExperimentSpec
 from vizinho.experiment.starts import Start
-from vizinho.job.data import read_data
-from vizinho.job.run import FinishedJob
+from vizinho.job.data import read_dataset
+from vizinho.job.fit import FinishedJob
 from vizinho.model.checkpoint import weights
 from vizinho.recognition.recognizer import Recognizer
 from vizinho.records import Transcript, Utterance
@@ -63,7 +63,7 @@ def home_of(spec: ExperimentSpec, start: str) -> DonorSpec | None:
 
 def held_out(donor: DonorSpec) -> list[Utterance]:
     """Utterances of the donor's language that it was not trained on."""
-    return list(read_data(donor.corpora, donor.language, donor.minutes, donor.seed).dev)
+    return list(read_dataset(donor.corpora, donor.language, donor.minutes, donor.seed).dev)
 
 
 def retention(recognizer: Recognizer, home: DonorSpec | None, start: Start) -> Retained | None:
@@ -84,10 +84,10 @@ def interpolation(spec: ExperimentSpec, finished: FinishedJob, home: DonorSpec |
     al. 2022). Batch norm's statistics are interpolated like weights. None where nothing was transferred.
     """
     ready = finished.ready
-    if ready.plan is None or not spec.interpolation or not ready.data.dev:
+    if ready.plan is None or not spec.interpolation or not ready.dataset.dev:
         return None
     end = {name: tensor.clone() for name, tensor in weights(ready.checkpoint.model).items()}
-    of_target = _some(ready.data.dev)
+    of_target = _some(ready.dataset.dev)
     of_donor = _some(held_out(home)) if home is not None else []
     places = []
     for place in spec.interpolation:

@@ -8,7 +8,7 @@ from vizinho.corpora.manifest import read_manifest, write_manifest
 from vizinho.errors import SpecError
 from vizinho.experiment.guard import hold_to_settings
 from vizinho.experiment.read_spec import read_spec
-from vizinho.job.data import read_data
+from vizinho.job.data import read_dataset
 
 
 def spec_over(folder, utterances):
@@ -114,7 +114,7 @@ def test_a_small_corpus_can_come_more_often(tmp_path):
     real, made = tone_corpus(tmp_path / "a", count=4), tone_corpus(tmp_path / "b", count=6, seed=9)
     for path, prefix in ((real, "r"), (made, "s")):
         write_manifest(path, [dataclasses.replace(u, id=prefix + u.id) for u in read_manifest(path)])
-    once, often = (read_data((real, made), "pt", None, 1, repeat).train for repeat in ((), (3, 1)))
+    once, often = (read_dataset((real, made), "pt", None, 1, repeat).train for repeat in ((), (3, 1)))
     kept = [u for u in once if u.id.startswith("r")]
     assert len(often) == len(once) + 2 * len(kept)
     assert len({u.id for u in often}) == len(often)
@@ -137,7 +137,7 @@ def test_corpora_beside_come_whole_whatever_the_minutes(tmp_path):
     real = tone_corpus(tmp_path / "a", count=20, splits=("train", "dev"))
     made = tone_corpus(tmp_path / "b", count=8, seed=9, splits=("train", "dev"))
     write_manifest(made, [dataclasses.replace(u, id="s" + u.id) for u in read_manifest(made)])
-    data = read_data((real,), "pt", 0.1, 1, (), (made,))
+    data = read_dataset((real,), "pt", 0.1, 1, (), (made,))
     assert sorted(u.id for u in data.train if u.id.startswith("s")) == ["spt-000", "spt-002", "spt-004", "spt-006"]
     assert sum(u.duration_seconds for u in data.train if not u.id.startswith("s")) <= 6
     assert not [u for u in data.dev if u.id.startswith("s")]

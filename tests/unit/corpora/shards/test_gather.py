@@ -58,7 +58,7 @@ def test_a_job_over_shards_has_the_same_tokens_start_and_counts(source):
     ours, theirs = sharded.target, listed.target
     assert (ours.utterances, ours.speakers) == (theirs.utterances, theirs.speakers)
     assert ours.minutes == pytest.approx(theirs.minutes, abs=1e-4)
-    assert [u.id for u in sharded.data.dev] == [u.id for u in listed.data.dev]
+    assert [u.id for u in sharded.dataset.dev] == [u.id for u in listed.dataset.dev]
     assert sharded.identity != listed.identity
 
 
@@ -186,7 +186,7 @@ def test_recordings_of_dev_and_of_a_pinned_set_are_never_trained_on(source, tmp_
     write_manifest(tmp_path / "leak.jsonl", [*utterances, replace(dev, id="copy", split="train")])
     shard_manifest(tmp_path / "leak.jsonl", tmp_path / "shards")
     pinned = next(u for u in utterances if u.split == "train")
-    ready = make_ready(Job("pt", (tmp_path / "shards",), preset="micro"), withheld=[pinned])
+    ready = make_ready(Job("pt", (tmp_path / "shards",), preset="micro"), pinned=[pinned])
     made = epoch(ready.prepared.examples.gather(BATCH_SECONDS, 1))
     assert {i for batch in ids(made) for i in batch} == {
         u.id for u in utterances if u.split == "train" and u is not pinned
@@ -218,7 +218,7 @@ def test_jobs_refuse_what_shards_cannot_do(source, tmp_path):
     folder = source[0]
     with pytest.raises(CorpusError, match="in 'pt', not in 'es'"):
         make_ready(Job("es", (folder / "shards",)))
-    with pytest.raises(CorpusError, match="a manifest with a train part beside shards"):
+    with pytest.raises(CorpusError, match="a manifest with a train split next to shards"):
         make_ready(Job("pt", (folder / "shards", tone_corpus(tmp_path, count=3, seed=8))))
     with pytest.raises(Exception, match="these corpora are shards"):
         make_ready(Job("pt", (folder / "shards",), minutes=1.0))
