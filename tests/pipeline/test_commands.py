@@ -472,8 +472,8 @@ def test_practice_is_made_by_the_transfer_itself_and_can_be_reproduced(world):
     assert again.returncode == 0, again.stderr
     for more, words in (
         (("--practice", "0"), "0.0 minutes were asked for"),
-        (("--practice", "nan"), "nan is not a finite number"),
-        (("--practice", "0.3", "--minutes", "nan"), "nan is not a finite number"),
+        (("--practice", "nan"), "Invalid value for '--practice'"),
+        (("--practice", "0.3", "--minutes", "nan"), "Invalid value for '--minutes'"),
         (("--practice", "0.3", "--repeat", "0"), "give 1 or more"),
         (("--practice", "0.3", "--name", "Bad!"), "is not a name"),
     ):
