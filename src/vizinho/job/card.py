@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from vizinho.job.start import ReadyJob
 from vizinho.model.checkpoint import weights_digest
 from vizinho.store.card import Card
 from vizinho.store.store import Store
-from vizinho.training.options import TrainingOptions, as_dict, from_dict
+from vizinho.training.options import TrainingOptions, from_dict
 from vizinho.transfer.tokens import RowOptions
 
 _JOB_KEYS = ("corpora", "minutes", "repeat", "preset", "pieces", "donor_adapter")
@@ -22,7 +23,7 @@ _JOB_KEYS = ("corpora", "minutes", "repeat", "preset", "pieces", "donor_adapter"
 
 def recipe_of(job: Job) -> dict[str, Any]:
     """The `recipe` of a card: all training options, tokens and row options."""
-    return as_dict(job.options) | {"rows": as_dict(job.rows), "tokens": job.tokens}
+    return asdict(job.options) | {"rows": asdict(job.rows), "tokens": job.tokens}
 
 
 def record(ready: ReadyJob) -> dict[str, Any]:

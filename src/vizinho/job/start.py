@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
@@ -23,7 +23,7 @@ from vizinho.records import Utterance
 from vizinho.text.alphabets import alphabet
 from vizinho.text.tokens import bpe_tokenizer, character_tokenizer, characters_of
 from vizinho.training.data import Prepared, Preparing, prepare, prepare_shards
-from vizinho.training.options import TrainingOptions, as_dict, differing
+from vizinho.training.options import TrainingOptions, differing
 from vizinho.training.phonemes import PhonemeTask, phoneme_task
 from vizinho.transfer.apply import apply_plan, plant, shapes_of, token_parameters
 from vizinho.transfer.plan import TransferPlan, build_plan
@@ -68,7 +68,7 @@ class ReadyJob:
         """16 hexadecimal digits that change with anything that changes the outcome; they name the run's folder."""
         digest = hashlib.sha256(self.dataset.fingerprint.encode())
         # Options at their default are left out: one that a later version adds must not make this another run.
-        chosen = differing(as_dict(self.job.options), as_dict(TrainingOptions()))
+        chosen = differing(asdict(self.job.options), asdict(TrainingOptions()))
         digest.update(json.dumps(chosen, sort_keys=True, default=str).encode())
         phoneme_weights = {} if self.phonemes is None else self.phonemes.start
         for name, tensor in (*self.start.items(), *phoneme_weights.items()):

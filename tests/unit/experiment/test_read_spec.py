@@ -69,7 +69,7 @@ def test_a_good_spec(tmp_path, monkeypatch):
         ),
         (("[training]\nsteps = 10", "training = 5"), r"e.toml: training: it is 5 -> give a table"),
         (("minutes = 60", "minutes = 60\nhours = 1"), "donors es: unknown key hours -> known keys: base, corpora"),
-        (("minutes = 60", "training = { layers = { pull = [] } }"), r"donors es.training.layers: pull is \(\)"),
+        (("minutes = 60", "training = { layers = { pull = [] } }"), r"donors es.training.layers: pull is \[\]"),
         (('language = "es"', 'language = "spansih"'), "donors es.language: 'spansih' is no language code"),
         (('name = "es"\n', ""), r"donors\[0\]: the key name is missing"),
     ],
