@@ -21,8 +21,7 @@ Features = npt.NDArray[np.float32]
 
 MIN_SAMPLES = SAMPLE_RATE // 25
 """Shorter audio (40 ms) has too few frames to normalise by its own mean and deviation."""
-_CHUNK_FRAMES = 128
-"""Spectra of this many frames stay in the processor's cache."""
+_CHUNK_FRAMES = 128  # spectra of this many frames stay in the processor's cache
 _LOG_FLOOR = 2.0**-24
 _DEVIATION_FLOOR = 1e-5
 

@@ -49,11 +49,9 @@ _OPTIONS_OF = {
     "ngram": ("model", "unit", "order", "prune", "list_words", "list_once", "exclude_corpus", "exclude_from_lists"),
     "lstm": ("dev", "width", "hidden", "layers", "steps", "rate", "samples", "seed", "threads", "fresh", "quiet"),
 }
-_WORDS = 10_000
-"""Most words of an LSTM model's list, if not given."""
+_WORDS = 10_000  # most words of an LSTM model's list, if not given
 _WORD_LIST = "wordfreq:"
-_SHOWN_TRIALS = 5
-"""Trials that `tune` prints, besides greedy decoding and the search alone."""
+_SHOWN_TRIALS = 5  # trials that `tune` prints, besides greedy decoding and the search alone
 
 
 @app.command()

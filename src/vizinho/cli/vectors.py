@@ -63,8 +63,7 @@ _OPTIONS_OF = {
 _DEFAULT_DIM = {Kind.word2vec: 100, Kind.fasttext: 100, Kind.contextual: 128, Kind.transformer: 192}
 _DEFAULT_STEPS = {Kind.contextual: 1500, Kind.transformer: 1000}
 _DEFAULT_VOCABULARY = {Kind.contextual: 10_000, Kind.transformer: 8000}
-_AROUND = 6
-"""Words shown on either side of an occurrence."""
+_AROUND = 6  # words shown on either side of an occurrence
 
 File = Annotated[Path, typer.Option("--vectors", help="Vectors: word2vec's .bin or .vec, or gensim's .kv.")]
 

@@ -27,8 +27,7 @@ from vizinho.progress import Advance
 from vizinho.records import Utterance
 
 Normalizer = Callable[[str], str]
-_GROUP = 32
-"""Utterances that a process takes at a time."""
+_GROUP = 32  # utterances that a process takes at a time
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,8 @@ import numpy.typing as npt
 
 MIN_UTTERANCES = 20
 """Speakers with fewer are measured against the whole corpus."""
-_MAX_FIT = 800
-"""Theil-Sen looks at all pairs; this many points are plenty for two numbers."""
-_MIN_SPREAD = 0.1
-"""Even the most even speaker (a synthesiser) varies by 10 %; a smaller spread would flag noise."""
+_MAX_FIT = 800  # Theil-Sen looks at all pairs; this many points are plenty for two numbers
+_MIN_SPREAD = 0.1  # even the most even speaker (a synthesiser) varies by 10 %; a smaller spread would flag noise
 _MIN_EXPECTED_SECONDS = 0.05
 
 Floats = npt.NDArray[np.float64]

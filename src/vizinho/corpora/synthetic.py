@@ -32,8 +32,7 @@ HELD_OUT_MINUTES = 3.0
 """Most minutes of dev and of test, each; they are at most a tenth of the whole."""
 
 
-_DRAWS_VERSION = 1
-"""Counts up when the same seed no longer draws the same texts and voices."""
+_DRAWS_VERSION = 1  # counts up when the same seed no longer draws the same texts and voices
 _MOST_SILENT_DRAWS = 100
 
 

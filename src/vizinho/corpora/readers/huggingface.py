@@ -27,8 +27,7 @@ TEXTS = ("sentence", "text", "raw_transcription", "transcription", "transcript",
 """Columns that hold what is said, the surest first."""
 SPEAKERS = ("client_id", "speaker_id", "speaker", "user_id")
 """Columns that hold who speaks."""
-_HUB_FILE = re.compile(r"(.+)-\d{5}-of-\d{5}")
-"""How the hub names files of a split."""
+_HUB_FILE = re.compile(r"(.+)-\d{5}-of-\d{5}")  # how the hub names files of a split
 
 
 def read_huggingface(

@@ -18,8 +18,7 @@ from vizinho.files import sha256, write_json
 from vizinho.text.normalize import get_normalizer
 
 LEFT_OUT = "left-out.jsonl"
-_MAKING = "making.json"
-"""Stands in the folder until the index does; says what the shards there are being made of."""
+_MAKING = "making.json"  # stands in the folder until the index does; says what the shards there are being made of
 
 
 @dataclass(slots=True)

@@ -22,8 +22,7 @@ from vizinho.progress import Advance, silent
 
 _AUDIO = (*AUDIO_SUFFIXES, ".m4a", ".webm")
 _TEXT_FILES = (".txt", ".text", ".transcript")
-_TEXT_BYTES = 16 * 2**20
-"""More than the text or the JSON of any utterance has."""
+_TEXT_BYTES = 16 * 2**20  # more than the text or the JSON of any utterance has
 
 
 @dataclass(slots=True)

@@ -15,8 +15,7 @@ from vizinho.errors import CorpusError
 
 WINDOW_UTTERANCES = 8192
 """Rows that are shuffled together: whole shards are added until there are so many."""
-_REMEMBERED = 4
-"""Places kept in memory, so that going back a little is as cheap as going on."""
+_REMEMBERED = 4  # places kept in memory, so that going back a little is as cheap as going on
 
 Rows = Callable[[int], Sequence[Row]]
 """Rows of a shard by its number; none where the shard is lost."""

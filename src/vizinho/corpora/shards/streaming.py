@@ -18,8 +18,7 @@ from vizinho.errors import CorpusError, VizinhoError, first_line
 from vizinho.files import write_json
 from vizinho.progress import Advance, silent
 
-_STATE = "streamed.json"
-"""How far the stream has been packed, as the data set library says it."""
+_STATE = "streamed.json"  # how far the stream has been packed, as the data set library says it
 
 
 def open_stream(source: str, split: str, subset: str | None) -> Any:

@@ -16,8 +16,7 @@ from vizinho.corpora.shards.index import Row
 from vizinho.errors import AudioError, CorpusError
 from vizinho.files import replacing
 
-_OPEN = 64
-"""Tars that a process keeps open."""
+_OPEN = 64  # tars that a process keeps open
 
 
 @dataclass(frozen=True, slots=True)
