@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
-from vizinho.corpora.shards.gather import ShardedExamples
+from vizinho.corpora.shards.source import ShardedExamples
 from vizinho.files import write_json
 from vizinho.g2p.espeak import is_available
 from vizinho.job.job import Job

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from vizinho.audio.features import make_extractor
-from vizinho.corpora.shards.gather import ShardedExamples, Withheld
+from vizinho.corpora.shards.source import ShardedExamples, Withheld
 from vizinho.errors import SpecError
 from vizinho.g2p.letters import base_letter_similarity, letter_similarity
 from vizinho.job.data import Dataset, SpeechAmount, read_dataset

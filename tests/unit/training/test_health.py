@@ -9,7 +9,7 @@ import torch
 from tones import tone_corpus
 
 from vizinho.audio.io import save_audio
-from vizinho.corpora.batches import Batch, Listed
+from vizinho.corpora.batches import Batch, ListedSource
 from vizinho.errors import CorpusError, ModelError
 from vizinho.job.fit import fit_job
 from vizinho.job.job import Job
@@ -60,14 +60,14 @@ def test_a_batch_that_is_not_a_number_leaves_no_trace(tmp_path, monkeypatch):
 def test_a_run_with_one_bad_batch_goes_on(tmp_path, monkeypatch):
     made = ready(tmp_path / "c")
     seen = []
-    gather = Listed.__call__
+    gather = ListedSource.__call__
 
     def spoilt(self, number):
         found = gather(self, number)
         seen.append(number)
         return replace(found, samples=[s * np.nan for s in found.samples]) if number == 1 else found
 
-    monkeypatch.setattr(Listed, "__call__", spoilt)
+    monkeypatch.setattr(ListedSource, "__call__", spoilt)
     finished = fit_job(made, tmp_path / "run")
     assert seen == [0, 1, 2, 3]
     assert finished.result.skipped_batches == 1
