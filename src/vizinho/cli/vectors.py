@@ -74,8 +74,7 @@ def train(
     texts: Texts,
     out: Annotated[Path, typer.Option("--out", help="File (word2vec, fasttext: .bin, .vec, .kv) or folder to write.")],
     kind: Annotated[
-        Kind,
-        typer.Option("--kind", help="word2vec or fasttext: static; contextual: as ELMo; transformer: masked LM."),
+        Kind, typer.Option("--kind", help="word2vec or fasttext: static; contextual: as ELMo; transformer: masked LM.")
     ] = Kind.word2vec,
     dim: Annotated[
         int | None,
@@ -425,8 +424,7 @@ def align(
 def evaluate(
     vectors: Annotated[Path, typer.Argument(help="Word vectors, a transformer's folder, or contextual vectors.")],
     second: Annotated[
-        Path | None,
-        typer.Argument(help="Vectors of the target language; with --senses static vectors as a baseline."),
+        Path | None, typer.Argument(help="Vectors of the target language; with --senses static vectors as a baseline.")
     ] = None,
     dictionary: Annotated[
         Path | None, typer.Option("--dictionary", help="Translate words: pairs of donor word, tab, target word.")

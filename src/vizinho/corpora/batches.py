@@ -106,8 +106,7 @@ def cut_batches(durations: npt.NDArray[np.float64], batch_seconds: float, rng: n
 LENGTH_SECONDS, LENGTH_SHARE = 0.2, 0.1
 """How far a recording's length may be from the manifest's: codecs pad, and manifests round."""
 
-DECODED_BYTES = 512 * 2**20
-"""Decoded audio that one process caches between epochs: about two and a quarter hours."""
+DECODED_BYTES = 512 * 2**20  # decoded audio that one process caches between epochs: about two and a quarter hours
 
 
 class DecodedAudio:

@@ -13,8 +13,7 @@ from vizinho.corpora.batches import cut_batches
 from vizinho.corpora.shards.index import Row
 from vizinho.errors import CorpusError
 
-WINDOW_UTTERANCES = 8192
-"""Rows that are shuffled together: whole shards are added up to about this number."""
+WINDOW_UTTERANCES = 8192  # rows that are shuffled together: whole shards are added up to about this number
 _REMEMBERED = 4  # places kept in memory, so that going back a little is as cheap as going on
 
 Rows = Callable[[int], Sequence[Row]]

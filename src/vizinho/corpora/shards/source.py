@@ -17,8 +17,7 @@ from vizinho.errors import CorpusError, VizinhoError
 from vizinho.files import sha256
 from vizinho.records import Utterance
 
-MOST_EMPTY = 200
-"""Batches in a row without anything usable before training stops."""
+MOST_EMPTY = 200  # batches in a row without anything usable before training stops
 
 Prepare = Callable[[Utterance], Example | str]
 """An utterance with its labels, or why it cannot be trained on. May raise VizinhoError with the same meaning."""
