@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 
 from vizinho.corpora.manifest import fingerprint, select
 from vizinho.evaluation.score import per_speaker, score, worst
@@ -13,7 +13,7 @@ from vizinho.job.data import read_dataset
 from vizinho.job.fit import FinishedJob
 from vizinho.model.checkpoint import weights
 from vizinho.recognition.recognizer import Recognizer
-from vizinho.records import Transcript, Utterance
+from vizinho.records import Utterance
 from vizinho.text.normalize import get_normalizer
 from vizinho.training.mixing import between
 from vizinho.transfer.apply import plant
@@ -21,21 +21,11 @@ from vizinho.transfer.apply import plant
 PATH_MINUTES = 2.0
 """Speech of each language that every place on the way between donor and target is tested on."""
 
-Decode = Callable[[Recognizer, Sequence[Utterance]], Mapping[str, Transcript]]
-"""Turns utterances into transcripts by id. This is where a decoder with a language model comes in."""
 
-
-def decode_greedily(recognizer: Recognizer, utterances: Sequence[Utterance]) -> Mapping[str, Transcript]:
-    """The decoder of every arm: what the network itself recognises, without a language model's help."""
-    return recognizer.transcribe_corpus(utterances)
-
-
-def scored(
-    recognizer: Recognizer, utterances: Sequence[Utterance], language: str, decode: Decode = decode_greedily
-) -> ArmScores:
-    """Rates, intervals and every utterance's errors."""
+def scored(recognizer: Recognizer, utterances: Sequence[Utterance], language: str) -> ArmScores:
+    """Rates, intervals and every utterance's errors, with the recogniser's own decoder (greedy in every arm)."""
     normalize = get_normalizer(language)
-    transcripts = decode(recognizer, utterances)
+    transcripts = recognizer.transcribe_corpus(utterances)
     scores = score(
         {u.id: normalize(u.text) for u in utterances},
         {i: normalize(t.text) for i, t in transcripts.items()},
@@ -71,7 +61,7 @@ def retention(recognizer: Recognizer, home: DonorSpec | None, start: Start) -> R
     if home is None or start.folder is None:
         return None
     utterances = held_out(home)
-    before = scored(Recognizer.load(start.folder), utterances, home.language)
+    before = scored(Recognizer.load(start.folder, "torch"), utterances, home.language)
     after = scored(recognizer, utterances, home.language)
     return Retained(home.language, after.cer, before.cer, after.utterances)
 

@@ -97,17 +97,19 @@ def publish(
     command: Sequence[str],
     pinned: Sequence[Utterance] = (),
     notes: str = "",
+    run: str = "",
 ) -> Published:
     """Write the model folder with its card and add it to the store as a new version, once however often it is killed.
 
     `work` is the run's folder, in which the model is put together. Raises StoreError where there is no room.
 
     `pinned` are the utterances of the name's pinned test set. Their scores go into the card, and the version becomes
-    current only if its CER on them is not higher than that of the version in use (`promote`).
+    current only if its CER on them is not higher than that of the version in use (`promote`). `run` tells this run from
+    every other: a version that has it in its card is this run's. It is random if not given.
     """
     card = card_of(store, name, finished, donor=donor, command=command, notes=notes)
     scores, pin = None, read_pin(store, name)
-    run, known = _token(work)
+    run, known = (run, True) if run else _token(work)
     ref = _made_before(store, name, run) if known else None
     staging = work / "publishing"
     if ref is None:

@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from vizinho.errors import SpecError
-from vizinho.experiment.arms import arms_of, job_of, updates_of
 from vizinho.experiment.read_spec import read_spec
+from vizinho.experiment.starts import Start, arms_of, job_of, updates_of
 
 GOOD = """
 name = "e"
@@ -111,7 +111,7 @@ def test_arms_differ_by_recipe_too(tmp_path):
     ]
     assert "scratch/synthetic/2min/seed1" in names
     assert len(set(names)) == len(names) == 2 * 2 * 5
-    jobs = {a.name: job_of(read, a, None, None) for a in arms_of(read)}
+    jobs = {a.name: job_of(read, a, Start()) for a in arms_of(read)}
     frozen = jobs["es/frozen/8min/seed2"]
     assert (frozen.options.layers.frozen, frozen.options.layers.layer_decay) == (("front",), 0.9)
     assert (frozen.rows.new_rows, frozen.options.seed, frozen.minutes) == ("fresh", 2, 8.0)
