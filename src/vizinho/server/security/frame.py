@@ -50,9 +50,9 @@ class Frame:
             nonlocal status
             if message["type"] in _STARTS:
                 status = int(message.get("status", 101))
-                if status >= 400 and connection is not None:
+                if status >= 400 and connection is not None:  # what is left is to read the body and be gone
                     connection.may_give_way()
-                headers = {**_HEADERS}
+                headers = dict(_HEADERS)
                 if message["type"] == "http.response.start" and not await body.discard():
                     headers["connection"] = "close"
                 headers["dg-request-id"] = headers["x-request-id"] = request_id_of(HTTPConnection(scope))
@@ -60,7 +60,7 @@ class Frame:
                 message = {**message, "headers": [*message.get("headers", []), *own]}
             elif message["type"] == "http.response.body" and not message.get("more_body"):
                 serving.close()  # before the client has the answer: what it sends next is the head of another request
-            await asyncio.wait_for(send(message), self._limits.send_seconds)
+            await asyncio.wait_for(send(message), self._limits.send_seconds)  # a client that reads nothing is dropped
 
         try:
             with contextlib.ExitStack() as serving:
