@@ -16,12 +16,12 @@ from vizinho.audio.augment import AugmentOptions
 from vizinho.job.job import Job
 from vizinho.job.start import make_ready
 from vizinho.model.checkpoint import load_checkpoint, load_donor, save_checkpoint, weights
+from vizinho.plan.movement import movement
 from vizinho.recognition.engines import TorchEngine
 from vizinho.recognition.recognizer import Recognizer
 from vizinho.training.loop import fit
 from vizinho.training.options import LayerPolicy, TrainingOptions
 from vizinho.training.speech_task import SpeechTask
-from vizinho.transfer.movement import movement
 
 KINDS: dict[str, Callable[[Path], Path]] = {
     **RECOGNISERS,

@@ -250,9 +250,9 @@ def transfer(
 ) -> None:
     """Move an LSTM model to another language: copy its layers, start each word's row by the transfer plan."""
     from vizinho.cli.plan import row_overrides
+    from vizinho.plan.tokens import RowOptions
     from vizinho.text_models.lstm_job import LmJob, Start
     from vizinho.text_models.lstm_task import LmOptions
-    from vizinho.transfer.tokens import RowOptions
 
     rows = RowOptions(new_rows, row_overrides(row or []))
     start = Start(donor, rows, target_vectors, donor_vectors, dictionary)

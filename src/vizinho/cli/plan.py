@@ -12,7 +12,7 @@ from vizinho.cli.emit import describe, emit
 from vizinho.errors import SpecError
 
 if TYPE_CHECKING:
-    from vizinho.transfer.plan import TransferPlan
+    from vizinho.plan.plan import TransferPlan
 
 ShowPlan = Annotated[bool, typer.Option("--show-plan", help="Print every row of the transfer plan, not its summary.")]
 
@@ -30,7 +30,7 @@ def show_plan(
     plan: TransferPlan, as_json: bool, *, donor: dict[str, Any] | None = None, all_rows: bool = False
 ) -> None:
     """Print what the donor is and the transfer plan: a summary of ten lines, all rows as a table, or as JSON."""
-    from vizinho.transfer.summary import summarise
+    from vizinho.plan.summary import summarise
 
     if as_json:
         emit({"donor": donor or {}, "plan": plan.as_json(), "counts": plan.counts()}, as_json)

@@ -116,7 +116,7 @@ def transfer(
 ) -> None:
     """Make a recogniser for a language from another language's, or a new version from the old one."""
     from vizinho.job.run import transfer as transfer_recogniser
-    from vizinho.transfer.tokens import RowOptions
+    from vizinho.plan.tokens import RowOptions
 
     transfer_recogniser(
         donor,

@@ -17,9 +17,9 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, PlainVa
 from pydantic_core import PydanticCustomError
 
 from vizinho.errors import SpecError
+from vizinho.plan.tokens import RowOptions
 from vizinho.text.language import Language
 from vizinho.training.options import LARGEST, TrainingOptions, from_dict
-from vizinho.transfer.tokens import RowOptions
 
 SCRATCH = "scratch"
 """The start that has no donor, and the recipe of its own that it has in every experiment."""

@@ -32,14 +32,14 @@ from vizinho.job.publish import drop_run, publish, run_folder, sole_run
 from vizinho.job.start import ReadyJob, make_ready, sound_similarity
 from vizinho.model.checkpoint import load_checkpoint, save_checkpoint, weights, weights_digest
 from vizinho.parallel import run_tasks
+from vizinho.plan.apply import plant
+from vizinho.plan.controls import gaussian_encoder, permuted_rows, shuffled_encoder
 from vizinho.progress import Event, Log
 from vizinho.store.card import Card, read_card
 from vizinho.store.store import Store
 from vizinho.text.normalize import get_normalizer
 from vizinho.training.options import TrainingOptions
 from vizinho.training.selection import FitResult
-from vizinho.transfer.apply import plant
-from vizinho.transfer.controls import gaussian_encoder, permuted_rows, shuffled_encoder
 
 SAME_BUDGET = 0.05
 """Relative difference of minutes up to which two donors of the store count as trained on equal amounts."""

@@ -12,11 +12,11 @@ from vizinho.experiment.starts import Start
 from vizinho.job.data import read_dataset
 from vizinho.job.fit import FinishedJob
 from vizinho.model.checkpoint import weights
+from vizinho.plan.apply import plant
 from vizinho.recognition.recognizer import Recognizer
 from vizinho.records import Utterance
 from vizinho.text.normalize import get_normalizer
 from vizinho.training.mixing import between
-from vizinho.transfer.apply import plant
 
 PATH_MINUTES = 2.0
 """Speech of each language that every place on the way between donor and target is tested on."""

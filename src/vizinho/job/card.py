@@ -13,10 +13,10 @@ from vizinho.job.data import Dataset, Source
 from vizinho.job.job import Job
 from vizinho.job.start import ReadyJob
 from vizinho.model.checkpoint import weights_digest
+from vizinho.plan.tokens import RowOptions
 from vizinho.store.card import Card
 from vizinho.store.store import Store
 from vizinho.training.options import TrainingOptions, from_dict
-from vizinho.transfer.tokens import RowOptions
 
 _JOB_KEYS = ("corpora", "minutes", "repeat", "preset", "pieces", "donor_adapter")
 

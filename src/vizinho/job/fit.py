@@ -11,6 +11,7 @@ from vizinho.job.start import ReadyJob
 from vizinho.model.adapters import Adapter, attach, merge, take
 from vizinho.model.checkpoint import save_checkpoint, weights
 from vizinho.model.phonemes import save_head, with_head
+from vizinho.plan.movement import Movement, movement
 from vizinho.progress import Advance, Log, silent
 from vizinho.recognition.recognizer import Recognizer
 from vizinho.training.loop import fit
@@ -19,7 +20,6 @@ from vizinho.training.selection import FitResult
 from vizinho.training.skipped import read_set_aside
 from vizinho.training.speech_task import DevSet, SpeechTask, dev_rates
 from vizinho.training.torchrun import is_main_process
-from vizinho.transfer.movement import Movement, movement
 
 
 @dataclass(frozen=True, slots=True)

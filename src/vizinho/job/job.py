@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from vizinho.plan.tokens import RowOptions
 from vizinho.training.options import TrainingOptions
-from vizinho.transfer.tokens import RowOptions
 
 
 @dataclass(frozen=True, slots=True)

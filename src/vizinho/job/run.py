@@ -19,6 +19,7 @@ from vizinho.job.practice import Target, make_practice
 from vizinho.job.publish import Published, drop_run, publish, run_folder, sole_run, summary, unfinished
 from vizinho.job.start import ReadyJob, make_ready, sound_similarity
 from vizinho.model.presets import check_preset
+from vizinho.plan.tokens import RowOptions
 from vizinho.progress import board, unseen
 from vizinho.records import Utterance
 from vizinho.store.pins import pinned_utterances, refuse_pinned
@@ -28,7 +29,6 @@ from vizinho.training.options import TrainingOptions
 from vizinho.training.recipes import MUCH_MINUTES, default_recipe, read_recipe
 from vizinho.training.skipped import FILE, NAMED
 from vizinho.training.torchrun import is_first_attempt, is_main_process
-from vizinho.transfer.tokens import RowOptions
 
 Paths = Path | str | Sequence[Path | str]
 """One path or several."""

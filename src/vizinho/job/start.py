@@ -19,15 +19,15 @@ from vizinho.job.job import Job
 from vizinho.model.checkpoint import Checkpoint, like, load_donor, weights
 from vizinho.model.layers import layer_of, layer_order
 from vizinho.model.presets import SUBSAMPLING, build_model
+from vizinho.plan.apply import apply_plan, plant, shapes_of, token_parameters
+from vizinho.plan.plan import TransferPlan, build_plan
+from vizinho.plan.tokens import SimilarityTable, match_tokens
 from vizinho.records import Utterance
 from vizinho.text.alphabets import alphabet
 from vizinho.text.tokens import bpe_tokenizer, character_tokenizer, characters_of
 from vizinho.training.data import Prepared, Preparing, prepare, prepare_shards
 from vizinho.training.options import TrainingOptions, differing
 from vizinho.training.phonemes import PhonemeTask, phoneme_task
-from vizinho.transfer.apply import apply_plan, plant, shapes_of, token_parameters
-from vizinho.transfer.plan import TransferPlan, build_plan
-from vizinho.transfer.tokens import SimilarityTable, match_tokens
 
 Similarity = Callable[[str, str, Sequence[str], Sequence[str]], SimilarityTable | None]
 """(target language, donor language, target letters, donor letters) to their similarity, or None where unknown."""

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from tones import tone_corpus
 
+from vizinho import train, transfer
 from vizinho.audio.augment import NO_AUGMENT
 from vizinho.errors import SpecError
-from vizinho.job.run import Reporting, train, transfer
+from vizinho.job.run import Reporting
 from vizinho.store.store import Store
 from vizinho.training.options import TrainingOptions
 

@@ -6,8 +6,8 @@ from dataclasses import asdict
 import pytest
 
 from vizinho.errors import SpecError
+from vizinho.plan.tokens import RowOptions
 from vizinho.training.options import TrainingOptions, differing, from_dict
-from vizinho.transfer.tokens import RowOptions
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from math import prod
 
-from vizinho.transfer.plan import PlanRow, TransferPlan
+from vizinho.plan.plan import PlanRow, TransferPlan
 
 SHOWN_TOKENS = 40
 SHOWN_MIXES = 6

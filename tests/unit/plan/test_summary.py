@@ -2,10 +2,10 @@
 
 import numpy as np
 
+from vizinho.plan.plan import build_plan
+from vizinho.plan.summary import summarise
+from vizinho.plan.tokens import RowOptions, SimilarityTable, match_tokens
 from vizinho.text.tokens import TokenInventory
-from vizinho.transfer.plan import build_plan
-from vizinho.transfer.summary import summarise
-from vizinho.transfer.tokens import RowOptions, SimilarityTable, match_tokens
 
 
 def test_every_kind_of_row_has_its_line():
