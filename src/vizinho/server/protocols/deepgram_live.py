@@ -35,8 +35,7 @@ class LiveQuery(CommonQuery):
     interim_results: Flag = False
     endpointing: int | Literal[False] | None = Field(None)  # pause that ends an utterance, milliseconds; false for none
     vad_events: Flag = False
-    utterance_end_ms: int | None = Field(None, ge=100, le=60_000)
-    """UtteranceEnd is sent when nobody has said a word for this long."""
+    utterance_end_ms: int | None = Field(None, ge=100, le=60_000)  # silence after which UtteranceEnd is sent
 
     @property
     def transcribed_channels(self) -> int:

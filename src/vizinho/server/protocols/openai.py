@@ -25,8 +25,8 @@ MEDIA_TYPES = {"text": "text/plain", "srt": "application/x-subrip", "vtt": "text
 Format = Literal["json", "text", "srt", "verbose_json", "vtt"]
 
 _REFUSED = ("include", "known_speaker_names", "known_speaker_references")
+# Values that ask for what happens anyway.
 _MET_ANYWAY = {"temperature": ("0", "0.0"), "chunking_strategy": ("auto",), "prompt": ("",)}
-"""Values that ask for what happens anyway."""
 
 
 class Usage(BaseModel):

@@ -17,8 +17,7 @@ from vizinho.server.security.admission import Service, authenticate, request_id_
 from vizinho.server.security.refusals import Refusal
 from vizinho.server.workers.pool import StreamHandle, stream_lost
 
-PIECE_BYTES = 16_384
-"""A message is given to the worker in pieces of this size (half a second at 16 kHz), so that streams take turns."""
+PIECE_BYTES = 16_384  # a worker gets half a second (at 16 kHz) at once, so that streams take turns
 MAX_WARNINGS = 20  # named in the handshake, whose headers clients read up to a few kilobytes
 
 router = APIRouter()

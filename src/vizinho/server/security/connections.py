@@ -18,8 +18,9 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from vizinho.server.security.limits import Limits
 from vizinho.server.security.metrics import Metrics
 
+_NOBODY = asyncio.Protocol()  # takes every call and does nothing
+# A refused client may still be sending; closing on unread bytes would reset the connection, and lose the answer.
 _LINGER_SECONDS = 2.0
-"""A refused client may still be sending. Closing on unread bytes would reset the connection, and lose the answer."""
 _REASONS = {
     400: "Bad Request",
     408: "Request Timeout",
@@ -99,7 +100,7 @@ class _Guard(asyncio.Protocol):
         self._connections, self._limits = connections, connections.limits
         self._loop = _loop or asyncio.get_running_loop()
         state = {**app_state, "connection": self}
-        # None once it has been told that the connection is lost.
+        # _NOBODY once it has been told that the connection is lost.
         self._protocol: Any = H11Protocol(config=config, server_state=server_state, app_state=state, _loop=self._loop)
         self._requests = 0  # two for a moment, where a client sends the next before it has the answer
         self._head_bytes = 0  # of a head that has not become a request yet
@@ -130,7 +131,7 @@ class _Guard(asyncio.Protocol):
     def give_way(self) -> None:
         """End a connection that waits, because others need its place."""
         self._connections.remove(self)
-        if self._head_bytes and self._protocol is not None:  # else it is idle, or has its answer
+        if self._head_bytes and self._protocol is not _NOBODY:  # else it is idle, or has its answer
             self._write(503, "OVERLOADED")
         self._transport.abort()
 
@@ -138,7 +139,7 @@ class _Guard(asyncio.Protocol):
         self._transport: Any = transport
         self.address = _network(transport.get_extra_info("peername"))
         if not self._connections.add(self):
-            self._protocol = None
+            self._protocol = _NOBODY
             self._write(503, "OVERLOADED")
             self._transport.close()
             return
@@ -147,7 +148,7 @@ class _Guard(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Pass bytes on, and see in the loop's next turn what has become of them (asyncio)."""
-        if self._protocol is None:
+        if self._protocol is _NOBODY:
             return
         if not self._requests:
             if not self._head_bytes:
@@ -160,16 +161,13 @@ class _Guard(asyncio.Protocol):
             self._loop.call_soon(self._check_head)
 
     def eof_received(self) -> None:
-        if self._protocol is not None:
-            self._protocol.eof_received()
+        self._protocol.eof_received()
 
     def pause_writing(self) -> None:
-        if self._protocol is not None:
-            self._protocol.pause_writing()
+        self._protocol.pause_writing()
 
     def resume_writing(self) -> None:
-        if self._protocol is not None:
-            self._protocol.resume_writing()
+        self._protocol.resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._set_timer(None)
@@ -181,7 +179,7 @@ class _Guard(asyncio.Protocol):
         self._protocol, self._upgraded = protocol, True
 
     def _check_head(self) -> None:
-        if self._requests or self._streamed or self._protocol is None or self._transport.is_closing():
+        if self._requests or self._streamed or self._protocol is _NOBODY or self._transport.is_closing():
             return
         if self._upgraded:  # the library has thrown the request away
             self._refuse(400, "BAD_UPGRADE")
@@ -189,7 +187,7 @@ class _Guard(asyncio.Protocol):
             self._refuse(*((431, "HEADERS_TOO_LARGE") if self._line_ended else (414, "URL_TOO_LONG")))
 
     def _out_of_time(self) -> None:
-        if self._head_bytes and not self._streamed and self._protocol is not None:
+        if self._head_bytes and not self._streamed and self._protocol is not _NOBODY:
             self._refuse(408, "TOO_SLOW")
         else:
             self._transport.abort()
@@ -210,9 +208,8 @@ class _Guard(asyncio.Protocol):
         self._transport.write(f"{head}content-length: {len(body)}\r\nconnection: close\r\n\r\n{body}".encode())
 
     def _detach(self, exc: Exception | None) -> None:
-        protocol, self._protocol = self._protocol, None
-        if protocol is not None:
-            protocol.connection_lost(exc)
+        protocol, self._protocol = self._protocol, _NOBODY
+        protocol.connection_lost(exc)
 
     def _set_timer(self, seconds: float | None) -> None:
         if self._timer is not None:

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from starlette.websockets import WebSocket
 
 from vizinho.server.security.admission import request_id_of
 from vizinho.server.security.limits import Limits
@@ -67,10 +66,8 @@ class Frame:
                 if connection is not None:
                     serving.enter_context(connection.request())
                 refusal = self._head_refusal(scope)
-                if refusal is None:
-                    await self._app(scope, body.receive, framed)
-                else:
-                    await self._refuse(refusal, scope, body.receive, framed)
+                app = self._app if refusal is None else self._refused(HTTPConnection(scope), refusal)
+                await app(scope, body.receive, framed)
         finally:
             route = _route(scope)
             self._metrics.requests.labels(route=route, status=str(status)).inc()
@@ -89,13 +86,6 @@ class Frame:
             most = f"more than {limits.max_headers} headers, or than {limits.max_header_bytes} bytes of them"
             return Refusal(431, "HEADERS_TOO_LARGE", most)
         return None
-
-    async def _refuse(self, refusal: Refusal, scope: Scope, receive: Receive, send: Send) -> None:
-        response = self._refused(HTTPConnection(scope), refusal)
-        if scope["type"] == "websocket":
-            await WebSocket(scope, receive, send).send_denial_response(response)
-        else:
-            await response(scope, receive, send)
 
 
 class _Body:

@@ -13,8 +13,7 @@ from vizinho.errors import SpecError
 from vizinho.server.security.refusals import Refusal
 
 VARIABLE = "VIZINHO_API_KEYS"
-MIN_KEY_CHARACTERS = 16
-"""Shorter keys can be guessed; `python -c "import secrets; print(secrets.token_urlsafe(32))"` makes a good one."""
+MIN_KEY_CHARACTERS = 16  # shorter keys can be guessed; Python's secrets.token_urlsafe(32) makes a good one
 _SCHEMES = ("token", "bearer")
 ANYONE = "anyone"  # the client of a server without keys
 

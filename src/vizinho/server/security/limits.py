@@ -21,16 +21,14 @@ class Limits:
     max_audio_seconds: float = 4 * 3600.0  # of one recording
     max_memory_bytes: int = 500_000_000  # bodies of all requests that wait or are worked on
     max_waiting: int = 64  # requests that wait for a worker
-    max_requests_per_client: int = 32
-    """Requests of one key, or of one address where there are no keys, that wait or are worked on."""
+    max_requests_per_client: int = 32  # waiting or worked on, of one key, or of one address where there are no keys
     requests_per_minute: int = 600  # of one client; a burst of a tenth of it at once is let through
     max_streams: int = 64
     max_streams_per_client: int = 32
     max_stream_seconds: float = 4 * 3600.0  # audio of one stream
     max_message_bytes: int = 1_000_000  # one message of a stream
     max_connections: int = 512
-    max_waiting_connections: int = 128
-    """Connections of one address on which no request is being answered; the oldest gives way to a new one."""
+    max_waiting_connections: int = 128  # of one address, without a request; the oldest gives way to a new one
     max_target_bytes: int = 72_000  # path and query of a request: a hundred long keyterms in percent signs are 64 kB
     max_header_bytes: int = 32_768  # all headers of a request
     max_headers: int = 100
@@ -41,8 +39,7 @@ class Limits:
     body_idle_seconds: float = 12.0  # longest pause within a body
     body_seconds: float = 600.0  # longest time for a whole body
     send_seconds: float = 30.0  # a client must take what it is sent by then
-    silent_stream_seconds: float = 12.0
-    """A stream that sends neither audio nor KeepAlive is closed (Deepgram's limit is 10 s)."""
+    silent_stream_seconds: float = 12.0  # neither audio nor KeepAlive: the stream is closed (Deepgram: after 10 s)
     job_seconds: float = 600.0  # a worker busy with one request for longer than this is killed
     load_seconds: float = 180.0  # a new worker must be ready by then
     worker_bytes: int = 4_000_000_000  # a worker whose resident memory passes this is killed
@@ -87,9 +84,8 @@ class Rate:
         tokens = min(self.burst, tokens + (now - since) * per_second)
         if tokens < 1:
             self._buckets[client] = (tokens, now)
-            raise too_many(
-                f"more than {self.per_minute} requests a minute", max(1, math.ceil((1 - tokens) / per_second))
-            )
+            wait_seconds = max(1, math.ceil((1 - tokens) / per_second))
+            raise too_many(f"more than {self.per_minute} requests a minute", wait_seconds)
         self._buckets[client] = (tokens - 1, now)
         if len(self._buckets) > 10_000:
             self._forget_full(now, per_second)

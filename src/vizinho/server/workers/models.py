@@ -14,8 +14,7 @@ from vizinho.recognition.recognizer import Recognizer
 from vizinho.server.served import ServedModel
 from vizinho.store.card import verify
 
-RETRY_SECONDS = 60.0
-"""A model that could not be loaded is not tried again for this long: reading its weights takes seconds."""
+RETRY_SECONDS = 60.0  # before a broken model is tried again: reading weights takes seconds
 
 Classify = Callable[[str], Sequence[tuple[str, float]]]  # text to topics with probabilities, the most likely first
 

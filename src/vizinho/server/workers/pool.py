@@ -28,8 +28,7 @@ from vizinho.server.workers.process import WorkerProcess
 
 MAX_ATTEMPTS = 2
 _WATCH_SECONDS = 0.5
-_RESTART_SECONDS = (0.0, 0.0, 1.0, 5.0, 30.0)
-"""Wait before a worker is replaced, by how many in a row died before they were ready."""
+_RESTART_SECONDS = (0.0, 0.0, 1.0, 5.0, 30.0)  # before a replacement, by how many in a row died in their start
 
 log = logging.getLogger("vizinho.server")
 
@@ -73,9 +72,8 @@ class StreamHandle:
     def __init__(self, worker: _Worker, number: int) -> None:
         self._worker, self._number = worker, number
         self._report: asyncio.Future[messages.StreamReport] | None = None
-        self.ordered_at = 0.0
-        self.worker_lost = asyncio.Event()
-        """Set when the worker is dead: whoever waits for the client need not wait any longer."""
+        self.ordered_at: float | None = None  # since when the worker owes a report
+        self.worker_lost = asyncio.Event()  # ends the wait for the client's next message too
 
     async def order(self, kind: messages.StreamOrderKind, data: bytes = b"") -> messages.StreamReport:
         """Give the worker an order and wait for its report. Raises Refusal."""
@@ -107,12 +105,7 @@ class StreamHandle:
         try:
             return await self._report
         finally:
-            self._report = None
-
-    @property
-    def waiting(self) -> bool:
-        """Whether the worker owes a report."""
-        return self._report is not None
+            self._report = self.ordered_at = None
 
     def reported(self, report: messages.StreamReport | Refusal) -> None:
         """The worker's report on the last order."""
@@ -134,8 +127,7 @@ class Pool:
 
     def __init__(self, options: messages.WorkerOptions, count: int, limits: Limits, metrics: Metrics) -> None:
         self.options, self.count, self.limits, self.metrics = options, count, limits, metrics
-        self.topics = options.classifier is not None
-        """Whether the workers have a classifier of topics, as far as is known: they say so when they are ready."""
+        self.topics = options.classifier is not None  # whether there is a classifier; workers say so when they start
         self._workers: list[_Worker] = []
         self._queue: FairQueue[_Pending] = FairQueue(limits.max_waiting)
         self._numbers = itertools.count(1)
@@ -331,9 +323,8 @@ class Pool:
             return "too large"
         if not worker.ready and now - worker.started > limits.load_seconds:
             return "too slow to start"
-        ordered_at = [worker.pending.began] if worker.pending else []
-        ordered_at += [handle.ordered_at for handle in worker.streams.values() if handle.waiting]
-        return "too slow" if ordered_at and now - min(ordered_at) > limits.job_seconds else ""
+        since = [worker.pending.began if worker.pending else None, *(h.ordered_at for h in worker.streams.values())]
+        return "too slow" if any(at is not None and now - at > limits.job_seconds for at in since) else ""
 
     def _run(self, work: Coroutine[Any, Any, None]) -> None:
         # The loop itself refers to its tasks weakly; without a reference one may be collected before it has ended.
