@@ -8,8 +8,6 @@ TORCH_INDEX ?=
 LOCKS := deploy/locks
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 export HF_HUB_OFFLINE ?= 1
-# Test files run in this many processes, each on one thread.
-WORKERS ?= 2
 
 .PHONY: install demo test bench peers docs fuzz lock audit sbom wheel wheel-test clean
 
@@ -39,7 +37,7 @@ test: install
 	$(BIN)/ruff check src tests bench docs examples deploy
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -n $(WORKERS)
+	$(BIN)/python -m pytest
 
 docs: install
 	$(BIN)/python docs/make_cli_page.py

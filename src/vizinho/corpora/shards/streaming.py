@@ -1,4 +1,4 @@
-"""Packs Hugging Face data into shards while it streams from the hub or from disk, without a copy of the whole."""
+"""Packs Hugging Face data into shards as it streams in: from the hub or from disk, never whole in memory or on disk."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from vizinho.errors import CorpusError, VizinhoError, first_line
 from vizinho.files import write_json
 from vizinho.progress import Advance, silent
 
-_STATE = "streamed.json"  # how far the stream has been packed, as the data set library says it
+_STATE = "streamed.json"
+"""How far the stream has been packed, as the data set library says it."""
 
 
 def open_stream(source: str, split: str, subset: str | None) -> Any:
@@ -35,37 +36,37 @@ def open_stream(source: str, split: str, subset: str | None) -> Any:
     path = Path(source)
     try:
         if not path.exists():
-            stream = datasets.load_dataset(source, subset, split=split, streaming=True)
+            made = datasets.load_dataset(source, subset, split=split, streaming=True)
         elif path.is_dir() and list(path.glob("**/state.json")):
             saved = datasets.load_from_disk(source)
-            stream = (saved[split] if isinstance(saved, datasets.DatasetDict) else saved).to_iterable_dataset()
+            made = (saved[split] if isinstance(saved, datasets.DatasetDict) else saved).to_iterable_dataset()
         else:
             files_of = files_by_split(path)
             files = files_of.get("") or splits_here(files_of, split_called(split), path)[split_called(split)]
-            stream = datasets.load_dataset("parquet", data_files=list(map(str, files)), split="train", streaming=True)
-        # Decoding would need torchcodec, and the tar takes the file as it is.
-        if stream.features is not None and isinstance(stream.features.get("audio"), datasets.Audio):
-            stream = stream.cast_column("audio", datasets.Audio(decode=False))
+            made = datasets.load_dataset("parquet", data_files=list(map(str, files)), split="train", streaming=True)
+        # Decoding would need torchcodec, and what goes into a tar is the file as it is.
+        if made.features is not None and isinstance(made.features.get("audio"), datasets.Audio):
+            made = made.cast_column("audio", datasets.Audio(decode=False))
     except CorpusError:
         raise
     # The library raises errors of many kinds for what it cannot find or reach.
     except Exception as error:
         what = f"cannot be streamed ({first_line(error)})"
         raise CorpusError(what, where=source, fix="give a folder, a Parquet file or the id of a data set") from error
-    return stream
+    return made
 
 
 def shard_stream(stream: Any, building: Building, options: ShardOptions, progress: Advance = silent) -> ShardIndex:
     """Write rows of an IterableDataset into shards in their order.
 
-    The state of the stream is saved after each shard, so that a stopped command resumes there. Rows without audio or
-    text are left out and named.
+    After each shard the state of the stream is kept, so that a stopped run goes on there without reading what it has.
+    Rows without audio or text are left out and named.
     """
     state, number, names = building.folder / _STATE, 0, []
     if state.is_file():
-        saved = json.loads(state.read_text(encoding="utf-8"))
-        number, names = saved["number"], saved["names"]
-        stream.load_state_dict(saved["stream"])
+        kept = json.loads(state.read_text(encoding="utf-8"))
+        number, names = kept["number"], kept["names"]
+        stream.load_state_dict(kept["stream"])
         progress(number, "")
     rows = iter(stream)
     more = True
@@ -80,13 +81,13 @@ def shard_stream(stream: Any, building: Building, options: ShardOptions, progres
             (building.folder / f"{name}.tar").unlink()
         number, more = taking.number, not taking.ended
         write_json(state, {"number": number, "names": names, "stream": stream.state_dict()})
-    index = building.finish([(name, building.folder / f"{name}.tar") for name in names], {})
+    made = building.finish([(name, building.folder / f"{name}.tar") for name in names], {})
     state.unlink()
-    return index
+    return made
 
 
 class _Taking:
-    """Clips for one shard; afterwards `number` counts the rows taken and `ended` tells whether there are no more."""
+    """Clips for one shard; afterwards `number` counts the rows taken and `ended` says that there are no more."""
 
     def __init__(
         self, rows: Iterator[dict[str, Any]], number: int, building: Building, seconds: float, progress: Advance
@@ -96,8 +97,8 @@ class _Taking:
         self.ended = False
 
     def __iter__(self) -> Iterator[tuple[int, Clip]]:
-        seconds = 0.0
-        while seconds < self._seconds:
+        held = 0.0
+        while held < self._seconds:
             row = next(self._rows, None)
             if row is None:
                 self.ended = True
@@ -110,7 +111,7 @@ class _Taking:
             except VizinhoError as problem:
                 self._building.leave_out(problem)
                 continue
-            seconds += clip.duration_seconds
+            held += clip.duration_seconds
             yield self.number - 1, clip
 
 

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from pydantic import AfterValidator, BaseModel, Field
-
-Seconds = Annotated[float, AfterValidator(lambda value: round(value, 3))]
-Probability = Annotated[float, AfterValidator(lambda value: round(value, 4))]
+from pydantic import BaseModel, Field
 
 
 class RemoteAudio(BaseModel):
@@ -39,7 +34,7 @@ class Metadata(BaseModel):
     request_id: str
     sha256: str
     created: str
-    duration: Seconds
+    duration: float
     channels: int
     models: list[str]
     model_info: dict[str, ModelInfo]
@@ -52,9 +47,9 @@ class WireWord(BaseModel):
     """One word; seconds from the start of the audio."""
 
     word: str
-    start: Seconds
-    end: Seconds
-    confidence: Probability
+    start: float
+    end: float
+    confidence: float
     punctuated_word: str | None = None
 
 
@@ -62,8 +57,8 @@ class Sentence(BaseModel):
     """A phrase between pauses."""
 
     text: str
-    start: Seconds
-    end: Seconds
+    start: float
+    end: float
 
 
 class Paragraph(BaseModel):
@@ -71,8 +66,8 @@ class Paragraph(BaseModel):
 
     sentences: list[Sentence]
     num_words: int
-    start: Seconds
-    end: Seconds
+    start: float
+    end: float
 
 
 class Paragraphs(BaseModel):
@@ -83,10 +78,10 @@ class Paragraphs(BaseModel):
 
 
 class Alternative(BaseModel):
-    """What was recognised in one channel; there is never more than one alternative."""
+    """What was heard in one channel; there is never more than one alternative."""
 
     transcript: str
-    confidence: Probability
+    confidence: float
     words: list[WireWord]
     paragraphs: Paragraphs | None = None
 
@@ -96,15 +91,15 @@ class Channel(BaseModel):
 
     alternatives: list[Alternative]
     detected_language: str | None = None
-    language_confidence: Probability | None = None
+    language_confidence: float | None = None
 
 
 class Utterance(BaseModel):
     """A phrase between pauses, of one channel."""
 
-    start: Seconds
-    end: Seconds
-    confidence: Probability
+    start: float
+    end: float
+    confidence: float
     channel: int
     transcript: str
     words: list[WireWord]
@@ -115,7 +110,7 @@ class Topic(BaseModel):
     """A topic and how sure the classifier is of it."""
 
     topic: str
-    confidence_score: Probability
+    confidence_score: float
 
 
 class TopicSegment(BaseModel):
@@ -134,7 +129,7 @@ class Topics(BaseModel):
 
 
 class Results(BaseModel):
-    """All channels, and whatever else the request wants."""
+    """All channels, and what else was asked for."""
 
     channels: list[Channel]
     utterances: list[Utterance] | None = None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import queue
 import threading
@@ -36,7 +35,7 @@ class WorkerProcess:
     @property
     def pid(self) -> int:
         """Of the process."""
-        return self._process.pid or 0  # only mypy knows processes that have not started
+        return self._process.pid or 0
 
     def send(self, order: Order) -> None:
         """Give an order; returns at once. Orders to a dead worker are lost, as `ended` tells."""
@@ -45,7 +44,7 @@ class WorkerProcess:
     def kill(self) -> None:
         """End the process now."""
         self._process.kill()
-        self._orders.put(None)  # ends the thread that writes
+        self._orders.put(None)
 
     def reap(self) -> None:
         """Wait for the end of a killed process."""
@@ -59,16 +58,22 @@ class WorkerProcess:
             return 0
 
     def _read(self, reported: Callable[[Report], None], ended: Callable[[], None]) -> None:
-        with contextlib.suppress(EOFError, OSError, RuntimeError):  # RuntimeError: the event loop is closed
+        try:
             while True:
                 reported(self._connection.recv())
-        with contextlib.suppress(RuntimeError):
+        except (EOFError, OSError, RuntimeError):  # RuntimeError: the event loop is closed
+            pass
+        try:
             ended()
+        except RuntimeError:
+            return
 
     def _write(self) -> None:
-        with contextlib.suppress(OSError):
+        try:
             while (order := self._orders.get()) is not None:
                 self._connection.send(order)
+        except OSError:
+            return
 
 
 def _main(connection: Connection, options: WorkerOptions) -> None:
