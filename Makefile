@@ -8,6 +8,8 @@ TORCH_INDEX ?=
 LOCKS := deploy/locks
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 export HF_HUB_OFFLINE ?= 1
+# Test files run in this many processes, each on one thread.
+WORKERS ?= 2
 
 .PHONY: install demo test bench peers docs fuzz lock audit sbom wheel wheel-test clean
 
@@ -37,7 +39,7 @@ test: install
 	$(BIN)/ruff check src tests bench docs examples deploy
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(WORKERS)
 
 docs: install
 	$(BIN)/python docs/make_cli_page.py

@@ -123,7 +123,7 @@ def measure(folder: Path, side: str) -> dict[str, float]:
     """In a process of its own: from nothing to the first batch, then to a batch in the middle of the epoch."""
     import torch
 
-    from vizinho.corpora.batches import BatchData, Listed
+    from vizinho.corpora.batches import BatchData, ListedSource
     from vizinho.job.job import Job
     from vizinho.job.start import make_ready
     from vizinho.training.options import TrainingOptions
@@ -135,8 +135,8 @@ def measure(folder: Path, side: str) -> dict[str, float]:
         ready = make_ready(Job("pt", given, preset="micro", options=options))
         examples = ready.prepared.examples
         sharded = side == "shards"
-        gather = examples.gather(60, 1, folder / "places.jsonl") if sharded else Listed(examples, 60, 1)
-        return BatchData(gather, ready.checkpoint.front, options.augment, 1)
+        source = examples.source(60, 1, folder / "places.jsonl") if sharded else ListedSource(examples, 60, 1)
+        return BatchData(source, ready.checkpoint.front, options.augment, 1)
 
     def corpora(folder: Path) -> tuple[Path, ...]:
         return folder / ("shards" if side == "shards" else "pt.jsonl"), folder / "dev.jsonl"

@@ -20,7 +20,7 @@ from vizinho.audio.io import SAMPLE_RATE, Waveform, load_audio
 from vizinho.audio.logmel import LogMel
 from vizinho.decoding.greedy import LogProbs
 from vizinho.evaluation.score import score
-from vizinho.job.data import read_data
+from vizinho.job.data import read_dataset
 from vizinho.model.fast import Chunks
 from vizinho.recognition.engines import TorchEngine
 from vizinho.recognition.live import LiveUtterance
@@ -48,7 +48,7 @@ def streamed(engine: TorchEngine, samples: Waveform, chunks: Chunks) -> tuple[Lo
 
 def main(corpus: Path, language: str, models: list[str], sizes: list[int], seed: int) -> None:
     torch.set_num_threads(1)
-    data = read_data((corpus,), language, None, seed)
+    data = read_dataset((corpus,), language, None, seed)
     references = {u.id: data.normalizer(u.text) for u in data.dev}
     chosen = [u for u in data.dev if references[u.id]]
     waveforms = {u.id: load_audio(u.audio) for u in chosen}

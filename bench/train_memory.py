@@ -18,15 +18,15 @@ TIMES = 100
 
 
 def train_once(manifest: str) -> None:
+    from vizinho.job.fit import fit_job
     from vizinho.job.job import Job
-    from vizinho.job.run import run
     from vizinho.job.start import make_ready
     from vizinho.training.options import TrainingOptions
 
     options = TrainingOptions(steps=12, batch_seconds=16, evaluate_every=100, checkpoint_every=100, workers=0)
     ready = make_ready(Job("es", (Path(manifest),), preset="tiny", options=options))
     with tempfile.TemporaryDirectory() as folder:
-        run(ready, Path(folder))
+        fit_job(ready, Path(folder))
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 
 

@@ -27,7 +27,7 @@ from transformers.trainer_pt_utils import LengthGroupedSampler
 
 from vizinho.audio.augment import NO_AUGMENT
 from vizinho.audio.io import load_audio
-from vizinho.corpora.batches import BatchData, Listed
+from vizinho.corpora.batches import BatchData, ListedSource
 from vizinho.corpora.synthetic import practice_corpus
 from vizinho.job.job import Job
 from vizinho.job.start import ReadyJob, make_ready
@@ -152,7 +152,7 @@ def where_time_goes(corpus: Path, threads: int) -> None:
     ready = fresh(corpus, 20, threads)
     torch.set_num_threads(threads)
     model, examples = ready.checkpoint.model.train(), ready.prepared.examples
-    data = BatchData(Listed(examples, BATCH_SECONDS, 1), ready.checkpoint.front, NO_AUGMENT, 1)
+    data = BatchData(ListedSource(examples, BATCH_SECONDS, 1), ready.checkpoint.front, NO_AUGMENT, 1)
     batches = [data[n] for n in range(6)]
 
     def step(batch: Any) -> None:

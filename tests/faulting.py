@@ -28,7 +28,7 @@ SEED = int(os.environ.get("VIZINHO_FAULT_SEED", "0")) or time.time_ns() % 2**32
 
 _MODULES = [
     "faulting", "tones", "torch", "transformers", "accelerate", "soundfile", "onnxruntime", "torch.utils.tensorboard",
-    "vizinho.cli.main", "vizinho.job.run", "vizinho.job.publish", "vizinho.recognition.files",
+    "vizinho.cli.main", "vizinho.job.fit", "vizinho.job.publish", "vizinho.recognition.files",
 ]  # fmt: skip
 
 

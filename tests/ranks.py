@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
-from vizinho.corpora.shards.gather import ShardedExamples
+from vizinho.corpora.shards.source import ShardedExamples
 from vizinho.files import write_json
 from vizinho.g2p.espeak import is_available
 from vizinho.job.job import Job
@@ -73,7 +73,7 @@ def attempt(name: str, options: TrainingOptions, corpus: Path, folder: Path) -> 
         loosen(model)
     if ready.phonemes is not None:
         model.phonemes = ready.phonemes.head
-    dev = DevSet(ready.data.dev, {u.id: u.text for u in ready.data.dev})
+    dev = DevSet(ready.dataset.dev, {u.id: u.text for u in ready.dataset.dev})
     lines: list[str] = []
     result = fit(
         SpeechTask(ready.checkpoint, examples, dev, ready.phonemes), options, folder / "run",

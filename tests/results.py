@@ -17,8 +17,8 @@ from vizinho.experiment.results import (
     WorstUtterance,
 )
 from vizinho.experiment.summary import summarise
+from vizinho.plan.movement import LayerMovement, Movement
 from vizinho.records import UtteranceErrors
-from vizinho.transfer.movement import LayerMovement, Movement
 
 WORDS = ("casa azul", "o mar", "lua cheia", "pedra", "sol e sal")
 

@@ -31,7 +31,7 @@ from vizinho.audio.io import SAMPLE_RATE, load_audio
 from vizinho.corpora.manifest import read_manifest, write_manifest
 from vizinho.corpora.readers.base import file_name, store_clip
 from vizinho.files import write_json, write_text
-from vizinho.job.data import read_data
+from vizinho.job.data import read_dataset
 from vizinho.model.checkpoint import load_donor
 from vizinho.recognition.recognizer import Recognizer
 from vizinho.records import Utterance
@@ -150,7 +150,7 @@ def _stored(utterance: Utterance, audio: Path) -> Utterance:
 def _write_for_nemo(race: Race, language: str) -> dict[str, Any]:
     """NeMo's manifests with normalised texts, and the labels: alphabet and training texts, as vizinho has them."""
     manifest = race.manifest(language, "")
-    parts = read_data((manifest,), language, None, race.seeds[0])
+    parts = read_dataset((manifest,), language, None, race.seeds[0])
     test = tuple(u for u in read_manifest(manifest) if u.split == "test")
     found = {}
     for split, utterances in {"train": parts.train, "dev": parts.dev, "test": test}.items():

@@ -17,11 +17,10 @@ from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
-from vizinho.experiment.arms import Arm, job_of
 from vizinho.experiment.guard import without_test_texts
 from vizinho.experiment.read_spec import read_spec
-from vizinho.experiment.starts import start_of
-from vizinho.job.run import run
+from vizinho.experiment.starts import Arm, Workspace, job_of, start_of
+from vizinho.job.fit import fit_job
 from vizinho.job.start import make_ready, sound_similarity
 
 SEED = 11
@@ -36,12 +35,11 @@ def main(options: argparse.Namespace) -> None:
         for name in options.recipe or spec.recipes_for(options.start)[:1]:
             for rate, seed in product(options.rates, options.seeds):
                 arm = Arm(options.start, options.minutes, seed, name)
-                start = start_of(spec, arm, options.folder, None)
-                job = job_of(spec, arm, start.folder, start.language)
+                job = job_of(spec, arm, start_of(spec, arm, Workspace(options.folder)))
                 steps = options.steps or job.options.steps
                 job = replace(job, options=replace(job.options, learning_rate=rate, steps=steps))
                 with tempfile.TemporaryDirectory() as folder_of_run:
-                    result = run(make_ready(job, sound_similarity), Path(folder_of_run)).result
+                    result = fit_job(make_ready(job, sound_similarity), Path(folder_of_run)).result
                 found = f"dev CER {result.dev_score:.3f} ({result.chosen})"
                 print(f"{options.start}, {name}, at {rate:g}, {steps} steps, seed {seed}: {found}", flush=True)
 

@@ -20,6 +20,7 @@ import numpy as np
 
 from vizinho.evaluation.resample import blocks, percentiles
 from vizinho.files import write_json
+from vizinho.plan.tokens import RowOptions
 from vizinho.text.normalize import get_normalizer
 from vizinho.text_models.lstm import Architecture, build
 from vizinho.text_models.lstm_folder import TrainedModel, load_model, save_model
@@ -29,7 +30,6 @@ from vizinho.text_models.lstm_transfer import AlignedVectors, moved
 from vizinho.text_models.texts import BLOCK, fingerprint, hold_out, read_texts
 from vizinho.text_models.words import word_list
 from vizinho.training.loop import fit
-from vizinho.transfer.tokens import RowOptions
 from vizinho.vectors.static import load_vectors, save_vectors, train_vectors
 
 HERE = Path(__file__).parent

@@ -11,12 +11,17 @@ from typing import TYPE_CHECKING, Any
 from vizinho.version import __version__
 
 if TYPE_CHECKING:
+    from vizinho.job.run import train, transfer
     from vizinho.languages.compare import compare
 
-_HOME = {"compare": "vizinho.languages.compare"}
+_HOME = {
+    "compare": "vizinho.languages.compare",
+    "train": "vizinho.job.run",
+    "transfer": "vizinho.job.run",
+}
 """The module that owns each name of the API."""
 
-__all__ = ["__version__", "compare"]
+__all__ = ["__version__", "compare", "train", "transfer"]
 
 
 def __getattr__(name: str) -> Any:

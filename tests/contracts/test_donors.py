@@ -16,12 +16,12 @@ from vizinho.audio.augment import AugmentOptions
 from vizinho.job.job import Job
 from vizinho.job.start import make_ready
 from vizinho.model.checkpoint import load_checkpoint, load_donor, save_checkpoint, weights
+from vizinho.plan.movement import movement
 from vizinho.recognition.engines import TorchEngine
 from vizinho.recognition.recognizer import Recognizer
 from vizinho.training.loop import fit
 from vizinho.training.options import LayerPolicy, TrainingOptions
 from vizinho.training.speech_task import SpeechTask
-from vizinho.transfer.movement import movement
 
 KINDS: dict[str, Callable[[Path], Path]] = {
     **RECOGNISERS,
@@ -94,7 +94,7 @@ def test_it_trains_and_comes_back_bit_equal(kind, tmp_path):
         assert all(torch.equal(ours[name], tensor) for name, tensor in weights(other).items())
     assert processor.tokenizer.get_vocab() == ready.checkpoint.tokenizer.get_vocab()
     assert again.front.output_frames(9000) == ready.checkpoint.front.output_frames(9000)
-    dev = list(ready.data.dev)
+    dev = list(ready.dataset.dev)
     said = Recognizer.of(again).transcribe_corpus(dev)
     assert said == Recognizer.of(ready.checkpoint).transcribe_corpus(dev)
     assert said.keys() == {u.id for u in dev}

@@ -10,8 +10,8 @@ from tones import tone_corpus, tone_speech
 
 from vizinho.audio.io import save_audio
 from vizinho.errors import AudioError, CorpusError, ModelError
+from vizinho.job.fit import fit_job
 from vizinho.job.job import Job
-from vizinho.job.run import run
 from vizinho.job.start import make_ready
 from vizinho.model.checkpoint import weights
 from vizinho.training import speech_task
@@ -59,7 +59,7 @@ def enormous(batch):
 def test_a_batch_that_is_not_a_number_leaves_no_trace(corpus, tmp_path, monkeypatch, change, said):
     spoil(monkeypatch, {3}, change)
     lines: list[str] = []
-    done = run(ready_job(corpus), tmp_path / "run", log=lines.append)
+    done = fit_job(ready_job(corpus), tmp_path / "run", log=lines.append)
     assert_untouched(tmp_path / "run")
     assert done.result.skipped_batches == 1
     assert any(line.startswith(f"step 3: {said}; skipped the batch of pt-0") for line in lines), lines
@@ -74,7 +74,7 @@ def test_an_infinite_gradient_of_a_finite_loss_leaves_no_trace(corpus, tmp_path)
 
     dict(ready.checkpoint.model.named_parameters())["ctc_head.bias"].register_hook(overflow)
     lines: list[str] = []
-    assert run(ready, tmp_path / "run", log=lines.append).result.skipped_batches == 1
+    assert fit_job(ready, tmp_path / "run", log=lines.append).result.skipped_batches == 1
     assert_untouched(tmp_path / "run")
     assert any("step 3: the gradient is" in line for line in lines), lines
 
@@ -99,10 +99,10 @@ def test_too_many_of_them_stop_the_run_with_a_diagnosis_and_it_can_go_on(corpus,
     with pytest.raises(
         ModelError, match=r"6 of 8 batches .*a feature is not a number \(6 times\); the last: pt-0.*check"
     ):
-        run(ready, tmp_path / "run")
+        fit_job(ready, tmp_path / "run")
     monkeypatch.undo()
     lines: list[str] = []
-    run(ready_job(corpus, steps=10), tmp_path / "run", log=lines.append)
+    fit_job(ready_job(corpus, steps=10), tmp_path / "run", log=lines.append)
     assert any("going on from step" in line for line in lines)
 
 
@@ -128,7 +128,7 @@ def test_recordings_that_change_under_a_run_are_left_out_and_named(tmp_path, how
     ready = ready_job(corpus, steps=8)
     names = changed(corpus, how, range(3, 5))
     lines: list[str] = []
-    done = run(ready, tmp_path / "run", log=lines.append)
+    done = fit_job(ready, tmp_path / "run", log=lines.append)
     assert all(any(line.startswith(f"set aside {name}: ") for line in lines) for name in names), lines
     assert sum("set aside" in line for line in lines) == len(names)
     assert all(bool(torch.isfinite(tensor).all()) for tensor in weights(done.ready.checkpoint.model).values())
@@ -139,13 +139,13 @@ def test_too_many_changed_recordings_stop_the_run(tmp_path):
     ready = ready_job(corpus, steps=30)
     changed(corpus, "removed", range(8))
     with pytest.raises(CorpusError, match=r"recordings .*no such audio file.*bring them back"):
-        run(ready, tmp_path / "run")
+        fit_job(ready, tmp_path / "run")
 
 
 def test_a_dev_recording_that_is_gone_is_an_error(tmp_path):
     """Choosing on fewer recordings than before would choose something else."""
     corpus = tone_corpus(tmp_path, count=8, splits=("train", "train", "train", "dev"))
     ready = ready_job(corpus)
-    Path(ready.data.dev[0].audio).unlink()
+    Path(ready.dataset.dev[0].audio).unlink()
     with pytest.raises(AudioError, match="no such audio file"):
-        run(ready, tmp_path / "run")
+        fit_job(ready, tmp_path / "run")

@@ -207,16 +207,16 @@ def test_a_killed_preparing_process_stops_the_run_with_a_message(world, tmp_path
 
 def published_once(folder: str, corpus: str) -> None:
     """Publishing is killed at every step; the same command's end then leaves one version, the current one."""
+    from vizinho.job.fit import fit_job
     from vizinho.job.job import Job
     from vizinho.job.publish import drop_run, publish
-    from vizinho.job.run import run
     from vizinho.job.start import make_ready
     from vizinho.store.store import Store
     from vizinho.training.options import TrainingOptions
 
     place = Path(folder)
     options = TrainingOptions(steps=1, batch_seconds=4, evaluate_every=1, checkpoint_every=1, workers=0)
-    finished = run(
+    finished = fit_job(
         make_ready(Job("pt", (Path(corpus),), preset="micro", options=options)), place / "start" / "runs" / "x"
     )
 

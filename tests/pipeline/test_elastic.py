@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from tones import tone_corpus
 
+from vizinho.job.fit import fit_job
 from vizinho.job.job import Job
-from vizinho.job.run import run
 from vizinho.job.start import make_ready
 from vizinho.training.recipes import read_recipe
 from vizinho.training.torchrun import SEPARATE_STORES
@@ -46,7 +46,7 @@ def test_a_killed_process_comes_back_and_the_run_ends_the_same(tmp_path):
     corpus = tone_corpus(tmp_path, count=24, splits=("train", "train", "dev"))
     recipe = tmp_path / "recipe.toml"
     recipe.write_text(RECIPE.format(accumulate=2))
-    alone = run(make_ready(Job("pt", (corpus,), preset="micro", options=read_recipe(recipe))), tmp_path / "alone")
+    alone = fit_job(make_ready(Job("pt", (corpus,), preset="micro", options=read_recipe(recipe))), tmp_path / "alone")
     recipe.write_text(RECIPE.format(accumulate=1))
     home = Path(os.environ["VIZINHO_HOME"])
     torchrun = "-m torch.distributed.run --nproc-per-node 2 --max-restarts 1"

@@ -12,9 +12,9 @@ from transformers import AutoModelForCTC
 
 from vizinho.g2p import letters as phonetics
 from vizinho.g2p.espeak import is_available
+from vizinho.job.fit import fit_job, save
 from vizinho.job.job import Job
 from vizinho.job.publish import card_of, publish
-from vizinho.job.run import run, save
 from vizinho.job.start import make_ready
 from vizinho.model.adapter_options import AdapterOptions
 from vizinho.model.checkpoint import weights
@@ -50,8 +50,8 @@ def test_off_needs_no_espeak_and_changes_nothing(tmp_path, monkeypatch):
     plain, off = make_ready(job(tmp_path, OFF)), make_ready(job(tmp_path, replace(OFF, phonemes=PhonemeOptions())))
     assert plain.identity == off.identity
     assert plain.phonemes is None
-    done = run(off, tmp_path / "off")
-    assert same(learnt(run(plain, tmp_path / "plain")), learnt(done))
+    done = fit_job(off, tmp_path / "off")
+    assert same(learnt(fit_job(plain, tmp_path / "plain")), learnt(done))
     save(tmp_path / "model", done.ready)
     assert not (tmp_path / "model" / FILE).exists()
 
@@ -61,8 +61,8 @@ def test_phones_change_the_encoder_and_are_left_beside_the_network(tmp_path):
     plain, ready = make_ready(job(tmp_path, OFF)), make_ready(job(tmp_path))
     names, before = set(weights(ready.checkpoint.model)), ready.phonemes.start
     assert plain.identity != ready.identity
-    done = run(ready, tmp_path / "run")
-    assert not same(learnt(run(plain, tmp_path / "plain")), learnt(done))
+    done = fit_job(ready, tmp_path / "run")
+    assert not same(learnt(fit_job(plain, tmp_path / "plain")), learnt(done))
     save(tmp_path / "model", ready)
     assert set(weights(AutoModelForCTC.from_pretrained(tmp_path / "model"))) == names
     written = load_file(tmp_path / "model" / FILE)
@@ -71,7 +71,7 @@ def test_phones_change_the_encoder_and_are_left_beside_the_network(tmp_path):
 
 @needs_espeak
 def test_an_interrupted_run_ends_with_the_same_weights(tmp_path):
-    alone = run(make_ready(job(tmp_path)), tmp_path / "alone")
+    alone = fit_job(make_ready(job(tmp_path)), tmp_path / "alone")
     seen = []
 
     def interrupt(amount, note=""):
@@ -80,8 +80,8 @@ def test_an_interrupted_run_ends_with_the_same_weights(tmp_path):
             os.kill(os.getpid(), signal.SIGINT)
 
     with pytest.raises(InterruptedRunError, match="step 3 of 6"):
-        run(make_ready(job(tmp_path)), tmp_path / "stopped", progress=interrupt)
-    again = run(make_ready(job(tmp_path)), tmp_path / "stopped")
+        fit_job(make_ready(job(tmp_path)), tmp_path / "stopped", progress=interrupt)
+    again = fit_job(make_ready(job(tmp_path)), tmp_path / "stopped")
     assert same(learnt(alone), learnt(again))
     ours, theirs = (weights(done.ready.phonemes.head) for done in (alone, again))
     assert same(ours, theirs)
@@ -90,7 +90,7 @@ def test_an_interrupted_run_ends_with_the_same_weights(tmp_path):
 
 @needs_espeak
 def test_a_transfer_takes_over_what_its_donor_learnt_and_says_so(tmp_path):
-    donor = run(make_ready(job(tmp_path, lang="es")), tmp_path / "donor run")
+    donor = fit_job(make_ready(job(tmp_path, lang="es")), tmp_path / "donor run")
     save(tmp_path / "donor", donor.ready)
     ready = make_ready(job(tmp_path, donor=tmp_path / "donor", donor_language="es"))
     assert same(weights(ready.phonemes.head), weights(donor.ready.phonemes.head))
@@ -99,7 +99,7 @@ def test_a_transfer_takes_over_what_its_donor_learnt_and_says_so(tmp_path):
     rows = [(r.action, r.reason) for r in other.plan.rows if (r.target or "").startswith("phonemes.")]
     assert rows == [("fresh", "the donor's reads another layer (block0)")] * 2
     store = Store(tmp_path / "home")
-    finished = run(ready, tmp_path / "run")
+    finished = fit_job(ready, tmp_path / "run")
     made = publish(store, "pt", finished, tmp_path / "run", donor=None, command=["vizinho"])
     assert (store.resolve(made.ref) / FILE).is_file()
     assert card_of(store, "pt", finished, donor=None, command=[]).plan[-2:] == ready.plan.as_json()[-2:]
@@ -120,7 +120,7 @@ def test_it_goes_with_other_options(tmp_path, changed):
     if "adapter" in changed:
         save(tmp_path / "donor", make_ready(job(tmp_path, OFF, lang="es")))
         settings = {"donor": tmp_path / "donor", "donor_language": "es"}
-    done = run(make_ready(job(tmp_path, replace(ON, **changed), **settings)), tmp_path / "run")
+    done = fit_job(make_ready(job(tmp_path, replace(ON, **changed), **settings)), tmp_path / "run")
     assert done.result.skipped_batches == 0
     before = done.ready.phonemes.start["phonemes.weight"]
     assert not torch.equal(done.ready.phonemes.head.weight.detach(), before)
@@ -129,8 +129,8 @@ def test_it_goes_with_other_options(tmp_path, changed):
 
 @needs_espeak
 def test_recomputed_blocks_learn_the_same(tmp_path):
-    kept = run(make_ready(job(tmp_path)), tmp_path / "kept")
-    again = run(make_ready(job(tmp_path, replace(ON, activation_checkpointing=True))), tmp_path / "again")
+    kept = fit_job(make_ready(job(tmp_path)), tmp_path / "kept")
+    again = fit_job(make_ready(job(tmp_path, replace(ON, activation_checkpointing=True))), tmp_path / "again")
     ours, theirs = ([p.train_loss for p in done.result.curve[1:]] for done in (kept, again))
     assert ours == pytest.approx(theirs, rel=1e-4)
 
@@ -140,6 +140,6 @@ def test_utterances_without_phones_are_counted_in_the_log(tmp_path):
     ready = make_ready(job(tmp_path))
     ready.phonemes.spoken._known[ready.prepared.examples[0].labels] = ()
     lines = []
-    run(ready, tmp_path / "run", log=lines.append)
+    fit_job(ready, tmp_path / "run", log=lines.append)
     named = ready.prepared.examples[0].utterance.id
     assert [line for line in lines if "phoneme" in line] == [f"no phoneme loss for 1 utterances: {named} (no phones)"]

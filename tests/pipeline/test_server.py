@@ -1,5 +1,6 @@
 """A real server under what servers meet: other versions, killed workers, full queues, slow clients, SIGTERM."""
 
+import http.client
 import json
 import os
 import shutil
@@ -161,6 +162,25 @@ def test_a_killed_worker_is_replaced_its_recording_done_again_and_its_stream_end
     server.wait_ready()
     assert server.workers() != [before]
     assert server.metric("vizinho_worker_restarts_total") >= 1
+
+
+def test_text_that_was_sent_is_not_sent_again_when_the_worker_dies(server):
+    form = b'--x\r\nContent-Disposition: form-data; name="model"\r\n\r\nes-demo\r\n--x\r\n'
+    form += b'Content-Disposition: form-data; name="stream"\r\n\r\ntrue\r\n--x\r\n'
+    form += b'Content-Disposition: form-data; name="file"; filename="a"\r\n\r\n' + long_speech(600) + b"\r\n--x--\r\n"
+    headers = {"Authorization": f"Bearer {KEY}", "Content-Type": "multipart/form-data; boundary=x"}
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=120)
+    connection.request("POST", "/v1/audio/transcriptions", form, headers)
+    answer = connection.getresponse()
+    first = answer.readline()
+    (worker,) = server.workers()
+    os.kill(worker, signal.SIGKILL)
+    events = [json.loads(line[6:]) for line in [first, *answer] if line.startswith(b"data: ")]
+    kinds = [event["type"] for event in events]
+    assert kinds == ["transcript.text.delta"] * (len(kinds) - 1) + ["error"]
+    assert events[-1]["error"]["code"] == "worker_died" and 1 < len(kinds) < 200
+    connection.close()
+    server.wait_ready()
 
 
 def test_messages_that_are_none_end_a_stream_with_an_error(server):

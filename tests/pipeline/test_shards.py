@@ -32,7 +32,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 from vizinho.job.job import Job
-from vizinho.job.run import run
+from vizinho.job.fit import fit_job
 from vizinho.job.start import make_ready
 from vizinho.model.checkpoint import weights
 from vizinho.training.options import TrainingOptions
@@ -43,7 +43,7 @@ options = TrainingOptions(
 ready = make_ready(Job("pt", (Path(sys.argv[1]),), preset="micro", options=options))
 # Windows of a few utterances, so that the run passes many of them.
 examples = replace(ready.prepared.examples, window_utterances=14)
-done = run(replace(ready, prepared=replace(ready.prepared, examples=examples)), Path(sys.argv[2]))
+done = fit_job(replace(ready, prepared=replace(ready.prepared, examples=examples)), Path(sys.argv[2]))
 save_file(weights(done.ready.checkpoint.model), sys.argv[3])
 """
 

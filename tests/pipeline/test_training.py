@@ -15,8 +15,8 @@ from tones import tone_corpus
 
 from vizinho.audio.augment import NO_AUGMENT
 from vizinho.errors import CorpusError, TextError
+from vizinho.job.fit import fit_job
 from vizinho.job.job import Job
-from vizinho.job.run import run
 from vizinho.job.start import make_ready
 from vizinho.model.checkpoint import weights
 from vizinho.training.checkpoints import load_state
@@ -34,11 +34,11 @@ from safetensors.torch import save_file
 sys.path.insert(0, sys.argv[4])
 from test_training import FAST
 from vizinho.job.job import Job
-from vizinho.job.run import run
+from vizinho.job.fit import fit_job
 from vizinho.job.start import make_ready
 from vizinho.model.checkpoint import weights
 torch.set_num_threads(1)
-done = run(make_ready(Job("pt", (Path(sys.argv[1]),), preset="micro", options=FAST)), Path(sys.argv[2]))
+done = fit_job(make_ready(Job("pt", (Path(sys.argv[1]),), preset="micro", options=FAST)), Path(sys.argv[2]))
 save_file(weights(done.ready.checkpoint.model), sys.argv[3])
 """
 
@@ -83,11 +83,11 @@ def test_a_killed_and_resumed_run_ends_with_the_same_weights(tmp_path):
 def test_a_damaged_checkpoint_falls_back_and_says_so(tmp_path):
     corpus = tone_corpus(tmp_path, count=12)
     job = Job("pt", (corpus,), preset="micro", options=replace(FAST, steps=8))
-    whole = run(make_ready(job), tmp_path / "run")
+    whole = fit_job(make_ready(job), tmp_path / "run")
     newest = sorted((tmp_path / "run").glob("step-*"))[-1]
     (newest / "model.safetensors").write_bytes(b"garbage")
     lines: list[str] = []
-    again = run(make_ready(job), tmp_path / "run", log=lines.append)
+    again = fit_job(make_ready(job), tmp_path / "run", log=lines.append)
     assert any("damaged" in line for line in lines)
     assert any("going on from step 4" in line for line in lines)
     ours, theirs = weights(again.ready.checkpoint.model), weights(whole.ready.checkpoint.model)
@@ -97,7 +97,7 @@ def test_a_damaged_checkpoint_falls_back_and_says_so(tmp_path):
 def test_frozen_layers_do_not_move_and_movement_says_so(tmp_path):
     corpus = tone_corpus(tmp_path, count=12)
     options = replace(FAST, steps=8, layers=LayerPolicy(frozen=("front", "block0")))
-    found = run(make_ready(Job("pt", (corpus,), preset="micro", options=options)), tmp_path / "run").movement
+    found = fit_job(make_ready(Job("pt", (corpus,), preset="micro", options=options)), tmp_path / "run").movement
     distances = {layer.layer: layer.relative_distance for layer in found.layers}
     assert distances["front"] == distances["block0"] == 0
     assert distances["block1"] > 0
@@ -107,8 +107,8 @@ def test_frozen_layers_do_not_move_and_movement_says_so(tmp_path):
 def test_worker_processes_give_the_same_run(tmp_path):
     corpus = tone_corpus(tmp_path, count=12)
     job = Job("pt", (corpus,), preset="micro", options=replace(FAST, steps=6))
-    here = run(make_ready(job), tmp_path / "here")
-    there = run(make_ready(replace(job, options=replace(job.options, workers=1))), tmp_path / "there")
+    here = fit_job(make_ready(job), tmp_path / "here")
+    there = fit_job(make_ready(replace(job, options=replace(job.options, workers=1))), tmp_path / "there")
     ours, theirs = weights(here.ready.checkpoint.model), weights(there.ready.checkpoint.model)
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
 
@@ -145,7 +145,7 @@ def test_pieces_train_save_and_come_back(tmp_path):
     from vizinho.recognition.recognizer import Recognizer
 
     corpus = tone_corpus(tmp_path, count=12, splits=("train", "dev"))
-    done = run(
+    done = fit_job(
         make_ready(Job("pt", (corpus,), preset="micro", tokens="bpe", pieces=24, options=replace(FAST, steps=6))),
         tmp_path / "run",
     )
@@ -153,7 +153,7 @@ def test_pieces_train_save_and_come_back(tmp_path):
     save_checkpoint(tmp_path / "model", done.ready.checkpoint)
     again = load_checkpoint(tmp_path / "model")
     assert again.inventory == done.ready.checkpoint.inventory
-    dev = list(done.ready.data.dev)
+    dev = list(done.ready.dataset.dev)
     assert Recognizer.of(again).transcribe_corpus(dev) == Recognizer.of(done.ready.checkpoint).transcribe_corpus(dev)
 
 
@@ -172,6 +172,8 @@ def test_a_new_version_starts_bit_equal_and_keeps_letters_the_corpus_lacks(tmp_p
 @pytest.mark.parametrize("changed", [{"precision": "bf16"}, {"accumulate": 3}, {"activation_checkpointing": True}])
 def test_it_learns_with_every_option(tmp_path, changed):
     corpus = tone_corpus(tmp_path, count=12)
-    found = run(make_ready(Job("pt", (corpus,), preset="micro", options=replace(FAST, steps=16, **changed))), tmp_path)
+    found = fit_job(
+        make_ready(Job("pt", (corpus,), preset="micro", options=replace(FAST, steps=16, **changed))), tmp_path
+    )
     losses = [p.train_loss for p in found.result.curve if p.train_loss is not None]
     assert losses[-1] < 0.8 * losses[0]

@@ -48,7 +48,7 @@ def test_the_lock_has_a_version_for_everything_that_is_asked_for():
     extras = {"": PROJECT["project"]["dependencies"], **PROJECT["project"]["optional-dependencies"]}
     own = {"ray": packages(ROOT / "deploy" / "locks" / "ray.lock")}
     for extra, names in extras.items():
-        for wanted in map(Requirement, names):
+        for wanted in (r for r in map(Requirement, names) if r.name != "vizinho"):  # "all" names other extras
             assert own.get(extra, held)[canonicalize_name(wanted.name)] in wanted.specifier, wanted
     assert not held.keys() & own["ray"].keys()
     held = packages(ROOT / "deploy" / "locks" / "build.lock")

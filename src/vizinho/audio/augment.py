@@ -153,8 +153,7 @@ def mask_waveform(samples: Waveform, options: AugmentOptions, rng: Random) -> Wa
     return masked
 
 
-_MEL_CHANNELS = 80
-"""Channels that AugmentOptions.freq_width counts in."""
+_MEL_CHANNELS = 80  # channels that AugmentOptions.freq_width counts in
 
 
 def _mel(hertz: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

@@ -32,8 +32,7 @@ _LOUDEST = 65536.0
 """Floating-point files may hold anything; more than a 16-bit file read as numbers would overflow in the features."""
 _BROKEN = (soundfile.LibsndfileError, OSError, TypeError, ValueError, IndexError, struct.error)
 """What reading a broken file raises."""
-_MENDED_BYTES = 32 * 2**20
-"""Mending a page clock reads every byte in Python, so it is not done for larger files."""
+_MENDED_BYTES = 32 * 2**20  # mending a page clock reads every byte in Python, so it is not done for larger files
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,6 @@ from vizinho.audio.io import SAMPLE_RATE, Waveform
 from vizinho.audio.logmel import MIN_SAMPLES
 from vizinho.errors import AudioError
 
-HOP_SECONDS = 0.010
-"""Time between two log-mel frames before subsampling."""
 MEL_CHANNELS = 80
 
 

@@ -20,8 +20,7 @@ from vizinho.files import replacing
 
 _T = TypeVar("_T")
 
-SAMPLE_RATE = 16_000
-"""Samples per second inside the project; every loader resamples to it."""
+SAMPLE_RATE = 16_000  # Samples per second inside the project; every loader resamples to it
 
 Waveform = npt.NDArray[np.float32]
 """Mono samples, shape (N,), nominally in [-1, 1]."""

@@ -19,10 +19,8 @@ from vizinho.audio.io import SAMPLE_RATE, Waveform
 Features = npt.NDArray[np.float32]
 """Log-mel features of one utterance, shape (F, T): channels first, as exported networks take them."""
 
-MIN_SAMPLES = SAMPLE_RATE // 25
-"""Shorter audio (40 ms) has too few frames to normalise by its own mean and deviation."""
-_CHUNK_FRAMES = 128
-"""Spectra of this many frames stay in the processor's cache."""
+MIN_SAMPLES = SAMPLE_RATE // 25  # shorter audio (40 ms) has too few frames to normalise by its own mean and deviation
+_CHUNK_FRAMES = 128  # spectra of this many frames stay in the processor's cache
 _LOG_FLOOR = 2.0**-24
 _DEVIATION_FLOOR = 1e-5
 

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 
 _HEADER_BYTES = 27
 _END_OF_STREAM = 4
-_HEADER_PAGES = 2
-"""OpusHead and OpusTags come first (RFC 7845); short tags fit one page."""
+_HEADER_PAGES = 2  # OpusHead and OpusTags come first (RFC 7845); short tags fit one page
 _FRAME_SAMPLES = (480, 960, 1920, 2880) * 3 + (480, 960) * 2 + (120, 240, 480, 960) * 4
 """Samples at 48 kHz of one frame, by the configuration number in a packet's first byte (RFC 6716, table 2)."""
 

@@ -19,13 +19,10 @@ PITCH_HZ = (85.0, 280.0)
 """Median pitches to draw from, on a logarithmic scale: from low men's voices to high women's and children's."""
 FORMANTS = (0.86, 1.18)
 """Formants, as a ratio to a middle voice, of the lowest and the highest pitch: high voices have short tracts."""
-_FORMANT_SPREAD = 0.08
-"""A voice's formants differ from those of its pitch by a factor of exp(+-this)."""
-_MELODY = (0.6, 1.5)
-"""How far the pitch moves around its median, as a factor."""
+_FORMANT_SPREAD = 0.08  # A voice's formants differ from those of its pitch by a factor of exp(+-this)
+_MELODY = (0.6, 1.5)  # how far the pitch moves around its median, as a factor
 _PACE = (0.82, 1.22)
-_SEARCH_HZ = (60.0, 500.0)
-"""Where Praat looks for the pitch."""
+_SEARCH_HZ = (60.0, 500.0)  # where Praat looks for the pitch
 
 
 def other_voice(samples: Waveform, rng: Random) -> Waveform:

@@ -57,11 +57,9 @@ class RunningFeatures:
         self._statistics = RunningStatistics()
         self._emphasised = np.zeros(features.reach, np.float32)
         """Pre-emphasised samples from `reach` before the next frame on."""
-        self._last = np.zeros(0, np.float32)
-        """The last sample, which the next one is emphasised against."""
+        self._last = np.zeros(0, np.float32)  # the last sample, which the next one is emphasised against
         self._samples = 0
-        self._made = 0
-        """Frames made so far."""
+        self._made = 0  # frames made so far
         self._waiting = np.zeros((0, features.feature_size), np.float32)
         """Bands (T, F) of the chunk that is not full yet."""
 

@@ -144,7 +144,7 @@ def respell(
 
     if out.resolve() == corpus.resolve():
         raise CorpusError("the corpus would be overwritten", where=out, fix="give another --out")
-    kept_back = held_out_texts(leave_out or [], get_normalizer(to))
+    kept_back = held_out_texts((u for path in leave_out or () for u in read_manifest(path)), get_normalizer(to))
     utterances = read_manifest(corpus)
     with bar("respelling", len(utterances)) as advance:
         made = respell_corpus(utterances, to, kept_back, advance)

@@ -10,8 +10,7 @@ from typing import Any
 
 import typer
 
-SHOWN = 10
-"""Items that a list in the terminal names before it says how many more there are."""
+SHOWN = 10  # items that a list in the terminal names before it says how many more there are
 
 
 def emit(values: Any, as_json: bool, text: str | Iterable[str] = ()) -> None:

@@ -21,8 +21,7 @@ if TYPE_CHECKING:
 def label(
     model: Annotated[str, typer.Argument(help="Model that writes the labels: NAME, NAME@VERSION or a model folder.")],
     sources: Annotated[
-        list[Path],
-        typer.Argument(help="Audio files, folders of them, or one manifest (JSONL).", show_default=False),
+        list[Path], typer.Argument(help="Audio files, folders of them, or one manifest (JSONL).", show_default=False)
     ],
     out: Annotated[Path, typer.Option("--out", help="Manifest to write.")],
     least_confidence: Annotated[

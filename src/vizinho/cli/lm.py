@@ -49,13 +49,9 @@ _OPTIONS_OF = {
     "ngram": ("model", "unit", "order", "prune", "list_words", "list_once", "exclude_corpus", "exclude_from_lists"),
     "lstm": ("dev", "width", "hidden", "layers", "steps", "rate", "samples", "seed", "threads", "fresh", "quiet"),
 }
-_WORDS = 10_000
-"""Most words of an LSTM model's list, if not given."""
+_WORDS = 10_000  # most words of an LSTM model's list, if not given
 _WORD_LIST = "wordfreq:"
-_SHOWN_TRIALS = 5
-"""Trials that `tune` prints, besides greedy decoding and the search alone."""
-_SHOWN_ROWS = 40
-"""Rows of a transfer plan that are printed before training; --dry-run prints all."""
+_SHOWN_TRIALS = 5  # trials that `tune` prints, besides greedy decoding and the search alone
 
 
 @app.command()
@@ -153,11 +149,12 @@ def _train_ngrams(
     exclude_from_lists: bool,
     as_json: bool,
 ) -> None:
-    from vizinho.corpora.manifest import held_out_texts
+    from vizinho.corpora.manifest import held_out_texts, read_manifest
     from vizinho.decoding.lm.train import train_language_model
     from vizinho.progress import bar
 
     normalize, letters = target
+    excluded = (utterance for manifest in exclude_corpora for utterance in read_manifest(manifest))
     with bar("lines", sum(source.size for source in sources)) as advance:
         card, reports = train_language_model(
             out,
@@ -165,7 +162,7 @@ def _train_ngrams(
             ngrams,
             normalize,
             letters,
-            exclude=frozenset(held_out_texts(exclude_corpora, normalize)),
+            exclude=frozenset(held_out_texts(excluded, normalize)),
             exclude_from_lists=exclude_from_lists,
             progress=advance,
         )
@@ -252,10 +249,10 @@ def transfer(
     as_json: AsJson = False,
 ) -> None:
     """Move an LSTM model to another language: copy its layers, start each word's row by the transfer plan."""
-    from vizinho.cli.train import row_overrides
+    from vizinho.cli.plan import row_overrides
+    from vizinho.plan.tokens import RowOptions
     from vizinho.text_models.lstm_job import LmJob, Start
     from vizinho.text_models.lstm_task import LmOptions
-    from vizinho.transfer.tokens import RowOptions
 
     rows = RowOptions(new_rows, row_overrides(row or []))
     start = Start(donor, rows, target_vectors, donor_vectors, dictionary)
@@ -266,7 +263,7 @@ def transfer(
 
 def run_job(job: LmJob, out: Path, *, fresh: bool, quiet: bool, as_json: bool, dry_run: bool = False) -> None:
     """Train an LSTM model, or print its transfer plan and stop."""
-    from vizinho.cli.train import show_plan
+    from vizinho.cli.plan import show_plan
     from vizinho.progress import bar
     from vizinho.text_models.lstm_folder import check_destination
     from vizinho.text_models.lstm_job import make_ready, run
@@ -275,7 +272,7 @@ def run_job(job: LmJob, out: Path, *, fresh: bool, quiet: bool, as_json: bool, d
     ready = make_ready(job)
     warn_skipped(ready.texts.set_aside)
     if ready.plan is not None and (dry_run or not as_json):
-        show_plan(ready.plan, as_json, most=None if dry_run else _SHOWN_ROWS)
+        show_plan(ready.plan, as_json, all_rows=dry_run)
     if dry_run:
         return
     log = (lambda _line: None) if quiet else (lambda line: warn([line]))

@@ -26,6 +26,7 @@ from vizinho.cli import (
     transcribe,
     vectors,
 )
+from vizinho.cli.extras import extra_of
 from vizinho.cli.options import Commands
 from vizinho.errors import SpecError, VizinhoError
 from vizinho.training.torchrun import SEPARATE_STORES, process_count, restart_may_hang
@@ -137,6 +138,13 @@ def main() -> None:
 
         typer.echo(f"error: {error}", err=True)
         sys.exit(130 if isinstance(error, InterruptedRunError) else 2)
+    except ModuleNotFoundError as error:
+        extra = extra_of(error.name or "")
+        if extra is None:
+            raise
+        what = f"this needs {error.name}, which the extra {extra!r} brings"
+        typer.echo(f"error: {what} -> pip install 'vizinho[{extra}]'", err=True)
+        sys.exit(2)
     except OSError as error:
         if error.errno not in _DISK_FAULTS:
             raise

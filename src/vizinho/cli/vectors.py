@@ -63,8 +63,7 @@ _OPTIONS_OF = {
 _DEFAULT_DIM = {Kind.word2vec: 100, Kind.fasttext: 100, Kind.contextual: 128, Kind.transformer: 192}
 _DEFAULT_STEPS = {Kind.contextual: 1500, Kind.transformer: 1000}
 _DEFAULT_VOCABULARY = {Kind.contextual: 10_000, Kind.transformer: 8000}
-_AROUND = 6
-"""Words shown on either side of an occurrence."""
+_AROUND = 6  # words shown on either side of an occurrence
 
 File = Annotated[Path, typer.Option("--vectors", help="Vectors: word2vec's .bin or .vec, or gensim's .kv.")]
 
@@ -75,8 +74,7 @@ def train(
     texts: Texts,
     out: Annotated[Path, typer.Option("--out", help="File (word2vec, fasttext: .bin, .vec, .kv) or folder to write.")],
     kind: Annotated[
-        Kind,
-        typer.Option("--kind", help="word2vec or fasttext: static; contextual: as ELMo; transformer: masked LM."),
+        Kind, typer.Option("--kind", help="word2vec or fasttext: static; contextual: as ELMo; transformer: masked LM.")
     ] = Kind.word2vec,
     dim: Annotated[
         int | None,
@@ -426,8 +424,7 @@ def align(
 def evaluate(
     vectors: Annotated[Path, typer.Argument(help="Word vectors, a transformer's folder, or contextual vectors.")],
     second: Annotated[
-        Path | None,
-        typer.Argument(help="Vectors of the target language; with --senses static vectors as a baseline."),
+        Path | None, typer.Argument(help="Vectors of the target language; with --senses static vectors as a baseline.")
     ] = None,
     dictionary: Annotated[
         Path | None, typer.Option("--dictionary", help="Translate words: pairs of donor word, tab, target word.")

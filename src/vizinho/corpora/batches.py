@@ -1,4 +1,4 @@
-"""Batches by duration: which utterances stand together, in which order, and their padded tensors.
+"""Batches by duration: which utterances form a batch, in which order, and their padded tensors.
 
 Everything is a function of (seed, epoch, utterance), never of what ran before, so a resumed run sees the same data.
 """
@@ -51,16 +51,16 @@ class Batch:
     label_lengths: torch.Tensor
     audio_seconds: float
     chunk: tuple[int, int] | None = None
-    """(Output frames of a chunk, chunks before it that are heard) where the batch is to be computed as a stream."""
+    """(Output frames of a chunk, earlier chunks that it sees) where the batch is computed as a stream."""
     broken: tuple[tuple[str, str], ...] = ()
-    """(Utterance id, reason) of what belongs into the batch and cannot be trained on; found on the way."""
+    """(Utterance id, reason) of what belongs to the batch and cannot be trained on."""
 
 
 class BatchPlan:
     """The endless sequence of batches over a set of examples: batch n is always the same utterances.
 
     Each epoch shuffles, groups utterances of similar length and cuts groups of at most `batch_seconds` of padded audio.
-    Lengths in another unit do as well (sentences in pieces), if the limit is in it too.
+    Lengths may have another unit (sentences in subword pieces), if the limit has it too.
     """
 
     def __init__(self, durations: Sequence[float], batch_seconds: float, seed: int) -> None:
@@ -72,6 +72,7 @@ class BatchPlan:
 
     def __call__(self, number: int) -> tuple[int, list[int]]:
         """Epoch and utterance indices of batch `number`. Cheap when called in rising order."""
+        # An epoch's number of batches is known only once it is cut, so going back means counting from the start.
         if number < self._first:
             self._first, self._epoch, self._batches = 0, 0, self._plan_epoch(0)
         while number >= self._first + len(self._batches):
@@ -87,9 +88,9 @@ class BatchPlan:
 def cut_batches(durations: npt.NDArray[np.float64], batch_seconds: float, rng: np.random.Generator) -> list[list[int]]:
     """Indices of `durations` (N,) in groups of similar length and at most `batch_seconds` of padded audio, shuffled.
 
-    An utterance that is longer stands alone.
+    An utterance that is longer is a batch of its own.
     """
-    # Jitter keeps neighbours in length from always meeting in the same batch.
+    # Without jitter utterances of equal length would meet in the same batch in every epoch.
     jittered = durations * rng.uniform(0.9, 1.1, size=durations.size)
     batches: list[list[int]] = [[]]
     longest = 0.0
@@ -105,41 +106,32 @@ def cut_batches(durations: npt.NDArray[np.float64], batch_seconds: float, rng: n
 LENGTH_SECONDS, LENGTH_SHARE = 0.2, 0.1
 """How far a recording's length may be from the manifest's: codecs pad, and manifests round."""
 
-DECODED_BYTES = 512 * 2**20
-"""Decoded audio that one process keeps between epochs: about two and a quarter hours."""
+DECODED_BYTES = 512 * 2**20  # decoded audio that one process caches between epochs: about two and a quarter hours
 
 
 class DecodedAudio:
-    """Recordings decoded once and kept while there is room; beyond it they are decoded anew each time.
-
-    What came first stays: epochs come in random order, so that making room for the newest would lose all of it before
-    its turn comes again.
-    """
+    """Caches decoded recordings while there is room; beyond it they are decoded in every epoch."""
 
     def __init__(self, limit_bytes: int = DECODED_BYTES) -> None:
         self._room_bytes = limit_bytes
-        self._kept: dict[Path, Waveform] = {}
+        self._cache: dict[Path, Waveform] = {}
 
     def __call__(self, path: Path) -> Waveform:
         """The samples of a file, (N,), not to be written to. Raises AudioError as `load_audio` does."""
-        kept = self._kept.get(path)
-        if kept is not None:
-            return kept
+        if path in self._cache:
+            return self._cache[path]
         samples = load_audio(path)
         samples.setflags(write=False)
+        # Nothing is evicted: epochs come in random order, so the newest would push out what is needed before it.
         if samples.nbytes <= self._room_bytes:
             self._room_bytes -= samples.nbytes
-            self._kept[path] = samples
+            self._cache[path] = samples
         return samples
 
 
-def _whole(_number: int) -> None:
-    """Every batch is computed from whole utterances."""
-
-
 @dataclass(frozen=True, slots=True)
-class Gathered:
-    """What stands in a batch before it is varied: examples, their samples (N,) each, and what cannot be used."""
+class BatchAudio:
+    """A batch before augmentation: examples, samples (N,) of each, and (id, reason) of what cannot be used."""
 
     epoch: int
     examples: Sequence[Example]
@@ -147,82 +139,85 @@ class Gathered:
     broken: tuple[tuple[str, str], ...] = ()
 
 
-Gather = Callable[[int], Gathered]
+BatchSource = Callable[[int], BatchAudio]
 """Batch number to its contents: a function of the number alone, cheap in rising order."""
 
 
-class Listed:
-    """Gathers batches of examples that are all in memory."""
+class ListedSource:
+    """The batches of examples that are all in memory."""
 
     def __init__(self, examples: Sequence[Example], batch_seconds: float, seed: int) -> None:
         self._examples = examples
         self._plan = BatchPlan([e.utterance.duration_seconds for e in examples], batch_seconds, seed)
         self._load = DecodedAudio()
 
-    def __call__(self, number: int) -> Gathered:
-        """What cannot be read, or is not what the manifest says, is left out and named: it must not cost the run."""
+    def __call__(self, number: int) -> BatchAudio:
+        """Contents of a batch. A recording that cannot be read, or has another length, is skipped and named."""
         epoch, indices = self._plan(number)
         chosen, samples, broken = [], [], []
         for example in (self._examples[i] for i in indices):
             try:
-                heard = self._load(example.utterance.audio)
-                check_length(example.utterance, heard.size / SAMPLE_RATE)
+                waveform = self._load(example.utterance.audio)
+                check_length(example.utterance, waveform.size / SAMPLE_RATE)
             except AudioError as error:
                 broken.append((example.utterance.id, str(error)))
                 continue
             chosen.append(example)
-            samples.append(heard)
-        return Gathered(epoch, chosen, samples, tuple(broken))
+            samples.append(waveform)
+        return BatchAudio(epoch, chosen, samples, tuple(broken))
 
 
 class BatchData(Dataset[Batch]):
-    """Batch n as tensors: audio is varied and turned into features when asked for, so memory stays flat."""
+    """Batch n as tensors: audio is augmented and turned into features when asked for, so memory stays flat.
+
+    `chunking` says of each batch number in which chunks it is computed, if as a stream (see `Batch.chunk`).
+    """
 
     def __init__(
         self,
-        gather: Gather,
+        source: BatchSource,
         front: FrontEnd,
         augment: AugmentOptions,
         seed: int,
-        chunking: Callable[[int], tuple[int, int] | None] = _whole,
+        chunking: Callable[[int], tuple[int, int] | None] | None = None,
     ) -> None:
-        self._gather, self._front = gather, front
+        self._source, self._front = source, front
         self._augment, self._seed, self._chunking = augment, seed, chunking
 
     def __getitem__(self, number: int) -> Batch:
-        gathered = self._gather(number)
-        chosen = gathered.examples
-        if not chosen:
-            return _nothing(gathered.broken)
-        generators = [_generator(self._seed, gathered.epoch, e.utterance.id) for e in chosen]
-        waveforms = [self._varied(s, rng) for s, rng in zip(gathered.samples, generators, strict=True)]
-        made = self._front.extract(waveforms)
-        steps = made.mask.sum(dim=1).tolist()
-        chunk = self._chunking(number)
+        audio = self._source(number)
+        examples = audio.examples
+        if not examples:
+            return _empty(audio.broken)
+        # Seeded by utterance, not drawn in turn: a recording that cannot be read leaves the others' augmentation alone.
+        generators = [_generator(self._seed, audio.epoch, e.utterance.id) for e in examples]
+        inputs = self._front.extract([self._augmented(s, g) for s, g in zip(audio.samples, generators, strict=True)])
+        steps = inputs.mask.sum(dim=1).tolist()
+        chunk = self._chunking(number) if self._chunking else None
         for row, rng in enumerate(generators):
-            inputs = made.features[row, : steps[row]]
+            real = inputs.features[row, : steps[row]]  # without padding, which SpecAugment must not count as speech
             if chunk:
-                inputs = torch.from_numpy(normalize_running(inputs.numpy(), chunk[0] * self._front.subsampling))
-            made.features[row, : steps[row]] = self._front.mask_inputs(inputs, self._augment, rng)
+                real = torch.from_numpy(normalize_running(real.numpy(), chunk[0] * self._front.subsampling))
+            inputs.features[row, : steps[row]] = self._front.mask_inputs(real, self._augment, rng)
         return Batch(
-            ids=tuple(e.utterance.id for e in chosen),
-            features=made.features,
-            mask=made.mask,
+            ids=tuple(e.utterance.id for e in examples),
+            features=inputs.features,
+            mask=inputs.mask,
             frames=torch.tensor([self._front.output_frames(n) for n in steps], dtype=torch.long),
-            labels=torch.tensor([row for e in chosen for row in e.labels], dtype=torch.long),
-            label_lengths=torch.tensor([len(e.labels) for e in chosen], dtype=torch.long),
+            labels=torch.tensor([row for e in examples for row in e.labels], dtype=torch.long),
+            label_lengths=torch.tensor([len(e.labels) for e in examples], dtype=torch.long),
             audio_seconds=sum(steps) * self._front.step_seconds,
             chunk=chunk,
-            broken=gathered.broken,
+            broken=audio.broken,
         )
 
-    def _varied(self, samples: Waveform, rng: np.random.Generator) -> Waveform:
+    def _augmented(self, samples: Waveform, rng: np.random.Generator) -> Waveform:
         samples = augment_waveform(samples, self._augment, rng)
         return at_least_minimum(self._front.masked_waveform(samples, self._augment, rng))
 
 
 def check_length(utterance: Utterance, seconds: float) -> None:
-    """Raises AudioError for a recording that was cut off or replaced: its text would be learnt from other sounds."""
+    """Raise AudioError for a recording that was cut off or replaced: its text would be learnt from other sounds."""
     if abs(seconds - utterance.duration_seconds) > max(LENGTH_SECONDS, LENGTH_SHARE * utterance.duration_seconds):
         raise AudioError(
             f"the audio has {seconds:.2f} s, the manifest says {utterance.duration_seconds:.2f} s",
@@ -231,8 +226,8 @@ def check_length(utterance: Utterance, seconds: float) -> None:
         )
 
 
-def _nothing(broken: tuple[tuple[str, str], ...]) -> Batch:
-    """A batch none of whose recordings can be read."""
+def _empty(broken: tuple[tuple[str, str], ...]) -> Batch:
+    """A batch of which no recording can be read."""
     none = torch.zeros(0, dtype=torch.long)
     return Batch((), torch.zeros(0, 0, 0), torch.zeros(0, 0, dtype=torch.bool), none, none, none, 0.0, broken=broken)
 
@@ -258,25 +253,22 @@ def stream(data: BatchData, numbers: range, workers: int) -> Iterator[Batch]:
 
 
 def tells_of_a_death(error: Exception) -> bool:
-    """Whether an error is torch's word that a process preparing batches died; its signal may come amid anything."""
+    """Whether torch raised this error because a process that prepares batches died."""
     return isinstance(error, RuntimeError) and "DataLoader worker" in str(error)
 
 
 @contextmanager
 def deaths_named() -> Iterator[None]:
-    """Raises ModelError when a process that prepares batches was killed; torch says so at any moment of the loop."""
+    """Raise ModelError when a process that prepares batches was killed."""
     try:
         yield
-    except RuntimeError as error:
-        if not tells_of_a_death(error):
-            raise
-        raise _death() from error
-    except (ConnectionError, EOFError) as error:  # it was killed while it handed a batch over
-        raise _death() from error
-    except FileNotFoundError as error:
-        if error.filename is not None:  # a socket has no name here, a file has
-            raise
-        raise _death() from error
+    # Torch raises from a signal handler, so the error may come at any line of the loop and in any of these forms.
+    except (RuntimeError, ConnectionError, EOFError, FileNotFoundError) as error:
+        killed_while_sending = isinstance(error, ConnectionError | EOFError)
+        socket_is_gone = isinstance(error, FileNotFoundError) and error.filename is None  # a file would have a name
+        if killed_while_sending or socket_is_gone or tells_of_a_death(error):
+            raise _death() from error
+        raise
 
 
 def _death() -> ModelError:

@@ -1,4 +1,4 @@
-"""Decides which utterances of a corpus can be trusted: decodes everything, names what is wrong, sets it aside."""
+"""Decides which utterances of a corpus can be trusted: decodes everything, names faults, quarantines bad rows."""
 
 from __future__ import annotations
 
@@ -27,16 +27,15 @@ from vizinho.progress import Advance
 from vizinho.records import Utterance
 
 Normalizer = Callable[[str], str]
-_GROUP = 32
-"""Utterances that a process takes at a time."""
+_GROUP = 32  # utterances that a process takes at a time
 
 
 @dataclass(frozen=True, slots=True)
 class CheckReport:
-    """What was found. Every utterance stands in exactly one of `clean` and `quarantined`, in corpus order.
+    """Every utterance is in exactly one of `clean` and `quarantined`, in corpus order.
 
-    `clean` carries measured durations where the manifest's were wrong. `findings` are in corpus order; those of
-    severity "quarantine" are the reasons, "warning" leaves the utterance in.
+    `clean` has measured durations where the manifest's were wrong. `findings` are in corpus order; those of severity
+    "quarantine" are the reasons, a "warning" leaves the utterance in.
     """
 
     clean: tuple[Utterance, ...]
@@ -45,7 +44,7 @@ class CheckReport:
 
     @property
     def total(self) -> int:
-        """Utterances looked at."""
+        """Number of utterances checked."""
         return len(self.clean) + len(self.quarantined)
 
     def counts(self, severity: str) -> dict[str, int]:
@@ -83,10 +82,10 @@ def check_corpus(
     processes: int = 1,
     on_ray: bool = False,
 ) -> CheckReport:
-    """Decode every file and judge every text; docs/corpora.md lists the kinds of findings.
+    """Decode every file and check every text; docs/corpora.md lists the kinds of findings.
 
     Args:
-        utterances: The corpus, all splits together: leaks between splits show only then.
+        utterances: The corpus, all splits together: only then do leaks between splits show.
         normalizer: Makes the text that a model would learn; a VizinhoError of it quarantines the utterance.
         tokens: Characters that the model knows; None skips that test. The space needs no entry.
         frame_seconds: Seconds of audio per model output frame; a CTC label must fit into the frames.
@@ -104,30 +103,28 @@ def check_corpus(
         facts.append(fact)
         if progress is not None:
             progress(1, fact.utterance.id)
-    found = [*audio_findings(facts), *text_findings(facts, tokens, frame_seconds), *pace_findings(facts)]
-    found += corpus_findings(facts)
+    findings = [*audio_findings(facts), *text_findings(facts, tokens, frame_seconds), *pace_findings(facts)]
+    findings += corpus_findings(facts)
     order = {u.id: position for position, u in enumerate(everything)}
-    found.sort(key=lambda f: (order[f.id], f.severity, f.kind))
-    bad = {f.id for f in found if f.severity == QUARANTINE}
-    wrong_duration = {f.id for f in found if f.kind == "duration"}
+    findings.sort(key=lambda f: (order[f.id], f.severity, f.kind))
+    bad = {f.id for f in findings if f.severity == QUARANTINE}
+    wrong_duration = {f.id for f in findings if f.kind == "duration"}
     return CheckReport(
-        clean=tuple(
-            _measured(f) if f.utterance.id in wrong_duration else f.utterance for f in facts if f.id not in bad
-        ),
+        clean=tuple(_measured(f) if f.id in wrong_duration else f.utterance for f in facts if f.id not in bad),
         quarantined=tuple(u for u in everything if u.id in bad),
-        findings=tuple(found),
+        findings=tuple(findings),
     )
 
 
 def _measuring(normalizer: Normalizer) -> Callable[[Sequence[Utterance]], list[Facts]]:
-    """What every process does for itself, once."""
+    """Made once in every process: the normaliser need not be sent with each group."""
     return lambda group: [measure(utterance, normalizer) for utterance in group]
 
 
 def write_check(report: CheckReport, folder: Path, name: str) -> tuple[Path, Path]:
     """Write `name`.clean.jsonl (a manifest) and `name`.quarantine.jsonl (rows with their reasons); returns both paths.
 
-    Raises CorpusError when nothing is clean; the quarantine file is written all the same.
+    Raises CorpusError when nothing is clean; the quarantine file is written in that case too.
     """
     clean, quarantine = folder / f"{name}.clean.jsonl", folder / f"{name}.quarantine.jsonl"
     reasons = {key: list(group) for key, group in groupby(report.findings, key=lambda f: f.id)}
@@ -146,9 +143,11 @@ def write_check(report: CheckReport, folder: Path, name: str) -> tuple[Path, Pat
 def _require_unique(utterances: list[Utterance]) -> None:
     if not utterances:
         raise CorpusError("there are no utterances to check", fix="check the manifest and the split")
-    twice = [key for key, count in Counter(u.id for u in utterances).items() if count > 1]
-    if twice:
-        raise CorpusError(f"id {twice[0]!r} occurs more than once", where="corpus", fix="give each utterance its own")
+    repeated = [key for key, count in Counter(u.id for u in utterances).items() if count > 1]
+    if repeated:
+        raise CorpusError(
+            f"id {repeated[0]!r} occurs more than once", where="corpus", fix="give each utterance its own"
+        )
 
 
 def _measured(facts: Facts) -> Utterance:

@@ -1,4 +1,4 @@
-"""Turns a corpus of any known kind into a manifest, and its audio into 16 kHz FLAC where that is asked for."""
+"""Turns a corpus of any known kind into a manifest, and its audio into 16 kHz FLAC on request."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SHOWN = 5
 
 @dataclass(frozen=True, slots=True)
 class Conversion:
-    """What came of a conversion: `problems` are the rows left out, each with file and line."""
+    """The result of a conversion: `problems` are the rows left out, each with file and line."""
 
     manifest: Path
     format: str
@@ -54,20 +54,20 @@ def convert_corpus(
     skip_bad: bool = False,
     progress: Advance = silent,
 ) -> Conversion:
-    """Read `source` and write `manifest`; audio made on the way goes to `<manifest name>_audio` beside it.
+    """Read `source` and write `manifest`; new audio files go to `<manifest name>_audio` next to it.
 
     Args:
         source: A corpus of one of the kinds in docs/corpora.md.
         manifest: The JSONL file to write.
         lang: Language code of the utterances.
         reader: Name of the reader; None guesses it from the files.
-        split: Which split to read, or of a source without splits what to call it.
+        split: Split to read; of a source without splits, the name of the split that it becomes.
         copy: Re-encode every recording to 16 kHz mono FLAC, so that the corpus stands alone.
         skip_bad: Leave bad rows out, naming them in `<manifest name>.problems.jsonl`.
         progress: Told about each utterance.
 
-    Raises CorpusError when the source cannot be read, holds no usable row, or holds bad rows without `skip_bad`; no
-    manifest is written then.
+    Raises CorpusError when the source cannot be read, has no usable row, or has bad rows without `skip_bad`, and writes
+    no manifest then.
     """
     kind = reader or detect(source)
     audio_dir = manifest.parent / f"{manifest.stem}_audio"

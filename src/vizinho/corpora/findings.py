@@ -1,4 +1,4 @@
-"""The single tests of the corpus check: what is measured of an utterance and which findings follow."""
+"""The single tests of the corpus check: what is measured of each utterance, and the findings that follow from it."""
 
 from __future__ import annotations
 
@@ -17,17 +17,13 @@ from vizinho.records import Utterance
 
 QUARANTINE, WARNING = "quarantine", "warning"
 
-FULL_SCALE = 0.999
-"""Samples at least this loud count as clipped."""
+FULL_SCALE = 0.999  # samples at least this loud count as clipped
 CLIPPED_WARNING, CLIPPED_QUARANTINE = 0.01, 0.25
 """Shares of clipped samples. Loudly mastered speech has several per cent and is still good to train on."""
-SILENT_PEAK = 1e-3
-"""A recording that stays below -60 dB of full scale holds no speech."""
+SILENT_PEAK = 1e-3  # a recording below -60 dB of full scale has no speech
 DURATION_TOLERANCE_SECONDS = 0.1
-MAX_LETTERS_PER_SECOND = 25.0
-"""Nobody speaks that fast: about nine syllables a second."""
-FAST_LETTERS_PER_SECOND = 15.0
-"""Below this a text fits its recording, however unusual it is for the speaker."""
+MAX_LETTERS_PER_SECOND = 25.0  # nobody speaks faster: about nine syllables a second
+FAST_LETTERS_PER_SECOND = 15.0  # below this rate a text fits its recording, even if it is unusual for the speaker
 MIN_LETTERS_PER_SECOND = 0.5
 PACE_WARNING, PACE_QUARANTINE = 3.5, 4.0
 """Robust z-scores of the speaker's own pace (Iglewicz and Hoaglin 1993 advise 3.5)."""
@@ -47,7 +43,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What was measured of one utterance; `audio_error` and `text_error` say what could not be."""
+    """What was measured of one utterance; `audio_error` and `text_error` say why something could not be measured."""
 
     utterance: Utterance
     text: str
@@ -71,12 +67,12 @@ class Facts:
 
 
 def measure(utterance: Utterance, normalizer: Callable[[str], str]) -> Facts:
-    """Decode one recording and normalise its text; errors are kept, not raised."""
+    """Decode one recording and normalise its text; errors are recorded, not raised."""
     text, text_error, digits_lost = "", "", False
     try:
         text = normalizer(utterance.text)
         without = re.sub(r"\d", " ", utterance.text)
-        # A normaliser that cannot say a number may drop it: then the text is the same without it.
+        # A normaliser that has no words for a number may drop it: then the text without digits gives an equal result.
         digits_lost = without != utterance.text and normalizer(without) == text
     except VizinhoError as error:
         text_error = str(error)
@@ -92,7 +88,7 @@ def measure(utterance: Utterance, normalizer: Callable[[str], str]) -> Facts:
 
 
 def audio_findings(facts: Iterable[Facts]) -> Iterator[Finding]:
-    """Unreadable, silent and clipped recordings, and durations that the manifest has wrong."""
+    """Unreadable, silent and clipped recordings, and wrong durations in the manifest."""
     for f in facts:
         if f.audio_error:
             yield Finding(f.id, "audio", QUARANTINE, f.audio_error)
@@ -130,7 +126,7 @@ def text_findings(facts: Iterable[Facts], tokens: set[str] | None, frame_seconds
 def _label_finding(f: Facts, frame_seconds: float) -> Iterator[Finding]:
     repeats = sum(a == b for a, b in zip(f.text, f.text[1:], strict=False))
     frames = int(f.seconds / frame_seconds)
-    # CTC needs a frame a letter and a blank between equal ones (Graves et al. 2006); more is not in the recording.
+    # CTC needs a frame per letter and a blank between equal letters (Graves et al. 2006).
     if len(f.text) + repeats > frames:
         detail = f"{len(f.text)} characters and {repeats} repeats in {frames} frames"
         yield Finding(f.id, "label-too-long", QUARANTINE, detail)
@@ -158,19 +154,19 @@ def _pace_severity(pace: Pace) -> str:
         return QUARANTINE
     if pace.score > PACE_QUARANTINE and fast > FAST_LETTERS_PER_SECOND:
         return QUARANTINE
-    # Fewer letters than expected is mostly a pause or a spelt word, which does no harm.
+    # Fewer letters than expected are mostly a pause or a spelt word, which does no harm.
     return WARNING if abs(pace.score) > PACE_WARNING else ""
 
 
 def corpus_findings(facts: Sequence[Facts]) -> Iterator[Finding]:
-    """What shows only among many utterances: duplicates, and speakers or texts on both sides of a split."""
+    """Faults between utterances: duplicates, and speakers or texts on both sides of a split."""
     yield from _same_audio(facts)
     yield from _same_text(facts)
     yield from _leaks(facts, "speaker-leak", lambda f: f.utterance.speaker)
     yield from _leaks(facts, "text-leak", lambda f: f.text)
     for f in facts:
         if not f.utterance.speaker:
-            yield Finding(f.id, "no-speaker", WARNING, "speaker leaks and scores per speaker are blind to it")
+            yield Finding(f.id, "no-speaker", WARNING, "speaker leaks and scores per speaker cannot see it")
 
 
 def _same_audio(facts: Sequence[Facts]) -> Iterator[Finding]:
@@ -180,11 +176,11 @@ def _same_audio(facts: Sequence[Facts]) -> Iterator[Finding]:
                 others = ", ".join(g.id for g in group if g is not f)
                 yield Finding(f.id, "duplicate-audio", QUARANTINE, f"same file as {others}, another text")
             continue
-        # The copy that stays is one of the test set if there is any: training must not have it.
-        kept = min(group, key=lambda f: _EVALUATION.index(f.utterance.split) if f.utterance.split in _EVALUATION else 2)
+        # A copy in the test set stays before one in dev, and this before one in train, which must not see either.
+        best = min(group, key=lambda f: _EVALUATION.index(f.utterance.split) if f.utterance.split in _EVALUATION else 2)
         for f in group:
-            if f is not kept:
-                yield Finding(f.id, "duplicate-audio", QUARANTINE, f"same file as {kept.id}, which stays")
+            if f is not best:
+                yield Finding(f.id, "duplicate-audio", QUARANTINE, f"same file as {best.id}, which stays")
 
 
 def _same_text(facts: Sequence[Facts]) -> Iterator[Finding]:

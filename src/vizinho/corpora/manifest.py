@@ -1,4 +1,4 @@
-"""Owns the manifest: the JSONL form of a corpus, its fingerprint and the choice of subsets."""
+"""Owns the manifest: the JSONL format of a corpus, its fingerprint, and the choice of subsets."""
 
 from __future__ import annotations
 
@@ -11,24 +11,21 @@ from pathlib import Path
 from typing import Any
 
 from vizinho.errors import CorpusError
-from vizinho.files import replacing, sha256
+from vizinho.files import replacing, sha256, write_text
 from vizinho.records import Utterance
 from vizinho.text.language import Language
 
-REQUIRED = ("id", "audio", "text", "lang", "speaker", "duration", "split")
-"""Keys that every line has."""
-OPTIONAL = ("accent", "source", "licence")
-"""Keys that are kept when they are there; others are allowed and not read."""
-BOM = b"\xef\xbb\xbf"
-"""What some editors put before the first line."""
+REQUIRED = ("id", "audio", "text", "lang", "speaker", "duration", "split")  # keys that every line has
+OPTIONAL = ("accent", "source", "licence")  # keys that are read where they exist; others are allowed and ignored
+BOM = b"\xef\xbb\xbf"  # some editors write one before the first line
 _MAY_BE_EMPTY = ("text", "speaker", *OPTIONAL)
 
 
 def read_manifest(path: Path) -> list[Utterance]:
     """Read a manifest in file order. An empty text or speaker is allowed: `check_corpus` reports them.
 
-    Raises CorpusError naming file and line for a missing or malformed file, a missing or wrong field, an id that
-    stands on two lines, or a manifest without utterances. Audio files are not opened.
+    Raises CorpusError naming file and line for a missing or malformed file, a missing or wrong field, a repeated id, or
+    a manifest without utterances. Audio files are not opened.
     """
     lines: dict[str, int] = {}
     utterances = []
@@ -36,7 +33,7 @@ def read_manifest(path: Path) -> list[Utterance]:
         utterance = parse_line(line, path, number)
         if utterance.id in lines:
             raise CorpusError(
-                f"id {utterance.id!r} stands on line {lines[utterance.id]} and again on line {number}",
+                f"id {utterance.id!r} is on line {lines[utterance.id]} and again on line {number}",
                 where=f"{path}:{number}",
                 fix="give every utterance its own id",
             )
@@ -47,21 +44,21 @@ def read_manifest(path: Path) -> list[Utterance]:
     return utterances
 
 
-def held_out_texts(paths: Iterable[Path], normalize: Callable[[str], str]) -> set[str]:
-    """Texts that nothing may learn from, those of every part but train, as `normalize` writes them."""
-    return {normalize(u.text) for path in paths for u in read_manifest(path) if u.split != "train"}
+def held_out_texts(utterances: Iterable[Utterance], normalize: Callable[[str], str]) -> set[str]:
+    """Texts that nothing may be trained on, as `normalize` writes them: those of every split except train."""
+    return {normalize(u.text) for u in utterances if u.split != "train"}
 
 
 def write_manifest(path: Path, utterances: Iterable[Utterance]) -> None:
     """Write a manifest whole or not at all; audio paths become relative to its folder.
 
-    Raises CorpusError for repeated ids or no utterances; nothing is written then.
+    Raises CorpusError for repeated ids or no utterances, and writes nothing then.
     """
     rows = [manifest_row(u, path.parent) for u in utterances]
     ids = [row["id"] for row in rows]
     if len(set(ids)) != len(ids):
-        twice = next(i for i in ids if ids.count(i) > 1)
-        raise CorpusError(f"id {twice!r} occurs more than once", where=path, fix="give every utterance its own id")
+        repeated = next(i for i in ids if ids.count(i) > 1)
+        raise CorpusError(f"id {repeated!r} occurs more than once", where=path, fix="give every utterance its own id")
     if not rows:
         raise CorpusError("there are no utterances to write", where=path, fix="check the source's split and format")
     write_lines(path, (json.dumps(row, ensure_ascii=False) for row in rows))
@@ -91,12 +88,23 @@ def manifest_row(utterance: Utterance, folder: Path) -> dict[str, Any]:
 
 
 def write_lines(path: Path, lines: Iterable[str]) -> None:
-    """Write UTF-8 lines to a temporary file beside `path`, then move it into place. Raises CorpusError."""
+    """Write UTF-8 lines whole or not at all. Raises CorpusError."""
     try:
         with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
             file.writelines(f"{line}\n" for line in lines)
     except OSError as error:
         raise CorpusError(f"cannot write here ({error.strerror})", where=path, fix="choose another folder") from error
+
+
+def claim_folder(folder: Path, stamp: Path, digest: str, others: str) -> None:
+    """Write into the file `stamp` what the recordings in `folder` are made of, so that they are not mixed with others.
+
+    Raises CorpusError where the stamp has another digest; `others` says what the recordings there would then be.
+    """
+    if not stamp.is_file():
+        write_text(stamp, digest + "\n")
+    elif stamp.read_text(encoding="utf-8").strip() != digest:
+        raise CorpusError(f"the folder holds {others}", where=folder, fix="choose another folder or seed, or delete it")
 
 
 def fingerprint(utterances: Iterable[Utterance]) -> str:
@@ -109,9 +117,9 @@ def fingerprint(utterances: Iterable[Utterance]) -> str:
 
 
 def content_digest(utterances: Iterable[Utterance]) -> str:
-    """SHA-256 over ids, durations and the content of the audio, in their order: all that `fingerprint` does not see.
+    """SHA-256 over ids, durations and the bytes of the audio in their order, which `fingerprint` does not read.
 
-    Reads every file whole. Raises CorpusError when one is missing.
+    Raises CorpusError when a file is missing.
     """
     digest = hashlib.sha256()
     for utterance in utterances:
@@ -135,24 +143,23 @@ def select(
     on the order of the lines. Raises CorpusError when nothing is left.
     """
     everything = list(utterances)
-    kept = [u for u in everything if split is None or u.split == split]
-    kept = [u for u in kept if speakers is None or u.speaker in speakers]
-    if not kept:
-        there = ", ".join(sorted({u.split for u in everything})) or "none"
+    matching = [u for u in everything if split in (None, u.split) and (speakers is None or u.speaker in speakers)]
+    if not matching:
+        splits = ", ".join(sorted({u.split for u in everything})) or "none"
         of = "" if speakers is None else f" by {', '.join(sorted(speakers)) or 'nobody'}"
-        raise CorpusError(f"no utterances in split {split!r}{of}", where="selection", fix=f"splits here: {there}")
+        raise CorpusError(f"no utterances in split {split!r}{of}", where="selection", fix=f"splits here: {splits}")
     if minutes is None:
-        return kept
+        return matching
     if not minutes > 0:
         raise CorpusError(f"{minutes} minutes were asked for", where="minutes", fix="give a number above 0")
-    chosen = set(_first_minutes(kept, minutes, seed))
+    chosen = set(_first_minutes(matching, minutes, seed))
     if not chosen:
         raise CorpusError(f"no utterance fits into {minutes} minutes", where="minutes", fix="ask for more")
-    return [u for u in kept if u.id in chosen]
+    return [u for u in matching if u.id in chosen]
 
 
 def _first_minutes(utterances: list[Utterance], minutes: float, seed: int) -> Iterator[str]:
-    # Stopping at the first that does not fit, instead of filling up with shorter ones, is what keeps subsets nested.
+    # Stopping at the first that does not fit, instead of filling up with shorter ones, keeps subsets nested.
     left_seconds = minutes * 60
     for utterance in sorted(utterances, key=lambda u: hashlib.sha256(f"{seed}:{u.id}".encode()).digest()):
         left_seconds -= utterance.duration_seconds
@@ -184,7 +191,7 @@ def manifest_lines(path: Path) -> Iterator[tuple[int, int, bytes]]:
 
 
 def parse_line(line: bytes, path: Path, number: int) -> Utterance:
-    """The utterance of one line. Raises CorpusError naming file and line for whatever is wrong with it."""
+    """The utterance of one line. Raises CorpusError naming file and line for a malformed one."""
     try:
         row = json.loads(line.decode("utf-8"))
     except ValueError as error:

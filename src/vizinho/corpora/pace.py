@@ -1,4 +1,4 @@
-"""How long each text should take its speaker, and how far the recording is from that."""
+"""How long each speaker should take for each text, and how far the recording is from that."""
 
 from __future__ import annotations
 
@@ -9,12 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-MIN_UTTERANCES = 20
-"""Speakers with fewer are measured against the whole corpus."""
-_MAX_FIT = 800
-"""Theil-Sen looks at all pairs; this many points are plenty for two numbers."""
-_MIN_SPREAD = 0.1
-"""Even the most even speaker (a synthesiser) varies by 10 %; a smaller spread would flag noise."""
+MIN_UTTERANCES = 20  # speakers with fewer are measured against the whole corpus
+_MAX_FIT = 800  # Theil-Sen looks at all pairs; this many points are plenty for two numbers
+_MIN_SPREAD = 0.1  # even the most even speaker (a synthesiser) varies by 10 %; a smaller spread would flag noise
 _MIN_EXPECTED_SECONDS = 0.05
 
 Floats = npt.NDArray[np.float64]
@@ -22,9 +19,9 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """Of one utterance: letters a second, expected seconds, and the robust z-score of log(expected / real).
+    """One utterance's letters per second, expected seconds, and robust z-score of log(expected / real).
 
-    A positive score means more letters than the recording has room for, a negative one fewer.
+    A positive score means more letters than fit into the recording, a negative one fewer.
     """
 
     letters_per_second: float
@@ -35,10 +32,10 @@ class Pace:
 def measure_pace(letters: Sequence[int], seconds: Sequence[float], speakers: Sequence[str]) -> list[Pace]:
     """Compare every utterance with its speaker's own habit, seconds = a + b * letters.
 
-    Letters a second alone would not do: a word in half a second of silence is slow, and readers differ by a factor of
-    two. The line is fitted by Theil-Sen (Sen 1968) and the spread is the median absolute deviation, so that the
-    outliers looked for do not move either. All three sequences have one entry an utterance; letters and seconds are
-    above zero. With fewer than MIN_UTTERANCES utterances in all, scores are 0.
+    Letters per second alone are not enough: a word in half a second of silence is slow, and readers differ by a factor
+    of two. The line is fitted by Theil-Sen (Sen 1968) and the spread is the median absolute deviation, so that the
+    outliers do not move either. Each sequence has one entry per utterance; letters and seconds are above zero. With
+    fewer than MIN_UTTERANCES utterances in all, scores are 0.
     """
     counts, lengths = np.asarray(letters, dtype=np.float64), np.asarray(seconds, dtype=np.float64)
     expected, scores = _scores(counts, lengths, np.arange(counts.size))
@@ -62,7 +59,7 @@ def _scores(letters: Floats, seconds: Floats, rows: npt.NDArray[np.int64]) -> tu
     if rows.size < MIN_UTTERANCES:
         return y.copy(), np.zeros(rows.size)
     sample = np.random.default_rng(0).permutation(rows.size)[:_MAX_FIT]
-    if np.ptp(x[sample]) == 0:
+    if np.ptp(x[sample]) == 0:  # all texts have one length, so no slope can be fitted
         slope, intercept = 0.0, float(np.median(y))
     else:
         line = theilslopes(y[sample], x[sample])

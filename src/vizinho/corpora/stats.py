@@ -11,7 +11,7 @@ from vizinho.records import Utterance
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """One line of the table; an empty `speaker` is the whole split, an empty `split` the whole corpus.
+    """One row of the table; an empty `speaker` stands for the whole split, an empty `split` for the whole corpus.
 
     `characters` counts normalised text with spaces, `letters_per_second` without.
     """

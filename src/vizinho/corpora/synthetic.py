@@ -15,11 +15,9 @@ import numpy as np
 
 from vizinho.audio.augment import add_noise, band_limit
 from vizinho.audio.io import SAMPLE_RATE, audio_info, save_audio
-from vizinho.corpora.folder_owner import claim
-from vizinho.corpora.manifest import write_manifest
+from vizinho.corpora.manifest import claim_folder, write_manifest
 from vizinho.errors import AudioError, CorpusError, VizinhoError
-from vizinho.g2p.espeak import HELD_OUT_VARIANTS, TRAIN_VARIANTS, Voice, synthesise, voices_of
-from vizinho.g2p.words import frequent_words
+from vizinho.g2p.espeak import HELD_OUT_VARIANTS, LOCALES, TRAIN_VARIANTS, Voice, synthesise
 from vizinho.progress import Advance, silent
 from vizinho.records import Utterance
 from vizinho.text.normalize import get_normalizer
@@ -27,14 +25,9 @@ from vizinho.text.normalize import get_normalizer
 SINGLE_WORD_SHARE = 0.3
 PHRASE_SHARE = 0.25
 """Shares of the utterances that are one word and that come from the phrase book; the rest are word sequences."""
-LEXICON = 8000
-"""Most frequent words to draw from."""
-HELD_OUT_MINUTES = 3.0
-"""Most minutes of dev and of test, each; they are at most a tenth of the whole."""
-
-
-_DRAWS_VERSION = 1
-"""Counts up when the same seed no longer draws the same texts and voices."""
+LEXICON = 8000  # most frequent words to draw from
+HELD_OUT_MINUTES = 3.0  # most minutes of dev and of test, each; they are at most a tenth of the whole
+_DRAWS_VERSION = 1  # counts up when the same seed no longer draws the same texts and voices
 _MOST_SILENT_DRAWS = 100
 
 
@@ -60,13 +53,13 @@ def practice_corpus(
     """Synthesise `minutes` of speech into `folder`; returns its manifest.
 
     Train, dev and test have voice variants, words and phrases of their own; without `held_out` all is train. The same
-    arguments give the same corpus; recordings that are already there and whole are kept. `sentences` replaces the
-    phrase book. Raises VizinhoError without eSpeak, and CorpusError for a language without a voice or sentences and for
-    a folder that holds recordings of other sentences under the same names.
+    arguments give the same corpus, and existing whole recordings are not made again. `sentences` replaces the phrase
+    book. Raises VizinhoError without eSpeak, and CorpusError for a language without a voice or sentences and for a
+    folder with recordings of other sentences under the same names.
     """
     splits = _splits_of(language, minutes, sentences, held_out)
     stamp = folder / "audio" / f"{language}-{seed}.draws"
-    claim(folder, stamp, _digest(splits), "recordings of other sentences")
+    claim_folder(folder, stamp, _digest(splits), "recordings of other sentences")
     utterances: list[Utterance] = []
     for split in splits:
         utterances += _speak_split(language, split, folder, seed, progress)
@@ -78,7 +71,7 @@ def practice_corpus(
 def practice_digest(
     language: str, minutes: float, *, sentences: Sequence[str] | None = None, held_out: bool = True
 ) -> str:
-    """Names what `practice_corpus` draws texts and voices from: it changes with the words, voices and phrases.
+    """Hash of the words, voices and phrases that `practice_corpus` draws from.
 
     Raises CorpusError as that does.
     """
@@ -99,30 +92,38 @@ def phrase_book(language: str) -> list[str]:
     return [line.strip() for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
 
 
+def frequent_words(language: str, count: int = LEXICON) -> list[str]:
+    """The most frequent words that consist of letters, most frequent first."""
+    from wordfreq import top_n_list
+
+    words = top_n_list(language, 2 * count)
+    return [w for w in words if w.isalpha() and (len(w) > 1 or w in "aeoyàéáó")][:count]
+
+
 def _splits_of(language: str, minutes: float, sentences: Sequence[str] | None, held_out: bool) -> list[_Split]:
     if not 0 < minutes < math.inf:
         raise CorpusError(f"{minutes} minutes were asked for", where="minutes", fix="give a number above 0")
-    if not voices_of(language):
-        raise CorpusError(f"no voice for language {language!r}", fix="choose a language that eSpeak NG speaks")
-    held = min(HELD_OUT_MINUTES, minutes / 10) if held_out else 0.0
+    if language not in LOCALES:
+        raise CorpusError(f"no voice for language {language!r}", fix=f"choose one of {', '.join(LOCALES)}")
+    dev_minutes = min(HELD_OUT_MINUTES, minutes / 10) if held_out else 0.0
     if sentences is None:
-        splits = _splits(language, minutes, held, phrase_book(language))
-    else:  # a sentence that comes twice, or as a word of the list, must not fall into two splits by its spelling
-        splits = _splits(language, minutes, held, sentences, get_normalizer(language))
+        splits = _splits(language, minutes, dev_minutes, phrase_book(language))
+    else:  # two spellings of one sentence must not fall into two splits
+        splits = _splits(language, minutes, dev_minutes, sentences, get_normalizer(language))
     return splits if held_out else splits[:1]
 
 
 def _splits(
-    language: str, minutes: float, held: float, phrases: Sequence[str], same_text: Callable[[str], str] = str
+    language: str, minutes: float, dev_minutes: float, phrases: Sequence[str], same_text: Callable[[str], str] = str
 ) -> list[_Split]:
     """Words and phrases go to a split by their hash, whatever the seed: corpora of two seeds can be mixed."""
-    words = [w for w in frequent_words(language, LEXICON + 100) if len(w) > 1 or w in "aeoyàéáó"][:LEXICON]
+    words = frequent_words(language)
     half = len(HELD_OUT_VARIANTS) // 2
     variants = {"train": TRAIN_VARIANTS, "dev": HELD_OUT_VARIANTS[:half], "test": HELD_OUT_VARIANTS[half:]}
     return [
         _Split(
             name,
-            minutes - 2 * held if name == "train" else held,
+            minutes - 2 * dev_minutes if name == "train" else dev_minutes,
             variants[name],
             [w for w in words if _home(w) == name],
             [p for p in phrases if _home(same_text(p)) == name],
@@ -137,7 +138,7 @@ def _home(text: str) -> str:
 
 
 def _digest(splits: Sequence[_Split]) -> str:
-    """Of all that the recordings are drawn from."""
+    """Hash of all that the recordings are drawn from."""
     drawn_from = [[s.name, s.variants, list(s.words), list(s.phrases)] for s in splits]
     text = json.dumps([_DRAWS_VERSION, drawn_from], ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()
@@ -158,7 +159,7 @@ def _speak_split(language: str, split: _Split, folder: Path, seed: int, progress
                 silent_draws += 1
                 if "silence" not in error.what or silent_draws > _MOST_SILENT_DRAWS:
                     raise
-                number += 1  # a variant that cannot say this word; the draw is repeated with the next number
+                number += 1  # a variant that cannot say this word: draw again with the next number
                 progress(0.0, f"silent: {text[:30]}")
                 continue
         yield Utterance(
@@ -183,14 +184,13 @@ def _draw_text(split: _Split, rng: np.random.Generator) -> str:
     if kind < PHRASE_SHARE and split.phrases:
         return str(split.phrases[int(rng.integers(len(split.phrases)))])
     count = 1 if kind < PHRASE_SHARE + SINGLE_WORD_SHARE else int(rng.integers(2, 8))
-    # Zipf's law flattened: frequent words lead, yet all letters and most of the lexicon occur.
+    # Zipf's law flattened: frequent words lead, but all letters and most of the lexicon occur.
     weights = 1.0 / (np.arange(len(split.words)) + 100.0)
     return " ".join(split.words[int(i)] for i in rng.choice(len(split.words), size=count, p=weights / weights.sum()))
 
 
 def _draw_voice(language: str, split: _Split, rng: np.random.Generator) -> Voice:
-    locales = voices_of(language)
-    locale = locales[int(rng.integers(len(locales)))]
+    locale = LOCALES[language][int(rng.integers(len(LOCALES[language])))]
     variant = split.variants[int(rng.integers(len(split.variants)))]
     return Voice(locale, variant, int(rng.integers(110, 215)), int(rng.integers(15, 86)), int(rng.integers(20, 81)))
 
@@ -207,7 +207,7 @@ def _record(text: str, voice: Voice, path: Path, rng: np.random.Generator) -> fl
 
 
 def _duration_if_whole(path: Path) -> float | None:
-    """`save_audio` moves recordings into place when complete; one that is damaged since is spoken anew."""
+    """Seconds of a recording, or None where it is missing or damaged, and must be made."""
     with contextlib.suppress(AudioError):
         return audio_info(path).duration_seconds if path.is_file() else None
     return None

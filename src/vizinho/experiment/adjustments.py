@@ -23,7 +23,7 @@ from vizinho.experiment.results import (
     Spread,
     TrainedArm,
 )
-from vizinho.transfer.movement import Movement
+from vizinho.plan.movement import Movement
 
 Measure = Literal["encoder_moved_share", "encoder_distance"]
 MEASURES: dict[Measure, str] = {"encoder_moved_share": "fewer", "encoder_distance": "smaller"}

@@ -13,7 +13,7 @@ from typing import Any
 from vizinho.corpora.manifest import fingerprint, read_manifest, write_manifest
 from vizinho.errors import SpecError
 from vizinho.experiment.results import Leaks
-from vizinho.experiment.spec import FORMAT, SCRATCH, ExperimentSpec
+from vizinho.experiment.spec import SCRATCH, ExperimentSpec
 from vizinho.files import sha256, write_json
 from vizinho.job.start import ReadyJob
 from vizinho.records import Utterance
@@ -22,6 +22,8 @@ from vizinho.text.normalize import Normalizer, get_normalizer
 from vizinho.training.options import TrainingOptions
 
 SETTINGS = "settings.json"
+FOLDER_FORMAT = 3
+"""Version of what an experiment's folder holds: results of arms, and a store of models."""
 _OPTION = re.compile(r"(?:^|: )(?:training|scratch)\.(.+)$")
 _NAMED = 3
 """Examples that a message names."""
@@ -152,7 +154,7 @@ def refuse_foreign_tokens(ready: ReadyJob) -> None:
 
     Raises SpecError naming such tokens.
     """
-    text = " ".join(ready.data.normalizer(u.text) for u in ready.data.train)
+    text = " ".join(ready.dataset.normalizer(u.text) for u in ready.dataset.train)
     known = {*alphabet(ready.job.language), *text}
     foreign = [t for t in ready.checkpoint.inventory.letters if not _comes_from(t, known, text)]
     if foreign:
@@ -178,15 +180,16 @@ def hold_to_settings(spec: ExperimentSpec, folder: Path) -> None:
     path = folder / SETTINGS
     before = _flat(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
     fix = "give another --out, or --fresh to throw its arms away"
-    if before and before.get("format", 1) != FORMAT:
-        what = f"the folder was begun by a version that writes arms of format {before.get('format', 1)}, not {FORMAT}"
+    if before and before.get("format", 1) != FOLDER_FORMAT:
+        version = before.get("format", 1)
+        what = f"the folder was begun by an older vizinho, which keeps arms in format {version}, not {FOLDER_FORMAT}"
         raise SpecError(what, where=folder, fix=fix)
     before = _defaults_then(before, settings) | before
     changed = sorted(key for key in before.keys() & settings.keys() if before[key] != settings[key])
     if changed:
         changes = "; ".join(f"{key} was {before[key]}, is {settings[key]}" for key in changed)
         raise SpecError(f"the folder was begun with other settings: {changes}", where=folder, fix=fix)
-    write_json(path, {"format": FORMAT, **before, **settings})
+    write_json(path, {**before, "format": FOLDER_FORMAT, **settings})
 
 
 def _flat(values: Mapping[str, Any], of: str = "") -> dict[str, Any]:

@@ -17,8 +17,8 @@ from vizinho.evaluation.collapse import Finding
 from vizinho.evaluation.significance import pool
 from vizinho.experiment.spec import DEFAULT, FORMAT, SCRATCH
 from vizinho.files import write_json
+from vizinho.plan.movement import Movement
 from vizinho.records import UtteranceErrors
-from vizinho.transfer.movement import Movement
 
 Ends = tuple[float, float]
 """The two ends of a 95 % interval."""

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import platform
-import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +11,6 @@ from pathlib import Path
 import torch
 import transformers
 
-from vizinho.experiment.arms import Arm, arm_folder, arms_of, job_of, update_of, updates_of
 from vizinho.experiment.guard import (
     hold_to_settings,
     refuse_foreign_tokens,
@@ -20,17 +18,32 @@ from vizinho.experiment.guard import (
     utterances_of_test,
     without_test_texts,
 )
-from vizinho.experiment.logs import file_log
-from vizinho.experiment.results import ArmResult, Budget, Results, TrainedArm, read_value, write_value
-from vizinho.experiment.spec import ExperimentSpec
-from vizinho.experiment.starts import Start, budgets_of, curve_of, donor_results, prepare_starts, start_of
+from vizinho.experiment.results import AnyArm, ArmResult, Budget, Results, TrainedArm, read_value, write_value
+from vizinho.experiment.spec import ExperimentSpec, store_name
+from vizinho.experiment.starts import (
+    Arm,
+    Start,
+    Workspace,
+    arms_of,
+    budgets_of,
+    curve_of,
+    donor_results,
+    fit_here,
+    job_of,
+    keep,
+    missing_donors,
+    prepare_starts,
+    start_of,
+    update_of,
+    updates_of,
+)
 from vizinho.experiment.summary import summarise
 from vizinho.experiment.test_arm import home_of, interpolation, retention, scored
 from vizinho.experiment.worst import worst_utterances
+from vizinho.job.fit import FinishedJob
 from vizinho.job.job import Job
-from vizinho.job.run import FinishedJob, run
+from vizinho.job.publish import drop_run, run_folder, sole_run
 from vizinho.job.start import make_ready, sound_similarity
-from vizinho.model.checkpoint import save_checkpoint
 from vizinho.parallel import Task, run_tasks
 from vizinho.progress import Event, unseen
 from vizinho.recognition.recognizer import Recognizer
@@ -51,19 +64,20 @@ def run_experiment(
 ) -> Results:
     """Train the donors, then every arm, test each arm once, and write results.json (docs/formats.md).
 
-    `folder` keeps a finished arm's result, so a second call goes on where the first stopped; every donor and arm
-    leaves a log beside its folder. Donors that the experiment in `donors_from` trained in the very same way (data,
-    options, start) are not trained again. Raises SpecError when a test speaker, text or recording is in what is trained
-    or chosen on, and when the folder was begun with other settings.
+    `folder` keeps the results of arms, their models and those of donors (`store`) and logs, so a second call goes on
+    where the first stopped. Donors that the experiment in `donors_from` trained in the very same way (data, options,
+    start) are not trained again. Raises SpecError when a test speaker, text or recording is in what is trained or
+    chosen on, and when the folder was begun with other settings.
     """
     spec = without_test_texts(spec, folder) if spec.drop_test_texts else spec
     leaks = refuse_leaks(spec)
     hold_to_settings(spec, folder)
-    shown = _over_everything(spec, folder, show)
-    prepare_starts(spec, folder, home, processes, shown, donors_from)
+    space = Workspace(folder, home)
+    shown = _over_everything(spec, space, show)
+    prepare_starts(spec, space, processes, shown, donors_from)
     planned, planned_updates = arms_of(spec), updates_of(spec)
-    tasks: list[Task] = [(arm_task, (spec, arm, folder, home)) for arm in planned]
-    tasks += [(update_task, (spec, arm, folder, home)) for arm in planned_updates]
+    tasks: list[Task] = [(arm_task, (spec, arm, space)) for arm in planned]
+    tasks += [(update_task, (spec, arm, space)) for arm in planned_updates]
     done = run_tasks(tasks, processes, shown)
     budgets = budgets_of(spec, home)
     arms, updates = _marked(done[: len(planned)], budgets), done[len(planned) :]
@@ -76,7 +90,7 @@ def run_experiment(
         environment=_environment(spec),
         signature=arms[0].test.signature,
         leaks=leaks,
-        donors=donor_results(spec, folder),
+        donors=donor_results(spec, space),
         budgets=tuple(budgets),
         arms=tuple(arms),
         updates=tuple(updates),
@@ -107,11 +121,10 @@ def _environment(spec: ExperimentSpec) -> dict[str, str | int]:
     }
 
 
-def _over_everything(spec: ExperimentSpec, folder: Path, show: Event) -> Event:
+def _over_everything(spec: ExperimentSpec, space: Workspace, show: Event) -> Event:
     """`show` with one more bar: the steps of all donors and arms that are not done yet."""
-    donors = [d for d in spec.donors if not (folder / "donors" / d.name / "config.json").is_file()]
-    arms = [a for a in (*arms_of(spec), *updates_of(spec)) if not (arm_folder(folder, a.name) / "arm.json").is_file()]
-    total = sum(d.training.steps for d in donors) + len(arms) * spec.training.steps
+    arms = [arm for arm in (*arms_of(spec), *updates_of(spec)) if not space.result(arm).is_file()]
+    total = sum(d.training.steps for d in missing_donors(spec, space)) + len(arms) * spec.training.steps
 
     def shown(name: str, of: float, amount: float, note: str = "") -> None:
         show(name, of, amount, note)
@@ -122,50 +135,46 @@ def _over_everything(spec: ExperimentSpec, folder: Path, show: Event) -> Event:
     return shown
 
 
-def arm_task(spec: ExperimentSpec, arm: Arm, folder: Path, home: Path | None, show: Event) -> ArmResult:
+def arm_task(spec: ExperimentSpec, arm: Arm, space: Workspace, show: Event) -> ArmResult:
     """Train and test one arm unless its result is there."""
-    place = arm_folder(folder, arm.name)
-    if (place / "arm.json").is_file():
-        return read_value(ArmResult, place / "arm.json")
-    start = start_of(spec, arm, folder, home)
-    job = job_of(spec, arm, start.folder, start.language)
-    finished = _run(arm, job, folder, show)
-    result = _tested(spec, _trained(spec, arm, job, finished), finished, start)
-    _keep(place, result, finished, folder)
-    return result
+    if space.result(arm).is_file():
+        return read_value(ArmResult, space.result(arm))
+    start = start_of(spec, arm, space)
+    job = job_of(spec, arm, start)
+
+    def result(finished: FinishedJob) -> ArmResult:
+        return _tested(spec, _trained(spec, arm, job, finished), finished, start)
+
+    return _run(arm, job, start, space, show, result)
 
 
-def update_task(spec: ExperimentSpec, arm: Arm, folder: Path, home: Path | None, show: Event) -> TrainedArm:
+def update_task(spec: ExperimentSpec, arm: Arm, space: Workspace, show: Event) -> TrainedArm:
     """Train one same-language update unless its result is there."""
-    place = arm_folder(folder, arm.name)
-    if (place / "arm.json").is_file():
-        return read_value(TrainedArm, place / "arm.json")
-    job = update_of(spec, arm, start_of(spec, arm, folder, home).folder)
-    finished = _run(arm, job, folder, show)
-    result = _trained(spec, arm, job, finished)
-    _keep(place, result, finished, folder)
-    return result
+    if space.result(arm).is_file():
+        return read_value(TrainedArm, space.result(arm))
+    start = start_of(spec, arm, space)
+    job = update_of(spec, arm, start)
+    return _run(arm, job, start, space, show, lambda finished: _trained(spec, arm, job, finished))
 
 
-def _run(arm: Arm, job: Job, folder: Path, show: Event) -> FinishedJob:
-    place = arm_folder(folder, arm.name)
-    ready = make_ready(job, sound_similarity)
+def _run(
+    arm: Arm, job: Job, start: Start, space: Workspace, show: Event, result_of: Callable[[FinishedJob], AnyArm]
+) -> AnyArm:
+    """Train an arm, keep its model, and then its result: an arm with a result is done."""
+    name, ready = store_name(arm.name), make_ready(job, sound_similarity)
     refuse_foreign_tokens(ready)
-    finished = run(
-        ready,
-        folder / "runs" / place.name,
-        log=file_log(folder / "arms" / f"{place.name}.log"),
-        progress=lambda amount, note: show(arm.name, job.options.steps, amount, note),
-    )
-    show(arm.name, job.options.steps, job.options.steps - finished.result.steps, "")
-    return finished
-
-
-def _keep(place: Path, result: TrainedArm, finished: FinishedJob, folder: Path) -> None:
-    """The result is written after the model: an arm with a result is done."""
-    save_checkpoint(place / "model", finished.ready.checkpoint)
-    write_value(place / "arm.json", result, exclude={"matched"})
-    shutil.rmtree(folder / "runs" / place.name, ignore_errors=True)
+    work = run_folder(space.store, name, ready)
+    with sole_run(space.store, work):
+        finished = fit_here(ready, name, arm.name, space, show)
+        result = result_of(finished)
+        ref = keep(finished, name, start, space)
+        if isinstance(result, ArmResult):
+            test = result.test
+            score = {"split": "test", "cer": test.cer, "wer": test.wer, "signature": test.signature}
+            space.store.add_score(ref, score)
+        write_value(space.result(arm), result, exclude={"matched"})  # it depends on the other donors
+        drop_run(work)
+    return result
 
 
 def _trained(spec: ExperimentSpec, arm: Arm, job: Job, finished: FinishedJob) -> TrainedArm:

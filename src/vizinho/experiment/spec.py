@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
@@ -16,9 +17,9 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, PlainVa
 from pydantic_core import PydanticCustomError
 
 from vizinho.errors import SpecError
+from vizinho.plan.tokens import RowOptions
 from vizinho.text.language import Language
 from vizinho.training.options import LARGEST, TrainingOptions, from_dict
-from vizinho.transfer.tokens import RowOptions
 
 SCRATCH = "scratch"
 """The start that has no donor, and the recipe of its own that it has in every experiment."""
@@ -35,6 +36,7 @@ CONTROLS: tuple[str, ...] = get_args(ControlKind)
 INTERPOLATION = (0.0, 0.25, 0.5, 0.75, 1.0)
 """Places between the donor's weights (0) and the trained ones (1) at which both languages are tested."""
 _DEFAULTS = {"VIZINHO_SHARED": "../shared"}
+_AMOUNT = re.compile(r"\d+(\.\d+)?min")
 _VARIABLE = re.compile(r"\$\{?(\w+)\}?")
 T = TypeVar("T")
 
@@ -81,6 +83,20 @@ def _options(kind: type[T]) -> Callable[[Any], T]:
         return from_dict(kind, table)
 
     return _located(read)
+
+
+def store_name(name: str) -> str:
+    """The name in the store of an arm: "es/ours/8min/seed1" is "es.ours.8min.seed1".
+
+    A part that has more than a-z, 0-9 and dashes gets six digits of its hash, so that names stay apart.
+    """
+    return ".".join(part if _AMOUNT.fullmatch(part) else name_part(part) for part in name.split("/"))
+
+
+def name_part(text: str) -> str:
+    """A part of a name in the store."""
+    plain = re.sub(r"[^a-z0-9-]+", "-", text.lower()).strip("-")
+    return plain if plain == text else f"{plain}-{sha256(text.encode()).hexdigest()[:6]}".lstrip("-")
 
 
 LanguageTag = Annotated[str, AfterValidator(_located(_tag))]

@@ -2,40 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 
 from vizinho.corpora.manifest import fingerprint, select
 from vizinho.evaluation.score import per_speaker, score, worst
 from vizinho.experiment.results import ArmScores, Place, Retained, SpeakerRates
 from vizinho.experiment.spec import DonorSpec, ExperimentSpec
 from vizinho.experiment.starts import Start
-from vizinho.job.data import read_data
-from vizinho.job.run import FinishedJob
+from vizinho.job.data import read_dataset
+from vizinho.job.fit import FinishedJob
 from vizinho.model.checkpoint import weights
+from vizinho.plan.apply import plant
 from vizinho.recognition.recognizer import Recognizer
-from vizinho.records import Transcript, Utterance
+from vizinho.records import Utterance
 from vizinho.text.normalize import get_normalizer
 from vizinho.training.mixing import between
-from vizinho.transfer.apply import plant
 
 PATH_MINUTES = 2.0
 """Speech of each language that every place on the way between donor and target is tested on."""
 
-Decode = Callable[[Recognizer, Sequence[Utterance]], Mapping[str, Transcript]]
-"""Turns utterances into transcripts by id. This is where a decoder with a language model comes in."""
 
-
-def decode_greedily(recognizer: Recognizer, utterances: Sequence[Utterance]) -> Mapping[str, Transcript]:
-    """The decoder of every arm: what the network itself recognises, without a language model's help."""
-    return recognizer.transcribe_corpus(utterances)
-
-
-def scored(
-    recognizer: Recognizer, utterances: Sequence[Utterance], language: str, decode: Decode = decode_greedily
-) -> ArmScores:
-    """Rates, intervals and every utterance's errors."""
+def scored(recognizer: Recognizer, utterances: Sequence[Utterance], language: str) -> ArmScores:
+    """Rates, intervals and every utterance's errors, with the recogniser's own decoder (greedy in every arm)."""
     normalize = get_normalizer(language)
-    transcripts = decode(recognizer, utterances)
+    transcripts = recognizer.transcribe_corpus(utterances)
     scores = score(
         {u.id: normalize(u.text) for u in utterances},
         {i: normalize(t.text) for i, t in transcripts.items()},
@@ -63,7 +53,7 @@ def home_of(spec: ExperimentSpec, start: str) -> DonorSpec | None:
 
 def held_out(donor: DonorSpec) -> list[Utterance]:
     """Utterances of the donor's language that it was not trained on."""
-    return list(read_data(donor.corpora, donor.language, donor.minutes, donor.seed).dev)
+    return list(read_dataset(donor.corpora, donor.language, donor.minutes, donor.seed).dev)
 
 
 def retention(recognizer: Recognizer, home: DonorSpec | None, start: Start) -> Retained | None:
@@ -71,7 +61,7 @@ def retention(recognizer: Recognizer, home: DonorSpec | None, start: Start) -> R
     if home is None or start.folder is None:
         return None
     utterances = held_out(home)
-    before = scored(Recognizer.load(start.folder), utterances, home.language)
+    before = scored(Recognizer.load(start.folder, "torch"), utterances, home.language)
     after = scored(recognizer, utterances, home.language)
     return Retained(home.language, after.cer, before.cer, after.utterances)
 
@@ -84,10 +74,10 @@ def interpolation(spec: ExperimentSpec, finished: FinishedJob, home: DonorSpec |
     al. 2022). Batch norm's statistics are interpolated like weights. None where nothing was transferred.
     """
     ready = finished.ready
-    if ready.plan is None or not spec.interpolation or not ready.data.dev:
+    if ready.plan is None or not spec.interpolation or not ready.dataset.dev:
         return None
     end = {name: tensor.clone() for name, tensor in weights(ready.checkpoint.model).items()}
-    of_target = _some(ready.data.dev)
+    of_target = _some(ready.dataset.dev)
     of_donor = _some(held_out(home)) if home is not None else []
     places = []
     for place in spec.interpolation:

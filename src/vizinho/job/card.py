@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from vizinho.corpora.manifest import content_digest, fingerprint
 from vizinho.errors import CorpusError, ModelError, StoreError
-from vizinho.job.data import Source, read_data
+from vizinho.job.data import Dataset, Source
 from vizinho.job.job import Job
 from vizinho.job.start import ReadyJob
 from vizinho.model.checkpoint import weights_digest
+from vizinho.plan.tokens import RowOptions
 from vizinho.store.card import Card
 from vizinho.store.store import Store
-from vizinho.training.options import TrainingOptions, as_dict, from_dict
-from vizinho.transfer.tokens import RowOptions
+from vizinho.training.options import TrainingOptions, from_dict
 
 _JOB_KEYS = ("corpora", "minutes", "repeat", "preset", "pieces", "donor_adapter")
 
 
 def recipe_of(job: Job) -> dict[str, Any]:
     """The `recipe` of a card: all training options, tokens and row options."""
-    return as_dict(job.options) | {"rows": as_dict(job.rows), "tokens": job.tokens}
+    return asdict(job.options) | {"rows": asdict(job.rows), "tokens": job.tokens}
 
 
 def record(ready: ReadyJob) -> dict[str, Any]:
@@ -32,7 +33,7 @@ def record(ready: ReadyJob) -> dict[str, Any]:
     """
     job = ready.job
     return {
-        "corpora": [source_record(source) for source in ready.data.sources],
+        "corpora": [source_record(source) for source in ready.dataset.sources],
         "minutes": job.minutes,
         "repeat": list(job.repeat),
         "preset": job.preset,
@@ -133,11 +134,10 @@ def _donor(store: Store, ref: str, card: Card) -> Path | None:
     return donor
 
 
-def changed_sources(job: Job, card: Card) -> list[str]:
-    """A line for each corpus of which a job would use other things now than its card says."""
-    data = read_data(job.corpora, job.language, job.minutes, job.options.seed, job.repeat, job.beside)
+def changed_sources(dataset: Dataset, card: Card) -> list[str]:
+    """A line for each corpus that is not what the card says of it."""
     lines = []
-    for source, before in zip(data.sources, card.job["corpora"], strict=True):
+    for source, before in zip(dataset.sources, card.job["corpora"], strict=True):
         now = source_record(source)
         if now["fingerprint"] != before["fingerprint"]:
             lines.append(

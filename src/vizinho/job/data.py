@@ -1,4 +1,4 @@
-"""Corpora read once into a Dataset: the utterances that a job trains on and those it chooses on."""
+"""Corpora, each opened once, and the Dataset that a job makes of them: what it trains on and what it chooses on."""
 
 from __future__ import annotations
 
@@ -16,191 +16,230 @@ from vizinho.text.language import Language, same_language
 from vizinho.text.normalize import Normalizer, get_normalizer
 
 HELD_OUT_SHARE = 0.1
-"""Share of the utterances kept for dev where a corpus has no dev split."""
+"""Share of the utterances held out for dev where a corpus has no dev split."""
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
-    """What a job takes from one of its corpora: utterances of train and dev."""
+class Corpus:
+    """A manifest with all of its utterances, or a sharded corpus with its index and the utterances of its dev split."""
 
     place: Path
     """The manifest, or the folder of a sharded corpus."""
     utterances: tuple[Utterance, ...]
-    """Of shards those of dev alone."""
+    shards: ShardIndex | None = None
+
+    @property
+    def train_minutes(self) -> float:
+        """Minutes of speech in the train split."""
+        if self.shards is not None:
+            return self.shards.seconds / 60
+        return sum(u.duration_seconds for u in self.utterances if u.split == "train") / 60
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What a job uses of one corpus: its utterances of train and dev, none of them repeated."""
+
+    place: Path
+    utterances: tuple[Utterance, ...]
+    """Of a sharded corpus those of dev alone."""
     beside: bool = False
-    """Of the corpora that are taken whole, beside the minutes."""
+    """Whether this is practice speech, which is used whole whatever the limit in minutes. (The card's key.)"""
     shards: ShardIndex | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class TargetData:
-    """Utterances to train and to choose on. `held_out` says that dev was cut from train."""
-
-    train: tuple[Utterance, ...]
-    dev: tuple[Utterance, ...]
-    held_out: bool
-    fingerprint: str
-    normalizer: Normalizer
-    sources: tuple[Source, ...]
-    """The same utterances corpus by corpus, none of them repeated."""
-    shards: tuple[ShardIndex, ...] = ()
-    """Sharded corpora, whose utterances are read as they are needed; `train` is empty then."""
-
-    def texts(self) -> Iterator[str]:
-        """Normalised texts to make tokens of: all of train, or of shards the first ones."""
-        for text in (u.text for u in self.train) if not self.shards else first_texts(self.shards):
-            yield self.normalizer(text)
-
-
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """How much a job trains on, each recording once however often it comes."""
+class SpeechAmount:
+    """How much a job trains on; a recording counts once however often it is repeated."""
 
     utterances: int
     minutes: float
     speakers: int
 
     def as_json(self) -> dict[str, Any]:
-        """As cards and results have it, minutes to the hundredth."""
+        """The values that cards and results hold, minutes rounded to two decimals."""
         return {"utterances": self.utterances, "minutes": round(self.minutes, 2), "speakers": self.speakers}
 
 
-def read_data(
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """The utterances that one job trains on, repeats included, and those it chooses on."""
+
+    train: tuple[Utterance, ...]
+    dev: tuple[Utterance, ...]
+    held_out: bool
+    """Whether dev was cut from the train split because the corpora have no dev split."""
+    fingerprint: str
+    normalizer: Normalizer
+    sources: tuple[Source, ...]
+    """What is used of each corpus, in the order of the command line, practice speech last."""
+    shards: tuple[ShardIndex, ...] = ()
+    """Sharded corpora, whose utterances are read when they are needed; `train` is empty then."""
+
+    def texts(self) -> Iterator[str]:
+        """Normalised texts to make tokens from: all of train, or the first texts of shards."""
+        for text in (u.text for u in self.train) if not self.shards else first_texts(self.shards):
+            yield self.normalizer(text)
+
+    def amount(self, *, practice: bool, skipped: frozenset[str] = frozenset()) -> SpeechAmount:
+        """How much target speech or practice speech is trained on, without the utterances whose ids are `skipped`."""
+        if self.shards and not practice:
+            seconds = sum(s.seconds for s in self.shards)
+            return SpeechAmount(
+                sum(s.utterances for s in self.shards), seconds / 60, sum(s.speakers for s in self.shards)
+            )
+        trained = {u.id for u in self.train} - skipped
+        used = [u for s in self.sources if s.beside is practice for u in s.utterances if u.id in trained]
+        return SpeechAmount(len(used), sum(u.duration_seconds for u in used) / 60, len({u.speaker for u in used}))
+
+
+def open_corpus(path: Path) -> Corpus:
+    """Read a manifest, or the index of a sharded corpus and the dev manifest in its folder. Raises CorpusError."""
+    if index_path(path) is None:
+        return Corpus(path, tuple(read_manifest(path)))
+    index = read_index(path)
+    dev = index.manifest("dev")
+    return Corpus(index.folder, tuple(read_manifest(dev)) if dev is not None else (), index)
+
+
+def read_dataset(
     corpora: Sequence[Path],
     language: str,
-    minutes: float | None,
-    seed: int,
+    minutes: float | None = None,
+    seed: int = 1,
     repeat: Sequence[int] = (),
-    beside: Sequence[Path] = (),
-) -> TargetData:
-    """Read the train and dev splits of manifests; test is never looked at.
+    practice: Sequence[Path] = (),
+) -> Dataset:
+    """Open corpora and make a dataset of them: `make_dataset` says how and what is raised."""
+    opened, added = ([open_corpus(path) for path in paths] for paths in (corpora, practice))
+    return make_dataset(opened, language, minutes, seed, repeat=repeat, practice=added)
 
-    The train part of the corpora `beside` is added whole, whatever the minutes; their dev part is not used. With
-    `repeat`, the train part of each corpus is taken that often, so that a small real one can stand beside a large
-    synthetic one.
 
-    A sharded corpus among `corpora` is not read: `sharded_data` says what goes with it.
+def make_dataset(
+    corpora: Sequence[Corpus],
+    language: str,
+    minutes: float | None = None,
+    seed: int = 1,
+    *,
+    repeat: Sequence[int] = (),
+    practice: Sequence[Corpus] = (),
+) -> Dataset:
+    """Choose what to train on and what to choose on; utterances of test splits are never used.
 
-    Raises CorpusError when the corpora are of another language than `language`, when ids repeat between them, or when
-    a dev speaker and text also stand in train.
+    Args:
+        corpora: Speech of the target language. Shards are taken whole, with the dev splits in their folders.
+        language: The target's code.
+        minutes: Limit of target speech in train; None takes all.
+        seed: Decides which utterances fit into `minutes`, and which are held out where no corpus has a dev split.
+        repeat: How many times an epoch has the train part of each corpus, practice last, each copy augmented in its own
+            way: a small real corpus keeps its weight next to a large synthetic one. Empty repeats nothing.
+        practice: Corpora whose train part is added whole; their dev part is not used.
+
+    Raises CorpusError for utterances of another language, for an id that two corpora share, and for shards without dev;
+    SpecError for minutes, repeats or practice speech together with shards.
     """
-    indexes = [read_index(path) for path in corpora if index_path(path) is not None]
-    if indexes:
-        if minutes is not None or repeat or beside:
+    if sharded := [corpus.shards for corpus in corpora if corpus.shards is not None]:
+        if minutes is not None or repeat or practice:
             raise SpecError(
-                "minutes, repeat and beside choose among utterances in memory; these corpora are shards",
-                where=indexes[0].folder,
-                fix="choose first, then `vizinho corpus shard` what was chosen",
+                "minutes, repeat and practice speech need utterances in memory; these corpora are shards",
+                where=sharded[0].folder,
+                fix="choose the utterances first, then `vizinho corpus shard` them",
             )
-        return sharded_data(indexes, [path for path in corpora if index_path(path) is None], language)
-    by_corpus = [read_manifest(path) for path in (*corpora, *beside)]
-    everything = [u for utterances in by_corpus[: len(corpora)] for u in utterances]
-    added = [u for utterances in by_corpus[len(corpora) :] for u in utterances]
-    _check_language(everything + added, language, (*corpora, *beside))
-    _check_ids(everything + added, (*corpora, *beside))
-    train_part = select(everything, split="train", minutes=minutes, seed=seed)
-    dev = [u for u in everything if u.split == "dev"]
+        return _sharded(corpora, sharded, language)
+    opened = [*corpora, *practice]
+    target = [u for corpus in corpora for u in corpus.utterances]
+    added = [u for corpus in practice for u in corpus.utterances]
+    _check_language(target + added, language, opened)
+    _check_ids(target + added, opened)
+    train = select(target, split="train", minutes=minutes, seed=seed)
+    dev = [u for u in target if u.split == "dev"]
     held_out = not dev
     if held_out:
-        train_part, dev = _hold_out(train_part, seed)
-    train_part = [*train_part, *(u for u in added if u.split == "train")]
-    times = {u.id: n for n, utterances in zip(repeat, by_corpus, strict=True) for u in utterances} if repeat else {}
-    used = {u.id for u in (*train_part, *dev)}
+        train, dev = _hold_out(train, seed)
+    train += [u for u in added if u.split == "train"]
+    used = {u.id for u in (*train, *dev)}
     sources = tuple(
-        Source(path, tuple(u for u in utterances if u.id in used), number >= len(corpora))
-        for number, (path, utterances) in enumerate(zip((*corpora, *beside), by_corpus, strict=True))
+        Source(corpus.place, tuple(u for u in corpus.utterances if u.id in used), number >= len(corpora))
+        for number, corpus in enumerate(opened)
     )
-    train_part = [copy for u in train_part for copy in _repeated(u, times.get(u.id, 1))]
-    return TargetData(
-        tuple(train_part), tuple(dev), held_out, fingerprint([*train_part, *dev]), get_normalizer(language), sources
-    )
+    times = {u.id: n for n, corpus in zip(repeat, opened, strict=True) for u in corpus.utterances} if repeat else {}
+    train = [copy for u in train for copy in _copies(u, times.get(u.id, 1))]
+    digest = fingerprint([*train, *dev])
+    return Dataset(tuple(train), tuple(dev), held_out, digest, get_normalizer(language), sources)
 
 
-def target_minutes(corpora: Sequence[Path], minutes: float | None) -> float:
-    """Minutes of target speech that a job with these corpora and this limit trains on, practice beside left out.
-
-    Raises CorpusError for a limit that is no amount.
-    """
-    if minutes is not None and not minutes > 0:
-        raise CorpusError(f"{minutes} minutes were asked for", where="minutes", fix="give a number above 0")
-    seconds = 0.0
-    for path in corpora:
-        if index_path(path) is not None:
-            seconds += read_index(path).seconds
-        else:
-            seconds += sum(u.duration_seconds for u in read_manifest(path) if u.split == "train")
-    return seconds / 60 if minutes is None else min(minutes, seconds / 60)
+def target_minutes(corpora: Sequence[Corpus], limit: float | None) -> float:
+    """Minutes of target speech in the train splits, at most `limit`. Raises CorpusError for a limit of zero or less."""
+    if limit is not None and not limit > 0:
+        raise CorpusError(f"the limit is {limit} minutes", where="minutes", fix="give a number above 0")
+    minutes = sum(corpus.train_minutes for corpus in corpora)
+    return minutes if limit is None else min(limit, minutes)
 
 
-def sharded_data(indexes: Sequence[ShardIndex], manifests: Sequence[Path], language: str) -> TargetData:
-    """Shards to train on, with the dev splits that stand beside them or in further manifests.
-
-    Raises CorpusError for another language, and when there is no dev, or train in a manifest.
-    """
-    beside = [read_manifest(path) if (path := index.manifest("dev")) is not None else [] for index in indexes]
-    by_corpus = [*beside, *map(read_manifest, manifests)]
-    named = [u for utterances in by_corpus for u in utterances]
-    places = (*(i.folder for i in indexes), *manifests)
-    _check_language(named, language, places)
-    _check_ids(named, places)
+def _sharded(corpora: Sequence[Corpus], indexes: Sequence[ShardIndex], language: str) -> Dataset:
+    """Shards to train on, with the dev splits of their folders or of further manifests."""
+    utterances = [u for corpus in corpora for u in corpus.utterances]
+    _check_language(utterances, language, corpora)
+    _check_ids(utterances, corpora)
     for index in indexes:
         if not same_language(index.lang, language):
-            raise CorpusError(
-                f"the shards are in {index.lang!r}, not in {language!r}",
-                where=index.folder,
-                fix="give the corpus of the target language",
-            )
-    dev = [u for u in named if u.split == "dev"]
-    if any(u.split == "train" for u in named):
+            raise _other_language(f"the shards are in {index.lang!r}", language, str(index.folder))
+    dev = [u for u in utterances if u.split == "dev"]
+    if any(u.split == "train" for u in utterances):
         raise CorpusError(
-            "a manifest with a train part beside shards",
-            where=", ".join(map(str, manifests)),
+            "a manifest with a train split next to shards",
+            where=_places([corpus for corpus in corpora if corpus.shards is None]),
             fix="`vizinho corpus shard` it too; several sharded corpora can be given",
         )
     if not dev:
         raise CorpusError(
-            "no dev split to choose the weights on", where=places[0], fix="give a manifest of one: --corpus dev.jsonl"
+            "no dev split to choose the weights on",
+            where=corpora[0].place,
+            fix="give a manifest of one: --corpus dev.jsonl",
         )
-    digest = hashlib.sha256("|".join([*(i.fingerprint for i in indexes), fingerprint(dev)]).encode())
+    digest = hashlib.sha256("|".join([*(i.fingerprint for i in indexes), fingerprint(dev)]).encode()).hexdigest()[:16]
+    ordered = sorted(corpora, key=lambda corpus: corpus.shards is None)  # cards list shards before manifests
     sources = tuple(
-        Source(place, tuple(u for u in utterances if u.split == "dev"), shards=index)
-        for place, utterances, index in zip(places, by_corpus, [*indexes, *(None for _ in manifests)], strict=True)
+        Source(c.place, tuple(u for u in c.utterances if u.split == "dev"), shards=c.shards) for c in ordered
     )
-    return TargetData((), tuple(dev), False, digest.hexdigest()[:16], get_normalizer(language), sources, tuple(indexes))
+    return Dataset((), tuple(dev), False, digest, get_normalizer(language), sources, tuple(indexes))
 
 
-def _repeated(utterance: Utterance, times: int) -> list[Utterance]:
-    """Copies with ids of their own: augmentation follows the id."""
+def _copies(utterance: Utterance, times: int) -> list[Utterance]:
+    """Repeats get ids of their own, since augmentation is a function of the id."""
     return [utterance, *(replace(utterance, id=f"{utterance.id}~{n}") for n in range(1, times))]
 
 
-def _check_language(utterances: Sequence[Utterance], language: str, corpora: Sequence[Path]) -> None:
+def _check_language(utterances: Sequence[Utterance], language: str, corpora: Sequence[Corpus]) -> None:
     base = Language.of(language).base
     other = [u for u in utterances if Language.of(u.lang).base != base]
     if other:
-        raise CorpusError(
-            f"{len(other)} utterances are in {other[0].lang!r}, not in {language!r}; the first: {other[0].id}",
-            where=", ".join(map(str, corpora)),
-            fix="give the corpus of the target language",
-        )
+        what = f"utterance {other[0].id} and {len(other) - 1} more are in {other[0].lang!r}"
+        raise _other_language(what, language, _places(corpora))
 
 
-def _check_ids(utterances: Sequence[Utterance], corpora: Sequence[Path]) -> None:
+def _other_language(what: str, language: str, where: str) -> CorpusError:
+    return CorpusError(f"{what}, not in {language!r}", where=where, fix="give the corpus of the target language")
+
+
+def _check_ids(utterances: Sequence[Utterance], corpora: Sequence[Corpus]) -> None:
     seen: set[str] = set()
     for utterance in utterances:
         if utterance.id in seen:
             raise CorpusError(
-                f"the id {utterance.id!r} stands in two corpora",
-                where=", ".join(map(str, corpora)),
-                fix="rename the ids of one of them",
+                f"the id {utterance.id!r} occurs in two corpora", where=_places(corpora), fix="rename the ids of one"
             )
         seen.add(utterance.id)
 
 
+def _places(corpora: Sequence[Corpus]) -> str:
+    return ", ".join(str(corpus.place) for corpus in corpora)
+
+
 def _hold_out(utterances: Sequence[Utterance], seed: int) -> tuple[list[Utterance], list[Utterance]]:
-    ranked = sorted(utterances, key=lambda u: hashlib.sha256(f"dev:{seed}:{u.id}".encode()).digest())
-    count = max(1, round(HELD_OUT_SHARE * len(ranked)))
-    if len(ranked) < 2:
+    """Train and dev. Which utterances are dev follows from their ids, so that more data never reshuffles them."""
+    if len(utterances) < 2:
         raise CorpusError("one utterance cannot be split into train and dev", fix="give more utterances")
-    kept = {u.id for u in ranked[:count]}
-    return [u for u in utterances if u.id not in kept], [u for u in utterances if u.id in kept]
+    ranked = sorted(utterances, key=lambda u: hashlib.sha256(f"dev:{seed}:{u.id}".encode()).digest())
+    dev = {u.id for u in ranked[: max(1, round(HELD_OUT_SHARE * len(ranked)))]}
+    return [u for u in utterances if u.id not in dev], [u for u in utterances if u.id in dev]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from vizinho.plan.tokens import RowOptions
 from vizinho.training.options import TrainingOptions
-from vizinho.transfer.tokens import RowOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,16 +19,15 @@ class Job:
     """A model folder or a .nemo archive."""
     donor_language: str | None = None
     donor_adapter: str | None = None
-    """Language of the donor's adapter to start from, where it has one per language (MMS)."""
+    """Language of the adapter to start from, for donors that have one adapter per language (MMS)."""
     minutes: float | None = None
-    """Target speech to use; None uses all of it."""
+    """Limit of target speech; None uses all of it."""
     beside: tuple[Path, ...] = ()
-    """More corpora of the language (synthetic speech) whose train part is taken whole, beside the minutes."""
+    """Corpora of practice speech in the target language: their train part is used whole, whatever the limit."""
     repeat: tuple[int, ...] = ()
-    """How often the train part of each corpus, those beside last, comes in an epoch, each time augmented anew; once if
-    left out."""
+    """How many times an epoch has the train part of each corpus, practice speech last; empty repeats nothing."""
     preset: str = "tiny"
-    """Size of a network from scratch; a transfer keeps the donor's."""
+    """Size of a network from scratch; a transfer takes the donor's size."""
     tokens: str = "characters"
     pieces: int = 256
     """Number of BPE pieces, where tokens are "bpe"."""

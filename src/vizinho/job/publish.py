@@ -17,14 +17,15 @@ from vizinho.errors import ModelError, StoreError
 from vizinho.evaluation.collapse import as_json as findings_json
 from vizinho.files import scratch_folder, sole_lock, write_text
 from vizinho.job.card import recipe_of, record
+from vizinho.job.fit import FinishedJob, save
 from vizinho.job.promote import Verdict, card_score, measure, promote
-from vizinho.job.run import FinishedJob, save
 from vizinho.job.start import ReadyJob
 from vizinho.model.adapters import merge_adapter, read_origin, save_adapter
 from vizinho.model.checkpoint import save_checkpoint, weights_digest
 from vizinho.recognition.recognizer import Recognizer
+from vizinho.records import Utterance
 from vizinho.store.card import Card, read_card
-from vizinho.store.pins import pinned_utterances, read_pin
+from vizinho.store.pins import read_pin
 from vizinho.store.store import Store, unwritable
 from vizinho.store.surroundings import machine, software
 from vizinho.training.skipped import NAMED, write_set_aside
@@ -94,28 +95,30 @@ def publish(
     *,
     donor: str | None,
     command: Sequence[str],
+    pinned: Sequence[Utterance] = (),
     notes: str = "",
+    run: str = "",
 ) -> Published:
     """Write the model folder with its card and add it to the store as a new version, once however often it is killed.
 
     `work` is the run's folder, in which the model is put together. Raises StoreError where there is no room.
 
-    With a pinned test set, its scores stand in the card, and the version is made current only if its CER there is not
-    higher than that of the version in use (`judging.promote`).
+    `pinned` are the utterances of the name's pinned test set. Their scores go into the card, and the version becomes
+    current only if its CER on them is not higher than that of the version in use (`promote`). `run` tells this run from
+    every other: a version that has it in its card is this run's. It is random if not given.
     """
     card = card_of(store, name, finished, donor=donor, command=command, notes=notes)
-    pinned, scores = pinned_utterances(store, name), None
-    held = read_pin(store, name)
-    run, known = _token(work)
+    scores, pin = None, read_pin(store, name)
+    run, known = (run, True) if run else _token(work)
     ref = _made_before(store, name, run) if known else None
     staging = work / "publishing"
     if ref is None:
         shutil.rmtree(staging, ignore_errors=True)
         with _room(staging):
             save(staging, finished.ready)
-    if pinned and held is not None:  # measured as it will be used: from its folder
+    if pinned and pin is not None:  # measured as it will be used: from its folder
         scores = measure(Recognizer.load(staging if ref is None else store.resolve(ref)), pinned)
-        card = replace(card, scores=[*card.scores, card_score(scores, held.split, Path(held.corpus).name)])
+        card = replace(card, scores=[*card.scores, card_score(scores, pin.split, Path(pin.corpus).name)])
     if ref is None:
         with _room(staging):
             _save_extras(staging, finished, card)
@@ -212,7 +215,7 @@ def card_of(
                 "split": "dev",
                 "cer": result.dev_score,
                 "wer": at.dev["WER"],
-                "signature": f"norm:{ready.data.normalizer.name}|data:{ready.data.fingerprint}|{result.chosen}",
+                "signature": f"norm:{ready.dataset.normalizer.name}|data:{ready.dataset.fingerprint}|{result.chosen}",
             }
         )
     practice = ready.practice
@@ -221,18 +224,18 @@ def card_of(
         language=ready.job.language,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         tokens=len(ready.checkpoint.inventory.tokens),
-        normalizer=ready.data.normalizer.name,
+        normalizer=ready.dataset.normalizer.name,
         steps=result.steps,
         seed=ready.job.options.seed,
         donor=_donor(store, donor, ready),
         plan=ready.plan.as_json() if ready.plan else None,
         recipe=recipe_of(ready.job),
         data={
-            "fingerprint": ready.data.fingerprint,
+            "fingerprint": ready.dataset.fingerprint,
             **ready.target.as_json(),
             **({"practice": practice.as_json()} if practice.utterances else {}),
-            "dev_utterances": len(ready.data.dev),
-            "dev_held_out": ready.data.held_out,
+            "dev_utterances": len(ready.dataset.dev),
+            "dev_held_out": ready.dataset.held_out,
             "set_aside": [list(pair) for pair in finished.set_aside[:NAMED]],
             "set_aside_count": len(finished.set_aside),
         },

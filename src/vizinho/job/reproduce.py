@@ -12,9 +12,10 @@ import torch
 from vizinho.errors import CorpusError, ModelError, StoreError
 from vizinho.files import scratch_folder
 from vizinho.job.card import changed_sources, lacking, recorded_job
+from vizinho.job.data import read_dataset
+from vizinho.job.fit import fit_job, save
 from vizinho.job.promote import card_score, measure
 from vizinho.job.publish import card_of, drop_run, run_folder, sole_run
-from vizinho.job.run import run, save
 from vizinho.job.start import make_ready, sound_similarity
 from vizinho.model.checkpoint import load_checkpoint, weights
 from vizinho.progress import Advance, Log, silent
@@ -109,17 +110,18 @@ def reproduce(
         raise ModelError("it has no card", where=ref, fix="only what vizinho trained can be reproduced")
     target = _free(order.out, ref)
     job = recorded_job(store, ref, card, order.corpora)
-    changed = changed_sources(job, card)
+    dataset = read_dataset(job.corpora, job.language, job.minutes, job.options.seed, job.repeat, job.beside)
+    changed = changed_sources(dataset, card)
     if changed and not order.anyway:
         raise CorpusError(
             f"the data is not what {ref} was trained on: {'; '.join(changed)}",
             where=ref,
             fix="bring the data back, or see what the change does with --anyway",
         )
-    ready = make_ready(job, sound_similarity, withheld=pinned_utterances(store, card.name))
+    ready = make_ready(job, sound_similarity, dataset=dataset, pinned=pinned_utterances(store, card.name))
     work = run_folder(store, f"reproduce-{ref}", ready)
     with sole_run(store, work):
-        finished = run(ready, work, progress=progress, log=log)
+        finished = fit_job(ready, work, progress=progress, log=log)
         donor = None if card.donor is None else str(card.donor["ref"])
         new = card_of(store, card.name, finished, donor=donor, command=card.command)
         with scratch_folder(work.parent, "reproduced") as scratch:

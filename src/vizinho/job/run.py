@@ -1,88 +1,307 @@
-"""A ready job trained: weights chosen on dev, how far they moved, and what looks wrong."""
+"""The whole job, top to bottom: corpora -> dataset -> practice -> start -> training -> a new version in the store."""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-from vizinho.evaluation.collapse import Course, Finding, diagnose
-from vizinho.job.start import ReadyJob
-from vizinho.model.adapters import Adapter, attach, merge, take
-from vizinho.model.checkpoint import save_checkpoint, weights
-from vizinho.model.phonemes import save_head, with_head
-from vizinho.progress import Advance, Log, silent
-from vizinho.recognition.recognizer import Recognizer
-from vizinho.training.loop import fit
-from vizinho.training.mixing import mix_with_start
-from vizinho.training.selection import FitResult
-from vizinho.training.skipped import read_set_aside
-from vizinho.training.speech_task import DevSet, SpeechTask, dev_rates
-from vizinho.training.torchrun import is_main_process
-from vizinho.transfer.movement import Movement, movement
+from vizinho.errors import SpecError
+from vizinho.g2p.espeak import LOCALES
+from vizinho.job.data import Corpus, Dataset, make_dataset, open_corpus, target_minutes
+from vizinho.job.fit import FinishedJob, fit_job
+from vizinho.job.job import Job
+from vizinho.job.practice import Target, make_practice
+from vizinho.job.publish import Published, drop_run, publish, run_folder, sole_run, summary, unfinished
+from vizinho.job.start import ReadyJob, make_ready, sound_similarity
+from vizinho.model.presets import check_preset
+from vizinho.plan.tokens import RowOptions
+from vizinho.progress import board, unseen
+from vizinho.records import Utterance
+from vizinho.store.pins import pinned_utterances, refuse_pinned
+from vizinho.store.store import Store
+from vizinho.text.language import Language
+from vizinho.training.options import TrainingOptions
+from vizinho.training.recipes import MUCH_MINUTES, default_recipe, read_recipe
+from vizinho.training.skipped import FILE, NAMED
+from vizinho.training.torchrun import is_first_attempt, is_main_process
+
+Paths = Path | str | Sequence[Path | str]
+"""One path or several."""
 
 
 @dataclass(frozen=True, slots=True)
-class FinishedJob:
-    """A trained network, how it went, how far its weights moved from the plan's start, and what looks wrong."""
+class Outcome:
+    """What became of a job. Only `ready` is there after a dry run, and in torchrun's processes except the main one."""
 
     ready: ReadyJob
-    result: FitResult
-    movement: Movement
-    findings: tuple[Finding, ...] = ()
-    """Signs of collapse on dev; none without a dev set."""
-    adapter: Adapter | None = None
-    """What was learnt beside the donor, where the options ask for an adapter; the network has it merged."""
-    set_aside: tuple[tuple[str, str], ...] = ()
-    """(Utterance id, reason) of all that was not trained on, found before training or on the way."""
+    finished: FinishedJob | None = None
+    published: Published | None = None
 
+    @property
+    def ref(self) -> str | None:
+        """NAME@VERSION of the new version."""
+        return None if self.published is None else self.published.ref
 
-def run(ready: ReadyJob, folder: Path, *, progress: Advance = silent, log: Log = lambda _line: None) -> FinishedJob:
-    """Train a ready job; `folder` keeps the checkpoints, and a run found there goes on.
-
-    Under torchrun all processes do this together; only the main one looks for signs of collapse.
-    """
-    model, options = ready.checkpoint.model, ready.job.options
-    handle = attach(model, options.adapter, options.seed) if options.adapter is not None else None
-    references = {u.id: ready.data.normalizer(u.text) for u in ready.data.dev}
-    front = ready.checkpoint.front
-    for utterance in ready.data.dev:
-        if not front.can_hear(utterance.duration_seconds):
-            log(f"left {utterance.id} out of dev: {utterance.duration_seconds:.1f} s are too long for this network")
-            del references[utterance.id]
-    dev = DevSet([u for u in ready.data.dev if references.get(u.id)], {i: t for i, t in references.items() if t})
-    phonemes = ready.phonemes
-    with nullcontext() if phonemes is None else with_head(model, phonemes.head):
-        task = SpeechTask(ready.checkpoint, ready.prepared.examples, dev if dev.utterances else None, phonemes)
-        result = fit(task, options, folder, progress=progress, log=log)
-    adapter = None
-    if handle is not None:
-        adapter = take(handle)
-        merge(handle)
-    if options.start_shares and ready.plan is not None and dev.utterances:
-        result = mix_with_start(
-            model, ready.start, options.start_shares, result, lambda: dev_rates(ready.checkpoint, dev)[0], log
+    def as_json(self) -> dict[str, Any]:
+        """Scores, movement and findings of the version, and the plan, as JSON values; of a dry run the plan alone."""
+        plan = {"plan": None if self.ready.plan is None else self.ready.plan.as_json()}
+        return (
+            plan if self.finished is None or self.published is None else summary(self.published, self.finished) | plan
         )
-    moved = movement(ready.start, weights(model))
-    findings = _findings(ready, result, dev) if is_main_process() else ()
-    set_aside = (*ready.prepared.set_aside, *read_set_aside(folder))
-    return FinishedJob(ready, result, moved, findings, adapter, set_aside)
 
 
-def save(folder: Path, ready: ReadyJob) -> None:
-    """Write the recogniser of a job as it stands, and what it learnt beside the letters, into a model folder."""
-    save_checkpoint(folder, ready.checkpoint)
-    if ready.phonemes is not None:
-        save_head(folder, ready.phonemes.head)
+@dataclass(frozen=True, slots=True)
+class Reporting:
+    """Whom a job tells what it does."""
+
+    quiet: bool = False
+    """No progress bars and no lines on standard error."""
+    on_ready: Callable[[Outcome], None] = lambda _outcome: None
+    """Called before training, with the plan."""
+    on_published: Callable[[Outcome], None] = lambda _outcome: None
+    """Called with the new version before the run's checkpoints are removed: whoever is killed before they saw the
+    result gets the same version from the same command."""
+
+    @property
+    def speaks(self) -> bool:
+        """Whether this process reports to the user; under torchrun only the main one does."""
+        return not self.quiet and is_main_process()
+
+    def log(self, line: str) -> None:
+        """Print a line on standard error."""
+        if self.speaks:
+            print(line, file=sys.stderr, flush=True)
 
 
-def _findings(ready: ReadyJob, result: FitResult, dev: DevSet) -> tuple[Finding, ...]:
-    if not dev.utterances:
-        return ()
-    heard = Recognizer.of(ready.checkpoint).transcribe_corpus(dev.utterances)
-    course = Course(
-        [p.train_loss for p in result.curve if p.train_loss is not None],
-        result.skipped_batches,
-        ready.prepared.letters,
+def train(
+    *,
+    lang: str,
+    corpus: Paths,
+    beside: Paths = (),
+    repeat: int | None = None,
+    name: str | None = None,
+    minutes: float | None = None,
+    preset: str = "tiny",
+    tokens: str = "characters",
+    pieces: int = 256,
+    recipe: Path | TrainingOptions | None = None,
+    steps: int | None = None,
+    seed: int | None = None,
+    threads: int | None = None,
+    fresh: bool = False,
+    store: Store | None = None,
+    reporting: Reporting = Reporting(),
+) -> Outcome:
+    """Train a recogniser of `lang` from scratch and publish it as the next version of `name`.
+
+    Args:
+        lang: Language of the corpus.
+        corpus: Manifests or sharded corpora.
+        beside: Practice corpora, whose train part is used whole.
+        repeat: How many times an epoch has `corpus`; 1 if not given.
+        name: Name in the store; `lang` if not given.
+        minutes: Limit of speech from `corpus`.
+        preset: Size of the network: tiny, small, base or large.
+        tokens: "characters" or "bpe".
+        pieces: Number of BPE pieces.
+        recipe: Training options or a TOML file of them; the default for training from scratch if not given.
+        steps: Optimiser steps, instead of the recipe's.
+        seed: Seed of everything random, instead of the recipe's.
+        threads: Torch threads, instead of the recipe's.
+        fresh: Throw away an interrupted run of the same job instead of continuing it.
+        store: Where models live; the user's store if not given.
+        reporting: Whom to tell what.
+
+    Raises VizinhoError (of the kind that fits) for input that cannot be used; nothing is published then.
+    """
+    name = name or lang.lower()
+    store = store or Store()
+    store.check_name(name)
+    corpora, practice = _open(corpus), _open(beside)
+    options = _options(recipe or default_recipe("train"), steps, seed, threads)
+    job = Job(
+        lang,
+        tuple(c.place for c in corpora),
+        minutes=minutes,
+        beside=tuple(c.place for c in practice),
+        repeat=_repeats(repeat, corpora, practice),
+        preset=preset,
+        tokens=tokens,
+        pieces=pieces,
+        options=options,
     )
-    return tuple(diagnose(course, dev.references, {id_: t.text for id_, t in heard.items()}))
+    dataset = make_dataset(corpora, lang, minutes, options.seed, repeat=job.repeat, practice=practice)
+    return make(job, name, dataset, pinned_utterances(store, name), store=store, fresh=fresh, reporting=reporting)
+
+
+def transfer(
+    donor: str | Path,
+    *,
+    to: str,
+    corpus: Paths,
+    donor_language: str | None = None,
+    adapter: str | None = None,
+    practice_minutes: float | None = None,
+    beside: Paths = (),
+    repeat: int | None = None,
+    name: str | None = None,
+    minutes: float | None = None,
+    preset: str | None = None,
+    recipe: Path | TrainingOptions | None = None,
+    steps: int | None = None,
+    seed: int | None = None,
+    threads: int | None = None,
+    rows: RowOptions = RowOptions(),
+    dry_run: bool = False,
+    fresh: bool = False,
+    store: Store | None = None,
+    reporting: Reporting = Reporting(),
+) -> Outcome:
+    """Make a recogniser of `to` from another language's, or a new version from the old one.
+
+    Args:
+        donor: A name, NAME@VERSION, a folder, a .nemo archive or a hub id.
+        to: The target language.
+        corpus: Manifests or sharded corpora of the target.
+        donor_language: The donor's language where its card does not say it.
+        adapter: Language of the adapter to start from, for donors that have several (MMS).
+        practice_minutes: Minutes of synthetic speech to make and add, and at most as many of the donor's own
+            recordings respelt in the target's letters; `repeat` and warped channels follow from it.
+        beside: Practice corpora of your own, whose train part is used whole.
+        repeat: How many times an epoch has `corpus`; 1 if not given and nothing is practised.
+        name: Name in the store; `to` if not given.
+        minutes: Limit of target speech.
+        preset: Must be the donor's size if given.
+        recipe: Training options or a TOML file of them; if not given, a default by the minutes of target speech.
+        steps, seed, threads: Instead of the recipe's.
+        rows: How the rows of tokens that the donor lacks start.
+        dry_run: Stop after the plan.
+        fresh: Throw away an interrupted run of the same job instead of continuing it.
+        store: Where models live; the user's store if not given.
+        reporting: Whom to tell what.
+
+    Raises VizinhoError (of the kind that fits) for input that cannot be used; nothing is published then.
+    """
+    name = name or to.lower()
+    store = store or Store()
+    store.check_name(name)
+    donor = str(donor)
+    folder, card = store.resolve(donor), store.card(donor)
+    if preset is not None:
+        check_preset(folder, preset)
+    corpora, practice = _open(corpus), _open(beside)
+    repeats = _repeats(repeat, corpora, practice)
+    target_speech = target_minutes(corpora, minutes)
+    recipe_given = recipe is not None
+    recipe = recipe or default_recipe("transfer", target_speech, practice=bool(practice_minutes))
+    options = _options(recipe, steps, seed, threads)
+    if not recipe_given:
+        reporting.log(f"{options.steps} steps at a rate of {options.learning_rate:g} (--recipe, --steps)")
+    pinned = pinned_utterances(store, name)
+    if practice_minutes is not None:
+        dev = () if any(c.shards for c in corpora) else make_dataset(corpora, to, minutes, options.seed).dev
+        target = Target(to, tuple(corpora), target_speech, (*dev, *pinned), sum(c.train_minutes for c in practice))
+        with board() if reporting.speaks else nullcontext(unseen) as show:
+            made_practice = make_practice(store.home, target, practice_minutes, card, show)
+        practice = [*practice, *made_practice.corpora]
+        repeat = made_practice.repeat if repeat is None else repeat
+        repeats = _repeats(repeat, corpora, practice)
+        for remark in made_practice.remarks:
+            reporting.log(remark)
+        reporting.log(f"an epoch has the target's own recordings {repeat} times (--repeat)")
+    elif _practice_may_help(to, corpora, practice, target_speech):
+        reporting.log(f"{target_speech:.1f} minutes are little: if few people speak in them, try --practice 90")
+    job = Job(
+        to,
+        tuple(c.place for c in corpora),
+        folder,
+        donor_language or (card.language if card else None),
+        adapter,
+        minutes=minutes,
+        beside=tuple(c.place for c in practice),
+        repeat=repeats,
+        rows=rows,
+        options=options,
+    )
+    dataset = make_dataset(corpora, to, minutes, options.seed, repeat=repeats, practice=practice)
+    return make(job, name, dataset, pinned, donor=donor, dry_run=dry_run, store=store, fresh=fresh, reporting=reporting)
+
+
+def make(
+    job: Job,
+    name: str,
+    dataset: Dataset,
+    pinned: Sequence[Utterance],
+    *,
+    donor: str | None = None,
+    dry_run: bool = False,
+    fresh: bool = False,
+    store: Store,
+    reporting: Reporting,
+) -> Outcome:
+    """Train a job on its dataset and publish the version; `donor` is the donor as the user named it."""
+    ready = make_ready(job, sound_similarity, dataset=dataset, pinned=pinned)
+    if is_main_process():
+        reporting.on_ready(Outcome(ready))
+    if dry_run:
+        return Outcome(ready)
+    _log_skipped(ready, reporting)
+    refuse_pinned(name, pinned, [*dataset.train, *dataset.dev])
+    folder = run_folder(store, name, ready)
+    with sole_run(store, folder):
+        if fresh and is_main_process() and is_first_attempt():
+            drop_run(folder)
+        for other in unfinished(store, name, folder):
+            reporting.log(f"the unfinished run in {other} has other data or settings: remove it if you do not need it")
+        with board() if reporting.speaks else nullcontext(unseen) as show:
+            progress = partial(show, f"training {name}", job.options.steps)
+            progress(0, "")
+            finished = fit_job(ready, folder, progress=progress, log=reporting.log)
+        if not is_main_process():
+            return Outcome(ready)
+        command = ["vizinho", *sys.argv[1:]]
+        published = publish(store, name, finished, folder, donor=donor, command=command, pinned=pinned)
+        outcome = Outcome(ready, finished, published)
+        reporting.on_published(outcome)
+        drop_run(folder)
+    return outcome
+
+
+def _open(paths: Paths) -> list[Corpus]:
+    several = [paths] if isinstance(paths, str | Path) else paths
+    return [open_corpus(Path(path)) for path in several]
+
+
+def _options(
+    recipe: Path | TrainingOptions, steps: int | None, seed: int | None, threads: int | None
+) -> TrainingOptions:
+    options = recipe if isinstance(recipe, TrainingOptions) else read_recipe(Path(recipe))
+    overrides: dict[str, Any] = {"steps": steps, "seed": seed, "threads": threads}
+    return replace(options, **{key: value for key, value in overrides.items() if value is not None})
+
+
+def _repeats(repeat: int | None, corpora: Sequence[Corpus], practice: Sequence[Corpus]) -> tuple[int, ...]:
+    """Repeats of each corpus, 1 for practice; empty where nothing is repeated, as cards of earlier versions have it."""
+    if repeat is not None and repeat < 1:
+        raise SpecError(f"--repeat {repeat}", fix="give 1 or more")
+    return () if repeat in (None, 1) else (*[repeat or 1] * len(corpora), *[1] * len(practice))
+
+
+def _practice_may_help(
+    language: str, corpora: Sequence[Corpus], practice: Sequence[Corpus], target_speech: float
+) -> bool:
+    few = target_speech < MUCH_MINUTES and not practice and not any(c.shards for c in corpora)
+    return few and Language.of(language).base in LOCALES
+
+
+def _log_skipped(ready: ReadyJob, reporting: Reporting) -> None:
+    skipped = ready.prepared.set_aside
+    for utterance_id, reason in skipped[:NAMED]:
+        reporting.log(f"skip {utterance_id}: {reason}")
+    if len(skipped) > NAMED:
+        reporting.log(f"and {len(skipped) - NAMED} more; {FILE} of the model names all")

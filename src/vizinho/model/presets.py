@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -78,3 +80,19 @@ def _config(size: Preset, subsampling: int, vocabulary: int, blank: int) -> Para
         ctc_zero_infinity=False,
         ctc_loss_reduction="mean",
     )
+
+
+def check_preset(folder: Path, preset: str) -> None:
+    """Raises SpecError unless a model folder has the size of a preset: a transfer cannot change the size."""
+    if preset not in PRESETS:
+        raise SpecError(f"unknown preset {preset!r}", fix=f"choose one of {', '.join(PRESETS)}")
+    config = folder / "config.json"
+    encoder = json.loads(config.read_text(encoding="utf-8")).get("encoder_config", {}) if config.is_file() else {}
+    size = (encoder.get("hidden_size"), encoder.get("num_hidden_layers"))
+    wanted = (PRESETS[preset].hidden, PRESETS[preset].layers)
+    if size != wanted:
+        raise SpecError(
+            f"the donor has width {size[0]} and {size[1]} blocks, preset {preset} has {wanted[0]} and {wanted[1]}",
+            where=folder,
+            fix="leave --preset out: the target takes the donor's size",
+        )

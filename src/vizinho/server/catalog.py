@@ -104,6 +104,7 @@ def _newest_usable(entries: Sequence[Entry]) -> ServedModel | None:
     Later versions than the current one are no fallback: somebody has gone back from them.
     """
     newest = max((e.version for e in entries if e.current), default=entries[-1].version if entries else 0)
+    # Entries are by version, so the reverse begins with the newest.
     readable = [m for e in reversed(entries) if e.version <= newest and (m := _read(e)) is not None]
     if not readable:
         return None

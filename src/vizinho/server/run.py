@@ -26,24 +26,20 @@ from vizinho.store.store import Store
 
 log = logging.getLogger("vizinho.server")
 
-_READ_BYTES = 262_144
-"""What asyncio reads at once: so much of a head may come beyond a limit before anybody sees it."""
+_READ_BYTES = 262_144  # what asyncio reads at once: so much of a head may come beyond a limit before anybody sees it
 
 
 @dataclass(frozen=True, slots=True)
 class ServeOptions:
     """Where to listen, what to serve and how."""
 
-    names: tuple[str, ...] = ()
-    """NAME or NAME@VERSION; all of the store's without any."""
-    aliases: Mapping[str, str] = field(default_factory=dict)
-    """Other names for models, such as the ones that existing clients ask for."""
+    names: tuple[str, ...] = ()  # NAME or NAME@VERSION; all of the store's without any
+    aliases: Mapping[str, str] = field(default_factory=dict)  # other names for models, such as whisper-1
     host: str = "127.0.0.1"
     port: int = 8080
     workers: int = 2
     no_auth: bool = False
-    fetch_hosts: tuple[str, ...] = ()
-    """Hosts that {"url": ...} may name; nothing is fetched without any."""
+    fetch_hosts: tuple[str, ...] = ()  # hosts that {"url": ...} may name; nothing is fetched without any
     fetch_private: bool = False
     worker: WorkerOptions = field(default_factory=WorkerOptions)
     limits: Limits = field(default_factory=Limits)
@@ -68,7 +64,7 @@ def serve(options: ServeOptions, keys: Keys) -> None:
     service = make_service(options, keys)
     limits = service.limits
     longest_head = limits.max_head_bytes + _READ_BYTES
-    # uvicorn has the `websockets` library parse the head of an upgrade once more. What came so far is to pass there.
+    # uvicorn has the `websockets` library parse the head of an upgrade once more; what came so far is to pass there.
     os.environ.setdefault("WEBSOCKETS_MAX_LINE_LENGTH", str(longest_head))
     os.environ.setdefault("WEBSOCKETS_MAX_NUM_HEADERS", str(longest_head))
     config = uvicorn.Config(
@@ -78,15 +74,15 @@ def serve(options: ServeOptions, keys: Keys) -> None:
         http=Connections(limits, service.metrics).protocol(),
         ws="websockets-sansio",
         ws_max_size=limits.max_message_bytes,
-        ws_ping_interval=20,
+        ws_ping_interval=20,  # a client whose machine is gone is noticed after 40 s
         ws_ping_timeout=20,
         timeout_keep_alive=int(limits.keep_alive_seconds),
-        timeout_graceful_shutdown=5,
+        timeout_graceful_shutdown=5,  # after DrainingServer has waited for the work itself
         h11_max_incomplete_event_size=longest_head,
         access_log=False,
         log_level="warning",
         server_header=False,
-        proxy_headers=False,
+        proxy_headers=False,  # anybody may write X-Forwarded-For
     )
     DrainingServer(config, service).run()
 
@@ -97,8 +93,7 @@ class DrainingServer(uvicorn.Server):  # type: ignore[misc]
     Streams may go on for as long as recordings may; then they get their last results and Metadata.
     """
 
-    _STREAMS_END_SECONDS = 3.0
-    """What is left of the time for streams to come to their end."""
+    _STREAMS_END_SECONDS = 3.0  # what is left of the time for streams to come to their end
 
     def __init__(self, config: uvicorn.Config, service: Service) -> None:
         super().__init__(config)
@@ -121,7 +116,7 @@ class DrainingServer(uvicorn.Server):  # type: ignore[misc]
                 self._service.finish_streams.set()
             if left <= 0:
                 self._service.pool.give_up()
-            if left <= 0 or (self._service.pool.idle and not self._service.admission.requests.total):
+            if left <= 0 or (self._service.pool.idle and not self._service.admission.requests.total()):
                 self.should_exit = True
         stop: bool = await super().on_tick(counter)
         return stop

@@ -15,8 +15,7 @@ class ServedModel:
     folder: Path
     language: str
     created_unix_seconds: int = 0
-    fallback: ServedModel | None = None
-    """What to use where this one cannot be loaded: the version before it, if the request left the version open."""
+    fallback: ServedModel | None = None  # the version before, used where this one is broken and was not asked for
 
     @property
     def ref(self) -> str:

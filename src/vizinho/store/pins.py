@@ -93,15 +93,15 @@ def pinned_utterances(store: Store, name: str) -> list[Utterance]:
     return chosen
 
 
-def refuse_pinned(store: Store, name: str, heard: Sequence[Utterance]) -> None:
-    """Raises CorpusError when a recording of the pinned test set is among what a new version learns or is chosen on."""
-    pinned = pinned_utterances(store, name)
+def refuse_pinned(name: str, pinned: Sequence[Utterance], utterances: Sequence[Utterance]) -> None:
+    """Raises CorpusError when a new version would be trained or chosen on a recording of the pinned test set."""
     sizes = {u.audio.stat().st_size for u in pinned}
     hashes = {sha256(u.audio) for u in pinned}
-    same = [u.id for u in heard if u.audio.stat().st_size in sizes and sha256(u.audio) in hashes]
-    if same:
+    # Equal sizes are compared first, so that a large corpus is not hashed as a whole.
+    leaked = [u.id for u in utterances if u.audio.stat().st_size in sizes and sha256(u.audio) in hashes]
+    if leaked:
         raise CorpusError(
-            f"{len(same)} recordings of the pinned test set of {name} are in the corpus to train on",
-            where=same[0],
+            f"{len(leaked)} recordings of the pinned test set of {name} are in the corpus to train on",
+            where=leaked[0],
             fix="take them out of train and dev, or pin another test set with `vizinho models pin`",
         )

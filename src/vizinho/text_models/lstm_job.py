@@ -12,6 +12,8 @@ from typing import Any
 
 from vizinho.errors import ModelError
 from vizinho.files import write_text
+from vizinho.plan.plan import TransferPlan
+from vizinho.plan.tokens import RowOptions
 from vizinho.progress import Advance, Log, silent
 from vizinho.text.alphabets import alphabet
 from vizinho.text.normalize import get_normalizer
@@ -24,8 +26,6 @@ from vizinho.text_models.texts import Texts, fingerprint, hold_out, read_texts
 from vizinho.text_models.words import character_list, word_list
 from vizinho.training.loop import fit
 from vizinho.training.selection import FitResult
-from vizinho.transfer.plan import TransferPlan
-from vizinho.transfer.tokens import RowOptions
 from vizinho.vectors.align import read_dictionary
 from vizinho.vectors.static import load_vectors
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from vizinho.plan.apply import apply_plan, plant, shapes_of
+from vizinho.plan.plan import TokenAxis, TransferPlan, plan_axes
+from vizinho.plan.tokens import NEAREST, NeighbourTable, RowOptions, match_tokens
 from vizinho.text_models.lstm import LanguageModel, build
 from vizinho.text_models.lstm_folder import TrainedModel
 from vizinho.text_models.words import TokenList
-from vizinho.transfer.apply import apply_plan, plant, shapes_of
-from vizinho.transfer.plan import TokenAxis, TransferPlan, plan_axes
-from vizinho.transfer.tokens import NEAREST, NeighbourTable, RowOptions, match_tokens
 from vizinho.vectors.align import csls, identical_seeds, normalize, procrustes
 from vizinho.vectors.static import WordVectors
 

@@ -10,7 +10,7 @@ from typing import Any
 from vizinho.audio.features import FrontEnd
 from vizinho.audio.io import SAMPLE_RATE
 from vizinho.corpora.batches import Example
-from vizinho.corpora.shards.gather import ShardedExamples
+from vizinho.corpora.shards.source import ShardedExamples
 from vizinho.errors import CorpusError, TextError
 from vizinho.evaluation.collapse import letter_counts
 from vizinho.records import Utterance

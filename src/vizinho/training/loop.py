@@ -215,12 +215,15 @@ def _note(loss: float, state: RunProgress) -> str:
 
 
 def _tensorboard(run: Path, step: int) -> Any:
-    from torch.utils.tensorboard import SummaryWriter
-
+    """A writer of curves for TensorBoard; None where the extra "tensorboard" is not installed."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ModuleNotFoundError:
+        return None
     return SummaryWriter(str(run / "tensorboard"), purge_step=step)
 
 
 def _write_dev(writer: Any, state: RunProgress) -> None:
     for name, value in state.curve[-1].dev.items():
-        if value is not None:
+        if writer is not None and value is not None:
             writer.add_scalar(f"dev/{name.lower()}", value, state.curve[-1].step)

@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
+from vizinho.plan.apply import plant
 from vizinho.training.selection import FitResult
-from vizinho.transfer.apply import plant
 
 Weights = Mapping[str, torch.Tensor]
 

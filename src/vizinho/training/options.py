@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from types import UnionType
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, cast, get_args, get_type_hints
 
 import numpy as np
 
@@ -44,10 +44,12 @@ class LayerPolicy:
 
     def __post_init__(self) -> None:
         if self.batch_norm not in ("adapt", "donor"):
-            raise SpecError(f"batch_norm is {self.batch_norm!r}", fix='use "adapt" or "donor"')
+            raise SpecError(f"batch_norm is {self.batch_norm!r}", where="layers", fix='use "adapt" or "donor"')
         for name in ("head_first_share", "thaw_share"):
             if not 0 <= getattr(self, name) < 1:
-                raise SpecError(f"{name} is {getattr(self, name)}", fix="use a share of the steps, 0 to below 1")
+                raise SpecError(
+                    f"{name} is {getattr(self, name)}", where="layers", fix="use a share of the steps, 0 to below 1"
+                )
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,85 +203,83 @@ class TrainingOptions(LoopOptions):
             raise SpecError(f"start_shares is {list(self.start_shares)}", fix="use shares between 0 and 1")
 
 
-def as_dict(options: Any) -> dict[str, Any]:
-    """Options as plain JSON values."""
-    return dataclasses.asdict(options)
-
-
 def differing(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
     """The values that are not the defaults, tables inside too."""
-    made: dict[str, Any] = {}
+    different: dict[str, Any] = {}
     for key, value in values.items():
         default = defaults.get(key)
         if value == default:
             continue
         if isinstance(value, Mapping) and isinstance(default, Mapping):
             value = differing(value, default)
-        made[key] = value
-    return made
-
-
-def from_dict(kind: type[T], values: Mapping[str, Any], *, where: str = "") -> T:
-    """Build an options dataclass; an unknown key is an error that lists the known ones."""
-    fields = {f.name: f for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
-    unknown = sorted(set(values) - set(fields))
-    if unknown:
-        raise SpecError(
-            f"unknown key {', '.join(unknown)}", where=where, fix=f"known keys: {', '.join(sorted(fields))}"
-        )
-    nested = {
-        "augment": AugmentOptions,
-        "layers": LayerPolicy,
-        "streaming": StreamingOptions,
-        "adapter": AdapterOptions,
-        "distributed": DistributedOptions,
-        "phonemes": PhonemeOptions,
-    }
-    made = {
-        key: from_dict(nested[key], value, where=f"{where}.{key}")
-        if key in nested and isinstance(value, Mapping)
-        else tuple(value)
-        if isinstance(value, list)
-        else value
-        for key, value in values.items()
-    }
-    hints = get_type_hints(kind)
-    for key, value in made.items():
-        if not _fits(value, hints[key]):
-            raise SpecError(
-                f"{key} is {_shortened(value)}", where=where, fix=f"give a value of the kind {_named(hints[key])}"
-            )
-    try:
-        return kind(**made)
-    except SpecError as error:
-        raise SpecError(error.what, where=f"{where} {error.where}".strip(), fix=error.fix) from error
-    except TypeError as error:  # a key without a default is not there
-        raise SpecError(str(error).partition(" ")[2], where=where, fix="add the keys") from error
+        different[key] = value
+    return different
 
 
 LARGEST = 2**53
-"""Whole numbers beyond it are no numbers of anything here, and torch and numpy cannot hold all of them."""
+"""No count or size here comes near it, and torch and numpy cannot hold every whole number beyond it."""
 
 
-def _fits(value: Any, hint: Any) -> bool:
-    """Whether a value from a file is of the kind that a field is declared with."""
-    origin, inner = get_origin(hint), get_args(hint)
-    if origin in (Union, UnionType):
-        return any(_fits(value, one) for one in inner)
-    if origin is tuple:
-        return isinstance(value, tuple) and all(_fits(item, inner[0]) for item in value)
-    if isinstance(origin, type):
-        return isinstance(value, origin)
-    if hint in (int, float):
-        kinds = int if hint is int else (int, float)
-        return isinstance(value, kinds) and not isinstance(value, bool) and abs(value) <= LARGEST
-    return not isinstance(hint, type) or isinstance(value, hint)
+def from_dict(kind: type[T], values: Mapping[str, Any], *, where: str = "") -> T:
+    """Build an options dataclass from plain values, such as a table of a TOML file.
+
+    Raises SpecError naming the key for one that is unknown or missing, for a value of another type, and for numbers
+    that are not finite or too large.
+    """
+    from pydantic import ConfigDict, ValidationError, create_model
+
+    # A dataclass takes over the configuration of the model around it.
+    config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+    model: Any = create_model("Model", __config__=config, options=(kind, ...))
+    try:
+        # In strict JSON pydantic takes lists for tuples, but neither "5" nor true for 5. Dates, which fit no option,
+        # become tables.
+        text = json.dumps({"options": values}, default=lambda value: {type(value).__name__: str(value)})
+        options = model.model_validate_json(text).options
+    except ValidationError as error:
+        raise _refusal(kind, error.errors(include_url=False), where) from error
+    except SpecError as error:  # from __post_init__, which knows no file
+        place = f"{where}.{error.where}" if error.where else where
+        raise SpecError(error.what, where=place, fix=error.fix) from error
+    except ValueError as error:  # json refuses to write whole numbers of thousands of digits
+        raise SpecError("a number is too large", where=where, fix="give a smaller one") from error
+    return cast(T, _as_written(options, values, where))
 
 
-def _named(hint: Any) -> str:
-    return hint.__name__ if isinstance(hint, type) and get_origin(hint) is None else str(hint).replace("typing.", "")
+def _refusal(kind: type, errors: Sequence[Any], where: str) -> SpecError:
+    """The first of pydantic's errors, in our words."""
+    first = errors[0]
+    *tables, key = map(str, first["loc"][1:] or ["options"])
+    place = "".join([where, *(f".{table}" for table in tables)])
+    if first["type"] == "unexpected_keyword_argument":
+        unknown = sorted(str(e["loc"][-1]) for e in errors if e["type"] == first["type"])
+        return SpecError(f"unknown key {', '.join(unknown)}", where=place, fix=f"known keys: {_keys(kind, tables)}")
+    if first["type"] == "missing":
+        return SpecError(f"the key {key} is missing", where=place, fix="add it")
+    advice = first["msg"].removeprefix("Input should be ")
+    return SpecError(f"{key} is {first['input']!r:.60}", where=place, fix=f"give {advice}")
 
 
-def _shortened(value: Any) -> str:
-    shown = repr(value)
-    return shown if len(shown) <= 60 else f"{shown[:57]}..."
+def _keys(kind: Any, tables: Sequence[str]) -> str:
+    """The keys of a table inside others, by the names that lead to it."""
+    for name in tables:
+        hint = get_type_hints(kind)[name]
+        kind = next(one for one in (hint, *get_args(hint)) if dataclasses.is_dataclass(one))
+    return ", ".join(sorted(field.name for field in dataclasses.fields(kind)))
+
+
+def _as_written(options: Any, values: Mapping[str, Any], where: str) -> Any:
+    """Options with numbers as written, 8 and not 8.0: the digest that names a run tells them apart.
+
+    Raises SpecError for whole numbers that are too large.
+    """
+    changes: dict[str, Any] = {}
+    for key, value in values.items():
+        numbers = value if isinstance(value, (list, tuple)) else (value,)
+        if isinstance(value, Mapping):
+            changes[key] = _as_written(getattr(options, key), value, f"{where}.{key}")
+        elif all(isinstance(number, (int, float)) for number in numbers):
+            if any(abs(number) > LARGEST for number in numbers):
+                raise SpecError(f"{key} is {value!r:.60}", where=where, fix="give a smaller number")
+            changes[key] = tuple(value) if numbers is value else value
+    return dataclasses.replace(options, **changes)

@@ -19,10 +19,10 @@ from vizinho.g2p.letters import Phones, feature_names, phone_features, spoken_ph
 from vizinho.model.ctc import ctc_loss
 from vizinho.model.parts import weights
 from vizinho.model.phonemes import BLANK, PhonemeHead, take_over, width_for
+from vizinho.plan.plan import PlanRow
 from vizinho.text.tokens import frames_needed
 from vizinho.training.options import PhonemeOptions
 from vizinho.training.skipped import NAMED
-from vizinho.transfer.plan import PlanRow
 
 
 class Pronunciations:

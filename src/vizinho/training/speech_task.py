@@ -10,8 +10,8 @@ from typing import Any
 
 import torch
 
-from vizinho.corpora.batches import Batch, BatchData, Gather, Listed, deaths_named, stream
-from vizinho.corpora.shards.gather import ShardedExamples
+from vizinho.corpora.batches import Batch, BatchData, BatchSource, ListedSource, deaths_named, stream
+from vizinho.corpora.shards.source import ShardedExamples
 from vizinho.errors import ModelError, SpecError
 from vizinho.evaluation.rates import error_rates
 from vizinho.model.checkpoint import Checkpoint
@@ -75,8 +75,8 @@ class SpeechTask(Task[TrainingOptions]):
         Raises CorpusError when too many recordings can no longer be read (`SetAside`).
         """
         chunking = Chunking(options.streaming, options.seed)
-        gather = _gather(self.examples, options, run)
-        data = BatchData(gather, self.checkpoint.front, options.augment, options.seed, chunking)
+        source = _source(self.examples, options, run)
+        data = BatchData(source, self.checkpoint.front, options.augment, options.seed, chunking)
         skipped = SetAside(run, log, of=None if isinstance(self.examples, ShardedExamples) else len(self.examples))
         return skipped.watch(stream(data, numbers, options.workers))
 
@@ -126,10 +126,10 @@ class SpeechTask(Task[TrainingOptions]):
             log(self.phonemes.says(names))
 
 
-def _gather(examples: Examples, options: TrainingOptions, run: Path) -> Gather:
+def _source(examples: Examples, options: TrainingOptions, run: Path) -> BatchSource:
     if isinstance(examples, ShardedExamples):
-        return examples.gather(options.batch_seconds, options.seed, run / "places.jsonl")
-    return Listed(examples, options.batch_seconds, options.seed)
+        return examples.source(options.batch_seconds, options.seed, run / "places.jsonl")
+    return ListedSource(examples, options.batch_seconds, options.seed)
 
 
 def mark_streaming(checkpoint: Checkpoint, options: StreamingOptions) -> None:

@@ -91,7 +91,7 @@ def test_several_languages_need_a_choice(tmp_path: Path) -> None:
 
 
 def test_unknown_kinds_of_corpus_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(CorpusError, match="cannot tell what kind of corpus"):
+    with pytest.raises(CorpusError, match="unknown kind of corpus"):
         run("convert", tmp_path, tmp_path / "m.jsonl", "--lang", "pt")
     with pytest.raises(CorpusError, match="no reader 'voxforge'"):
         run("convert", tmp_path, tmp_path / "m.jsonl", "--lang", "pt", "--format", "voxforge")

@@ -98,7 +98,7 @@ def test_bad_lines_are_named(row: object, message: str, tmp_path: Path) -> None:
 
 def test_repeated_ids_name_both_lines(tmp_path: Path) -> None:
     path = lines(tmp_path / "m.jsonl", GOOD, GOOD | {"id": "b"}, GOOD)
-    with pytest.raises(CorpusError, match="id 'a' stands on line 1 and again on line 3"):
+    with pytest.raises(CorpusError, match="id 'a' is on line 1 and again on line 3"):
         read_manifest(path)
 
 

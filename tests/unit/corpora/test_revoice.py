@@ -108,5 +108,5 @@ def test_the_command_names_what_it_left_out_and_keeps_the_rest(tmp_path):
 
 def test_without_a_train_part_it_says_so(tmp_path):
     utterances = read_manifest(tone_corpus(tmp_path, count=1, splits=("dev",)))
-    with pytest.raises(CorpusError, match="no utterances of train"):
+    with pytest.raises(CorpusError, match="no utterances in split 'train'"):
         revoice_corpus(utterances, tmp_path / "voices")

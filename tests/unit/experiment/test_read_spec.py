@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from vizinho.errors import SpecError
-from vizinho.experiment.arms import arms_of, job_of, updates_of
 from vizinho.experiment.read_spec import read_spec
+from vizinho.experiment.starts import Start, arms_of, job_of, updates_of
 
 GOOD = """
 name = "e"
@@ -69,7 +69,7 @@ def test_a_good_spec(tmp_path, monkeypatch):
         ),
         (("[training]\nsteps = 10", "training = 5"), r"e.toml: training: it is 5 -> give a table"),
         (("minutes = 60", "minutes = 60\nhours = 1"), "donors es: unknown key hours -> known keys: base, corpora"),
-        (("minutes = 60", "training = { layers = { pull = [] } }"), r"donors es.training.layers: pull is \(\)"),
+        (("minutes = 60", "training = { layers = { pull = [] } }"), r"donors es.training.layers: pull is \[\]"),
         (('language = "es"', 'language = "spansih"'), "donors es.language: 'spansih' is no language code"),
         (('name = "es"\n', ""), r"donors\[0\]: the key name is missing"),
     ],
@@ -111,7 +111,7 @@ def test_arms_differ_by_recipe_too(tmp_path):
     ]
     assert "scratch/synthetic/2min/seed1" in names
     assert len(set(names)) == len(names) == 2 * 2 * 5
-    jobs = {a.name: job_of(read, a, None, None) for a in arms_of(read)}
+    jobs = {a.name: job_of(read, a, Start()) for a in arms_of(read)}
     frozen = jobs["es/frozen/8min/seed2"]
     assert (frozen.options.layers.frozen, frozen.options.layers.layer_decay) == (("front",), 0.9)
     assert (frozen.rows.new_rows, frozen.options.seed, frozen.minutes) == ("fresh", 2, 8.0)

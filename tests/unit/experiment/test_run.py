@@ -8,7 +8,9 @@ from vizinho.corpora.manifest import read_manifest, write_manifest
 from vizinho.errors import SpecError
 from vizinho.experiment.guard import hold_to_settings
 from vizinho.experiment.read_spec import read_spec
-from vizinho.job.data import read_data
+from vizinho.experiment.spec import store_name
+from vizinho.job.data import read_dataset
+from vizinho.store.store import Store
 
 
 def spec_over(folder, utterances):
@@ -53,9 +55,8 @@ def test_a_folder_begun_before_an_option_there_was_had_its_default(tmp_path, utt
 def test_arms_and_donors_can_be_sent_to_processes(tmp_path, utterances):
     import pickle
 
-    from vizinho.experiment.arms import arms_of
     from vizinho.experiment.run import arm_task
-    from vizinho.experiment.starts import donor_task
+    from vizinho.experiment.starts import arms_of, donor_task
 
     spec = spec_over(tmp_path, utterances)
     task = (arm_task, donor_task, spec, arms_of(spec))
@@ -66,19 +67,20 @@ def test_arms_of_an_earlier_format_are_not_mixed_in(tmp_path, utterances):
     spec = spec_over(tmp_path, utterances)
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "settings.json").write_text('{"target": "pt"}')
-    with pytest.raises(SpecError, match="arms of format 1, not 2"):
+    with pytest.raises(SpecError, match="arms in format 1, not 3"):
         hold_to_settings(spec, tmp_path / "out")
 
 
 def test_one_bar_goes_over_everything_that_is_not_done(tmp_path, utterances):
     from vizinho.experiment.run import WHOLE, _over_everything
+    from vizinho.experiment.starts import Workspace
 
     spec = dataclasses.replace(spec_over(tmp_path, utterances), seeds=(1, 2, 3))
-    done = tmp_path / "out" / "arms" / "scratch-all-seed2"
-    done.mkdir(parents=True)
-    (done / "arm.json").write_text("{}")
+    done = tmp_path / "out" / "arms" / "scratch.all.seed2.json"
+    done.parent.mkdir(parents=True)
+    done.write_text("{}")
     seen = []
-    shown = _over_everything(spec, tmp_path / "out", lambda *event: seen.append(event))
+    shown = _over_everything(spec, Workspace(tmp_path / "out"), lambda *event: seen.append(event))
     shown("scratch/all/seed1", spec.training.steps, 5, "loss")
     assert seen == [
         (WHOLE, 2 * spec.training.steps, 0, ""),
@@ -98,7 +100,6 @@ def test_one_bar_goes_over_everything_that_is_not_done(tmp_path, utterances):
 def test_donors_of_the_store_are_matched_by_their_cards(tmp_path, utterances, starts, minutes, matched):
     from vizinho.experiment.starts import budgets_of
     from vizinho.store.card import Card
-    from vizinho.store.store import Store
 
     for name, heard in minutes.items():
         folder = tmp_path / f"new-{name}"
@@ -114,7 +115,7 @@ def test_a_small_corpus_can_come_more_often(tmp_path):
     real, made = tone_corpus(tmp_path / "a", count=4), tone_corpus(tmp_path / "b", count=6, seed=9)
     for path, prefix in ((real, "r"), (made, "s")):
         write_manifest(path, [dataclasses.replace(u, id=prefix + u.id) for u in read_manifest(path)])
-    once, often = (read_data((real, made), "pt", None, 1, repeat).train for repeat in ((), (3, 1)))
+    once, often = (read_dataset((real, made), "pt", None, 1, repeat).train for repeat in ((), (3, 1)))
     kept = [u for u in once if u.id.startswith("r")]
     assert len(often) == len(once) + 2 * len(kept)
     assert len({u.id for u in often}) == len(often)
@@ -137,7 +138,7 @@ def test_corpora_beside_come_whole_whatever_the_minutes(tmp_path):
     real = tone_corpus(tmp_path / "a", count=20, splits=("train", "dev"))
     made = tone_corpus(tmp_path / "b", count=8, seed=9, splits=("train", "dev"))
     write_manifest(made, [dataclasses.replace(u, id="s" + u.id) for u in read_manifest(made)])
-    data = read_data((real,), "pt", 0.1, 1, (), (made,))
+    data = read_dataset((real,), "pt", 0.1, 1, (), (made,))
     assert sorted(u.id for u in data.train if u.id.startswith("s")) == ["spt-000", "spt-002", "spt-004", "spt-006"]
     assert sum(u.duration_seconds for u in data.train if not u.id.startswith("s")) <= 6
     assert not [u for u in data.dev if u.id.startswith("s")]
@@ -145,7 +146,7 @@ def test_corpora_beside_come_whole_whatever_the_minutes(tmp_path):
 
 def test_a_donor_trained_the_same_way_elsewhere_is_taken_over(tmp_path, utterances):
     from vizinho.experiment.spec import DonorSpec
-    from vizinho.experiment.starts import prepare_starts
+    from vizinho.experiment.starts import Workspace, prepare_starts
     from vizinho.training.options import TrainingOptions
 
     spec = spec_over(tmp_path, utterances)
@@ -156,18 +157,63 @@ def test_a_donor_trained_the_same_way_elsewhere_is_taken_over(tmp_path, utteranc
         notes = []
         prepare_starts(
             dataclasses.replace(spec, preset="micro", donors=(donor,)),
-            tmp_path / folder,
-            tmp_path / "h",
+            Workspace(tmp_path / folder, tmp_path / "h"),
             1,
             lambda *event: notes.append(event[3]),
-            tmp_path / "first",
+            None if folder == "first" else tmp_path / "first",
         )
-        made = (tmp_path / folder / "donors" / donor.name / "model.safetensors").read_bytes()
-        return made, "taken over" in notes
+        weights = (Store(tmp_path / folder / "store").resolve(f"donor_{donor.name}") / "model.safetensors").read_bytes()
+        return weights, "taken over" in notes
 
     weights, taken = prepared("first", donor)
     assert not taken
+    with pytest.raises(SpecError, match="no donors of an experiment are here"):
+        prepare_starts(spec, Workspace(tmp_path / "other"), 1, lambda *event: None, tmp_path / "nowhere")
     assert prepared("second", dataclasses.replace(donor, name="iberian")) == (weights, True)
     longer = dataclasses.replace(donor, training=dataclasses.replace(options, steps=3))
     others, taken = prepared("third", longer)
     assert (others != weights, taken) == (True, False)
+
+
+def test_names_in_the_store_stay_apart():
+    assert store_name("es/ours/0.5min/seed1") == "es.ours.0.5min.seed1"
+    names = ("es.x/all/seed1", "es/x/all/seed1", "es x/all/seed1", "Es x/all/seed1", "日本/all/seed1", "日/all/seed1")
+    assert len(set(map(store_name, names))) == len(names)
+    for name in names:
+        Store().check_name(store_name(name))
+
+
+def test_an_experiment_that_was_killed_goes_on_to_the_same_result(tmp_path, utterances):
+    """Killed in the middle of an arm, then between the model and the result of one."""
+    from vizinho.experiment import run as running
+    from vizinho.experiment.run import run_experiment
+    from vizinho.training.options import TrainingOptions
+
+    options = TrainingOptions(steps=6, evaluate_every=3, checkpoint_every=2, workers=0)
+    spec = dataclasses.replace(spec_over(tmp_path, utterances), preset="micro", seeds=(1, 2), training=options)
+    spec = dataclasses.replace(spec, scratch=options)
+    whole = run_experiment(spec, tmp_path / "whole")
+    advanced = []
+
+    def kill(name, of, amount, note=""):
+        advanced.append(amount if name == "scratch/all/seed2" else 0)
+        if sum(advanced) >= 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_experiment(spec, tmp_path / "out", show=kill)
+    assert [p.name for p in (tmp_path / "out" / "arms").iterdir()] == ["scratch.all.seed1.json"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(running, "write_value", lambda *_args, **_options: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            run_experiment(spec, tmp_path / "out")
+    resumed = run_experiment(spec, tmp_path / "out")
+    assert [e.ref for e in Store(tmp_path / "out" / "store").entries() if not e.bundled] == [
+        "scratch.all.seed1@1",
+        "scratch.all.seed2@1",
+    ]
+    assert resumed.arms == whole.arms
+    card = Store(tmp_path / "out" / "store").card("scratch.all.seed2")
+    assert [score["split"] for score in card.scores] == ["dev", "test"]
+    assert card.scores[1]["cer"] == resumed.arms[1].test.cer
+    assert not list((tmp_path / "out" / "store" / "runs").glob("*"))

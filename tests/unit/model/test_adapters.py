@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 
 from vizinho.cli.main import app
 from vizinho.errors import ModelError, SpecError
+from vizinho.job.fit import fit_job
 from vizinho.job.job import Job
-from vizinho.job.run import run
 from vizinho.job.start import make_ready
 from vizinho.model.adapter_options import AdapterOptions
 from vizinho.model.adapters import adapters_off, attach, merge, merge_adapter, save_adapter, take
@@ -83,7 +83,7 @@ def test_switched_off_the_donor_is_untouched_bit_for_bit(name, tmp_path, corpus)
 @pytest.mark.parametrize("kind", ["lora", "dora"])
 def test_donor_and_adapter_make_the_same_model_again(kind, tmp_path, corpus):
     asked = job("parakeet", tmp_path, corpus, AdapterOptions(kind, rank=2))
-    done = run(make_ready(asked), tmp_path / "run")
+    done = fit_job(make_ready(asked), tmp_path / "run")
     assert done.adapter is not None
     origin = {"language": "pt", "donor": {"ref": "zoo", "weights_sha256": weights_digest(asked.donor)}}
     save_adapter(tmp_path / "adapter", done.adapter, done.ready.checkpoint, origin)
@@ -112,10 +112,10 @@ def test_peft_reads_the_adapter(tmp_path, corpus):
 
 def test_a_resumed_run_ends_with_the_same_weights(tmp_path, corpus):
     asked = job("parakeet", tmp_path, corpus, AdapterOptions(dropout=0.1))
-    alone = run(make_ready(asked), tmp_path / "run")
+    alone = fit_job(make_ready(asked), tmp_path / "run")
     shutil.rmtree(max((tmp_path / "run").glob("step-*")))
     lines: list[str] = []
-    resumed = run(make_ready(asked), tmp_path / "run", log=lines.append)
+    resumed = fit_job(make_ready(asked), tmp_path / "run", log=lines.append)
     assert "going on from step 2" in lines
     ours, theirs = weights(alone.ready.checkpoint.model), weights(resumed.ready.checkpoint.model)
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
@@ -123,7 +123,7 @@ def test_a_resumed_run_ends_with_the_same_weights(tmp_path, corpus):
 
 def test_an_adapter_on_other_weights_is_refused(tmp_path, corpus):
     asked = job("parakeet", tmp_path, corpus, AdapterOptions())
-    done = run(make_ready(asked), tmp_path / "run")
+    done = fit_job(make_ready(asked), tmp_path / "run")
     origin = {"language": "pt", "donor": {"ref": "es@1", "weights_sha256": weights_digest(asked.donor)}}
     save_adapter(tmp_path / "adapter", done.adapter, done.ready.checkpoint, origin)
     save_checkpoint(tmp_path / "other", done.ready.checkpoint)

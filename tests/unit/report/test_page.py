@@ -16,8 +16,11 @@ from tones import tone_speech
 from vizinho.audio.io import SAMPLE_RATE
 from vizinho.errors import SpecError
 from vizinho.experiment.results import LineHypothesis, WorstUtterance, as_json, read_results, write_value
-from vizinho.report.model_card import model_card, write_model_cards
+from vizinho.experiment.spec import store_name
+from vizinho.report.model_card import write_model_cards
 from vizinho.report.page import page, write_report
+from vizinho.store.card import Card
+from vizinho.store.store import Store
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 EVIL = "<img src=x onerror=alert(1)>"
@@ -167,16 +170,28 @@ def test_other_files_are_refused(tmp_path):
 def test_model_cards_are_in_hugging_faces_format(results, folder):
     from huggingface_hub import ModelCard
 
-    card = model_card(results, results.arms[0])
-    read = ModelCard(card)
+    with pytest.raises(SpecError, match="no models of the arms"):
+        write_model_cards(folder / "results.json")
+    arm = results.arms[0]
+    model = folder / "model"
+    model.mkdir()
+    (model / "config.json").write_text("{}")
+    scores = [{"split": "test", "cer": 0.15, "wer": 0.5, "signature": arm.test.signature}]
+    name = store_name(arm.arm)
+    store = Store(folder / "store")
+    store.add(name, model, Card(name, "pt", "2026-01-01", 30, "pt-v1", 20, 1, scores=scores))
+    (written,) = write_model_cards(folder / "results.json")
+    text = written.read_text()
+    read = ModelCard(text)
     assert read.data.language == "pt"
     (found,) = [r for r in read.data.eval_results if r.metric_type == "cer"]
     assert found.metric_value == pytest.approx(0.15)
-    assert yaml.safe_load(card.split("---")[1])["library_name"] == "transformers"
-    assert "- scratch: better, -0.650" in card
-    assert "- en, ours (unmatched budgets): better" in card
-    with pytest.raises(SpecError, match="no models of the arms"):
-        write_model_cards(folder / "results.json")
+    assert yaml.safe_load(text.split("---")[1])["library_name"] == "transformers"
+    assert "- scratch: better, -0.650" in text
+    assert "- en, ours (unmatched budgets): better" in text
+    assert "- scratch: better, -0.650" in store.card(name).notes
+    assert write_model_cards(folder / "results.json") == [written]
+    assert store.resolve(name) == written.parent
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")

@@ -71,12 +71,13 @@ def test_a_test_set_that_changed_or_went_away_is_said(store, corpus):
 def test_pinned_recordings_may_not_be_trained_on_under_any_name(store, corpus, tmp_path):
     pin(store, "pt", corpus)
     everything = read_manifest(corpus)
-    refuse_pinned(store, "pt", [u for u in everything if u.split != "test"])
+    pinned = pinned_utterances(store, "pt")
+    refuse_pinned("pt", pinned, [u for u in everything if u.split != "test"])
     test = next(u for u in everything if u.split == "test")
     shutil.copy(test.audio, tmp_path / "other.wav")
     renamed = dataclasses.replace(test, id="other", text="x", audio=tmp_path / "other.wav")
     with pytest.raises(CorpusError, match="1 recordings of the pinned test set of pt"):
-        refuse_pinned(store, "pt", [renamed])
+        refuse_pinned("pt", pinned, [renamed])
 
 
 def test_scores_go_into_the_card_once_and_spare_an_edited_readme(store):

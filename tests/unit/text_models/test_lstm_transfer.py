@@ -4,12 +4,12 @@ import torch
 from grammar import FORWARD, TWO_WAY, fresh, sentences
 
 from vizinho.errors import PlanError
+from vizinho.plan.tokens import RowOptions
 from vizinho.text_models.lstm import build
 from vizinho.text_models.lstm_folder import TrainedModel
 from vizinho.text_models.lstm_scores import sentence_scores
 from vizinho.text_models.lstm_transfer import AlignedVectors, moved, plan_transfer, word_neighbours
 from vizinho.text_models.words import TokenList, character_list, word_list
-from vizinho.transfer.tokens import RowOptions
 from vizinho.vectors.static import WordVectors
 
 SPANISH = [["el", "gato", "come", "pan"], ["el", "viejo", "vende", "libros"]] * 3

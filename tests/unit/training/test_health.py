@@ -9,11 +9,11 @@ import torch
 from tones import tone_corpus
 
 from vizinho.audio.io import save_audio
-from vizinho.corpora.batches import Batch, Listed
+from vizinho.corpora.batches import Batch, ListedSource
 from vizinho.errors import CorpusError, ModelError
+from vizinho.job.fit import fit_job
 from vizinho.job.job import Job
 from vizinho.job.publish import publish
-from vizinho.job.run import run
 from vizinho.job.start import make_ready
 from vizinho.model.checkpoint import weights
 from vizinho.store.store import Store
@@ -47,9 +47,11 @@ def test_a_batch_that_is_not_a_number_leaves_no_trace(tmp_path, monkeypatch):
 
     lines = []
     monkeypatch.setattr(type(made.checkpoint.front), "extract", spoilt)
-    job = replace(made, data=replace(made.data, dev=()))
+    job = replace(made, dataset=replace(made.dataset, dev=()))
     with pytest.raises(ModelError, match="gave no usable update: a feature is not a number"):
-        run(replace(job, job=replace(job.job, options=replace(OPTIONS, steps=20))), tmp_path / "run", log=lines.append)
+        fit_job(
+            replace(job, job=replace(job.job, options=replace(OPTIONS, steps=20))), tmp_path / "run", log=lines.append
+        )
     after = weights(made.checkpoint.model)
     assert all(torch.equal(tensor, after[name]) for name, tensor in made.start.items())
     assert sum("skipped the batch of" in line for line in lines) == MAX_SKIPPED + 1
@@ -58,15 +60,15 @@ def test_a_batch_that_is_not_a_number_leaves_no_trace(tmp_path, monkeypatch):
 def test_a_run_with_one_bad_batch_goes_on(tmp_path, monkeypatch):
     made = ready(tmp_path / "c")
     seen = []
-    gather = Listed.__call__
+    gather = ListedSource.__call__
 
     def spoilt(self, number):
         found = gather(self, number)
         seen.append(number)
         return replace(found, samples=[s * np.nan for s in found.samples]) if number == 1 else found
 
-    monkeypatch.setattr(Listed, "__call__", spoilt)
-    finished = run(made, tmp_path / "run")
+    monkeypatch.setattr(ListedSource, "__call__", spoilt)
+    finished = fit_job(made, tmp_path / "run")
     assert seen == [0, 1, 2, 3]
     assert finished.result.skipped_batches == 1
     assert all(bool(torch.isfinite(t).all()) for t in weights(made.checkpoint.model).values())
@@ -80,7 +82,7 @@ def test_a_recording_that_is_lost_is_left_out_and_named(tmp_path, spoil):
         save_audio(lost.audio, np.full(800, 0.1, dtype=np.float32))
     else:
         spoil(lost.audio)
-    finished = run(made, tmp_path / "run")
+    finished = fit_job(made, tmp_path / "run")
     assert [name for name, _ in finished.set_aside] == [lost.id]
     assert read_set_aside(tmp_path / "run")[0][0] == lost.id
 
@@ -121,7 +123,7 @@ def test_causes_are_counted_and_some_are_forgiven():
 
 def test_a_card_names_twenty_and_a_file_beside_it_all(tmp_path):
     store, found = Store(tmp_path / "home"), tuple((f"u{n}\u2028", "too short") for n in range(50))
-    finished = replace(run(ready(tmp_path / "c"), tmp_path / "run"), set_aside=found)
+    finished = replace(fit_job(ready(tmp_path / "c"), tmp_path / "run"), set_aside=found)
     made = publish(store, "pt", finished, tmp_path / "run", donor=None, command=["vizinho"])
     data = store.card(made.ref).data
     assert data["set_aside_count"] == 50

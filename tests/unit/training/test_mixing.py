@@ -1,9 +1,11 @@
+from dataclasses import asdict
+
 import pytest
 import torch
 
 from vizinho.errors import SpecError
 from vizinho.training.mixing import between, mix_with_start
-from vizinho.training.options import LayerPolicy, TrainingOptions, as_dict, differing
+from vizinho.training.options import LayerPolicy, TrainingOptions, differing
 from vizinho.training.selection import FitResult
 
 START = {"weight": torch.tensor([[0.0]]), "bias": torch.tensor([0.0])}
@@ -48,4 +50,4 @@ def test_shares_are_real_mixtures(share):
 
 def test_options_at_their_defaults_are_not_said():
     options = TrainingOptions(steps=7, layers=LayerPolicy(layer_decay=0.9))
-    assert differing(as_dict(options), as_dict(TrainingOptions())) == {"steps": 7, "layers": {"layer_decay": 0.9}}
+    assert differing(asdict(options), asdict(TrainingOptions())) == {"steps": 7, "layers": {"layer_decay": 0.9}}

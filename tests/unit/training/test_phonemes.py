@@ -1,3 +1,5 @@
+from dataclasses import asdict
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -10,7 +12,7 @@ from vizinho.g2p.letters import feature_names, phone_features, spoken_phones
 from vizinho.model.phonemes import PhonemeHead, save_head
 from vizinho.model.presets import build_model
 from vizinho.text.tokens import bpe_tokenizer, character_tokenizer, encode
-from vizinho.training.options import PhonemeOptions, TrainingOptions, as_dict, differing
+from vizinho.training.options import PhonemeOptions, TrainingOptions, differing
 from vizinho.training.phonemes import Pronunciations, phoneme_task
 
 needs_espeak = pytest.mark.skipif(not is_available(), reason="the extra 'speak' (eSpeak NG) is not installed")
@@ -159,6 +161,6 @@ def test_the_plan_names_what_is_taken_over(tmp_path):
 
 
 def test_options_say_nothing_where_they_are_off():
-    assert "phonemes" not in differing(as_dict(TrainingOptions(steps=7)), as_dict(TrainingOptions()))
+    assert "phonemes" not in differing(asdict(TrainingOptions(steps=7)), asdict(TrainingOptions()))
     with pytest.raises(SpecError, match="weight is 1"):
         PhonemeOptions(1.0)

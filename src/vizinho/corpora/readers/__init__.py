@@ -1,4 +1,4 @@
-"""The readers by name, and the guess which one a source needs."""
+"""The readers by name, and the guess which of them a source needs."""
 
 from __future__ import annotations
 
@@ -36,24 +36,22 @@ _SIGNS = (
     ("huggingface", ("dataset_dict.json", "state.json", "*.parquet", "*/*.parquet")),
     ("fleurs", ("train.tsv", "dev.tsv", "test.tsv")),
 )
-"""Files that only one kind of corpus has, the surest first."""
+"""Files that only one kind of corpus has, the most certain first."""
 
 
 def detect(source: Path) -> str:
-    """Name the reader for a source by the files that it holds. Raises CorpusError when none fits."""
-    if source.is_dir():
-        found = next((name for name, signs in _SIGNS if any(any(source.glob(sign)) for sign in signs)), None)
-    else:
-        found = {".json": "nemo", ".jsonl": "nemo", ".csv": "ljspeech", ".parquet": "huggingface"}.get(source.suffix)
-    if found == "fleurs" and any(_is_common_voice(table) for table in source.glob("*.tsv")):
-        return "common-voice"  # without its clips, which the reader will say
+    """Name the reader for a source by its files. Raises CorpusError when none fits."""
     if not source.exists():
         raise CorpusError("no such file or folder", where=source, fix="check the path")
-    if found is None:
-        raise CorpusError(
-            "cannot tell what kind of corpus this is", where=source, fix=f"name it: --format {', '.join(READERS)}"
-        )
-    return found
+    if source.is_dir():
+        name = next((name for name, signs in _SIGNS if any(any(source.glob(sign)) for sign in signs)), None)
+    else:
+        name = {".json": "nemo", ".jsonl": "nemo", ".csv": "ljspeech", ".parquet": "huggingface"}.get(source.suffix)
+    if name is None:
+        raise CorpusError("unknown kind of corpus", where=source, fix=f"name it: --format {', '.join(READERS)}")
+    if name == "fleurs" and any(_is_common_voice(table) for table in source.glob("*.tsv")):
+        return "common-voice"  # its clips are missing, which the reader will say
+    return name
 
 
 def _is_common_voice(table: Path) -> bool:

@@ -1,4 +1,4 @@
-"""What every reader shares: its signature, how it names problems, and the files it cuts out of containers."""
+"""What all readers share: their signature, names of splits, values of rows, and files cut out of containers."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ _NAMED_AFTER = re.compile(rf"(?:partial-)?({'|'.join((*SPLITS, *_SPLIT_NAMES))})
 _Source = TypeVar("_Source")
 
 OnProblem = Callable[[VizinhoError], None]
-"""Is told about each row that gives no utterance; returns to read on, raises to stop."""
+"""Called with the error of each bad row; returns to read on, raises to stop."""
 
 
 def fail(problem: VizinhoError) -> None:
-    """Stop at the first bad row: what readers do unless they are told otherwise."""
+    """Stop at the first bad row: the default of all readers."""
     raise problem
 
 
@@ -45,9 +45,9 @@ class Reader(Protocol):
         Args:
             source: The corpus; the reader's docstring shows the tree that it expects.
             lang: Language code of the utterances.
-            split: Of a source that has splits, the one to read (None: all). Of a source without, the name of the
-                split that it becomes (None: train).
-            audio_dir: Where audio goes that has no file of its own in the source; made when needed.
+            split: Of a source with splits, the one to read (None: all). Of a source without, the name of the split
+                that it becomes (None: the one that it is named after, else train).
+            audio_dir: Folder for audio that has no file of its own in the source; made when needed.
             on_problem: Called with each bad row, named by file and line.
 
         Raises CorpusError when the source as a whole cannot be read.
@@ -60,9 +60,9 @@ def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise CorpusError(
-            f"cannot read the file ({error.strerror})", where=path, fix="check the corpus folder"
-        ) from error
+        what = f"cannot read the file ({error.strerror})"
+        raise CorpusError(what, where=path, fix="check the corpus folder") from error
+    # Not splitlines(): it also splits at characters such as U+2028, which may be inside a text.
     for number, line in enumerate(content.removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1):
         try:
             text = line.decode("utf-8").rstrip("\r")
@@ -73,34 +73,34 @@ def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def check_unpacks(path: Path) -> None:
-    """Read a .gz file through once, keeping nothing, before a library holds what is in it; others are left alone.
+    """Check a .gz file before a library unpacks it into memory; other files pass.
 
-    Raises CorpusError for a damaged one and for one that holds more than 100 times its own bytes: JSON of recordings
-    packs 10 to 30 times, a few kilobytes of zeros a thousand times.
+    Raises CorpusError for a damaged file and for one that unpacks to more than 100 times its size.
     """
     if path.suffix != ".gz":
         return
     again = "copy it again, or unpack it if it is what you expect"
     try:
-        largest, held = max(_UNPACKED_BYTES, 100 * path.stat().st_size), 0
+        # JSON of recordings shrinks 10 to 30 times, zeros a thousand times.
+        largest, unpacked = max(_UNPACKED_BYTES, 100 * path.stat().st_size), 0
         with gzip.open(path) as file:
             while part := file.read(2**20):
-                held += len(part)
-                if held > largest:
+                unpacked += len(part)
+                if unpacked > largest:
                     raise CorpusError(f"unpacks to more than {largest} bytes", where=path, fix=again)
     except (OSError, EOFError, zlib.error) as error:
         raise CorpusError(f"cannot be unpacked ({error})", where=path, fix=again) from error
 
 
-def splits_here(there: dict[str, _Source], split: str | None, source: Path) -> dict[str, _Source]:
-    """The wanted ones of the splits found. Raises CorpusError when there are none or the wanted one is missing."""
-    if not there:
+def splits_here(splits: dict[str, _Source], split: str | None, source: Path) -> dict[str, _Source]:
+    """One of a source's splits, or all for None. Raises CorpusError when there are none or that one is missing."""
+    if not splits:
         raise CorpusError("no split found in this folder", where=source, fix="see docs/corpora.md for the tree")
     if split is None:
-        return there
-    if split not in there:
-        raise CorpusError(f"no split {split!r}", where=source, fix=f"splits here: {', '.join(sorted(there))}")
-    return {split: there[split]}
+        return splits
+    if split not in splits:
+        raise CorpusError(f"no split {split!r}", where=source, fix=f"splits here: {', '.join(sorted(splits))}")
+    return {split: splits[split]}
 
 
 def split_called(name: str) -> str:
@@ -139,7 +139,7 @@ def first_text(row: Mapping[str, Any], keys: Iterable[str], where: str) -> str:
 
 
 def find_audio(stem: Path) -> Path | None:
-    """The audio file of that path, as it is or with a known suffix."""
+    """The audio file at that path, as it is or with one of the known suffixes."""
     if stem.suffix.lower() in AUDIO_SUFFIXES and is_file(stem):
         return stem
     candidates = (stem.with_name(stem.name + suffix) for suffix in AUDIO_SUFFIXES)
@@ -147,7 +147,7 @@ def find_audio(stem: Path) -> Path | None:
 
 
 def duration_of(path: Path, where: str) -> float:
-    """Seconds by the file's header. Raises CorpusError naming the row when there is no such audio."""
+    """Seconds by the file's header. Raises CorpusError naming the row for a missing or broken file."""
     if not is_file(path):
         raise CorpusError(f"no such audio file: {path}", where=where, fix="add the file or leave the row out")
     try:
@@ -165,7 +165,7 @@ def store_clip(audio_dir: Path, utterance_id: str, samples: Waveform, rate: int)
 
 
 def file_name(utterance_id: str) -> str:
-    """A file name for an id; ids that need changing get a hash so that they stay apart."""
+    """A file name for an id; an id that has to be changed gets a hash, so that two ids never share a file."""
     plain = re.sub(r"[^\w.-]", "_", utterance_id)[:120]
     if plain == utterance_id and not plain.startswith("."):
         return plain
@@ -173,13 +173,13 @@ def file_name(utterance_id: str) -> str:
 
 
 class UniqueIds:
-    """Gives ids to rows whose source names only files: the stem, and the row's number when the stem is taken."""
+    """Gives ids to rows that only name files: the stem, with the row's number when the stem is taken."""
 
     def __init__(self) -> None:
         self._seen: set[str] = set()
 
     def __call__(self, stem: str, number: int) -> str:
-        """An id that was not given before."""
+        """A new id."""
         name = stem if stem and stem not in self._seen else f"{stem or 'row'}-{number}"
         while name in self._seen:
             name += "x"

@@ -28,8 +28,8 @@ def read_common_voice(
 
     Reads train, dev and test; another table (`validated`, `other`) when `split` names it. Speakers are client ids.
     """
-    # lhotse has a recipe (prepare_commonvoice), but it leaves out rows whose clip is missing with a log line at INFO
-    # level, asserts on bad folders, and sends each row to a spawned process.
+    # Not lhotse's prepare_commonvoice: it skips rows without a clip with a log line at INFO level, asserts on bad
+    # folders, and sends each row to a spawned process.
     inside = [clips.parent for clips in sorted(source.glob("*/clips"))]
     folder = next((f for f in inside if Language.of(f.name) == Language.of(lang)), source)
     names = dict.fromkeys((*SPLITS, split or "train"))

@@ -1,4 +1,4 @@
-"""Cuts utterances out of long recordings, for sources that say where in a recording each one stands."""
+"""Cuts utterances out of long recordings, for sources that give each one's start and end."""
 
 from __future__ import annotations
 
@@ -10,12 +10,11 @@ from vizinho.audio.io import SAMPLE_RATE, Waveform, load_audio
 from vizinho.corpora.readers.base import store_clip
 from vizinho.errors import AudioError, CorpusError
 
-_OVERHANG_SECONDS = 0.5
-"""How far a segment may reach past the end of its recording: labels are rounded, lost audio is not."""
+_OVERHANG_SECONDS = 0.5  # a segment may end this long after its recording: labels are rounded
 
 
 class Cutter:
-    """Writes pieces of recordings as FLAC files into one folder; keeps the last recording decoded."""
+    """Writes pieces of recordings as FLAC files into one folder; caches the last decoded recording."""
 
     def __init__(self, audio_dir: Path) -> None:
         self._audio_dir = audio_dir

@@ -21,15 +21,15 @@ def read_fleurs(
 
         pt_br/
             train.tsv  dev.tsv  test.tsv    id, file, raw text, text, characters, samples, gender
-            audio/train/123.wav             the archives audio/*.tar.gz, unpacked (train/123.wav is found too)
+            audio/train/123.wav             the archives audio/*.tar.gz, unpacked (train/123.wav is read too)
 
     The text is the raw one, with case, punctuation and digits: normalising is a later step. FLEURS does not say who
     speaks, so the speaker is empty.
     """
-    # lhotse's prepare_fleurs reads only the tree that its own downloader makes, prints to standard output, unpacks rows
-    # blindly, and makes a new speaker for each recording of a prompt, which would hide every speaker leak.
-    there = {name: source / f"{name}.tsv" for name in SPLITS if (source / f"{name}.tsv").is_file()}
-    for name, table in splits_here(there, split, source).items():
+    # Not lhotse's prepare_fleurs: it reads only the tree that its own downloader makes, prints to standard output, does
+    # not check rows, and makes a new speaker for each recording of a prompt, which would hide every speaker leak.
+    tables = {name: source / f"{name}.tsv" for name in SPLITS if (source / f"{name}.tsv").is_file()}
+    for name, table in splits_here(tables, split, source).items():
         folder = next((f for f in (source / "audio" / name, source / name) if f.is_dir()), None)
         if folder is None:
             raise CorpusError(f"no folder audio/{name}", where=source, fix=f"unpack audio/{name}.tar.gz there")
@@ -48,7 +48,7 @@ def _utterance(line: str, where: str, folder: Path, lang: str, split: str) -> Ut
         )
     audio = (folder / fields[1]).absolute()
     return Utterance(
-        # The first column counts sentences, which several people read; the file name is the recording's own.
+        # The first column numbers sentences, which several people read; only the file name is unique.
         id=Path(fields[1]).stem,
         audio=audio,
         text=fields[2].strip(),

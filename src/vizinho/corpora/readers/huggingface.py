@@ -1,4 +1,4 @@
-"""Reads Hugging Face data sets that are on disk: saved with save_to_disk, or Parquet files with audio inside."""
+"""Reads Hugging Face data sets on disk: saved with save_to_disk, or Parquet files with audio inside."""
 
 from __future__ import annotations
 
@@ -24,11 +24,9 @@ from vizinho.errors import CorpusError, VizinhoError
 from vizinho.records import Utterance
 
 TEXTS = ("sentence", "text", "raw_transcription", "transcription", "transcript", "normalized_text")
-"""Columns that hold what is said, the surest first."""
-SPEAKERS = ("client_id", "speaker_id", "speaker", "user_id")
-"""Columns that hold who speaks."""
-_HUB_FILE = re.compile(r"(.+)-\d{5}-of-\d{5}")
-"""How the hub names files of a split."""
+"""Columns of the text, the most certain first."""
+SPEAKERS = ("client_id", "speaker_id", "speaker", "user_id")  # columns of the speaker
+_HUB_FILE = re.compile(r"(.+)-\d{5}-of-\d{5}")  # how the hub names files of a split
 
 
 def read_huggingface(
@@ -97,7 +95,7 @@ def _rows(path: Path) -> Iterator[dict[str, Any]]:
 
     try:
         if path.suffix == ".parquet":
-            # Small batches: a row holds a whole recording.
+            # Small batches, since each row has a whole recording.
             for batch in pyarrow.parquet.ParquetFile(path).iter_batches(batch_size=16):
                 yield from batch.to_pylist()
             return

@@ -23,7 +23,7 @@ def read_kaldi(
     ::
 
         data/train/
-            wav.scp     recording path          pipes and ark offsets are refused; sox or ffmpeg commands are not run
+            wav.scp     recording path          pipes and ark offsets are refused: no commands are run
             text        utterance the words of it
             utt2spk     utterance speaker       optional
             segments    utterance recording start end       optional; seconds, end -1 is the end of the recording
@@ -31,9 +31,8 @@ def read_kaldi(
     Paths are taken relative to the folder or to one of the two above it, where recipes run. With `segments`, each
     utterance becomes a FLAC file under `audio_dir`.
     """
-    # lhotse's load_kaldi_data_dir drops recordings it cannot read with a logged warning, rounds durations down to
-    # milliseconds, makes a process pool to read headers, runs commands, and ends in a bare KeyError for an utterance
-    # without text.
+    # Not lhotse's load_kaldi_data_dir: it drops unreadable recordings with a logged warning, rounds durations down to
+    # milliseconds, starts a process pool to read headers, runs commands, and raises KeyError for a missing text.
     name = split or split_named_by(source.absolute()) or "train"
     recordings = _table(source / "wav.scp")
     texts = _table(source / "text")
@@ -89,11 +88,11 @@ class _Rows:
                 f"a command instead of a file: {path!r}", where=where, fix="write its output to files and list those"
             )
         folders = (self._source, self._source.parent, self._source.parent.parent)
-        found = next((folder / path for folder in folders if is_file(folder / path)), None)
-        if found is None:
+        audio = next((folder / path for folder in folders if is_file(folder / path)), None)
+        if audio is None:
             fix = "unpack ark archives to files" if ".ark" in path else "correct the path"
             raise CorpusError(f"no such audio file: {path}", where=where, fix=fix)
-        return found
+        return audio
 
 
 def _table(path: Path) -> Table:
@@ -102,7 +101,7 @@ def _table(path: Path) -> Table:
         key, _, rest = line.strip().replace("\t", " ").partition(" ")
         if key in table:
             raise CorpusError(
-                f"{key!r} stands on line {table[key][0]} and again on line {number}",
+                f"{key!r} is on line {table[key][0]} and again on line {number}",
                 where=f"{path}:{number}",
                 fix="keep one",
             )

@@ -1,4 +1,4 @@
-"""Reads lhotse manifests, and with them every corpus that lhotse has a recipe for."""
+"""Reads lhotse manifests, and so every corpus that lhotse has a recipe for."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from vizinho.records import Utterance
 def read_lhotse(
     source: Path, *, lang: str, split: str | None, audio_dir: Path, on_problem: OnProblem = fail
 ) -> Iterator[Utterance]:
-    """Read what a lhotse recipe wrote: recordings and supervisions for each split.
+    """Read the output of a lhotse recipe: recordings and supervisions of each split.
 
     ::
 
@@ -83,7 +83,7 @@ def _audio(recording: Any, segment: Any, where: str, audio_dir: Path) -> tuple[P
         samples = recording.load_audio(
             channels=segment.channel, offset=float(segment.start), duration=float(segment.duration)
         )
-    # lhotse's audio backends raise many kinds of errors; each means that this recording cannot be read.
+    # lhotse's audio backends raise many kinds of errors.
     except Exception as error:
         what = f"cannot decode the audio ({first_line(error)})"
         raise AudioError(what, where=where, fix="check the recording") from error
@@ -92,12 +92,12 @@ def _audio(recording: Any, segment: Any, where: str, audio_dir: Path) -> tuple[P
 
 
 def _refuse_commands(recording: Any, where: str) -> None:
-    """A manifest is data: lhotse would run what it calls a command, fetch a URL, and give a .sph's name to a shell."""
+    """Refuse all but files: lhotse would run a source of type "command", fetch URLs, and pass .sph names to a shell."""
     for source in recording.sources:
         name = str(source.source)
         if source.type != "file":
             what = f"the recording is a {source.type} ({name[:200]}), and only files are read"
             raise CorpusError(what, where=where, fix="save the recordings as files")
         if name.lower().endswith(".sph") and shlex.quote(name) != name:
-            what = f"{name[:200]!r} has characters that a shell would read, and sph2pipe is started by one"
+            what = f"{name[:200]!r} has characters that the shell which starts sph2pipe would interpret"
             raise CorpusError(what, where=where, fix="rename the file, or convert it to flac")

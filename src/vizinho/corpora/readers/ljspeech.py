@@ -35,10 +35,10 @@ def read_ljspeech(
             metadata.csv           LJ001-0001|the text|the text with numbers as words
             wavs/LJ001-0001.wav    or any path that the first column gives, with or without its suffix
 
-    The text is the last of the text columns that is filled. A header may name a `speaker` column; otherwise the folder
-    is the speaker.
+    The text is the last text column that is not empty. A header may name a `speaker` column; otherwise the folder is
+    the speaker.
     """
-    # lhotse's prepare_ljspeech expects exactly three columns and skips rows without audio with a log line.
+    # Not lhotse's prepare_ljspeech: it expects exactly three columns and skips rows without audio with a log line.
     table = source / "metadata.csv" if source.is_dir() else source
     name = split or split_named_by(table) or "train"
     columns: dict[str, int] = {}

@@ -5,15 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from vizinho.corpora.readers.base import (
-    SPLITS,
-    OnProblem,
-    duration_of,
-    fail,
-    find_audio,
-    numbered_lines,
-    splits_here,
-)
+from vizinho.corpora.readers.base import SPLITS, OnProblem, duration_of, fail, find_audio, numbered_lines, splits_here
 from vizinho.errors import CorpusError, VizinhoError
 from vizinho.records import Utterance
 
@@ -28,14 +20,14 @@ def read_mls(
         mls_portuguese/
             train/transcripts.txt                              id, tab, text
             train/audio/2961/3427/2961_3427_000000.flac        speaker, book, number
-            dev/  test/                                        the same
+            dev/  test/                                        alike
 
     The speaker is the first part of the id.
     """
-    # lhotse's prepare_mls asserts, needs metainfo.txt, drops rows without audio unnamed and takes only whole releases.
-    there = {name: source / name / "transcripts.txt" for name in SPLITS}
-    there = {name: table for name, table in there.items() if table.is_file()}
-    for name, table in splits_here(there, split, source).items():
+    # Not lhotse's prepare_mls: it asserts, needs metainfo.txt, drops rows without audio and reads only whole releases.
+    paths = {name: source / name / "transcripts.txt" for name in SPLITS}
+    tables = {name: table for name, table in paths.items() if table.is_file()}
+    for name, table in splits_here(tables, split, source).items():
         for number, line in numbered_lines(table):
             try:
                 yield _utterance(line, f"{table}:{number}", source / name / "audio", lang, name)

@@ -51,9 +51,9 @@ def read_nemo(
 def _manifests(source: Path, split: str | None) -> dict[str, Path]:
     if not source.is_dir():
         return {split or split_named_by(source) or "train": source}
-    found = sorted(path for path in source.iterdir() if re.fullmatch(r"\w+_manifest\.jsonl?", path.name))
-    names = {split_called(path.name.partition("_manifest")[0]): path for path in found}
-    return splits_here(names, split, source)
+    paths = sorted(path for path in source.iterdir() if re.fullmatch(r"\w+_manifest\.jsonl?", path.name))
+    manifests = {split_called(path.name.partition("_manifest")[0]): path for path in paths}
+    return splits_here(manifests, split, source)
 
 
 def _utterance(

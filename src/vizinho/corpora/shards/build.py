@@ -1,4 +1,4 @@
-"""Finishes a sharded corpus: puts rows in place shard by shard, and sums them up into the index."""
+"""Builds a sharded corpus: writes rows shard by shard, and sums them up into the index."""
 
 from __future__ import annotations
 
@@ -18,15 +18,14 @@ from vizinho.files import sha256, write_json
 from vizinho.text.normalize import get_normalizer
 
 LEFT_OUT = "left-out.jsonl"
-_MAKING = "making.json"
-"""Stands in the folder until the index does; says what the shards there are being made of."""
+_MAKING = "making.json"  # in the folder until the index is; says what the shards there are made of
 
 
 @dataclass(slots=True)
 class Building:
-    """A corpus in the making: a folder, what it is made of, and what could not be brought in.
+    """An unfinished corpus: a folder, what it is made of, and what was left out.
 
-    Raises CorpusError when the folder holds, or is becoming, a corpus of something else.
+    Raises CorpusError when the folder holds a corpus of something else, finished or not.
     """
 
     folder: Path
@@ -35,7 +34,7 @@ class Building:
     origin: str
     """Hash of the source and of the options that shape the shards."""
     done: ShardIndex | None = None
-    """The finished corpus, where the same one was made here before."""
+    """The finished corpus, where this one was made before."""
 
     def __post_init__(self) -> None:
         other = CorpusError(
@@ -47,9 +46,9 @@ class Building:
                 raise other
             return
         making = self.folder / _MAKING
-        there = {path.name for path in self.folder.iterdir()} if self.folder.is_dir() else set()
-        ours = _MAKING in there and json.loads(making.read_text(encoding="utf-8")) == {"origin": self.origin}
-        if not ours and there - {_MAKING}:  # a try that failed before its first shard is in nobody's way
+        names = {path.name for path in self.folder.iterdir()} if self.folder.is_dir() else set()
+        resumed = _MAKING in names and json.loads(making.read_text(encoding="utf-8")) == {"origin": self.origin}
+        if not resumed and names - {_MAKING}:  # an attempt that failed before its first shard does not count
             raise other
         try:
             write_json(making, {"origin": self.origin})
@@ -59,11 +58,11 @@ class Building:
             ) from error
 
     def rows_path(self, name: str) -> Path:
-        """Where the rows of a shard of that name stand; they are written last, so a shard that has them is whole."""
+        """Path of a shard's rows; they are written after its tar, so a shard that has them is whole."""
         return self.folder / f"{name}.jsonl"
 
     def add_rows(self, name: str, rows: Iterable[Row]) -> None:
-        """Put the rows of a shard in place, whole."""
+        """Write the rows of a shard."""
         write_lines(self.rows_path(name), row_lines(rows))
 
     def finish(self, tars: Iterable[tuple[str, Path]], manifests: dict[str, str]) -> ShardIndex:
@@ -82,7 +81,7 @@ class Building:
                 continue
             speakers |= {row.speaker for row in rows if row.speaker}
             for row in rows:
-                with contextlib.suppress(TextError):  # training will name the utterance and set it aside
+                with contextlib.suppress(TextError):  # training will name the utterance and skip it
                     letters.update(normalizer(row.text).replace(" ", ""))
             shards.append(_shard(self.folder, tar, rows_path, rows))
         problems = self._problems()
@@ -99,13 +98,14 @@ class Building:
             self.origin,
         )
         if not index.utterances:
-            raise CorpusError("no utterance could be brought into a shard", where=self.folder, fix=_first(problems))
+            fix = f"the first of {len(problems)} problems: {problems[0]}" if problems else "check the source"
+            raise CorpusError("no utterance could be put into a shard", where=self.folder, fix=fix)
         write_index(index)
         (self.folder / _MAKING).unlink(missing_ok=True)
         return index
 
     def leave_out(self, problem: VizinhoError) -> None:
-        """Name what cannot be brought in. Said again after a stop, it still counts once."""
+        """Name what is left out. Repeated after a resume, it still counts once."""
         line = json.dumps({"where": problem.where, "what": problem.what}, ensure_ascii=False)
         with (self.folder / LEFT_OUT).open("a", encoding="utf-8") as file:
             file.write(line + "\n")
@@ -124,7 +124,3 @@ def _shard(folder: Path, tar: Path, rows_path: Path, rows: list[Row]) -> Shard:
     digest = hashlib.sha256(rows_path.read_bytes()).hexdigest()
     seconds = round(sum(row.duration for row in rows), 3)
     return Shard(relative, rows_path.name, len(rows), seconds, tar.stat().st_size, sha256(tar), digest)
-
-
-def _first(problems: list[str]) -> str:
-    return f"the first of {len(problems)} problems: {problems[0]}" if problems else "check the source"

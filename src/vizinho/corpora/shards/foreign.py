@@ -1,4 +1,4 @@
-"""Indexes tars that others made, webdataset's and lhotse shar's: they stay where they are, rows say what is in them."""
+"""Indexes tars of webdataset and of lhotse shar: the tars stay where they are, rows say what is in them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import tarfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import count, islice
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,7 @@ from vizinho.progress import Advance, silent
 
 _AUDIO = (*AUDIO_SUFFIXES, ".m4a", ".webm")
 _TEXT_FILES = (".txt", ".text", ".transcript")
-_TEXT_BYTES = 16 * 2**20
-"""More than the text or the JSON of any utterance has."""
+_TEXT_BYTES = 16 * 2**20  # more than the text or the JSON of any utterance has
 
 
 @dataclass(slots=True)
@@ -40,8 +40,8 @@ class _Sample:
 def index_webdataset(tars: list[Path], building: Building, progress: Advance = silent) -> ShardIndex:
     """Index tars of webdataset: `KEY.flac` (or wav, mp3, ogg, opus, m4a, webm) with `KEY.json` or `KEY.txt`.
 
-    The JSON holds the text under one of `readers.huggingface.TEXTS` and perhaps `id` and a speaker; without an id the
-    tar and the key name the utterance. Samples without audio or text are left out and named.
+    The JSON holds the text under one of `readers.huggingface.TEXTS` and perhaps `id` and a speaker; without an id,
+    tar and key name the utterance. Samples without audio or text are left out and named.
     """
 
     def rows_of(tar: Path) -> Iterator[Row]:
@@ -87,15 +87,15 @@ def _cuts(path: Path) -> dict[str, dict[str, Any]]:
     import lhotse
 
     check_unpacks(path)
-    found = {}
+    cuts = {}
     try:
         for cut in lhotse.CutSet.from_jsonl_lazy(path):
-            said = sorted(cut.supervisions, key=lambda s: s.start)
-            text = " ".join(s.text.strip() for s in said if s.text)
-            found[cut.id] = {"id": cut.id, "text": text, "speaker": next((s.speaker for s in said if s.speaker), "")}
+            segments = sorted(cut.supervisions, key=lambda s: s.start)
+            text = " ".join(s.text.strip() for s in segments if s.text)
+            cuts[cut.id] = {"id": cut.id, "text": text, "speaker": next((s.speaker for s in segments if s.speaker), "")}
     except Exception as error:  # gzip, JSON and lhotse raise many kinds for damaged bytes
         raise CorpusError(f"cannot be read ({first_line(error)})", where=path, fix="write the shar again") from error
-    return found
+    return cuts
 
 
 def _index(tars: list[Path], rows_of: Callable[[Path], Iterator[Row]], building: Building) -> ShardIndex:
@@ -113,31 +113,18 @@ def _index(tars: list[Path], rows_of: Callable[[Path], Iterator[Row]], building:
 
 
 def _write_parts(name: str, rows: Iterator[Row], building: Building) -> None:
-    first: list[Row] | None = None
-    held: list[Row] = []
-    part = 0
-
-    def put() -> None:
-        nonlocal first, held, part
-        if first is None:
-            first = held
-        else:
-            part += 1
-            building.add_rows(f"{name}-{part:04d}", held)
-        held = []
-
-    for row in rows:
-        held.append(row)
-        if len(held) == WINDOW_UTTERANCES:
-            put()
-    if held or first is None:
-        put()
-    # The first part is written last: where it stands, the tar has been read to its end.
-    building.add_rows(name, first or [])
+    first = list(islice(rows, WINDOW_UTTERANCES))
+    for part in count(1):
+        more = list(islice(rows, WINDOW_UTTERANCES))
+        if not more:
+            break
+        building.add_rows(f"{name}-{part:04d}", more)
+    # The first part is written last: where it is, the tar has been read to its end.
+    building.add_rows(name, first)
 
 
 def _samples(tar: Path, building: Building, key_of: Callable[[str], str]) -> Iterator[_Sample]:
-    """Samples in the order of the tar; one that is broken, or a tar that ends too early, is named."""
+    """Samples in the order of the tar; a broken one, or a tar that ends too early, is named."""
     sample = _Sample("")
     try:
         for member, source in members(tar):
@@ -157,7 +144,7 @@ def _samples(tar: Path, building: Building, key_of: Callable[[str], str]) -> Ite
 
 
 def _before_first_dot(name: str) -> str:
-    """webdataset's key of a member: `a/b.mono.flac` and `a/b.json` are both of `a/b`."""
+    """webdataset's key of a member: `a/b.mono.flac` and `a/b.json` both belong to `a/b`."""
     folder, _, file = name.rpartition("/")
     return f"{folder}/{file.partition('.')[0]}" if folder else file.partition(".")[0]
 
@@ -184,11 +171,11 @@ def _take(sample: _Sample, member: tarfile.TarInfo, source: tarfile.TarFile) -> 
         return
     try:
         text = content.decode("utf-8")
-        found = json.loads(text) if suffix == ".json" else {"text": text}
+        values = json.loads(text) if suffix == ".json" else {"text": text}
     except ValueError as error:
         raise CorpusError(f"{member.name} is not UTF-8 or not JSON ({error})", where=source.name) from error
-    if isinstance(found, dict):
-        sample.values |= found
+    if isinstance(values, dict):
+        sample.values |= values
 
 
 def _row(tar: Path, sample: _Sample, building: Building) -> Row | None:
@@ -201,8 +188,9 @@ def _row(tar: Path, sample: _Sample, building: Building) -> Row | None:
     elif text is None or not text.strip():
         building.leave_out(CorpusError(f"no text ({', '.join(TEXTS)} in a JSON, or a .txt)", where=where))
     else:
-        given = sample.values.get("id")
-        name = given if isinstance(given, str) and given else f"{tar.stem}/{sample.key}"
+        name = sample.values.get("id")
+        if not isinstance(name, str) or not name:
+            name = f"{tar.stem}/{sample.key}"
         offset, size, seconds = sample.audio
         try:
             speaker, source = first_text(sample.values, SPEAKERS, where), text_value(sample.values, "source", where)

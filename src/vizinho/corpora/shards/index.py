@@ -1,14 +1,14 @@
-"""Owns the form of a sharded corpus: a folder with `corpus.json`, and for every tar of audio a file of rows.
+"""Owns the format of a sharded corpus: a folder with `corpus.json`, and for every tar of audio a file of rows.
 
 ::
 
     DIR/corpus.json          what is in it, shard by shard: all that training reads at its start
     DIR/train-000000.tar     audio (and a JSON beside each, so that other programs can read the tar alone)
-    DIR/train-000000.jsonl   one row an utterance: text, speaker, seconds, and where in the tar its audio stands
+    DIR/train-000000.jsonl   one row per utterance: text, speaker, seconds, and the place of its audio in the tar
     DIR/dev.jsonl dev/       the other splits, as plain manifests with their audio
 
-Rows name bytes, so any utterance of any uncompressed tar is read without reading what stands before it. That is what
-makes an epoch a function of its number, and a stopped run able to go on in its middle.
+Rows name bytes, so any utterance of any uncompressed tar can be read without what comes before it. This makes an epoch
+a function of its number, and lets a stopped run resume in the middle of one.
 """
 
 from __future__ import annotations
@@ -73,9 +73,9 @@ class ShardIndex:
     manifests: dict[str, str]
     """Plain manifests of the other splits, relative to the folder."""
     left_out: int = 0
-    """Utterances of the source that could not be brought in; `left-out.jsonl` names them."""
+    """Utterances of the source that were left out; `left-out.jsonl` names them."""
     origin: str = ""
-    """What it was made of: a hash of the source and the options."""
+    """Hash of the source and of the options."""
 
     @property
     def utterances(self) -> int:
@@ -94,7 +94,7 @@ class ShardIndex:
         return hashlib.sha256("\n".join([self.lang, self.split, *rows]).encode()).hexdigest()[:16]
 
     def manifest(self, split: str) -> Path | None:
-        """The plain manifest of another split, where the corpus has one."""
+        """The plain manifest of another split, if the corpus has one."""
         return self.folder / self.manifests[split] if split in self.manifests else None
 
     def tar(self, shard: Shard) -> Path:
@@ -108,7 +108,7 @@ class ShardIndex:
 
 
 def index_path(path: Path) -> Path | None:
-    """The index that a path means (the folder, or the file itself); None for anything else."""
+    """The index at a path (the folder, or the file itself); None for anything else."""
     if path.is_dir() and (path / INDEX).is_file():
         return path / INDEX
     return path if path.name == INDEX and path.is_file() else None
@@ -124,7 +124,7 @@ def write_index(index: ShardIndex) -> Path:
 
 
 def read_index(path: Path) -> ShardIndex:
-    """Read the index of a sharded corpus: its folder or its file. Raises CorpusError for one that is none."""
+    """Read the index of a sharded corpus: its folder or its file. Raises CorpusError for anything else."""
     place = index_path(path)
     if place is None:
         raise CorpusError(f"no {INDEX} here", where=path, fix="make one with `vizinho corpus shard`")
@@ -143,14 +143,14 @@ def read_index(path: Path) -> ShardIndex:
 
 
 def row_lines(rows: Iterable[Row]) -> Iterator[str]:
-    """Rows as lines of JSON without their ends; what is empty is left out."""
+    """Rows as lines of JSON without line ends; empty values are left out."""
     for row in rows:
         values = {key: value for key, value in asdict(row).items() if value != "" or key in ("text", "speaker")}
         yield json.dumps(values, ensure_ascii=False)
 
 
 def read_rows(path: Path, sha256: str = "") -> list[Row]:
-    """All rows of one shard. Raises CorpusError where the file is gone, or is not the one that was hashed."""
+    """All rows of one shard. Raises CorpusError where the file is missing or has changed."""
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -164,6 +164,6 @@ def read_rows(path: Path, sha256: str = "") -> list[Row]:
 
 
 def first_texts(indexes: Iterable[ShardIndex], most: int = 200_000) -> Iterator[str]:
-    """Texts of the shards from the first on, so many of them; enough to learn pieces of words from."""
-    found = (row.text for i in indexes for s in i.shards for row in read_rows(i.folder / s.rows, s.rows_sha256))
-    return islice(found, most)
+    """The first texts of the shards: enough of them to learn subword pieces from."""
+    texts = (row.text for i in indexes for s in i.shards for row in read_rows(i.folder / s.rows, s.rows_sha256))
+    return islice(texts, most)

@@ -1,4 +1,4 @@
-"""Makes a sharded corpus of any source: guesses its kind, and says what it must be told."""
+"""Makes a sharded corpus of any source, and guesses the kind of the source."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def make_shards(
     options: ShardOptions = ShardOptions(),
     progress: Advance = silent,
 ) -> ShardIndex:
-    """Make (or go on making, or find again) the sharded corpus of `source` under `out`.
+    """Make the sharded corpus of `source` under `out`, or resume making it, or return the finished one.
 
     Args:
         source: A manifest, a folder or file of webdataset tars, a folder of lhotse shar, or Hugging Face data.
@@ -50,7 +50,7 @@ def make_shards(
     if kind == "manifest":
         return shard_manifest(path, out, options, progress)
     if lang is None:
-        raise CorpusError("its language is not known", where=source, fix="give --lang, such as --lang pt")
+        raise CorpusError("the language is not known", where=source, fix="give --lang, such as --lang pt")
     if kind == "huggingface":
         building = Building(out, lang, "train", f"{kind} {source} {split} {subset} {lang} {options}")
         return building.done or shard_stream(open_stream(source, split, subset), building, options, progress)

@@ -13,20 +13,16 @@ from vizinho.corpora.batches import cut_batches
 from vizinho.corpora.shards.index import Row
 from vizinho.errors import CorpusError
 
-WINDOW_UTTERANCES = 8192
-"""Rows that are shuffled together: whole shards are added until there are so many."""
-_REMEMBERED = 4
-"""Places kept in memory, so that going back a little is as cheap as going on."""
+WINDOW_UTTERANCES = 8192  # rows that are shuffled together: whole shards are added up to about this number
+_REMEMBERED = 4  # places kept in memory, so that going back a little is as cheap as going on
 
 Rows = Callable[[int], Sequence[Row]]
 """Rows of a shard by its number; none where the shard is lost."""
-Picked = tuple[int, Row]
-"""Number of a shard, and a row of it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Batch `first` is the first one of a window of an epoch."""
+    """Batch `first` is the first batch of a window of an epoch."""
 
     first: int = 0
     epoch: int = 0
@@ -34,10 +30,9 @@ class Place:
 
 
 class Places:
-    """Where windows begin, kept in a file beside a run's checkpoints, so that going on need not count from batch 0.
+    """Where windows begin, in a file beside a run's checkpoints, so that a resumed run need not count from batch 0.
 
-    The file only saves time: a place follows from seed and number, and without it is found by counting. Any number of
-    processes may write to it.
+    The file only saves time: without it a place is found by counting. Any number of processes may write to it.
     """
 
     def __init__(self, path: Path | None) -> None:
@@ -49,7 +44,7 @@ class Places:
         return max((p for p in self._read() if p.first <= number), key=lambda p: p.first, default=Place())
 
     def note(self, place: Place) -> None:
-        """Remember a place that is farther than any before."""
+        """Write down a place that is farther than any before."""
         if self._path is None or place.first <= self._last.first:
             return
         self._last = place
@@ -71,9 +66,8 @@ class Places:
 class ShardPlan:
     """Batch n is always the same rows.
 
-    Each epoch puts the shards in another order and cuts that order into windows of about `window_utterances`; the
-    rows of a window are shuffled and cut into batches as `BatchPlan` cuts a whole corpus. Every row stands in one
-    batch of every epoch.
+    Each epoch shuffles the shards and cuts their order into windows of about `window_utterances`; the rows of a window
+    are shuffled and cut into batches as `BatchPlan` cuts a whole corpus. Every row is in one batch of every epoch.
     """
 
     def __init__(
@@ -94,11 +88,14 @@ class ShardPlan:
         self._known = [Place()]
         self._place: Place | None = None
         self._windows: tuple[int, list[list[int]]] = (-1, [])
-        self._picked: list[Picked] = []
-        self._batches: list[list[int]] = []
+        self._pairs: list[tuple[int, Row]] = []  # (number of a shard, row) of the window that is open
+        self._batches: list[list[int]] = []  # its batches, as positions in `_pairs`
 
-    def __call__(self, number: int) -> tuple[int, list[Picked]]:
-        """Epoch and rows of batch `number`. Cheap when called in rising order. Raises CorpusError when all is lost."""
+    def __call__(self, number: int) -> tuple[int, list[tuple[int, Row]]]:
+        """Epoch of batch `number`, and its rows, each with the number of its shard. Cheap when called in rising order.
+
+        Raises CorpusError when no shard can be read.
+        """
         if self._place is None or number < self._place.first:
             known = [*self._known, self._places.before(number)]
             self._enter(max((p for p in known if p.first <= number), key=lambda p: p.first))
@@ -110,7 +107,7 @@ class ShardPlan:
             if empty > len(self._counts):
                 raise CorpusError("no shard can be read any more", where="shards", fix="bring the shards back")
             place = self._enter(self._after(place))
-        return place.epoch, [self._picked[i] for i in self._batches[number - place.first]]
+        return place.epoch, [self._pairs[i] for i in self._batches[number - place.first]]
 
     def _after(self, place: Place) -> Place:
         first = place.first + len(self._batches)
@@ -119,10 +116,11 @@ class ShardPlan:
 
     def _enter(self, place: Place) -> Place:
         shards = self._windows_of(place.epoch)[place.window]
-        self._picked = [(shard, row) for shard in shards for row in self._rows(shard)]
-        durations = np.asarray([row.duration for _, row in self._picked], dtype=np.float64)
+        self._pairs = [(shard, row) for shard in shards for row in self._rows(shard)]
+        durations = np.asarray([row.duration for _, row in self._pairs], dtype=np.float64)
+        # The last number only keeps this stream apart from that of `_windows_of`.
         rng = np.random.default_rng([self._seed, place.epoch, place.window, 11])
-        self._batches = cut_batches(durations, self._batch_seconds, rng) if self._picked else []
+        self._batches = cut_batches(durations, self._batch_seconds, rng) if self._pairs else []
         self._place = place
         self._known = [Place(), *(p for p in self._known[1 - _REMEMBERED :] if p != Place()), place]
         self._places.note(place)
@@ -133,12 +131,12 @@ class ShardPlan:
         if self._windows[0] != epoch:
             rng = np.random.default_rng([self._seed, epoch, 7])
             windows: list[list[int]] = [[]]
-            held = 0
+            utterances = 0  # in the last window
             for shard in rng.permutation(len(self._counts)).tolist():
-                if windows[-1] and held + self._counts[shard] > self._window_utterances:
+                if windows[-1] and utterances + self._counts[shard] > self._window_utterances:
                     windows.append([])
-                    held = 0
+                    utterances = 0
                 windows[-1].append(shard)
-                held += self._counts[shard]
+                utterances += self._counts[shard]
             self._windows = (epoch, windows)
         return self._windows[1]

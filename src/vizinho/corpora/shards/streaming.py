@@ -1,4 +1,4 @@
-"""Packs Hugging Face data into shards as it streams in: from the hub or from disk, never whole in memory or on disk."""
+"""Packs Hugging Face data into shards while it streams from the hub or from disk, without a copy of the whole."""
 
 from __future__ import annotations
 
@@ -18,8 +18,7 @@ from vizinho.errors import CorpusError, VizinhoError, first_line
 from vizinho.files import write_json
 from vizinho.progress import Advance, silent
 
-_STATE = "streamed.json"
-"""How far the stream has been packed, as the data set library says it."""
+_STATE = "streamed.json"  # how far the stream has been packed, as the data set library says it
 
 
 def open_stream(source: str, split: str, subset: str | None) -> Any:
@@ -36,37 +35,37 @@ def open_stream(source: str, split: str, subset: str | None) -> Any:
     path = Path(source)
     try:
         if not path.exists():
-            made = datasets.load_dataset(source, subset, split=split, streaming=True)
+            stream = datasets.load_dataset(source, subset, split=split, streaming=True)
         elif path.is_dir() and list(path.glob("**/state.json")):
             saved = datasets.load_from_disk(source)
-            made = (saved[split] if isinstance(saved, datasets.DatasetDict) else saved).to_iterable_dataset()
+            stream = (saved[split] if isinstance(saved, datasets.DatasetDict) else saved).to_iterable_dataset()
         else:
             files_of = files_by_split(path)
             files = files_of.get("") or splits_here(files_of, split_called(split), path)[split_called(split)]
-            made = datasets.load_dataset("parquet", data_files=list(map(str, files)), split="train", streaming=True)
-        # Decoding would need torchcodec, and what goes into a tar is the file as it is.
-        if made.features is not None and isinstance(made.features.get("audio"), datasets.Audio):
-            made = made.cast_column("audio", datasets.Audio(decode=False))
+            stream = datasets.load_dataset("parquet", data_files=list(map(str, files)), split="train", streaming=True)
+        # Decoding would need torchcodec, and the tar takes the file as it is.
+        if stream.features is not None and isinstance(stream.features.get("audio"), datasets.Audio):
+            stream = stream.cast_column("audio", datasets.Audio(decode=False))
     except CorpusError:
         raise
     # The library raises errors of many kinds for what it cannot find or reach.
     except Exception as error:
         what = f"cannot be streamed ({first_line(error)})"
         raise CorpusError(what, where=source, fix="give a folder, a Parquet file or the id of a data set") from error
-    return made
+    return stream
 
 
 def shard_stream(stream: Any, building: Building, options: ShardOptions, progress: Advance = silent) -> ShardIndex:
     """Write rows of an IterableDataset into shards in their order.
 
-    After each shard the state of the stream is kept, so that a stopped run goes on there without reading what it has.
-    Rows without audio or text are left out and named.
+    The state of the stream is saved after each shard, so that a stopped command resumes there. Rows without audio or
+    text are left out and named.
     """
     state, number, names = building.folder / _STATE, 0, []
     if state.is_file():
-        kept = json.loads(state.read_text(encoding="utf-8"))
-        number, names = kept["number"], kept["names"]
-        stream.load_state_dict(kept["stream"])
+        saved = json.loads(state.read_text(encoding="utf-8"))
+        number, names = saved["number"], saved["names"]
+        stream.load_state_dict(saved["stream"])
         progress(number, "")
     rows = iter(stream)
     more = True
@@ -81,13 +80,13 @@ def shard_stream(stream: Any, building: Building, options: ShardOptions, progres
             (building.folder / f"{name}.tar").unlink()
         number, more = taking.number, not taking.ended
         write_json(state, {"number": number, "names": names, "stream": stream.state_dict()})
-    made = building.finish([(name, building.folder / f"{name}.tar") for name in names], {})
+    index = building.finish([(name, building.folder / f"{name}.tar") for name in names], {})
     state.unlink()
-    return made
+    return index
 
 
 class _Taking:
-    """Clips for one shard; afterwards `number` counts the rows taken and `ended` says that there are no more."""
+    """Clips for one shard; afterwards `number` counts the rows taken and `ended` tells whether there are no more."""
 
     def __init__(
         self, rows: Iterator[dict[str, Any]], number: int, building: Building, seconds: float, progress: Advance
@@ -97,8 +96,8 @@ class _Taking:
         self.ended = False
 
     def __iter__(self) -> Iterator[tuple[int, Clip]]:
-        held = 0.0
-        while held < self._seconds:
+        seconds = 0.0
+        while seconds < self._seconds:
             row = next(self._rows, None)
             if row is None:
                 self.ended = True
@@ -111,7 +110,7 @@ class _Taking:
             except VizinhoError as problem:
                 self._building.leave_out(problem)
                 continue
-            held += clip.duration_seconds
+            seconds += clip.duration_seconds
             yield self.number - 1, clip
 
 

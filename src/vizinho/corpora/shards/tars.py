@@ -1,4 +1,4 @@
-"""Writes audio files into tars in the form of webdataset, and reads single ones back by their place."""
+"""Writes audio files into tars in the form of webdataset, and reads single files back by offset."""
 
 from __future__ import annotations
 
@@ -16,8 +16,7 @@ from vizinho.corpora.shards.index import Row
 from vizinho.errors import AudioError, CorpusError
 from vizinho.files import replacing
 
-_OPEN = 64
-"""Tars that a process keeps open."""
+_OPEN = 64  # tars that a process keeps open
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +44,7 @@ def write_tar(path: Path, clips: Iterable[tuple[int, Clip]]) -> list[Row]:
     try:
         with replacing(path) as temporary, tarfile.open(temporary, mode="w", format=tarfile.USTAR_FORMAT) as tar:
             for number, clip in clips:
-                # The key has no dot: webdataset takes what follows the first one for the kind of file.
+                # The key has no dot: for webdataset the kind of a file begins after the first dot.
                 key = f"{number:09d}"
                 _add(tar, f"{key}{clip.suffix}", clip.audio)
                 rows.append(_row(clip, tar.offset))
@@ -62,7 +61,7 @@ def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
 
 
 def _row(clip: Clip, end: int) -> Row:
-    """The row of a clip whose padded bytes end at `end`: a member is filled up to whole blocks."""
+    """The row of a clip that ends at `end` with its padding: a member takes whole blocks of 512 bytes."""
     blocks = -(-len(clip.audio) // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
     return Row(clip.id, clip.text, clip.speaker, clip.duration_seconds, end - blocks, len(clip.audio), clip.source)
 
@@ -73,10 +72,10 @@ def _beside(clip: Clip) -> dict[str, Any]:
 
 
 def members(path: Path) -> Iterator[tuple[tarfile.TarInfo, tarfile.TarFile]]:
-    """The members of an uncompressed tar in order, folders left out, each with the tar to read it from.
+    """The members of an uncompressed tar in order, without folders, each with the tar to read it from.
 
-    They come as the tar has them, links and devices too: `refusal` says which must not be read. Raises CorpusError
-    naming the tar where it cannot be opened, ends too early or is none; what came before is good.
+    Links and devices come too: `refusal` says which must not be read. Raises CorpusError naming the tar where it
+    cannot be opened, ends too early or is no tar; earlier members are good.
     """
     again = "copy it again; a tar.gz has to be unpacked first"
     try:
@@ -90,13 +89,13 @@ def members(path: Path) -> Iterator[tuple[tarfile.TarInfo, tarfile.TarFile]]:
                     raise CorpusError("the tar ends too early", where=path, fix="copy it again")
                 if not member.isdir():
                     yield member, tar
-    # Headers are read as they claim to be long, and their numbers as they stand: Python's own errors come out of it.
+    # tarfile believes the lengths and numbers in headers, so a broken header raises Python's own errors too.
     except (tarfile.TarError, OSError, ValueError, MemoryError, OverflowError) as error:
         raise CorpusError(f"cannot read the tar ({error or type(error).__name__})", where=path, fix=again) from error
 
 
 def refusal(member: tarfile.TarInfo) -> str:
-    """Why a member is not read, "" for a plain file. A link could lead anywhere, holes hold more than the tar has."""
+    """Why a member is not read, "" for a plain file. A link could lead anywhere, a sparse file unpacks to any size."""
     kinds = ((member.islnk(), "hard link"), (member.issym(), "symbolic link"), (member.issparse(), "file with holes"))
     return next((f"{member.name[:200]} is a {kind}" for yes, kind in kinds if yes), "") or (
         "" if member.isreg() else f"{member.name[:200]} is no file"

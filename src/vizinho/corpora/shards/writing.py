@@ -1,4 +1,4 @@
-"""Packs a manifest of any length into shards: two passes over its lines, some forty bytes of memory for each."""
+"""Packs a manifest of any length into shards: two passes over its lines, about forty bytes of memory per line."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ class ShardOptions:
     shard_minutes: float = 60.0
     """Audio in one tar."""
     seed: int = 1
-    """Of the order in which utterances are put into shards."""
+    """Seed of the order in which utterances are put into shards."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Lines:
-    """Where the lines of a manifest's train part stand, in the order of the shards; and the other splits."""
+    """Where the lines of a manifest's train part are, in the order of the shards; and the other splits."""
 
     offsets: npt.NDArray[np.int64]
     starts: npt.NDArray[np.int64]
-    """First place in `offsets` of each shard."""
+    """Index in `offsets` of the first line of each shard."""
     lang: str
     others: dict[str, list[Utterance]]
 
@@ -49,11 +49,11 @@ class _Lines:
 def shard_manifest(
     manifest: Path, out: Path, options: ShardOptions = ShardOptions(), progress: Advance = silent
 ) -> ShardIndex:
-    """Write the train part of a manifest as shards under `out`, dev and test beside them as plain manifests.
+    """Write the train part of a manifest as shards under `out`, dev and test as plain manifests next to them.
 
-    Audio files go in as they are. Utterances are put in random order, so that a shard is a sample of the corpus. A
-    stopped run goes on after the last whole shard; audio that cannot be read is left out and named. Raises CorpusError
-    for a manifest as `read_manifest` does, and when `out` holds something else.
+    Audio files are not encoded again. Utterances are put in random order, so that a shard is a sample of the corpus. A
+    stopped command resumes after the last whole shard; audio that cannot be read is left out and named. Raises
+    CorpusError for a manifest as `read_manifest` does, and when `out` holds something else.
     """
     lines = _scan(manifest, options)
     building = Building(out, lines.lang, "train", f"{sha256(manifest)} {options}")
@@ -87,6 +87,7 @@ def _scan(manifest: Path, options: ShardOptions) -> _Lines:
         langs.add(utterance.lang)
         offsets.append(offset)
         seconds.append(utterance.duration_seconds)
+    # Eight bytes of hash per id instead of the ids; among 10 million of them two collide once in 400,000 corpora.
     if np.unique(np.frombuffer(hashes, dtype=np.uint64)).size != len(hashes):
         raise CorpusError("an id occurs more than once", where=manifest, fix="`vizinho corpus stats` names it")
     if len(langs) != 1:
@@ -94,6 +95,7 @@ def _scan(manifest: Path, options: ShardOptions) -> _Lines:
         raise CorpusError(what, where=manifest, fix="make a manifest for each language")
     order = np.random.default_rng(options.seed).permutation(len(offsets))
     ordered = np.frombuffer(seconds, dtype=np.float32)[order].astype(np.float64)
+    # The shard of a line: how many times `shard_minutes` of audio come before it.
     shard = (np.cumsum(ordered) - ordered) // (options.shard_minutes * 60)
     starts = np.flatnonzero(np.diff(shard, prepend=-1.0))
     return _Lines(np.frombuffer(offsets, dtype=np.int64)[order], starts, langs.pop(), others)
@@ -119,7 +121,7 @@ def _clips(
 
 
 def _beside(out: Path, split: str, utterances: list[Utterance]) -> str:
-    """Write another split with copies of its audio, as the shards may go where the sources do not; returns its name."""
+    """Write another split with copies of its audio, as shards may be moved without their sources; returns its name."""
     copies = []
     for utterance in utterances:
         copy = out / split / f"{file_name(utterance.id)}{utterance.audio.suffix}"

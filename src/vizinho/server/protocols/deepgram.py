@@ -15,47 +15,18 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from vizinho.decoding.hotwords import DEFAULT_BOOST
 from vizinho.records import Transcript, Word
-from vizinho.server.protocols.deepgram_wire import (
-    Alternative,
-    Channel,
-    DeepgramError,
-    ListenResponse,
-    Metadata,
-    ModelInfo,
-    Paragraph,
-    Paragraphs,
-    Results,
-    Sentence,
-    Topic,
-    Topics,
-    TopicSegment,
-    Utterance,
-    Warning_,
-    WireWord,
-)
+from vizinho.server.protocols import deepgram_wire as wire
 from vizinho.server.protocols.phrases import UTTERANCE_PAUSE_SECONDS, Phrase, paragraphs, phrases
 from vizinho.server.security.refusals import Refusal, bad_parameter
 from vizinho.server.served import ServedModel
 
 RAW_ENCODINGS = ("linear16", "mulaw", "alaw")
-REFUSED = (
-    "callback",
-    "callback_method",
-    "custom_intent",
-    "custom_topic",
-    "detect_entities",
-    "diarize",
-    "diarize_model",
-    "intents",
-    "profanity_filter",
-    "redact",
-    "replace",
-    "search",
-    "sentiment",
-    "summarize",
-    "translate",
-)
-"""What is asked for by these cannot be made, and an answer without it could be taken for one with it."""
+# What is asked for by these cannot be made, and an answer without it could be taken for one with it.
+REFUSED = {
+    "callback", "callback_method", "custom_intent", "custom_topic", "detect_entities", "diarize", "diarize_model",
+    "intents", "profanity_filter", "redact", "replace", "search", "sentiment", "summarize", "translate",
+}  # fmt: skip
+# What is left out without harm; the response's metadata.warnings says so.
 IGNORED = {
     "dictation": "spoken marks stay words",
     "filler_words": "what the model hears is written",
@@ -66,18 +37,11 @@ IGNORED = {
     "numerals": "numbers stay words",
     "version": "give NAME@VERSION as the model",
 }
-"""What is left out without harm; the response's metadata.warnings says so."""
-SILENTLY_FINE = {
-    "mip_opt_out": None,
-    "no_delay": None,
-    "version": "latest",
-    "custom_topic_mode": None,
-    "custom_intent_mode": None,
-}
-"""Parameters whose wish is met anyway: with any value, or with this one."""
-
-MOST_INTENSIFIED = 10.0
-"""Beyond it a keyword would be heard everywhere."""
+# Parameters whose wish is met anyway: with any value (None), or with this one.
+MET_ANYWAY = {
+    "mip_opt_out": None, "no_delay": None, "version": "latest", "custom_topic_mode": None, "custom_intent_mode": None,
+}  # fmt: skip
+MOST_INTENSIFIED = 10.0  # beyond it a keyword would be heard everywhere
 _OFF = ("", "false", "none")
 
 
@@ -108,11 +72,12 @@ class CommonQuery(BaseModel):
     def favoured(self) -> tuple[tuple[str, float], ...]:
         """Words and phrases to favour, each with the nats it is worth. Raises Refusal 400 for a wrong intensifier."""
         pairs = [keyword.rpartition(":") if ":" in keyword else (keyword, "", "1") for keyword in self.keywords]
-        pairs += [(term, "", "1") for term in self.keyterm]
+        pairs += [(term, "", "1") for term in self.keyterm]  # phrases, in which a colon is a colon
         try:
             intensities = [(phrase, float(intensifier)) for phrase, _, intensifier in pairs]
         except ValueError as error:
             raise bad_parameter("keywords", "write WORD or WORD:INTENSIFIER, a number") from error
+        # Written this way round, "nan" is refused too.
         if not all(0 < intensity <= MOST_INTENSIFIED for _, intensity in intensities):
             raise bad_parameter("keywords", f"an intensifier is more than 0 and at most {MOST_INTENSIFIED:g}")
         return tuple((phrase, DEFAULT_BOOST * intensity) for phrase, intensity in intensities)
@@ -158,10 +123,9 @@ class ListenResult:
     audio: bytes
     model: ServedModel
     channels: Sequence[Transcript]
-    detected: tuple[str, float] | None = None
-    """A language that was chosen by listening, and its share (0 to 1) of the evidence."""
+    detected: tuple[str, float] | None = None  # a language chosen by listening, and its share of the evidence
     topics: Sequence[tuple[str, float]] | None = None
-    warnings: Sequence[Warning_] = ()
+    warnings: Sequence[wire.Warning_] = ()
 
 
 def check_encoding(encoding: str, sample_rate: int | None) -> int:
@@ -174,34 +138,33 @@ def check_encoding(encoding: str, sample_rate: int | None) -> int:
     return sample_rate
 
 
-def check_extras(extras: Mapping[str, Any]) -> tuple[Warning_, ...]:
+def check_extras(extras: Mapping[str, Any]) -> tuple[wire.Warning_, ...]:
     """What to warn of among undeclared parameters. Raises Refusal 400 for what must not be left out in silence."""
     wishes = {name: value for name, value in extras.items() if not _off(value)}
-    refused = sorted(wishes.keys() & set(REFUSED))
+    refused = sorted(wishes.keys() & REFUSED)
     if refused:
         raise bad_parameter(refused[0], f"this server cannot do: {', '.join(refused)}; leave it out")
     warnings = []
     for name, value in wishes.items():
-        fine = SILENTLY_FINE.get(name, "")
+        fine = MET_ANYWAY.get(name, "")
         if fine is None or fine == value:
             continue
         message = IGNORED.get(name)
         kind = "ignored" if message else "unknown_parameter"
-        warnings.append(
-            Warning_(parameter=name[:100], type=kind, message=message or "not known here; it changed nothing")
-        )
+        text = message or "not known here; it changed nothing"
+        warnings.append(wire.Warning_(parameter=name[:100], type=kind, message=text))
     return tuple(warnings)
 
 
-def response(query: ListenQuery, result: ListenResult, now: datetime | None = None) -> ListenResponse:
+def response(query: ListenQuery, result: ListenResult, now: datetime | None = None) -> wire.ListenResponse:
     """The answer in Deepgram's shape. Hours of audio have many words and a long hash: call it in a thread."""
     pause = query.utt_split if query.utterances else UTTERANCE_PAUSE_SECONDS
     grouped = [phrases(t.words, punctuate=query.written, pause_seconds=pause) for t in result.channels]
     pairs = zip(result.channels, grouped, strict=True)
     utterances = [_utterance(i, n, p, query.written) for i, groups in enumerate(grouped) for n, p in enumerate(groups)]
-    return ListenResponse(
+    return wire.ListenResponse(
         metadata=_metadata(query, result, now or datetime.now(UTC)),
-        results=Results(
+        results=wire.Results(
             channels=[_channel(query, transcript, groups, result.detected) for transcript, groups in pairs],
             utterances=sorted(utterances, key=lambda u: (u.start, u.channel)) if query.utterances else None,
             topics=_topics(result) if result.topics is not None else None,
@@ -209,79 +172,83 @@ def response(query: ListenQuery, result: ListenResult, now: datetime | None = No
     )
 
 
-def error(refusal: Refusal, request_id: str) -> DeepgramError:
+def error(refusal: Refusal, request_id: str) -> wire.DeepgramError:
     """A refusal in Deepgram's shape."""
-    named = f"{refusal.parameter}: " if refusal.parameter else ""
-    return DeepgramError(err_code=refusal.code, err_msg=named + refusal.message, request_id=request_id)
+    message = f"{refusal.parameter}: {refusal.message}" if refusal.parameter else refusal.message
+    return wire.DeepgramError(err_code=refusal.code, err_msg=message, request_id=request_id)
 
 
-def wire_words(words: Sequence[Word], texts: Sequence[str] | None = None) -> list[WireWord]:
-    """Words with rounded times; `texts` are the words as written, where that was asked for."""
+def alternative(words: Sequence[Word], texts: Sequence[str] | None = None) -> wire.Alternative:
+    """Words and their mean confidence; `texts` are the words with capitals and full stops, where those are wanted."""
+    return wire.Alternative(
+        transcript=" ".join(texts or [word.text for word in words]),
+        confidence=sum(word.confidence for word in words) / len(words) if words else 0.0,
+        words=_wire_words(words, texts),
+    )
+
+
+def model_info(model: ServedModel) -> wire.ModelInfo:
+    """A model as answers name it."""
+    return wire.ModelInfo(name=model.name, version=str(model.version))
+
+
+def _wire_words(words: Sequence[Word], texts: Sequence[str] | None) -> list[wire.WireWord]:
     return [
-        WireWord(
+        wire.WireWord(
             word=word.text,
-            start=_seconds(word.start_seconds),
-            end=_seconds(word.end_seconds),
-            confidence=round(word.confidence, 4),
+            start=word.start_seconds,
+            end=word.end_seconds,
+            confidence=word.confidence,
             punctuated_word=texts[i] if texts else None,
         )
         for i, word in enumerate(words)
     ]
 
 
-def _alternative(groups: Sequence[Phrase], written: bool) -> Alternative:
-    words = [w for phrase in groups for w in phrase.words]
-    return Alternative(
-        transcript=" ".join(p.text for p in groups),
-        confidence=round(sum(w.confidence for w in words) / len(words), 4) if words else 0.0,
-        words=[w for p in groups for w in wire_words(p.words, p.written if written else None)],
-    )
-
-
 def _channel(
     query: ListenQuery, transcript: Transcript, groups: Sequence[Phrase], detected: tuple[str, float] | None
-) -> Channel:
-    alternative = _alternative(groups, query.written)
+) -> wire.Channel:
+    texts = [text for phrase in groups for text in phrase.written] if query.written else None
+    best = alternative(transcript.words, texts)
     if query.paragraphs:
-        alternative.paragraphs = _paragraphs(transcript.words)
-    return Channel(
-        alternatives=[alternative],
-        detected_language=detected[0] if detected else None,
-        language_confidence=round(detected[1], 4) if detected else None,
-    )
+        best.paragraphs = _paragraphs(transcript.words)
+    language, confidence = detected or (None, None)
+    return wire.Channel(alternatives=[best], detected_language=language, language_confidence=confidence)
 
 
-def _paragraphs(words: Sequence[Word]) -> Paragraphs:
+def _paragraphs(words: Sequence[Word]) -> wire.Paragraphs:
     """Sentences are always written with capitals and full stops: without them they would not be sentences."""
-    wire = []
+    listed = []
     for group in paragraphs(phrases(words, punctuate=True)):
-        sentences = [Sentence(text=p.text, start=_seconds(p.start_seconds), end=_seconds(p.end_seconds)) for p in group]
-        count = sum(len(p.words) for p in group)
-        wire.append(Paragraph(sentences=sentences, num_words=count, start=sentences[0].start, end=sentences[-1].end))
-    return Paragraphs(transcript="\n\n".join(" ".join(s.text for s in p.sentences) for p in wire), paragraphs=wire)
+        sentences = [wire.Sentence(text=p.text, start=p.start_seconds, end=p.end_seconds) for p in group]
+        count, start, end = sum(len(p.words) for p in group), sentences[0].start, sentences[-1].end
+        listed.append(wire.Paragraph(sentences=sentences, num_words=count, start=start, end=end))
+    text = "\n\n".join(" ".join(sentence.text for sentence in paragraph.sentences) for paragraph in listed)
+    return wire.Paragraphs(transcript=text, paragraphs=listed)
 
 
-def _utterance(channel: int, number: int, phrase: Phrase, written: bool) -> Utterance:
-    return Utterance(
-        start=_seconds(phrase.start_seconds),
-        end=_seconds(phrase.end_seconds),
-        confidence=round(phrase.confidence, 4),
+def _utterance(channel: int, number: int, phrase: Phrase, written: bool) -> wire.Utterance:
+    return wire.Utterance(
+        start=phrase.start_seconds,
+        end=phrase.end_seconds,
+        confidence=phrase.confidence,
         channel=channel,
         transcript=phrase.text,
-        words=wire_words(phrase.words, phrase.written if written else None),
+        words=_wire_words(phrase.words, phrase.written if written else None),
         id=f"{channel}-{number}",
     )
 
 
-def _metadata(query: ListenQuery, result: ListenResult, now: datetime) -> Metadata:
+def _metadata(query: ListenQuery, result: ListenResult, now: datetime) -> wire.Metadata:
     warnings = list(result.warnings)
     if query.smart_format:
-        warnings.append(Warning_(parameter="smart_format", type="partial", message="as punctuate; numbers stay words"))
-    return Metadata(
+        text = "as punctuate; numbers stay words"
+        warnings.append(wire.Warning_(parameter="smart_format", type="partial", message=text))
+    return wire.Metadata(
         request_id=result.request_id,
         sha256=hashlib.sha256(result.audio).hexdigest(),
         created=timestamp(now),
-        duration=_seconds(max((t.duration_seconds for t in result.channels), default=0.0)),
+        duration=max((t.duration_seconds for t in result.channels), default=0.0),
         channels=len(result.channels),
         models=[result.model.ref],
         model_info={result.model.ref: model_info(result.model)},
@@ -291,27 +258,19 @@ def _metadata(query: ListenQuery, result: ListenResult, now: datetime) -> Metada
     )
 
 
-def model_info(model: ServedModel) -> ModelInfo:
-    """A model as answers name it."""
-    return ModelInfo(name=model.name, version=str(model.version))
-
-
-def _topics(result: ListenResult) -> Topics:
-    text = " ".join(t.text for t in result.channels)
+def _topics(result: ListenResult) -> wire.Topics:
+    """One segment for the whole text: the classifier reads it as a whole."""
     count = sum(len(t.words) for t in result.channels)
     if not count:
-        return Topics(segments=[])
-    topics = [Topic(topic=topic, confidence_score=round(p, 4)) for topic, p in result.topics or ()]
-    return Topics(segments=[TopicSegment(text=text, start_word=0, end_word=count - 1, topics=topics)])
+        return wire.Topics(segments=[])
+    text = " ".join(t.text for t in result.channels)
+    topics = [wire.Topic(topic=topic, confidence_score=share) for topic, share in result.topics or ()]
+    return wire.Topics(segments=[wire.TopicSegment(text=text, start_word=0, end_word=count - 1, topics=topics)])
 
 
 def timestamp(now: datetime) -> str:
     """ISO 8601 in UTC with milliseconds, as Deepgram writes it."""
     return now.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _seconds(value: float) -> float:
-    return round(value, 3)
 
 
 def _off(value: Any) -> bool:

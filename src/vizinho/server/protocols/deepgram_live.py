@@ -11,19 +11,17 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from pydantic import BaseModel, Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator
 
-from vizinho.records import Word
-from vizinho.server.protocols.deepgram import CommonQuery, Flag, check_encoding, model_info, timestamp, wire_words
-from vizinho.server.protocols.deepgram_wire import Alternative, Metadata, ModelInfo, Warning_
+from vizinho.server.protocols.deepgram import CommonQuery, Flag, alternative, check_encoding, model_info, timestamp
+from vizinho.server.protocols.deepgram_wire import Metadata, Warning_
 from vizinho.server.protocols.phrases import written
 from vizinho.server.security.refusals import Refusal, bad_parameter, invalid_value
 from vizinho.server.served import ServedModel
 from vizinho.server.workers.messages import OpenStream, RawFormat, StreamEvent, StreamReport
 
 OPUS_RATE = 48_000
-_LISTS = {"tag", "extra", "keywords", "keyterm"}
-"""Parameters that may be repeated."""
+_LISTS = {"tag", "extra", "keywords", "keyterm"}  # parameters that may be repeated
 
 Message = dict[str, Any]
 
@@ -31,17 +29,13 @@ Message = dict[str, Any]
 class LiveQuery(CommonQuery):
     """Parameters of WS /v1/listen."""
 
-    encoding: str | None = Field(None, max_length=20)
-    """linear16, mulaw, alaw, or opus with one packet a message."""
-    sample_rate: int | None = Field(None, ge=4000, le=192_000)
-    """Hz, of raw samples."""
+    encoding: str | None = Field(None, max_length=20)  # linear16, mulaw, alaw, or opus with one packet a message
+    sample_rate: int | None = Field(None, ge=4000, le=192_000)  # Hz, of raw samples
     channels: int = Field(1, ge=1, le=8)
     interim_results: Flag = False
-    endpointing: int | Literal[False] | None = Field(None)
-    """Pause that ends an utterance, milliseconds; false for none."""
+    endpointing: int | Literal[False] | None = Field(None)  # pause that ends an utterance, milliseconds; false for none
     vad_events: Flag = False
-    utterance_end_ms: int | None = Field(None, ge=100, le=60_000)
-    """UtteranceEnd is sent when nobody has said a word for this long."""
+    utterance_end_ms: int | None = Field(None, ge=100, le=60_000)  # silence after which UtteranceEnd is sent
 
     @property
     def transcribed_channels(self) -> int:
@@ -98,78 +92,14 @@ def read_query(pairs: Sequence[tuple[str, str]]) -> LiveQuery:
     return query
 
 
-class LiveChannel(BaseModel):
-    """What was recognised in one channel."""
-
-    alternatives: list[Alternative]
-
-
-class LiveMetadata(BaseModel):
-    """Which model is at work."""
-
-    request_id: str
-    model_info: ModelInfo
-    model_uuid: str
-
-
-class LiveResults(BaseModel):
-    """Words of a stretch of audio."""
-
-    type: Literal["Results"] = "Results"
-    channel_index: list[int]
-    """The channel, and how many there are."""
-    duration: float
-    start: float
-    is_final: bool
-    speech_final: bool
-    from_finalize: bool
-    channel: LiveChannel
-    metadata: LiveMetadata
-
-
-class SpeechStartedMessage(BaseModel):
-    """Somebody began to speak."""
-
-    type: Literal["SpeechStarted"] = "SpeechStarted"
-    channel: list[int]
-    timestamp: float
-
-
-class UtteranceEndMessage(BaseModel):
-    """Nobody has said a word for a while."""
-
-    type: Literal["UtteranceEnd"] = "UtteranceEnd"
-    channel: list[int]
-    last_word_end: float
-
-
-class StreamMetadata(Metadata):
-    """The last message of a stream."""
-
-    type: Literal["Metadata"] = "Metadata"
-
-
-class StreamError(BaseModel):
-    """Why a stream is closed before its end."""
-
-    type: Literal["Error"] = "Error"
-    variant: str
-    description: str
-    code: str
-    message: str
-    request_id: str
-
-
 class LiveMessages:
     """Turns what a worker reports of one stream into messages, and remembers what has been told of each channel."""
 
     def __init__(self, query: LiveQuery, request_id: str, model: ServedModel) -> None:
         self._query, self._request_id, self._model = query, request_id, model
         self._count = query.transcribed_channels
-        self._told_until = [0.0] * self._count
-        """Seconds up to which final results have been given, by channel."""
-        self._in_sentence = [False] * self._count
-        """Whether the last final result was cut within a sentence."""
+        self._told_until = [0.0] * self._count  # seconds up to which final results have been given, by channel
+        self._in_sentence = [False] * self._count  # whether the last final result was cut within a sentence
         self._digest = hashlib.sha256()
         self.began = datetime.now(UTC)
 
@@ -177,7 +107,7 @@ class LiveMessages:
         """Count audio into the hash that Metadata names."""
         self._digest.update(data)
 
-    def heard(self, report: StreamReport) -> list[Message]:
+    def results(self, report: StreamReport) -> list[Message]:
         """Messages on more audio."""
         return [m for event in report.events if (m := self._message(event)) is not None]
 
@@ -190,27 +120,23 @@ class LiveMessages:
         messages = [message for channel in range(self._count) for message in self._rest(channel, report)]
         text = f"{report.bad_packets} packets could not be decoded and were left out"
         warnings = [Warning_(parameter="encoding", type="bad_packets", message=text)] if report.bad_packets else None
-        metadata = StreamMetadata(
+        metadata = Metadata(
             request_id=self._request_id,
             sha256=self._digest.hexdigest(),
             created=timestamp(self.began),
-            duration=round(report.seconds, 3),
+            duration=report.seconds,
             channels=self._count,
             models=[self._model.ref],
             model_info={self._model.ref: model_info(self._model)},
             warnings=warnings,
         )
-        return [*messages, metadata.model_dump(exclude_none=True)]
+        return [*messages, {"type": "Metadata", **metadata.model_dump(exclude_none=True)}]
 
     def error(self, refusal: Refusal) -> Message:
-        """A refusal as a message."""
-        return StreamError(
-            variant=refusal.code,
-            description=refusal.message,
-            code=refusal.code,
-            message=refusal.message,
-            request_id=self._request_id,
-        ).model_dump()
+        """A refusal as a message: why the stream is closed before its end."""
+        text, code = refusal.message, refusal.code  # clients of several generations read different fields
+        names = {"variant": code, "code": code, "description": text, "message": text}
+        return {"type": "Error", **names, "request_id": self._request_id}
 
     def not_configurable(self) -> Message:
         """The answer to Configure."""
@@ -229,12 +155,12 @@ class LiveMessages:
         return [self._results(StreamEvent("final", channel, report.seconds, paused=True), finalize)]
 
     def _message(self, event: StreamEvent, finalize: bool = False) -> Message | None:
-        seconds = round(event.seconds, 3)
+        channel, seconds = event.channel, round(event.seconds, 3)
         match event.kind:
             case "speech_started" if self._query.vad_events:
-                return SpeechStartedMessage(channel=[event.channel], timestamp=seconds).model_dump()
+                return {"type": "SpeechStarted", "channel": [channel], "timestamp": seconds}
             case "utterance_end" if self._query.utterance_end_ms is not None:
-                return UtteranceEndMessage(channel=[event.channel, self._count], last_word_end=seconds).model_dump()
+                return {"type": "UtteranceEnd", "channel": [channel, self._count], "last_word_end": seconds}
             case "partial" | "final":
                 return self._results(event, finalize)
             case _:
@@ -244,28 +170,20 @@ class LiveMessages:
         channel, words, final = event.channel, event.words, event.kind == "final"
         start = self._told_until[channel]
         end = max(start, event.seconds)
-        texts: Sequence[str] = [word.text for word in words]
+        texts = None
         if self._query.written:
             texts = written(words, begins=not self._in_sentence[channel], ends=event.paused)
         if final:
             self._told_until[channel], self._in_sentence[channel] = end, not event.paused
-        return LiveResults(
-            channel_index=[channel, self._count],
-            start=round(start, 3),
-            duration=round(end - start, 3),
-            is_final=final,
-            speech_final=event.paused,
-            from_finalize=finalize and final,
-            channel=LiveChannel(alternatives=[_alternative(words, texts, written=self._query.written)]),
-            metadata=LiveMetadata(
-                request_id=self._request_id, model_info=model_info(self._model), model_uuid=self._model.ref
-            ),
-        ).model_dump(exclude_none=True)
-
-
-def _alternative(words: Sequence[Word], texts: Sequence[str], *, written: bool) -> Alternative:
-    return Alternative(
-        transcript=" ".join(texts),
-        confidence=round(sum(word.confidence for word in words) / len(words), 4) if words else 0.0,
-        words=wire_words(words, texts if written else None),
-    )
+        model = {"model_info": model_info(self._model).model_dump(), "model_uuid": self._model.ref}
+        return {
+            "type": "Results",
+            "channel_index": [channel, self._count],
+            "start": round(start, 3),
+            "duration": round(end - start, 3),
+            "is_final": final,
+            "speech_final": event.paused,
+            "from_finalize": finalize and final,
+            "channel": {"alternatives": [alternative(words, texts).model_dump(exclude_none=True)]},
+            "metadata": {"request_id": self._request_id, **model},
+        }

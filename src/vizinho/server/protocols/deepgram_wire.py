@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, Field
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, Field
+
+Seconds = Annotated[float, AfterValidator(lambda value: round(value, 3))]
+Probability = Annotated[float, AfterValidator(lambda value: round(value, 4))]
 
 
 class RemoteAudio(BaseModel):
@@ -34,7 +39,7 @@ class Metadata(BaseModel):
     request_id: str
     sha256: str
     created: str
-    duration: float
+    duration: Seconds
     channels: int
     models: list[str]
     model_info: dict[str, ModelInfo]
@@ -47,9 +52,9 @@ class WireWord(BaseModel):
     """One word; seconds from the start of the audio."""
 
     word: str
-    start: float
-    end: float
-    confidence: float
+    start: Seconds
+    end: Seconds
+    confidence: Probability
     punctuated_word: str | None = None
 
 
@@ -57,8 +62,8 @@ class Sentence(BaseModel):
     """A phrase between pauses."""
 
     text: str
-    start: float
-    end: float
+    start: Seconds
+    end: Seconds
 
 
 class Paragraph(BaseModel):
@@ -66,8 +71,8 @@ class Paragraph(BaseModel):
 
     sentences: list[Sentence]
     num_words: int
-    start: float
-    end: float
+    start: Seconds
+    end: Seconds
 
 
 class Paragraphs(BaseModel):
@@ -78,10 +83,10 @@ class Paragraphs(BaseModel):
 
 
 class Alternative(BaseModel):
-    """What was heard in one channel; there is never more than one alternative."""
+    """What was recognised in one channel; there is never more than one alternative."""
 
     transcript: str
-    confidence: float
+    confidence: Probability
     words: list[WireWord]
     paragraphs: Paragraphs | None = None
 
@@ -91,15 +96,15 @@ class Channel(BaseModel):
 
     alternatives: list[Alternative]
     detected_language: str | None = None
-    language_confidence: float | None = None
+    language_confidence: Probability | None = None
 
 
 class Utterance(BaseModel):
     """A phrase between pauses, of one channel."""
 
-    start: float
-    end: float
-    confidence: float
+    start: Seconds
+    end: Seconds
+    confidence: Probability
     channel: int
     transcript: str
     words: list[WireWord]
@@ -110,7 +115,7 @@ class Topic(BaseModel):
     """A topic and how sure the classifier is of it."""
 
     topic: str
-    confidence_score: float
+    confidence_score: Probability
 
 
 class TopicSegment(BaseModel):
@@ -129,7 +134,7 @@ class Topics(BaseModel):
 
 
 class Results(BaseModel):
-    """All channels, and what else was asked for."""
+    """All channels, and whatever else the request wants."""
 
     channels: list[Channel]
     utterances: list[Utterance] | None = None

@@ -35,7 +35,7 @@ def read_form(content_type: str, body: bytes) -> Form:
         parser.write(body)
         parser.finalize()
         fields = [(part.name, _text(part.content)) for part in parts.ended if not part.is_file]
-    except (ValueError, KeyError):  # FormParserError is a ValueError
+    except (ValueError, KeyError):  # the parser's own errors are ValueErrors
         raise Refusal(400, "BAD_FORM", "the form cannot be read") from None
     if not parts.complete:
         raise Refusal(400, "BAD_FORM", "the form has no end")

@@ -17,16 +17,16 @@ from pydantic import BaseModel, Field, ValidationError
 
 from vizinho.recognition.formats import render
 from vizinho.records import Segment, Transcript
+from vizinho.server.protocols.deepgram_wire import Seconds
 from vizinho.server.security.refusals import Refusal, bad_parameter, invalid_value
 
 FORMATS = ("json", "text", "srt", "verbose_json", "vtt")
-MEDIA_TYPES = {"text": "text/plain", "srt": "application/x-subrip", "vtt": "text/vtt"}
-"""Formats that are not JSON."""
+MEDIA_TYPES = {"text": "text/plain", "srt": "application/x-subrip", "vtt": "text/vtt"}  # formats that are not JSON
 Format = Literal["json", "text", "srt", "verbose_json", "vtt"]
 
 _REFUSED = ("include", "known_speaker_names", "known_speaker_references")
+# Values that ask for what happens anyway.
 _MET_ANYWAY = {"temperature": ("0", "0.0"), "chunking_strategy": ("auto",), "prompt": ("",)}
-"""Values that ask for what happens anyway."""
 
 
 class Usage(BaseModel):
@@ -47,8 +47,8 @@ class TimedWord(BaseModel):
     """One word; seconds from the start."""
 
     word: str
-    start: float
-    end: float
+    start: Seconds
+    end: Seconds
 
 
 class TimedSegment(BaseModel):
@@ -60,8 +60,8 @@ class TimedSegment(BaseModel):
 
     id: int
     seek: int = 0
-    start: float
-    end: float
+    start: Seconds
+    end: Seconds
     text: str
     tokens: list[int] = []
     temperature: float = 0.0
@@ -75,7 +75,7 @@ class VerboseTranscription(BaseModel):
 
     task: Literal["transcribe"] = "transcribe"
     language: str
-    duration: float
+    duration: Seconds
     text: str
     words: list[TimedWord] | None = None
     segments: list[TimedSegment] | None = None
@@ -177,7 +177,7 @@ def body(fields: TranscriptionFields, transcript: Transcript, language: str) -> 
     wanted = fields.timestamp_granularities
     return VerboseTranscription(
         language=language,
-        duration=_seconds(transcript.duration_seconds),
+        duration=transcript.duration_seconds,
         text=transcript.text,
         words=_words(transcript) if "word" in wanted else None,
         segments=[_segment(i, s) for i, s in enumerate(transcript.segments)] if "segment" in wanted else None,
@@ -220,22 +220,17 @@ def _event(value: Mapping[str, Any]) -> str:
 
 
 def _words(transcript: Transcript) -> list[TimedWord]:
-    return [
-        TimedWord(word=w.text, start=_seconds(w.start_seconds), end=_seconds(w.end_seconds)) for w in transcript.words
-    ]
+    return [TimedWord(word=w.text, start=w.start_seconds, end=w.end_seconds) for w in transcript.words]
 
 
 def _segment(number: int, segment: Segment) -> TimedSegment:
     data = segment.text.encode()
     return TimedSegment(
         id=number,
-        start=_seconds(segment.start_seconds),
-        end=_seconds(segment.end_seconds),
+        start=segment.start_seconds,
+        end=segment.end_seconds,
         text=segment.text,
+        # Whisper's own measures: a confidence in nats, and how repetitive a text is (above 2.4 it suspects a loop).
         avg_logprob=round(math.log(max(segment.confidence, 1e-6)), 4),
         compression_ratio=round(len(data) / len(zlib.compress(data)), 4),
     )
-
-
-def _seconds(value: float) -> float:
-    return round(value, 3)

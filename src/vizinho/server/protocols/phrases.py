@@ -8,8 +8,7 @@ from typing import TypeVar
 
 from vizinho.records import Word
 
-UTTERANCE_PAUSE_SECONDS = 0.8
-"""A longer pause ends an utterance (Deepgram's default for utt_split)."""
+UTTERANCE_PAUSE_SECONDS = 0.8  # a longer pause ends an utterance (Deepgram's default for utt_split)
 PARAGRAPH_PAUSE_SECONDS = 2.0
 
 

@@ -17,10 +17,8 @@ from vizinho.server.security.admission import Service, authenticate, request_id_
 from vizinho.server.security.refusals import Refusal
 from vizinho.server.workers.pool import StreamHandle, stream_lost
 
-PIECE_BYTES = 16_384
-"""A message is given to the worker in pieces of this size (half a second at 16 kHz), so that streams take turns."""
-MAX_WARNINGS = 20
-"""Named in the handshake, whose headers clients read up to a few kilobytes."""
+PIECE_BYTES = 16_384  # a worker gets half a second (at 16 kHz) at once, so that streams take turns
+MAX_WARNINGS = 20  # named in the handshake, whose headers clients read up to a few kilobytes
 
 router = APIRouter()
 
@@ -75,6 +73,7 @@ class _Stream:
         except Refusal as refusal:
             self._service.metrics.refusals.labels(code=refusal.code).inc()
             await self._send([self._messages.error(refusal)])
+            # 1011 "internal error" makes clients try again, 1008 "policy violation" does not.
             code = 1011 if refusal.status >= 500 or refusal.code == "SILENT" else 1008
         await self._socket.close(code)
 
@@ -92,7 +91,7 @@ class _Stream:
             if kind == "Audio":
                 await self._accept(data)
             elif kind == "Finalize":
-                await self._send(self._messages.finalized(await self._handle.finalize()))
+                await self._send(self._messages.finalized(await self._handle.order("finalize")))
             elif kind == "Configure":
                 await self._send([self._messages.not_configurable()])
             elif kind == "CloseStream":
@@ -103,13 +102,13 @@ class _Stream:
         for start in range(0, len(data), PIECE_BYTES):
             piece = data[start : start + PIECE_BYTES]
             self._messages.add_audio(piece)
-            report = await self._handle.accept(piece)
+            report = await self._handle.order("audio", piece)
             self._audio_seconds.inc(report.seconds - self._seconds)
             self._seconds = report.seconds
-            await self._send(self._messages.heard(report))
+            await self._send(self._messages.results(report))
 
     async def _close(self) -> None:
-        await self._send(self._messages.closed(await self._handle.close()))
+        await self._send(self._messages.closed(await self._handle.order("close")))
 
     async def _next(self) -> Any:
         """The client's next message; None when the server is about to stop.
@@ -122,7 +121,7 @@ class _Stream:
         limit = min(self._service.limits.silent_stream_seconds, max(0.0, self._until - time.monotonic()))
         try:
             await asyncio.wait({receiving, stopping, lost}, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
-            if lost.done():
+            if lost.done():  # before what the client sends: nobody is left to hear it
                 raise stream_lost()
             if receiving.done():
                 return receiving.result()

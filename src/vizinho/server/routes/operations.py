@@ -36,7 +36,7 @@ async def readyz(request: Request) -> Response:
 async def metrics(request: Request, _: Client) -> Response:
     """Counters for Prometheus, which can send a key as a bearer token."""
     service = service_of(request)
-    service.metrics.held_bytes.set(service.admission.body_bytes.total)
+    service.metrics.held_bytes.set(service.admission.body_bytes.total())
     return Response(service.metrics.page(), media_type=_METRICS_TYPE)
 
 

@@ -33,10 +33,8 @@ class Service:
     pool: Pool
     metrics: Metrics
     admission: Admission
-    fetcher: Fetcher | None = None
-    """Fetches {"url": ...} bodies; None where that is off."""
-    finish_streams: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set when open streams must come to their end."""
+    fetcher: Fetcher | None = None  # fetches {"url": ...} bodies; None where that is off
+    finish_streams: asyncio.Event = field(default_factory=asyncio.Event)  # set when open streams must come to their end
 
 
 @dataclass(slots=True)
@@ -74,6 +72,7 @@ def request_id_of(connection: HTTPConnection) -> str:
 def authenticate(connection: HTTPConnection) -> str:
     """The client's name. Raises Refusal 401, or 403 for another site's page that uses a server without keys."""
     service, headers = service_of(connection), connection.headers
+    # A browser cannot set headers on a WebSocket, so its key comes as a subprotocol.
     subprotocols = [p.strip() for p in headers.get("sec-websocket-protocol", "").split(",") if p.strip()]
     if not service.keys.required and not same_origin(headers.get("origin"), headers.get("host")):
         raise Refusal(403, "FOREIGN_PAGE", "a server without keys answers programs and pages of this machine only")
@@ -124,7 +123,7 @@ async def read_body(request: Request, admitted: AdmittedRequest, limit: int | No
                 admitted.take_bytes(len(chunk), limit)
                 chunks.append(chunk)
     except TimeoutError:
-        raise Refusal(408, "TOO_SLOW", "the body came too slowly") from None
+        raise Refusal(408, "TOO_SLOW", "the body came too slowly") from None  # pauses or as a whole
     except ClientDisconnect:
         raise Refusal(400, "INCOMPLETE", "the body ended early") from None
     return b"".join(chunks)
@@ -144,7 +143,7 @@ async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
     try:
         await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
         if not task.done():
-            raise Refusal(499, "CLIENT_GONE", "the client went away")
+            raise Refusal(499, "CLIENT_GONE", "the client went away")  # nginx's number; nobody reads the answer
         return task.result()
     finally:
         gone.cancel()

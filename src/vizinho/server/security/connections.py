@@ -18,8 +18,9 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from vizinho.server.security.limits import Limits
 from vizinho.server.security.metrics import Metrics
 
+_NOBODY = asyncio.Protocol()  # takes every call and does nothing
+# A refused client may still be sending; closing on unread bytes would reset the connection, and lose the answer.
 _LINGER_SECONDS = 2.0
-"""A refused client may still be sending. Closing on unread bytes would reset the connection, and lose the answer."""
 _REASONS = {
     400: "Bad Request",
     408: "Request Timeout",
@@ -37,16 +38,15 @@ class Connections:
 
     def __init__(self, limits: Limits, metrics: Metrics) -> None:
         self.limits, self._metrics = limits, metrics
-        self._open: set[GuardedConnection] = set()
-        self._waiting: dict[str, dict[GuardedConnection, None]] = {}
-        """By address; dictionaries, because sets forget the order."""
+        self._open: set[_Guard] = set()
+        self._waiting: dict[str, dict[_Guard, None]] = {}  # by address; dictionaries, because sets forget the order
         metrics.connections.set_function(lambda: len(self._open))
 
     def protocol(self) -> Callable[..., asyncio.Protocol]:
         """What uvicorn's option `http` takes."""
-        return partial(GuardedConnection, self)
+        return partial(_Guard, self)
 
-    def add(self, connection: GuardedConnection) -> bool:
+    def add(self, connection: _Guard) -> bool:
         """Take a new connection in; False where every place is taken by a request that is being answered."""
         crowd = self._waiting.get(connection.address, {})
         if len(crowd) < self.limits.max_waiting_connections:
@@ -60,19 +60,19 @@ class Connections:
         self.wait(connection)
         return True
 
-    def wait(self, connection: GuardedConnection) -> None:
+    def wait(self, connection: _Guard) -> None:
         """No request is being answered on a connection."""
         if connection in self._open:
             self._waiting.setdefault(connection.address, {})[connection] = None
 
-    def serve(self, connection: GuardedConnection) -> None:
+    def serve(self, connection: _Guard) -> None:
         """A request is being answered on a connection, so it no longer gives way."""
         crowd = self._waiting.get(connection.address, {})
         crowd.pop(connection, None)
         if not crowd:
             self._waiting.pop(connection.address, None)
 
-    def remove(self, connection: GuardedConnection) -> None:
+    def remove(self, connection: _Guard) -> None:
         """A connection has ended."""
         self.serve(connection)
         self._open.discard(connection)
@@ -82,7 +82,7 @@ class Connections:
         self._metrics.refusals.labels(code=code).inc()
 
 
-class GuardedConnection(asyncio.Protocol):
+class _Guard(asyncio.Protocol):
     """Stands between a transport and uvicorn's protocols, and watches whether bytes become requests.
 
     It knows of requests from the middleware, which finds it in the ASGI scope's state and enters `request()`.
@@ -100,13 +100,12 @@ class GuardedConnection(asyncio.Protocol):
         self._connections, self._limits = connections, connections.limits
         self._loop = _loop or asyncio.get_running_loop()
         state = {**app_state, "connection": self}
+        # _NOBODY once it has been told that the connection is lost.
         self._protocol: Any = H11Protocol(config=config, server_state=server_state, app_state=state, _loop=self._loop)
-        """uvicorn's protocol; None once it has been told that the connection is lost."""
-        self._requests = 0
-        self._head_bytes = 0
-        self._line_ended = False
-        self._upgraded = self._streamed = False
-        """Whether a WebSocket protocol has taken over, and whether it has brought a request."""
+        self._requests = 0  # two for a moment, where a client sends the next before it has the answer
+        self._head_bytes = 0  # of a head that has not become a request yet
+        self._line_ended = False  # whether its first line has come whole
+        self._upgraded = self._streamed = False  # a WebSocket protocol has taken over; it has brought a request
         self._timer: asyncio.TimerHandle | None = None
         self.address = ""
 
@@ -132,16 +131,15 @@ class GuardedConnection(asyncio.Protocol):
     def give_way(self) -> None:
         """End a connection that waits, because others need its place."""
         self._connections.remove(self)
-        if self._head_bytes and self._protocol is not None:
+        if self._head_bytes and self._protocol is not _NOBODY:  # else it is idle, or has its answer
             self._write(503, "OVERLOADED")
         self._transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin (asyncio)."""
         self._transport: Any = transport
         self.address = _network(transport.get_extra_info("peername"))
         if not self._connections.add(self):
-            self._protocol = None
+            self._protocol = _NOBODY
             self._write(503, "OVERLOADED")
             self._transport.close()
             return
@@ -150,7 +148,7 @@ class GuardedConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Pass bytes on, and see in the loop's next turn what has become of them (asyncio)."""
-        if self._protocol is None:
+        if self._protocol is _NOBODY:
             return
         if not self._requests:
             if not self._head_bytes:
@@ -163,22 +161,15 @@ class GuardedConnection(asyncio.Protocol):
             self._loop.call_soon(self._check_head)
 
     def eof_received(self) -> None:
-        """The client sends no more; the transport closes itself (asyncio)."""
-        if self._protocol is not None:
-            self._protocol.eof_received()
+        self._protocol.eof_received()
 
     def pause_writing(self) -> None:
-        """The client does not take what it is sent (asyncio)."""
-        if self._protocol is not None:
-            self._protocol.pause_writing()
+        self._protocol.pause_writing()
 
     def resume_writing(self) -> None:
-        """The client takes what it is sent again (asyncio)."""
-        if self._protocol is not None:
-            self._protocol.resume_writing()
+        self._protocol.resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """End (asyncio)."""
         self._set_timer(None)
         self._connections.remove(self)
         self._detach(exc)
@@ -188,15 +179,15 @@ class GuardedConnection(asyncio.Protocol):
         self._protocol, self._upgraded = protocol, True
 
     def _check_head(self) -> None:
-        if self._requests or self._streamed or self._protocol is None or self._transport.is_closing():
+        if self._requests or self._streamed or self._protocol is _NOBODY or self._transport.is_closing():
             return
-        if self._upgraded:
+        if self._upgraded:  # the library has thrown the request away
             self._refuse(400, "BAD_UPGRADE")
         elif self._head_bytes > self._limits.max_head_bytes:
             self._refuse(*((431, "HEADERS_TOO_LARGE") if self._line_ended else (414, "URL_TOO_LONG")))
 
     def _out_of_time(self) -> None:
-        if self._head_bytes and not self._streamed and self._protocol is not None:
+        if self._head_bytes and not self._streamed and self._protocol is not _NOBODY:
             self._refuse(408, "TOO_SLOW")
         else:
             self._transport.abort()
@@ -217,9 +208,8 @@ class GuardedConnection(asyncio.Protocol):
         self._transport.write(f"{head}content-length: {len(body)}\r\nconnection: close\r\n\r\n{body}".encode())
 
     def _detach(self, exc: Exception | None) -> None:
-        protocol, self._protocol = self._protocol, None
-        if protocol is not None:
-            protocol.connection_lost(exc)
+        protocol, self._protocol = self._protocol, _NOBODY
+        protocol.connection_lost(exc)
 
     def _set_timer(self, seconds: float | None) -> None:
         if self._timer is not None:
@@ -230,7 +220,7 @@ class GuardedConnection(asyncio.Protocol):
 class _ForProtocols:
     """A transport as uvicorn's protocols see it: whichever takes over does so behind the guard."""
 
-    def __init__(self, transport: asyncio.BaseTransport, guard: GuardedConnection) -> None:
+    def __init__(self, transport: asyncio.BaseTransport, guard: _Guard) -> None:
         self._transport, self._guard = transport, guard
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:

@@ -24,13 +24,10 @@ _PORTS = {"http": 80, "https": 443}
 class Fetcher:
     """What may be fetched, how much and how long. Redirects are not followed: they could lead anywhere."""
 
-    hosts: frozenset[str]
-    """Names that a URL may have, as `host` (the scheme's own port) or `host:port`."""
+    hosts: frozenset[str]  # names that a URL may have, as `host` (the scheme's own port) or `host:port`
     max_bytes: int
-    allow_private: bool = False
-    """Whether a name may mean an address that is not public."""
-    seconds: float = 30.0
-    """For everything, from the name's lookup to the last byte."""
+    allow_private: bool = False  # whether a name may mean an address that is not public
+    seconds: float = 30.0  # for everything, from the name's lookup to the last byte
 
     async def fetch(self, url: str, count: Callable[[int], None] = lambda _bytes: None) -> bytes:
         """The whole body behind a URL. Raises Refusal, also for a body that ends before its announced length.
@@ -63,6 +60,7 @@ class Fetcher:
         if not names & self.hosts or parts.username is not None:
             raise _not_allowed()
         if not url.isascii() or any(c.isspace() or not c.isprintable() for c in url):
+            # Line breaks would end the request line, and begin headers or a second request.
             raise Refusal(400, "BAD_PARAMETER", "percent-encode the URL", parameter="url")
         return parts, port
 
@@ -109,7 +107,7 @@ async def _connected(
     try:
         yield reader, writer
     finally:
-        writer.transport.abort()
+        writer.transport.abort()  # close() would wait for a peer that no longer matters
 
 
 async def _next_event(connection: h11.Connection, reader: asyncio.StreamReader) -> Any:
@@ -121,7 +119,7 @@ async def _next_event(connection: h11.Connection, reader: asyncio.StreamReader) 
 
 def _is_public(address: str) -> bool:
     parsed = ipaddress.ip_address(address.partition("%")[0])
-    mapped = getattr(parsed, "ipv4_mapped", None)
+    mapped = getattr(parsed, "ipv4_mapped", None)  # ::ffff:10.0.0.1 is as private as 10.0.0.1
     return (mapped or parsed).is_global and not parsed.is_multicast
 
 

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from starlette.websockets import WebSocket
 
 from vizinho.server.security.admission import request_id_of
 from vizinho.server.security.limits import Limits
@@ -50,9 +49,9 @@ class Frame:
             nonlocal status
             if message["type"] in _STARTS:
                 status = int(message.get("status", 101))
-                if status >= 400 and connection is not None:
+                if status >= 400 and connection is not None:  # what is left is to read the body and be gone
                     connection.may_give_way()
-                headers = {**_HEADERS}
+                headers = dict(_HEADERS)
                 if message["type"] == "http.response.start" and not await body.discard():
                     headers["connection"] = "close"
                 headers["dg-request-id"] = headers["x-request-id"] = request_id_of(HTTPConnection(scope))
@@ -60,17 +59,15 @@ class Frame:
                 message = {**message, "headers": [*message.get("headers", []), *own]}
             elif message["type"] == "http.response.body" and not message.get("more_body"):
                 serving.close()  # before the client has the answer: what it sends next is the head of another request
-            await asyncio.wait_for(send(message), self._limits.send_seconds)
+            await asyncio.wait_for(send(message), self._limits.send_seconds)  # a client that reads nothing is dropped
 
         try:
             with contextlib.ExitStack() as serving:
                 if connection is not None:
                     serving.enter_context(connection.request())
                 refusal = self._head_refusal(scope)
-                if refusal is None:
-                    await self._app(scope, body.receive, framed)
-                else:
-                    await self._refuse(refusal, scope, body.receive, framed)
+                app = self._app if refusal is None else self._refused(HTTPConnection(scope), refusal)
+                await app(scope, body.receive, framed)
         finally:
             route = _route(scope)
             self._metrics.requests.labels(route=route, status=str(status)).inc()
@@ -89,13 +86,6 @@ class Frame:
             most = f"more than {limits.max_headers} headers, or than {limits.max_header_bytes} bytes of them"
             return Refusal(431, "HEADERS_TOO_LARGE", most)
         return None
-
-    async def _refuse(self, refusal: Refusal, scope: Scope, receive: Receive, send: Send) -> None:
-        response = self._refused(HTTPConnection(scope), refusal)
-        if scope["type"] == "websocket":
-            await WebSocket(scope, receive, send).send_denial_response(response)
-        else:
-            await response(scope, receive, send)
 
 
 class _Body:

@@ -13,11 +13,9 @@ from vizinho.errors import SpecError
 from vizinho.server.security.refusals import Refusal
 
 VARIABLE = "VIZINHO_API_KEYS"
-MIN_KEY_CHARACTERS = 16
-"""Shorter keys can be guessed; `python -c "import secrets; print(secrets.token_urlsafe(32))"` makes a good one."""
+MIN_KEY_CHARACTERS = 16  # shorter keys can be guessed; Python's secrets.token_urlsafe(32) makes a good one
 _SCHEMES = ("token", "bearer")
-ANYONE = "anyone"
-"""The client of a server without keys."""
+ANYONE = "anyone"  # the client of a server without keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +43,7 @@ class Keys:
         known = [hmac.compare_digest(digest, other) for other in self.digests]
         if not any(known):
             raise Refusal(401, "INVALID_AUTH", "the key is not one of this server's")
-        return digest.hex()[:12]
+        return digest.hex()[:12]  # 48 bits: enough to tell clients apart, nothing to guess a key from
 
 
 def key_of(authorization: str | None, subprotocols: Sequence[str] = ()) -> str | None:
@@ -107,7 +105,7 @@ def same_origin(origin: str | None, host: str | None) -> bool:
     name = (host or "").rpartition(":")[0] if (host or "").rpartition(":")[2].isdigit() else (host or "")
     if not is_loopback(name):
         return False
-    return origin is None or origin.partition("://")[2] == host
+    return origin is None or origin.partition("://")[2] == host  # programs send no Origin, browsers always
 
 
 def _digest(key: str) -> bytes:

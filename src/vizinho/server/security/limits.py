@@ -15,59 +15,35 @@ from vizinho.server.security.refusals import Refusal, overloaded, too_large, too
 class Limits:
     """All limits of a server; the options of `vizinho serve` set the most used ones."""
 
-    max_body_bytes: int = 100_000_000
-    """Of one recording, however it is sent."""
-    max_json_bytes: int = 65_536
-    """JSON that names a recording, and a stream's text messages."""
-    max_form_bytes: int = 1_000_000
-    """What a form may have besides its file."""
-    max_audio_seconds: float = 4 * 3600.0
-    """Of one recording."""
-    max_memory_bytes: int = 500_000_000
-    """Bodies of all requests that wait or are worked on."""
-    max_waiting: int = 64
-    """Requests that wait for a worker."""
-    max_requests_per_client: int = 32
-    """Requests of one key, or of one address where there are no keys, that wait or are worked on."""
-    requests_per_minute: int = 600
-    """Of one client; a burst of a tenth of it at once is let through."""
+    max_body_bytes: int = 100_000_000  # of one recording, however it is sent
+    max_json_bytes: int = 65_536  # JSON that names a recording, and a stream's text messages
+    max_form_bytes: int = 1_000_000  # what a form may have besides its file
+    max_audio_seconds: float = 4 * 3600.0  # of one recording
+    max_memory_bytes: int = 500_000_000  # bodies of all requests that wait or are worked on
+    max_waiting: int = 64  # requests that wait for a worker
+    max_requests_per_client: int = 32  # waiting or worked on, of one key, or of one address where there are no keys
+    requests_per_minute: int = 600  # of one client; a burst of a tenth of it at once is let through
     max_streams: int = 64
     max_streams_per_client: int = 32
-    max_stream_seconds: float = 4 * 3600.0
-    """Audio of one stream."""
-    max_message_bytes: int = 1_000_000
-    """One message of a stream."""
+    max_stream_seconds: float = 4 * 3600.0  # audio of one stream
+    max_message_bytes: int = 1_000_000  # one message of a stream
     max_connections: int = 512
-    max_waiting_connections: int = 128
-    """Connections of one address on which no request is being answered; the oldest gives way to a new one."""
-    max_target_bytes: int = 72_000
-    """Path and query of a request: a hundred long keyterms in percent signs are 64 kB."""
-    max_header_bytes: int = 32_768
-    """All headers of a request."""
+    max_waiting_connections: int = 128  # of one address, without a request; the oldest gives way to a new one
+    max_target_bytes: int = 72_000  # path and query of a request: a hundred long keyterms in percent signs are 64 kB
+    max_header_bytes: int = 32_768  # all headers of a request
     max_headers: int = 100
-    max_parameters: int = 1000
-    """In a query."""
+    max_parameters: int = 1000  # in a query
     max_channels: int = 8
-    header_seconds: float = 12.0
-    """A connection must have sent the head of a request by then."""
-    keep_alive_seconds: float = 30.0
-    """Longest pause between two requests of one connection."""
-    body_idle_seconds: float = 12.0
-    """Longest pause within a body."""
-    body_seconds: float = 600.0
-    """Longest time for a whole body."""
-    send_seconds: float = 30.0
-    """A client must take what it is sent by then."""
-    silent_stream_seconds: float = 12.0
-    """A stream that sends neither audio nor KeepAlive is closed (Deepgram's limit is 10 s)."""
-    job_seconds: float = 600.0
-    """A worker busy with one request for longer than this is killed."""
-    load_seconds: float = 180.0
-    """A new worker must be ready by then."""
-    worker_bytes: int = 4_000_000_000
-    """A worker whose resident memory passes this is killed."""
-    drain_seconds: float = 30.0
-    """After SIGTERM, requests and streams may go on for this long."""
+    header_seconds: float = 12.0  # a connection must have sent the head of a request by then
+    keep_alive_seconds: float = 30.0  # longest pause between two requests of one connection
+    body_idle_seconds: float = 12.0  # longest pause within a body
+    body_seconds: float = 600.0  # longest time for a whole body
+    send_seconds: float = 30.0  # a client must take what it is sent by then
+    silent_stream_seconds: float = 12.0  # neither audio nor KeepAlive: the stream is closed (Deepgram: after 10 s)
+    job_seconds: float = 600.0  # a worker busy with one request for longer than this is killed
+    load_seconds: float = 180.0  # a new worker must be ready by then
+    worker_bytes: int = 4_000_000_000  # a worker whose resident memory passes this is killed
+    drain_seconds: float = 30.0  # after SIGTERM, requests and streams may go on for this long
 
     @property
     def max_head_bytes(self) -> int:
@@ -75,29 +51,17 @@ class Limits:
         return self.max_target_bytes + self.max_header_bytes
 
 
-class InUse:
+class InUse(Counter[str]):
     """What clients use of something that is limited: bytes in memory, streams, requests.
 
     Taking and giving back happen in the server's one event loop, so there is no lock.
     """
 
-    def __init__(self) -> None:
-        self.by_client: Counter[str] = Counter()
-
-    @property
-    def total(self) -> int:
-        """Over all clients."""
-        return self.by_client.total()
-
-    def take(self, client: str, amount: int = 1) -> None:
-        """Count `amount` more for a client."""
-        self.by_client[client] += amount
-
     def give_back(self, client: str, amount: int = 1) -> None:
         """Count `amount` less; clients that use nothing are forgotten."""
-        self.by_client[client] -= amount
-        if self.by_client[client] <= 0:
-            del self.by_client[client]
+        self[client] -= amount
+        if self[client] <= 0:
+            del self[client]
 
 
 @dataclass(slots=True)
@@ -106,8 +70,7 @@ class Rate:
 
     per_minute: int
     clock: Callable[[], float] = time.monotonic
-    _buckets: dict[str, tuple[float, float]] = field(default_factory=dict)
-    """Client to (tokens, when they were counted)."""
+    _buckets: dict[str, tuple[float, float]] = field(default_factory=dict)  # client to (tokens, when they were counted)
 
     @property
     def burst(self) -> float:
@@ -121,9 +84,8 @@ class Rate:
         tokens = min(self.burst, tokens + (now - since) * per_second)
         if tokens < 1:
             self._buckets[client] = (tokens, now)
-            raise too_many(
-                f"more than {self.per_minute} requests a minute", max(1, math.ceil((1 - tokens) / per_second))
-            )
+            wait_seconds = max(1, math.ceil((1 - tokens) / per_second))
+            raise too_many(f"more than {self.per_minute} requests a minute", wait_seconds)
         self._buckets[client] = (tokens - 1, now)
         if len(self._buckets) > 10_000:
             self._forget_full(now, per_second)
@@ -150,30 +112,30 @@ class Admission:
         """One more request of a client; `requests.give_back` ends it. Raises Refusal 429 or 503."""
         self._open()
         self.rate.take(client)
-        if self.requests.by_client[client] >= self.limits.max_requests_per_client:
+        if self.requests[client] >= self.limits.max_requests_per_client:
             raise too_many(f"{self.limits.max_requests_per_client} requests of this client are being worked on", 1)
-        if self.requests.total >= self.limits.max_waiting + self.limits.max_requests_per_client:
+        if self.requests.total() >= self.limits.max_waiting + self.limits.max_requests_per_client:
             raise overloaded("too many requests at once", 1)
-        self.requests.take(client)
+        self.requests[client] += 1
 
     def stream(self, client: str) -> None:
         """One more stream of a client; `streams.give_back` ends it. Raises Refusal 429 or 503."""
         self._open()
         self.rate.take(client)
-        if self.streams.by_client[client] >= self.limits.max_streams_per_client:
+        if self.streams[client] >= self.limits.max_streams_per_client:
             raise too_many(f"{self.limits.max_streams_per_client} streams of this client are open", 5)
-        if self.streams.total >= self.limits.max_streams:
+        if self.streams.total() >= self.limits.max_streams:
             raise overloaded(f"{self.limits.max_streams} streams are open", 5)
-        self.streams.take(client)
+        self.streams[client] += 1
 
     def body(self, client: str, already: int, more: int, limit: int | None = None) -> None:
         """`more` bytes of a body of which `already` are here; `body_bytes` counts them. Raises Refusal 413 or 503."""
         limit = self.limits.max_body_bytes if limit is None else limit
         if already + more > limit:
             raise too_large(f"the body is larger than {limit} bytes")
-        if self.body_bytes.total + more > self.limits.max_memory_bytes:
+        if self.body_bytes.total() + more > self.limits.max_memory_bytes:
             raise overloaded("too much audio is waiting", 2)
-        self.body_bytes.take(client, more)
+        self.body_bytes[client] += more
 
     def _open(self) -> None:
         if self.draining:

@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+# Refusals as OpenAPI describes them.
 DOCUMENTED: dict[int | str, dict[str, Any]] = {
     400: {"description": "A parameter or the audio is wrong"},
     401: {"description": "No key, or a wrong one"},
@@ -16,7 +17,6 @@ DOCUMENTED: dict[int | str, dict[str, Any]] = {
     429: {"description": "Too many requests of one client; see Retry-After"},
     503: {"description": "The server is busy or stopping; see Retry-After"},
 }
-"""Refusals as OpenAPI describes them."""
 
 
 class Refusal(Exception):  # noqa: N818 - most refusals are no errors of the server's
@@ -31,19 +31,11 @@ class Refusal(Exception):  # noqa: N818 - most refusals are no errors of the ser
     """
 
     def __init__(
-        self, status: int, code: str, message: str, *, parameter: str = "", retry_after_seconds: int | None = None
+        self, status: int, code: str, message: str, parameter: str = "", retry_after_seconds: int | None = None
     ) -> None:
         self.status, self.code, self.message = status, code, message
         self.parameter, self.retry_after_seconds = parameter, retry_after_seconds
-        super().__init__(status, code, message)
-
-    def __reduce__(self) -> tuple[object, ...]:
-        """Refusals cross from a worker's process to the server's."""
-        return _rebuilt, (self.status, self.code, self.message, self.parameter, self.retry_after_seconds)
-
-
-def _rebuilt(status: int, code: str, message: str, parameter: str, retry_after_seconds: int | None) -> Refusal:
-    return Refusal(status, code, message, parameter=parameter, retry_after_seconds=retry_after_seconds)
+        super().__init__(status, code, message, parameter, retry_after_seconds)  # pickled by these between processes
 
 
 def bad_audio(message: str) -> Refusal:

@@ -16,8 +16,7 @@ from vizinho.records import Transcript
 from vizinho.server.security.refusals import bad_audio, bad_parameter, too_large
 from vizinho.server.workers.messages import FileJob, RawFormat
 
-_RAW_SECONDS = 10
-"""Raw samples are decoded in blocks of this length, as files are."""
+_RAW_SECONDS = 10  # raw samples are decoded in blocks of this length, as files are
 
 
 class Recording:

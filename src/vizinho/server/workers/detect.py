@@ -9,23 +9,17 @@ from functools import lru_cache
 import numpy as np
 
 from vizinho.audio.io import Waveform
-from vizinho.errors import TextError
-from vizinho.g2p.words import frequent_words, letters_of, word_frequencies
 from vizinho.recognition.recognizer import Recognizer
 from vizinho.server.served import ServedModel
 from vizinho.text.language import Language
 
-DETECT_SECONDS = 12.0
-"""Audio that every candidate listens to."""
+DETECT_SECONDS = 12.0  # audio that every candidate listens to
 
 
-_WORDS = 20_000
-"""Most frequent words that the spelling of a language is learnt from."""
+_WORDS = 20_000  # most frequent words that the spelling of a language is learnt from
 _SMOOTHING = 0.5
-_LETTERS = 40
-"""About as many letters as a language has; unseen ones share the smoothing."""
-_UNKNOWN = -9.0
-"""Evidence of a model that hears nothing."""
+_LETTERS = 40  # about as many letters as a language has; unseen ones share the smoothing
+_UNKNOWN = -9.0  # evidence of a model that hears nothing
 
 
 def evidence(recognizer: Recognizer, samples: Waveform, language: str) -> float:
@@ -42,7 +36,7 @@ def evidence(recognizer: Recognizer, samples: Waveform, language: str) -> float:
     log_probs = engine.log_probs([samples])[0]
     spoken = log_probs.argmax(axis=1) != engine.blank
     words = recognizer.transcribe(samples).words
-    if not spoken.any() or not words:
+    if not spoken.any() or not words:  # silence speaks for no language
         return _UNKNOWN
     return float(log_probs.max(axis=1)[spoken].mean()) + spelling([w.text for w in words], language)
 
@@ -56,7 +50,7 @@ def spelling(words: Sequence[str], language: str) -> float:
     for word in words:
         for before, letter in _steps(word):
             following = table.get(before, {})
-            total = sum(following.values()) + _SMOOTHING * _LETTERS
+            total = sum(following.values()) + _SMOOTHING * _LETTERS  # additive smoothing
             logs.append(math.log((following.get(letter, 0.0) + _SMOOTHING) / total))
     return sum(logs) / len(logs)
 
@@ -65,18 +59,19 @@ def choose(candidates: Sequence[ServedModel], evidences: Sequence[float]) -> tup
     """The candidate with the most evidence, and its share (0 to 1) of all candidates' likelihoods."""
     values = np.asarray(evidences)
     best = int(values.argmax())
-    return candidates[best], float(1 / np.exp(values - values[best]).sum())
+    return candidates[best], float(1 / np.exp(values - values[best]).sum())  # softmax, its largest term
 
 
 @lru_cache(maxsize=64)
 def _letters_of(language: str) -> dict[str, dict[str, float]] | None:
     """For each two letters, what follows them in frequent words; by square roots, or "the" would be English."""
-    try:
-        frequencies = word_frequencies(language)
-    except TextError:
+    import wordfreq
+
+    if language not in wordfreq.available_languages():
         return None
     table: dict[str, dict[str, float]] = {}
-    for word in frequent_words(language, _WORDS, letters=letters_of(language)):
+    frequencies = wordfreq.get_frequency_dict(language)
+    for word in wordfreq.top_n_list(language, _WORDS):
         weight = math.sqrt(frequencies[word] * 1e9)
         for before, letter in _steps(word):
             following = table.setdefault(before, {})
@@ -85,5 +80,5 @@ def _letters_of(language: str) -> dict[str, dict[str, float]] | None:
 
 
 def _steps(word: str) -> Iterator[tuple[str, str]]:
-    marked = f"^{word}$"
+    marked = f"^{word}$"  # beginnings and ends tell languages apart best
     return ((marked[max(0, i - 2) : i], marked[i]) for i in range(1, len(marked)))

@@ -19,12 +19,9 @@ class WorkerOptions:
     """What a worker needs to know."""
 
     engine: str = "onnx"
-    classifier: Path | None = None
-    """Folder of a classifier of topics."""
-    models_loaded: int = 8
-    """Models in memory; the one that was used longest ago is forgotten first."""
-    threads: int = 1
-    """Threads of one network call."""
+    classifier: Path | None = None  # folder of a classifier of topics
+    models_loaded: int = 8  # models in memory; the one that was used longest ago is forgotten first
+    threads: int = 1  # threads of one network call
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +41,11 @@ class FileJob:
     audio: bytes
     model: ServedModel
     raw: RawFormat | None = None
-    by_channel: bool = False
-    """Whether every channel gets a transcript of its own; they are averaged otherwise."""
-    candidates: tuple[ServedModel, ...] = ()
-    """Models to choose the language between; `model` is then not used."""
+    by_channel: bool = False  # whether every channel gets a transcript of its own; they are averaged otherwise
+    candidates: tuple[ServedModel, ...] = ()  # models to choose the language between; `model` is then not used
     topics: bool = False
-    favoured: tuple[tuple[str, float], ...] = ()
-    """Words and phrases to favour, and the nats each is worth."""
-    deltas: bool = False
-    """Whether text is wanted as it is recognised."""
+    favoured: tuple[tuple[str, float], ...] = ()  # words and phrases to favour, and the nats each is worth
+    deltas: bool = False  # whether text is wanted as it is recognised
     max_seconds: float = 3600.0
     max_channels: int = 8
 
@@ -71,55 +64,38 @@ class OpenStream:
     id: int
     model: ServedModel
     audio: RawFormat
-    by_channel: bool = False
-    """Whether every channel is transcribed by itself; their mean is otherwise."""
+    by_channel: bool = False  # whether every channel is transcribed by itself; their mean is otherwise
     favoured: tuple[tuple[str, float], ...] = ()
     partials: bool = False
-    pause_seconds: float | None = None
-    """Pause that makes a result final; None for the recogniser's own, infinity for none."""
-    utterance_end_seconds: float | None = None
-    """Silence after which the end of an utterance is reported; None for never."""
+    pause_seconds: float | None = None  # pause that makes a result final; None for the recogniser's own, inf for none
+    utterance_end_seconds: float | None = None  # silence after which an utterance's end is reported; None for never
     max_seconds: float = 3600.0
 
 
-@dataclass(frozen=True, slots=True)
-class StreamAudio:
-    """More audio of a stream. The worker answers every one with a StreamReport before it is sent the next."""
-
-    id: int
-    data: bytes
+StreamOrderKind = Literal["audio", "finalize", "close", "drop"]
 
 
 @dataclass(frozen=True, slots=True)
-class StreamFinalize:
-    """Make what was said so far final."""
+class StreamOrder:
+    """What an open stream is to do. The worker answers each with a StreamReport before it is sent the next.
+
+    "audio" brings more of it, "finalize" makes what was said so far final, "close" asks for the last results; "drop"
+    has no report, because the client is gone.
+    """
 
     id: int
+    kind: StreamOrderKind
+    data: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
-class StreamClose:
-    """Give the last report and forget the stream."""
-
-    id: int
-
-
-@dataclass(frozen=True, slots=True)
-class StreamDrop:
-    """Forget the stream; its client is gone. There is no report."""
-
-    id: int
-
-
-Order = FileJob | Preload | OpenStream | StreamAudio | StreamFinalize | StreamClose | StreamDrop
+Order = FileJob | Preload | OpenStream | StreamOrder
 
 
 @dataclass(frozen=True, slots=True)
 class Ready:
     """The worker's process has started."""
 
-    topics: bool
-    """Whether a classifier is installed."""
+    topics: bool  # whether a classifier is installed
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +121,7 @@ class FileDone:
     id: int
     transcripts: tuple[Transcript, ...]
     model: ServedModel
-    detected: tuple[str, float] | None = None
-    """A language chosen by listening, and its share (0 to 1) of the evidence."""
+    detected: tuple[str, float] | None = None  # a language chosen by listening, and its share (0 to 1) of the evidence
     topics: tuple[tuple[str, float], ...] | None = None
 
 
@@ -164,11 +139,9 @@ class StreamEvent:
 
     kind: Literal["speech_started", "partial", "final", "utterance_end"]
     channel: int
-    seconds: float
-    """Where speech starts, where the audio of the words ends, or where the last word ends."""
+    seconds: float  # where speech starts, where the audio of the words ends, or where the last word ends
     words: tuple[Word, ...] = ()
-    paused: bool = False
-    """Of a final result: whether the speaker paused; False where speech was cut for its length or on request."""
+    paused: bool = False  # of a final result: the speaker paused, so speech was not cut for its length or on request
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,10 +151,8 @@ class StreamReport:
     id: int
     model: ServedModel
     events: tuple[StreamEvent, ...] = ()
-    seconds: float = 0.0
-    """All audio accepted so far."""
-    bad_packets: int = 0
-    """Opus packets left out so far, because they could not be decoded."""
+    seconds: float = 0.0  # all audio accepted so far
+    bad_packets: int = 0  # Opus packets left out so far, because they could not be decoded
 
 
 Report = Ready | Loaded | Delta | FileDone | Failed | StreamReport

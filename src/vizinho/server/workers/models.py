@@ -14,11 +14,9 @@ from vizinho.recognition.recognizer import Recognizer
 from vizinho.server.served import ServedModel
 from vizinho.store.card import verify
 
-RETRY_SECONDS = 60.0
-"""A model that could not be loaded is not tried again for this long: reading its weights takes seconds."""
+RETRY_SECONDS = 60.0  # before a broken model is tried again: reading weights takes seconds
 
-Classify = Callable[[str], Sequence[tuple[str, float]]]
-"""Text to topics with probabilities, the most likely first."""
+Classify = Callable[[str], Sequence[tuple[str, float]]]  # text to topics with probabilities, the most likely first
 
 log = logging.getLogger("vizinho.server.workers.models")
 
@@ -64,7 +62,7 @@ class LoadedModels:
                 self._failures.pop(model.ref, None)
                 self._loaded[model.ref] = recognizer
                 while len(self._loaded) > self._limit:
-                    forgotten, _ = self._loaded.popitem(last=False)
+                    forgotten, _ = self._loaded.popitem(last=False)  # whoever uses it holds it; it is freed after that
                     self._loading.pop(forgotten, None)
             return recognizer
 

@@ -22,30 +22,13 @@ from vizinho.server.security.limits import Limits, draining
 from vizinho.server.security.metrics import Metrics
 from vizinho.server.security.refusals import Refusal, overloaded
 from vizinho.server.served import ServedModel
+from vizinho.server.workers import messages
 from vizinho.server.workers.fair_queue import FairQueue
-from vizinho.server.workers.messages import (
-    Delta,
-    Failed,
-    FileDone,
-    FileJob,
-    Loaded,
-    OpenStream,
-    Preload,
-    Ready,
-    Report,
-    StreamAudio,
-    StreamClose,
-    StreamDrop,
-    StreamFinalize,
-    StreamReport,
-    WorkerOptions,
-)
 from vizinho.server.workers.process import WorkerProcess
 
 MAX_ATTEMPTS = 2
 _WATCH_SECONDS = 0.5
-_RESTART_SECONDS = (0.0, 0.0, 1.0, 5.0, 30.0)
-"""Wait before a worker is replaced, by how many in a row died before they were ready."""
+_RESTART_SECONDS = (0.0, 0.0, 1.0, 5.0, 30.0)  # before a replacement, by how many in a row died in their start
 
 log = logging.getLogger("vizinho.server")
 
@@ -55,13 +38,12 @@ class _Pending:
     """A recording that was accepted and has no answer yet."""
 
     client: str
-    job: FileJob
-    answer: asyncio.Future[FileDone]
+    job: messages.FileJob
+    answer: asyncio.Future[messages.FileDone]
     on_delta: Callable[[str], None]
     attempts: int = 0
     began: float = 0.0
-    has_deltas: bool = False
-    """Whether some of its text has been sent: another worker would send it again."""
+    has_deltas: bool = False  # whether some of its text has been sent: another worker would send it again
 
     def refuse(self, refusal: Refusal) -> None:
         """Answer with a refusal, unless there is an answer."""
@@ -76,14 +58,12 @@ class _Worker:
     number: int
     process: WorkerProcess
     started: float
-    loading: set[str]
-    """Models that it has not loaded yet, of those it starts with."""
+    loading: set[str]  # models that it has not loaded yet, of those it starts with
     ready: bool = False
     dead: bool = False
     pending: _Pending | None = None
     streams: dict[int, StreamHandle] = field(default_factory=dict)
-    kill_reason: str = ""
-    """Why the pool killed it."""
+    kill_reason: str = ""  # why the pool killed it
 
 
 class StreamHandle:
@@ -91,33 +71,32 @@ class StreamHandle:
 
     def __init__(self, worker: _Worker, number: int) -> None:
         self._worker, self._number = worker, number
-        self._report: asyncio.Future[StreamReport] | None = None
-        self.ordered_at = 0.0
-        self.worker_lost = asyncio.Event()
-        """Set when the worker is dead: whoever waits for the client need not wait any longer."""
+        self._report: asyncio.Future[messages.StreamReport] | None = None
+        self.ordered_at: float | None = None  # since when the worker owes a report
+        self.worker_lost = asyncio.Event()  # ends the wait for the client's next message too
 
-    async def accept(self, data: bytes) -> StreamReport:
-        """What more audio gives rise to. Raises Refusal."""
-        return await self.order(StreamAudio(self._number, data))
-
-    async def finalize(self) -> StreamReport:
-        """Everything said so far. Raises Refusal."""
-        return await self.order(StreamFinalize(self._number))
-
-    async def close(self) -> StreamReport:
-        """The last report. Raises Refusal."""
+    async def order(self, kind: messages.StreamOrderKind, data: bytes = b"") -> messages.StreamReport:
+        """Give the worker an order and wait for its report. Raises Refusal."""
         try:
-            return await self.order(StreamClose(self._number))
+            return await self._send(messages.StreamOrder(self._number, kind, data))
         finally:
-            self._worker.streams.pop(self._number, None)
+            if kind == "close":
+                self._worker.streams.pop(self._number, None)
+
+    async def open(self, opening: messages.OpenStream) -> ServedModel:
+        """Begin; returns the model that listens. Raises Refusal."""
+        try:
+            return (await self._send(replace(opening, id=self._number))).model
+        except BaseException:  # also CancelledError: the client has gone while the model was loaded
+            self.drop()
+            raise
 
     def drop(self) -> None:
         """The client is gone."""
         if self._worker.streams.pop(self._number, None) and not self._worker.dead:
-            self._worker.process.send(StreamDrop(self._number))
+            self._worker.process.send(messages.StreamOrder(self._number, "drop"))
 
-    async def order(self, order: OpenStream | StreamAudio | StreamFinalize | StreamClose) -> StreamReport:
-        """Give the worker an order and wait for its report. Raises Refusal."""
+    async def _send(self, order: messages.OpenStream | messages.StreamOrder) -> messages.StreamReport:
         if self.worker_lost.is_set():
             raise stream_lost()
         self._report = asyncio.get_running_loop().create_future()
@@ -126,14 +105,9 @@ class StreamHandle:
         try:
             return await self._report
         finally:
-            self._report = None
+            self._report = self.ordered_at = None
 
-    @property
-    def waiting(self) -> bool:
-        """Whether the worker owes a report."""
-        return self._report is not None
-
-    def reported(self, report: StreamReport | Refusal) -> None:
+    def reported(self, report: messages.StreamReport | Refusal) -> None:
         """The worker's report on the last order."""
         if self._report is None or self._report.done():
             return
@@ -151,18 +125,15 @@ class StreamHandle:
 class Pool:
     """All workers of a server. Everything but starting processes happens in the event loop, so there are no locks."""
 
-    def __init__(self, options: WorkerOptions, count: int, limits: Limits, metrics: Metrics) -> None:
+    def __init__(self, options: messages.WorkerOptions, count: int, limits: Limits, metrics: Metrics) -> None:
         self.options, self.count, self.limits, self.metrics = options, count, limits, metrics
-        self.topics = options.classifier is not None
-        """Whether the workers have a classifier of topics, as far as is known: they say so when they are ready."""
+        self.topics = options.classifier is not None  # whether there is a classifier; workers say so when they start
         self._workers: list[_Worker] = []
         self._queue: FairQueue[_Pending] = FairQueue(limits.max_waiting)
         self._numbers = itertools.count(1)
-        self._failures = 0
-        """Workers in a row that died before they were ready."""
+        self._failures = 0  # workers in a row that died before they were ready
         self._preload: tuple[ServedModel, ...] = ()
-        self._recent_seconds = 1.0
-        """Moving mean of how long a recording takes."""
+        self._recent_seconds = 1.0  # moving mean of how long a recording takes
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopping = False
         metrics.waiting.set_function(lambda: len(self._queue))
@@ -206,10 +177,10 @@ class Pool:
         return max(1, min(60, math.ceil(len(self._queue) * self._recent_seconds / self.count)))
 
     async def transcribe(
-        self, client: str, job: FileJob, on_delta: Callable[[str], None] = lambda _text: None
-    ) -> FileDone:
+        self, client: str, job: messages.FileJob, on_delta: Callable[[str], None] = lambda _text: None
+    ) -> messages.FileDone:
         """Transcribe one recording. Raises Refusal; a caller that is cancelled gives up its place."""
-        answer: asyncio.Future[FileDone] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[messages.FileDone] = asyncio.get_running_loop().create_future()
         pending = _Pending(client, replace(job, id=next(self._numbers)), answer, on_delta)
         self._queue.put(client, pending, retry_after_seconds=self.retry_after_seconds)
         self._hand_out()
@@ -218,27 +189,22 @@ class Pool:
         finally:
             self._queue.remove(client, pending)
 
-    async def open_stream(self, opening: OpenStream) -> tuple[StreamHandle, ServedModel]:
+    async def open_stream(self, opening: messages.OpenStream) -> tuple[StreamHandle, ServedModel]:
         """Begin a stream on the worker with the fewest; also says which model listens. Raises Refusal."""
         workers = [w for w in self._workers if w.ready and not w.dead]
         if not workers:
             raise overloaded("no worker is ready", 2)
         worker = min(workers, key=lambda w: len(w.streams))
         number = next(self._numbers)
-        handle = StreamHandle(worker, number)
-        worker.streams[number] = handle
-        try:
-            report = await handle.order(replace(opening, id=number))
-        except BaseException:
-            handle.drop()
-            raise
-        return handle, report.model
+        handle = worker.streams[number] = StreamHandle(worker, number)
+        return handle, await handle.open(opening)
 
     def _hand_out(self) -> None:
+        # Streams first: a worker that listens to many has less time for a recording.
         idle = [w for w in self._workers if w.ready and not w.dead and w.pending is None]
         for worker in sorted(idle, key=lambda w: len(w.streams)):
             pending = self._queue.take()
-            while pending is not None and pending.answer.done():
+            while pending is not None and pending.answer.done():  # its client has gone away meanwhile
                 pending = self._queue.take()
             if pending is None:
                 return
@@ -257,41 +223,43 @@ class Pool:
         process = WorkerProcess(self.options, partial(later, self._reported), partial(later, self._ended))
         self._workers.append(_Worker(number, process, time.monotonic(), {model.ref for model in self._preload}))
         for model in self._preload:
-            process.send(Preload(model))
+            process.send(messages.Preload(model))
 
-    def _reported(self, number: int, report: Report) -> None:
+    def _reported(self, number: int, report: messages.Report) -> None:
         worker = next((w for w in self._workers if w.number == number), None)
         if worker is None or worker.dead:
             return
-        if isinstance(report, Ready):
+        if isinstance(report, messages.Ready):
             worker.ready, self.topics = True, report.topics
             self._hand_out()
-        elif isinstance(report, Loaded):
+        elif isinstance(report, messages.Loaded):
             self._loaded(worker, report)
         elif handle := worker.streams.get(report.id):
-            assert isinstance(report, StreamReport | Failed)
-            handle.reported(report.refusal if isinstance(report, Failed) else report)
+            assert isinstance(report, messages.StreamReport | messages.Failed)
+            handle.reported(report.refusal if isinstance(report, messages.Failed) else report)
         elif worker.pending is not None and worker.pending.job.id == report.id:
-            assert isinstance(report, Delta | FileDone | Failed)
-            self._to_pending(worker, worker.pending, report)
+            assert isinstance(report, messages.Delta | messages.FileDone | messages.Failed)
+            self._to_pending(worker, report)
 
-    def _loaded(self, worker: _Worker, report: Loaded) -> None:
+    def _loaded(self, worker: _Worker, report: messages.Loaded) -> None:
         worker.loading.discard(report.ref)
         if report.problem:
             log.error("worker %d cannot load %s: %s", worker.process.pid, report.ref, report.problem)
         if not worker.loading:
             self._failures = 0
 
-    def _to_pending(self, worker: _Worker, pending: _Pending, report: Delta | FileDone | Failed) -> None:
-        if isinstance(report, Delta):
+    def _to_pending(self, worker: _Worker, report: messages.Delta | messages.FileDone | messages.Failed) -> None:
+        pending = worker.pending
+        assert pending is not None
+        if isinstance(report, messages.Delta):
             pending.has_deltas = True
             pending.on_delta(report.text)
             return
         worker.pending = None
         seconds = time.monotonic() - pending.began
-        self._recent_seconds += 0.1 * (seconds - self._recent_seconds)
+        self._recent_seconds += 0.1 * (seconds - self._recent_seconds)  # exponential, over about ten recordings
         self.metrics.work_seconds.inc(seconds)
-        if isinstance(report, Failed):
+        if isinstance(report, messages.Failed):
             pending.refuse(report.refusal)
         elif not pending.answer.done():
             pending.answer.set_result(report)
@@ -304,7 +272,7 @@ class Pool:
         reason = worker.kill_reason or "died"
         log.error("worker %d %s; a new one is started", worker.process.pid, reason)
         self.metrics.restarts.labels(reason=reason).inc()
-        self._failures = 0 if worker.ready else self._failures + 1
+        self._failures = 0 if worker.ready else self._failures + 1  # a store that kills every worker must not spin
         self._end(worker)
         self._workers.remove(worker)
         self._run(self._replace(worker, _RESTART_SECONDS[min(self._failures, len(_RESTART_SECONDS) - 1)]))
@@ -341,7 +309,7 @@ class Pool:
         while True:
             await asyncio.sleep(_WATCH_SECONDS)
             now = time.monotonic()
-            self.metrics.worker_bytes.clear()
+            self.metrics.worker_bytes.clear()  # else the numbers of dead processes would stay
             for worker in list(self._workers):
                 used_bytes = worker.process.resident_bytes()
                 self.metrics.worker_bytes.labels(worker=str(worker.process.pid)).set(used_bytes)
@@ -355,9 +323,8 @@ class Pool:
             return "too large"
         if not worker.ready and now - worker.started > limits.load_seconds:
             return "too slow to start"
-        ordered_at = [worker.pending.began] if worker.pending else []
-        ordered_at += [handle.ordered_at for handle in worker.streams.values() if handle.waiting]
-        return "too slow" if ordered_at and now - min(ordered_at) > limits.job_seconds else ""
+        since = [worker.pending.began if worker.pending else None, *(h.ordered_at for h in worker.streams.values())]
+        return "too slow" if any(at is not None and now - at > limits.job_seconds for at in since) else ""
 
     def _run(self, work: Coroutine[Any, Any, None]) -> None:
         # The loop itself refers to its tasks weakly; without a reference one may be collected before it has ended.

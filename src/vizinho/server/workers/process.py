@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
 import threading
@@ -35,7 +36,7 @@ class WorkerProcess:
     @property
     def pid(self) -> int:
         """Of the process."""
-        return self._process.pid or 0
+        return self._process.pid or 0  # only mypy knows processes that have not started
 
     def send(self, order: Order) -> None:
         """Give an order; returns at once. Orders to a dead worker are lost, as `ended` tells."""
@@ -44,7 +45,7 @@ class WorkerProcess:
     def kill(self) -> None:
         """End the process now."""
         self._process.kill()
-        self._orders.put(None)
+        self._orders.put(None)  # ends the thread that writes
 
     def reap(self) -> None:
         """Wait for the end of a killed process."""
@@ -58,22 +59,16 @@ class WorkerProcess:
             return 0
 
     def _read(self, reported: Callable[[Report], None], ended: Callable[[], None]) -> None:
-        try:
+        with contextlib.suppress(EOFError, OSError, RuntimeError):  # RuntimeError: the event loop is closed
             while True:
                 reported(self._connection.recv())
-        except (EOFError, OSError, RuntimeError):  # RuntimeError: the event loop is closed
-            pass
-        try:
+        with contextlib.suppress(RuntimeError):
             ended()
-        except RuntimeError:
-            return
 
     def _write(self) -> None:
-        try:
+        with contextlib.suppress(OSError):
             while (order := self._orders.get()) is not None:
                 self._connection.send(order)
-        except OSError:
-            return
 
 
 def _main(connection: Connection, options: WorkerOptions) -> None:

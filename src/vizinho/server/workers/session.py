@@ -43,6 +43,7 @@ class LiveSession:
 
     def _listen(self, samples: Channels) -> list[tuple[int, Event]]:
         """Events of 16 kHz samples (channels, N), channel by channel."""
+        # All channels have had the same audio, so that the first speaks for all.
         if self._channels[0].seconds + samples.shape[1] / SAMPLE_RATE > self._order.max_seconds:
             raise too_large(f"a stream may have {self._order.max_seconds:.0f} s of audio")
         waveforms = list(samples) if self._order.by_channel else [mono(samples)]

@@ -23,33 +23,17 @@ from vizinho.recognition.stream import Event, Final, StreamOptions, StreamSessio
 from vizinho.records import Transcript
 from vizinho.server.security.refusals import Refusal, bad_audio, bad_parameter
 from vizinho.server.served import ServedModel
+from vizinho.server.workers import messages
 from vizinho.server.workers.audio import Recording
 from vizinho.server.workers.detect import DETECT_SECONDS, choose, evidence
-from vizinho.server.workers.messages import (
-    Delta,
-    Failed,
-    FileDone,
-    FileJob,
-    Loaded,
-    OpenStream,
-    Order,
-    Preload,
-    Ready,
-    Report,
-    StreamAudio,
-    StreamClose,
-    StreamDrop,
-    StreamFinalize,
-    StreamReport,
-    WorkerOptions,
-)
 from vizinho.server.workers.models import Classify, LoadedModels, load_classifier, loader
 from vizinho.server.workers.session import LiveSession
 
+Report = messages.Report
 log = logging.getLogger("vizinho.server.workers.worker")
 
 
-def work(connection: Connection, options: WorkerOptions) -> None:
+def work(connection: Connection, options: messages.WorkerOptions) -> None:
     """Execute orders until the server is gone. Signals are the server's to handle: it drains, then ends its workers."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -62,7 +46,7 @@ def work(connection: Connection, options: WorkerOptions) -> None:
     worker = Worker(models, classify, _sender(connection))
     for orders in (worker.recordings, worker.stream_orders):
         threading.Thread(target=worker.execute_all, args=(orders,), daemon=True).start()
-    worker.report(Ready(topics=classify is not None))
+    worker.report(messages.Ready(topics=classify is not None))
     try:
         while True:
             worker.put(connection.recv())
@@ -70,11 +54,11 @@ def work(connection: Connection, options: WorkerOptions) -> None:
         os._exit(0)  # the server is gone; a thread in the middle of a network has nobody left to report to
 
 
-def _sender(connection: Connection) -> Callable[[Report], None]:
+def _sender(connection: Connection) -> Callable[[messages.Report], None]:
     """Sends reports of both threads, one at a time."""
     lock = threading.Lock()
 
-    def send(report: Report) -> None:
+    def send(report: messages.Report) -> None:
         try:
             with lock:
                 connection.send(report)
@@ -87,22 +71,24 @@ def _sender(connection: Connection) -> Callable[[Report], None]:
 class Worker:
     """Executes orders; `report` is called from the threads that execute them."""
 
-    def __init__(self, models: LoadedModels, classify: Classify | None, report: Callable[[Report], None]) -> None:
+    def __init__(
+        self, models: LoadedModels, classify: Classify | None, report: Callable[[messages.Report], None]
+    ) -> None:
         self.models, self.classify, self.report = models, classify, report
-        self.recordings: queue.SimpleQueue[Order] = queue.SimpleQueue()
-        self.stream_orders: queue.SimpleQueue[Order] = queue.SimpleQueue()
+        self.recordings: queue.SimpleQueue[messages.Order] = queue.SimpleQueue()
+        self.stream_orders: queue.SimpleQueue[messages.Order] = queue.SimpleQueue()
         self._sessions: dict[int, LiveSession] = {}
 
-    def put(self, order: Order) -> None:
+    def put(self, order: messages.Order) -> None:
         """Put an order into the queue of the right thread."""
-        (self.recordings if isinstance(order, FileJob | Preload) else self.stream_orders).put(order)
+        (self.recordings if isinstance(order, messages.FileJob | messages.Preload) else self.stream_orders).put(order)
 
-    def execute_all(self, orders: queue.SimpleQueue[Order]) -> None:
+    def execute_all(self, orders: queue.SimpleQueue[messages.Order]) -> None:
         """Execute orders as they come, for good."""
         while True:
             self.execute(orders.get())
 
-    def execute(self, order: Order) -> None:
+    def execute(self, order: messages.Order) -> None:
         """Execute one order and report on it, whatever happens."""
         try:
             report = self._done(order)
@@ -117,34 +103,31 @@ class Worker:
         if report is not None:
             self.report(report)
 
-    def _failed(self, order: Order, refusal: Refusal) -> Report | None:
-        if isinstance(order, Preload):
-            return Loaded(order.model.ref, refusal.message)
-        self._sessions.pop(order.id, None)
-        return None if isinstance(order, StreamDrop) else Failed(order.id, refusal)
+    def _failed(self, order: messages.Order, refusal: Refusal) -> messages.Report | None:
+        if isinstance(order, messages.Preload):
+            return messages.Loaded(order.model.ref, refusal.message)
+        self._sessions.pop(order.id, None)  # of a stream that failed; recordings have ids of their own
+        return messages.Failed(order.id, refusal)
 
-    def _done(self, order: Order) -> Report | None:
+    def _done(self, order: messages.Order) -> messages.Report | None:
         match order:
-            case FileJob():
+            case messages.FileJob():
                 return self._transcribe(order)
-            case Preload():
+            case messages.Preload():
                 return self._preload(order)
-            case OpenStream():
+            case messages.OpenStream():
                 recognizer, used = self._favouring(order.model, order.favoured)
                 session = self._sessions[order.id] = LiveSession(recognizer, order, used)
                 return session.opened()
-            case StreamDrop():
-                self._sessions.pop(order.id, None)
-                return None
-            case _:
+            case messages.StreamOrder():
                 return self._listen(order)
 
-    def _preload(self, order: Preload) -> Report:
+    def _preload(self, order: messages.Preload) -> messages.Report:
         try:
             self.models.get(order.model)
         except VizinhoError as error:
-            return Loaded(order.model.ref, str(error))
-        return Loaded(order.model.ref)
+            return messages.Loaded(order.model.ref, str(error))
+        return messages.Loaded(order.model.ref)
 
     def _model(self, model: ServedModel) -> tuple[Recognizer, ServedModel]:
         try:
@@ -158,17 +141,17 @@ class Worker:
         recognizer, used = self._model(model)
         if not phrases:
             return recognizer, used
-        spec = DecoderSpec(options=BeamOptions(lm_weight=0.0), hotwords=dict(phrases))
+        spec = DecoderSpec(options=BeamOptions(lm_weight=0.0), hotwords=dict(phrases))  # a beam without language model
         try:
             search = recognizer.beam(spec)
         except TextError as error:
             raise bad_parameter("keywords", error.what) from error
         return recognizer.with_decoder(search), used
 
-    def _transcribe(self, job: FileJob) -> FileDone:
+    def _transcribe(self, job: messages.FileJob) -> messages.FileDone:
         recording = Recording(job)
         model, detected = job.model, None
-        if job.candidates:
+        if job.candidates:  # one pass of each over the beginning, then the winner over everything
             model, share = self._detect(job, recording)
             detected = (model.language, share)
         recognizer, used = self._favouring(model, job.favoured)
@@ -179,13 +162,13 @@ class Worker:
         topics = None
         if job.topics and self.classify is not None:
             topics = tuple(self.classify(" ".join(t.text for t in transcripts)))
-        return FileDone(job.id, tuple(transcripts), used, detected, topics)
+        return messages.FileDone(job.id, tuple(transcripts), used, detected, topics)
 
-    def _detect(self, job: FileJob, recording: Recording) -> tuple[ServedModel, float]:
+    def _detect(self, job: messages.FileJob, recording: Recording) -> tuple[ServedModel, float]:
         sample = recording.beginning(DETECT_SECONDS)
         return choose(job.candidates, [evidence(self._model(m)[0], sample, m.language) for m in job.candidates])
 
-    def _with_deltas(self, job: FileJob, recognizer: Recognizer, recording: Recording) -> Transcript:
+    def _with_deltas(self, job: messages.FileJob, recognizer: Recognizer, recording: Recording) -> Transcript:
         """Text utterance by utterance, as a stream would give it."""
         options = StreamOptions(partial_seconds=None, cutting=recognizer.options.cutting)
         session = StreamSession(recognizer, options)
@@ -194,7 +177,7 @@ class Worker:
         def add(events: Sequence[Event]) -> None:
             for final in events:
                 if isinstance(final, Final):
-                    self.report(Delta(job.id, f" {final.text}" if finals else final.text))
+                    self.report(messages.Delta(job.id, f" {final.text}" if finals else final.text))
                     finals.append(final)
 
         for block in recording.channel(0):
@@ -203,13 +186,18 @@ class Worker:
         words = tuple(word for final in finals for word in final.words)
         return Transcript("", " ".join(f.text for f in finals), words, mean_confidence(words), session.seconds)
 
-    def _listen(self, order: StreamAudio | StreamFinalize | StreamClose) -> StreamReport | None:
+    def _listen(self, order: messages.StreamOrder) -> messages.StreamReport | None:
         session = self._sessions.get(order.id)
         if session is None:  # it failed before; its client has been told
             return None
-        if isinstance(order, StreamAudio):
-            return session.accept(order.data)
-        if isinstance(order, StreamFinalize):
-            return session.finalize()
-        del self._sessions[order.id]
-        return session.close()
+        if order.kind in ("close", "drop"):
+            del self._sessions[order.id]
+        match order.kind:
+            case "audio":
+                return session.accept(order.data)
+            case "finalize":
+                return session.finalize()
+            case "close":
+                return session.close()
+            case "drop":
+                return None

@@ -82,7 +82,7 @@ def test_bodies_are_limited_one_by_one_and_together():
     assert refusal(admission.body, "b", 0, 6).status == 503
     admission.body_bytes.give_back("a", 10)
     admission.body("b", 0, 6)
-    assert admission.body_bytes.total == 6
+    assert admission.body_bytes.total() == 6
 
 
 def test_a_server_that_stops_takes_nothing_new():

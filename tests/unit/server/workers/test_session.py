@@ -41,7 +41,7 @@ class Stream:
 
     def accept(self, data):
         self.messages.add_audio(data)
-        return self.messages.heard(self._session.accept(data))
+        return self.messages.results(self._session.accept(data))
 
     def finalize(self):
         return self.messages.finalized(self._session.finalize())

@@ -15,7 +15,7 @@ from vizinho.server.workers.messages import (
     OpenStream,
     Preload,
     RawFormat,
-    StreamAudio,
+    StreamOrder,
 )
 from vizinho.server.workers.models import LoadedModels, loader
 from vizinho.server.workers.worker import Worker
@@ -80,7 +80,7 @@ def test_a_broken_model_fails_its_request_and_no_other(answered, tmp_path):
 
 
 def test_audio_of_a_stream_that_failed_before_has_no_answer(answered):
-    assert answered(StreamAudio(99, b"xx")) == []
+    assert answered(StreamOrder(99, "audio", b"xx")) == []
 
 
 def of_version(version, fallback=None):

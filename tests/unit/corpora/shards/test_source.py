@@ -6,10 +6,10 @@ import torch
 from tones import tone_corpus
 
 from vizinho.audio.augment import AugmentOptions
-from vizinho.corpora.batches import BatchData, Gathered, Listed, stream
+from vizinho.corpora.batches import BatchAudio, BatchData, ListedSource, stream
 from vizinho.corpora.manifest import read_manifest, write_manifest
-from vizinho.corpora.shards.gather import MOST_EMPTY, ShardedExamples, Withheld
 from vizinho.corpora.shards.index import read_index
+from vizinho.corpora.shards.source import MOST_EMPTY, ShardedExamples, Withheld
 from vizinho.corpora.shards.writing import ShardOptions, shard_manifest
 from vizinho.errors import CorpusError
 from vizinho.job.job import Job
@@ -58,7 +58,7 @@ def test_a_job_over_shards_has_the_same_tokens_start_and_counts(source):
     ours, theirs = sharded.target, listed.target
     assert (ours.utterances, ours.speakers) == (theirs.utterances, theirs.speakers)
     assert ours.minutes == pytest.approx(theirs.minutes, abs=1e-4)
-    assert [u.id for u in sharded.data.dev] == [u.id for u in listed.data.dev]
+    assert [u.id for u in sharded.dataset.dev] == [u.id for u in listed.dataset.dev]
     assert sharded.identity != listed.identity
 
 
@@ -66,11 +66,11 @@ def test_labels_and_samples_are_those_of_the_manifest(source):
     _, listed, sharded = source
     theirs = {e.utterance.id: e for e in listed.prepared.examples}
     samples = {}
-    gather = Listed(listed.prepared.examples, BATCH_SECONDS, 1)
+    gather = ListedSource(listed.prepared.examples, BATCH_SECONDS, 1)
     for made in epoch(gather):
         samples |= {e.utterance.id: s for e, s in zip(made.examples, made.samples, strict=True)}
     seen = []
-    for made in epoch(sharded.prepared.examples.gather(BATCH_SECONDS, 1)):
+    for made in epoch(sharded.prepared.examples.source(BATCH_SECONDS, 1)):
         for example, audio in zip(made.examples, made.samples, strict=True):
             seen.append(example.utterance.id)
             assert example.labels == theirs[seen[-1]].labels
@@ -82,16 +82,16 @@ def test_an_utterance_is_varied_as_it_would_be_from_a_manifest(source):
     """Augmentation follows (seed, epoch, id), so where an utterance is read from changes nothing."""
     _, listed, sharded = source
     front, augment = listed.checkpoint.front, listed.job.options.augment
-    example = sharded.prepared.examples.gather(BATCH_SECONDS, 1)(0).examples[0]
+    example = sharded.prepared.examples.source(BATCH_SECONDS, 1)(0).examples[0]
     twin = next(e for e in listed.prepared.examples if e.utterance.id == example.utterance.id)
 
     def one(examples_of):
         found = examples_of(0)
         kept = [n for n, e in enumerate(found.examples) if e.utterance.id == example.utterance.id]
-        alone = Gathered(0, [found.examples[n] for n in kept], [found.samples[n] for n in kept])
+        alone = BatchAudio(0, [found.examples[n] for n in kept], [found.samples[n] for n in kept])
         return BatchData(lambda _number: alone, front, augment, 1)[0]
 
-    ours, theirs = one(sharded.prepared.examples.gather(BATCH_SECONDS, 1)), one(Listed([twin], BATCH_SECONDS, 1))
+    ours, theirs = one(sharded.prepared.examples.source(BATCH_SECONDS, 1)), one(ListedSource([twin], BATCH_SECONDS, 1))
     assert torch.equal(ours.features, theirs.features)
     assert torch.equal(ours.labels, theirs.labels)
 
@@ -101,7 +101,7 @@ def test_worker_processes_give_the_same_batches(source, workers):
     _, listed, sharded = source
     made = {}
     for count in (0, workers):
-        gather = sharded.prepared.examples.gather(BATCH_SECONDS, 1)
+        gather = sharded.prepared.examples.source(BATCH_SECONDS, 1)
         data = BatchData(gather, listed.checkpoint.front, listed.job.options.augment, 1)
         made[count] = list(stream(data, range(5, 22), count))
     for ours, theirs in zip(made[0], made[workers], strict=True):
@@ -111,13 +111,13 @@ def test_worker_processes_give_the_same_batches(source, workers):
 
 def test_broken_utterances_drop_out_by_name_and_the_rest_goes_on(shards):
     index, examples = shards
-    whole = ids(epoch(examples.gather(BATCH_SECONDS, 1)))
+    whole = ids(epoch(examples.source(BATCH_SECONDS, 1)))
     victim = whole[2][0]
     shard, row = next((s, r) for s in index.shards for r in rows_of(index, s) if r.id == victim)
     with index.tar(shard).open("r+b") as file:
         file.seek(row.offset)
         file.write(b"\0" * 200)
-    made = epoch(examples.gather(BATCH_SECONDS, 1))
+    made = epoch(examples.source(BATCH_SECONDS, 1))
     assert ids(made)[2] == whole[2][1:]
     assert [b for n, b in enumerate(ids(made)) if n != 2] == [b for n, b in enumerate(whole) if n != 2]
     assert [name for m in made for name, _ in m.broken] == [victim]
@@ -134,7 +134,7 @@ def test_a_lost_shard_is_named_once_a_batch_and_the_rest_goes_on(shards, lost):
     index, examples = shards
     gone = {r.id for r in rows_of(index, index.shards[0])}
     (index.tar(index.shards[0]) if lost == "tar" else index.folder / index.shards[0].rows).unlink()
-    made = epoch(examples.gather(BATCH_SECONDS, 1))
+    made = epoch(examples.source(BATCH_SECONDS, 1))
     seen = {i for batch in ids(made) for i in batch}
     everything = {r.id for s in index.shards[1:] for r in rows_of(index, s)}
     assert seen == everything
@@ -150,7 +150,7 @@ def test_a_batch_without_anything_borrows_so_that_no_step_is_empty(shards):
     index, examples = shards
     for shard in index.shards[1:]:
         index.tar(shard).unlink()
-    gather = examples.gather(BATCH_SECONDS, 1)
+    gather = examples.source(BATCH_SECONDS, 1)
     kept = {r.id for r in rows_of(index, index.shards[0])}
     for number in range(20):
         found = {e.utterance.id for e in gather(number).examples}
@@ -162,7 +162,7 @@ def test_when_nothing_can_be_used_it_is_an_error(shards):
     for shard in index.shards:
         index.tar(shard).unlink()
     with pytest.raises(CorpusError, match=f"of {MOST_EMPTY} batches in a row"):
-        examples.gather(BATCH_SECONDS, 1)(0)
+        examples.source(BATCH_SECONDS, 1)(0)
 
 
 def test_what_cannot_be_trained_on_is_found_on_the_way(source, tmp_path):
@@ -172,7 +172,7 @@ def test_what_cannot_be_trained_on_is_found_on_the_way(source, tmp_path):
     utterances[2] = replace(utterances[2], duration_seconds=utterances[2].duration_seconds + 1)
     write_manifest(tmp_path / "bad.jsonl", utterances)
     index = shard_manifest(tmp_path / "bad.jsonl", tmp_path / "shards")
-    made = epoch(replace(source[2].prepared.examples, indexes=(index,)).gather(BATCH_SECONDS, 1))
+    made = epoch(replace(source[2].prepared.examples, indexes=(index,)).source(BATCH_SECONDS, 1))
     reasons = dict(pair for m in made for pair in m.broken)
     assert set(reasons) == {u.id for u in utterances[:3]}
     assert "labels but only" in reasons[utterances[0].id]
@@ -186,8 +186,8 @@ def test_recordings_of_dev_and_of_a_pinned_set_are_never_trained_on(source, tmp_
     write_manifest(tmp_path / "leak.jsonl", [*utterances, replace(dev, id="copy", split="train")])
     shard_manifest(tmp_path / "leak.jsonl", tmp_path / "shards")
     pinned = next(u for u in utterances if u.split == "train")
-    ready = make_ready(Job("pt", (tmp_path / "shards",), preset="micro"), withheld=[pinned])
-    made = epoch(ready.prepared.examples.gather(BATCH_SECONDS, 1))
+    ready = make_ready(Job("pt", (tmp_path / "shards",), preset="micro"), pinned=[pinned])
+    made = epoch(ready.prepared.examples.source(BATCH_SECONDS, 1))
     assert {i for batch in ids(made) for i in batch} == {
         u.id for u in utterances if u.split == "train" and u is not pinned
     }
@@ -210,7 +210,7 @@ def test_several_sharded_corpora_are_one(source, tmp_path):
     shard_manifest(tmp_path / "more.jsonl", tmp_path / "shards")
     ready = make_ready(Job("pt", (folder / "shards", tmp_path / "shards"), preset="micro"))
     assert isinstance(ready.prepared.examples, ShardedExamples)
-    seen = {i for batch in ids(epoch(ready.prepared.examples.gather(BATCH_SECONDS, 1))) for i in batch}
+    seen = {i for batch in ids(epoch(ready.prepared.examples.source(BATCH_SECONDS, 1))) for i in batch}
     assert seen == {u.id for u in renamed} | {u.id for u in read_manifest(folder / "pt.jsonl") if u.split == "train"}
 
 
@@ -218,7 +218,7 @@ def test_jobs_refuse_what_shards_cannot_do(source, tmp_path):
     folder = source[0]
     with pytest.raises(CorpusError, match="in 'pt', not in 'es'"):
         make_ready(Job("es", (folder / "shards",)))
-    with pytest.raises(CorpusError, match="a manifest with a train part beside shards"):
+    with pytest.raises(CorpusError, match="a manifest with a train split next to shards"):
         make_ready(Job("pt", (folder / "shards", tone_corpus(tmp_path, count=3, seed=8))))
     with pytest.raises(Exception, match="these corpora are shards"):
         make_ready(Job("pt", (folder / "shards",), minutes=1.0))

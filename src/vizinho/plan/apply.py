@@ -9,7 +9,7 @@ import torch
 
 from vizinho.errors import PlanError
 from vizinho.model.layers import layer_of
-from vizinho.transfer.plan import PlanRow, Shape, TransferPlan
+from vizinho.plan.plan import PlanRow, Shape, TransferPlan
 
 Weights = Mapping[str, torch.Tensor]
 

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from vizinho.errors import PlanError
 from vizinho.model.checkpoint import weights
 from vizinho.model.presets import build_model
+from vizinho.plan.apply import apply_plan, plant, shapes_of, token_parameters
+from vizinho.plan.plan import build_plan
+from vizinho.plan.tokens import RowOptions, match_tokens
 from vizinho.text.tokens import TokenInventory, character_tokenizer, inventory_of
-from vizinho.transfer.apply import apply_plan, plant, shapes_of, token_parameters
-from vizinho.transfer.plan import build_plan
-from vizinho.transfer.tokens import RowOptions, match_tokens
 
 SPANISH, PORTUGUESE = "abceinosuñé", "abceinosuãçéõ"
 

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from vizinho.errors import PlanError
+from vizinho.plan.tokens import RowOptions, SimilarityTable, base_letter, match_tokens
 from vizinho.text.tokens import TokenInventory, character_tokenizer, inventory_of
-from vizinho.transfer.tokens import RowOptions, SimilarityTable, base_letter, match_tokens
 
 
 def inventory(letters: str) -> TokenInventory:

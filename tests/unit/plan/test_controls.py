@@ -1,8 +1,8 @@
 import pytest
 import torch
 
+from vizinho.plan.controls import gaussian_encoder, permuted_rows, shuffled_encoder
 from vizinho.text.tokens import TokenInventory
-from vizinho.transfer.controls import gaussian_encoder, permuted_rows, shuffled_encoder
 
 TOKENS = TokenInventory(("<pad>", "<unk>", "|", *"abcdef"), ("blank", "unknown", "space", *["letter"] * 6))
 

@@ -9,7 +9,7 @@ from itertools import zip_longest
 from typing import Any
 
 from vizinho.errors import PlanError
-from vizinho.transfer.tokens import TokenSource
+from vizinho.plan.tokens import TokenSource
 
 ACTIONS = ("copy", "row copy", "neighbour row", "feature row", "fresh", "drop")
 Shape = tuple[int, ...]

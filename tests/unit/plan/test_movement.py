@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from vizinho.errors import ModelError
-from vizinho.transfer.movement import movement
+from vizinho.plan.movement import movement
 
 
 def two_layers(front: float, head: float):

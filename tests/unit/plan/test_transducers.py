@@ -6,10 +6,10 @@ import transformers as hf
 
 from vizinho.errors import PlanError
 from vizinho.model.checkpoint import weights
+from vizinho.plan.apply import shapes_of
+from vizinho.plan.plan import build_plan
+from vizinho.plan.tokens import RowOptions, match_tokens
 from vizinho.text.tokens import TokenInventory
-from vizinho.transfer.apply import shapes_of
-from vizinho.transfer.plan import build_plan
-from vizinho.transfer.tokens import RowOptions, match_tokens
 
 BY_TOKEN = ["decoder.embedding.weight", "joint.head.weight", "joint.head.bias"]
 

@@ -1,0 +1,95 @@
+"""A ready job trained: weights chosen on dev, how far they moved, and what looks wrong."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+from vizinho.evaluation.collapse import Course, Finding, diagnose
+from vizinho.job.start import ReadyJob
+from vizinho.model.adapters import Adapter, attach, merge, take
+from vizinho.model.checkpoint import save_checkpoint, weights
+from vizinho.model.phonemes import save_head, with_head
+from vizinho.plan.movement import Movement, movement
+from vizinho.progress import Advance, Log, silent
+from vizinho.recognition.recognizer import Recognizer
+from vizinho.training.loop import fit
+from vizinho.training.mixing import mix_with_start
+from vizinho.training.selection import FitResult
+from vizinho.training.skipped import read_set_aside
+from vizinho.training.speech_task import DevSet, SpeechTask, dev_rates
+from vizinho.training.torchrun import is_main_process
+
+
+@dataclass(frozen=True, slots=True)
+class FinishedJob:
+    """A trained network, its training curve, how far its weights moved from the start, and what looks wrong."""
+
+    ready: ReadyJob
+    result: FitResult
+    movement: Movement
+    findings: tuple[Finding, ...] = ()
+    """Signs of collapse on dev; none without a dev set."""
+    adapter: Adapter | None = None
+    """The low-rank weights that were trained, where the options ask for an adapter; the network has them merged."""
+    set_aside: tuple[tuple[str, str], ...] = ()
+    """(Utterance id, reason) of all that was skipped, before training or during it."""
+
+
+def fit_job(ready: ReadyJob, folder: Path, *, progress: Advance = silent, log: Log = lambda _line: None) -> FinishedJob:
+    """Train a ready job. `folder` keeps the checkpoints: an interrupted training continues from the last one.
+
+    Under torchrun all processes call this together; only the main one looks for signs of collapse.
+    """
+    model, options = ready.checkpoint.model, ready.job.options
+    # Adapters are attached before the loop wraps the model, and merged before anything measures its weights.
+    handle = attach(model, options.adapter, options.seed) if options.adapter is not None else None
+    dev = _dev_set(ready, log)
+    phonemes = ready.phonemes
+    with nullcontext() if phonemes is None else with_head(model, phonemes.head):
+        task = SpeechTask(ready.checkpoint, ready.prepared.examples, dev if dev.utterances else None, phonemes)
+        result = fit(task, options, folder, progress=progress, log=log)
+    adapter = None
+    if handle is not None:
+        adapter = take(handle)
+        merge(handle)
+    if options.start_shares and ready.plan is not None and dev.utterances:
+        result = mix_with_start(
+            model, ready.start, options.start_shares, result, lambda: dev_rates(ready.checkpoint, dev)[0], log
+        )
+    moved = movement(ready.start, weights(model))
+    findings = _findings(ready, result, dev) if is_main_process() else ()
+    return FinishedJob(ready, result, moved, findings, adapter, (*ready.prepared.set_aside, *read_set_aside(folder)))
+
+
+def save(folder: Path, ready: ReadyJob) -> None:
+    """Write a job's network as it is now, and its phone classifier if it has one, into a model folder."""
+    save_checkpoint(folder, ready.checkpoint)
+    if ready.phonemes is not None:
+        save_head(folder, ready.phonemes.head)
+
+
+def _dev_set(ready: ReadyJob, log: Log) -> DevSet:
+    """Dev utterances with text that the network can process; what is left out for its length is logged."""
+    front, dev = ready.checkpoint.front, list[tuple[str, str]]()
+    for utterance in ready.dataset.dev:
+        text = ready.dataset.normalizer(utterance.text)
+        if not front.can_hear(utterance.duration_seconds):
+            log(f"skip {utterance.id} of dev: {utterance.duration_seconds:.1f} s are too long for this network")
+        elif text:
+            dev.append((utterance.id, text))
+    references = dict(dev)
+    return DevSet([u for u in ready.dataset.dev if u.id in references], references)
+
+
+def _findings(ready: ReadyJob, result: FitResult, dev: DevSet) -> tuple[Finding, ...]:
+    if not dev.utterances:
+        return ()
+    transcripts = Recognizer.of(ready.checkpoint).transcribe_corpus(dev.utterances)
+    course = Course(
+        [p.train_loss for p in result.curve if p.train_loss is not None],
+        result.skipped_batches,
+        ready.prepared.letters,
+    )
+    return tuple(diagnose(course, dev.references, {id_: t.text for id_, t in transcripts.items()}))

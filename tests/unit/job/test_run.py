@@ -1,0 +1,96 @@
+"""The API's two calls: what the command line does, one call in Python does, with every corpus opened once."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+from tones import tone_corpus
+
+from vizinho import train, transfer
+from vizinho.audio.augment import NO_AUGMENT
+from vizinho.errors import SpecError
+from vizinho.job.run import Reporting
+from vizinho.store.store import Store
+from vizinho.training.options import TrainingOptions
+
+FAST = TrainingOptions(
+    steps=4, batch_seconds=4, evaluate_every=4, checkpoint_every=4, workers=0, augment=NO_AUGMENT
+)  # fmt: skip
+QUIET = Reporting(quiet=True)
+opened: list[str] = []
+"""Every file this process opens to read while a test counts."""
+counting = False
+
+
+def _count(event: str, arguments: tuple) -> None:
+    if counting and event == "open" and isinstance(arguments[0], str) and arguments[1] in ("r", "rb", None):
+        opened.append(arguments[0])
+
+
+sys.addaudithook(_count)  # it cannot be removed again, so it counts only while it is told to
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory) -> Path:
+    """A home with a Spanish model of a few steps, and a corpus of each language."""
+    folder = tmp_path_factory.mktemp("api")
+    for lang in ("es", "pt"):
+        tone_corpus(folder / lang, count=12, lang=lang, splits=("train", "train", "train", "dev"), seed=ord(lang[0]))
+    store = Store(folder / "home")
+    outcome = train(
+        lang="es", corpus=folder / "es" / "es.jsonl", preset="micro", recipe=FAST, store=store, reporting=QUIET
+    )
+    assert outcome.ref == "es@1" and outcome.as_json()["plan"] is None
+    return folder
+
+
+def test_a_transfer_with_practice_is_one_call_and_opens_the_target_once(place, capsys):
+    pytest.importorskip("espeakng_loader", reason="the optional extra 'speak' is not installed")
+    global counting
+    manifest = place / "pt" / "pt.jsonl"
+    try:
+        counting = True
+        outcome = transfer(
+            "es@1", to="pt", corpus=manifest, practice_minutes=0.2, recipe=FAST, store=Store(place / "home"),
+            reporting=QUIET,
+        )  # fmt: skip
+    finally:
+        counting = False
+    assert opened.count(str(manifest)) == 1
+    assert outcome.ref == "pt@1" and outcome.as_json()["practice_minutes"] > 0
+    assert len(outcome.ready.dataset.sources) == 3
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_dry_run_has_the_plan_and_publishes_nothing(place):
+    store = Store(place / "home")
+    outcome = transfer(
+        "es@1", to="pt", corpus=[place / "pt" / "pt.jsonl"], name="dry", recipe=FAST, dry_run=True, store=store,
+        reporting=QUIET,
+    )  # fmt: skip
+    assert outcome.ref is None and outcome.as_json()["plan"]
+    assert store.find("dry") is None
+
+
+def test_the_result_is_reported_before_the_run_is_forgotten(place):
+    runs = place / "home" / "runs"
+    seen = []
+    reporting = Reporting(True, on_published=lambda o: seen.append((o.ref, [p.name for p in runs.glob("order-*")])))
+    outcome = transfer(
+        "es@1", to="pt", corpus=place / "pt" / "pt.jsonl", name="order", recipe=FAST, store=Store(place / "home"),
+        reporting=reporting,
+    )  # fmt: skip
+    ((ref, folders),) = seen
+    assert ref == outcome.ref and len(folders) == 1
+    assert list(runs.glob("order-*")) == []
+
+
+def test_repeats_below_one_are_refused_before_anything_is_made(place):
+    with pytest.raises(SpecError, match="give 1 or more"):
+        transfer(
+            "es@1", to="pt", corpus=place / "pt" / "pt.jsonl", repeat=0, practice_minutes=0.2, name="zero",
+            store=Store(place / "home"), reporting=QUIET,
+        )  # fmt: skip
+    assert not list((place / "home" / "practice").glob("*zero*"))

@@ -1,0 +1,73 @@
+import pytest
+
+from vizinho.server.security.connections import Connections, _network
+from vizinho.server.security.limits import Limits
+from vizinho.server.security.metrics import Metrics
+
+
+class Connection:
+    """As much of a connection as is counted."""
+
+    def __init__(self, connections, address):
+        self.connections, self.address, self.ended = connections, address, False
+
+    def give_way(self):
+        self.ended = True
+        self.connections.remove(self)
+
+
+def opened(connections, address, count):
+    made = [Connection(connections, address) for _ in range(count)]
+    return made, [connections.add(connection) for connection in made]
+
+
+@pytest.fixture
+def connections():
+    return Connections(Limits(max_connections=10, max_waiting_connections=4), Metrics())
+
+
+def test_the_oldest_of_one_address_gives_way_to_its_newest_and_to_nobody_elses(connections):
+    others, _ = opened(connections, "b", 3)
+    own, _ = opened(connections, "a", 6)
+    assert [c.ended for c in own] == [True, True, False, False, False, False]
+    assert not any(c.ended for c in others)
+
+
+def test_when_all_places_are_taken_the_address_that_holds_most_gives_way(connections):
+    for address, count in (("a", 4), ("b", 3), ("c", 3)):
+        opened(connections, address, count)
+    crowd = list(connections._waiting["a"])
+    (newcomer,), (welcome,) = opened(connections, "d", 1)
+    assert welcome and crowd[0].ended and not newcomer.ended
+
+
+def test_a_connection_on_which_a_request_is_answered_gives_way_to_nobody(connections):
+    busy, _ = opened(connections, "a", 4)
+    for connection in busy:
+        connections.serve(connection)
+    opened(connections, "a", 5)
+    assert not any(c.ended for c in busy)
+    everyone = [*busy]
+    for address in "bcdefg":
+        (connection,), _ = opened(connections, address, 1)
+        connections.serve(connection)
+        everyone.append(connection)
+    assert len(everyone) == 10 and not any(c.ended for c in everyone)
+    assert opened(connections, "h", 1)[1] == [False]
+    connections.wait(busy[0])
+    assert opened(connections, "h", 1)[1] == [True] and busy[0].ended
+
+
+@pytest.mark.parametrize(
+    ("peer", "network"),
+    [
+        (("10.1.2.3", 5), "10.1.2.3"),
+        (("::ffff:10.1.2.3", 5, 0, 0), "10.1.2.3"),
+        (("2001:db8:1:2:3:4:5:6", 5, 0, 0), "2001:db8:1:2::/64"),
+        (("fe80::1%eth0", 5, 0, 2), "fe80::/64"),
+        (None, ""),
+        ("/run/socket", ""),
+    ],
+)
+def test_whom_a_connection_counts_for(peer, network):
+    assert _network(peer) == network
