@@ -280,6 +280,7 @@ starts = ["es", "long", "scratch", "scratch+synthetic"]
 seeds = [1]
 preset = "micro"
 drop_test_texts = true
+untrained = true
 interpolation = [0, 1]
 [training]
 steps = 20
@@ -318,10 +319,23 @@ kind = "same-language"
     assert found.returncode == 0, found.stderr
     results = json.loads(found.stdout)
     assert [a["arm"] for a in results["arms"]] == [
-        f"{start}/all/seed1" for start in ("es", "long", "scratch", "scratch+synthetic", "permuted")
+        f"{arm}/all/seed1"
+        for arm in (
+            "es",
+            "es/untrained",
+            "long",
+            "long/untrained",
+            "scratch",
+            "scratch+synthetic",
+            "scratch+synthetic/untrained",
+            "permuted",
+        )
     ]
-    arms = {a["start"]: a for a in results["arms"]}
-    assert {a["steps"] for a in (*results["arms"], *results["updates"])} == {20}
+    arms = {a["start"]: a for a in results["arms"] if a["recipe"] != "untrained"}
+    assert {a["steps"] for a in (*arms.values(), *results["updates"])} == {20}
+    untrained = next(a for a in results["arms"] if a["arm"] == "es/untrained/all/seed1")
+    assert (untrained["steps"], untrained["chosen"], untrained["movement"]) == (0, "step 0", None)
+    assert untrained["curve"][0]["dev_cer"] == untrained["dev_cer"] == arms["es"]["curve"][0]["dev_cer"]
     assert [a["kind"] for a in arms.values()] == ["donor", "donor", "scratch", "synthetic", "permuted-rows"]
     assert [a["matched"] for a in arms.values()] == [True, False, True, True, True]
     assert arms["es"]["retention"]["lang"] == arms["permuted"]["retention"]["lang"] == "es"
@@ -331,7 +345,13 @@ kind = "same-language"
     assert way[0]["cer"] == arms["es"]["curve"][0]["dev_cer"]
     assert way[1]["cer"] == arms["es"]["dev_cer"]
     assert (results["updates"][0]["language"], results["updates"][0]["start"]) == ("es", "goes on")
-    assert {c["family"] for c in results["comparisons"]} == {"starts", "synthetic", "controls", "unmatched"}
+    assert {c["family"] for c in results["comparisons"]} == {
+        "starts",
+        "recipes",
+        "synthetic",
+        "controls",
+        "unmatched",
+    }
     assert results["leaks"]["unchecked"] == ["es@1"]
     assert results["questions"].keys() == {
         "final_rates", "steps_to_target", "data_efficiency", "adjustments", "retention",
@@ -342,7 +362,7 @@ kind = "same-language"
         "report", tmp_path / "out" / "results.json", "--out", tmp_path / "r.html", "--cards", "--json", home=home
     )
     assert drawn.returncode == 0, drawn.stderr
-    assert len(json.loads(drawn.stdout)["cards"]) == 5
+    assert len(json.loads(drawn.stdout)["cards"]) == 8
     text = (tmp_path / "r.html").read_text()
     assert text.count("data:audio/mpeg") == len(results["worst"]) > 0
     assert 'class="comparisons"' in text

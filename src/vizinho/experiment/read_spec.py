@@ -17,6 +17,7 @@ from vizinho.experiment.spec import (
     DEFAULT,
     SCRATCH,
     SYNTHETIC,
+    UNTRAINED,
     UPDATE,
     ControlSpec,
     DonorSpec,
@@ -224,10 +225,10 @@ def _recipe_faults(spec: ExperimentSpec) -> Faults:
     names = [r.name for r in spec.recipes]
     if not names:
         yield "recipes is empty", "leave it out to have one recipe"
-    if len(set(names)) != len(names) or SCRATCH in names or any(not n or "/" in n for n in names):
+    if len(set(names)) != len(names) or {SCRATCH, UNTRAINED} & set(names) or any(not n or "/" in n for n in names):
         yield (
             f"recipes need names of their own without a slash: {', '.join(map(repr, names))}",
-            f"{SCRATCH!r} is the recipe of arms without a donor; rename one",
+            f"{SCRATCH!r} and {UNTRAINED!r} are recipes of every experiment; rename one",
         )
     for recipe in spec.recipes:
         unknown = sorted(set(recipe.starts) - set(spec.starts))

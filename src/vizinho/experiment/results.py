@@ -107,7 +107,7 @@ class TrainedArm:
     """(Utterance id, reason) of what was skipped."""
     curve: tuple[CurvePoint, ...]
     movement: Movement | None
-    """None for an arm without a donor."""
+    """None for an arm without a donor, and for one that was not trained."""
     plan: Mapping[str, int] | None
     """Rows of the transfer plan per action."""
     findings: tuple[Finding, ...]

@@ -19,7 +19,7 @@ from vizinho.experiment.guard import (
     without_test_texts,
 )
 from vizinho.experiment.results import AnyArm, ArmResult, Budget, Results, TrainedArm, read_value, write_value
-from vizinho.experiment.spec import ExperimentSpec, store_name
+from vizinho.experiment.spec import UNTRAINED, ExperimentSpec, store_name
 from vizinho.experiment.starts import (
     Arm,
     Start,
@@ -43,10 +43,13 @@ from vizinho.experiment.worst import worst_utterances
 from vizinho.job.fit import FinishedJob
 from vizinho.job.job import Job
 from vizinho.job.publish import drop_run, run_folder, sole_run
-from vizinho.job.start import make_ready, sound_similarity
+from vizinho.job.start import ReadyJob, make_ready, sound_similarity
+from vizinho.model.checkpoint import weights
 from vizinho.parallel import Task, run_tasks
+from vizinho.plan.movement import movement
 from vizinho.progress import Event, unseen
 from vizinho.recognition.recognizer import Recognizer
+from vizinho.training.selection import FitResult, Point
 from vizinho.version import __version__
 
 WHOLE = "whole experiment"
@@ -124,7 +127,8 @@ def _environment(spec: ExperimentSpec) -> dict[str, str | int]:
 def _over_everything(spec: ExperimentSpec, space: Workspace, show: Event) -> Event:
     """`show` with one more bar: the steps of all donors and arms that are not done yet."""
     arms = [arm for arm in (*arms_of(spec), *updates_of(spec)) if not space.result(arm).is_file()]
-    total = sum(d.training.steps for d in missing_donors(spec, space)) + len(arms) * spec.training.steps
+    trained = [arm for arm in arms if arm.recipe != UNTRAINED]
+    total = sum(d.training.steps for d in missing_donors(spec, space)) + len(trained) * spec.training.steps
 
     def shown(name: str, of: float, amount: float, note: str = "") -> None:
         show(name, of, amount, note)
@@ -165,7 +169,7 @@ def _run(
     refuse_foreign_tokens(ready)
     work = run_folder(space.store, name, ready)
     with sole_run(space.store, work):
-        finished = fit_here(ready, name, arm.name, space, show)
+        finished = _untrained(ready) if arm.recipe == UNTRAINED else fit_here(ready, name, arm.name, space, show)
         result = result_of(finished)
         ref = keep(finished, name, start, space)
         if isinstance(result, ArmResult):
@@ -175,6 +179,16 @@ def _run(
         write_value(space.result(arm), result, exclude={"matched"})  # it depends on the other donors
         drop_run(work)
     return result
+
+
+def _untrained(ready: ReadyJob) -> FinishedJob:
+    """A job that ends where it starts; what it scores on dev is in its curve, as that of step 0."""
+    dev = ready.dataset.dev
+    scores = scored(Recognizer.of(ready.checkpoint), dev, ready.job.language) if dev else None
+    rates = {"CER": scores.cer if scores else None, "WER": scores.wer if scores else None}
+    curve = (Point(0, None, rates, 0.0),)
+    result = FitResult(curve, 0, 0.0, "step 0", rates["CER"], best_step=0, skipped_batches=0)
+    return FinishedJob(ready, result, movement(ready.start, weights(ready.checkpoint.model)))
 
 
 def _trained(spec: ExperimentSpec, arm: Arm, job: Job, finished: FinishedJob) -> TrainedArm:
@@ -199,7 +213,7 @@ def _trained(spec: ExperimentSpec, arm: Arm, job: Job, finished: FinishedJob) ->
         dev_cer=result.dev_score,
         set_aside=tuple(ready.prepared.set_aside),
         curve=curve_of(result),
-        movement=None if ready.plan is None else finished.movement,
+        movement=finished.movement if ready.plan is not None and result.steps else None,
         plan=ready.plan.counts() if ready.plan else None,
         findings=finished.findings,
     )
@@ -207,10 +221,10 @@ def _trained(spec: ExperimentSpec, arm: Arm, job: Job, finished: FinishedJob) ->
 
 def _tested(spec: ExperimentSpec, trained: TrainedArm, finished: FinishedJob, start: Start) -> ArmResult:
     recognizer = Recognizer.of(finished.ready.checkpoint)
-    home = home_of(spec, trained.start)
+    home, moved = home_of(spec, trained.start), trained.steps > 0
     return ArmResult(
         **{field.name: getattr(trained, field.name) for field in fields(trained)},
         test=scored(recognizer, utterances_of_test(spec), spec.target),
-        retention=retention(recognizer, home, start),
-        interpolation=interpolation(spec, finished, home),
+        retention=retention(recognizer, home, start) if moved else None,
+        interpolation=interpolation(spec, finished, home) if moved else None,
     )

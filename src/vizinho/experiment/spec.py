@@ -23,6 +23,8 @@ from vizinho.training.options import LARGEST, TrainingOptions, from_dict
 
 SCRATCH = "scratch"
 """The start that has no donor, and the recipe of its own that it has in every experiment."""
+UNTRAINED = "untrained"
+"""The recipe of arms that test a donor as the transfer plan starts it, without a step of training."""
 DEFAULT = "default"
 """The recipe of a file that names none."""
 FORMAT = 2
@@ -196,6 +198,8 @@ class ExperimentSpec:
     """How often the train part of each corpus comes in an epoch, unless a recipe says otherwise; empty: once."""
     recipes: tuple[RecipeSpec, ...] = ()
     """Without any in the file: one, DEFAULT."""
+    untrained: bool = False
+    """Whether every start that has a donor is also tested as it is, without training."""
     synthetic: SyntheticSpec | None = None
     donors: tuple[DonorSpec, ...] = ()
     """Stages of synthetic speech among them. Starts that are not trained here are names in the model store."""
@@ -229,11 +233,13 @@ class ExperimentSpec:
         return start.removesuffix(SYNTHETIC) if control is None else control.of
 
     def recipe(self, name: str) -> RecipeSpec:
-        """The recipe of this name; SCRATCH names that of the file's own tables, for arms without a donor."""
-        plain = RecipeSpec(SCRATCH, self.training, self.scratch, self.rows, (SCRATCH,), repeat=self.repeat)
+        """The recipe of this name; SCRATCH and UNTRAINED are made of the file's own tables."""
+        plain = RecipeSpec(name, self.training, self.scratch, self.rows, repeat=self.repeat)
         return next((r for r in self.recipes if r.name == name), plain)
 
     def recipes_for(self, start: str) -> list[str]:
         """Names of a start's recipes. Scratch has its own in every experiment, so that there is something to beat."""
         named = [r.name for r in self.recipes if (start in r.starts if r.starts else start != SCRATCH)]
-        return [SCRATCH, *named] if start == SCRATCH else named
+        if start == SCRATCH:
+            return [SCRATCH, *named]
+        return [*named, UNTRAINED] if self.untrained and named else named

@@ -21,6 +21,9 @@ def curves_chart(lines: Sequence[ArmLine], looks: Looks, name: str) -> str:
             [[np.nan if p.dev_cer is None else p.dev_cer for p in arm.curve[:shared]] for arm in line.arms]
         )
         look = looks[line.name]
+        if steps == [0]:  # not trained: a level to compare with
+            axes.axhline(rates.mean(), label=line.name, linewidth=2, **look)
+            continue
         axes.plot(steps, rates.mean(axis=0), label=line.name, linewidth=2, **look)
         axes.fill_between(steps, rates.min(axis=0), rates.max(axis=0), color=look["color"], alpha=0.18, linewidth=0)
     axes.set(xlabel="steps", ylabel="CER on dev")
@@ -52,7 +55,7 @@ def minutes_chart(pooled: Sequence[Pooled], looks: Looks) -> str:
 
 def steps_chart(rows: Sequence[StepsToTarget], looks: Looks, name: str) -> str:
     """Steps to scratch's best, a dot each seed; "" where scratch learnt nothing to reach."""
-    rows = [row for row in rows if any(s.scratch_own_steps is not None for s in row.by_seed)]
+    rows = [row for row in rows if row.budget_steps and any(s.scratch_own_steps is not None for s in row.by_seed)]
     if not rows:
         return ""
     drawn, axes = figure(0.9 + 0.42 * len(rows))

@@ -120,6 +120,15 @@ def test_arms_differ_by_recipe_too(tmp_path):
     assert (beside.beside, beside.repeat, beside.options.learning_rate) == ((Path("spoken.jsonl"),), (12, 1), 2e-3)
 
 
+def test_every_donor_can_be_tested_untrained(tmp_path):
+    read = spec(tmp_path, STARTS.replace("minutes = [2, 8]", "untrained = true") + MORE)
+    names = [a.name for a in arms_of(read) if a.seed == 1]
+    assert names[:4] == ["es/all/seed1", "es/untrained/all/seed1", "es-full/all/seed1", "es-full/untrained/all/seed1"]
+    assert not [n for n in names if n in ("scratch/untrained/all/seed1", "permuted/untrained/all/seed1")]
+    with pytest.raises(SpecError, match="'scratch' and 'untrained' are recipes of every experiment"):
+        spec(tmp_path, GOOD + '[[recipes]]\nname = "untrained"')
+
+
 def test_a_recipe_can_have_its_own_scratch_options(tmp_path):
     own = 'name = "own"\nstarts = ["scratch"]\ntraining = { warmup_share = 0.5 }\nscratch = { learning_rate = 3e-3 }'
     recipe = spec(tmp_path, f'{GOOD}[[recipes]]\nname = "default"\n[[recipes]]\n{own}').recipe("own")

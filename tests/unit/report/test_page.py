@@ -153,6 +153,16 @@ def test_recipes_are_drawn_together_while_they_are_few(results, folder):
     assert [drawn(0), drawn(4)] == [True, False]
 
 
+def test_an_untrained_donor_is_a_level_to_compare_with(folder):
+    arms = [arm("es", 1, [0.5, 0.3], [1, 2] * 20), arm("es", 1, [0.5], [4, 5] * 20, recipe="untrained", movement=None)]
+    made = results_of([*arms, arm("scratch", 1, [1.0, 0.6], [7, 9] * 20)])
+    text = page(made, folder)
+    assert "a step, but those that were not trained." in text
+    assert ">es, untrained<" in re.search(r'id="curves".*?</svg>', text, re.DOTALL)[0]
+    assert ">es, untrained<" not in re.search(r'id="steps".*?</svg>', text, re.DOTALL)[0]
+    assert "es is better than es, untrained by 67%" in made.reading
+
+
 def test_other_files_are_refused(tmp_path):
     for content, message in (
         ('{"format": 1}', "not a results.json of format 2"),
