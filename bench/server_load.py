@@ -129,16 +129,16 @@ def recordings(
     until = time.monotonic() + bound_seconds
 
     def client(_: int) -> list[tuple[float, int]]:
-        found = []
+        timed = []
         while time.monotonic() < until:
             began = time.monotonic()
             status, _body = server.ask("POST", path, body)
-            found.append((time.monotonic() - began, status))
-        return found
+            timed.append((time.monotonic() - began, status))
+        return timed
 
     began = time.monotonic()
     with ThreadPoolExecutor(clients) as pool:
-        answers = [answer for found in pool.map(client, range(clients)) for answer in found]
+        answers = [answer for timed in pool.map(client, range(clients)) for answer in timed]
     took = time.monotonic() - began
     good = [latency for latency, status in answers if status == 200]
     errors = len(answers) - len(good)
@@ -166,8 +166,8 @@ async def live(server: Server, model: str, data: bytes, delay_seconds: float) ->
             async for text in stream:
                 message = json.loads(text)
                 if message["type"] == "Results" and message["channel"]["alternatives"][0]["words"]:
-                    heard_until = message["start"] + message["duration"]
-                    late.append(time.monotonic() - began - heard_until)
+                    audio_until = message["start"] + message["duration"]
+                    late.append(time.monotonic() - began - audio_until)
                 elif message["type"] == "Error":
                     problems.append(message["description"])
 
@@ -181,15 +181,15 @@ async def live(server: Server, model: str, data: bytes, delay_seconds: float) ->
 
 
 def streams(server: Server, model: str, count: int, seconds: float) -> tuple[bool, str]:
-    """Whether so many streams at once keep up with real time: nine of ten answers within LATE_SECONDS, no error."""
+    """Whether `count` streams at once keep up with real time: nine of ten answers within LATE_SECONDS, no error."""
     data = linear16(speech(seconds))
 
     async def all_of_them() -> list[tuple[list[float], list[str]]]:
         return await asyncio.gather(*(live(server, model, data, i * 0.37 % 1) for i in range(count)))
 
-    found = asyncio.run(all_of_them())
-    late = [value for values, _ in found for value in values]
-    problems = [problem for _, some in found for problem in some]
+    results = asyncio.run(all_of_them())
+    late = [seconds_late for values, _ in results for seconds_late in values]
+    problems = [problem for _, some in results for problem in some]
     good = bool(late) and not problems and float(np.percentile(late, 95)) <= LATE_SECONDS
     return (
         good,
@@ -201,8 +201,8 @@ def most_streams(server: Server, model: str, seconds: float, most: int) -> int:
     """The largest number of streams that keep up: doubled until they do not, then halved in."""
 
     def keep_up(count: int) -> bool:
-        good, said = streams(server, model, count, seconds)
-        print(("kept up: " if good else "too many: ") + said)
+        good, report = streams(server, model, count, seconds)
+        print(("kept up: " if good else "too many: ") + report)
         return good
 
     best, count = 0, 1
@@ -241,19 +241,20 @@ def main() -> None:
     options.add_argument("--seconds", type=float, default=15.0, help="time for each level of load")
     options.add_argument("--minutes", type=int, default=60, help="audio of the memory run")
     options.add_argument("--most-streams", type=int, default=64)
-    given = options.parse_args()
+    arguments = options.parse_args()
+    model, seconds = arguments.model, arguments.seconds
     parts: list[Callable[[Server], object]] = [
-        lambda s: recordings(s, given.model, 1, 5.0, given.seconds),
-        lambda s: recordings(s, given.model, 8, 5.0, given.seconds),
-        lambda s: recordings(s, given.model, 32, 5.0, given.seconds),
+        lambda s: recordings(s, model, 1, 5.0, seconds),
+        lambda s: recordings(s, model, 8, 5.0, seconds),
+        lambda s: recordings(s, model, 32, 5.0, seconds),
         lambda s: print(
-            f"most streams at once in real time: {most_streams(s, given.model, given.seconds, given.most_streams)}"
+            f"most streams at once in real time: {most_streams(s, model, seconds, arguments.most_streams)}"
         ),
-        lambda s: hour(s, given.model, given.minutes),
+        lambda s: hour(s, model, arguments.minutes),
     ]
     with tempfile.TemporaryDirectory() as home:
         os.environ.setdefault("VIZINHO_HOME", home)
-        with serving(given.workers, given.model) as server:
+        with serving(arguments.workers, model) as server:
             print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} before the start")
             for part in parts:
                 part(server)
