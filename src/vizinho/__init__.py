@@ -11,17 +11,23 @@ from typing import TYPE_CHECKING, Any
 from vizinho.version import __version__
 
 if TYPE_CHECKING:
+    from vizinho.experiment.run import run_experiment
+    from vizinho.job.evaluate import evaluate, load, transcribe
     from vizinho.job.run import train, transfer
     from vizinho.languages.compare import compare
 
 _HOME = {
     "compare": "vizinho.languages.compare",
+    "evaluate": "vizinho.job.evaluate",
+    "load": "vizinho.job.evaluate",
+    "run_experiment": "vizinho.experiment.run",
     "train": "vizinho.job.run",
+    "transcribe": "vizinho.job.evaluate",
     "transfer": "vizinho.job.run",
 }
 """The module that owns each name of the API."""
 
-__all__ = ["__version__", "compare", "train", "transfer"]
+__all__ = ["__version__", "compare", "evaluate", "load", "run_experiment", "train", "transcribe", "transfer"]
 
 
 def __getattr__(name: str) -> Any:

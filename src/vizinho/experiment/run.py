@@ -18,6 +18,7 @@ from vizinho.experiment.guard import (
     utterances_of_test,
     without_test_texts,
 )
+from vizinho.experiment.read_spec import read_spec
 from vizinho.experiment.results import AnyArm, ArmResult, Budget, Results, TrainedArm, read_value, write_value
 from vizinho.experiment.spec import UNTRAINED, ExperimentSpec, store_name
 from vizinho.experiment.starts import (
@@ -57,8 +58,8 @@ WHOLE = "whole experiment"
 
 
 def run_experiment(
-    spec: ExperimentSpec,
-    folder: Path,
+    spec: ExperimentSpec | Path | str,
+    folder: Path | str,
     *,
     processes: int = 1,
     home: Path | None = None,
@@ -67,11 +68,13 @@ def run_experiment(
 ) -> Results:
     """Train the donors, then every arm, test each arm once, and write results.json (docs/formats.md).
 
-    `folder` keeps the results of arms, their models and those of donors (`store`) and logs, so a second call goes on
-    where the first stopped. Donors that the experiment in `donors_from` trained in the very same way (data, options,
-    start) are not trained again. Raises SpecError when a test speaker, text or recording is in what is trained or
+    `spec` may be the path of its file. `folder` keeps the results of arms, their models, those of donors (`store`) and
+    logs, so a second call goes on where the first stopped. Donors that the experiment in `donors_from` trained in the
+    same way (data, options, start) are not trained again. Raises SpecError when a test speaker, text or recording is in what is trained or
     chosen on, and when the folder was begun with other settings.
     """
+    folder = Path(folder)
+    spec = spec if isinstance(spec, ExperimentSpec) else read_spec(Path(spec))
     spec = without_test_texts(spec, folder) if spec.drop_test_texts else spec
     leaks = refuse_leaks(spec)
     hold_to_settings(spec, folder)

@@ -63,7 +63,7 @@ def lacking(card: Card) -> str:
         missing = [key for key in _JOB_KEYS if key not in card.job]
         return f"its card's job lacks {', '.join(missing)}" if missing else ""
     if tuple(card.command[1:3]) == ("models", "merge"):
-        return "it was merged from a donor and an adapter; reproduce the model that the adapter is of"
+        return "it was merged from a donor and an adapter; reproduce the model that the adapter belongs to"
     written = card.software.get("vizinho", "of an unknown version")
     return f"its card was written by a vizinho ({written}) that did not record the job (corpora, minutes, size)"
 
@@ -98,21 +98,21 @@ def recorded_job(store: Store, ref: str, card: Card, corpora: Sequence[Path] = (
     )
 
 
-def _places(ref: str, recorded: Sequence[Mapping[str, Any]], given: Sequence[Path]) -> list[Path]:
+def _places(ref: str, recorded: Sequence[Mapping[str, Any]], moved: Sequence[Path]) -> list[Path]:
     names = ", ".join(str(r["place"]) for r in recorded)
-    if given and len(given) != len(recorded):
+    if moved and len(moved) != len(recorded):
         raise CorpusError(
-            f"{len(given)} corpora were given, {ref} was made of {len(recorded)}",
+            f"{len(moved)} corpora are given, {ref} was trained on {len(recorded)}",
             where="--corpus",
             fix=f"give one for each of {names}, in this order",
         )
-    places = list(given) or [Path(r["place"]) for r in recorded]
+    places = list(moved) or [Path(r["place"]) for r in recorded]
     for place in places:
         if not place.exists():
             raise CorpusError(
-                f"a corpus that {ref} was made of is not here",
+                f"a corpus that {ref} was trained on is not here",
                 where=place,
-                fix=f"say where it is now with --corpus (once for each of {names}, in this order)",
+                fix=f"give its place with --corpus, once for each of {names}, in this order",
             )
     return places
 
@@ -145,5 +145,7 @@ def changed_sources(dataset: Dataset, card: Card) -> list[str]:
                 f"recorded {before['fingerprint']} ({before['utterances']})"
             )
         elif now["content"] != before["content"]:
-            lines.append(f"{source.place}: texts and sizes are as recorded, not so the order, the lengths or the sound")
+            lines.append(
+                f"{source.place}: texts and sizes are as recorded, but the order, the lengths or the sound are not"
+            )
     return lines

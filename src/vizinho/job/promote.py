@@ -45,7 +45,7 @@ class Verdict:
         shown = "is worse than" if self.p < SIGNIFICANT else "has a higher CER, perhaps by chance, than"
         return (
             f"{self.new} {shown} {self.current} ({figures}): it is kept, {self.current} stays current; "
-            f"`vizinho models rollback {self.new}` makes it current all the same"
+            f"`vizinho models rollback {self.new}` makes it current in spite of that"
         )
 
     def as_json(self) -> dict[str, Any]:
@@ -55,8 +55,8 @@ class Verdict:
 
 def measure(recognizer: Recognizer, utterances: Sequence[Utterance]) -> Scores:
     """Scores of a recogniser on the utterances that have text."""
-    kept = with_text(utterances)
-    return scored({i: t.text for i, t in recognizer.transcribe_corpus(kept).items()}, kept)
+    chosen = with_text(utterances)
+    return scored({i: t.text for i, t in recognizer.transcribe_corpus(chosen).items()}, chosen)
 
 
 def with_text(utterances: Sequence[Utterance]) -> list[Utterance]:
@@ -65,15 +65,15 @@ def with_text(utterances: Sequence[Utterance]) -> list[Utterance]:
     return [u for u in utterances if normalize(u.text)]
 
 
-def scored(heard: Mapping[str, str], utterances: Sequence[Utterance], *, cluster: bool = False) -> Scores:
-    """Scores of what was heard, by id; both sides are normalised as the utterances' language is.
+def scored(texts: Mapping[str, str], utterances: Sequence[Utterance], *, cluster: bool = False) -> Scores:
+    """Scores of recognised texts by id; both sides are normalised for the utterances' language.
 
     With `cluster` speakers are resampled for the intervals. Raises CorpusError as `evaluation.score.score` does.
     """
     normalize = get_normalizer(utterances[0].lang)
     return score(
         {u.id: normalize(u.text) for u in utterances},
-        {i: normalize(text) for i, text in heard.items()},
+        {i: normalize(text) for i, text in texts.items()},
         speakers={u.id: u.speaker for u in utterances},
         normalizer=normalize.name,
         data_fingerprint=fingerprint(utterances),
@@ -97,8 +97,8 @@ def card_score(scores: Scores, split: str | None, data: str) -> dict[str, Any]:
 def promote(store: Store, name: str, version: int, scores: Scores, pinned: Sequence[Utterance]) -> Verdict | None:
     """Compare a version that is in the store with the current one and make it current unless its CER is higher.
 
-    When another writer changes the current version meanwhile, the comparison is made again with that one. None when
-    there is nothing to compare with: the version then is current.
+    When another writer changes the current version in the meantime, the new version is compared with that one. Returns
+    None when there is nothing to compare with: the version is current then.
     """
     measured: dict[int, Scores] = {}
     while True:
@@ -112,6 +112,7 @@ def promote(store: Store, name: str, version: int, scores: Scores, pinned: Seque
             return verdict
 
 
-def _compare(new: str, current: str, ours: Scores, theirs: Scores) -> Verdict:
-    found = compare(ours.errors, theirs.errors)
-    return Verdict(new, current, ours.cer, theirs.cer, found.p, ours.utterances, ours.cer <= theirs.cer)
+def _compare(new: str, current: str, new_scores: Scores, current_scores: Scores) -> Verdict:
+    test = compare(new_scores.errors, current_scores.errors)
+    new_cer, current_cer = new_scores.cer, current_scores.cer
+    return Verdict(new, current, new_cer, current_cer, test.p, new_scores.utterances, new_cer <= current_cer)

@@ -60,11 +60,11 @@ def sole_run(store: Store, folder: Path) -> Iterator[None]:
         return
     with ExitStack() as stack:
         try:
-            held = stack.enter_context(sole_lock(store.home / "locks" / f"{folder.name}.lock"))
+            locked = stack.enter_context(sole_lock(store.home / "locks" / f"{folder.name}.lock"))
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise unwritable(error, store.home) from error
-        if not held:
+        if not locked:
             raise StoreError(
                 "the same run is going on in another process", where=folder, fix="wait for it, or change the seed"
             )
@@ -72,7 +72,7 @@ def sole_run(store: Store, folder: Path) -> Iterator[None]:
 
 
 def unfinished(store: Store, name: str, folder: Path) -> list[Path]:
-    """Where `folder` is new: other runs of the name that stopped half-way, of other data or with other settings."""
+    """If `folder` is new: other runs of the name that stopped half-way, on other data or with other settings."""
     if any(folder.glob("step-*")):
         return []
     runs = sorted((store.home / "runs").glob(f"{name}-{'[0-9a-f]' * 16}"))
@@ -99,7 +99,7 @@ def publish(
     notes: str = "",
     run: str = "",
 ) -> Published:
-    """Write the model folder with its card and add it to the store as a new version, once however often it is killed.
+    """Write the model folder with its card and add it to the store as a new version: once, however often it is killed.
 
     `work` is the run's folder, in which the model is put together. Raises StoreError where there is no room.
 
@@ -130,7 +130,7 @@ def publish(
 
 
 def _save_extras(folder: Path, finished: FinishedJob, card: Card) -> None:
-    """What lies beside the weights: recordings that were set aside, and the adapter where one was trained."""
+    """Files next to the weights: the list of skipped recordings, and the adapter where one was trained."""
     if len(finished.set_aside) > NAMED:
         write_set_aside(folder, finished.set_aside)
     if finished.adapter is not None and card.donor is not None:
@@ -151,7 +151,7 @@ def _room(folder: Path) -> Iterator[None]:
 
 
 def _token(work: Path) -> tuple[str, bool]:
-    """What tells this run from every other, and whether it was known before: then it was killed while it published."""
+    """An id that only this run has, and whether it is from before: then the run was killed while it published."""
     place = work / "run.txt"
     try:
         known = place.is_file()
@@ -163,7 +163,7 @@ def _token(work: Path) -> tuple[str, bool]:
 
 
 def _made_before(store: Store, name: str, run: str) -> str | None:
-    """The version that this run has already become, where it was killed between that and forgetting the run."""
+    """The version this run has already become, if it was killed after that and before its checkpoints were removed."""
     for entry in reversed(store.versions(name)):
         with suppress(ModelError):  # a broken card of another version is not this run's
             card = read_card(entry.folder)

@@ -1,4 +1,4 @@
-"""Trains a model of the store again from its card and says what came out the same and what did not."""
+"""A model of the store trained again from its card, and compared with the recorded one."""
 
 from __future__ import annotations
 
@@ -131,12 +131,12 @@ def reproduce(
         if target is not None:
             new = write_card(target, new)
         drop_run(work)
-    found = compare_weights(weights(load_checkpoint(folder).model), weights(ready.checkpoint.model))
+    difference = compare_weights(weights(load_checkpoint(folder).model), weights(ready.checkpoint.model))
     results = _results(card, new)
     return Reproduction(
         ref,
-        found.differing == 0 and not results,
-        found,
+        difference.differing == 0 and not results,
+        difference,
         results,
         _causes(card, new, changed),
         new.scores,
@@ -180,52 +180,52 @@ def _tests(store: Store, card: Card, model: Path) -> tuple[list[dict[str, Any]],
     recorded = [s for s in card.scores if s["split"] != "dev"]
     if not recorded:
         return [], []
-    held = read_pin(store, card.name)
-    if held is None:
+    pin = read_pin(store, card.name)
+    if pin is None:
         return [], [f"{len(recorded)} test scores: {card.name} has no pinned test set"]
     try:
         pinned = pinned_utterances(store, card.name)
     except CorpusError as error:
         return [], [f"{len(recorded)} test scores: {error.what}"]
-    measured = card_score(measure(Recognizer.load(model), pinned), held.split, Path(held.corpus).name)
+    measured = card_score(measure(Recognizer.load(model), pinned), pin.split, Path(pin.corpus).name)
     others = [s for s in recorded if s["signature"] != measured["signature"]]
     lines = [f"{s['split']} score on {s.get('data', '?')} ({s['signature']}): not the pinned test set" for s in others]
     return ([measured] if len(others) < len(recorded) else []), lines
 
 
 def _results(card: Card, new: Card) -> list[Difference]:
-    """What should follow from data, options and seed, and does not."""
-    found = [
+    """Results that should follow from data, options and seed, and differ."""
+    differences = [
         Difference(name, _plain(getattr(card, name)), _plain(getattr(new, name)))
         for name in _SAME
         if _plain(getattr(card, name)) != _plain(getattr(new, name))
     ]
     for number, (before, now) in enumerate(zip(card.curve, new.curve, strict=False)):
         if dict(before) != dict(now):
-            found.append(Difference(f"curve from point {number} on", dict(before), dict(now)))
+            differences.append(Difference(f"curve from point {number} on", dict(before), dict(now)))
             break
     recorded = {s["signature"] if s["split"] != "dev" else "dev": s for s in card.scores}
     for score in new.scores:
         before = recorded.get(score["signature"] if score["split"] != "dev" else "dev", {})
-        found += [
+        differences += [
             Difference(f"{score['split']} {key}", before.get(key), score[key])
             for key in ("cer", "wer", "signature")
             if before.get(key) != score[key]
         ]
-    return found
+    return differences
 
 
 def _causes(card: Card, new: Card, changed: Sequence[str]) -> list[Difference]:
-    """What is not as it was when the model was trained."""
-    found = [Difference("corpus", "as in the card", line) for line in changed]
+    """What has changed since the model was trained: corpora, software, machine."""
+    differences = [Difference("corpus", "as in the card", line) for line in changed]
     for kind in ("software", "machine"):
         before, now = getattr(card, kind), getattr(new, kind)
-        found += [
+        differences += [
             Difference(f"{kind}: {name}", before.get(name), now.get(name))
             for name in sorted(before.keys() | now.keys())
             if before.get(name) != now.get(name)
         ]
-    return found
+    return differences
 
 
 def _plain(value: Any) -> Any:

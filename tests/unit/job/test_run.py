@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from tones import tone_corpus
 
+import vizinho
 from vizinho import train, transfer
 from vizinho.audio.augment import NO_AUGMENT
-from vizinho.errors import SpecError
+from vizinho.errors import SpecError, StoreError
 from vizinho.job.run import Reporting
 from vizinho.store.store import Store
 from vizinho.training.options import TrainingOptions
@@ -62,6 +63,18 @@ def test_a_transfer_with_practice_is_one_call_and_opens_the_target_once(place, c
     assert outcome.ref == "pt@1" and outcome.as_json()["practice_minutes"] > 0
     assert len(outcome.ready.dataset.sources) == 3
     assert capsys.readouterr() == ("", "")
+
+
+def test_a_model_is_loaded_transcribes_and_is_scored_by_name(place, monkeypatch):
+    monkeypatch.setenv("VIZINHO_HOME", str(place / "home"))
+    audio = next((place / "es" / "audio").glob("*.wav"))
+    recognizer = vizinho.load("es@1")
+    assert vizinho.transcribe(recognizer, audio) == vizinho.transcribe("es@1", str(audio))
+    evaluation = vizinho.evaluate("es@1", place / "es" / "es.jsonl", split="dev", recognizer=recognizer)
+    assert (evaluation.split, evaluation.scores.utterances, evaluation.pinned) == ("dev", 3, False)
+    with pytest.raises(StoreError, match="no model 'xx'"):
+        vizinho.load("xx")
+    assert set(dir(vizinho)) == set(vizinho.__all__) and all(getattr(vizinho, name) for name in dir(vizinho))
 
 
 def test_a_dry_run_has_the_plan_and_publishes_nothing(place):

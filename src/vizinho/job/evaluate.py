@@ -1,0 +1,142 @@
+"""Models at work, by name: load one, transcribe with it, score it on a corpus. The scores of a test set are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vizinho.audio.blocks import mono, read_blocks
+from vizinho.corpora.manifest import read_manifest, select
+from vizinho.errors import CorpusError, StoreError
+from vizinho.evaluation.significance import Comparison, compare
+from vizinho.job.promote import card_score, scored, with_text
+from vizinho.progress import Advance, Event, unseen
+from vizinho.recognition.recognizer import Recognizer
+from vizinho.records import Scores, Transcript, Utterance
+from vizinho.store.pins import pin
+from vizinho.store.store import Store
+
+if TYPE_CHECKING:
+    from vizinho.decoding.setup import DecoderSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """Scores of a model on a split of a corpus."""
+
+    scores: Scores
+    split: str | None
+    skipped: tuple[str, ...]
+    """Ids of utterances without text after normalising."""
+    greedy: Scores | None = None
+    """Without the beam search, where there is one."""
+    comparison: dict[str, Comparison] | None = None
+    """The beam search against greedy decoding, paired by utterance: "cer" and "wer"."""
+    pinned: bool = False
+    """Whether the corpus is the pinned test set of the model's name."""
+    remarks: tuple[str, ...] = ()
+
+
+def load(
+    model: str | Path,
+    *,
+    engine: str = "onnx",
+    threads: int = 1,
+    search: DecoderSpec | None = None,
+    store: Store | None = None,
+) -> Recognizer:
+    """Open a model as `vizinho transcribe` does.
+
+    Args:
+        model: NAME, NAME@VERSION, a folder or a hub id.
+        engine: "onnx", or "torch" for the network as it was trained.
+        threads: Threads of onnxruntime.
+        search: A beam search; None decodes greedily.
+        store: Where models live; the user's store if not given.
+
+    Raises StoreError and ModelError for a model that is not there or broken.
+    """
+    return Recognizer.load((store or Store()).resolve(str(model)), engine, threads=threads, search=search)
+
+
+def transcribe(model: str | Path | Recognizer, audio: str | Path) -> Transcript:
+    """Transcribe one file of any length, with a model or a loaded recogniser. Raises AudioError as reading does."""
+    recognizer = model if isinstance(model, Recognizer) else load(model)
+    return recognizer.transcribe(map(mono, read_blocks(Path(audio))), str(audio))
+
+
+def evaluate(
+    model: str | Path,
+    corpus: str | Path,
+    *,
+    split: str | None = None,
+    cluster: bool = False,
+    recognizer: Recognizer | None = None,
+    store: Store | None = None,
+    show: Event = unseen,
+) -> Evaluation:
+    """Score a model as it transcribes: same engine, same cutting of long recordings.
+
+    A score on a test split goes into the card of a model of the store, and a name's first test set is pinned to it.
+
+    Args:
+        model: NAME, NAME@VERSION or a folder.
+        corpus: A manifest.
+        split: Only this split; test if the manifest has one, else everything.
+        cluster: Resample speakers instead of utterances for intervals and tests.
+        recognizer: The model as it is to decode, where it is loaded already; with a beam search it is scored without
+            it too, on the same log-probabilities.
+        store: Where models live; the user's store if not given.
+        show: Told of the progress, by utterances.
+
+    Raises CorpusError where no utterance has text, and what loading raises.
+    """
+    store, corpus = store or Store(), Path(corpus)
+    utterances = read_manifest(corpus)
+    if split is None and any(u.split == "test" for u in utterances):
+        split = "test"
+    utterances = select(utterances, split=split)
+    chosen = with_text(utterances)
+    if not chosen:
+        raise CorpusError("no utterance has text", where=corpus, fix="run `vizinho corpus check`")
+    skipped = tuple(sorted({u.id for u in utterances} - {u.id for u in chosen}))
+    recognizer = recognizer or load(model, store=store)
+    progress = partial(show, "transcribing", len(chosen))
+    progress(0, "")
+    greedy, *searched = (scored(texts, chosen, cluster=cluster) for texts in _texts(recognizer, chosen, progress))
+    pinned, remarks = _keep(store, str(model), corpus, split, greedy)
+    if not searched:
+        return Evaluation(greedy, split, skipped, pinned=pinned, remarks=remarks)
+    comparison = {m: compare(searched[0].errors, greedy.errors, metric=m, cluster=cluster) for m in ("cer", "wer")}
+    return Evaluation(searched[0], split, skipped, greedy, comparison, pinned, remarks)
+
+
+def _texts(recognizer: Recognizer, utterances: Sequence[Utterance], progress: Advance) -> list[dict[str, str]]:
+    """Texts by id of greedy decoding and, where there is a search, of that; the network runs once for both."""
+    ways = [recognizer.with_decoder(None)] + [recognizer] * (recognizer.decoder is not None)
+    texts: list[dict[str, str]] = [{} for _ in ways]
+    for acoustics in recognizer.corpus_log_probs(utterances, progress):
+        for way, by_id in zip(ways, texts, strict=True):
+            by_id[acoustics.id] = way.decode(acoustics).text
+    return texts
+
+
+def _keep(store: Store, model: str, corpus: Path, split: str | None, scores: Scores) -> tuple[bool, tuple[str, ...]]:
+    """Write a test score into the model's card and pin the name's first test set; a read-only store is only remarked.
+
+    Returns whether the corpus is the name's pinned test set, and remarks.
+    """
+    entry = store.find(model)
+    if entry is None or entry.bundled or split != "test":
+        return False, ()
+    try:
+        pinned = pin(store, entry.name, corpus, split, replace=False)
+        store.add_score(entry.ref, card_score(scores, split, corpus.name))
+    except StoreError as error:
+        return False, (f"the score is not kept: {error}",)
+    if pinned.corpus != str(corpus.resolve()):
+        return False, ()
+    return True, (f"{corpus} is the pinned test set of {entry.name}: new versions are measured on it",)
