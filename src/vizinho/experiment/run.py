@@ -70,8 +70,8 @@ def run_experiment(
 
     `spec` may be the path of its file. `folder` keeps the results of arms, their models, those of donors (`store`) and
     logs, so a second call goes on where the first stopped. Donors that the experiment in `donors_from` trained in the
-    same way (data, options, start) are not trained again. Raises SpecError when a test speaker, text or recording is in what is trained or
-    chosen on, and when the folder was begun with other settings.
+    same way (data, options, start) are not trained again. Raises SpecError when a test speaker, text or recording is in
+    what is trained or chosen on, and when the folder was begun with other settings.
     """
     folder = Path(folder)
     spec = spec if isinstance(spec, ExperimentSpec) else read_spec(Path(spec))
