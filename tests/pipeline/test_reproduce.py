@@ -76,7 +76,7 @@ def test_other_training_data_gives_other_weights_with_anyway(world, tmp_path):
     assert done.returncode == 1
     assert "es@1: NOT reproduced" in done.stdout
     assert "tensors differ; relative distance" in done.stdout
-    assert f"not as it was: corpus: as in the card -> {moved}: fingerprint" in done.stdout
+    assert f"not as recorded: corpus: as in the card -> {moved}: fingerprint" in done.stdout
 
 
 def test_weights_that_the_recorded_job_does_not_give_are_found(world, tmp_path):

@@ -1,50 +1,106 @@
-"""`vizinho corpus`: bring speech, see what it is, set aside what is wrong, make practice of a neighbour's."""
+"""`vizinho corpus`: convert, check, count, shard and pseudo-label corpora, and make practice speech."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer import Argument, Option
 
-from vizinho.cli.options import AsJson, Commands, OnRay, Seed, language_tag
+from vizinho.cli.emit import SHOWN, emit, shortened, warn
+from vizinho.cli.options import (
+    AsJson,
+    Commands,
+    Engine,
+    Lang,
+    Manifest,
+    Model,
+    OnRay,
+    OutManifest,
+    Processes,
+    Seed,
+    To,
+    language_tag,
+)
 from vizinho.errors import CorpusError
 
 if TYPE_CHECKING:
     from vizinho.corpora.check import CheckReport
+    from vizinho.corpora.shards.index import ShardIndex
     from vizinho.progress import Advance
+    from vizinho.recognition.label import LabelReport
     from vizinho.records import Utterance
+    from vizinho.store.store import Store
 
-app = Commands(help="Bring, check, count and make corpora.")
+app = Commands(help="Corpora: convert, check, count, shard, pseudo-label, make practice speech.")
 
-ON_RAY = 'On Ray Data (pip install "vizinho[ray]"): the cluster that RAY_ADDRESS names, or one of its own.'
-_SHOWN = 10
-_Manifest = Annotated[Path, typer.Argument(help="Manifest (JSONL).")]
-_Lang = Annotated[
-    str | None,
-    typer.Option("--lang", callback=language_tag, help="Language whose text rules count; the manifest's if left out."),
-]
+
+@app.command("convert")
+def convert(
+    source: Annotated[Path, Argument(help="Corpus folder or file.")],
+    manifest: Annotated[Path, Argument(help="Manifest (JSONL) to write.")],
+    lang: Annotated[str, Option("--lang", callback=language_tag, help="Language of the speech, such as pt.")],
+    reader: Annotated[
+        str | None,
+        Option(
+            "--format",
+            help="common-voice, mls, fleurs, kaldi, nemo, ljspeech, huggingface or lhotse; guessed if not given.",
+        ),
+    ] = None,
+    split: Annotated[
+        str | None, Option("--split", help="Read only this split; a source without splits becomes it.")
+    ] = None,
+    copy: Annotated[bool, Option("--copy", help="Re-encode all audio to 16 kHz FLAC next to the manifest.")] = False,
+    skip_bad: Annotated[bool, Option("--skip-bad", help="Skip bad rows and list them in a file.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make a manifest of Common Voice, MLS, FLEURS, Kaldi, NeMo, LJSpeech, Hugging Face or lhotse data."""
+    from vizinho.corpora.convert import convert_corpus
+
+    with _counter("reading") as advance:
+        conversion = convert_corpus(
+            source, manifest, lang=lang, reader=reader, split=split, copy=copy, skip_bad=skip_bad, progress=advance
+        )
+    values = conversion.to_json()
+    splits = ", ".join(f"{name} {count}" for name, count in values["splits"].items())
+    text = f"{values['utterances']} utterances, {values['minutes']:.1f} minutes ({splits}), {conversion.format}"
+    problems = shortened([f"skipped: {p}" for p in conversion.problems], more=f"{manifest.stem}.problems.jsonl")
+    emit(values, as_json, [f"{manifest}: {text}", *problems])
+
+
+@contextmanager
+def _counter(description: str) -> Iterator[Advance]:
+    """Progress without a total, for sources that are read as they come."""
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn(), TextColumn("{task.description} {task.completed:.0f}"), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task(description, total=None)
+
+        def advance(amount: float, _note: str = "") -> None:
+            progress.update(task, advance=amount)
+
+        yield advance
 
 
 @app.command("check")
 def check(
-    corpus: _Manifest,
+    corpus: Manifest,
     out: Annotated[
-        Path | None, typer.Option("--out", help="Folder of the clean manifest and the quarantine; the manifest's own.")
+        Path | None, Option("--out", help="Folder for the two files to write; the manifest's if not given.")
     ] = None,
-    lang: _Lang = None,
-    model: Annotated[
-        str | None, typer.Option("--model", help="Also report characters that this model has no token for.")
-    ] = None,
-    processes: Annotated[int, typer.Option("--processes", help="Processes that decode.", min=1)] = 1,
+    lang: Lang = None,
+    model: Annotated[str | None, Option("--model", help="Also report characters that this model lacks.")] = None,
+    processes: Processes = 1,
     on_ray: OnRay = False,
-    strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 when anything is set aside.")] = False,
+    strict: Annotated[bool, Option("--strict", help="Exit with 1 when anything is quarantined.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Decode everything, name what is wrong by id, and write NAME.clean.jsonl and NAME.quarantine.jsonl."""
+    """Decode everything, name every fault by id, and write NAME.clean.jsonl and NAME.quarantine.jsonl."""
     from vizinho.corpora.check import check_corpus, write_check
     from vizinho.corpora.manifest import read_manifest
     from vizinho.progress import bar
@@ -64,130 +120,48 @@ def check(
             on_ray=on_ray,
         )
     clean, quarantine = write_check(report, corpus.parent if out is None else out, corpus.stem)
-    made = {"corpus": str(corpus), "normalizer": normalizer.name, **report.to_json()}
-    made |= {"clean_manifest": str(clean), "quarantine_file": str(quarantine)}
-    if as_json:
-        typer.echo(json.dumps(made, ensure_ascii=False))
-    else:
-        _show_check(made, report)
+    values = {"corpus": corpus, "normalizer": normalizer.name, **report.to_json()}
+    values |= {"clean_manifest": clean, "quarantine_file": quarantine}
+    emit(values, as_json, _check_lines(values, report))
     if strict and report.quarantined:
         raise typer.Exit(1)
 
 
-@app.command("convert")
-def convert(
-    source: Annotated[Path, typer.Argument(help="Corpus folder or file.")],
-    manifest: Annotated[Path, typer.Argument(help="Manifest (JSONL) to write.")],
-    lang: Annotated[
-        str, typer.Option("--lang", callback=language_tag, help="Language code of the speech, such as pt.")
-    ],
-    reader: Annotated[
-        str | None,
-        typer.Option(
-            "--format",
-            help="common-voice, mls, fleurs, kaldi, nemo, ljspeech, huggingface or lhotse; guessed if left out.",
-        ),
-    ] = None,
-    split: Annotated[
-        str | None, typer.Option("--split", help="Read only this split; a source without splits becomes it.")
-    ] = None,
-    copy: Annotated[
-        bool, typer.Option("--copy", help="Re-encode all audio to 16 kHz FLAC beside the manifest.")
-    ] = False,
-    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave bad rows out and list them in a file.")] = False,
-    as_json: AsJson = False,
-) -> None:
-    """Make a manifest of Common Voice, MLS, FLEURS, Kaldi, NeMo, LJSpeech, Hugging Face or lhotse data."""
-    from vizinho.corpora.convert import convert_corpus
+def _only_lang(utterances: list[Utterance], corpus: Path) -> str:
+    langs = sorted({u.lang for u in utterances})
+    if len(langs) > 1:
+        what = f"several languages: {', '.join(langs)}"
+        raise CorpusError(what, where=corpus, fix="make a manifest for each, or give --lang")
+    return langs[0]
 
-    with counter("reading") as advance:
-        made = convert_corpus(
-            source, manifest, lang=lang, reader=reader, split=split, copy=copy, skip_bad=skip_bad, progress=advance
-        )
-    result = made.to_json()
-    if as_json:
-        typer.echo(json.dumps(result, ensure_ascii=False))
-        return
-    splits = ", ".join(f"{name} {count}" for name, count in result["splits"].items())
-    typer.echo(
-        f"{manifest}: {result['utterances']} utterances, {result['minutes']:.1f} minutes ({splits}), {made.format}"
+
+def _model_limits(model: str) -> tuple[set[str], float]:
+    """Characters of the model's tokens, and seconds per output frame."""
+    from vizinho.model.checkpoint import load_checkpoint
+    from vizinho.store.store import Store
+
+    checkpoint = load_checkpoint(Store().resolve(model))
+    letters = checkpoint.inventory.letters
+    # Subword pieces need fewer frames than letters, so the check of frames per letter keeps its default for them.
+    pieces = any(len(token.strip("▁")) > 1 for token in letters)
+    return set("".join(letters)) - {"▁"}, 0.04 if pieces else checkpoint.front.frame_seconds
+
+
+def _check_lines(values: dict[str, Any], report: CheckReport) -> Iterator[str]:
+    yield (
+        f"{values['utterances']} utterances: {values['clean']} clean ({values['clean_minutes']:.1f} min), "
+        f"{values['quarantined']} quarantined ({values['quarantined_minutes']:.1f} min)"
     )
-    for problem in made.problems[:_SHOWN]:
-        typer.echo(f"left out: {problem}")
-    if len(made.problems) > _SHOWN:
-        typer.echo(f"and {len(made.problems) - _SHOWN} more: {manifest.stem}.problems.jsonl")
-
-
-def _name_left_out(left_out: Sequence[tuple[str, str]]) -> None:
-    for utterance_id, reason in left_out[:_SHOWN]:
-        typer.echo(f"left out {utterance_id}: {reason}")
-    if len(left_out) > _SHOWN:
-        typer.echo(f"and {len(left_out) - _SHOWN} more (--json names all)")
-
-
-@app.command("respell")
-def respell(
-    corpus: _Manifest,
-    to: Annotated[str, typer.Option("--to", callback=language_tag, help="Target language, such as pt.")],
-    out: Annotated[Path, typer.Option("--out", help="Manifest to write; the audio stays where it is.")],
-    leave_out: Annotated[
-        list[Path] | None,
-        typer.Option("--leave-out", help="Target manifest whose dev and test texts are kept out; repeatable."),
-    ] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Turn a donor's corpus into practice for the target: its sounds, in the target's letters (needs eSpeak NG)."""
-    from vizinho.corpora.manifest import held_out_texts, read_manifest, write_manifest
-    from vizinho.g2p.respell import respell_corpus
-    from vizinho.progress import bar
-    from vizinho.text.normalize import get_normalizer
-
-    if out.resolve() == corpus.resolve():
-        raise CorpusError("the corpus would be overwritten", where=out, fix="give another --out")
-    kept_back = held_out_texts((u for path in leave_out or () for u in read_manifest(path)), get_normalizer(to))
-    utterances = read_manifest(corpus)
-    with bar("respelling", len(utterances)) as advance:
-        made = respell_corpus(utterances, to, kept_back, advance)
-    write_manifest(out, made.utterances)
-    if as_json:
-        found = {"manifest": str(out), "utterances": len(made.utterances)}
-        typer.echo(json.dumps(found | {"left_out": made.left_out, "examples": made.examples}, ensure_ascii=False))
-        return
-    typer.echo(f"{out}: {len(made.utterances)} utterances, {len(made.left_out)} left out")
-    for ours, theirs in made.examples:
-        typer.echo(f"  {ours}  ->  {theirs}")
-    _name_left_out(made.left_out)
-
-
-@app.command("revoice")
-def revoice(
-    corpus: _Manifest,
-    out: Annotated[Path, typer.Option("--out", help="Folder for the manifest and its audio.")],
-    copies: Annotated[int, typer.Option("--copies", help="Voices for each utterance.", min=1)] = 1,
-    seed: Seed = 1,
-    as_json: AsJson = False,
-) -> None:
-    """Say the train part again in other voices: pitch, vocal tract and pace changed by Praat (extra "voices")."""
-    from vizinho.corpora.manifest import read_manifest, write_manifest
-    from vizinho.corpora.revoice import revoice_corpus
-    from vizinho.progress import bar
-
-    utterances = read_manifest(corpus)
-    with bar("revoicing", sum(u.split == "train" for u in utterances)) as advance:
-        made = revoice_corpus(utterances, out, copies=copies, seed=seed, progress=advance)
-    manifest = out / f"{corpus.stem}.voices.jsonl"
-    write_manifest(manifest, made.utterances)
-    minutes = sum(u.duration_seconds for u in made.utterances) / 60
-    if as_json:
-        found = {"manifest": str(manifest), "utterances": len(made.utterances), "minutes": round(minutes, 2)}
-        typer.echo(json.dumps(found | {"left_out": made.left_out}, ensure_ascii=False))
-        return
-    typer.echo(f"{manifest}: {len(made.utterances)} utterances, {minutes:.1f} minutes, {len(made.left_out)} left out")
-    _name_left_out(made.left_out)
+    for title, severity in (("quarantined", "quarantine"), ("warning", "warning")):
+        for kind, count in report.counts(severity).items():
+            yield f"\n{title}: {kind}, {count} utterance{'s' if count != 1 else ''}"
+            matching = [f for f in report.findings if (f.kind, f.severity) == (kind, severity)]
+            yield from (f"  {line}" for line in shortened([f"{f.id}: {f.detail}" for f in matching]))
+    yield f"\n{values['clean_manifest']}\n{values['quarantine_file']}"
 
 
 @app.command("stats")
-def stats(corpus: _Manifest, lang: _Lang = None, as_json: AsJson = False) -> None:
+def stats(corpus: Manifest, lang: Lang = None, as_json: AsJson = False) -> None:
     """Count utterances, minutes, characters and texts by split and speaker."""
     from vizinho.corpora.manifest import fingerprint, read_manifest
     from vizinho.corpora.stats import corpus_stats
@@ -196,69 +170,241 @@ def stats(corpus: _Manifest, lang: _Lang = None, as_json: AsJson = False) -> Non
     utterances = read_manifest(corpus)
     normalizer = get_normalizer(lang or _only_lang(utterances, corpus))
     rows = [row.to_json() for row in corpus_stats(utterances, normalizer)]
-    name = fingerprint(utterances)
-    if as_json:
-        made = {"corpus": str(corpus), "fingerprint": name, "normalizer": normalizer.name, "rows": rows}
-        typer.echo(json.dumps(made, ensure_ascii=False))
-        return
-    typer.echo(f"{'split':<8}{'utterances':>11}{'minutes':>9}{'characters':>12}{'texts':>8}{'letters/s':>11}  speaker")
-    for row in rows:
-        speaker = row["speaker"] or f"all {row['speakers']}"
-        typer.echo(
-            f"{row['split'] or 'all':<8}{row['utterances']:>11}{row['minutes']:>9.2f}{row['characters']:>12}"
-            f"{row['distinct_texts']:>8}{row['letters_per_second']:>11.1f}  {speaker}"
+    values = {"corpus": corpus, "fingerprint": fingerprint(utterances), "normalizer": normalizer.name, "rows": rows}
+    lines = [
+        f"{row['split'] or 'all':<8}{row['utterances']:>11}{row['minutes']:>9.2f}{row['characters']:>12}"
+        f"{row['distinct_texts']:>8}{row['letters_per_second']:>11.1f}  "
+        f"{row['speaker'] or 'all ' + str(row['speakers'])}"
+        for row in rows
+    ]
+    head = f"{'split':<8}{'utterances':>11}{'minutes':>9}{'characters':>12}{'texts':>8}{'letters/s':>11}  speaker"
+    emit(values, as_json, [head, *lines, f"fingerprint {values['fingerprint']}, {normalizer.name}"])
+
+
+@app.command("shard")
+def shard(
+    source: Annotated[
+        str,
+        Argument(
+            help="A manifest; a folder or file of webdataset tars; a folder of lhotse shar; Hugging Face data: Parquet "
+            "files, a saved set, or the id of a set on the hub.",
+            show_default=False,
+        ),
+    ],
+    out: Annotated[Path, Option("--out", help="Folder of the sharded corpus.")],
+    kind: Annotated[
+        str | None, Option("--format", help="manifest, webdataset, lhotse-shar or huggingface; guessed if not given.")
+    ] = None,
+    lang: Annotated[
+        str | None, Option("--lang", callback=language_tag, help="Language of the speech; needed without a manifest.")
+    ] = None,
+    split: Annotated[
+        str, Option("--split", help="Split to read of Hugging Face data, and of tars named after their split.")
+    ] = "train",
+    subset: Annotated[str | None, Option("--subset", help="Configuration of Hugging Face data.")] = None,
+    shard_minutes: Annotated[
+        float, Option("--shard-minutes", help="Minutes of audio in each shard that is written.", min=0.01)
+    ] = 60.0,
+    seed: Seed = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Make a sharded corpus for `vizinho train` and `transfer` (--corpus DIR). Repeat the command to resume it.
+
+    A manifest and Hugging Face data are packed into tars. Tars of webdataset and lhotse shar stay where they are; the
+    folder then only has what is needed to read them.
+    """
+    from vizinho.corpora.shards.make import make_shards
+    from vizinho.corpora.shards.writing import ShardOptions
+
+    options = ShardOptions(shard_minutes, seed)
+    with _counter("sharding") as advance:
+        index = make_shards(
+            source, out, kind=kind, lang=lang, split=split, subset=subset, options=options, progress=advance
         )
-    typer.echo(f"fingerprint {name}, {normalizer.name}")
+    values = {
+        "corpus": index.folder,
+        "lang": index.lang,
+        "shards": len(index.shards),
+        "utterances": index.utterances,
+        "hours": round(index.seconds / 3600, 4),
+        "speakers": index.speakers,
+        "bytes": sum(s.bytes for s in index.shards),
+        "manifests": {split: index.folder / name for split, name in index.manifests.items()},
+        "left_out": index.left_out,
+        "fingerprint": index.fingerprint,
+    }
+    emit(values, as_json, _shard_lines(index))
 
 
-@contextmanager
-def counter(description: str) -> Iterator[Advance]:
-    """Progress of work whose end is not known, since it reads as it goes."""
-    from rich.console import Console
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+def _shard_lines(index: ShardIndex) -> Iterator[str]:
+    from vizinho.corpora.shards.build import LEFT_OUT
 
-    columns = (SpinnerColumn(), TextColumn("{task.description} {task.completed:.0f}"), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-        task = progress.add_task(description, total=None)
-
-        def advance(amount: float, _note: str = "") -> None:
-            progress.update(task, advance=amount)
-
-        yield advance
+    counts = f"{index.utterances} utterances, {index.seconds / 3600:.2f} hours in {len(index.shards)} shards"
+    yield f"{index.folder}: {counts}"
+    yield from (f"{split}: {index.folder / name}" for split, name in index.manifests.items())
+    if index.left_out:
+        yield f"left out: {index.left_out}, named in {index.folder / LEFT_OUT}"
+    yield f"fingerprint {index.fingerprint}"
 
 
-def _only_lang(utterances: list[Utterance], corpus: Path) -> str:
-    langs = sorted({u.lang for u in utterances})
-    if len(langs) > 1:
-        raise CorpusError(
-            f"several languages: {', '.join(langs)}", where=corpus, fix="make a manifest for each, or give --lang"
-        )
-    return langs[0]
+@app.command("label")
+def label(
+    model: Model,
+    sources: Annotated[
+        list[Path], Argument(help="Audio files, folders of them, or one manifest (JSONL).", show_default=False)
+    ],
+    out: OutManifest,
+    least_confidence: Annotated[
+        float, Option("--least-confidence", help="Skip labels with a lower mean confidence.", min=0, max=1)
+    ] = 0.0,
+    lang: Lang = None,
+    split: Annotated[str, Option("--split", help="Split of the manifest to label; its rows become train.")] = "train",
+    processes: Processes = 1,
+    on_ray: OnRay = False,
+    engine: Engine = "onnx",
+    as_json: AsJson = False,
+) -> None:
+    """Pseudo-label untranscribed speech: FILE gets the accepted labels, NAME.heard.jsonl all of them.
 
-
-def _model_limits(model: str) -> tuple[set[str], float]:
-    """Characters that the model's tokens are made of, and seconds per output frame."""
-    from vizinho.model.checkpoint import load_checkpoint
+    The same command resumes a run that was stopped; another --least-confidence decodes nothing again. Recordings that
+    cannot be read are reported, and the others are still labelled (exit code 2).
+    """
+    from vizinho.progress import bar
+    from vizinho.recognition.files import Work
+    from vizinho.recognition.label import PseudoLabelOptions, pseudo_label
     from vizinho.store.store import Store
 
-    checkpoint = load_checkpoint(Store().resolve(model))
-    letters = checkpoint.inventory.letters
-    # Pieces of several letters need fewer frames than letters, so their count says nothing: keep the default then.
-    whole = any(len(token.strip("▁")) > 1 for token in letters)
-    return set("".join(letters)) - {"▁"}, 0.04 if whole else checkpoint.front.frame_seconds
+    store = Store()
+    options = PseudoLabelOptions(least_confidence, processes, on_ray)
+    folder = store.resolve(model)
+    utterances = _unlabelled(sources, split, lang, store, model)
+    entry = store.find(model)
+    ref = entry.ref if entry else folder.name
+    with bar("pseudo-labelling", len(utterances)) as advance:
+        report = pseudo_label(Work(folder, engine), ref, utterances, out, options, advance)
+    emit(report.as_json(), as_json, _label_lines(report))
+    warn(f"error: {utterance_id}: {what}" for utterance_id, what in report.failed[:SHOWN])
+    if report.failed:
+        warn([f"{len(report.failed)} of {len(utterances)} recordings could not be labelled"])
+        raise typer.Exit(2)
 
 
-def _show_check(made: dict[str, Any], report: CheckReport) -> None:
-    typer.echo(
-        f"{made['utterances']} utterances: {made['clean']} clean ({made['clean_minutes']:.1f} min), "
-        f"{made['quarantined']} set aside ({made['quarantined_minutes']:.1f} min)"
-    )
-    for title, severity in (("set aside", "quarantine"), ("warning", "warning")):
-        for kind, count in report.counts(severity).items():
-            typer.echo(f"\n{title}: {kind}, {count} utterance{'s' if count != 1 else ''}")
-            shown = [f for f in report.findings if f.kind == kind and f.severity == severity]
-            for finding in shown[:_SHOWN]:
-                typer.echo(f"  {finding.id}: {finding.detail}")
-            if len(shown) > _SHOWN:
-                typer.echo(f"  and {len(shown) - _SHOWN} more (--json names all)")
-    typer.echo(f"\n{made['clean_manifest']}\n{made['quarantine_file']}")
+def _unlabelled(sources: list[Path], split: str, lang: str | None, store: Store, model: str) -> list[Utterance]:
+    from vizinho.corpora.manifest import read_manifest, select
+    from vizinho.recognition.files import collect
+    from vizinho.recognition.label import from_files
+
+    if any(path.suffix == ".jsonl" for path in sources):
+        if len(sources) > 1:
+            raise CorpusError("a manifest among other sources", where="label", fix="label them one after another")
+        return select(read_manifest(sources[0]), split=split)
+    card = store.card(model)
+    if lang is None and card is None:
+        raise CorpusError("the language of the speech is not known", where=model, fix="give --lang, such as --lang pt")
+    inputs = collect(sources)
+    warn(f"skipped, not audio: {count} {suffix}" for suffix, count in sorted(inputs.skipped.items()))
+    if not inputs.files:
+        raise CorpusError("no audio here", where=", ".join(map(str, sources)), fix="check the paths")
+    return from_files(inputs.files, lang or (card.language if card else ""))
+
+
+def _label_lines(report: LabelReport) -> Iterator[str]:
+    yield f"{report.manifest}: {report.accepted} utterances, {report.accepted_seconds / 60:.1f} minutes"
+    unreadable = f"{len(report.failed)} unreadable"
+    yield f"skipped: {report.unsure} below the least confidence, {report.silent} without words, {unreadable}"
+    yield f"median confidence of accepted labels {report.median_confidence:.3f}; done before: {report.done_before}"
+    yield f"all transcripts: {report.ledger}"
+
+
+@app.command("speak")
+def speak(
+    language: Annotated[str, Argument(help="Language: pt, es, en, fr, ca, it or de.")],
+    out: Annotated[Path, Option("--out", help="Folder for the manifest and its audio.")],
+    minutes: Annotated[float, Option("--minutes", help="Minutes of speech over all splits.", min=0)] = 30.0,
+    seed: Seed = 1,
+    text: Annotated[
+        Path | None, Option("--text", help="Your own sentences, one a line, instead of the phrase book.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Synthesise practice speech with eSpeak NG: many voice variants, rates and pitches, noise, telephone band."""
+    from vizinho.corpora.manifest import read_manifest
+    from vizinho.corpora.synthetic import practice_corpus
+    from vizinho.progress import bar
+
+    sentences = None
+    if text is not None:
+        if not text.is_file():
+            raise CorpusError("no such text file", where=text, fix="check the path")
+        sentences = [line.strip() for line in text.read_text(encoding="utf-8").splitlines() if line.strip()]
+        if not sentences:
+            raise CorpusError("the file has no sentences", where=text, fix="write one sentence a line")
+    with bar(f"speaking {language}", minutes) as advance:
+        manifest = practice_corpus(language, minutes, out, seed=seed, sentences=sentences, progress=advance)
+    _emit_manifest(manifest, read_manifest(manifest), as_json)
+
+
+@app.command("respell")
+def respell(
+    corpus: Manifest,
+    to: To,
+    out: Annotated[Path, Option("--out", help="Manifest to write; the audio stays where it is.")],
+    leave_out: Annotated[
+        list[Path] | None,
+        Option("--leave-out", help="Target manifest whose texts outside train are held out; repeatable."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Turn a donor's corpus into practice speech: its sounds, in the target's letters (needs eSpeak NG)."""
+    from vizinho.corpora.manifest import held_out_texts, read_manifest, write_manifest
+    from vizinho.g2p.respell import respell_corpus
+    from vizinho.progress import bar
+    from vizinho.text.normalize import get_normalizer
+
+    if out.resolve() == corpus.resolve():
+        raise CorpusError("the corpus would be overwritten", where=out, fix="give another --out")
+    held_out = held_out_texts((u for path in leave_out or () for u in read_manifest(path)), get_normalizer(to))
+    utterances = read_manifest(corpus)
+    with bar("respelling", len(utterances)) as advance:
+        respelt = respell_corpus(utterances, to, held_out, advance)
+    write_manifest(out, respelt.utterances)
+    _emit_manifest(out, respelt.utterances, as_json, left_out=respelt.left_out, examples=respelt.examples)
+
+
+@app.command("revoice")
+def revoice(
+    corpus: Manifest,
+    out: Annotated[Path, Option("--out", help="Folder for the manifest and its audio.")],
+    copies: Annotated[int, Option("--copies", help="Voices for each utterance.", min=1)] = 1,
+    seed: Seed = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Copy the train part into other voices: Praat changes pitch, vocal tract and pace (extra "voices")."""
+    from vizinho.corpora.manifest import read_manifest, write_manifest
+    from vizinho.corpora.revoice import revoice_corpus
+    from vizinho.progress import bar
+
+    utterances = read_manifest(corpus)
+    with bar("revoicing", sum(u.split == "train" for u in utterances)) as advance:
+        revoiced = revoice_corpus(utterances, out, copies=copies, seed=seed, progress=advance)
+    manifest = out / f"{corpus.stem}.voices.jsonl"
+    write_manifest(manifest, revoiced.utterances)
+    _emit_manifest(manifest, revoiced.utterances, as_json, left_out=revoiced.left_out)
+
+
+def _emit_manifest(
+    manifest: Path,
+    utterances: Sequence[Utterance],
+    as_json: bool,
+    *,
+    left_out: Sequence[tuple[str, str]] = (),
+    examples: Sequence[tuple[str, str]] = (),
+) -> None:
+    """Print what was written; `left_out` has ids and reasons, `examples` texts before and after."""
+    minutes = sum(u.duration_seconds for u in utterances) / 60
+    values = {"manifest": manifest, "utterances": len(utterances), "minutes": round(minutes, 2)}
+    skipped = f", {len(left_out)} skipped" if left_out else ""
+    lines = [f"{manifest}: {len(utterances)} utterances, {minutes:.1f} minutes{skipped}"]
+    lines += [f"  {before}  ->  {after}" for before, after in examples]
+    lines += shortened([f"skipped {utterance_id}: {reason}" for utterance_id, reason in left_out])
+    emit(values | {"left_out": left_out, "examples": examples}, as_json, lines)

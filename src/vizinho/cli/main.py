@@ -13,14 +13,10 @@ from vizinho.cli import (
     evaluate,
     experiment,
     export,
-    labelling,
     lm,
     models,
     report,
-    reproduce,
     serve,
-    sharding,
-    speak,
     topics,
     train,
     transcribe,
@@ -60,10 +56,6 @@ app = Commands(
     rich_markup_mode=None,
     help="Give a language its first speech recogniser by starting from its neighbour's, and show what it was worth.",
 )
-corpus.app.command("speak")(speak.speak)
-corpus.app.command("shard")(sharding.shard)
-corpus.app.command("label")(labelling.label)
-models.app.command("reproduce")(reproduce.reproduce)
 app.command("train")(train.train)
 app.command("transfer")(train.transfer)
 app.command("evaluate")(evaluate.evaluate)

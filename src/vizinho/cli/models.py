@@ -1,4 +1,4 @@
-"""`vizinho models`: what the store has, where it came from, going back to an older version, and merging adapters."""
+"""`vizinho models`: what the store has and where it came from; roll back, pin, merge and reproduce versions."""
 
 from __future__ import annotations
 
@@ -7,15 +7,24 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer import Argument, Option
 
-from vizinho.cli.emit import describe, emit
-from vizinho.cli.options import AsJson, Commands, Split
-from vizinho.errors import ModelError, StoreError
+from vizinho.cli.emit import describe, emit, warn
+from vizinho.cli.options import AsJson, Commands, Quiet, Split
+from vizinho.errors import CorpusError, ModelError, StoreError
+
+if TYPE_CHECKING:
+    from vizinho.job.reproduce import Order, Reproduction
+    from vizinho.store.card import Card
+    from vizinho.store.lineage import Member
+    from vizinho.store.store import Store
 
 app = Commands(help="Models of the store: list, show, lineage, rollback, pin, merge, reproduce.")
+
+Ref = Annotated[str, Argument(help="NAME or NAME@VERSION.")]
 
 
 @app.command("list")
@@ -25,98 +34,109 @@ def list_models(as_json: AsJson = False) -> None:
 
     store = Store()
     rows = [{"ref": e.ref, "current": e.current, "bundled": e.bundled, **_readable(e.folder)} for e in store.entries()]
-    if as_json:
-        typer.echo(json.dumps({"store": str(store.models), "models": rows}, ensure_ascii=False))
-        return
-    for row in rows:
-        if row["error"]:
-            typer.echo(f"{'*' if row['current'] else ' '} {row['ref']:<16} broken: {row['error']}")
-            continue
-        origin = f"from {row['donor']}" if row["donor"] else "from scratch"
-        typer.echo(
-            f"{'*' if row['current'] else ' '} {row['ref']:<16} {row['language'] or '?':<4} {origin:<22} "
-            f"{row['created'] or '':<20}{' (bundled)' if row['bundled'] else ''}"
-        )
-    if not rows:
-        typer.echo(f"no models in {store.models}")
+    lines = map(_row_line, rows) if rows else [f"no models in {store.models}"]
+    emit({"store": store.models, "models": rows}, as_json, lines)
+
+
+def _readable(folder: Path) -> dict[str, Any]:
+    """A model's facts, or its error: a broken card must not hide the other models."""
+    from vizinho.store.card import read_card
+
+    try:
+        return {**_brief(read_card(folder), None), "error": None}
+    except ModelError as error:
+        return {**_brief(None, None), "error": str(error)}
+
+
+def _brief(card: Card | None, language: str | None) -> dict[str, Any]:
+    if card is None:
+        return {"language": language, "donor": None, "created": None, "scores": []}
+    donor = card.donor["ref"] if card.donor else None
+    return {"language": card.language, "donor": donor, "created": card.created, "scores": list(card.scores)}
+
+
+def _row_line(row: Mapping[str, Any]) -> str:
+    name = f"{'*' if row['current'] else ' '} {row['ref']:<16}"
+    if row["error"]:
+        return f"{name} broken: {row['error']}"
+    origin = f"from {row['donor']}" if row["donor"] else "from scratch"
+    bundled = " (bundled)" if row["bundled"] else ""
+    return f"{name} {row['language'] or '?':<4} {origin:<22} {row['created'] or '':<20}{bundled}"
 
 
 @app.command("show")
 def show(
-    ref: Annotated[str, typer.Argument(help="NAME, NAME@VERSION, a model folder, a .nemo file or a hub id.")],
+    ref: Annotated[str, Argument(help="NAME, NAME@VERSION, a model folder, a .nemo file or a hub id.")],
     as_json: AsJson = False,
 ) -> None:
-    """Show a model's card; of a model without one, what it is, what it hears and its tokens by role."""
+    """Show a model's card; for a model without one, its kind, its input and its tokens by role."""
     from vizinho.store.store import Store
 
     store = Store()
     card = store.card(ref)
-    if card is None:
-        from vizinho.model.checkpoint import load_donor
+    if card is not None:
+        emit(card, as_json, (f"{key}: {_shortened(key, value)}" for key, value in asdict(card).items()))
+        return
+    from vizinho.model.checkpoint import load_donor
 
-        facts = load_donor(store.resolve(ref)).describe()
-        emit(facts, as_json, "\n".join(describe(facts)))
-        return
-    if as_json:
-        typer.echo(json.dumps(asdict(card), ensure_ascii=False))
-        return
-    for key, value in asdict(card).items():
-        typer.echo(f"{key}: {_shortened(key, value)}")
+    facts = load_donor(store.resolve(ref)).describe()
+    emit(facts, as_json, describe(facts))
+
+
+def _shortened(key: str, value: Any) -> str:
+    """A value of a card on one line; long lists are only counted."""
+    if key in ("plan", "curve") and value:
+        return f"{len(value)} {'rows' if key == 'plan' else 'points'} (--json prints them)"
+    if key == "movement" and value:
+        return f"encoder distance {value['encoder_distance']:.3f}, {value['moved_share']:.1%} of the weights moved"
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, (dict, list)) else str(value)
 
 
 @app.command("lineage")
-def lineage(ref: Annotated[str, typer.Argument(help="NAME or NAME@VERSION.")], as_json: AsJson = False) -> None:
-    """Draw the tree from the first donor to today: ancestors, other versions, and what came from this model."""
+def lineage(ref: Ref, as_json: AsJson = False) -> None:
+    """Draw the tree from the first donor to today: ancestors, other versions, and descendants of this model."""
     from vizinho.store.lineage import family
-    from vizinho.store.lineage import lineage as chain_of
+    from vizinho.store.lineage import lineage as ancestors
     from vizinho.store.store import Store
 
     store = Store()
     root = family(store, ref)
-    if as_json:
-        chain = [
-            {"ref": a.ref, "language": a.language, "note": a.note, **_brief(a.card, a.language)}
-            for a in chain_of(store, ref)
-        ]
-        typer.echo(json.dumps({"lineage": chain, "tree": _branch(root)}, ensure_ascii=False))
-        return
-    for line in _drawn(root, "", ""):
-        typer.echo(line)
+    chain = [
+        {"ref": a.ref, "language": a.language, "note": a.note, **_brief(a.card, a.language)}
+        for a in ancestors(store, ref)
+    ]
+    emit({"lineage": chain, "tree": _branch(root)}, as_json, _tree_lines(root, "", ""))
 
 
-def _branch(member: Any) -> dict[str, Any]:
-    return {
-        "ref": member.ref,
-        "note": member.note,
-        "current": member.current,
-        "asked": member.asked,
-        **_brief(member.card, member.language),
-        "children": [_branch(child) for child in member.children],
-    }
+def _branch(member: Member) -> dict[str, Any]:
+    names = ("ref", "note", "current", "asked")
+    values = {name: getattr(member, name) for name in names}
+    return values | _brief(member.card, member.language) | {"children": [_branch(child) for child in member.children]}
 
 
-def _drawn(member: Any, before: str, below: str) -> Iterator[str]:
-    """Lines of a tree; the current version of each name has a star, the one asked for an arrow."""
-    said = member.note or "; ".join(_score(s) for s in (member.card.scores if member.card else ()))
+def _tree_lines(member: Member, before: str, below: str) -> Iterator[str]:
+    """Lines of a tree; the current version of each name has a star, the requested one an arrow."""
+    scores = member.card.scores if member.card else ()
+    note = member.note or "; ".join(f"{score['split']} CER {score['cer']:.3f}" for score in scores)
     marks = "*" * member.current + " <-" * member.asked
-    yield f"{before}{member.ref}{marks} ({member.language})  {said}".rstrip()
+    yield f"{before}{member.ref}{marks} ({member.language})  {note}".rstrip()
     for number, child in enumerate(member.children):
         last = number == len(member.children) - 1
-        yield from _drawn(child, below + ("└─ " if last else "├─ "), below + ("   " if last else "│  "))
+        yield from _tree_lines(child, below + ("└─ " if last else "├─ "), below + ("   " if last else "│  "))
 
 
 @app.command("pin")
 def pin(
-    name: Annotated[str, typer.Argument(help="NAME of the model, without a version.")],
+    name: Annotated[str, Argument(help="NAME of the model, without a version.")],
     corpus: Annotated[
-        Path | None, typer.Option("--corpus", help="Manifest (JSONL) that new versions are measured on.")
+        Path | None, Option("--corpus", help="Manifest (JSONL) that new versions are evaluated on.")
     ] = None,
     split: Split = None,
-    remove: Annotated[bool, typer.Option("--remove", help="Take the pin away.")] = False,
+    remove: Annotated[bool, Option("--remove", help="Remove the pin.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Pin a test set: a new version is made current only if its CER on it is not higher. Without options, show it."""
-    from vizinho.store.pins import pin as pin_it
+    """Pin a test set: a new version is promoted only if its CER on it is not higher. Without options, show it."""
+    from vizinho.store.pins import pin as pin_test_set
     from vizinho.store.pins import read_pin, unpin
     from vizinho.store.store import Store
 
@@ -125,18 +145,18 @@ def pin(
         raise StoreError("--remove and --corpus were both given", where="pin", fix="give one of them")
     if remove:
         unpin(store, name)
-    held = pin_it(store, name, corpus, split) if corpus is not None else read_pin(store, name)
-    if as_json:
-        typer.echo(json.dumps({"name": name, "pin": None if held is None else asdict(held)}, ensure_ascii=False))
-    elif held is None:
-        typer.echo(f"{name} has no pinned test set")
-    else:
-        typer.echo(f"{name}: {held.utterances} utterances, {held.split or 'all'} of {held.corpus}, {held.fingerprint}")
+    pinned = read_pin(store, name) if corpus is None else pin_test_set(store, name, corpus, split)
+    text = f"{name} has no pinned test set"
+    if pinned is not None:
+        text = (
+            f"{name}: {pinned.utterances} utterances, {pinned.split or 'all'} of {pinned.corpus}, {pinned.fingerprint}"
+        )
+    emit({"name": name, "pin": pinned}, as_json, text)
 
 
 @app.command("rollback")
 def rollback(
-    ref: Annotated[str, typer.Argument(help="NAME@VERSION to make current again.")], as_json: AsJson = False
+    ref: Annotated[str, Argument(help="NAME@VERSION to make current again.")], as_json: AsJson = False
 ) -> None:
     """Make an older version current; nothing is deleted."""
     from vizinho.store.store import Store
@@ -150,54 +170,95 @@ def rollback(
 
 @app.command("merge")
 def merge(
-    donor: Annotated[str, typer.Argument(help="The donor that the adapter was trained on.")],
-    adapter: Annotated[Path, typer.Argument(help="The adapter/ folder of a model trained with [adapter].")],
+    donor: Annotated[str, Argument(help="The donor that the adapter was trained on.")],
+    adapter: Annotated[Path, Argument(help="The adapter/ folder of a model trained with [adapter].")],
     name: Annotated[
-        str | None, typer.Option("--name", help="Name in the store; the adapter's language if not given.")
+        str | None, Option("--name", help="Name in the store; the adapter's language if not given.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make a whole model of a donor and an adapter: a few megabytes travel, the donor stays where it is."""
+    """Make a whole model of a donor and an adapter, which has a few megabytes and is all that has to be sent."""
     from vizinho.job.publish import publish_merged
     from vizinho.model.adapters import read_origin
     from vizinho.store.store import Store
 
     store = Store()
-    name = name or str(read_origin(adapter)["language"]).lower()
+    name = name or str(read_origin(adapter)["language"])
     ref = publish_merged(store, name, store.resolve(donor), adapter, command=["vizinho", *sys.argv[1:]])
     emit({"model": ref}, as_json, f"{ref}: {donor} with {adapter}")
 
 
-def _readable(folder: Path) -> dict[str, Any]:
-    """What `list` says of a model; a broken card must not hide the other models."""
-    from vizinho.store.card import read_card
+@app.command("reproduce")
+def reproduce(
+    ref: Ref,
+    corpus: Annotated[
+        list[Path] | None,
+        Option("--corpus", help="Where a manifest is now; repeat for each of the card's, in its order."),
+    ] = None,
+    chain: Annotated[bool, Option("--chain", help="Reproduce its donors first, as far as cards allow.")] = False,
+    anyway: Annotated[bool, Option("--anyway", help="Train even if the data is not what was recorded.")] = False,
+    out: Annotated[Path | None, Option("--out", help="Write the new models and report.json here.")] = None,
+    home: Annotated[Path | None, Option("--store", help="Home of the store; VIZINHO_HOME if not given.")] = None,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+) -> None:
+    """Train a model again by its card and compare weights, scores and signatures. Exits with 1 when they differ.
 
-    try:
-        return {**_brief(read_card(folder), None), "error": None}
-    except ModelError as error:
-        return {**_brief(None, None), "error": str(error)}
+    Repeat the command to resume an interrupted run. With --chain each model starts from the donor in the store, so that
+    a difference shows where it arose.
+    """
+    from vizinho.files import write_json
+    from vizinho.job.reproduce import Order, chain_of
+    from vizinho.store.store import Store
+
+    store = Store(home)
+    if chain and corpus:
+        raise CorpusError("--corpus and --chain were both given", where=ref, fix="reproduce each model by itself")
+    refs, skipped = chain_of(store, ref) if chain else ([ref], [])
+    warn(f"not trained again: {line}" for line in skipped)
+    order = Order(tuple(corpus or ()), anyway, out)
+    results = [_reproduced(store, name, order, quiet=quiet) for name in refs]
+    same = all(result.reproduced for result in results)
+    values = {"reproduced": same, "models": [r.as_json() for r in results], "not_trained_again": skipped}
+    if out is not None:
+        write_json(out / "report.json", values)
+    emit(values, as_json, (line for result in results for line in _reproduction_lines(result)))
+    if not same:
+        raise typer.Exit(1)
 
 
-def _brief(card: Any, language: str | None) -> dict[str, Any]:
-    if card is None:
-        return {"language": language, "donor": None, "created": None, "scores": []}
-    return {
-        "language": card.language,
-        "donor": card.donor["ref"] if card.donor else None,
-        "created": card.created,
-        "scores": list(card.scores),
-    }
+def _reproduced(store: Store, ref: str, order: Order, *, quiet: bool) -> Reproduction:
+    from vizinho.job.reproduce import reproduce as train_again
+    from vizinho.progress import bar
+
+    card = store.card(ref)
+    steps = card.recipe.get("steps", card.steps) if card else 0
+    with bar(f"training {ref} again", steps) as advance:
+        return train_again(store, ref, order, progress=advance, log=lambda line: warn([] if quiet else [line]))
 
 
-def _score(score: Mapping[str, Any]) -> str:
-    return f"{score['split']} CER {score['cer']:.3f}"
+def _reproduction_lines(result: Reproduction) -> Iterator[str]:
+    weights = result.weights
+    yield f"{result.ref}: {'reproduced' if result.reproduced else 'NOT reproduced'}"
+    if weights.differing:
+        yield (
+            f"  weights: {weights.differing} of {weights.tensors} tensors differ; relative distance "
+            f"{weights.relative_distance:.2e}, at most {weights.largest:.2e} ({weights.where})"
+        )
+    else:
+        yield f"  weights: all {weights.tensors} tensors bit-equal"
+    for score in result.scores:
+        yield f"  {score['split']}: CER {score['cer']:.4f}, WER {score['wer']:.4f} ({score['signature']})"
+    for title, differences in (("differs", result.results), ("not as recorded", result.causes)):
+        for difference in differences:
+            yield f"  {title}: {difference.what}: {_brief_json(difference.recorded)} -> {_brief_json(difference.now)}"
+    if weights.differing and not result.causes:
+        yield "  nothing recorded explains it: data, options, libraries and machine are unchanged"
+    yield from (f"  not compared: {line}" for line in result.unchecked)
+    if result.folder:
+        yield f"  written to {result.folder}"
 
 
-def _shortened(key: str, value: Any) -> str:
-    if key == "plan" and value:
-        return f"{len(value)} rows (--json prints them)"
-    if key == "curve" and value:
-        return f"{len(value)} points (--json prints them)"
-    if key == "movement" and value:
-        return f"encoder distance {value['encoder_distance']:.3f}, {value['moved_share']:.1%} of the weights moved"
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, (dict, list)) else str(value)
+def _brief_json(value: Any, most: int = 120) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= most else f"{text[:most]}..."

@@ -14,6 +14,14 @@ from typer.models import CommandFunctionType
 
 from vizinho.errors import SpecError
 
+
+def language_tag(parameter: typer.CallbackParam, value: str | None) -> str | None:
+    """Callback of options that take a language: its canonical tag. Raises SpecError naming the option."""
+    from vizinho.text.language import Language
+
+    return Language.parse(value, where=parameter.opts[0], error=SpecError).tag if value else value
+
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Seed = Annotated[int, typer.Option("--seed", help="Seed of all randomness.", min=0)]
 Threads = Annotated[int, typer.Option("--threads", help="Threads of each process.", min=1)]
@@ -26,6 +34,11 @@ Quiet = Annotated[bool, typer.Option("--quiet", help="No log lines on standard e
 Fresh = Annotated[bool, typer.Option("--fresh", help="Start over instead of resuming an interrupted run.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the transfer plan and stop.")]
 
+Lang = Annotated[
+    str | None,
+    typer.Option("--lang", callback=language_tag, help="Language; the manifest's or the model's if not given."),
+]
+To = Annotated[str, typer.Option("--to", callback=language_tag, help="Target language, such as pt.")]
 Model = Annotated[str, typer.Argument(help="Model: NAME, NAME@VERSION or a model folder.")]
 Manifest = Annotated[Path, typer.Argument(help="Manifest (JSONL).")]
 Corpus = Annotated[Path, typer.Option("--corpus", help="Manifest (JSONL).")]
@@ -54,13 +67,6 @@ Samples = Annotated[
         "--samples", help="Wrong words that the right one competes with at each step; 0 for all words.", min=0
     ),
 ]
-
-
-def language_tag(parameter: typer.CallbackParam, value: str | None) -> str | None:
-    """Callback of options that take a language: its canonical tag. Raises SpecError naming the option."""
-    from vizinho.text.language import Language
-
-    return Language.parse(value, where=parameter.opts[0], error=SpecError).tag if value else value
 
 
 def refuse_options_of_other_kinds(context: typer.Context, kind: str, options_of: Mapping[str, Collection[str]]) -> None:

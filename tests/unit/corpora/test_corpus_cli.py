@@ -61,7 +61,7 @@ def test_text_output_names_the_findings_and_files(ljspeech: Path, tmp_path: Path
     )
     shown = run("check", tmp_path / "m.jsonl", "--out", tmp_path / "out", "--lang", "pt")
     assert "3 utterances: 2 clean" in shown
-    assert "set aside: empty-text, 1 utterance\n  c: nothing is left of ''" in shown
+    assert "quarantined: empty-text, 1 utterance\n  c: nothing is left of ''" in shown
     assert (tmp_path / "out" / "m.clean.jsonl").is_file()
     assert (tmp_path / "out" / "m.quarantine.jsonl").is_file()
     assert "fingerprint" in run("stats", tmp_path / "out" / "m.clean.jsonl")
@@ -78,7 +78,7 @@ def test_bad_rows_are_counted_on_the_way(ljspeech: Path, tmp_path: Path) -> None
     with pytest.raises(CorpusError, match=r"1 of 3 rows cannot be used: .*metadata\.csv:2"):
         run("convert", ljspeech, tmp_path / "m.jsonl", "--lang", "pt")
     shown = run("convert", ljspeech, tmp_path / "m.jsonl", "--lang", "pt", "--skip-bad")
-    assert "left out: " in shown and "metadata.csv:2" in shown
+    assert "skipped: " in shown and "metadata.csv:2" in shown
 
 
 def test_several_languages_need_a_choice(tmp_path: Path) -> None:

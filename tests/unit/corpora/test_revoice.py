@@ -101,8 +101,8 @@ def test_the_command_names_what_it_left_out_and_keeps_the_rest(tmp_path):
     write_manifest(manifest, utterances)
     done = CliRunner().invoke(app, ["corpus", "revoice", str(manifest), "--out", str(tmp_path / "voices")])
     assert done.exit_code == 0, done.output
-    assert "2 utterances" in done.output and "1 left out" in done.output
-    assert f"left out {utterances[1].id}: Praat cannot change its voice" in done.output
+    assert "2 utterances" in done.output and "1 skipped" in done.output
+    assert f"skipped {utterances[1].id}: Praat cannot change its voice" in done.output
     assert len(read_manifest(tmp_path / "voices" / f"{manifest.stem}.voices.jsonl")) == 2
 
 
