@@ -22,11 +22,10 @@ import torch
 from vizinho.audio.io import SAMPLE_RATE, load_audio
 from vizinho.corpora.manifest import read_manifest
 from vizinho.corpora.synthetic import practice_corpus
-from vizinho.decoding.beam import BeamDecoder, letters_of
+from vizinho.decoding.beam import BeamDecoder, BeamOptions, letters_of
 from vizinho.decoding.greedy import greedy
 from vizinho.decoding.lm.model import LanguageModel, load_language_model
 from vizinho.decoding.lm.train import LmOptions, Source, frequency_list, text_file, train_language_model
-from vizinho.decoding.options import BeamOptions
 from vizinho.recognition.engines import TorchEngine
 from vizinho.store.store import Store
 from vizinho.text.normalize import get_normalizer

@@ -19,7 +19,7 @@ import numpy as np
 
 from vizinho.audio.io import SAMPLE_RATE, Waveform, load_audio
 from vizinho.corpora.manifest import read_manifest, select
-from vizinho.evaluation.rates import error_rates
+from vizinho.evaluation.score import error_rates
 from vizinho.recognition.recognizer import Recognizer
 from vizinho.records import Utterance
 from vizinho.store.store import Store

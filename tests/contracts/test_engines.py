@@ -5,7 +5,7 @@ import pytest
 from tones import tone_speech
 
 from vizinho.audio.io import load_audio
-from vizinho.evaluation.rates import error_rates
+from vizinho.evaluation.score import error_rates
 from vizinho.model.checkpoint import load_checkpoint
 from vizinho.recognition.engines import TorchEngine
 from vizinho.recognition.export import export

@@ -10,8 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vizinho.errors import CorpusError
-from vizinho.evaluation.rates import error_rates
-from vizinho.evaluation.score import as_json, count_errors, per_speaker, score, score_errors
+from vizinho.evaluation.score import as_json, count_errors, error_rates, per_speaker, score, score_errors
 from vizinho.evaluation.significance import compare, pool
 
 Texts = Mapping[str, str]

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from vizinho.cli.main import app
 from vizinho.corpora.manifest import read_manifest, write_manifest
 from vizinho.errors import CorpusError, SpecError
-from vizinho.evaluation.rates import error_rates
+from vizinho.evaluation.score import error_rates
 from vizinho.recognition import label as labelling
 from vizinho.recognition.files import Work, collect
 from vizinho.recognition.label import PseudoLabelOptions, from_files, pseudo_label
@@ -42,7 +42,7 @@ def test_a_manifest_is_labelled_and_every_row_says_by_whom(tone_model, speech, t
     made = json.loads(typed("corpus", "label", tone_model, tmp_path / "in.jsonl", "--out", tmp_path / "o.jsonl",
                             "--engine", "torch", "--json").stdout)  # fmt: skip
     ours = read_manifest(tmp_path / "o.jsonl")
-    assert made["kept"] + made["silent"] == len(theirs)
+    assert made["accepted"] + made["silent"] == len(theirs)
     cer, _ = error_rates({u.id: theirs[u.id].text for u in ours}, {u.id: u.text for u in ours})
     assert cer < 0.25
     assert {u.source for u in ours} == {f"labelled by {tone_model.name}; radio"}

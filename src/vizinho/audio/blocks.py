@@ -29,11 +29,6 @@ def read_blocks(source: Path | bytes, name: object = "", limits: AudioLimits = D
         yield resampler.feed(np.zeros((0, native.channels), np.float32), last=True)
 
 
-def read_channels(source: Path | bytes, name: object = "", limits: AudioLimits = DEFAULT_LIMITS) -> Channels:
-    """The whole of a file or a file's bytes at 16 kHz, (channels, N)."""
-    return np.concatenate(list(read_blocks(source, name, limits)), axis=1)
-
-
 def mono(samples: Channels) -> Waveform:
     """The mean of the channels: (channels, N) to (N,)."""
     mixed: Waveform = samples[0] if samples.shape[0] == 1 else samples.mean(axis=0, dtype=np.float32)

@@ -282,8 +282,8 @@ def label(
     ref = entry.ref if entry else folder.name
     with bar("pseudo-labelling", len(utterances)) as advance:
         report = pseudo_label(Work(folder, engine), ref, utterances, out, options, advance)
-    emit(report.as_json(), as_json, _label_lines(report))
-    warn(f"error: {utterance_id}: {what}" for utterance_id, what in report.failed[:SHOWN])
+    emit(report, as_json, _label_lines(report))
+    warn(f"error: {row['id']}: {row['error']}" for row in report.failed[:SHOWN])
     if report.failed:
         warn([f"{len(report.failed)} of {len(utterances)} recordings could not be labelled"])
         raise typer.Exit(2)
@@ -309,7 +309,7 @@ def _unlabelled(sources: list[Path], split: str, lang: str | None, store: Store,
 
 
 def _label_lines(report: LabelReport) -> Iterator[str]:
-    yield f"{report.manifest}: {report.accepted} utterances, {report.accepted_seconds / 60:.1f} minutes"
+    yield f"{report.manifest}: {report.accepted} utterances, {report.accepted_minutes:.1f} minutes"
     unreadable = f"{len(report.failed)} unreadable"
     yield f"skipped: {report.unsure} below the least confidence, {report.silent} without words, {unreadable}"
     yield f"median confidence of accepted labels {report.median_confidence:.3f}; done before: {report.done_before}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -38,46 +38,41 @@ def spec_of(
     hotwords: list[str] | None = None,
     file: Path | None = None,
 ) -> DecoderSpec | None:
-    """The beam search that was asked for; None (greedy) if none of it was."""
+    """The beam search that the options describe; None (greedy) without any of them."""
     from vizinho.decoding.setup import DecoderSpec, read_decoder
 
-    numbers = {
-        "lm_weight": lm_weight, "word_score": word_score, "letter_score": letter_score, "beam_width": beam_width
-    }  # fmt: skip
-    given = {name: value for name, value in numbers.items() if value is not None}
-    if not (lms or hotwords or file or given):
+    scores = {"lm_weight": lm_weight, "word_score": word_score, "letter_score": letter_score}
+    changes: dict[str, Any] = {n: v for n, v in {**scores, "beam_width": beam_width}.items() if v is not None}
+    if not (lms or hotwords or file or changes):
         return None
     spec = read_decoder(file) if file else DecoderSpec()
-    return DecoderSpec(
-        tuple(lms) if lms else spec.lms,
-        replace(spec.options, **given),  # type: ignore[arg-type]
-        {**spec.hotwords, **_boosts(hotwords or [])},
-    )
+    boosts = {**spec.hotwords, **_boosts(hotwords or [])}
+    return DecoderSpec(tuple(lms) if lms else spec.lms, replace(spec.options, **changes), boosts)
 
 
 def _boosts(hotwords: list[str]) -> dict[str, float]:
     from vizinho.decoding.hotwords import DEFAULT_BOOST
 
-    found = {}
+    boosts = {}
     for hotword in hotwords:
         word, _, boost = hotword.partition("=")
         try:
-            found[word] = float(boost) if boost else DEFAULT_BOOST
+            boosts[word] = float(boost) if boost else DEFAULT_BOOST
         except ValueError as error:
-            raise SpecError(f"{boost!r} is no number", where=f"--hotword {hotword}", fix="give WORD=NATS") from error
-    return found
+            raise SpecError(f"{boost!r} is not a number", where=f"--hotword {hotword}", fix="give WORD=NATS") from error
+    return boosts
 
 
 def beam_alone() -> DecoderSpec:
     """A search without language model or hotwords."""
-    from vizinho.decoding.options import BeamOptions
+    from vizinho.decoding.beam import BeamOptions
     from vizinho.decoding.setup import DecoderSpec
 
     return DecoderSpec(options=BeamOptions(lm_weight=0.0))
 
 
 def rescoring(recognizer: Recognizer, folder: Path, weight: float) -> Recognizer:
-    """The recogniser whose search has its best hypotheses put in order by a neural language model too.
+    """The recogniser with its search's best hypotheses reordered by a neural language model.
 
     Raises ModelError for a folder without one and SpecError for a recogniser without a search.
     """

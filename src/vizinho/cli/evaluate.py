@@ -91,9 +91,9 @@ def _lines(values: dict[str, Any]) -> Iterator[str]:
             low, high = test["ci"]["low"], test["ci"]["high"]
             yield f"  difference {test['difference']:+.3f}  ({low:+.3f} to {high:+.3f}), p = {test['p']:.4f}"
     yield f"{values['utterances']} utterances, {len(values['per_speaker'])} speakers"
-    for speaker, rates in values["per_speaker"].items() if isinstance(values["per_speaker"], dict) else []:
+    for speaker, rates in values["per_speaker"].items():
         yield f"  {speaker}: CER {rates['cer']:.3f}, WER {rates['wer']:.3f}, {rates['utterances']} utterances"
     yield "worst:"
     for row in values["worst"]:
-        yield f"  {row['id']}: {row['reference']!r} heard as {row['hypothesis']!r}"
+        yield f"  {row['id']}: {row['reference']!r} recognised as {row['hypothesis']!r}"
     yield values["signature"]

@@ -23,10 +23,7 @@ def export(
     from vizinho.recognition.export import export as write
     from vizinho.store.store import Store
 
-    made = write(Store().resolve(model), out, "int8" if int8 else "fp32")
-    emit(
-        made,
-        as_json,
-        f"{made.folder}: {made.precision}, {made.megabytes:.1f} MB; "
-        f"log-probabilities differ from the model's by {made.largest_difference:.1e} at most",
-    )
+    exported = write(Store().resolve(model), out, "int8" if int8 else "fp32")
+    size = f"{exported.folder}: {exported.precision}, {exported.megabytes:.1f} MB"
+    difference = f"log-probabilities differ from the model's by {exported.largest_difference:.1e} at most"
+    emit(exported, as_json, f"{size}; {difference}")

@@ -315,8 +315,7 @@ def evaluate(
 
 
 def _evaluate_ngrams(lm: Path, texts: list[Path], lang: str | None, as_json: bool) -> None:
-    from vizinho.decoding.lm.arpa import read_arpa
-    from vizinho.decoding.lm.measure import predict
+    from vizinho.decoding.lm.arpa import predict, read_arpa
     from vizinho.decoding.lm.model import load_language_model
     from vizinho.decoding.lm.train import text_file
     from vizinho.errors import SpecError
@@ -376,7 +375,7 @@ def tune(
     from vizinho.decoding.tune import best, grid_for
     from vizinho.decoding.tune import tune as run
     from vizinho.errors import SpecError
-    from vizinho.evaluation.rates import error_rates
+    from vizinho.evaluation.score import error_rates
     from vizinho.progress import bar
     from vizinho.recognition.files import Work
     from vizinho.store.store import Store

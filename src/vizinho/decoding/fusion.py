@@ -1,7 +1,7 @@
-"""What everything but the sound says of a text in progress: language model, scores per word and letter, hotwords.
+"""Scores a text in progress by everything but the sound: language model, scores per word and letter, hotwords.
 
-flashlight's search asks for the score of one more token after what was written so far. A text is a node; its children
-are remembered, so each is scored once, however often the search comes back to it.
+flashlight's search asks for the score of one more token after a text. A text is a node; its children are stored, so
+each is scored once, however often the search comes back to it.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from typing import Any
 
 from flashlight.lib.text.decoder import LM, LMState
 
+from vizinho.decoding.beam import BeamOptions
 from vizinho.decoding.hotwords import Boosting, Hotwords
 from vizinho.decoding.lm.writing import Letters, Words
-from vizinho.decoding.options import BeamOptions
 
 
 @dataclass(frozen=True, slots=True)
 class Opinions:
-    """The parts that have a say; any may be missing. They hold no state and serve many searches at once."""
+    """The parts that score; any may be missing. They hold no state and serve many searches at once."""
 
     options: BeamOptions
     steps: tuple[str, ...]
@@ -44,30 +44,23 @@ class Fusion(LM):  # type: ignore[misc]
     def __init__(self, opinions: Opinions) -> None:
         super().__init__()
         self._opinions, self._options = opinions, opinions.options
-        self._nodes: list[_Node] = []  # the search holds bare pointers
+        self._nodes: list[_Node] = []  # the search holds bare pointers, so Python must not free them
 
     def start(self, _start_with_nothing: bool) -> _Node:
         """The empty text."""
         o = self._opinions
-        return self._keep(
-            _Node(
-                False,
-                o.words.start() if o.words else None,
-                o.letters.start() if o.letters else None,
-                False,
-                o.hotwords.start() if o.hotwords else (),
-            )
-        )
+        word = o.words.start() if o.words else None
+        letter = o.letters.start() if o.letters else None
+        return self._keep(_Node(False, word, letter, False, o.hotwords.start() if o.hotwords else ()))
 
     def score(self, node: _Node, token: int) -> tuple[_Node, float]:
-        """The text with one more token, and what that is worth (nats)."""
-        found = node.after.get(token)
-        if found is None:
-            found = node.after[token] = self._written(node, self._opinions.steps[token])
-        return found
+        """The text with one more token, and the change of score (nats)."""
+        if token not in node.after:
+            node.after[token] = self._written(node, self._opinions.steps[token])
+        return node.after[token]
 
     def finish(self, node: _Node) -> tuple[_Node, float]:
-        """The text at its end."""
+        """The text at its end, and the change of score (nats)."""
         if node.ended is None:
             last, score = self._boundary(node)
             o, weight = self._opinions, self._options.lm_weight
@@ -85,7 +78,7 @@ class Fusion(LM):  # type: ignore[misc]
         for character in step:
             after, score = self._boundary(after) if character == " " else self._letter(after, character)
             total += score
-        # A token that writes nothing leads back to the same text, so the search adds up both ways there.
+        # A token that writes nothing leads back to the same node, so that the search merges both ways to it.
         return (after if after is node else self._keep(after)), total
 
     def _letter(self, node: _Node, letter: str) -> tuple[_Node, float]:
@@ -95,7 +88,7 @@ class Fusion(LM):  # type: ignore[misc]
             word, gained = o.words.letter(word, letter)
             score += self._options.lm_weight * gained
         if o.letters:
-            if node.space:
+            if node.space:  # counted only now: there is no space at the end of a text
                 inside, gained = o.letters.step(inside, "|")
                 score += self._options.lm_weight * gained
             inside, gained = o.letters.step(inside, letter)
@@ -117,7 +110,6 @@ class Fusion(LM):  # type: ignore[misc]
         if o.hotwords:
             boosting, gained = o.hotwords.boundary(boosting)
             score += gained
-        # The character model counts the space when a letter follows: at the end of a text there is none.
         return _Node(False, word, node.letter, True, boosting), score
 
     def _keep(self, node: _Node) -> _Node:

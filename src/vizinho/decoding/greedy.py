@@ -1,12 +1,19 @@
-"""Greedy CTC decoding: the best token of each frame, repeats merged, blanks dropped (Graves et al. 2006)."""
+"""Greedy CTC decoding: the best token of each frame, repeats merged, blanks dropped (Graves et al. 2006).
+
+And what every decoder needs: emissions along a path of tokens, and the words that emissions spell.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
+
+from vizinho.records import Word
+from vizinho.text.tokens import PIECE_SPACE, TokenInventory
 
 LogProbs = npt.NDArray[np.float32]
 """Log-probabilities of one utterance, shape (T, V)."""
@@ -25,7 +32,7 @@ class Emission:
 
 
 class Decoder(Protocol):
-    """Turns the log-probabilities (T, V) of one utterance into what was said."""
+    """Decodes the log-probabilities (T, V) of one utterance."""
 
     def __call__(self, log_probs: LogProbs) -> list[Emission]:
         """Emissions in the order of time."""
@@ -39,10 +46,39 @@ def greedy(log_probs: LogProbs, blank: int) -> list[Emission]:
 
 def emissions_along(path: Path, log_probs: LogProbs, blank: int) -> list[Emission]:
     """Emissions of a path of one token a frame, shape (T,), through log-probabilities (T, V); T is at least 1."""
-    starts = np.concatenate(([0], np.flatnonzero(path[1:] != path[:-1]) + 1))
+    starts = np.concatenate(([0], np.flatnonzero(path[1:] != path[:-1]) + 1))  # of runs of one token
     ends = np.append(starts[1:], path.size)
     tokens = path[starts]
+    # reduceat sums the probabilities of each run without a loop.
     sums = np.add.reduceat(np.exp(log_probs[np.arange(path.size), path]), starts)
     spoken = tokens != blank
     rows = (tokens[spoken], starts[spoken], ends[spoken], (sums / (ends - starts))[spoken])
     return list(map(Emission, *(values.tolist() for values in rows)))
+
+
+def words_of(emissions: Iterable[Emission], inventory: TokenInventory, frame_seconds: float) -> Iterator[Word]:
+    """Words in order; a word lasts from its first token's first frame to its last token's last one.
+
+    CTC says when a token is sure, not when its sound begins, so times are good to a few frames of `frame_seconds`.
+    A word's confidence is the mean of its tokens' probabilities (0 to 1).
+    """
+    letters: list[str] = []
+    pieces: list[Emission] = []
+    for emission in emissions:
+        token, role = inventory.tokens[emission.token], inventory.roles[emission.token]
+        if role == "space" or token.startswith(PIECE_SPACE):  # characters end words, pieces begin them
+            if letters:
+                yield _word(letters, pieces, frame_seconds)
+            letters, pieces = [], []
+        if role == "letter" and token.removeprefix(PIECE_SPACE):
+            letters.append(token.removeprefix(PIECE_SPACE))
+            pieces.append(emission)
+    if letters:
+        yield _word(letters, pieces, frame_seconds)
+
+
+def _word(letters: list[str], pieces: list[Emission], frame_seconds: float) -> Word:
+    confidence = sum(p.probability for p in pieces) / len(pieces)
+    return Word(
+        "".join(letters), pieces[0].start_frame * frame_seconds, pieces[-1].end_frame * frame_seconds, confidence
+    )

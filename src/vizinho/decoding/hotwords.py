@@ -1,7 +1,7 @@
 """Hotwords: words and phrases that the speaker is likely to say, and how much they are favoured.
 
-A phrase being written gains its boost letter by letter, so that it is not pruned half-way, and gives it back the moment
-it turns out to be something else: only whole phrases between word boundaries keep it.
+A phrase being written gains its boost letter by letter, so that it is not pruned half-way, and loses it when it turns
+out to be another: only whole phrases between word boundaries keep it.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ DEFAULT_BOOST = 5.0
 
 @dataclass(slots=True)
 class _Place:
-    """A place in the tree of phrases; letters and spaces lead on."""
+    """A node of the tree of phrases; letters and spaces lead to the next ones."""
 
     next: dict[str, _Place] = field(default_factory=dict)
     gained: float = 0.0
-    """Largest part of a boost that a phrase through here has gained."""
+    """Largest part of its boost that a phrase through this node has gained so far."""
     boost: float = 0.0
-    """Of the phrase that is whole here."""
+    """Of the phrase that ends here."""
 
 
 Boosting = tuple[_Place, ...]
@@ -58,12 +58,13 @@ class Hotwords:
 
     def boundary(self, state: Boosting) -> tuple[Boosting, float]:
         """State and change of score when a word ends: whole phrases keep their boost, longer ones may go on."""
-        kept = sum(place.boost for place in state)
+        whole = sum(place.boost for place in state)
         going_on = tuple(place.next[" "] for place in state if " " in place.next)
-        return (*going_on, self._root), kept + _gained(going_on) - _gained(state)
+        # What was gained on the way is taken back; a whole phrase is paid its boost once instead.
+        return (*going_on, self._root), whole + _gained(going_on) - _gained(state)
 
     def end(self, state: Boosting) -> float:
-        """Change of score when the text ends after a word's boundary: phrases half said give back what they gained."""
+        """Change of score when the text ends after a word's boundary: unfinished phrases lose what they gained."""
         return -_gained(state)
 
 

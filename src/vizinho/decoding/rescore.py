@@ -1,4 +1,4 @@
-"""Rescoring: what a beam search found, ordered anew with a second opinion on its sentences."""
+"""Rescoring: the hypotheses of a beam search reordered with the scores of another language model."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ class Scorer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RescoreOptions:
-    """How the second opinion counts."""
+    """How the other model's scores count."""
 
     n_best: int = 20
     """Hypotheses that are scored again."""
     weight: float = 0.5
-    """Of the scorer's log-probability, beside the beam search's own score."""
+    """Of the scorer's log-probability; the beam search's own score has weight 1."""
     lm_share: float = 1.0
-    """Of what the first language model and the scores per word and letter gave; 0 lets the scorer replace them."""
+    """Weight of the search's own language model and scores per word and letter; 0 lets the scorer replace them."""
     word_score: float = 0.0
     """Nats added for every word: a scorer alone prefers short sentences."""
 
@@ -42,28 +42,21 @@ class RescoringDecoder:
 
     def __call__(self, log_probs: LogProbs) -> list[Emission]:
         """Emissions of the best hypothesis."""
-        found = self.n_best(log_probs, 1)
-        return list(found[0].emissions) if found else []
+        return [emission for best in self.n_best(log_probs, 1) for emission in best.emissions]
 
     def n_best(self, log_probs: LogProbs, count: int) -> list[Hypothesis]:
         """At most `count` hypotheses, the best first; `score` is the combined one."""
-        found = self.beam.n_best(log_probs, max(count, self.options.n_best))
-        return rescore(found, self.scorer, self.options)[:count]
+        hypotheses = self.beam.n_best(log_probs, max(count, self.options.n_best))
+        return rescore(hypotheses, self.scorer, self.options)[:count]
 
 
 def rescore(hypotheses: Sequence[Hypothesis], scorer: Scorer, options: RescoreOptions) -> list[Hypothesis]:
     """Hypotheses with combined scores, the best first; those that tie keep their order."""
     if not hypotheses:
         return []
-    opinions = scorer.score([h.text for h in hypotheses])
-    combined = [
-        replace(
-            h,
-            score=h.acoustic_score
-            + options.lm_share * h.lm_score
-            + options.weight * opinion
-            + options.word_score * len(h.text.split()),
-        )
-        for h, opinion in zip(hypotheses, opinions, strict=True)
-    ]
+    combined = []
+    for h, log_prob in zip(hypotheses, scorer.score([h.text for h in hypotheses]), strict=True):
+        own = h.acoustic_score + options.lm_share * h.lm_score
+        score = own + options.weight * log_prob + options.word_score * len(h.text.split())
+        combined.append(replace(h, score=score))
     return sorted(combined, key=lambda h: -h.score)

@@ -1,4 +1,4 @@
-"""Puts a beam search together for a recogniser, and keeps its settings in a file that travels with them."""
+"""Builds a beam search for a recogniser; reads and writes its settings as a decoder file."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from vizinho.decoding.beam import BeamDecoder, letters_of
+from vizinho.decoding.beam import BeamDecoder, BeamOptions, letters_of
 from vizinho.decoding.lm.model import LanguageModel, check_fits, load_language_model, named
-from vizinho.decoding.options import BeamOptions
 from vizinho.errors import SpecError, TextError
 from vizinho.files import write_json
 from vizinho.text.normalize import get_normalizer
@@ -43,44 +42,31 @@ def make_decoder(spec: DecoderSpec, inventory: TokenInventory, normalizer: str |
         model = load_language_model(path)
         check_fits(model.card, letters, normalizer, path)
         if model.card.unit in models:
-            raise SpecError(
-                f"a second language model of {model.card.unit}s", where=path, fix="give one of words, one of chars"
-            )
+            what = f"a second language model of {model.card.unit}s"
+            raise SpecError(what, where=path, fix="give one of words, one of chars")
         models[model.card.unit] = model
-    return BeamDecoder(
-        inventory,
-        spec.options,
-        words=models.get("word"),
-        letters=models.get("char"),
-        hotwords=_written(spec.hotwords, letters, normalizer),
-    )
+    hotwords = _written(spec.hotwords, letters, normalizer)
+    return BeamDecoder(inventory, spec.options, words=models.get("word"), letters=models.get("char"), hotwords=hotwords)
 
 
 def _written(hotwords: Mapping[str, float], letters: frozenset[str], normalizer: str | None) -> dict[str, float]:
     """Hotwords as the recogniser writes them."""
-    found: dict[str, float] = {}
+    boosts: dict[str, float] = {}
     for phrase, boost in hotwords.items():
         text = get_normalizer(normalizer)(phrase) if normalizer else " ".join(phrase.split())
         foreign = sorted(set(text) - letters - {" "})
         if not text or foreign:
             what = f"has {named(foreign)}, which the recogniser cannot write" if foreign else "holds no letters"
             raise TextError(f"hotword {phrase!r} {what}", fix="spell it with the recogniser's letters")
-        found[text] = boost
-    return found
+        boosts[text] = boost
+    return boosts
 
 
 def write_decoder(path: Path, spec: DecoderSpec, chosen: Mapping[str, Any]) -> None:
     """Write a spec with a note on how it was chosen; paths become relative to the file."""
-    write_json(
-        path,
-        {
-            "format": FORMAT,
-            "lms": [Path(os.path.relpath(lm.resolve(), path.parent.resolve())).as_posix() for lm in spec.lms],
-            "options": asdict(spec.options),
-            "hotwords": dict(spec.hotwords),
-            "chosen": dict(chosen),
-        },
-    )
+    lms = [Path(os.path.relpath(lm.resolve(), path.parent.resolve())).as_posix() for lm in spec.lms]
+    values = {"options": asdict(spec.options), "hotwords": dict(spec.hotwords), "chosen": dict(chosen)}
+    write_json(path, {"format": FORMAT, "lms": lms, **values})
 
 
 def read_decoder(path: Path) -> DecoderSpec:
@@ -101,7 +87,6 @@ def read_decoder(path: Path) -> DecoderSpec:
         hotwords = {str(w): float(b) for w, b in row.get("hotwords", {}).items()}
         lms = tuple(path.parent / lm for lm in row.get("lms", []))
     except (TypeError, ValueError, AttributeError) as error:
-        raise SpecError(
-            f"a wrong value ({error})", where=path, fix=f"options are {', '.join(BeamOptions.names())}"
-        ) from error
+        fix = f"options are {', '.join(BeamOptions.names())}"
+        raise SpecError(f"a wrong value ({error})", where=path, fix=fix) from error
     return DecoderSpec(lms, options, hotwords)

@@ -1,13 +1,12 @@
-"""Chooses a beam search's weights on a dev set: the one with the fewest errors, never on test."""
+"""Chooses a beam search's weights on a dev set: those with the fewest errors, never on test."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from vizinho.decoding.beam import BeamDecoder
-from vizinho.decoding.options import BeamOptions
-from vizinho.evaluation.rates import error_rates
+from vizinho.decoding.beam import BeamDecoder, BeamOptions
+from vizinho.evaluation.score import error_rates
 from vizinho.progress import Advance, silent
 
 LM_WEIGHTS = (0.0, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.4)
@@ -58,12 +57,12 @@ def tune(
     metric: str = "cer",
     progress: Advance = silent,
 ) -> list[Trial]:
-    """All trials in their order; `best` names the one to take.
+    """All trials in their order; `best` chooses among them.
 
     Args:
         texts: What a search makes of each utterance of dev, normalised, by id.
         references: Normalised texts by id.
-        decoder: The search; its options hold where the grid does not speak of them.
+        decoder: The search; its options hold where the grid has no values for them.
         grid: Values to try.
         metric: "cer" or "wer".
         progress: Moves by trials.

@@ -48,13 +48,12 @@ def diagnose(course: Course, references: Mapping[str, str], hypotheses: Mapping[
     networks pass through all-blank output before they find letters (Sak et al. 2015); ending there is the fault.
     """
     spoken = {id_: text for id_, text in references.items() if text.strip()}
-    heard = [hypotheses.get(id_, "") for id_ in spoken]
+    texts = [hypotheses.get(id_, "") for id_ in spoken]
     stuck = _stuck(course)
-    found = [_blank(heard, course, stuck), _one_letter(heard, spoken), stuck]
-    made = [finding for finding in found if finding is not None]
-    if not any(f.kind in ("blank", "one letter") for f in made):
-        made += _never_emitted(spoken, heard, course)
-    return made
+    findings = [f for f in (_blank(texts, course, stuck), _one_letter(texts, spoken), stuck) if f is not None]
+    if not any(f.kind in ("blank", "one letter") for f in findings):
+        findings += _never_emitted(spoken, texts, course)
+    return findings
 
 
 def as_json(findings: Sequence[Finding]) -> list[dict[str, Any]]:
@@ -67,44 +66,37 @@ def letter_counts(texts: Sequence[str]) -> dict[str, int]:
     return dict(Counter(c for text in texts for c in text if not c.isspace()))
 
 
-def _blank(heard: Sequence[str], course: Course, stuck: Finding | None) -> Finding | None:
-    empty = sum(not text.strip() for text in heard)
-    if not heard or empty < MOSTLY * len(heard):
+def _blank(texts: Sequence[str], course: Course, stuck: Finding | None) -> Finding | None:
+    empty = sum(not text.strip() for text in texts)
+    if not texts or empty < MOSTLY * len(texts):
         return None
-    what = f"{empty} of {len(heard)} utterances came out empty: the network says blank everywhere"
+    what = f"{empty} of {len(texts)} utterances came out empty: the network says blank everywhere"
     if course.skipped_batches:
-        return Finding("blank", what, "the loss was not a number at times", "lower the learning rate")
-    if stuck is not None:
-        return Finding(
-            "blank",
-            what,
-            "the loss did not fall: nothing that could be learnt was learnt",
-            "see whether texts belong to their audio (`vizinho corpus check`), then try another learning rate",
-        )
-    return Finding(
-        "blank",
-        what,
-        "the run ended in CTC's first phase, in which blank is the best guess for every frame",
-        "give it more steps or a higher learning rate, or start from a donor",
-    )
+        cause, fix = "the loss was not a number at times", "lower the learning rate"
+    elif stuck is not None:
+        cause = "the loss did not fall: the network learnt nothing"
+        fix = "check that texts belong to their audio (`vizinho corpus check`), then try another learning rate"
+    else:
+        cause = "the run ended in CTC's first phase, in which blank is the best guess for every frame"
+        fix = "give it more steps or a higher learning rate, or start from a donor"
+    return Finding("blank", what, cause, fix)
 
 
-def _one_letter(heard: Sequence[str], spoken: Mapping[str, str]) -> Finding | None:
-    counts = letter_counts(heard)
+def _one_letter(texts: Sequence[str], spoken: Mapping[str, str]) -> Finding | None:
+    counts = letter_counts(texts)
     total = sum(counts.values())
     if not total or total < OFTEN:
         return None
     letter, times = max(counts.items(), key=lambda pair: pair[1])
-    said = letter_counts(list(spoken.values()))
-    if times < MOSTLY * total or said.get(letter, 0) >= MOSTLY * max(1, sum(said.values())):
+    wanted = letter_counts(list(spoken.values()))
+    # Where nearly everything that was said is this letter, writing it is right.
+    if times < MOSTLY * total or wanted.get(letter, 0) >= MOSTLY * max(1, sum(wanted.values())):
         return None
-    return Finding(
-        "one letter",
-        f"{times} of the {total} letters it wrote are {letter!r}",
-        "the output layer follows how frequent letters are, not the audio: the rate was too high, or the encoder is "
-        "frozen or random",
-        "lower the learning rate, and let the encoder learn",
+    what = f"{times} of the {total} letters it wrote are {letter!r}"
+    cause = (
+        "the output layer follows the letters' frequencies: the rate was too high, or the encoder is frozen or random"
     )
+    return Finding("one letter", what, cause, "lower the learning rate, and let the encoder learn")
 
 
 def _stuck(course: Course) -> Finding | None:
@@ -114,47 +106,33 @@ def _stuck(course: Course) -> Finding | None:
     first, best = losses[0], min(losses[1:])
     if best < (1 - LEARNT) * first:
         return None
-    return Finding(
-        "loss stuck",
-        f"the training loss went from {first:.2f} to {losses[-1]:.2f} and was never more than {LEARNT:.0%} below its "
-        "start",
-        "the rate is too low or far too high, everything is frozen, or the texts do not belong to the audio",
-        "listen to a few utterances beside their texts, then try three and a third of the learning rate",
-    )
+    what = f"the training loss went from {first:.2f} to {losses[-1]:.2f}, never more than {LEARNT:.0%} below its start"
+    cause = "the rate is too low or far too high, everything is frozen, or the texts do not belong to the audio"
+    fix = "compare a few utterances with their texts, then try three times and a third of the learning rate"
+    return Finding("loss stuck", what, cause, fix)
 
 
-def _never_emitted(spoken: Mapping[str, str], heard: Sequence[str], course: Course) -> list[Finding]:
-    said, written = letter_counts(list(spoken.values())), letter_counts(heard)
-    lacking = sorted((c for c, n in said.items() if n >= OFTEN and c not in written), key=lambda c: -said[c])
+def _never_emitted(spoken: Mapping[str, str], texts: Sequence[str], course: Course) -> list[Finding]:
+    wanted, written = letter_counts(list(spoken.values())), letter_counts(texts)
+    lacking = sorted((c for c, n in wanted.items() if n >= OFTEN and c not in written), key=lambda c: -wanted[c])
     unseen = [c for c in lacking if not course.letters_in_training.get(c)]
     rare = [c for c in lacking if course.letters_in_training.get(c)]
-    made = []
+    findings = []
     if unseen:
-        made.append(
-            Finding(
-                "letters never emitted",
-                f"never written though said: {_letters(unseen, said)}",
-                "they do not stand in the training texts",
-                "add utterances that have them, or synthetic ones (`vizinho corpus speak`)",
-            )
-        )
-    if rare:
-        if len(lacking) * 2 > sum(n >= OFTEN for n in said.values()):
-            cause = "most letters are missing: the network has hardly begun to tell them apart"
-            return [*made, Finding("letters never emitted", f"never written though said: {_letters(rare, said)}", cause,
-                                   "give it more steps or a higher learning rate")]  # fmt: skip
+        fix = "add utterances that have them, or synthetic ones (`vizinho corpus speak`)"
+        findings.append(_lacking(unseen, wanted, "they do not stand in the training texts", fix))
+    if rare and len(lacking) * 2 > sum(n >= OFTEN for n in wanted.values()):
+        cause = "most letters are missing: the network has hardly begun to tell them apart"
+        findings.append(_lacking(rare, wanted, cause, "give it more steps or a higher learning rate"))
+    elif rare:
         shown = ", ".join(f"{c} {course.letters_in_training[c]} times" for c in rare[:_NAMED])
-        made.append(
-            Finding(
-                "letters never emitted",
-                f"never written though said: {_letters(rare, said)}",
-                f"too little training for how rare they are ({shown} in the training texts)",
-                "give it more steps, or start their rows from letters that sound alike (--new-rows features, --row)",
-            )
-        )
-    return made
+        cause = f"too little training for how rare they are ({shown} in the training texts)"
+        fix = "give it more steps, or start their rows from letters that sound alike (--new-rows features, --row)"
+        findings.append(_lacking(rare, wanted, cause, fix))
+    return findings
 
 
-def _letters(letters: Sequence[str], said: Mapping[str, int]) -> str:
+def _lacking(letters: Sequence[str], wanted: Mapping[str, int], cause: str, fix: str) -> Finding:
     more = f" and {len(letters) - _NAMED} more" if len(letters) > _NAMED else ""
-    return ", ".join(f"{c} ({said[c]} times)" for c in letters[:_NAMED]) + more
+    shown = ", ".join(f"{c} ({wanted[c]} times)" for c in letters[:_NAMED]) + more
+    return Finding("letters never emitted", f"never written though said: {shown}", cause, fix)

@@ -12,7 +12,7 @@ from vizinho.errors import CorpusError
 from vizinho.records import UtteranceErrors
 
 SUBSTITUTION, INSERTION, DELETION = 4, 3, 3
-"""Costs of sclite's alignment: two words in place of two others cost less as a pair of gaps only when one is right."""
+"""Costs of sclite's alignment: a substitution costs more than an insertion or deletion, and less than one of each."""
 GOOD_WORDS = 2
 """Words in a row that both systems got right end a segment (Gillick & Cox 1989)."""
 
@@ -46,20 +46,14 @@ def mapsswe(a: Sequence[UtteranceErrors], b: Sequence[UtteranceErrors]) -> Segme
     are nearly independent; the mean difference per segment with an error is compared with the normal distribution
     (Gillick & Cox 1989; Pallett et al. 1990). Raises CorpusError when the utterances are not the same.
     """
-    ours, theirs = ({e.id: e for e in side} for side in (a, b))
-    if ours.keys() != theirs.keys():
-        raise CorpusError(
-            "the systems were not scored on the same utterances",
-            where=min(ours.keys() ^ theirs.keys()),
-            fix="score the same test set",
-        )
-    differences = [
-        left - right
-        for id_ in sorted(ours)
-        for left, right in segment_errors(
-            ours[id_].reference.split(), ours[id_].hypothesis.split(), theirs[id_].hypothesis.split()
-        )
-    ]
+    first, second = ({e.id: e for e in side} for side in (a, b))
+    if differing := first.keys() ^ second.keys():
+        what = "the systems were not scored on the same utterances"
+        raise CorpusError(what, where=min(differing), fix="score the same test set")
+    differences: list[int] = []
+    for id_, errors in sorted(first.items()):
+        texts = (errors.reference.split(), errors.hypothesis.split(), second[id_].hypothesis.split())
+        differences += [left - right for left, right in segment_errors(*texts)]
     return _test(np.array(differences, dtype=np.float64))
 
 
@@ -76,13 +70,14 @@ def segment_errors(reference: Sequence[str], a: Sequence[str], b: Sequence[str])
     left, right = _outcome(reference, a), _outcome(reference, b)
     errors, good = [0, 0], 0
     for place in range(len(reference) + 1):
+        # Before each word the words inserted there, then the word itself; after the last word only insertions.
         slots = [(left.inserted[place], right.inserted[place])]
         if place < len(reference):
             slots.append((int(not left.right[place]), int(not right.right[place])))
-        for number, (ours, theirs) in enumerate(slots):
-            if ours or theirs:
-                errors, good = [errors[0] + ours, errors[1] + theirs], 0
-            elif number == 1:
+        for number, (of_a, of_b) in enumerate(slots):
+            if of_a or of_b:
+                errors, good = [errors[0] + of_a, errors[1] + of_b], 0
+            elif number == 1:  # a word that both systems have right
                 good += 1
                 if good == GOOD_WORDS and any(errors):
                     yield errors[0], errors[1]
@@ -92,7 +87,7 @@ def segment_errors(reference: Sequence[str], a: Sequence[str], b: Sequence[str])
 
 
 def _outcome(reference: Sequence[str], hypothesis: Sequence[str]) -> _Outcome:
-    """Follow the cheapest alignment back from the end."""
+    """The cheapest alignment (edit distance by dynamic programming), followed back from the end."""
     rows, columns = len(reference), len(hypothesis)
     cost = [[0] * (columns + 1) for _ in range(rows + 1)]
     for i in range(rows + 1):
@@ -117,5 +112,5 @@ def _outcome(reference: Sequence[str], hypothesis: Sequence[str]) -> _Outcome:
     return _Outcome(tuple(right), tuple(inserted))
 
 
-def _swap(said: str, heard: str) -> int:
-    return 0 if said == heard else SUBSTITUTION
+def _swap(word: str, other: str) -> int:
+    return 0 if word == other else SUBSTITUTION

@@ -44,32 +44,28 @@ def score(
     Raises CorpusError for ids without a partner or without a speaker, and when there is no reference text at all.
     """
     errors = tuple(count_errors(references, hypotheses, speakers))
-    if not any(e.characters for e in errors):
+    cer, wer = _rates(errors)
+    cer_ci, wer_ci = _intervals(errors, seed, resamples, cluster)
+    signature = _signature(normalizer, data_fingerprint, len(errors), seed, resamples, cluster)
+    return Scores(cer, wer, cer_ci, wer_ci, len(errors), signature, errors)
+
+
+def error_rates(references: Mapping[str, str], hypotheses: Mapping[str, str]) -> tuple[float, float]:
+    """(CER, WER) without intervals, paired and counted as by `score`. Raises CorpusError as `score` does."""
+    return _rates(count_errors(references, hypotheses))
+
+
+def _rates(errors: Sequence[UtteranceErrors]) -> tuple[float, float]:
+    """CER and WER of the whole: edits of all utterances over lengths of all."""
+    characters, words = sum(e.characters for e in errors), sum(e.words for e in errors)
+    if not characters:
         raise CorpusError("there is no reference text to score against", where="references", fix="check the corpus")
-    total, (cer_ci, wer_ci) = _sums(errors).sum(axis=0), _intervals(errors, seed, resamples, cluster)
-    return Scores(
-        float(total[0] / total[1]),
-        float(total[2] / total[3]),
-        cer_ci,
-        wer_ci,
-        len(errors),
-        _signature(normalizer, data_fingerprint, len(errors), seed, resamples, cluster),
-        errors,
-    )
+    return sum(e.character_errors for e in errors) / characters, sum(e.word_errors for e in errors) / max(words, 1)
 
 
 def _signature(normalizer: str, data: str, utterances: int, seed: int, resamples: int, cluster: bool) -> str:
-    parts = {
-        "metric": "cer+wer",
-        "norm": normalizer,
-        "boot": resamples,
-        "unit": "speaker" if cluster else "utterance",
-        "seed": seed,
-        "n": utterances,
-        "data": data,
-        "jiwer": version("jiwer"),
-    }
-    return "|".join(f"{key}:{value}" for key, value in parts.items())
+    drawn = f"boot:{resamples}|unit:{'speaker' if cluster else 'utterance'}|seed:{seed}"
+    return f"metric:cer+wer|norm:{normalizer}|{drawn}|n:{utterances}|data:{data}|jiwer:{version('jiwer')}"
 
 
 def count_errors(
@@ -85,16 +81,12 @@ def count_errors(
     if missing or extra:
         sides = [f"{_named(missing)} without a hypothesis"] * bool(missing)
         sides += [f"{_named(extra)} without a reference"] * bool(extra)
-        raise CorpusError(
-            f"{len(missing) + len(extra)} ids stand on one side only: {'; '.join(sides)}",
-            where=(missing + extra)[0],
-            fix="score the same utterances",
-        )
+        what = f"{len(missing) + len(extra)} ids stand on one side only: {'; '.join(sides)}"
+        raise CorpusError(what, where=(missing + extra)[0], fix="score the same utterances")
     speakerless = [i for i in references if speakers is not None and i not in speakers]
     if speakerless:
-        raise CorpusError(
-            f"no speaker is given for {_named(speakerless)}", where="speakers", fix="name the speaker of every id"
-        )
+        what = f"no speaker is given for {_named(speakerless)}"
+        raise CorpusError(what, where="speakers", fix="name the speaker of every id")
     return [_count(i, speakers[i] if speakers else "", references[i], hypotheses[i]) for i in references]
 
 
@@ -103,21 +95,16 @@ def _named(ids: Sequence[str]) -> str:
 
 
 def _count(id_: str, speaker: str, reference: str, hypothesis: str) -> UtteranceErrors:
-    # jiwer strips some white space but not all; squeezing first makes its edits and our lengths speak of one text.
+    # jiwer strips some white space but not all; normalising it first makes its edits and these lengths agree.
     reference, hypothesis = " ".join(reference.split()), " ".join(hypothesis.split())
     if not reference:
         return UtteranceErrors(id_, speaker, reference, hypothesis, len(hypothesis), 0, len(hypothesis.split()), 0)
     letters = jiwer.process_characters(reference, hypothesis)
     words = jiwer.process_words(reference, hypothesis)
+    character_errors = letters.substitutions + letters.deletions + letters.insertions
+    word_errors = words.substitutions + words.deletions + words.insertions
     return UtteranceErrors(
-        id_,
-        speaker,
-        reference,
-        hypothesis,
-        letters.substitutions + letters.deletions + letters.insertions,
-        len(reference),
-        words.substitutions + words.deletions + words.insertions,
-        len(reference.split()),
+        id_, speaker, reference, hypothesis, character_errors, len(reference), word_errors, len(reference.split())
     )
 
 
@@ -130,7 +117,7 @@ def _intervals(
     errors: Sequence[UtteranceErrors], seed: int, resamples: int, cluster: bool
 ) -> tuple[Interval, Interval]:
     """Intervals of CER and WER."""
-    ordered = sorted(errors, key=lambda e: e.id)
+    ordered = sorted(errors, key=lambda e: e.id)  # so that intervals do not depend on the order of the utterances
     counts = speaker_sums(ordered, _sums(ordered)) if cluster else _sums(ordered)
     drawn = bootstrap_sums(counts, np.random.default_rng(seed), resamples)
     low, high = percentiles(drawn[:, [0, 2]] / np.maximum(drawn[:, [1, 3]], 1))
@@ -142,15 +129,9 @@ def score_errors(errors: Sequence[UtteranceErrors], *, seed: int = 1, resamples:
 
     Raises CorpusError when there is no reference text.
     """
-    if not any(e.characters for e in errors):
-        raise CorpusError("there is no reference text to score against", where="references", fix="check the corpus")
-    total, (letters, words) = _sums(errors).sum(axis=0), _intervals(errors, seed, resamples, cluster=False)
-    return {
-        "cer": float(total[0] / total[1]),
-        "cer_ci": [letters.low, letters.high],
-        "wer": float(total[2] / total[3]),
-        "wer_ci": [words.low, words.high],
-    }
+    cer, wer = _rates(errors)
+    letters, words = _intervals(errors, seed, resamples, cluster=False)
+    return {"cer": cer, "cer_ci": [letters.low, letters.high], "wer": wer, "wer_ci": [words.low, words.high]}
 
 
 def per_speaker(scores: Scores) -> dict[str, dict[str, Any]]:
@@ -158,15 +139,11 @@ def per_speaker(scores: Scores) -> dict[str, dict[str, Any]]:
     groups: dict[str, list[UtteranceErrors]] = defaultdict(list)
     for error in scores.errors:
         groups[error.speaker].append(error)
-    found: dict[str, dict[str, Any]] = {}
+    rates: dict[str, dict[str, Any]] = {}
     for speaker, errors in sorted(groups.items()):
-        total = _sums(errors).sum(axis=0)
-        found[speaker] = {
-            "cer": float(total[0] / total[1]) if total[1] else None,
-            "wer": float(total[2] / total[3]) if total[3] else None,
-            "utterances": len(errors),
-        }
-    return found
+        cer, wer = _rates(errors) if any(e.characters for e in errors) else (None, None)
+        rates[speaker] = {"cer": cer, "wer": wer, "utterances": len(errors)}
+    return rates
 
 
 def worst(scores: Scores, count: int = 10) -> list[UtteranceErrors]:
@@ -177,7 +154,7 @@ def worst(scores: Scores, count: int = 10) -> list[UtteranceErrors]:
 
 def as_json(scores: Scores, *, per_utterance: bool = True) -> dict[str, Any]:
     """Plain values: rates, intervals as [low, high], signature, speakers, worst and, if asked for, every utterance."""
-    made: dict[str, Any] = {
+    values: dict[str, Any] = {
         "cer": scores.cer,
         "wer": scores.wer,
         "cer_ci": [scores.cer_ci.low, scores.cer_ci.high],
@@ -187,6 +164,4 @@ def as_json(scores: Scores, *, per_utterance: bool = True) -> dict[str, Any]:
         "per_speaker": per_speaker(scores),
         "worst": [asdict(e) for e in worst(scores)],
     }
-    if per_utterance:
-        made["per_utterance"] = [asdict(e) for e in scores.errors]
-    return made
+    return values | ({"per_utterance": [asdict(e) for e in scores.errors]} if per_utterance else {})

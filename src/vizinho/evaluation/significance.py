@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -52,20 +52,22 @@ def compare(
     """
     left, right = _paired(a, b, metric, cluster)
     rng = np.random.default_rng(seed)
-    difference = _rates(left.sum(axis=0)) - _rates(right.sum(axis=0))
+    # Both systems' counts of a unit are drawn together: that makes the test a paired one.
     drawn_sums = bootstrap_sums(np.hstack([left, right]), rng, resamples)
     drawn = _rates(drawn_sums[:, :2]) - _rates(drawn_sums[:, 2:])
     low, high = percentiles(drawn)
     other_side = min(int((drawn <= 0).sum()), int((drawn >= 0).sum()))
+    relative, relative_ci = _relative(left, right, drawn_sums)
     return Comparison(
-        float(difference),
-        Interval(float(low), float(high)),
-        min(1.0, 2 * (other_side + 1) / (resamples + 1)),
-        _randomisation(left, right, rng, resamples),
-        len(left),
-        f"paired bootstrap by {'speaker' if cluster else 'utterance'}, {resamples} resamples, seed {seed}",
-        *_relative(left, right, drawn_sums),
-        _cohens_d(left, right),
+        difference=float(_rates(left.sum(axis=0)) - _rates(right.sum(axis=0))),
+        ci=Interval(float(low), float(high)),
+        p=min(1.0, 2 * (other_side + 1) / (resamples + 1)),
+        p_randomisation=_randomisation(left, right, rng, resamples),
+        units=len(left),
+        test=f"paired bootstrap by {'speaker' if cluster else 'utterance'}, {resamples} resamples, seed {seed}",
+        relative=relative,
+        relative_ci=relative_ci,
+        cohens_d=_cohens_d(left, right),
     )
 
 
@@ -73,8 +75,8 @@ def _relative(left: Counts, right: Counts, drawn: Counts) -> tuple[float | None,
     base = float(_rates(right.sum(axis=0)))
     if not base:
         return None, None
-    theirs = _rates(drawn[:, 2:])
-    low, high = percentiles(_rates(drawn[:, :2])[theirs > 0] / theirs[theirs > 0] - 1)
+    base_drawn = _rates(drawn[:, 2:])
+    low, high = percentiles(_rates(drawn[:, :2])[base_drawn > 0] / base_drawn[base_drawn > 0] - 1)
     return float(_rates(left.sum(axis=0))) / base - 1, Interval(float(low), float(high))
 
 
@@ -89,6 +91,7 @@ def _randomisation(left: Counts, right: Counts, rng: np.random.Generator, resamp
     both, as_large = left.sum(axis=0) + right.sum(axis=0), 0
     for size in blocks(len(left), resamples):
         swap = rng.random((size, len(left))) < 0.5
+        # Swapping a unit moves its difference from one system's sums to the other's, so one product gives all sums.
         first = left.sum(axis=0) + swap @ (right - left)
         # Rates that are equal but for rounding must count as equally large.
         as_large += int((np.abs(_rates(first) - _rates(both - first)) >= observed - 1e-12).sum())
@@ -104,17 +107,9 @@ def pool(seeds: Sequence[Sequence[UtteranceErrors]]) -> list[UtteranceErrors]:
         raise CorpusError("no seeds to pool", where="significance", fix="give at least one")
     by_id = [_by_id(errors) for errors in seeds]
     _check_same(*by_id)
+    counts = ("character_errors", "characters", "word_errors", "words")
     return [
-        UtteranceErrors(
-            id_,
-            first.speaker,
-            first.reference,
-            first.hypothesis,
-            sum(s[id_].character_errors for s in by_id),
-            sum(s[id_].characters for s in by_id),
-            sum(s[id_].word_errors for s in by_id),
-            sum(s[id_].words for s in by_id),
-        )
+        replace(first, **{count: sum(getattr(s[id_], count) for s in by_id) for count in counts})
         for id_, first in by_id[0].items()
     ]
 
@@ -156,25 +151,21 @@ def _rates(totals: Counts) -> Counts:
 
 
 def _by_id(errors: Sequence[UtteranceErrors]) -> dict[str, UtteranceErrors]:
-    found = {e.id: e for e in errors}
-    if len(found) < len(errors):
-        twice = Counter(e.id for e in errors).most_common(1)[0][0]
-        raise CorpusError("the id appears twice", where=twice, fix="score every utterance once")
-    return found
+    by_id = {e.id: e for e in errors}
+    if len(by_id) < len(errors):
+        repeated = Counter(e.id for e in errors).most_common(1)[0][0]
+        raise CorpusError("the id appears twice", where=repeated, fix="score every utterance once")
+    return by_id
 
 
 def _check_same(first: dict[str, UtteranceErrors], *others: dict[str, UtteranceErrors]) -> None:
     for other in others:
         differing = sorted(first.keys() ^ other.keys())
         if differing:
-            raise CorpusError(
-                f"{len(differing)} utterances are on one side only", where=differing[0], fix="score the same test set"
-            )
+            what = f"{len(differing)} utterances are on one side only"
+            raise CorpusError(what, where=differing[0], fix="score the same test set")
         changed = sorted(i for i in first if first[i].reference != other[i].reference)
         if changed:
-            raise CorpusError(
-                f"{len(changed)} references differ between the systems: "
-                f"{first[changed[0]].reference!r} and {other[changed[0]].reference!r}",
-                where=changed[0],
-                fix="score both with the same corpus and normaliser",
-            )
+            texts = f"{first[changed[0]].reference!r} and {other[changed[0]].reference!r}"
+            what = f"{len(changed)} references differ between the systems: {texts}"
+            raise CorpusError(what, where=changed[0], fix="score both with the same corpus and normaliser")

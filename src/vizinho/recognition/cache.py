@@ -1,6 +1,6 @@
-"""Exports that were made before, beside the store, found again by the hash of the model's files.
+"""Exports stored beside the models, and found again by the hash of the model's files.
 
-HOME/exports/KEY/ is a folder as `export` writes it. Deleting any of it is safe: it is made again.
+HOME/exports/KEY/ is a folder as `export` writes it. Deleting any of it is safe: the next use exports again.
 """
 
 from __future__ import annotations
@@ -17,18 +17,16 @@ from vizinho.recognition.export import export
 from vizinho.store.card import WEIGHTS
 from vizinho.store.store import default_home
 
-_FILES = (
-    *(WEIGHTS, "config.json", "tokenizer.json", "tokenizer_config.json", "processor_config.json"),
-    *(SETTINGS, *GRAPHS.values()),
-)
+_OF_MODEL = (WEIGHTS, "config.json", "tokenizer.json", "tokenizer_config.json", "processor_config.json")
+_FILES = (*_OF_MODEL, SETTINGS, *GRAPHS.values())
 """What the log-probabilities of a model folder, or of an exported one, depend on."""
 
 
 def cached_engine(model: Path, threads: int = 1, home: Path | None = None) -> OnnxEngine:
-    """The onnxruntime engine of a model folder; the export is made on the first call (seconds) and kept.
+    """The onnxruntime engine of a model folder, which is exported on the first call (seconds).
 
-    Several processes may do so at once: each makes its own and the first to finish stays. Where nothing can be kept,
-    as on a read-only disk, it is made for this process alone. Raises ModelError as `export` does.
+    Several processes may do so at once: each exports, and the first to finish stays. Where nothing can be stored, as on
+    a read-only disk, the export serves this process alone. Raises ModelError as `export` does.
     """
     place = (home or default_home()) / "exports" / key_of(model)
     if place.is_dir():
@@ -37,15 +35,15 @@ def cached_engine(model: Path, threads: int = 1, home: Path | None = None) -> On
         except ModelError:
             shutil.rmtree(place, ignore_errors=True)
     try:
-        with scratch_folder(place.parent, "making") as making:
-            return _make(model, making / "export", place, threads)
+        with scratch_folder(place.parent, "making") as scratch:
+            return _make(model, scratch / "export", place, threads)
     except OSError:
-        with tempfile.TemporaryDirectory() as making:
-            return _make(model, Path(making) / "export", None, threads)
+        with tempfile.TemporaryDirectory() as scratch_name:
+            return _make(model, Path(scratch_name) / "export", None, threads)
 
 
 def key_of(model: Path) -> str:
-    """Hash of everything that what a model hears depends on; of a model folder, an exported one or an archive."""
+    """Hash of all that a model's log-probabilities depend on; of a model folder, an exported one or an archive."""
     if model.is_file():
         return sha256(model)[:32]
     digest = hashlib.sha256(f"export {FORMAT}\n".encode())
@@ -55,14 +53,14 @@ def key_of(model: Path) -> str:
     return digest.hexdigest()[:32]
 
 
-def _make(model: Path, made: Path, place: Path | None, threads: int) -> OnnxEngine:
-    export(model, made)
-    engine = OnnxEngine.load(made, threads)  # reads the whole graph; the folder may go
+def _make(model: Path, scratch: Path, place: Path | None, threads: int) -> OnnxEngine:
+    export(model, scratch)
+    engine = OnnxEngine.load(scratch, threads)  # reads the whole graph, so the folder may be moved or removed
     if place is not None and not place.exists():
         try:
-            made.rename(place)
+            scratch.rename(place)
         except OSError:
-            # Another process was faster, and its export is the same.
+            # Another process was faster, and its export is equal.
             if not place.is_dir():
                 raise
     return engine

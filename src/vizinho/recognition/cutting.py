@@ -1,4 +1,4 @@
-"""Cuts a stream of audio into utterances where nobody speaks, and speech without pauses where it is least sure."""
+"""Cuts a stream of audio into utterances at pauses; speech without pauses where the detector is least sure."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from vizinho.recognition.vad import WINDOW_SAMPLES, WINDOW_SECONDS, SpeechProbab
 
 @dataclass(frozen=True, slots=True)
 class CutOptions:
-    """When an utterance begins and ends."""
+    """When an utterance begins and when it ends."""
 
     begin_probability: float = 0.5
-    """Speech begins where the detector is this sure."""
+    """Speech begins where its probability is at least this."""
     hold_probability: float = 0.35
-    """Once begun it goes on while the detector is this sure."""
+    """After that it goes on while its probability is at least this."""
     begin_seconds: float = 0.064
     """Speech must last this long to begin an utterance: clicks do not."""
     silence_seconds: float = 0.5
     """A pause this long ends an utterance."""
     pad_seconds: float = 0.06
-    """Audio kept before and after. Models that heard closely trimmed recordings write letters into silence: on the dev
-    set of docs/runtime.md, 0.3 s cost three points of CER against this."""
+    """Audio before and after the speech. Models trained on closely trimmed recordings write letters into silence: on
+    the dev set of docs/runtime.md, 0.3 s cost three points of CER against this."""
     max_seconds: float = 20.0
     """Speech without pauses is cut after this long, at its least sure window."""
     overlap_seconds: float = 2.0
-    """Audio that both sides of such a cut hear, so that a word on the cut is whole on one of them."""
+    """Audio that both sides of such a cut have, so that a word on the cut is whole on one of them."""
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.hold_probability <= self.begin_probability <= 1.0:
@@ -49,7 +49,7 @@ class CutOptions:
 
 
 class Detector(Protocol):
-    """Tells where somebody speaks."""
+    """Detects speech."""
 
     def feed(self, samples: Waveform) -> npt.NDArray[np.float32]:
         """Probability of speech for each window of WINDOW_SAMPLES that is full now."""
@@ -79,21 +79,21 @@ class Piece:
 
 @dataclass(slots=True)
 class Cutter:
-    """Takes audio as it comes and gives utterances as they end; holds no more than one utterance of audio."""
+    """Takes audio in blocks and returns utterances as they end; holds no more than one utterance of audio."""
 
     options: CutOptions = field(default_factory=CutOptions)
     detector: Detector = field(default_factory=SpeechProbability)
     _audio: Waveform = field(default_factory=lambda: np.zeros(0, np.float32))
     _audio_start: int = 0
-    """Samples before this one are forgotten."""
+    """Number of the first sample of `_audio` in the stream; earlier ones are dropped."""
     _window: int = 0
     """Number of the next window."""
     _voiced: int = 0
-    """Windows in a row that were sure enough to begin an utterance."""
+    """Windows in a row with a probability that can begin an utterance."""
     _begin: int | None = None
     """First sample of the open utterance."""
     _last_voiced: int = 0
-    """One past the last sample that somebody spoke in."""
+    """One past the last sample of speech."""
     _sure: list[float] = field(default_factory=list)
     """The detector's probabilities since the open utterance began, for choosing a cut."""
 
@@ -134,6 +134,7 @@ class Cutter:
         if self._begin is None:
             self._voiced = self._voiced + 1 if probability >= options.begin_probability else 0
             if self._voiced and self._voiced * WINDOW_SECONDS >= options.begin_seconds:
+                # The utterance began where the row of voiced windows did, less the padding that is still held.
                 first = end - self._voiced * WINDOW_SAMPLES
                 self._begin = max(self._audio_start, first - _samples(options.pad_seconds))
                 self._last_voiced = end
@@ -152,8 +153,9 @@ class Cutter:
         return []
 
     def _cut(self, end: int) -> Piece:
-        """Cut ongoing speech in its last third, where the detector is least sure; both sides hear the overlap."""
+        """Cut ongoing speech in its last third, where the detector is least sure; both sides have the overlap."""
         assert self._begin is not None
+        # The cut lies at least half an overlap before `end`, so that this side has its half of the overlap.
         half = _samples(self.options.overlap_seconds) // 2
         latest = len(self._sure) - half // WINDOW_SAMPLES
         earliest = max(0, min(latest - 1, 2 * len(self._sure) // 3))
@@ -169,17 +171,13 @@ class Cutter:
         self._drop_before(spoken_until)
 
     def _forget(self) -> None:
-        """Keep what a new utterance's padding could need."""
-        if self._begin is None:
-            self._drop_before(
-                self.end_sample - _samples(self.options.pad_seconds + self.options.begin_seconds) - 2 * WINDOW_SAMPLES
-            )
-        else:
-            self._drop_before(self._begin)
+        """Drop all audio but the open utterance, or what a new utterance's padding could need."""
+        needed = _samples(self.options.pad_seconds + self.options.begin_seconds) + 2 * WINDOW_SAMPLES
+        self._drop_before(self.end_sample - needed if self._begin is None else self._begin)
 
     def _drop_before(self, sample: int) -> None:
         count = max(0, sample - self._audio_start)
-        self._audio = self._audio[count:].copy()
+        self._audio = self._audio[count:].copy()  # a view would hold the samples that are dropped
         self._audio_start += count
 
     def _piece(self, start: int, end: int) -> Piece:

@@ -1,6 +1,6 @@
-"""Writes a model for onnxruntime: one folder that this package, sherpa-onnx and plain onnxruntime read.
+"""Exports a model to ONNX: one folder that this package, sherpa-onnx and plain onnxruntime read.
 
-What is in it: `vizinho.recognition.engines`.
+`vizinho.recognition.engines` describes the folder.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from vizinho.recognition.engines import FORMAT, GRAPHS, SETTINGS, TOKENS, open_s
 from vizinho.text.tokens import PIECE_SPACE, TokenInventory
 
 TOLERANCE = 1e-4
-"""Largest difference of a log-probability from the original's that is taken for rounding."""
+"""Largest difference of a log-probability from the original's that counts as rounding."""
 _OPSET = 17
 _LARGEST = 2**31 - 2**24
 """Bytes of weights: a graph is one protobuf message, which cannot be larger than 2 GiB."""
@@ -48,34 +48,31 @@ def export(model: Path, out: Path, precision: str = "fp32") -> Exported:
             difference = _write(model, folder, precision)
             move_folder(folder, out)
     except OSError as error:
-        raise ModelError(
-            f"the export cannot be written ({error.strerror or error})", where=out, fix="choose a writable folder"
-        ) from error
+        what = f"the export cannot be written ({error.strerror or error})"
+        raise ModelError(what, where=out, fix="choose a writable folder") from error
     graph = out / GRAPHS[precision]
     return Exported(out, precision, graph.stat().st_size / 1e6, difference)
 
 
 def _write(model: Path, folder: Path, precision: str) -> float:
-    import torch
-
+    """Write graph, tokens and settings; returns the largest difference from the model."""
     from vizinho.model.checkpoint import load_checkpoint
 
     checkpoint = load_checkpoint(model)
     _check(checkpoint, model)
     inventory, blank = checkpoint.inventory, int(checkpoint.tokenizer.pad_token_id)
+    # NeMo's graphs, and so sherpa-onnx, have the blank last.
     order = [*(row for row in range(len(inventory.tokens)) if row != blank), blank]
-    _write_graph(checkpoint, order, folder / GRAPHS["fp32"])
-    with torch.inference_mode():
-        difference = _difference(checkpoint, order, folder / GRAPHS["fp32"])
+    graph = folder / GRAPHS["fp32"]
+    _write_graph(checkpoint, order, graph)
+    difference = _difference(checkpoint, order, graph)
     if difference > TOLERANCE:
-        raise ModelError(
-            f"the exported graph differs from the model by {difference:.1e}", where=model, fix="use --engine torch"
-        )
+        what = f"the exported graph differs from the model by {difference:.1e}"
+        raise ModelError(what, where=model, fix="use --engine torch")
     if precision == "int8":
-        _quantize(folder / GRAPHS["fp32"], folder / GRAPHS["int8"])
-        (folder / GRAPHS["fp32"]).unlink()
-        with torch.inference_mode():
-            difference = _difference(checkpoint, order, folder / GRAPHS["int8"])
+        _quantize(graph, folder / GRAPHS["int8"])
+        graph.unlink()
+        difference = _difference(checkpoint, order, folder / GRAPHS["int8"])
     write_text(folder / TOKENS, _tokens(inventory, order))
     settings = {
         "format": FORMAT,
@@ -109,11 +106,8 @@ def _check(checkpoint: Any, where: Path) -> None:
     if not isinstance(checkpoint.model, ParakeetForCTC) or config.num_key_value_heads != config.num_attention_heads:
         raise ModelError(f"{type(checkpoint.model).__name__} cannot be exported", where=where, fix="use --engine torch")
     if not isinstance(checkpoint.extractor, ParakeetFeatureExtractor):
-        raise ModelError(
-            f"features of {type(checkpoint.extractor).__name__} cannot be computed without torch",
-            where=where,
-            fix="use --engine torch",
-        )
+        what = f"features of {type(checkpoint.extractor).__name__} cannot be computed without torch"
+        raise ModelError(what, where=where, fix="use --engine torch")
 
 
 def _write_graph(checkpoint: Any, order: list[int], path: Path) -> None:
@@ -125,7 +119,7 @@ def _write_graph(checkpoint: Any, order: list[int], path: Path) -> None:
     network = ExportNetwork(checkpoint.model, order).eval()
     bands = checkpoint.extractor.feature_size
     with warnings.catch_warnings(), torch.no_grad():
-        # The exporter warns of constants of this very network, and that a newer one exists, which fails on it.
+        # The exporter warns about constants, which this network has on purpose, and about its successor, which fails.
         warnings.simplefilter("ignore")
         torch.onnx.export(
             network,
@@ -135,26 +129,16 @@ def _write_graph(checkpoint: Any, order: list[int], path: Path) -> None:
             opset_version=_OPSET,
             input_names=["audio_signal", "length"],
             output_names=["logprobs"],
-            dynamic_axes={
-                "audio_signal": {0: "B", 2: "T"},
-                "length": {0: "B"},
-                "logprobs": {0: "B", 1: "T_out"},
-            },
+            dynamic_axes={"audio_signal": {0: "B", 2: "T"}, "length": {0: "B"}, "logprobs": {0: "B", 1: "T_out"}},
         )
     graph = onnx.load(str(path))
-    # What sherpa-onnx reads to know how the features are made and that the tokens are NeMo's.
-    onnx.helper.set_model_props(
-        graph,
-        {
-            "vocab_size": str(len(order) - 1),
-            "normalize_type": "per_feature",
-            "subsampling_factor": str(checkpoint.subsampling),
-            "model_type": "EncDecCTCModelBPE",
-            "version": str(FORMAT),
-            "model_author": "vizinho",
-            "comment": "FastConformer CTC",
-        },
-    )
+    # sherpa-onnx reads here how to compute the features, and that the tokens are NeMo's.
+    properties = {
+        "vocab_size": str(len(order) - 1), "subsampling_factor": str(checkpoint.subsampling),
+        "normalize_type": "per_feature", "model_type": "EncDecCTCModelBPE", "version": str(FORMAT),
+        "model_author": "vizinho", "comment": "FastConformer CTC",
+    }  # fmt: skip
+    onnx.helper.set_model_props(graph, properties)
     onnx.save(graph, str(path))
 
 
@@ -181,21 +165,20 @@ def _difference(checkpoint: Any, order: list[int], path: Path) -> float:
     import torch
 
     generator = torch.Generator().manual_seed(1)
-    lengths = torch.tensor([211, 83])
+    lengths = torch.tensor([211, 83])  # of one batch, so that padding is tested too
     features = torch.randn(2, 211, checkpoint.extractor.feature_size, generator=generator)
     mask = torch.arange(211) < lengths[:, None]
     features = features * mask[:, :, None]
-    expected = checkpoint.model(features, attention_mask=mask).logits.log_softmax(dim=-1)[:, :, order]
+    with torch.inference_mode():
+        expected = checkpoint.model(features, attention_mask=mask).logits.log_softmax(dim=-1)[:, :, order].numpy()
     inputs = {"audio_signal": features.transpose(1, 2).contiguous().numpy(), "length": lengths.numpy()}
-    found = torch.from_numpy(open_session(path, 1).run(None, inputs)[0])
+    log_probs = open_session(path, 1).run(None, inputs)[0]
     frames = [checkpoint.front.output_frames(int(n)) for n in lengths]
-    return max(float((found[i, :n] - expected[i, :n]).abs().max()) for i, n in enumerate(frames))
+    return max(float(abs(log_probs[i, :n] - expected[i, :n]).max()) for i, n in enumerate(frames))
 
 
 def _tokens(inventory: TokenInventory, order: list[int]) -> str:
-    lines = []
-    for column, row in enumerate(order):
-        role = inventory.roles[row]
-        token = {"blank": "<blk>", "space": PIECE_SPACE}.get(role, inventory.tokens[row])
-        lines.append(f"{token} {column}\n")
-    return "".join(lines)
+    """The file of tokens that sherpa-onnx reads: a token and its column per line."""
+    names = {"blank": "<blk>", "space": PIECE_SPACE}
+    tokens = [names.get(inventory.roles[row], inventory.tokens[row]) for row in order]
+    return "".join(f"{token} {column}\n" for column, token in enumerate(tokens))

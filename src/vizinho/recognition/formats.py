@@ -15,7 +15,7 @@ _LINE_LETTERS = 84
 
 
 def render(transcripts: Sequence[Transcript], kind: str) -> str:
-    """One file's transcripts, one for each channel that was taken apart, in one of FORMATS; ends with a line end."""
+    """One file's transcripts (one, or one for each channel) in one of FORMATS; ends with a line end."""
     if kind == "json":
         rows = [as_json(t) for t in transcripts]
         return json.dumps(rows[0] if len(rows) == 1 else rows, ensure_ascii=False) + "\n"
@@ -27,15 +27,8 @@ def render(transcripts: Sequence[Transcript], kind: str) -> str:
         return "".join(f"{label}{segment.text}\n" for label, segment in segments)
     cues = [(label, part) for label, segment in segments for part in _short(segment)]
     if kind == "srt":
-        return "\n".join(
-            f"{number}\n{_clock(part.start_seconds, ',')} --> {_clock(part.end_seconds, ',')}\n{label}{part.text}\n"
-            for number, (label, part) in enumerate(cues, start=1)
-        )
-    body = [
-        f"{_clock(part.start_seconds, '.')} --> {_clock(part.end_seconds, '.')}\n{_escaped(label + part.text)}\n"
-        for label, part in cues
-    ]
-    return "\n".join(["WEBVTT\n", *body])
+        return "\n".join(f"{n}\n{_times(p, ',')}\n{label}{p.text}\n" for n, (label, p) in enumerate(cues, start=1))
+    return "\n".join(["WEBVTT\n", *(f"{_times(p, '.')}\n{_escaped(label + p.text)}\n" for label, p in cues)])
 
 
 def as_json(transcript: Transcript) -> dict[str, Any]:
@@ -43,9 +36,8 @@ def as_json(transcript: Transcript) -> dict[str, Any]:
     values = asdict(transcript)
     first = 0
     for row in values["segments"]:
-        count = len(row.pop("words"))
-        row |= {"first_word": first, "words": count}
-        first += count
+        row |= {"first_word": first, "words": len(row["words"])}
+        first += row["words"]
     if not transcript.n_best:
         del values["n_best"]
     return values
@@ -78,6 +70,10 @@ def _part(words: Sequence[Word]) -> Segment:
     return Segment(words[0].start_seconds, words[-1].end_seconds, text, 0.0, tuple(words))
 
 
+def _times(part: Segment, point: str) -> str:
+    return f"{_clock(part.start_seconds, point)} --> {_clock(part.end_seconds, point)}"
+
+
 def _clock(seconds: float, point: str) -> str:
     milliseconds = round(seconds * 1000)
     hours, rest = divmod(milliseconds, 3_600_000)
@@ -86,5 +82,4 @@ def _clock(seconds: float, point: str) -> str:
 
 
 def _escaped(text: str) -> str:
-    """WebVTT reads tags and entities."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")  # WebVTT reads tags and entities

@@ -55,35 +55,22 @@ class PseudoLabel:
 
 @dataclass(frozen=True, slots=True)
 class LabelReport:
-    """What was written and what was left out. Every utterance of the input is counted in exactly one of the numbers."""
+    """What was accepted and what was not. Each utterance counts as accepted, unsure, silent or failed."""
 
     manifest: Path
     ledger: Path
     accepted: int
-    accepted_seconds: float
+    accepted_minutes: float
     unsure: int
     """Below the least confidence."""
     silent: int
     """Without words."""
-    failed: tuple[tuple[str, str], ...]
-    """(Utterance id, what is wrong) of recordings that cannot be read; tried again the next time."""
+    failed: tuple[dict[str, str], ...]
+    """"id" and "error" of recordings that cannot be read; tried again the next time."""
     done_before: int
     """Of all, those that an earlier run had transcribed."""
     median_confidence: float
-
-    def as_json(self) -> dict[str, Any]:
-        """The counts as JSON values."""
-        return {
-            "manifest": str(self.manifest),
-            "ledger": str(self.ledger),
-            "kept": self.accepted,
-            "kept_minutes": round(self.accepted_seconds / 60, 3),
-            "unsure": self.unsure,
-            "silent": self.silent,
-            "failed": [{"id": id_, "error": what} for id_, what in self.failed],
-            "heard_before": self.done_before,
-            "median_confidence": self.median_confidence,
-        }
+    """Of those accepted."""
 
 
 def from_files(files: Iterable[Input], lang: str) -> list[Utterance]:
@@ -128,9 +115,22 @@ def pseudo_label(
             labels[outcome.audio] = label = _label(outcome, stamps[outcome.audio], key)
             ledger.add(asdict(label))
         progress(1, outcome.audio.name)
-    rows, report = _sorted(utterances, labels, errors, model, out, options.least_confidence)
-    write_lines(out, (json.dumps(row, ensure_ascii=False) for row in rows))
-    return replace(report, ledger=path, done_before=done_before)
+    failed = tuple({"id": u.id, "error": errors[u.audio]} for u in utterances if u.audio in errors)
+    labelled = [(u, labels[u.audio]) for u in utterances if u.audio not in errors]
+    with_words = [(u, label) for u, label in labelled if label.text.strip()]
+    accepted = [(u, label) for u, label in with_words if label.confidence >= options.least_confidence]
+    unsure, silent_ones = len(with_words) - len(accepted), len(labelled) - len(with_words)
+    if not accepted:
+        raise CorpusError(
+            f"nothing to keep of {len(utterances)} recordings: {unsure} below the least confidence, {silent_ones} "
+            f"without words, {len(failed)} unreadable",
+            where=out,
+            fix="lower --least-confidence, or label with a better model",
+        )
+    write_lines(out, (json.dumps(_row(u, label, model, out.parent), ensure_ascii=False) for u, label in accepted))
+    minutes = round(sum(label.seconds for _, label in accepted) / 60, 3)
+    confidence = median(label.confidence for _, label in accepted)
+    return LabelReport(out, path, len(accepted), minutes, unsure, silent_ones, failed, done_before, confidence)
 
 
 def _earlier(ledger: Ledger, key: str) -> dict[Path, PseudoLabel]:
@@ -158,32 +158,6 @@ def _label(outcome: Outcome, stamp: tuple[int, int], key: str) -> PseudoLabel:
     (transcript,) = outcome.transcripts
     seconds = round(transcript.duration_seconds, 4)
     return PseudoLabel(str(outcome.audio), *stamp, key, transcript.text, round(transcript.confidence, 4), seconds)
-
-
-def _sorted(
-    utterances: Sequence[Utterance],
-    labels: dict[Path, PseudoLabel],
-    errors: dict[Path, str],
-    model: str,
-    out: Path,
-    least: float,
-) -> tuple[list[dict[str, Any]], LabelReport]:
-    """Rows of the accepted labels, and the counts of all. Raises CorpusError where no label is accepted."""
-    failed = tuple((u.id, errors[u.audio]) for u in utterances if u.audio in errors)
-    pairs = [(u, labels[u.audio]) for u in utterances if u.audio not in errors]
-    with_words = [(u, label) for u, label in pairs if label.text.strip()]
-    accepted = [(u, label) for u, label in with_words if label.confidence >= least]
-    silent_ones, unsure = len(pairs) - len(with_words), len(with_words) - len(accepted)
-    if not accepted:
-        raise CorpusError(
-            f"nothing to keep of {len(utterances)} recordings: {unsure} below the least confidence, {silent_ones} "
-            f"without words, {len(failed)} unreadable",
-            where=out,
-            fix="lower --least-confidence, or label with a better model",
-        )
-    rows = [_row(u, label, model, out.parent) for u, label in accepted]
-    seconds, usual = sum(label.seconds for _, label in accepted), median(label.confidence for _, label in accepted)
-    return rows, LabelReport(out, out, len(rows), seconds, unsure, silent_ones, failed, 0, usual)
 
 
 def _row(utterance: Utterance, label: PseudoLabel, model: str, folder: Path) -> dict[str, Any]:

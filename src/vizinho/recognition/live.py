@@ -1,4 +1,4 @@
-"""One utterance as it is being spoken: every frame goes through the network once (for models trained to stream)."""
+"""Decodes an utterance while it is spoken: every frame goes through the network once, for models trained to stream."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ CHUNKS = "vizinho_chunks"
 
 
 class Live(Protocol):
-    """An utterance in the making."""
+    """An utterance that is being spoken."""
 
     def feed(self, samples: Waveform) -> LogProbs:
-        """Take the next 16 kHz samples (N,); log-probabilities (T, V) of all chunks that are whole so far."""
+        """Take the next 16 kHz samples (N,); returns log-probabilities (T, V) of all complete chunks so far."""
 
     def finish(self) -> LogProbs:
         """Log-probabilities (T, V) of the whole utterance; nothing may follow."""
@@ -42,7 +42,7 @@ class LiveUtterance:
         self._encoder = ChunkedEncoder(model, chunks)
         self._features = RunningFeatures(features, self._encoder.chunk_features)
         self._samples = 0
-        self._found: LogProbs = np.zeros((0, int(model.config.vocab_size)), np.float32)
+        self._log_probs: LogProbs = np.zeros((0, int(model.config.vocab_size)), np.float32)
 
     def feed(self, samples: Waveform) -> LogProbs:
         """See Live."""
@@ -51,6 +51,7 @@ class LiveUtterance:
 
     def finish(self) -> LogProbs:
         """See Live."""
+        # An utterance too short for one frame is padded with silence.
         short = at_least_minimum(np.zeros(self._samples, np.float32)).size - self._samples
         chunks = self._features.feed(np.zeros(short, np.float32))
         return self._encode([*chunks, *self._features.finish()])
@@ -58,24 +59,24 @@ class LiveUtterance:
     def _encode(self, chunks: list[Any]) -> LogProbs:
         import torch
 
-        made = [self._encoder(torch.from_numpy(chunk)).numpy() for chunk in chunks]
-        self._found = np.concatenate([self._found, *made])
-        return self._found
+        new = [self._encoder(torch.from_numpy(chunk)).numpy() for chunk in chunks]
+        self._log_probs = np.concatenate([self._log_probs, *new])
+        return self._log_probs
 
 
 def live_of(folder: Path, opened: Checkpoint | None = None) -> Callable[[], Live] | None:
-    """What begins an utterance with the model of a folder; None for models that were not trained to stream.
+    """A function that begins an utterance with the model of a folder; None for models not trained to stream.
 
     `opened` is the folder's model where it is in memory already. Raises ModelError when the folder is no whole model.
     """
-    configuration = folder / "config.json"
-    found = json.loads(configuration.read_text(encoding="utf-8")) if configuration.is_file() else {}
-    if not found.get(CHUNKS):  # the others do without torch
+    path = folder / "config.json"
+    configuration = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    if not configuration.get(CHUNKS):  # before torch is imported: other models may not need it
         return None
     from vizinho.model.checkpoint import load_checkpoint
     from vizinho.model.fast import chunks_of
 
-    chunks = chunks_of(found)
+    chunks = chunks_of(configuration)
     assert chunks is not None
     checkpoint = opened or load_checkpoint(folder)
     features = LogMel.of(checkpoint.extractor.to_dict())

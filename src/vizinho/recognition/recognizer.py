@@ -18,8 +18,7 @@ import numpy as np
 
 from vizinho.audio.blocks import mono, read_blocks
 from vizinho.audio.io import SAMPLE_RATE, Waveform
-from vizinho.decoding.greedy import Decoder, Emission, LogProbs, greedy
-from vizinho.decoding.words import words_of
+from vizinho.decoding.greedy import Decoder, Emission, LogProbs, greedy, words_of
 from vizinho.errors import ModelError, SpecError
 from vizinho.progress import Advance, silent
 from vizinho.recognition.cache import cached_engine
@@ -94,15 +93,11 @@ class Recognizer:
     ) -> None:
         """Without a decoder, decoding is greedy.
 
-        Args:
-            engine: The network. Audio is cut into pieces that it has positions for.
-            decoder: Log-probabilities to tokens.
-            options: How audio is cut, batched and grouped.
-            live: Begins an utterance that is decoded while it is spoken; None for networks not trained to stream.
-            folder: Where the model lies; its card names the normaliser that hotwords and language models must match.
+        `live` begins an utterance that is decoded while it is spoken; None for networks not trained to stream. The card
+        in `folder` names the normaliser that hotwords and language models must match.
         """
         options = options or TranscribeOptions()
-        if engine.max_seconds is not None:
+        if engine.max_seconds is not None:  # Whisper's positions end at 30 s
             limit = min(options.cut_above_seconds, engine.max_seconds)
             options = replace(options, cut_above_seconds=limit, cutting=options.cutting.within(engine.max_seconds))
         self.engine, self.decoder, self.options = engine, decoder, options
@@ -163,8 +158,8 @@ class Recognizer:
         if rest is None:
             return self.transcribe_many([start], [name])[0]
         cutter = Cutter(self.options.cutting)
-        pieces = self._long(cutter, chain([start], rest))
-        words, alternatives = self._decode(pieces)  # reads the audio to its end, which only then is known
+        words, alternatives = self._decode(self._long(cutter, chain([start], rest)))
+        # Only now is the audio read to its end, and its length known.
         return self._transcript(name, cutter.end_sample / SAMPLE_RATE, words, alternatives)
 
     def transcribe_many(self, waveforms: Sequence[Waveform], names: Sequence[str] | None = None) -> list[Transcript]:
@@ -189,19 +184,18 @@ class Recognizer:
         """Log-probabilities of utterances, the shortest first. Raises AudioError as `transcribe_corpus` does."""
         sizes = [round(u.duration_seconds * SAMPLE_RATE) for u in utterances]
         for batch in batches(sizes, self.options.batch_seconds):
-            names: list[str] = []
-            short: list[Waveform] = []
+            short: list[tuple[str, Waveform]] = []
             for utterance in (utterances[i] for i in batch):
+                # Read in blocks, as `recognition.files` does, so that both see equal samples and equal pieces.
                 start, rest = beginning(map(mono, read_blocks(utterance.audio)), self.options.cut_above_seconds)
                 if rest is None:
-                    names.append(utterance.id)
-                    short.append(start)
+                    short.append((utterance.id, start))
                     continue
                 cutter = Cutter(self.options.cutting)
                 pieces = tuple(self._long(cutter, chain([start], rest)))
                 yield Acoustics(utterance.id, cutter.end_sample / SAMPLE_RATE, pieces)
                 progress(1, "")
-            for acoustics in self.log_probs(short, names):
+            for acoustics in self.log_probs([samples for _, samples in short], [name for name, _ in short]):
                 yield acoustics
                 progress(1, "")
 
@@ -217,9 +211,8 @@ class Recognizer:
         """Words of log-probabilities (T, V), their times counted from `start_seconds` before the first frame."""
         if self.decoder is None:
             return self._words(greedy(log_probs, self.engine.blank), start_seconds)
-        with self._decoding:
-            emissions = self.decoder(log_probs)
-        return self._words(emissions, start_seconds)
+        with self._decoding:  # a decoder of the caller's own may hold state
+            return self._words(self.decoder(log_probs), start_seconds)
 
     def _words(self, emissions: Sequence[Emission], start_seconds: float) -> list[Word]:
         words = words_of(emissions, self.engine.inventory, self.engine.frame_seconds)

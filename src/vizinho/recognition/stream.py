@@ -1,4 +1,4 @@
-"""One stream of live audio: samples in, events out (speech begins, partial and final words, an utterance's end)."""
+"""One stream of live audio: samples in, events out (start of speech, partial and final words, end of an utterance)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from vizinho.audio.io import SAMPLE_RATE, Waveform
-from vizinho.decoding.greedy import LogProbs
 from vizinho.errors import SpecError
 from vizinho.recognition.cutting import CutOptions, Cutter, Detector, Piece
 from vizinho.recognition.live import Live
@@ -20,7 +19,7 @@ class StreamOptions:
     """What a stream reports, and when."""
 
     partial_seconds: float | None = 0.5
-    """Partial results come after this much new audio; None for none. See StreamSession for the bound on their cost."""
+    """Audio between partial results; None for none. See StreamSession for the bound on their cost."""
     utterance_end_seconds: float | None = 1.0
     """UtteranceEnd is reported this long after the last word; None for never."""
     cutting: CutOptions = field(default_factory=CutOptions)
@@ -35,7 +34,7 @@ class StreamOptions:
 
 @dataclass(frozen=True, slots=True)
 class SpeechStarted:
-    """Somebody began to speak."""
+    """Speech began."""
 
     at_seconds: float
 
@@ -66,7 +65,7 @@ class Final(_Result):
 
 @dataclass(frozen=True, slots=True)
 class UtteranceEnd:
-    """Nobody has said a word for a while."""
+    """There have been no words for a while."""
 
     last_word_end_seconds: float
 
@@ -78,9 +77,9 @@ class StreamSession:
     """The state of one stream. Not for several threads at once; many sessions may share one Recognizer.
 
     With a model that was trained to stream, each piece of audio goes through the network once. With others the open
-    utterance is decoded again for each partial result; so that the cost stays bounded, the wait between partial results
-    then grows with the utterance: it is at least a quarter of its length. Memory holds one utterance,
-    which `max_seconds` bounds, however long the stream is. Times in events count from the stream's beginning.
+    utterance is decoded again for each partial result; to bound the cost, the wait between partial results is at least
+    a quarter of the utterance's length. Memory holds one utterance, of at most `max_seconds`, however long the stream
+    is. Times in events count from the stream's beginning.
     """
 
     def __init__(
@@ -92,11 +91,14 @@ class StreamSession:
         self._announced = False
         """Whether SpeechStarted was reported for the open utterance."""
         self._decoded_until = 0
-        """Sample up to which a partial result has been given."""
-        self._live: _LivePiece | None = None
+        """Sample up to which a partial result was reported."""
+        self._live: Live | None = None
+        """The open utterance on its way through a network that was trained to stream."""
+        self._live_start = self._live_fed = 0
+        """First sample of that utterance in the stream, and how many of its samples the network has."""
         self._last_word: Word | None = None
         self._end_due = False
-        """Whether words came since the last UtteranceEnd."""
+        """Whether there were words since the last UtteranceEnd."""
 
     @property
     def seconds(self) -> float:
@@ -114,7 +116,7 @@ class StreamSession:
         return events
 
     def finalize(self) -> list[Event]:
-        """Make what was said so far final; the stream goes on."""
+        """Make all words so far final; the stream goes on."""
         return [event for piece in self._cutter.flush() for event in self._finish(piece)]
 
     def finish(self) -> list[Event]:
@@ -131,6 +133,7 @@ class StreamSession:
         events = self._started(piece)
         partial = self.options.partial_seconds
         new = (piece.end_sample - max(self._decoded_until, piece.start_sample)) / SAMPLE_RATE
+        # Decoding the utterance again after each quarter more costs at most five times its length in all.
         wait = 0.0 if self._recognizer.live else piece.samples.size / SAMPLE_RATE / 4
         if partial is not None and new >= max(partial, wait):
             self._decoded_until = piece.end_sample
@@ -154,7 +157,7 @@ class StreamSession:
     def _finish(self, piece: Piece) -> list[Event]:
         events = self._started(piece)
         words = self._words(piece, is_whole=True)
-        self._announced = piece.overlap_samples > 0
+        self._announced = piece.overlap_samples > 0  # after a cut for length the same speech goes on
         self._decoded_until = piece.end_sample
         if words:
             self._last_word, self._end_due = words[-1], True
@@ -166,32 +169,18 @@ class StreamSession:
         if begin is None:
             words = self._recognizer.words(piece)
         else:
-            if self._live is None or self._live.start_sample != piece.start_sample:
-                self._live = _LivePiece(piece.start_sample, begin())
-            log_probs = self._live.log_probs(piece, is_whole=is_whole)
-            words = self._recognizer.words_of(log_probs, piece.start_sample / SAMPLE_RATE)
+            if self._live is None or self._live_start != piece.start_sample:
+                self._live, self._live_start, self._live_fed = begin(), piece.start_sample, 0
+            log_probs = self._live.feed(piece.samples[self._live_fed :])
+            self._live_fed = piece.samples.size
             if is_whole:
-                self._live = None
+                log_probs, self._live = self._live.finish(), None
+            words = self._recognizer.words_of(log_probs, piece.start_sample / SAMPLE_RATE)
         return untaken(words, piece.until_seconds, self._last_word)
 
     def _utterance_end(self) -> list[Event]:
         self._end_due = False
         return [UtteranceEnd(self._last_word.end_seconds)] if self._last_word else []
-
-
-class _LivePiece:
-    """The open utterance on its way through the network."""
-
-    def __init__(self, start_sample: int, live: Live) -> None:
-        self.start_sample = start_sample
-        self._live, self._fed = live, 0
-
-    def log_probs(self, piece: Piece, *, is_whole: bool) -> LogProbs:
-        """Log-probabilities (T, V) of the utterance so far; earlier samples have been fed already."""
-        new = piece.samples[self._fed :]
-        self._fed = piece.samples.size
-        log_probs = self._live.feed(new)
-        return self._live.finish() if is_whole else log_probs
 
 
 def _fields(piece: Piece, words: Sequence[Word]) -> tuple[float, float, str, tuple[Word, ...], float]:

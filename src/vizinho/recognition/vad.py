@@ -1,4 +1,4 @@
-"""Where somebody speaks: Silero's detector, whose weights come in its wheel, through onnxruntime."""
+"""Voice activity detection: Silero's network, whose weights come in its wheel, in onnxruntime."""
 
 from __future__ import annotations
 
@@ -41,6 +41,7 @@ class SpeechProbability:
         self._rest = audio[count * WINDOW_SAMPLES :]
         if count == 0:
             return np.zeros(0, np.float32)
+        # The network sees each window after the last samples of the one before it: (windows, context + window).
         windows = np.lib.stride_tricks.sliding_window_view(audio, _CONTEXT_SAMPLES + WINDOW_SAMPLES)
         inputs = {"input": windows[::WINDOW_SAMPLES][:count], "h": self._h, "c": self._c}
         probabilities, self._h, self._c = _session().run(None, inputs)
@@ -55,6 +56,6 @@ def _session() -> Any:
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3
     # The package is found, not imported: importing it would load torch.
-    found = importlib.util.find_spec("silero_vad")
-    assert found is not None and found.origin is not None, "silero-vad is a dependency of this package"
-    return onnxruntime.InferenceSession(str(Path(found.origin).parent / "data" / _WEIGHTS), options)
+    package = importlib.util.find_spec("silero_vad")
+    assert package is not None and package.origin is not None, "silero-vad is a dependency of this package"
+    return onnxruntime.InferenceSession(str(Path(package.origin).parent / "data" / _WEIGHTS), options)

@@ -13,7 +13,7 @@ import torch
 from vizinho.corpora.batches import Batch, BatchData, BatchSource, ListedSource, deaths_named, stream
 from vizinho.corpora.shards.source import ShardedExamples
 from vizinho.errors import ModelError, SpecError
-from vizinho.evaluation.rates import error_rates
+from vizinho.evaluation.score import error_rates
 from vizinho.model.checkpoint import Checkpoint
 from vizinho.model.ctc import ctc_loss
 from vizinho.model.fast import Chunks, can_stream, fast_forward, set_chunks

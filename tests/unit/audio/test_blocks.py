@@ -3,10 +3,11 @@ import io
 import numpy as np
 import pytest
 import soundfile
+from blocks import read_channels
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vizinho.audio.blocks import PacketDecoder, mono, read_blocks, read_channels
+from vizinho.audio.blocks import PacketDecoder, mono, read_blocks
 from vizinho.audio.containers import AudioLimits
 from vizinho.audio.io import load_audio, save_audio
 from vizinho.errors import AudioError, SpecError

@@ -6,10 +6,11 @@ import struct
 import numpy as np
 import pytest
 import soundfile
+from blocks import read_channels
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vizinho.audio.blocks import ENCODINGS, PacketDecoder, read_channels
+from vizinho.audio.blocks import ENCODINGS, PacketDecoder
 from vizinho.audio.containers import AudioLimits
 from vizinho.errors import AudioError
 

@@ -1,16 +1,25 @@
 import pytest
 from lm_files import INVENTORY, heard, lm
 
-from vizinho.decoding.beam import BeamDecoder, Hypothesis
-from vizinho.decoding.lm.arpa import LN10, NgramScorer, read_arpa
-from vizinho.decoding.options import BeamOptions
+from vizinho.decoding.beam import BeamDecoder, BeamOptions, Hypothesis
+from vizinho.decoding.lm.arpa import LN10, read_arpa
 from vizinho.decoding.rescore import RescoreOptions, RescoringDecoder, Scorer, rescore
+
+
+class NgramScorer:
+    """An n-gram model in the role of the other language model."""
+
+    def __init__(self, arpa):
+        self.arpa = arpa
+
+    def score(self, sentences):
+        return [LN10 * sum(self.arpa.log10_of(sentence.split())) for sentence in sentences]
 
 
 @pytest.fixture
 def scorer(tmp_path) -> Scorer:
     model = lm(tmp_path / "w.arpa", "a rata", "a rata", "o pato")
-    return NgramScorer(read_arpa(model.path), "word")
+    return NgramScorer(read_arpa(model.path))
 
 
 def hypothesis(text, acoustic, first=0.0):

@@ -6,7 +6,7 @@ import pytest
 from tones import tone_speech
 
 from vizinho.errors import ModelError
-from vizinho.evaluation.rates import error_rates
+from vizinho.evaluation.score import error_rates
 from vizinho.recognition.cache import cached_engine, key_of
 from vizinho.recognition.engines import GRAPHS, SETTINGS, TOKENS, OnnxEngine, TorchEngine
 from vizinho.recognition.export import export

@@ -1,15 +1,20 @@
 from concurrent.futures import ThreadPoolExecutor
+from itertools import product
 
 import numpy as np
 import pytest
-from tones import tone_speech
+from tones import Loudness, tone_speech
 
 from vizinho.audio.io import SAMPLE_RATE
+from vizinho.decoding.beam import BeamOptions
 from vizinho.decoding.greedy import greedy
+from vizinho.decoding.setup import DecoderSpec
 from vizinho.errors import SpecError
-from vizinho.recognition.cutting import Piece
-from vizinho.recognition.recognizer import Recognizer, batches, joined
+from vizinho.recognition import recognizer as recognizing
+from vizinho.recognition.cutting import Cutter, Piece
+from vizinho.recognition.recognizer import Recognizer, TranscribeOptions, batches, joined
 from vizinho.records import Word
+from vizinho.text.tokens import TokenInventory
 
 
 def word(text, start, end):
@@ -96,3 +101,57 @@ def test_a_decoder_of_ones_own_is_used_and_entered_by_one_thread_at_a_time(tone_
 def test_unknown_engine(tone_model):
     with pytest.raises(SpecError, match="use onnx or torch"):
         Recognizer.load(tone_model, "tensorflow")
+
+
+def test_blocks_and_whole_samples_give_the_same_transcript_however_long(tone_model, monkeypatch):
+    monkeypatch.setattr(recognizing, "Cutter", lambda options: Cutter(options, Loudness()))
+    recognizer = Recognizer.load(tone_model, "torch")
+    pause = np.zeros(SAMPLE_RATE // 2, np.float32)
+    for count in (2, 40):
+        audio = np.concatenate([part for n in range(count) for part in (tone_speech("abc def", seed=n), pause)])
+        assert (audio.size > 20 * SAMPLE_RATE) == (count == 40)
+        whole = recognizer.transcribe(audio, "x")
+        assert recognizer.transcribe((audio[i : i + 7777] for i in range(0, audio.size, 7777)), "x") == whole
+        assert whole.duration_seconds == audio.size / SAMPLE_RATE
+        (acoustics,) = recognizer.log_probs([audio], ["x"])
+        assert recognizer.decode(acoustics) == whole
+        assert len(acoustics.pieces) == (1 if count == 2 else 40)
+
+
+def test_alternatives_are_the_best_ways_through_all_pieces(tone_model, monkeypatch):
+    """Against all combinations of the pieces' hypotheses."""
+    monkeypatch.setattr(recognizing, "Cutter", lambda options: Cutter(options, Loudness()))
+    options = TranscribeOptions(cut_above_seconds=0.5, n_best=4)
+    recognizer = Recognizer.load(tone_model, "torch", options, search=DecoderSpec(options=BeamOptions(lm_weight=0.0)))
+    pause = np.zeros(SAMPLE_RATE // 2, np.float32)
+    audio = np.concatenate([tone_speech("abc"), pause, tone_speech("fed"), pause])
+    (acoustics,) = recognizer.log_probs([audio])
+    assert len(acoustics.pieces) == 2
+    first, second = (recognizer.decoder.n_best(p.log_probs, 4) for p in acoustics.pieces)
+    ways = {}
+    for a, b in product(first, second):
+        text = f"{a.text} {b.text}".strip()
+        ways[text] = max(a.score + b.score, ways.get(text, -np.inf))
+    expected = sorted(ways.values(), reverse=True)[:4]
+    transcript = recognizer.transcribe(audio)
+    assert [a.score for a in transcript.n_best] == pytest.approx(expected)
+    assert len({a.text for a in transcript.n_best}) == 4
+    assert transcript.text == transcript.n_best[0].text
+    with pytest.raises(SpecError, match="need a beam search"):
+        recognizer.with_decoder(None).transcribe(audio)
+
+
+def test_audio_is_cut_to_what_the_network_has_positions_for(monkeypatch):
+    class Short:
+        max_seconds, frame_seconds, blank = 3.0, 0.04, 0
+        inventory = TokenInventory(("_", "a"), ("blank", "letter"))
+
+        def log_probs(self, waveforms):
+            assert all(w.size <= 3.0 * SAMPLE_RATE for w in waveforms)
+            return [np.log(np.full((w.size // 640, 2), 0.5, np.float32)) for w in waveforms]
+
+    monkeypatch.setattr(recognizing, "Cutter", lambda options: Cutter(options, Loudness()))
+    recognizer = Recognizer(Short())
+    (acoustics,) = recognizer.log_probs([tone_speech("abcdef" * 20)])
+    assert len(acoustics.pieces) > 4
+    assert len(recognizer.log_probs([tone_speech("abcdef" * 4)])[0].pieces) == 1

@@ -4,7 +4,7 @@ from tones import Loudness, tone_speech
 
 from vizinho.audio.io import SAMPLE_RATE
 from vizinho.errors import SpecError
-from vizinho.evaluation.rates import error_rates
+from vizinho.evaluation.score import error_rates
 from vizinho.recognition.cutting import CutOptions
 from vizinho.recognition.recognizer import Recognizer
 from vizinho.recognition.stream import Final, Partial, SpeechStarted, StreamOptions, StreamSession, UtteranceEnd

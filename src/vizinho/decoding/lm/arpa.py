@@ -1,4 +1,4 @@
-"""ARPA files: written whole or not at all, read with every line checked, and scored in plain Python."""
+"""ARPA files: written whole or not at all, read with every line checked; and how well their models predict a text."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vizinho.decoding.lm.counts import END, START, UNKNOWN
-from vizinho.errors import ModelError
+from vizinho.errors import ModelError, TextError
 from vizinho.files import replacing
 
 LN10 = math.log(10.0)
 _COUNT = re.compile(r"ngram (\d+)\s*=\s*(\d+)\s*")
 _SECTION = re.compile(r"\\(\d+)-grams:\s*")
-_FIX = "train it anew with `vizinho lm train`, or copy the whole file again"
+_FIX = "train it again with `vizinho lm train`, or copy the whole file again"
 
 Rows = Iterable[tuple[str, float, float]]
 """N-grams of one order: units joined by spaces, log10 probability, log10 back-off weight."""
@@ -34,47 +34,32 @@ class Arpa:
 
     @property
     def vocabulary(self) -> list[str]:
-        """All units, special ones among them, in the order of the file."""
+        """All units, the special ones too, in the order of the file."""
         return list(self.tables[0])
 
     def __contains__(self, unit: object) -> bool:
         return unit in self.tables[0]
 
     def log10_probability(self, unit: str, context: Sequence[str]) -> float:
-        """Of a unit after its context (Katz 1987): the longest n-gram known, at the price of backing off to it."""
+        """Of a unit after its context (Katz 1987): the longest known n-gram, and the weights of backing off to it."""
         if unit not in self.tables[0]:
             unit = UNKNOWN
         history = [c if c in self.tables[0] else UNKNOWN for c in context[max(0, len(context) - self.order + 1) :]]
-        price = 0.0
-        for first in range(len(history) + 1):
-            ngram = " ".join([*history[first:], unit])
-            found = self.tables[len(history) - first].get(ngram)
-            if found is not None:
-                return price + found[0]
-            if first < len(history):
-                price += self.tables[len(history) - first - 1].get(" ".join(history[first:]), (0.0, 0.0))[1]
-        return -math.inf  # a file without an unknown unit
+        weight = 0.0
+        while True:
+            values = self.tables[len(history)].get(" ".join([*history, unit]))
+            if values is not None:
+                return weight + values[0]
+            if not history:
+                return -math.inf  # a file without an unknown unit
+            # A context that the file does not list has weight 1.
+            weight += self.tables[len(history) - 1].get(" ".join(history), (0.0, 0.0))[1]
+            history = history[1:]
 
     def log10_of(self, units: Sequence[str]) -> list[float]:
         """Of each unit of a sentence and of its end, given all before."""
-        history, found = [START], []
-        for unit in (*units, END):
-            found.append(self.log10_probability(unit, history))
-            history.append(unit)
-        return found
-
-
-@dataclass(frozen=True, slots=True)
-class NgramScorer:
-    """Scores sentences with an n-gram model: the rescoring role of `vizinho.decoding.rescore`."""
-
-    arpa: Arpa
-    unit: str
-    """word or char."""
-
-    def score(self, sentences: Sequence[str]) -> list[float]:
-        """Natural log-probability of each normalised sentence with its end."""
-        return [LN10 * sum(self.arpa.log10_of(units_of(s, self.unit))) for s in sentences]
+        sentence = [START, *units, END]
+        return [self.log10_probability(sentence[i], sentence[:i]) for i in range(1, len(sentence))]
 
 
 def units_of(sentence: str, unit: str) -> list[str]:
@@ -99,7 +84,7 @@ def write_arpa(path: Path, sizes: Sequence[int], orders: Iterable[Rows]) -> None
 def _lines(rows: Rows, *, last: bool) -> Iterator[str]:
     for ngram, probability, backoff in rows:
         shown = "-99" if probability <= -99.0 else f"{probability:.7g}"
-        # Without the weight (zero) the line is shorter; what ends a sentence has nothing behind it.
+        # A weight of zero may be left out; n-grams of the highest order never have one.
         yield f"{shown}\t{ngram}\n" if last or backoff == 0.0 else f"{shown}\t{ngram}\t{backoff:.7g}\n"
 
 
@@ -134,9 +119,8 @@ def _numbered(path: Path) -> Iterator[tuple[int, str]]:
                 if line.strip():
                     yield number, line.rstrip("\r\n")
     except OSError as error:
-        raise ModelError(
-            f"cannot read the language model ({error.strerror})", where=path, fix="check the path of the ARPA file"
-        ) from error
+        what = f"cannot read the language model ({error.strerror})"
+        raise ModelError(what, where=path, fix="check the path of the ARPA file") from error
     except UnicodeDecodeError as error:
         raise ModelError(f"not text in UTF-8 ({error.reason})", where=path, fix=f"give an ARPA file; {_FIX}") from error
 
@@ -149,10 +133,10 @@ def _sizes(path: Path, lines: Iterator[tuple[int, str]]) -> list[int]:
         number, line = _next(path, lines, "\\data\\")
     sizes: list[int] = []
     number, line = _next(path, lines, "ngram 1=")
-    while found := _COUNT.fullmatch(line):
-        if int(found[1]) != len(sizes) + 1:
+    while announced := _COUNT.fullmatch(line):
+        if int(announced[1]) != len(sizes) + 1:
             raise _wrong(path, number, f"expected the number of {len(sizes) + 1}-grams, found {line!r}")
-        sizes.append(int(found[2]))
+        sizes.append(int(announced[2]))
         number, line = _next(path, lines, "\\1-grams:")
     if not sizes or line.strip() != "\\1-grams:":
         raise _wrong(path, number, f"expected {'an order' if not sizes else chr(92) + '1-grams:'}, found {line[:60]!r}")
@@ -174,7 +158,7 @@ def _section(
         ngram, values = _entry(path, number, line, order)
         if ngram in table:
             raise _wrong(path, number, f"{ngram!r} stands here twice")
-        if below and ngram.rpartition(" ")[0] not in below[-1]:
+        if below and ngram.rpartition(" ")[0] not in below[-1]:  # KenLM needs every n-gram's prefix
             raise _wrong(path, number, f"{ngram!r} is there, but not {ngram.rpartition(' ')[0]!r}")
         table[ngram] = values
     return table
@@ -195,11 +179,61 @@ def _entry(path: Path, number: int, line: str, order: int) -> tuple[str, tuple[f
 
 
 def _next(path: Path, lines: Iterator[tuple[int, str]], wanted: str) -> tuple[int, str]:
-    found = next(lines, None)
-    if found is None:
+    line = next(lines, None)
+    if line is None:
         raise ModelError(f"the file ends where {wanted} should come", where=path, fix=f"it is cut short; {_FIX}")
-    return found
+    return line
 
 
 def _wrong(path: Path, number: int, what: str) -> ModelError:
     return ModelError(what, where=f"{path}:{number}", fix=_FIX)
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """How well a model predicts a text, as sums over it; the end of each sentence is a unit too."""
+
+    sentences: int
+    units: int
+    unknown: int
+    """Units outside the vocabulary; they count with the unknown unit's probability, or not at all if it has none."""
+    letters: int
+    """Characters with the spaces between words, and one for each end: what `bits_per_letter` is relative to."""
+    log10_probability: float
+    log10_probability_known: float
+    """Of the known units alone."""
+
+    @property
+    def perplexity(self) -> float:
+        """Over all units (Jelinek et al. 1977)."""
+        return float(10.0 ** (-self.log10_probability / self.units))
+
+    @property
+    def perplexity_known(self) -> float:
+        """Over the units of the vocabulary."""
+        return float(10.0 ** (-self.log10_probability_known / max(self.units - self.unknown, 1)))
+
+    @property
+    def bits_per_letter(self) -> float:
+        """Comparable between units where no unit is unknown."""
+        return -self.log10_probability * LN10 / math.log(2.0) / self.letters
+
+
+def predict(arpa: Arpa, unit: str, sentences: Iterable[str]) -> Prediction:
+    """Score normalised sentences. Raises TextError when there are none."""
+    count = units = unknown = letters = 0
+    total = known = 0.0
+    for sentence in sentences:
+        if not (parts := units_of(sentence, unit)):
+            continue
+        logs = arpa.log10_of(parts)
+        count, units, letters = count + 1, units + len(logs), letters + len(sentence) + 1
+        for part, log10 in zip([*parts, None], logs, strict=True):
+            total += log10
+            if part is None or part in arpa:
+                known += log10
+            else:
+                unknown += 1
+    if not count:
+        raise TextError("there is no text to score", where="lm score", fix="give lines with words in them")
+    return Prediction(count, units, unknown, letters, total, known)

@@ -49,7 +49,7 @@ class Counts:
     levels: tuple[Level, ...]
     sentences: int
     units: int
-    """Running units, each sentence's end among them, repeats of a sentence too."""
+    """Running units, with each sentence's end; repeats of a sentence count."""
     unknown: int
     """Running units that are not in the vocabulary."""
 
@@ -101,16 +101,15 @@ class Collector:
     def _numbered(self, limit: int | None, known: Iterable[str]) -> tuple[tuple[str, ...], Ints, Ints]:
         """Vocabulary, (N,) rows of all units in it, and (N,) weights."""
         stream = np.frombuffer(self._stream, dtype=np.intc).astype(np.int64)
-        weights = np.repeat(
-            np.frombuffer(self._weights, dtype=np.int64), np.diff(np.flatnonzero(stream == -1), append=stream.size)
-        )
+        lengths = np.diff(np.flatnonzero(stream == -1), append=stream.size)  # of sentences, with both marks
+        weights = np.repeat(np.frombuffer(self._weights, dtype=np.int64), lengths)
         inside = stream >= 0
         frequency = np.bincount(stream[inside], weights=weights[inside], minlength=len(self.rows))
         seen = sorted(self.rows, key=lambda w: (-frequency[self.rows[w]], w))
-        kept = [w for w in seen if w not in SPECIAL][:limit]
-        words = (*SPECIAL, *dict.fromkeys([*kept, *sorted(set(known) - set(SPECIAL))]))
+        frequent = [w for w in seen if w not in SPECIAL][:limit]
+        words = (*SPECIAL, *dict.fromkeys([*frequent, *sorted(set(known) - set(SPECIAL))]))
         row_of = {word: row for row, word in enumerate(words)}
-        # The stream's marks, -1 for a start and -2 for an end, are the last places of the table.
+        # The stream's marks, -1 for a start and -2 for an end, index the table from its end.
         table = np.array([row_of.get(w, 0) if w != START and w != END else 0 for w in self.rows] + [END_ROW, START_ROW])
         return words, table[stream], weights
 
@@ -124,12 +123,13 @@ def _next_level(below: Level, places: Ints, tokens: Ints, weights: Ints, size: i
     """N-grams one longer than those of `below`, and the row of the one that ends at each place of the text, or -1."""
     valid = (places[:-1] >= 0) & (tokens[1:] != START_ROW)
     ends = np.flatnonzero(valid) + 1
+    # An n-gram is one number: the row of its prefix, in base V, and its last word. Sorting numbers sorts n-grams.
     keys, first, inverse = np.unique(places[ends - 1] * size + tokens[ends], return_index=True, return_inverse=True)
-    found = np.full(tokens.size, -1, dtype=np.int64)
-    found[ends] = inverse
+    ending = np.full(tokens.size, -1, dtype=np.int64)
+    ending[ends] = inverse
     prefix = keys // size
     counts = _sums(inverse, weights[ends], keys.size)
-    return Level(prefix, keys % size, places[ends[first]], counts, below.opens[prefix]), found
+    return Level(prefix, keys % size, places[ends[first]], counts, below.opens[prefix]), ending
 
 
 def _sums(rows: Ints, weights: Ints, size: int) -> Ints:

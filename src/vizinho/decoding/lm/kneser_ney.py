@@ -1,8 +1,8 @@
 """Interpolated modified Kneser-Ney smoothing (Kneser & Ney 1995; Chen & Goodman 1999), as lmplz defines it.
 
-Lower orders count in how many different places an n-gram stands instead of how often (n-grams that open a sentence
-keep their counts: nothing can stand before them); single units are interpolated with the uniform distribution over the
-vocabulary, which is what gives unknown units their share (Heafield et al. 2013).
+Lower orders count how many different units stand before an n-gram, instead of how often it occurs (n-grams that open a
+sentence keep their counts: nothing can stand before them). Single units are interpolated with the uniform distribution
+over the vocabulary, which gives unknown units their share (Heafield et al. 2013).
 """
 
 from __future__ import annotations
@@ -20,8 +20,6 @@ _FALLBACK = (0.5, 1.0, 1.5)
 """lmplz's discounts where counts of counts give none: few texts, or letters, of which none is rare."""
 _NEVER = -99.0
 """How ARPA files write a probability of zero."""
-
-
 Discounts = tuple[float, float, float]
 
 
@@ -65,9 +63,9 @@ def estimate(counts: Counts, *, prune: int = 0) -> NgramModel:
     levels = counts.levels
     adjusted = [_adjusted(level, above) for level, above in zip(levels, (*levels[1:], None), strict=True)]
     adjusted[0][START_ROW] = 0.0  # it is never predicted
-    found = [_discounts(values) for values in adjusted]
-    discounts = tuple(d or _FALLBACK for d in found)
-    kept = [np.full(level.count.size, n == 0) | (level.count > prune) for n, level in enumerate(levels)]
+    own_discounts = [_discounts(values) for values in adjusted]
+    discounts = tuple(d or _FALLBACK for d in own_discounts)
+    keep = [np.full(level.count.size, n == 0) | (level.count > prune) for n, level in enumerate(levels)]
     # Below single units is the uniform distribution over all of them but the start.
     probabilities: list[Floats] = [np.full(1, 1.0 / (len(counts.vocabulary) - 1))]
     shares: list[Floats] = []
@@ -77,19 +75,20 @@ def estimate(counts: Counts, *, prune: int = 0) -> NgramModel:
         totals = np.bincount(level.prefix, adjusted[n], contexts)
         own /= np.where(totals > 0, totals, 1.0)[level.prefix]
         # What the n-grams that stay do not take is the share of shorter ones: so every context sums to one.
-        share = np.asarray(1.0 - np.bincount(level.prefix, own * kept[n], contexts), dtype=np.float64)
+        share = np.asarray(1.0 - np.bincount(level.prefix, own * keep[n], contexts), dtype=np.float64)
         lower = probabilities[-1][level.suffix]
         probabilities.append(np.asarray(own + share[level.prefix] * lower, dtype=np.float64))
         shares.append(share)
         contexts = level.count.size
     probabilities[1][START_ROW] = 0.0
     shares.append(np.ones(contexts))
-    orders = _kept(levels, probabilities[1:], shares[1:], kept)
-    return NgramModel(counts.vocabulary, orders, discounts, tuple(n + 1 for n, d in enumerate(found) if d is None))
+    orders = _pruned(levels, probabilities[1:], shares[1:], keep)
+    without = tuple(n + 1 for n, d in enumerate(own_discounts) if d is None)
+    return NgramModel(counts.vocabulary, orders, discounts, without)
 
 
 def _adjusted(level: Level, above: Level | None) -> Floats:
-    """(M,): in how many places an n-gram of a lower order stands; of the highest order, how often."""
+    """(M,): how many different units stand before an n-gram of a lower order; of the highest order, how often it is."""
     if above is None:
         return level.count.astype(np.float64)
     places = np.bincount(above.suffix, minlength=level.count.size)
@@ -105,27 +104,27 @@ def _discounts(values: Floats) -> Discounts | None:
     if not (n1 and n2 and n3):
         return None
     y = n1 / (n1 + 2 * n2)
-    found = (1 - 2 * y * n2 / n1, 2 - 3 * y * n3 / n2, 3 - 4 * y * n4 / n3)
-    return found if all(0 < d <= k for k, d in enumerate(found, start=1)) else None
+    discounts = (1 - 2 * y * n2 / n1, 2 - 3 * y * n3 / n2, 3 - 4 * y * n4 / n3)
+    return discounts if all(0 < d <= k for k, d in enumerate(discounts, start=1)) else None
 
 
 def _discounted(values: Floats, discounts: Discounts) -> Floats:
-    table = np.array([0.0, *discounts])
+    table = np.array([0.0, *discounts])  # indexed by the count; 3 stands for three and more
     return np.asarray(np.maximum(values - table[np.minimum(values, 3).astype(np.int64)], 0.0))
 
 
-def _kept(
+def _pruned(
     levels: Sequence[Level],
     probabilities: Sequence[Floats],
     backoffs: Sequence[Floats],
-    kept: Sequence[npt.NDArray[np.bool_]],
+    keep: Sequence[npt.NDArray[np.bool_]],
 ) -> tuple[Estimated, ...]:
-    """The n-grams that were not pruned, in logarithms, with prefixes pointing to the rows that are left."""
+    """The n-grams to keep, in logarithms, with prefixes pointing to the rows that are left."""
     orders: list[Estimated] = []
     rows = np.zeros(1, dtype=np.int64)
-    for level, probability, backoff, keep in zip(levels, probabilities, backoffs, kept, strict=True):
-        logs = np.log10(np.maximum(probability[keep], 10.0**_NEVER))
-        weights = np.log10(np.maximum(backoff[keep], 10.0**_NEVER))
-        orders.append(Estimated(rows[level.prefix[keep]], level.word[keep], logs, weights))
-        rows = np.cumsum(keep) - 1
+    for level, probability, backoff, mask in zip(levels, probabilities, backoffs, keep, strict=True):
+        logs = np.log10(np.maximum(probability[mask], 10.0**_NEVER))
+        weights = np.log10(np.maximum(backoff[mask], 10.0**_NEVER))
+        orders.append(Estimated(rows[level.prefix[mask]], level.word[mask], logs, weights))
+        rows = np.cumsum(mask) - 1  # where each n-gram of this order went: the next order's prefixes
     return tuple(orders)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -63,6 +63,7 @@ def _with_backoff(tables: Sequence[Table], above: Table) -> Table:
         taken[context][1] += 10.0 ** so_far.log10_probability(unit, context.split(" ")[1:])
     table = dict(tables[-1])
     for context, (here, below) in taken.items():
+        # Rounding may leave less than nothing.
         left, left_below = max(1.0 - here, 1e-12), max(1.0 - below, 1e-12)
         table[context] = (table[context][0], math.log10(left / left_below))
     return table
@@ -84,20 +85,14 @@ def mix_files(first: Path, second: Path, share: float, out: Path) -> LmCard:
             where=second,
             fix="train both with the same --lang or --model",
         )
-    made = mix(read_arpa(first), read_arpa(second), share)
-    sizes = tuple(map(len, made.tables))
-    write_arpa(out, sizes, _rows(made))
+    mixed = mix(read_arpa(first), read_arpa(second), share)
+    sizes = tuple(map(len, mixed.tables))
+    write_arpa(out, sizes, (((ngram, *values) for ngram, values in table.items()) for table in mixed.tables))
     card = replace(
-        one, order=made.order, sizes=sizes, sentences=one.sentences + other.sentences, units=one.units + other.units,
+        one, order=mixed.order, sizes=sizes, sentences=one.sentences + other.sentences, units=one.units + other.units,
         unknown=one.unknown + other.unknown, discounts=(), arpa_sha256=sha256(out),
         sources=tuple({**source, "share": s} for c, s in ((one, share), (other, 1 - share)) for source in c.sources),
         text_fingerprint=f"{one.text_fingerprint}+{other.text_fingerprint}",
     )  # fmt: skip
     write_card(out, card)
     return card
-
-
-def _rows(arpa: Arpa) -> Iterator[Iterator[tuple[str, float, float]]]:
-    """What `write_arpa` takes."""
-    for table in arpa.tables:
-        yield ((ngram, *values) for ngram, values in table.items())

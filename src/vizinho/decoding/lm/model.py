@@ -90,16 +90,13 @@ def load_language_model(path: Path) -> LanguageModel:
 def check_fits(card: LmCard, letters: Collection[str], normalizer: str | None, where: object) -> None:
     """Refuse a model that was not made for a recogniser of these letters and this normaliser.
 
-    Its words are spelt otherwise (another normaliser), or could never be written or never be known (other letters);
-    decoding would go on and only be worse. Raises ModelError that names them.
+    Its words are spelt in another way (another normaliser), or some can never be written or known (other letters);
+    decoding would work and only be worse. Raises ModelError that names them.
     """
     fix = "train it for this recogniser: `vizinho lm train TEXT --model MODEL --out FILE`"
     if card.normalizer and normalizer and card.normalizer != normalizer:
-        raise ModelError(
-            f"its text went through the normaliser {card.normalizer}, the recogniser's through {normalizer}",
-            where=where,
-            fix=fix,
-        )
+        what = f"its text went through the normaliser {card.normalizer}, the recogniser's through {normalizer}"
+        raise ModelError(what, where=where, fix=fix)
     only_lm, only_recogniser = sorted(set(card.alphabet) - set(letters)), sorted(set(letters) - set(card.alphabet))
     sides = [f"the recogniser cannot write {named(only_lm)}"] * bool(only_lm)
     sides += [f"the language model lacks {named(only_recogniser)}"] * bool(only_recogniser)
@@ -108,9 +105,9 @@ def check_fits(card: LmCard, letters: Collection[str], normalizer: str | None, w
 
 
 def named(things: Collection[str]) -> str:
-    """The first of a number of characters or words, in quotes."""
-    some = list(things)[:_NAMED]
-    return " ".join(map(repr, some)) + (f" and {len(things) - _NAMED} more" if len(things) > _NAMED else "")
+    """The first characters or words, in quotes, and how many more there are."""
+    more = f" and {len(things) - _NAMED} more" if len(things) > _NAMED else ""
+    return " ".join(map(repr, list(things)[:_NAMED])) + more
 
 
 def _read_card(arpa: Path) -> LmCard | None:
@@ -126,10 +123,10 @@ def _read_card(arpa: Path) -> LmCard | None:
         card = LmCard(**values)
     except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
         raise ModelError(
-            f"not the card of a language model ({error})", where=path, fix="train the model anew, or delete the card"
+            f"not the card of a language model ({error})", where=path, fix="train the model again, or delete the card"
         ) from error
     if card.arpa_sha256 and sha256(arpa) != card.arpa_sha256:
-        read_arpa(arpa)  # names the line, if that is what is wrong
+        read_arpa(arpa)  # raises an error that names the line, if one is broken
         raise ModelError(
             f"the file is not the one that {path.name} describes",
             where=arpa,
@@ -157,9 +154,9 @@ def _kenlm(path: Path, units: list[str]) -> Any:
         with _quiet():
             return KenLM(str(path), Dictionary(units))
     except Exception as error:  # KenLM's own kinds, translated into RuntimeError and others
-        read_arpa(path)  # names the line
+        read_arpa(path)  # raises an error that names the line
         raise ModelError(
-            f"KenLM cannot read it ({str(error).strip().splitlines()[-1][:200]})", where=path, fix="train it anew"
+            f"KenLM cannot read it ({str(error).strip().splitlines()[-1][:200]})", where=path, fix="train it again"
         ) from error
 
 
@@ -167,11 +164,11 @@ def _kenlm(path: Path, units: list[str]) -> Any:
 def _quiet() -> Iterator[None]:
     """KenLM draws a bar of its own on the process's standard error and has no switch that flashlight passes on."""
     sys.stderr.flush()
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    original, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     try:
         os.dup2(nowhere, 2)
         yield
     finally:
-        os.dup2(kept, 2)
-        os.close(kept)
+        os.dup2(original, 2)
+        os.close(original)
         os.close(nowhere)

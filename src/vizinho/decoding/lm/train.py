@@ -1,4 +1,4 @@
-"""From texts to a language model on disk: normalised, held to an alphabet, counted, estimated, described."""
+"""Trains an n-gram model: texts are normalised, limited to an alphabet, counted, estimated and written with a card."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class LmOptions:
     vocabulary: int | None = None
     """Most frequent words to keep; all if None."""
     prune: int = 0
-    """N-grams of order 2 and more that occur at most so often are left out."""
+    """N-grams of order 2 and more that occur at most this many times are left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,18 +43,18 @@ class Source:
     size: int = 0
     """Lines, for showing progress."""
     word_list: bool = False
-    """A list of a language's words is no text that somebody said: corpora are not kept out of it unless asked."""
+    """A list of a language's words is not text that somebody said: texts to exclude stay in it unless asked."""
 
 
 @dataclass(frozen=True, slots=True)
 class SourceReport:
-    """What became of a source's lines."""
+    """How many of a source's lines were used."""
 
     name: str
     lines: int
     kept: int
     excluded: int
-    """Lines that are texts of a corpus to be kept out."""
+    """Lines that are texts to exclude."""
     empty: int
     """Lines without a word."""
     unreadable: int
@@ -81,7 +81,7 @@ def _lines_of(path: Path) -> Iterator[tuple[str, int]]:
 
 
 def frequency_list(language: str, *, most: int | None = None, once: bool = False) -> Source:
-    """The words of wordfreq's list (Speer 2022) as lines, so often as they occur in a million words, or each once.
+    """The words of wordfreq's list (Speer 2022) as lines, each as often as in a million words of text, or once.
 
     Raises TextError for a language without a list.
     """
@@ -115,8 +115,8 @@ def train_language_model(
         options: Unit, order and limits.
         normalize: The recogniser's normaliser (a `Normalizer`).
         letters: The recogniser's letters. A word (or character) with others counts as unknown; none of them: any.
-        exclude: Normalised texts that must not be learnt from: lines equal to one are left out and counted.
-        exclude_from_lists: Leave them out of word lists too.
+        exclude: Normalised texts of held-out speech: lines equal to one are skipped and counted.
+        exclude_from_lists: Skip them in word lists too.
         progress: Moves by lines.
 
     Raises TextError for a unit other than word and char, an order out of range, or no text.
@@ -127,34 +127,24 @@ def train_language_model(
     known = _Known(options.unit, frozenset(letters))
     reports = []
     for source in sources:
-        kept_out = frozenset(exclude) if exclude_from_lists or not source.word_list else frozenset()
+        excluded = frozenset(exclude) if exclude_from_lists or not source.word_list else frozenset()
 
         def take(text: str, count: int) -> None:
             digest.update(f"{count}\t{text}\n".encode())
             collector.add(known(text), count)
 
-        reports.append(_read(source, normalize, kept_out, take, progress))
+        reports.append(_read(source, normalize, excluded, take, progress))
     counts = collector.count(
         options.order, vocabulary=options.vocabulary, known=known.units, progress=lambda _, note: progress(0, note)
     )
     model = estimate(counts, prune=options.prune)
     write_arpa(out, model.sizes, model.ngrams())
     card = LmCard(
-        options.unit,
-        options.order,
-        "".join(sorted(letters)) or _alphabet(model),
-        normalize.name,
-        normalize.lang,
-        model.sizes,
-        counts.sentences,
-        counts.units,
-        counts.unknown,
-        options.prune,
-        model.discounts,
-        tuple(asdict(r) for r in reports),
-        digest.hexdigest(),
-        sha256(out),
-    )
+        unit=options.unit, order=options.order, prune=options.prune, discounts=model.discounts, sizes=model.sizes,
+        alphabet="".join(sorted(letters)) or _alphabet(model), normalizer=normalize.name, language=normalize.lang,
+        sentences=counts.sentences, units=counts.units, unknown=counts.unknown,
+        sources=tuple(asdict(r) for r in reports), text_fingerprint=digest.hexdigest(), arpa_sha256=sha256(out),
+    )  # fmt: skip
     write_card(out, card)
     return card, tuple(reports)
 
@@ -162,33 +152,28 @@ def train_language_model(
 def _read(
     source: Source,
     normalize: Callable[[str], str],
-    kept_out: Collection[str],
+    excluded: Collection[str],
     take: Callable[[str, int], None],
     progress: Advance,
 ) -> SourceReport:
-    found: Counter[str] = Counter()
-    first = ""
-    for line, count in source.lines:
-        found["lines"] += 1
-        if found["lines"] % _NOTE_EVERY_LINES == 0:
+    lines: Counter[str] = Counter()
+    number, first = 0, ""
+    for number, (line, count) in enumerate(source.lines, start=1):
+        if number % _NOTE_EVERY_LINES == 0:
             progress(_NOTE_EVERY_LINES, source.name)
         try:
             text = normalize(line)
         except TextError:
-            found["unreadable"] += 1
+            lines["unreadable"] += 1
             first = first or line.strip()[:80]
             continue
-        if text in kept_out:
-            found["excluded"] += 1
-        elif not text:
-            found["empty"] += 1
-        else:
-            found["kept"] += 1
+        kind = "excluded" if text in excluded else "kept" if text else "empty"
+        lines[kind] += 1
+        if kind == "kept":
             take(text, count)
-    progress(found["lines"] % _NOTE_EVERY_LINES, source.name)
-    return SourceReport(
-        source.name, found["lines"], found["kept"], found["excluded"], found["empty"], found["unreadable"], first
-    )
+    progress(number % _NOTE_EVERY_LINES, source.name)
+    counts = {kind: lines[kind] for kind in ("kept", "excluded", "empty", "unreadable")}
+    return SourceReport(source.name, number, **counts, first_unreadable=first)
 
 
 class _Known:

@@ -1,4 +1,4 @@
-"""What language models say of a text while it is being written letter by letter: by words, or by letters."""
+"""Scores of language models for a text that is written letter by letter: by words, or by letters."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ class Uniform:
         self._each = -math.log(letters + 1)
 
     def start(self) -> None:
-        """It has no state."""
+        """There is no state."""
 
     def step(self, state: Any, letter: str) -> tuple[Any, float]:
-        """The same for every letter."""
+        """Every letter costs as much."""
         return None, self._each
 
     def end(self, state: Any) -> float:
-        """As for a letter."""
+        """The end costs as much as a letter."""
         return self._each
 
 
@@ -69,11 +69,11 @@ class WordState:
 
 
 class Words:
-    """A word model over letters: a word in progress counts as much as the likeliest word that begins so.
+    """A word model over letters: a word in progress has the score of the likeliest word that begins with its letters.
 
-    What was counted in advance is taken back when the word is whole and its place in the sentence decides. A word
-    outside the vocabulary costs what the unknown word costs, and its letters by a speller (a character model, or
-    uniform): P(word) = P(<unk> | history) P(letters), so that known and unknown words compete as probabilities.
+    That is replaced by the word's own score after its history when the word is complete. A word outside the vocabulary
+    costs the unknown word and its letters by a speller (a character model, or uniform): P(word) = P(<unk> | history)
+    P(letters), so that known and unknown words compete as probabilities.
     """
 
     def __init__(
@@ -92,17 +92,14 @@ class Words:
             self._look_ahead(word, self._alone_unknown)
 
     def with_unknown(self, allowed: bool, score: float) -> Words:
-        """The same words; unknown ones allowed or not, with a score (a log-probability) added to each."""
+        """This model with unknown words allowed or not, and a score (a log-probability) added to each of them."""
         other = copy.copy(self)
         other._unknown_words, other._unknown_score = allowed, score
         return other
 
-    def _look_ahead(self, word: str, probability: float) -> None:
-        ahead = self._ahead
-        for end in range(1, len(word) + 1):
-            prefix = word[:end]
-            if ahead.get(prefix, -math.inf) < probability:
-                ahead[prefix] = probability
+    def _look_ahead(self, word: str, log_prob: float) -> None:
+        for prefix in (word[:end] for end in range(1, len(word) + 1)):
+            self._ahead[prefix] = max(log_prob, self._ahead.get(prefix, -math.inf))
 
     def start(self) -> WordState:
         """State before any word."""
@@ -122,11 +119,12 @@ class Words:
         """State and change of log-probability when the word in progress is whole."""
         row = self._rows.get(state.prefix, self._unknown)
         history, log10 = self._kenlm.score(state.history, row)
-        found = log10 * LN10
+        score = log10 * LN10
         if row == self._unknown and state.prefix not in self._also_known:
-            found += state.spelling[1] + self._speller.end(state.spelling[0]) + self._unknown_score
-            found = found if self._unknown_words else _FORBIDDEN
-        return WordState(history, "", (self._speller.start(), 0.0), 0.0), found - state.expected
+            score += state.spelling[1] + self._speller.end(state.spelling[0]) + self._unknown_score
+            score = score if self._unknown_words else _FORBIDDEN
+        # The look-ahead was counted letter by letter; only the difference is left to count.
+        return WordState(history, "", (self._speller.start(), 0.0), 0.0), score - state.expected
 
     def end(self, state: WordState) -> float:
         """Log-probability of ending the sentence after the last whole word."""
