@@ -143,5 +143,5 @@ def test_what_does_not_fit_is_refused(world):
         typed("transcribe", "es-demo", audio, "--lm", folder / "pt.arpa")
     with pytest.raises(TextError, match="cannot write"):
         typed("transcribe", "es-demo", audio, "--hotword", "ação")
-    with pytest.raises(SpecError, match="is no number"):
+    with pytest.raises(SpecError, match="is not a number"):
         typed("transcribe", "es-demo", audio, "--hotword", "casa=much")
