@@ -43,6 +43,7 @@ test: install
 
 docs: install
 	$(BIN)/python docs/make_cli_page.py
+	$(BIN)/python docs/make_api_page.py
 	$(BIN)/python deploy/licences.py > docs/licences.md
 
 bench: install

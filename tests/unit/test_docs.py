@@ -16,6 +16,13 @@ def test_the_commands_page_is_what_help_prints():
     assert module.page() == (ROOT / "docs" / "cli.md").read_text(encoding="utf-8"), "run `make docs`"
 
 
+def test_the_page_of_the_api_is_what_the_docstrings_say():
+    spec = importlib.util.spec_from_file_location("make_api_page", ROOT / "docs" / "make_api_page.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert module.page() == (ROOT / "docs" / "api.md").read_text(encoding="utf-8"), "run `make docs`"
+
+
 def test_every_command_in_the_documents_exists():
     from docs_commands import known_commands
 
