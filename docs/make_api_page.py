@@ -28,8 +28,8 @@ TYPES = (
 """What the functions take and return."""
 HEAD = """# The Python API
 
-Made by `make docs` from the docstrings. Every function is imported when it is first used; `import vizinho` is fast. Every
-error that input can cause is a `vizinho.errors.VizinhoError` with `what`, `where` and `fix`.
+Made by `make docs` from the docstrings. Every function is imported when it is first used; `import vizinho` is fast.
+Every error that input can cause is a `vizinho.errors.VizinhoError` with `what`, `where` and `fix`.
 """
 
 
