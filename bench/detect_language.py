@@ -28,12 +28,12 @@ def practice(language: str, words: int, count: int, seed: int) -> Iterator[Sampl
     """Utterances of so many frequent words by held-out voices."""
     from wordfreq import top_n_list
 
-    from vizinho.g2p.espeak import HELD_OUT_VARIANTS, LOCALES, Voice, synthesise
+    from vizinho.g2p.espeak import HELD_OUT_VARIANTS, Voice, synthesise, voices_of
 
     draw = random.Random(f"{seed} {language} {words}")
     frequent = top_n_list(language, 3000)
     for _ in range(count):
-        voice = Voice(draw.choice(LOCALES[language]), draw.choice(HELD_OUT_VARIANTS))
+        voice = Voice(draw.choice(voices_of(language)), draw.choice(HELD_OUT_VARIANTS))
         yield language, synthesise(" ".join(draw.sample(frequent, words)), voice)
 
 

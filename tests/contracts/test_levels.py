@@ -13,9 +13,9 @@ from vizinho.audio.io import save_audio
 from vizinho.corpora.manifest import write_manifest
 from vizinho.g2p.espeak import is_available
 from vizinho.languages import compare as comparing
-from vizinho.languages.compare import Inputs, level_as_json, level_from_json
 from vizinho.languages.levels.treebank import built_in
-from vizinho.languages.sources import TextSources
+from vizinho.languages.measures import LevelResult
+from vizinho.languages.sources import Inputs, TextSources
 from vizinho.records import Utterance
 from vizinho.text.language import Language
 
@@ -47,7 +47,8 @@ def inputs(tmp_path_factory):
 
 
 def level_of(name, target, donor, inputs):
-    return comparing._function(name)(Language.of(target), Language.of(donor), inputs)
+    (result,) = comparing.LEVELS[name](Language.of(target), [Language.of(donor)], inputs)
+    return result
 
 
 @pytest.mark.parametrize("name", LEVELS)
@@ -104,8 +105,18 @@ def test_a_language_nobody_knows_is_a_gap(name, inputs):
 @pytest.mark.parametrize("name", LEVELS)
 def test_results_survive_json(name, inputs):
     result = level_of(name, "pt", "es", inputs)
-    assert level_from_json(json.loads(json.dumps(level_as_json(result)))) == level_from_json(level_as_json(result))
-    assert level_from_json(json.loads(json.dumps(level_as_json(result)))).measures == result.measures
+    again = LevelResult.from_json(json.loads(json.dumps(result.as_json())))
+    assert again == LevelResult.from_json(result.as_json())
+    assert again.measures == result.measures
+
+
+@pytest.mark.parametrize("name", LEVELS)
+def test_donors_do_not_change_each_other(name, inputs):
+    donors = [Language.of(code) for code in ("en", "xx", "es")]
+    together = list(comparing.LEVELS[name](Language.of("pt"), donors, inputs))
+    assert len(together) == 3 and together[1].gaps
+    for donor, result in zip(donors, together, strict=True):
+        assert result.measures == level_of(name, "pt", donor.code, inputs).measures
 
 
 @pytest.mark.parametrize("name", LEVELS)

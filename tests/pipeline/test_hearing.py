@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from vizinho.cli.main import app
 from vizinho.errors import ModelError, SpecError
-from vizinho.languages.levels.zero_shot import hear
+from vizinho.languages.levels.zero_shot import decode_untrained
 from vizinho.store.store import BUNDLED
 
 pytestmark = pytest.mark.pipeline
@@ -28,16 +28,16 @@ def speech(tmp_path_factory):
 
 
 def test_measures_have_floor_ceiling_and_interval(speech):
-    measures = hear(DONOR, speech / "pt.jsonl", speech / "es.jsonl")
+    measures = decode_untrained(DONOR, speech / "pt.jsonl", speech / "es.jsonl")
     assert [m.name for m in measures] == ["zero_shot_entropy", "zero_shot_confidence", "zero_shot_tokens"]
     for measure in measures:
         low, high = measure.interval
         assert low <= measure.value <= high
         assert measure.n > 100
-    again = hear(DONOR, speech / "pt.jsonl", speech / "es.jsonl")
+    again = decode_untrained(DONOR, speech / "pt.jsonl", speech / "es.jsonl")
     assert [m.value for m in again] == [m.value for m in measures]
     with pytest.raises(ModelError):
-        hear(speech, speech / "pt.jsonl", speech / "es.jsonl")
+        decode_untrained(speech, speech / "pt.jsonl", speech / "es.jsonl")
 
 
 def test_as_a_user_types_it(speech, tmp_path, monkeypatch):

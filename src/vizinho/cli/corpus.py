@@ -318,7 +318,7 @@ def _label_lines(report: LabelReport) -> Iterator[str]:
 
 @app.command("speak")
 def speak(
-    language: Annotated[str, Argument(help="Language: pt, es, en, fr, ca, it or de.")],
+    language: Annotated[str, Argument(help="Language that eSpeak NG speaks, such as pt, es, en or ro.")],
     out: Annotated[Path, Option("--out", help="Folder for the manifest and its audio.")],
     minutes: Annotated[float, Option("--minutes", help="Minutes of speech over all splits.", min=0)] = 30.0,
     seed: Seed = 1,
@@ -331,6 +331,7 @@ def speak(
     from vizinho.corpora.manifest import read_manifest
     from vizinho.corpora.synthetic import practice_corpus
     from vizinho.progress import bar
+    from vizinho.text.language import Language
 
     sentences = None
     if text is not None:
@@ -339,6 +340,7 @@ def speak(
         sentences = [line.strip() for line in text.read_text(encoding="utf-8").splitlines() if line.strip()]
         if not sentences:
             raise CorpusError("the file has no sentences", where=text, fix="write one sentence a line")
+    language = Language.parse(language, where="LANGUAGE", error=CorpusError).base
     with bar(f"speaking {language}", minutes) as advance:
         manifest = practice_corpus(language, minutes, out, seed=seed, sentences=sentences, progress=advance)
     _emit_manifest(manifest, read_manifest(manifest), as_json)

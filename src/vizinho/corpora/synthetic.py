@@ -17,7 +17,8 @@ from vizinho.audio.augment import add_noise, band_limit
 from vizinho.audio.io import SAMPLE_RATE, audio_info, save_audio
 from vizinho.corpora.manifest import claim_folder, write_manifest
 from vizinho.errors import AudioError, CorpusError, VizinhoError
-from vizinho.g2p.espeak import HELD_OUT_VARIANTS, LOCALES, TRAIN_VARIANTS, Voice, synthesise
+from vizinho.g2p.espeak import HELD_OUT_VARIANTS, TRAIN_VARIANTS, Voice, synthesise, voices_of
+from vizinho.g2p.words import frequent_words
 from vizinho.progress import Advance, silent
 from vizinho.records import Utterance
 from vizinho.text.normalize import get_normalizer
@@ -92,19 +93,11 @@ def phrase_book(language: str) -> list[str]:
     return [line.strip() for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
 
 
-def frequent_words(language: str, count: int = LEXICON) -> list[str]:
-    """The most frequent words that consist of letters, most frequent first."""
-    from wordfreq import top_n_list
-
-    words = top_n_list(language, 2 * count)
-    return [w for w in words if w.isalpha() and (len(w) > 1 or w in "aeoyàéáó")][:count]
-
-
 def _splits_of(language: str, minutes: float, sentences: Sequence[str] | None, held_out: bool) -> list[_Split]:
     if not 0 < minutes < math.inf:
         raise CorpusError(f"{minutes} minutes were asked for", where="minutes", fix="give a number above 0")
-    if language not in LOCALES:
-        raise CorpusError(f"no voice for language {language!r}", fix=f"choose one of {', '.join(LOCALES)}")
+    if not voices_of(language):
+        raise CorpusError(f"no voice for language {language!r}", fix="choose a language that eSpeak NG speaks")
     dev_minutes = min(HELD_OUT_MINUTES, minutes / 10) if held_out else 0.0
     if sentences is None:
         splits = _splits(language, minutes, dev_minutes, phrase_book(language))
@@ -117,7 +110,7 @@ def _splits(
     language: str, minutes: float, dev_minutes: float, phrases: Sequence[str], same_text: Callable[[str], str] = str
 ) -> list[_Split]:
     """Words and phrases go to a split by their hash, whatever the seed: corpora of two seeds can be mixed."""
-    words = frequent_words(language)
+    words = [w for w in frequent_words(language, LEXICON + 100) if len(w) > 1 or w in "aeoyàéáó"][:LEXICON]
     half = len(HELD_OUT_VARIANTS) // 2
     variants = {"train": TRAIN_VARIANTS, "dev": HELD_OUT_VARIANTS[:half], "test": HELD_OUT_VARIANTS[half:]}
     return [
@@ -190,7 +183,8 @@ def _draw_text(split: _Split, rng: np.random.Generator) -> str:
 
 
 def _draw_voice(language: str, split: _Split, rng: np.random.Generator) -> Voice:
-    locale = LOCALES[language][int(rng.integers(len(LOCALES[language])))]
+    locales = voices_of(language)
+    locale = locales[int(rng.integers(len(locales)))]
     variant = split.variants[int(rng.integers(len(split.variants)))]
     return Voice(locale, variant, int(rng.integers(110, 215)), int(rng.integers(15, 86)), int(rng.integers(20, 81)))
 

@@ -21,94 +21,30 @@ from typing import Any
 import numpy as np
 
 from vizinho.audio.io import Waveform, resample
-from vizinho.errors import VizinhoError
+from vizinho.errors import TextError, VizinhoError
+from vizinho.text.language import Language
 
 TRAIN_VARIANTS = (
-    "f1",
-    "f2",
-    "f3",
-    "f4",
-    "m1",
-    "m2",
-    "m3",
-    "m4",
-    "m5",
-    "m6",
-    "m7",
-    "klatt",
-    "klatt2",
-    "klatt3",
-    "klatt4",
-    "Andy",
-    "Annie",
-    "Denis",
-    "Diogo",
-    "Gene",
-    "Jacky",
-    "Lee",
-    "Marco",
-    "Mario",
-    "Michael",
-    "Storm",
-    "adam",
-    "anikaRobot",
-    "announcer",
-    "antonio",
-    "aunty",
-    "benjamin",
-    "boris",
-    "caleb",
-    "david",
-    "ed",
-    "edward",
-    "grandma",
-    "grandpa",
-    "gustave",
-    "ian",
-    "iven",
-    "iven2",
-    "john",
-    "linda",
-    "marcelo",
-    "max",
-    "michel",
-    "miguel",
-    "norbert",
-    "paul",
-    "pedro",
-    "quincy",
-    "rob",
-    "robert",
-    "sandro",
-    "steph2",
-    "victor",
-)
+    "f1", "f2", "f3", "f4", "m1", "m2", "m3", "m4", "m5", "m6", "m7", "klatt", "klatt2", "klatt3", "klatt4", "Andy",
+    "Annie", "Denis", "Diogo", "Gene", "Jacky", "Lee", "Marco", "Mario", "Michael", "Storm", "adam", "anikaRobot",
+    "announcer", "antonio", "aunty", "benjamin", "boris", "caleb", "david", "ed", "edward", "grandma", "grandpa",
+    "gustave", "ian", "iven", "iven2", "john", "linda", "marcelo", "max", "michel", "miguel", "norbert", "paul",
+    "pedro", "quincy", "rob", "robert", "sandro", "steph2", "victor",
+)  # fmt: skip
 """Voice variants for training speech."""
 HELD_OUT_VARIANTS = (
-    "f5",
-    "m8",
-    "Alicia",
-    "Andrea",
-    "Hugo",
-    "Henrique",
-    "belinda",
-    "steph",
-    "shelby",
-    "travis",
-    "zac",
-    "pablo",
-)
+    "f5", "m8", "Alicia", "Andrea", "Hugo", "Henrique", "belinda", "steph", "shelby", "travis", "zac", "pablo",
+)  # fmt: skip
 """Variants that never occur in training speech: half of them are dev's, half test's."""
-LOCALES = {
-    "pt": ("pt-br",),
-    "es": ("es-419", "es"),
-    "en": ("en-us",),
-    "fr": ("fr",),
-    "ca": ("ca",),
-    "it": ("it",),
-    "de": ("de",),
-}
-"""eSpeak voices of a language code. French is "fr": asking for "fr-fr" fails and keeps the voice before."""
+_VOICES = {
+    "pt": ("pt-br",), "pt-pt": ("pt",), "es": ("es-419", "es"), "es-es": ("es",), "en": ("en-us",), "en-gb": ("en",),
+    **{code: (code,) for code in (
+        "an", "ca", "cs", "da", "de", "el", "eu", "fi", "fr", "hi", "hu", "it", "nl", "pl", "ro", "ru", "sv", "tr",
+        "uk",
+    )},
+}  # fmt: skip
+"""eSpeak NG's voices of a language or variant, the standard one first. French is "fr" and British
+English "en": "fr-fr" and "en-gb" are refused."""
 
 _SYNCHRONOUS, _CHARS_UTF8, _PHONEMES_IPA = 2, 1, 2
 _RATE, _PITCH, _RANGE = 1, 3, 4
@@ -171,6 +107,29 @@ def phonemes(text: str, locale: str) -> str:
         return engine.phonemes(text)
 
 
+def voices_of(language: str) -> tuple[str, ...]:
+    """The voices of a language or variant, the standard one first; empty for a language that none is known for."""
+    return next((_VOICES[code] for code in Language.of(language).candidates if code in _VOICES), ())
+
+
+def voice_of(language: str) -> str:
+    """The standard voice of a language. Raises VizinhoError without eSpeak NG, TextError where there is no voice."""
+    if not is_available():
+        raise VizinhoError("eSpeak NG is not installed", where="voices", fix="pip install 'vizinho[speak]'")
+    voices = voices_of(language)
+    if not voices:
+        known = ", ".join(code for code in _VOICES if "-" not in code)
+        raise TextError(f"eSpeak NG has no voice for {language}", where="voices", fix=f"languages: {known}")
+    return voices[0]
+
+
+def other_variant(language: str) -> str | None:
+    """Another variant with a voice of its own, such as "pt-pt" for "pt"; None where there is none."""
+    spoken = Language.of(language)
+    other = next((code for code in _VOICES if code.startswith(f"{spoken.base}-")), None)
+    return _VOICES[spoken.base][0] if other == spoken.code else other
+
+
 def is_available() -> bool:
     """Whether the optional extra is installed."""
     try:
@@ -214,7 +173,7 @@ class _Engine:
         """Begin with a fresh state and known random numbers; about a millisecond.
 
         Flutter, breath and the phase of the waves go on from one text to the next in static variables that
-        no call resets, and the random numbers start from the clock: only loading the library anew makes speech
+        no call resets, and the random numbers start from the clock: only loading the library again makes speech
         repeatable. One variant (caleb) draws from the C library's generator instead of eSpeak's own.
         """
         self.check(self.library.espeak_Terminate(), "to stop")
@@ -272,26 +231,26 @@ class _Engine:
         pointer = ctypes.c_char_p(text.encode())
         parts = []
         while pointer.value:  # one clause a call; the library moves the pointer on
-            found = self.library.espeak_TextToPhonemes(ctypes.byref(pointer), _CHARS_UTF8, _PHONEMES_IPA)
-            parts.append((found or b"").decode())
+            clause = self.library.espeak_TextToPhonemes(ctypes.byref(pointer), _CHARS_UTF8, _PHONEMES_IPA)
+            parts.append((clause or b"").decode())
         return " ".join(part.strip() for part in parts if part.strip())
 
 
 @contextmanager
 def _interrupt_after() -> Iterator[None]:
-    """Ctrl-C within comes at the end: ctypes drops what a callback raises, and a part of the speech would be lost."""
+    """Delay Ctrl-C until the end: ctypes drops what a callback raises, and a part of the speech would be lost."""
     before = signal.getsignal(signal.SIGINT)
     if threading.current_thread() is not threading.main_thread() or not callable(before):
         yield
         return
-    came: list[tuple[int, FrameType | None]] = []
-    signal.signal(signal.SIGINT, lambda number, frame: came.append((number, frame)))
+    delayed: list[tuple[int, FrameType | None]] = []
+    signal.signal(signal.SIGINT, lambda number, frame: delayed.append((number, frame)))
     try:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
-        if came:
-            before(*came[0])
+        if delayed:
+            before(*delayed[0])
 
 
 @cache

@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vizinho.errors import SpecError
-from vizinho.g2p.espeak import LOCALES, is_available, phonemes
-from vizinho.text.alphabets import alphabet
+from vizinho.errors import SpecError, VizinhoError
+from vizinho.g2p.espeak import is_available, phonemes, voice_of, voices_of
+from vizinho.g2p.words import frequent_words, letters_of
 from vizinho.text.language import Language
 
 WORDS = 1500
@@ -60,16 +60,16 @@ class LetterSimilarity:
     sounds: Mapping[str, str]
     """For each target letter its most frequent sound in IPA, as evidence."""
     donor_sounds: Mapping[str, str] = field(default_factory=dict)
-    """The same for each donor letter."""
+    """For each donor letter its most frequent sound."""
 
     def evidence(self, target: str, donor: str) -> str:
         """Why a target letter and a donor letter are as alike as they are, such as "ç is said [s], as s is"."""
-        ours, theirs = self.sounds.get(target, ""), self.donor_sounds.get(donor, "")
-        if not ours or not theirs:
+        sound, donor_sound = self.sounds.get(target, ""), self.donor_sounds.get(donor, "")
+        if not sound or not donor_sound:
             return f"{target} beside {donor} by spelling"
-        if ours == theirs:
-            return f"{target} is said [{ours}], as {donor} is"
-        return f"{target} is said [{ours}], {donor} is said [{theirs}]"
+        if sound == donor_sound:
+            return f"{target} is said [{sound}], as {donor} is"
+        return f"{target} is said [{sound}], {donor} is said [{donor_sound}]"
 
 
 def letter_similarity(
@@ -81,17 +81,19 @@ def letter_similarity(
     likeness of their phones (scaled so that every letter is wholly like itself), mixed with whether they are the same
     letter but for diacritics.
     """
-    bases = [Language.of(code).base for code in (target, donor)]
-    if not is_available() or any(base not in LOCALES for base in bases):
+    if not is_available():
         return None
-    ours, theirs = map(letter_sounds, bases)
-    values = np.array([[_letters_alike(a, b, ours, theirs) for b in donors] for a in targets], dtype=np.float64)
+    try:
+        target_sounds, donor_sounds = (letter_sounds(Language.of(code).base) for code in (target, donor))
+    except VizinhoError:  # no voice, or no list of words
+        return None
+    values = [[_letters_alike(a, b, target_sounds, donor_sounds) for b in donors] for a in targets]
     return LetterSimilarity(
         tuple(targets),
         tuple(donors),
-        values.reshape(len(targets), len(donors)),
-        {a: _main_sound(ours[a]) for a in targets if ours.get(a)},
-        {b: _main_sound(theirs[b]) for b in donors if theirs.get(b)},
+        np.array(values, dtype=np.float64).reshape(len(targets), len(donors)),
+        {a: _main_sound(target_sounds[a]) for a in targets if target_sounds.get(a)},
+        {b: _main_sound(donor_sounds[b]) for b in donors if donor_sounds.get(b)},
     )
 
 
@@ -106,22 +108,19 @@ def base_letter_similarity(targets: Sequence[str], donors: Sequence[str]) -> Let
 
 @cache
 def letter_sounds(language: str) -> dict[str, dict[Phones, float]]:
-    """For each letter the shares of the phone strings (one or two phones) it is spoken as; silent uses left out."""
-    from wordfreq import top_n_list
+    """For each letter the shares of the phone strings (one or two phones) it is spoken as; silent uses left out.
 
-    letters = set(alphabet(language))
-    words = [w for w in top_n_list(language, 2 * WORDS) if w.isalpha() and set(w) <= letters][:WORDS]
+    Raises VizinhoError without eSpeak NG, a voice or a list of words.
+    """
+    voice, letters = voice_of(language), letters_of(language)
+    words = frequent_words(language, WORDS, letters=[c for c in letters if c.isalpha()])
     # Rare letters must not be judged by chance: every letter gets the words it is in, as far as there are any.
-    more = top_n_list(language, 30_000)
-    for letter in sorted(letters):
-        words += [w for w in more if letter in w and set(w) <= letters][:30]
-    pairs = [
-        (word, phones)
-        for word in dict.fromkeys(words)
-        if (phones := segments(phonemes(word, LOCALES[language][0]), language))
-    ]
-    counts = _converged(pairs)
-    return {letter: _shares(found) for letter, found in counts.items() if _shares(found)}
+    many = frequent_words(language, 30_000, letters=letters)
+    for letter in letters:
+        words += [w for w in many if letter in w][:30]
+    pairs = [(w, phones) for w in dict.fromkeys(words) if (phones := segments(phonemes(w, voice), language))]
+    shares = {letter: _shares(counts) for letter, counts in _converged(pairs).items()}
+    return {letter: of_letter for letter, of_letter in shares.items() if of_letter}
 
 
 def align_letters(pairs: Sequence[tuple[str, Phones]]) -> list[list[tuple[str, Phones]]]:
@@ -163,47 +162,44 @@ def segments(ipa: str, language: str) -> Phones:
 
 
 def spoken_phones(text: str, language: str) -> Phones:
-    """The phones of a normalised text, those that have features alone.
+    """The phones of a normalised text that have features.
 
-    Raises SpecError without eSpeak NG, and for languages that it has no voice for here.
+    Raises SpecError without eSpeak NG, and for languages without a voice.
     """
-    code = Language.of(language).base
     if not is_available():
-        raise SpecError(
-            "phones need eSpeak NG", where="phonemes", fix="pip install 'vizinho[speak]', or set weight = 0"
-        )
-    if code not in LOCALES:
-        raise SpecError(
-            f"no rules for the sounds of {language!r}", where="phonemes", fix=f"languages: {', '.join(LOCALES)}"
-        )
-    found = segments(phonemes(text, LOCALES[code][0]), code)
-    return tuple(phone for p in found if phone_features(phone := _NEAREST.get(p, p)) is not None)
+        fix = "pip install 'vizinho[speak]', or set weight = 0"
+        raise SpecError("phones need eSpeak NG", where="phonemes", fix=fix)
+    if not voices_of(language):
+        fix = "set weight = 0, or choose a language that eSpeak NG speaks"
+        raise SpecError(f"no rules for the sounds of {language!r}", where="phonemes", fix=fix)
+    phones = segments(phonemes(text, voice_of(language)), Language.of(language).base)
+    return tuple(phone for p in phones if phone_features(phone := _NEAREST.get(p, p)) is not None)
 
 
 def _count(pairs: Iterable[tuple[str, Phones]], before: Mapping[str, Counter[Phones]]) -> dict[str, Counter[Phones]]:
     costs = _costs(before)
     counts: dict[str, Counter[Phones]] = defaultdict(Counter)
     for word, phones in pairs:
-        for letter, said in _align(word, phones, costs):
-            counts[letter][said] += 1
+        for letter, sound in _align(word, phones, costs):
+            counts[letter][sound] += 1
     return counts
 
 
 @dataclass(frozen=True, slots=True)
 class _LetterCosts:
-    """What it costs to speak a letter in each of the ways it was spoken before, and in any other."""
+    """What it costs, in nats, to speak a letter in each of the ways it was spoken before, and in any other."""
 
     spoken: Mapping[Phones, float]
     otherwise: float
 
 
 def _costs(counts: Mapping[str, Counter[Phones]]) -> dict[str, _LetterCosts]:
-    made = {}
-    for letter, found in counts.items():
-        total = sum(found.values()) + 1.0
-        spoken = {said: -math.log((n + 0.01) / total) for said, n in found.items()}
-        made[letter] = _LetterCosts(spoken, -math.log(0.01 / total))
-    return made
+    costs = {}
+    for letter, sounds in counts.items():
+        total = sum(sounds.values()) + 1.0
+        spoken = {sound: -math.log((n + 0.01) / total) for sound, n in sounds.items()}
+        costs[letter] = _LetterCosts(spoken, -math.log(0.01 / total))
+    return costs
 
 
 _UNSEEN = _LetterCosts({}, -math.log(0.01))
@@ -211,6 +207,7 @@ _UNSEEN = _LetterCosts({}, -math.log(0.01))
 
 def _align(word: str, phones: Phones, costs: Mapping[str, _LetterCosts]) -> list[tuple[str, Phones]]:
     """Best monotone alignment in which each letter is spoken as nothing, one phone or two; empty if there is none."""
+    # best[i] maps the number of phones spoken by the first i letters to (least cost, phones of the last letter).
     best: list[dict[int, tuple[float, int]]] = [{0: (0.0, 0)}]
     for position, letter in enumerate(word):
         known = costs.get(letter, _UNSEEN)
@@ -227,12 +224,12 @@ def _align(word: str, phones: Phones, costs: Mapping[str, _LetterCosts]) -> list
         best.append(reached)
     if len(phones) not in best[-1]:
         return []
-    end, found = len(phones), []
+    end, backwards = len(phones), []
     for position in range(len(word), 0, -1):
         length = best[position][end][1]
-        found.append((word[position - 1], phones[end - length : end]))
+        backwards.append((word[position - 1], phones[end - length : end]))
         end -= length
-    return found[::-1]
+    return backwards[::-1]
 
 
 def _skew(position: int, end: int, word: str, phones: Phones) -> float:
@@ -240,14 +237,14 @@ def _skew(position: int, end: int, word: str, phones: Phones) -> float:
     return abs((position + 1) / len(word) - end / len(phones))
 
 
-def _shares(found: Counter[Phones]) -> dict[Phones, float]:
-    spoken = {said: n for said, n in found.items() if said}
+def _shares(counts: Counter[Phones]) -> dict[Phones, float]:
+    spoken = {sound: n for sound, n in counts.items() if sound}
     total = sum(spoken.values())
-    return {said: n / total for said, n in spoken.items() if n >= 0.05 * total} if total else {}
+    return {sound: n / total for sound, n in spoken.items() if n >= 0.05 * total} if total else {}
 
 
-def _main_sound(said: Mapping[Phones, float]) -> str:
-    return "".join(max(said.items(), key=lambda item: item[1])[0])
+def _main_sound(shares: Mapping[Phones, float]) -> str:
+    return "".join(max(shares.items(), key=lambda item: item[1])[0])
 
 
 def _looks_alike(a: str, b: str) -> float:
@@ -261,15 +258,19 @@ def _same_base(a: str, b: str) -> bool:
 
 
 def _letters_alike(
-    a: str, b: str, ours: Mapping[str, Mapping[Phones, float]], theirs: Mapping[str, Mapping[Phones, float]]
+    a: str, b: str, sounds: Mapping[str, Mapping[Phones, float]], donor_sounds: Mapping[str, Mapping[Phones, float]]
 ) -> float:
-    if a not in ours or b not in theirs:
+    if a not in sounds or b not in donor_sounds:
         return 0.0
-    return (1 - SPELLING_SHARE) * _alike(ours[a], theirs[b]) + SPELLING_SHARE * _same_base(a, b)
+    return (1 - SPELLING_SHARE) * _alike(sounds[a], donor_sounds[b]) + SPELLING_SHARE * _same_base(a, b)
 
 
 def _alike(a: Mapping[Phones, float], b: Mapping[Phones, float]) -> float:
-    """Cosine in the space that the phones' likeness spans; 0 where a letter has no sound."""
+    """Cosine of two letters' distributions over phone strings, where like strings are not orthogonal; 0 if silent.
+
+    With the likeness of strings as inner product K, the cosine is a'Kb / sqrt(a'Ka b'Kb), and every letter is wholly
+    like itself.
+    """
     if not a or not b:
         return 0.0
     return min(1.0, _expected(a, b) / math.sqrt(_expected(a, a) * _expected(b, b)))
@@ -280,9 +281,8 @@ def _expected(a: Mapping[Phones, float], b: Mapping[Phones, float]) -> float:
 
 
 def _string_likeness(x: Phones, y: Phones) -> float:
-    return float(
-        np.mean([max(phone_likeness(p, q) for q in y) for p in x] + [max(phone_likeness(p, q) for p in x) for q in y])
-    )
+    best = [max(phone_likeness(p, q) for q in y) for p in x] + [max(phone_likeness(p, q) for p in x) for q in y]
+    return float(np.mean(best))
 
 
 @cache
@@ -290,10 +290,10 @@ def phone_likeness(a: str, b: str) -> float:
     """1 for the same phone, 0 from half of the features differing on; panphon's features, unweighted."""
     if a == b:
         return 1.0
-    ours, theirs = phone_features(a), phone_features(b)
-    if ours is None or theirs is None:
+    first, second = phone_features(a), phone_features(b)
+    if first is None or second is None:
         return 0.0
-    distance = float(np.abs(ours - theirs).mean()) / 2
+    distance = float(np.abs(first - second).mean()) / 2  # features are -1, 0 or 1: 1 where all are opposite
     return max(0.0, 1.0 - distance / 0.25)
 
 

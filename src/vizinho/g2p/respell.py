@@ -19,8 +19,8 @@ from itertools import product
 
 from rapidfuzz.distance import Levenshtein
 
-from vizinho.errors import CorpusError, TextError
-from vizinho.g2p.espeak import LOCALES, phonemes
+from vizinho.errors import CorpusError
+from vizinho.g2p.espeak import phonemes, voice_of
 from vizinho.g2p.letters import (
     Phones,
     align_letters,
@@ -30,9 +30,9 @@ from vizinho.g2p.letters import (
     phone_likeness,
     segments,
 )
+from vizinho.g2p.words import frequent_words, letters_of
 from vizinho.progress import Advance, silent
 from vizinho.records import Utterance
-from vizinho.text.alphabets import alphabet
 from vizinho.text.language import Language
 from vizinho.text.normalize import get_normalizer
 
@@ -89,15 +89,16 @@ class SoundSpeller:
 
         `letters` are those that each phone is written with in its own language, where that is known.
         """
-        heard = [self.candidates(p) for p in phones]
-        beams: list[dict[Graphone, tuple[float, str]]] = [{} for _ in range(len(heard) + 1)]
+        candidates = [self.candidates(p) for p in phones]
+        # beams[i] maps the last graphone of a spelling of the first i phones to (cost in nats, letters so far).
+        beams: list[dict[Graphone, tuple[float, str]]] = [{} for _ in range(len(candidates) + 1)]
         beams[0][_EDGE] = (0.0, "")
-        for position in range(len(heard)):
-            kept = sorted(beams[position].items(), key=lambda item: item[1][0])[:BEAM]
-            for graphone, length, likeness in self._written(heard[position : position + 2]):
+        for position in range(len(candidates)):
+            best = sorted(beams[position].items(), key=lambda item: item[1][0])[:BEAM]
+            for graphone, length, likeness in self._written(candidates[position : position + 2]):
                 same = not letters or _plain("".join(letters[position : position + length])) == _plain(graphone[1])
                 changed = UNLIKENESS * (length - likeness) + (0.0 if same else OTHER_LETTERS)
-                for before, (cost, written) in kept:
+                for before, (cost, written) in best:
                     total = cost - math.log(self._share(before, graphone)) + changed
                     reached = beams[position + length].get(graphone)
                     if reached is None or total < reached[0]:
@@ -112,12 +113,12 @@ class SoundSpeller:
         reduced = [(r, phone_likeness(nearest, r)) for r in _REDUCED.get(nearest, "") if (r,) in self.by_phones]
         return ((nearest, phone_likeness(phone, nearest)), *reduced)
 
-    def _written(self, heard: Sequence[Sequence[tuple[str, float]]]) -> Iterator[tuple[Graphone, int, float]]:
+    def _written(self, candidates: Sequence[Sequence[tuple[str, float]]]) -> Iterator[tuple[Graphone, int, float]]:
         """Graphones that write the first phone, or the first two; (graphone, phones written, sum of likeness)."""
-        for phone, likeness in heard[0]:
+        for phone, likeness in candidates[0]:
             yield from ((g, 1, likeness) for g in self.by_phones.get((phone,), ()))
-        if len(heard) > 1:
-            for (first, a), (second, b) in product(heard[0], heard[1]):
+        if len(candidates) > 1:
+            for (first, a), (second, b) in product(candidates[0], candidates[1]):
                 yield from ((g, 2, a + b) for g in self.by_phones.get((first, second), ()))
 
     def _share(self, before: Graphone, graphone: Graphone) -> float:
@@ -128,7 +129,7 @@ class SoundSpeller:
 
 @cache
 def sound_speller(language: str) -> SoundSpeller:
-    """Learn a language's spelling from its frequent words. Raises TextError for a language without a voice."""
+    """Learn a language's spelling from its frequent words. Raises VizinhoError for a language without a voice."""
     return _learn(language, [_graphones(aligned) for aligned in align_letters(_frequent(language))])
 
 
@@ -140,18 +141,14 @@ def _aligner(language: str) -> Callable[[str, Phones], list[tuple[str, Phones]]]
 @cache
 def _frequent(language: str) -> list[tuple[str, Phones]]:
     """Frequent words and their phones."""
-    from wordfreq import top_n_list
-
-    _locale(language)  # a language without a voice is refused here, in words
-    letters = set(alphabet(language))
-    words = [w for w in top_n_list(language, 2 * WORDS) if len(w) > 1 and set(w) <= letters][:WORDS]
-    return [(w, found) for w in words if (found := _read(w, language))]
+    words = frequent_words(language, WORDS, letters=letters_of(language), shortest=2)
+    return [(w, phones) for w in words if (phones := _read(w, language))]
 
 
 def respell(text: str, language: str, target: str) -> str:
     """A normalised text of `language`, word by word as `target` would write its sounds.
 
-    Raises TextError for a language without a voice.
+    Raises VizinhoError for a language without a voice.
     """
     return " ".join(filter(None, (_respell_word(word, language, target) for word in text.split())))
 
@@ -172,36 +169,36 @@ def respell_corpus(
     """The train part of a donor's corpus as speech of the target: its sounds in the target's letters.
 
     `leave_out` are normalised texts of the target that must not be trained on (those of its dev and test), with accents
-    or without. Raises TextError as `respell` does, and CorpusError when nothing is left.
+    or without. Raises VizinhoError as `respell` does, and CorpusError when nothing is left.
     """
-    kept_back = set(map(_plain, leave_out))
-    made, left_out, examples = [], [], []
+    held_out = set(map(_plain, leave_out))
+    respelt, left_out, examples = [], [], []
     for utterance in utterances:
         progress(1, utterance.id)
         if utterance.split != "train":
             left_out.append((utterance.id, f"split {utterance.split}"))
             continue
         text = respell(get_normalizer(utterance.lang)(utterance.text), utterance.lang, target)
-        if not text or text in kept_back:
+        if not text or text in held_out:
             left_out.append((utterance.id, "dev or test has its text" if text else "nothing to be heard in its text"))
             continue
-        made.append(replace(utterance, id=f"{utterance.lang}-as-{target}-{utterance.id}", text=text, lang=target))
+        respelt.append(replace(utterance, id=f"{utterance.lang}-as-{target}-{utterance.id}", text=text, lang=target))
         examples.append((utterance.text, text))
-    if not made:
+    if not respelt:
         raise CorpusError("no utterance could be respelt", where="corpus", fix="give a manifest with a train split")
-    return RespeltCorpus(tuple(made), tuple(left_out), tuple(examples[:3]))
+    return RespeltCorpus(tuple(respelt), tuple(left_out), tuple(examples[:3]))
 
 
 @cache
 def _respell_word(word: str, language: str, target: str) -> str:
     phones = _single(_read(word, language))
     own = _plain(word)
-    found = sound_speller(target).spellings(phones, _letters_of(word, phones, language))
+    spellings = sound_speller(target).spellings(phones, _letters_of(word, phones, language))
     costs: dict[str, float] = {}
-    for spelling in map(_plain, found):  # read as it will be written, or an accent that is not would decide
+    for spelling in map(_plain, spellings):  # read as it will be written, or an accent that is not would decide
         changed = LETTER * Levenshtein.distance(own, spelling)
         costs[spelling] = unlikeness(phones, _read(spelling, target)) + changed
-    if phones and set(own) <= set(alphabet(target)):
+    if phones and set(own) <= set(letters_of(target)):
         costs[own] = unlikeness(phones, _read(own, target)) - OWN_SPELLING
     return min(costs, key=lambda spelling: costs[spelling], default="")
 
@@ -209,8 +206,8 @@ def _respell_word(word: str, language: str, target: str) -> str:
 def _letters_of(word: str, phones: Phones, language: str) -> list[str]:
     """The letters that each phone of a word is written with; none where they cannot be told."""
     letters: list[str] = []
-    for said, written in _graphones(_aligner(language)(word, phones)):
-        letters += [written, *[""] * (len(said) - 1)]
+    for sound, written in _graphones(_aligner(language)(word, phones)):
+        letters += [written, *[""] * (len(sound) - 1)]
     return letters if len(letters) == len(phones) else []
 
 
@@ -222,12 +219,12 @@ def _plain(word: str) -> str:
 
 @cache
 def _read(word: str, language: str) -> Phones:
-    said = segments(phonemes(word, _locale(language)), language)
     code = Language.of(language).base
+    spoken = segments(phonemes(word, voice_of(language)), code)
     between, support = _PALATAL.get(code, {}), _SUPPORT.get(code)
     return tuple(
         phone
-        for before, phone, after in zip(("", *said[:-1]), said, (*said[1:], ""), strict=True)
+        for before, phone, after in zip(("", *spoken[:-1]), spoken, (*spoken[1:], ""), strict=True)
         if phone != support and not (after in ("i", "ɪ") and between.get(before) == phone)
     )
 
@@ -237,42 +234,35 @@ def _single(phones: Phones) -> Phones:
     return tuple(p for n, p in enumerate(phones) if n == 0 or p != phones[n - 1] or _is_syllabic(p))
 
 
-def unlikeness(said: Phones, heard: Phones) -> float:
+def unlikeness(spoken: Phones, target: Phones) -> float:
     """Edit distance between a donor's phones and a target's: 1 for one too many, less for like ones in its place.
 
     What the target writes with one letter is alike: open and weak vowels, glides, l and n at the end of a syllable.
     """
-    row = [float(n) for n in range(len(heard) + 1)]
-    for phone in said:
+    row = [float(n) for n in range(len(target) + 1)]
+    for phone in spoken:
         phone = _HEARD_AS.get(phone, phone)
         before, row = row, [row[0] + 1.0]
-        for n, other in enumerate(heard):
+        for n, other in enumerate(target):
             likeness = 1.0 if other in _SAME_LETTER.get(phone, "") else phone_likeness(phone, other)
             row.append(min(row[n] + 1.0, before[n + 1] + 1.0, before[n] + 1.0 - likeness))
     return row[-1]
 
 
-def _locale(language: str) -> str:
-    code = Language.of(language).base
-    if code not in LOCALES:
-        raise TextError(f"no voice for language {language!r}", fix=f"choose one of {', '.join(LOCALES)}")
-    return LOCALES[code][0]
-
-
 def _graphones(aligned: Sequence[tuple[str, Phones]]) -> list[Graphone]:
     """Silent letters go with the letter before them (qu, ss), or after them at a word's start and in nh, lh, ch."""
-    made: list[Graphone] = []
+    graphones: list[Graphone] = []
     silent = ""
-    for number, (letter, said) in enumerate(aligned):
+    for number, (letter, sound) in enumerate(aligned):
         following = aligned[number + 1] if number + 1 < len(aligned) else ("", ())
-        if said:
-            made.append((said, silent + letter))
+        if sound:
+            graphones.append((sound, silent + letter))
             silent = ""
-        elif not made or (following[1] and not _is_vowel(letter) and not _is_vowel(following[0])):
+        elif not graphones or (following[1] and not _is_vowel(letter) and not _is_vowel(following[0])):
             silent += letter
         else:
-            made[-1] = (made[-1][0], made[-1][1] + letter)
-    return made
+            graphones[-1] = (graphones[-1][0], graphones[-1][1] + letter)
+    return graphones
 
 
 def _is_vowel(letter: str) -> bool:
@@ -280,8 +270,8 @@ def _is_vowel(letter: str) -> bool:
 
 
 def _names_a_letter(graphone: Graphone) -> bool:
-    said, letters = graphone
-    return any(_is_syllabic(p) for p in said) and not any(_is_vowel(c) for c in letters)
+    sound, letters = graphone
+    return any(_is_syllabic(p) for p in sound) and not any(_is_vowel(c) for c in letters)
 
 
 def _is_syllabic(phone: str) -> bool:
@@ -309,6 +299,6 @@ def _learn(language: str, words: Iterable[Sequence[Graphone]]) -> SoundSpeller:
         language,
         {g: n / total for g, n in counts.items()},
         bigrams,
-        {phones: tuple(found) for phones, found in by_phones.items()},
+        {phones: tuple(graphones) for phones, graphones in by_phones.items()},
         tuple(sorted(phones[0] for phones in by_phones if len(phones) == 1)),
     )

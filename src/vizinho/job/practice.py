@@ -15,7 +15,7 @@ from typing import Any
 from vizinho.corpora.manifest import fingerprint, held_out_texts, select, write_manifest
 from vizinho.corpora.synthetic import phrase_books, practice_corpus, practice_digest
 from vizinho.errors import CorpusError, SpecError, TextError
-from vizinho.g2p.espeak import LOCALES
+from vizinho.g2p.espeak import voices_of
 from vizinho.g2p.respell import respell_corpus
 from vizinho.job.data import Corpus, open_corpus
 from vizinho.progress import Event, unseen
@@ -75,7 +75,7 @@ def make_practice(home: Path, target: Target, minutes: float, donor: Card | None
             where=sharded[0].place,
             fix="leave --practice out",
         )
-    if Language.of(target.language).base not in LOCALES:
+    if not voices_of(target.language):
         raise SpecError(
             f"eSpeak NG is not known to speak {target.language!r}",
             where="--practice",

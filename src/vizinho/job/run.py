@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from vizinho.errors import SpecError
-from vizinho.g2p.espeak import LOCALES
+from vizinho.g2p.espeak import voices_of
 from vizinho.job.data import Corpus, Dataset, make_dataset, open_corpus, target_minutes
 from vizinho.job.fit import FinishedJob, fit_job
 from vizinho.job.job import Job
@@ -24,7 +24,6 @@ from vizinho.progress import board, unseen
 from vizinho.records import Utterance
 from vizinho.store.pins import pinned_utterances, refuse_pinned
 from vizinho.store.store import Store
-from vizinho.text.language import Language
 from vizinho.training.options import TrainingOptions
 from vizinho.training.recipes import MUCH_MINUTES, default_recipe, read_recipe
 from vizinho.training.skipped import FILE, NAMED
@@ -296,7 +295,7 @@ def _practice_may_help(
     language: str, corpora: Sequence[Corpus], practice: Sequence[Corpus], target_speech: float
 ) -> bool:
     few = target_speech < MUCH_MINUTES and not practice and not any(c.shards for c in corpora)
-    return few and Language.of(language).base in LOCALES
+    return few and bool(voices_of(language))
 
 
 def _log_skipped(ready: ReadyJob, reporting: Reporting) -> None:

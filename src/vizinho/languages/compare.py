@@ -5,51 +5,46 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from importlib import import_module
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from vizinho.errors import SpecError, VizinhoError
 from vizinho.files import write_json
-from vizinho.languages.measures import Gap, LevelResult, Measure
+from vizinho.languages.levels.acoustics import compare_acoustics
+from vizinho.languages.levels.atlas import compare_map
+from vizinho.languages.levels.inventory import compare_sounds
+from vizinho.languages.levels.orthography import compare_spelling
+from vizinho.languages.levels.syntax import compare_syntax
+from vizinho.languages.levels.vectors import compare_vectors
+from vizinho.languages.levels.vocabulary import compare_vocabulary
+from vizinho.languages.levels.zero_shot import LEVEL as ZERO_SHOT_LEVEL
+from vizinho.languages.levels.zero_shot import decode_untrained
+from vizinho.languages.measures import Gap, LevelResult
 from vizinho.languages.rank import Ranked, rank
-from vizinho.languages.sources import TextSources
+from vizinho.languages.sources import Inputs
 from vizinho.parallel import run_tasks
 from vizinho.progress import Event, unseen
 from vizinho.text.language import Language
 
 FORMAT = 1
 """Version of the JSON that `as_json` gives and the page draws."""
-LEVELS = ("sounds", "vocabulary", "spelling", "syntax", "map", "acoustics", "vectors")
+Level = Callable[[Language, Sequence[Language], Inputs], Iterator[LevelResult]]
+"""(target, donors, inputs) to the results of the donors in turn."""
+LEVELS: dict[str, Level] = {
+    "sounds": compare_sounds,
+    "vocabulary": compare_vocabulary,
+    "spelling": compare_spelling,
+    "syntax": compare_syntax,
+    "map": compare_map,
+    "acoustics": compare_acoustics,
+    "vectors": compare_vectors,
+}
 """In the order of how a person would look at two languages; vectors, the slowest, last."""
-QUICK_LEVELS = LEVELS[:-1]
+QUICK_LEVELS = tuple(LEVELS)[:-1]
 _TOGETHER = (("sounds", "vocabulary", "vectors"), ("acoustics", "map"), ("spelling", "syntax"))
 """Levels that one process computes: those that read the same words or treebanks stay together."""
-
-
-@dataclass(frozen=True, slots=True)
-class Inputs:
-    """What the languages are compared by, beside what is built in."""
-
-    texts: TextSources = field(default_factory=TextSources)
-    speech: Mapping[str, Path] = field(default_factory=dict)
-    """Manifest of recordings by language code."""
-    minutes: float = 5.0
-    """Speech of each language that the acoustic level uses."""
-    top: int = 5000
-    """Most frequent words that the vocabulary level uses."""
-    g2p: Literal["espeak", "lexicon"] = "espeak"
-    """Where pronunciations come from: eSpeak NG's rules or lexicons/, for both languages."""
-    seed: int = 1
-    work: Path | None = None
-    """Folder that keeps word vectors trained on the way."""
-    false_friends: bool = False
-    """Whether the vocabulary level flags cognates by their vectors; on when the level of vectors is asked for."""
-
-
-Level = Callable[[Language, Language, Inputs], LevelResult]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +64,7 @@ class Comparison:
             "target": self.target,
             "donors": list(self.results),
             "ranking": [asdict(r) | {"gaps": list(r.gaps)} for r in self.ranking],
-            "levels": {donor: [level_as_json(r) for r in levels] for donor, levels in self.results.items()},
+            "levels": {donor: [level.as_json() for level in levels] for donor, levels in self.results.items()},
             "seconds": dict(self.seconds),
         }
 
@@ -86,143 +81,138 @@ def compare(
 ) -> Comparison:
     """Compare `target` with each of `donors` on `levels` and rank the donors.
 
-    A level that fails for a pair becomes a gap with its reason, and the rest is computed. With `cache`, results are
-    kept there under a name made of the contents of every input and of this package's code. Raises SpecError for an
-    unknown level or language, for no donors, for a donor given twice and for the target among the donors.
+    A level that fails for a pair becomes a gap with its reason, and the rest is computed. With `models` among the
+    inputs, their zero-shot decoding is added to the level of acoustics. With `cache`, results are kept there under a
+    name made of the contents of every input and of this package's code. Raises SpecError for an unknown level or
+    language, for no donors, for a donor given twice, for the target among the donors and for a model of no donor.
     """
-    target = Language.parse(target, where="target", error=SpecError).code
-    donors = [Language.parse(donor, where="donors", error=SpecError).code for donor in donors]
-    _check(target, donors, levels)
+    goal = Language.parse(target, where="target", error=SpecError)
+    others = [Language.parse(donor, where="donors", error=SpecError) for donor in donors]
     inputs = replace(inputs or Inputs(), false_friends="vectors" in levels)
+    _check(goal, others, levels, inputs)
     groups = [g for group in _TOGETHER if (g := tuple(level for level in levels if level in group))]
-    made = run_tasks([(_levels_task, (g, target, tuple(donors), inputs, cache)) for g in groups], processes, progress)
-    found = {level: row for group in made for level, row in group.items()}
-    results = {donor: tuple(found[level][1][donor] for level in levels) for donor in donors}
-    return Comparison(target, results, rank(results), {level: found[level][0] for level in levels})
+    computed = run_tasks([(_levels_task, (g, goal, others, inputs, cache)) for g in groups], processes, progress)
+    by_level = {level: row for group in computed for level, row in group.items()}
+    results = {donor.code: tuple(by_level[level][1][i] for level in levels) for i, donor in enumerate(others)}
+    for donor in others:
+        if donor.code in inputs.models:
+            results[donor.code] = _with_zero_shot(results[donor.code], goal, donor, inputs)
+    return Comparison(goal.code, results, rank(results), {level: by_level[level][0] for level in levels})
 
 
-def _levels_task(
-    levels: Sequence[str], target: str, donors: Sequence[str], inputs: Inputs, cache: Path | None, progress: Event
-) -> dict[str, tuple[float, dict[str, LevelResult]]]:
-    """Seconds and results by donor of some levels, one after the other: they share what they read."""
-    made = {}
-    for level in levels:
-        begun = time.perf_counter()
-        results, computed = {}, False
-        for donor in donors:
-            stored = _cache_path(cache, level, target, donor, inputs)
-            found = _read_cached(stored)
-            if found is None:
-                found, computed = _one(level, Language.of(target), Language.of(donor), inputs), True
-                if stored is not None:
-                    write_json(stored, level_as_json(found))
-            results[donor] = found
-            progress(level, len(donors), 1, donor)
-        made[level] = (round(time.perf_counter() - begun, 3) if computed else 0.0, results)
-    return made
-
-
-def _check(target: str, donors: Sequence[str], levels: Iterable[str]) -> None:
+def _check(target: Language, donors: Sequence[Language], levels: Sequence[str], inputs: Inputs) -> None:
     unknown = [level for level in levels if level not in LEVELS]
     if unknown:
         raise SpecError(f"unknown level {unknown[0]!r}", fix=f"choose from {', '.join(LEVELS)}")
     if not donors:
         raise SpecError("no donors to compare with", fix="name some, as --donors es,en")
-    twice = [d for d in donors if donors.count(d) > 1]
+    twice = [donor.code for donor in donors if donors.count(donor) > 1]
     if twice:
         raise SpecError(f"the donor {twice[0]!r} is given twice", fix="name it once")
     if target in donors:
-        raise SpecError(
-            f"{target!r} is both target and donor", fix="leave it out; its ceiling stands beside each measure"
-        )
+        fix = "leave it out; every measure has the target's own ceiling"
+        raise SpecError(f"{target.code!r} is both target and donor", fix=fix)
+    codes = [donor.code for donor in donors]
+    for code in inputs.models:
+        if code not in codes:
+            raise SpecError(f"{code!r} is no donor", where="--models", fix=f"donors: {', '.join(codes)}")
 
 
-def _one(level: str, target: Language, donor: Language, inputs: Inputs) -> LevelResult:
-    if _is_one_source(level, target, donor, inputs):
-        reason = f"{target.code} and {donor.code} have one and the same source here"
-        return LevelResult(level, gaps=(Gap(level, "*", reason, "give each its own files (docs/compare.md)"),))
+def _levels_task(
+    levels: Sequence[str],
+    target: Language,
+    donors: Sequence[Language],
+    inputs: Inputs,
+    cache: Path | None,
+    progress: Event,
+) -> dict[str, tuple[float, list[LevelResult]]]:
+    """Seconds and results by donor of some levels, one after the other: they share what they read."""
+    computed = {}
+    for level in levels:
+        begun = time.perf_counter()
+        paths = [_cache_path(cache, level, target, donor, inputs) for donor in donors]
+        stored = [_read_cached(path) for path in paths]
+        missing = [donor for donor, result in zip(donors, stored, strict=True) if result is None]
+        new = _results(level, target, missing, inputs)
+        results = []
+        for donor, path, result in zip(donors, paths, stored, strict=True):
+            if result is None:
+                result = next(new)
+                if path is not None:
+                    write_json(path, result.as_json())
+            results.append(result)
+            progress(level, len(donors), 1, donor.code)
+        seconds = time.perf_counter() - begun if missing else 0.0
+        computed[level] = (round(seconds, 3), results)
+    return computed
+
+
+def _results(level: str, target: Language, donors: Sequence[Language], inputs: Inputs) -> Iterator[LevelResult]:
+    """The results of a level in the order of the donors; what stops the level as a whole is a gap of each."""
+    apart = [donor for donor in donors if not _is_one_source(level, target, donor, inputs)]
     try:
-        return _function(level)(target, donor, inputs)
-    except VizinhoError as error:
-        return LevelResult(level, gaps=(Gap(level, "*", str(error)),))
+        own = LEVELS[level](target, apart, inputs) if apart else iter(())
+        for donor in donors:
+            yield next(own) if donor in apart else _one_source(level, target, donor)
     except ImportError as error:
-        return LevelResult(
-            level, gaps=(Gap(level, "*", f"{error.name} is not installed", f"pip install {error.name}"),)
-        )
+        reason, fix = f"{error.name} is not installed", f"pip install {error.name}"
+        while True:
+            yield LevelResult(level, gaps=(Gap(level, "*", reason, fix),))
+    except VizinhoError as error:
+        while True:
+            yield LevelResult(level, gaps=(Gap.of(level, error),))
 
 
 def _is_one_source(level: str, target: Language, donor: Language, inputs: Inputs) -> bool:
     """Whether two variants of a language would be compared by the same data: that would say they are alike."""
     if target == donor or target.base != donor.base or level in ("sounds", "map"):
         return False
-    ours, theirs = (_files(level, (v,), inputs) for v in (target, donor))
-    return ours == theirs
+    return _files(level, (target,), inputs) == _files(level, (donor,), inputs)
 
 
-def _function(level: str) -> Level:
-    """Imported when needed: eight languages by spelling alone should not wait for spaCy and scikit-learn."""
-
-    def module(name: str) -> Any:
-        return import_module(f"vizinho.languages.levels.{name}")
-
-    table: dict[str, Level] = {
-        "sounds": lambda t, d, i: module("inventory").compare_sounds(t, d, i.texts, g2p=i.g2p, seed=i.seed),
-        "vocabulary": lambda t, d, i: module("vocabulary").compare_vocabulary(
-            t,
-            d,
-            i.texts,
-            top=i.top,
-            seed=i.seed,
-            cosine=module("vectors").false_friend_cosine(t, d, i.texts, i.work, i.seed) if i.false_friends else None,
-        ),
-        "spelling": lambda t, d, i: module("orthography").compare_spelling(t, d, i.texts, seed=i.seed),
-        "syntax": lambda t, d, i: module("syntax").compare_syntax(t, d, i.texts, seed=i.seed),
-        "map": lambda t, d, i: module("atlas").compare_map(t, d, i.texts),
-        "acoustics": lambda t, d, i: module("acoustics").compare_acoustics(
-            t, d, i.speech, minutes=i.minutes, seed=i.seed
-        ),
-        "vectors": lambda t, d, i: module("vectors").compare_vectors(t, d, i.texts, work=i.work, seed=i.seed),
-    }
-    return table[level]
+def _one_source(level: str, target: Language, donor: Language) -> LevelResult:
+    reason = f"{target.code} and {donor.code} have one and the same source here"
+    return LevelResult(level, gaps=(Gap(level, "*", reason, "give each its own files (docs/compare.md)"),))
 
 
-def level_as_json(result: LevelResult) -> dict[str, Any]:
-    """Plain values; each measure with its nearness."""
-    return {
-        "level": result.level,
-        "measures": [asdict(m) | {"nearness": m.nearness} for m in result.measures],
-        "gaps": [asdict(g) for g in result.gaps],
-        "evidence": dict(result.evidence),
-    }
+def _with_zero_shot(
+    results: tuple[LevelResult, ...], target: Language, donor: Language, inputs: Inputs
+) -> tuple[LevelResult, ...]:
+    """The results of a donor with its recogniser's zero-shot decoding added to the level of acoustics."""
+    speech = {language.code: inputs.recordings(language) for language in (target, donor)}
+    lacking = [code for code, path in speech.items() if path is None]
+    if lacking:
+        fix = "put LANG.jsonl into the folder given with --speech"
+        gaps: tuple[Gap, ...] = (Gap(ZERO_SHOT_LEVEL, "zero_shot", f"no recordings of {', '.join(lacking)}", fix),)
+        added = LevelResult(ZERO_SHOT_LEVEL, gaps=gaps)
+    else:
+        own, other = (path for path in speech.values() if path is not None)
+        measures = decode_untrained(inputs.models[donor.code], own, other)
+        added = LevelResult(ZERO_SHOT_LEVEL, tuple(measures))
+    if all(result.level != ZERO_SHOT_LEVEL for result in results):
+        return (*results, added)
+    return tuple(
+        replace(r, measures=r.measures + added.measures, gaps=r.gaps + added.gaps) if r.level == ZERO_SHOT_LEVEL else r
+        for r in results
+    )
 
 
-def level_from_json(values: Mapping[str, Any]) -> LevelResult:
-    """The inverse of `level_as_json`."""
-    measures = []
-    for row in values["measures"]:
-        made = {k: v for k, v in row.items() if k != "nearness"}
-        made["interval"] = tuple(made["interval"]) if made["interval"] is not None else None
-        measures.append(Measure(**made))
-    gaps = tuple(Gap(**row) for row in values["gaps"])
-    return LevelResult(values["level"], tuple(measures), gaps, values["evidence"])
-
-
-def _cache_path(cache: Path | None, level: str, target: str, donor: str, inputs: Inputs) -> Path | None:
+def _cache_path(cache: Path | None, level: str, target: Language, donor: Language, inputs: Inputs) -> Path | None:
     if cache is None:
         return None
     digest = hashlib.sha256(_code_version().encode())
-    settings = [level, target, donor, inputs.minutes, inputs.top, inputs.seed, inputs.g2p, inputs.false_friends]
-    digest.update(json.dumps(settings).encode())
-    for path in _files(level, (Language.of(target), Language.of(donor)), inputs):
+    settings = [target.code, donor.code, inputs.minutes, inputs.top, inputs.seed, inputs.g2p, inputs.false_friends]
+    digest.update(json.dumps([level, *settings]).encode())
+    for path in _files(level, (target, donor), inputs):
         digest.update(path.name.encode() + _content(path).encode())
-    return cache / f"{target}-{donor}-{level}-{digest.hexdigest()[:16]}.json"
+    return cache / f"{target.code}-{donor.code}-{level}-{digest.hexdigest()[:16]}.json"
 
 
-def _files(level: str, variants: Sequence[Language], inputs: Inputs) -> list[Path]:
+def _files(level: str, languages: Sequence[Language], inputs: Inputs) -> list[Path]:
     """Files whose contents a level depends on; recordings by their manifest, which names and measures them."""
     texts = inputs.texts
     if level == "acoustics":
-        return [inputs.speech[v.base] for v in variants if v.base in inputs.speech]
+        return [path for language in languages if (path := inputs.recordings(language)) is not None]
     if level == "map":
         added = texts.folder / "atlas.tsv" if texts.folder else None
         return [added] if added is not None and added.is_file() else []
@@ -232,13 +222,13 @@ def _files(level: str, variants: Sequence[Language], inputs: Inputs) -> list[Pat
         "spelling": (texts.frequencies, texts.treebank),
     }.get(level, ())
     if level == "syntax":  # parsed where there is no treebank
-        banks = [(texts.treebank(v), v) for v in variants]
-        return [p for bank, v in banks for p in ([bank] if bank else texts.sentences(v))]
-    found = [path for v in variants for part in parts if (path := part(v)) is not None]
+        banks = [(texts.treebank(language), language) for language in languages]
+        return [p for bank, language in banks for p in ([bank] if bank else texts.sentences(language))]
+    files = [path for language in languages for part in parts if (path := part(language)) is not None]
     if level == "vectors" or (level == "vocabulary" and inputs.false_friends):
-        found += [path for v in variants for path in texts.sentences(v)]
-        found += sorted((texts.folder / "parallel").glob("*.tsv")) if texts.folder else []
-    return found
+        files += [path for language in languages for path in texts.sentences(language)]
+        files += texts.parallel()
+    return files
 
 
 _digests: dict[tuple[Path, int, int], str] = {}
@@ -265,6 +255,6 @@ def _read_cached(path: Path | None) -> LevelResult | None:
     if path is None or not path.is_file():
         return None
     try:
-        return level_from_json(json.loads(path.read_text(encoding="utf-8")))
+        return LevelResult.from_json(json.loads(path.read_text(encoding="utf-8")))
     except (ValueError, KeyError, TypeError, OSError):
-        return None  # a damaged entry is computed anew
+        return None  # a damaged entry is computed again

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from vizinho.errors import VizinhoError
+from vizinho.text.language import Language
+
+Nearer = Literal["higher", "lower"]
+Learnt = TypeVar("Learnt")
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +25,7 @@ class Measure:
     title: str
     """What a person reads: "words spelt alike among the 5,000 most frequent"."""
     value: float
-    nearer: Literal["higher", "lower"]
+    nearer: Nearer
     """Whether near languages have a higher or a lower value."""
     n: int
     """Size of the sample the value is computed from."""
@@ -58,6 +65,21 @@ class Gap:
     fix: str = ""
     """What to do about it."""
 
+    @classmethod
+    def of(cls, level: str, error: VizinhoError, name: str = "*") -> Gap:
+        """The gap that an error leaves; files are named without their folder."""
+        where = f"{Path(error.where).name}: " if error.where else ""
+        return cls(level, name, where + error.what, error.fix)
+
+    @classmethod
+    def skipped(cls, level: str, what: str, of: str, lines: Sequence[str], fix: str) -> tuple[Gap, ...]:
+        """One gap that counts what was left out and names the first five; none where nothing was."""
+        if not lines:
+            return ()
+        more = f"; and {len(lines) - 5} more" if len(lines) > 5 else ""
+        reason = f"{len(lines)} {what} of {of} were left out: {'; '.join(lines[:5])}{more}"
+        return (cls(level, f"skipped_{what}", reason, fix),)
+
 
 @dataclass(frozen=True, slots=True)
 class LevelResult:
@@ -68,3 +90,44 @@ class LevelResult:
     gaps: tuple[Gap, ...] = ()
     evidence: Mapping[str, Any] = field(default_factory=dict)
     """What a person can look at, by name: tables, examples and trees as plain JSON values."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values; each measure with its nearness."""
+        return {
+            "level": self.level,
+            "measures": [asdict(m) | {"nearness": m.nearness} for m in self.measures],
+            "gaps": [asdict(g) for g in self.gaps],
+            "evidence": dict(self.evidence),
+        }
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> LevelResult:
+        """The inverse of `as_json`."""
+        measures = []
+        for row in values["measures"]:
+            fields = {key: value for key, value in row.items() if key != "nearness"}
+            fields["interval"] = tuple(fields["interval"]) if fields["interval"] is not None else None
+            measures.append(Measure(**fields))
+        return cls(values["level"], tuple(measures), tuple(Gap(**row) for row in values["gaps"]), values["evidence"])
+
+
+def by_donor(
+    level: str,
+    donors: Sequence[Language],
+    learn: Callable[[], Learnt],
+    compare: Callable[[Learnt, Language], LevelResult],
+) -> Iterator[LevelResult]:
+    """Results of a level for each donor in turn; an error becomes the gap of the donor that it concerns.
+
+    `learn` is called once for what all donors share, such as the target's own data; its error is a gap of every donor.
+    """
+    try:
+        learnt = learn()
+    except VizinhoError as error:
+        yield from (LevelResult(level, gaps=(Gap.of(level, error),)) for _ in donors)
+        return
+    for donor in donors:
+        try:
+            yield compare(learnt, donor)
+        except VizinhoError as error:
+            yield LevelResult(level, gaps=(Gap.of(level, error),))

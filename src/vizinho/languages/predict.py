@@ -123,8 +123,8 @@ def _common_votes(ranked: Sequence[Ranked]) -> list[str]:
 
 
 def _row(ranked: Ranked, names: Sequence[str]) -> list[float | None]:
-    found = {_key(v): v.nearness for v in ranked.votes}
-    return [found[name] for name in names]
+    nearness = {_key(v): v.nearness for v in ranked.votes}
+    return [nearness[name] for name in names]
 
 
 def _fit_mean(nearness: Array, y: Array, prior: Array) -> tuple[float, Array]:
@@ -154,7 +154,7 @@ def _left_out(fit: Any, nearness: Array, y: Array, prior: Array) -> Array:
     """Error on each transfer when the fit has not seen it."""
     errors = []
     for i in range(len(y)):
-        kept = np.arange(len(y)) != i
-        offset, slopes = fit(nearness[kept], y[kept], prior)
+        others = np.arange(len(y)) != i
+        offset, slopes = fit(nearness[others], y[others], prior)
         errors.append(offset + nearness[i] @ slopes - y[i])
     return np.array(errors)

@@ -58,10 +58,10 @@ def rank(
     results: Mapping[str, Sequence[LevelResult]], votes: Sequence[tuple[str, str, float]] = VOTES
 ) -> tuple[Ranked, ...]:
     """Donors from the nearest to the farthest; `results` has the levels of each donor, by donor."""
-    found = {donor: {(m.level, m.name): m for r in levels for m in r.measures} for donor, levels in results.items()}
+    by_donor = {donor: {(m.level, m.name): m for r in levels for m in r.measures} for donor, levels in results.items()}
     ranked = [
-        _ranked(donor, own, [other for name, other in found.items() if name != donor], votes)
-        for donor, own in found.items()
+        _ranked(donor, own, [other for name, other in by_donor.items() if name != donor], votes)
+        for donor, own in by_donor.items()
     ]
     return tuple(sorted(ranked, key=lambda r: (r.score is None, -(r.score or 0.0), r.donor)))
 
@@ -72,26 +72,29 @@ def _ranked(
     others: Sequence[Mapping[tuple[str, str], Measure]],
     votes: Sequence[tuple[str, str, float]],
 ) -> Ranked:
-    made, won, possible = [], 0.0, 0.0
+    cast, won, possible = [], 0.0, 0.0
     for level, name, weight in votes:
         measure = own.get((level, name))
         if measure is None:
-            made.append(Vote(level, name, weight, None, None, None))
+            cast.append(Vote(level, name, weight, value=None, nearness=None, won=None))
             continue
         rivals = [other[level, name] for other in others if (level, name) in other]
         wins = sum(_wins(measure, rival) for rival in rivals)
         won, possible = won + weight * wins, possible + weight * len(rivals)
         share = wins / len(rivals) if rivals else None
-        made.append(Vote(level, name, weight, measure.value, measure.nearness, share))
-    has_any = any(v.value is not None for v in made)
+        cast.append(Vote(level, name, weight, measure.value, measure.nearness, share))
+    has_any = any(v.value is not None for v in cast)
     score = won / possible if possible else (1.0 if has_any else None)
-    return Ranked(donor, score, tuple(made))
+    return Ranked(donor, score, tuple(cast))
 
 
-def _wins(ours: Measure, theirs: Measure) -> float:
-    """Probability that our donor is the nearer one, by the intervals of both; a vote of 1/2 where nothing is shown."""
-    lead = (ours.value - theirs.value) * (1 if ours.nearer == "higher" else -1)
-    spread = math.hypot(_deviation(ours), _deviation(theirs))
+def _wins(measure: Measure, rival: Measure) -> float:
+    """Probability that a donor is nearer than its rival, by the intervals of both; 1/2 where nothing is shown.
+
+    Both values are taken as normal, so that their difference is normal too, with the sum of their variances.
+    """
+    lead = (measure.value - rival.value) * (1 if measure.nearer == "higher" else -1)
+    spread = math.hypot(_deviation(measure), _deviation(rival))
     if spread == 0.0:
         return 0.5 if lead == 0.0 else float(lead > 0)
     return 0.5 * (1 + math.erf(lead / spread / math.sqrt(2)))

@@ -123,7 +123,7 @@ def test_a_language_without_voice_or_phrase_book_is_refused(tmp_path: Path) -> N
 
 
 def test_a_voice_that_stays_silent_ends_in_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vizinho.corpora.synthetic.frequent_words", lambda _language: ["..."])
+    monkeypatch.setattr("vizinho.corpora.synthetic.frequent_words", lambda *_: ["..."])
     with pytest.raises(VizinhoError, match="silence"):
         practice_corpus("pt", 0.1, tmp_path, sentences=["..."])
 

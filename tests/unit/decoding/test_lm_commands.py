@@ -70,7 +70,7 @@ def test_train_takes_a_list_of_frequent_words(world):
     arguments = ["lm", "train", "wordfreq:es", "--list-words", 500, "--lang", "es", "--out", folder / "f.arpa"]
     card = json.loads(typed(*arguments, "--json"))
     assert card["sources"][0]["name"] == "wordfreq:es" and card["sizes"][0] > 400
-    with pytest.raises(TextError, match="wordfreq has no list for 'xx'"):
+    with pytest.raises(TextError, match="wordfreq has no words of 'xx'"):
         typed("lm", "train", "wordfreq:xx", "--lang", "es", "--out", folder / "f.arpa")
     with pytest.raises(TextError, match="no such text file"):
         typed("lm", "train", folder / "absent.txt", "--lang", "es", "--out", folder / "f.arpa")

@@ -11,7 +11,16 @@ import pytest
 
 from vizinho.errors import VizinhoError
 from vizinho.g2p import espeak as speak
-from vizinho.g2p.espeak import HELD_OUT_VARIANTS, LOCALES, TRAIN_VARIANTS, Voice, phonemes, synthesise
+from vizinho.g2p.espeak import (
+    HELD_OUT_VARIANTS,
+    TRAIN_VARIANTS,
+    Voice,
+    other_variant,
+    phonemes,
+    synthesise,
+    voice_of,
+    voices_of,
+)
 
 pytest.importorskip("espeakng_loader", reason="the optional extra 'speak' is not installed")
 
@@ -33,11 +42,29 @@ def test_every_variant_sounds_and_repeats_exactly_after_other_speech(variant: st
     assert np.array_equal(first, synthesise("avó", voice))
 
 
-@pytest.mark.parametrize("locale", sorted({locale for locales in LOCALES.values() for locale in locales}))
+@pytest.mark.parametrize("locale", sorted({voice for voices in speak._VOICES.values() for voice in voices}))
 def test_every_locale_speaks_and_differs_from_the_others(locale: str) -> None:
     assert synthesise("radio", Voice(locale)).size > 0
     others = {name: phonemes("chinatown giraffe", name) for name in ("pt-br", "en-us", "fr", "it", "de")}
     assert len(set(others.values())) == len(others)
+
+
+@pytest.mark.parametrize(
+    ("language", "voice", "other"),
+    [("pt_BR", "pt-br", "pt-pt"), ("por", "pt-br", "pt-pt"), ("pt-PT", "pt", "pt-br"), ("es-MX", "es-419", "es-es"),
+     ("eng", "en-us", "en-gb"), ("en-GB", "en", "en-us"), ("ro", "ro", None)],
+)  # fmt: skip
+def test_a_language_has_a_standard_voice_and_perhaps_another_variant(
+    language: str, voice: str, other: str | None
+) -> None:
+    assert voice_of(language) == voice
+    assert other_variant(language) == other
+
+
+def test_a_language_without_a_voice_is_named() -> None:
+    assert voices_of("gl") == ()
+    with pytest.raises(VizinhoError, match="no voice for gl"):
+        voice_of("gl")
 
 
 def test_rate_makes_speech_shorter_and_pitch_changes_it() -> None:

@@ -139,7 +139,7 @@ def test_what_cannot_be_practised_with_is_named_and_the_rest_is_made(place: Path
         (card(good, utterances=99), "has 5 utterances now, the donor was trained on 99"),
         (card(place / "pt.train.jsonl"), "that is the target's corpus"),
         (card(strange), "it is in qaa now, not in es"),
-        (replace(card(strange), language="qaa"), "no voice for language 'qaa'"),
+        (replace(card(strange), language="qaa"), "no voice for qaa"),
     ):
         found = make(place, donor)
         assert len(found.corpora) == 1 and any(why in line for line in found.remarks), found.remarks

@@ -6,9 +6,9 @@ import pytest
 
 from vizinho.errors import CorpusError, SpecError
 from vizinho.languages import compare as comparing
-from vizinho.languages.compare import Inputs, compare
-from vizinho.languages.sources import TextSources
-from vizinho.text.language import Language
+from vizinho.languages.compare import compare
+from vizinho.languages.measures import LevelResult
+from vizinho.languages.sources import Inputs, TextSources
 
 
 @pytest.fixture
@@ -48,7 +48,8 @@ def test_cognates_and_rules_come_out_of_the_words(texts):
 def test_the_cache_is_used_and_follows_the_contents(texts, tmp_path, monkeypatch):
     cache = tmp_path / "cache"
     first = compare("pt", ["es"], texts, levels=WORDS, cache=cache)
-    monkeypatch.setattr(comparing, "_one", lambda *_: pytest.fail("computed again"))
+    for level in WORDS:
+        monkeypatch.setitem(comparing.LEVELS, level, lambda *_: pytest.fail("computed again"))
     again = compare("pt", ["es"], texts, levels=WORDS, cache=cache)
     assert again.results == first.results
     assert set(again.seconds.values()) == {0.0}
@@ -63,20 +64,33 @@ def test_a_changed_word_list_is_another_cache_entry(texts, tmp_path):
     path = texts.texts.folder / "frequencies" / "es.tsv"
     path.write_text("casa\t5\nnada\t4\n", encoding="utf-8")
     comparing._digests.clear()
-    from vizinho.languages.levels import vocabulary, words
-
-    words.frequent_words.cache_clear()
-    vocabulary.cognates.cache_clear()
     assert compare("pt", ["es"], texts, levels=("vocabulary",), cache=cache).results != before.results
+
+
+def test_a_level_without_its_library_is_a_gap_for_every_donor(texts, monkeypatch):
+    def lacking(*_):
+        raise ModuleNotFoundError("no", name="spacy")
+
+    monkeypatch.setitem(comparing.LEVELS, "map", lacking)
+    found = compare("pt", ["es", "en"], texts, levels=("map",))
+    assert [found.results[donor][0].gaps[0].reason for donor in ("es", "en")] == ["spacy is not installed"] * 2
+
+
+def test_forms_of_a_code_are_one_language_and_an_unknown_one_is_refused(texts):
+    found = compare("por", ["spa"], texts, levels=("map",))
+    assert (found.target, list(found.results)) == ("pt", ["es"])
+    with pytest.raises(SpecError, match="both target and donor"):
+        compare("pt", ["por"], texts, levels=("map",))
+    with pytest.raises(SpecError, match="donors: 'klingonese' is no language code"):
+        compare("pt", ["klingonese"], texts, levels=("map",))
 
 
 def test_a_level_that_fails_leaves_the_others_whole(texts, monkeypatch):
     def broken(*_):
         raise CorpusError("out of order", fix="mend it")
 
-    monkeypatch.setattr(
-        comparing, "_function", lambda level: broken if level == "map" else (lambda *_: comparing.LevelResult(level))
-    )
+    monkeypatch.setitem(comparing.LEVELS, "map", broken)
+    monkeypatch.setitem(comparing.LEVELS, "vocabulary", lambda *_: iter([LevelResult("vocabulary")]))
     found = compare("pt", ["es"], texts, levels=WORDS)
     assert [len(r.gaps) for r in found.results["es"]] == [0, 1]
     assert "out of order" in found.results["es"][1].gaps[0].reason
@@ -101,11 +115,6 @@ def test_two_processes_give_the_same(texts):
     two = compare("pt", ["es", "en"], texts, levels=("vocabulary", "spelling", "map"), processes=2)
     assert one.results == two.results
     assert one.ranking == two.ranking
-
-
-def test_variants_fall_back_on_their_language():
-    assert Language.of("pt-br").candidates == ("pt-br", "pt")
-    assert Language.of("pt").candidates == ("pt",)
 
 
 def test_from_the_package_itself():

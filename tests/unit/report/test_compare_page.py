@@ -20,7 +20,7 @@ LEVELS = ("vocabulary", "spelling", "syntax", "map")
 
 @pytest.fixture(scope="module")
 def comparison():
-    from vizinho.languages.compare import Inputs
+    from vizinho.languages.sources import Inputs
 
     return compare("pt", ["en", "es", "qaa"], Inputs(top=600), levels=LEVELS)
 

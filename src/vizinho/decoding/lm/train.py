@@ -15,6 +15,7 @@ from vizinho.decoding.lm.kneser_ney import NgramModel, estimate
 from vizinho.decoding.lm.model import LmCard, write_card
 from vizinho.errors import TextError
 from vizinho.files import sha256
+from vizinho.g2p.words import word_frequencies
 from vizinho.progress import Advance, silent
 
 _PER_MILLION = 1e6
@@ -85,13 +86,7 @@ def frequency_list(language: str, *, most: int | None = None, once: bool = False
 
     Raises TextError for a language without a list.
     """
-    import wordfreq
-
-    try:
-        frequencies = wordfreq.get_frequency_dict(language, wordlist="best")
-    except LookupError as error:
-        raise TextError(f"wordfreq has no list for {language!r}", fix="give a text instead") from error
-    words = sorted(frequencies.items(), key=lambda item: (-item[1], item[0]))[:most]
+    words = sorted(word_frequencies(language).items(), key=lambda item: (-item[1], item[0]))[:most]
     counted = [(word, 1 if once else max(1, round(frequency * _PER_MILLION))) for word, frequency in words]
     return Source(f"wordfreq:{language}", counted, len(counted), word_list=True)
 

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import scipy.fft
-import scipy.signal
 
 from vizinho.audio.io import Waveform, load_audio
 
@@ -70,10 +69,10 @@ class Tokeniser:
 
     def counts(self, runs: Sequence[npt.NDArray[np.int64]]) -> npt.NDArray[np.float64]:
         """How often each unit occurs in each utterance, (S, K)."""
-        found = np.zeros((len(runs), self.pieces.get_vocab_size()))
+        counts = np.zeros((len(runs), self.pieces.get_vocab_size()))
         for row, encoded in enumerate(self.pieces.encode_batch([_spell(run) for run in runs])):
-            np.add.at(found[row], encoded.ids, 1)
-        return found
+            np.add.at(counts[row], encoded.ids, 1)
+        return counts
 
 
 def learn_tokens(frames: Sequence[Array], settings: TokenSettings) -> Tokeniser:
@@ -99,12 +98,12 @@ def learn_tokens(frames: Sequence[Array], settings: TokenSettings) -> Tokeniser:
 
 def collapse(tokens: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
     """Each run of equal tokens becomes one: (T,) to (N,)."""
-    found = np.asarray(tokens, dtype=np.int64)
-    return found[np.flatnonzero(np.r_[True, found[1:] != found[:-1]])] if found.size else found
+    row = np.asarray(tokens, dtype=np.int64)
+    return row[np.flatnonzero(np.r_[True, row[1:] != row[:-1]])] if row.size else row
 
 
 def shuffled_runs(runs: Sequence[npt.NDArray[np.int64]], rng: np.random.Generator) -> list[npt.NDArray[np.int64]]:
-    """The same tokens of each utterance in random order: what is left without any sequence of sounds."""
+    """Each utterance's tokens in random order: what is left without any sequence of sounds."""
     return [collapse(rng.permutation(run)) for run in runs]
 
 
@@ -115,32 +114,32 @@ def mfcc_frames(paths: Sequence[Path]) -> list[Array]:
 
 def mfcc(samples: Waveform) -> Array:
     """MFCC and their slopes of (N,) samples at RATE: (T, 26), silence at both ends cut off."""
+    from scipy.signal import savgol_filter  # takes a second to import
+
     padded = np.pad(samples, (0, max(0, WINDOW - samples.size)))
-    windows = np.lib.stride_tricks.sliding_window_view(padded, WINDOW)[::HOP]
-    power = np.abs(np.fft.rfft(windows * np.hanning(WINDOW), 256)) ** 2
-    log_mel = np.log(power @ _mel_filters() + 1e-8)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, WINDOW)[::HOP]  # (T, 200)
+    power = np.abs(np.fft.rfft(windows * np.hanning(WINDOW), 256)) ** 2  # (T, 129)
+    log_mel = np.log(power @ _mel_filters() + 1e-8)  # (T, 40)
     loudness = log_mel.mean(axis=1)
+    # Logarithms are natural: 10 dB are ln 10.
     speech = np.flatnonzero(loudness >= loudness.max() - SILENCE_DB / 10 * np.log(10))
-    kept = log_mel[speech[0] : speech[-1] + 1]
-    cepstrum = scipy.fft.dct(kept, norm="ortho", axis=1)[:, :COEFFICIENTS]
-    slopes = (
-        scipy.signal.savgol_filter(cepstrum, 5, 1, deriv=1, axis=0, mode="nearest")
-        if len(cepstrum) >= 5
-        else np.zeros_like(cepstrum)
-    )
+    cepstrum = scipy.fft.dct(log_mel[speech[0] : speech[-1] + 1], norm="ortho", axis=1)[:, :COEFFICIENTS]
+    slopes = np.zeros_like(cepstrum)
+    if len(cepstrum) >= 5:  # the slope of a line fitted to five frames
+        slopes = savgol_filter(cepstrum, 5, 1, deriv=1, axis=0, mode="nearest")
     return np.hstack([cepstrum, slopes]).astype(np.float32)
 
 
 def normalise_by_speaker(frames: Sequence[Array], speakers: Sequence[str]) -> list[Array]:
     """Each speaker's frames to mean 0 and variance 1 on every axis, so that voices and microphones count less."""
-    made: list[Array] = [np.empty(0)] * len(frames)
+    normalised: list[Array] = [np.empty(0)] * len(frames)
     for speaker in set(speakers):
         own = [i for i, name in enumerate(speakers) if name == speaker]
         pooled = np.concatenate([frames[i] for i in own])
         mean, spread = pooled.mean(axis=0), pooled.std(axis=0) + 1e-6
         for i in own:
-            made[i] = np.asarray((frames[i] - mean) / spread, dtype=np.float32)
-    return made
+            normalised[i] = np.asarray((frames[i] - mean) / spread, dtype=np.float32)
+    return normalised
 
 
 @cache

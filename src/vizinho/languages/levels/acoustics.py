@@ -8,9 +8,9 @@ from pairs of different utterances, so that the amount of speech does not move t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vizinho.corpora.manifest import read_manifest
-from vizinho.errors import AudioError, CorpusError, VizinhoError
+from vizinho.errors import AudioError, CorpusError
 from vizinho.languages.levels.acoustic_tokens import (
     Array,
     Frames,
@@ -29,7 +29,9 @@ from vizinho.languages.levels.acoustic_tokens import (
     normalise_by_speaker,
     shuffled_runs,
 )
-from vizinho.languages.measures import Gap, LevelResult, Measure
+from vizinho.languages.levels.sampling import centred_interval
+from vizinho.languages.measures import Gap, LevelResult, Measure, by_donor
+from vizinho.languages.sources import Inputs
 from vizinho.records import Utterance
 from vizinho.text.language import Language
 
@@ -43,7 +45,6 @@ FITS = 3
 """Clusterings from different starts that are averaged: one start or another moves the value by about .01."""
 SHUFFLES = 3
 SHOWN_UNITS = 12
-MOST_NAMED = 5
 _BATCH = 32
 Counts = npt.NDArray[np.float64]
 
@@ -52,9 +53,15 @@ Counts = npt.NDArray[np.float64]
 class Speech:
     """The recordings of one language that are compared: frames (T, F) by utterance, and what could not be read."""
 
+    language: Language
     utterances: tuple[Utterance, ...]
     frames: tuple[Array, ...]
     skipped: tuple[str, ...]
+
+    def part(self, rows: Sequence[int]) -> Speech:
+        """Some of the utterances."""
+        utterances = tuple(self.utterances[i] for i in rows)
+        return replace(self, utterances=utterances, frames=tuple(self.frames[i] for i in rows))
 
     @property
     def seconds(self) -> float:
@@ -69,40 +76,38 @@ class Speech:
 
 @dataclass(frozen=True, slots=True)
 class _Pair:
-    """Two samples of speech in the units of the first."""
+    """Two samples of speech in units learnt from the target's: counts (S, K) by utterance."""
 
     tokens: Tokeniser
-    mine: Counts
-    my_speakers: tuple[str, ...]
+    target: Counts
+    target_speakers: tuple[str, ...]
     runs: tuple[npt.NDArray[np.int64], ...]
-    yours: Counts
-    your_speakers: tuple[str, ...]
+    """The donor's utterances as runs of clusters."""
+    donor: Counts
+    donor_speakers: tuple[str, ...]
     seconds: float
     """Length of the shorter sample."""
 
     @property
     def value(self) -> float:
-        return similarity(self.mine, self.yours)
+        return similarity(self.target, self.donor)
 
     def chance(self, rng: np.random.Generator) -> float:
-        """The value when the second sample's sounds come in random order."""
-        return float(
-            np.mean([similarity(self.mine, self.tokens.counts(shuffled_runs(self.runs, rng))) for _ in range(SHUFFLES)])
-        )
+        """The value when the donor's sounds come in random order."""
+        shuffled = [self.tokens.counts(shuffled_runs(self.runs, rng)) for _ in range(SHUFFLES)]
+        return float(np.mean([similarity(self.target, counts) for counts in shuffled]))
 
     @property
     def has_speakers(self) -> bool:
         """Whether there are enough speakers to resample them."""
-        return min(len(set(self.my_speakers)), len(set(self.your_speakers))) >= SPEAKERS_TO_RESAMPLE
+        return min(len(set(self.target_speakers)), len(set(self.donor_speakers))) >= SPEAKERS_TO_RESAMPLE
 
     def resampled(self, rng: np.random.Generator) -> Counts:
         """Values when speakers (or utterances, where there are few speakers) are drawn with replacement, (R,)."""
-        groups = (
-            (self.my_speakers, self.your_speakers)
-            if self.has_speakers
-            else (range(len(self.mine)), range(len(self.yours)))
-        )
-        return _similarities(self.mine, self.yours, *(_weights(list(g), rng) for g in groups))
+        groups: Sequence[Sequence[Any]] = (self.target_speakers, self.donor_speakers)
+        if not self.has_speakers:
+            groups = (range(len(self.target)), range(len(self.donor)))
+        return _similarities(self.target, self.donor, *(_weights(g, rng) for g in groups))
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,129 +128,131 @@ class _Target:
 
 def compare_acoustics(
     target: Language,
-    donor: Language,
-    speech: Mapping[str, Path],
+    donors: Sequence[Language],
+    inputs: Inputs,
     *,
-    frames: Frames | None = None,
-    minutes: float = 5.0,
-    seed: int = 0,
+    frames: Frames = mfcc_frames,
     settings: TokenSettings | None = None,
-) -> LevelResult:
-    """Compare recordings of two languages; `speech` has a manifest for each language code.
+) -> Iterator[LevelResult]:
+    """Compare recordings of the target with those of each donor.
 
     At most `minutes` of each language are used, drawn at random from every split but "test", and as much of the target
     as there is of the donor. `frames` turns audio files into frames (T, F), such as an encoder's; the default is MFCC.
     A missing manifest, a malformed one or too little speech is a gap; recordings that cannot be read are left out and
     named in a gap.
     """
-    paths = {v.code: next((speech[c] for c in v.candidates if c in speech), None) for v in (target, donor)}
-    missing = [code for code, path in paths.items() if path is None]
-    if missing:
-        fix = f"give a manifest of recordings for {' and '.join(missing)}"
-        return LevelResult(LEVEL, gaps=(Gap(LEVEL, "*", f"no recordings of {' and '.join(missing)}", fix),))
-    make, settings = frames or mfcc_frames, settings or TokenSettings(seed=seed)
-    try:
-        keys = [_key(path) for path in paths.values()]
-        ours = _target(keys[0], minutes, seed, make, settings)
-        # The same recordings on both sides would say nothing: one half of them is compared with the other.
-        theirs = None if keys[0] == keys[-1] else _speech(keys[-1], minutes, seed, make)
-    except VizinhoError as error:
-        where = f"{Path(error.where).name}: " if error.where else ""
-        return LevelResult(LEVEL, gaps=(Gap(LEVEL, "*", where + error.what, error.fix),))
-    pairs = ours.halves if theirs is None else _pairs(ours, theirs)
-    return _compared(target, donor, ours, theirs, pairs, seed)
+
+    settings = settings or TokenSettings(seed=inputs.seed)
+
+    @cache
+    def own() -> _Target:  # learnt when the first donor turns out to have recordings
+        return _learn(_speech(target, inputs, frames), inputs.seed, settings)
+
+    def against(_: None, donor: Language) -> LevelResult:
+        path, learnt = _manifest(donor, inputs).resolve(), own()
+        if path == _manifest(target, inputs).resolve():
+            # One set of recordings on both sides would say nothing: its halves are compared.
+            return _compared(learnt, None, learnt.halves, inputs.seed)
+        other = _speech(donor, inputs, frames)
+        return _compared(learnt, other, _pairs(learnt, other), inputs.seed)
+
+    return by_donor(LEVEL, donors, lambda: None, against)
 
 
-def similarity(ours: Counts, theirs: Counts) -> float:
+def _manifest(language: Language, inputs: Inputs) -> Path:
+    path = inputs.recordings(language)
+    if path is None:
+        fix = f"give a manifest of recordings for {language.code}"
+        raise CorpusError(f"no recordings of {language.code}", fix=fix)
+    if not path.is_file():
+        raise CorpusError("no such manifest of recordings", where=path, fix="check the path of the JSONL file")
+    return path
+
+
+def similarity(target: Counts, donor: Counts) -> float:
     """Cosine of unit frequencies from counts by utterance, (S, K) and (S', K), corrected for the noise of counting.
 
     NaN where no unit occurs in two utterances of a side.
     """
-    return float(_similarities(ours, theirs, np.ones((1, len(ours))), np.ones((1, len(theirs))))[0])
+    return float(_similarities(target, donor, np.ones((1, len(target))), np.ones((1, len(donor))))[0])
 
 
-def plain_cosine(ours: Counts, theirs: Counts) -> float:
+def plain_cosine(target: Counts, donor: Counts) -> float:
     """Cosine of unit frequencies as in the paper: it falls with the amount of speech."""
-    a, b = ours.sum(axis=0), theirs.sum(axis=0)
+    a, b = target.sum(axis=0), donor.sum(axis=0)
     return float(a @ b / np.sqrt((a @ a) * (b @ b)))
 
 
-def _similarities(ours: Counts, theirs: Counts, weights: Counts, other: Counts) -> Counts:
-    """`similarity` for R weightings of the utterances, (R, S) and (R, S'), at once."""
-    a, b = weights @ ours, other @ theirs
-    norms = _squared_norms(ours, weights, a) * _squared_norms(theirs, other, b)
+def _similarities(target: Counts, donor: Counts, weights: Counts, donor_weights: Counts) -> Counts:
+    """`similarity` for R weightings of the utterances, (R, S) and (R, S'), at once: (R,)."""
+    a, b = weights @ target, donor_weights @ donor  # (R, K)
+    norms = _squared_norms(target, weights, a) * _squared_norms(donor, donor_weights, b)
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.asarray((a * b).sum(axis=1) / np.sqrt(norms))
 
 
 def _squared_norms(counts: Counts, weights: Counts, sums: Counts) -> Counts:
-    """Squared norm of the expected counts, from pairs of different utterances only: their noise is independent."""
+    """Squared norm of the expected counts, from pairs of different utterances only: their noise is independent.
+
+    |sum of w c|^2 holds each utterance with itself, whose noise adds up; w^2 |c|^2 takes these pairs out, and what is
+    left is scaled from the pairs that remain to all pairs.
+    """
     own = (weights**2) @ (counts**2).sum(axis=1)
     everything = weights.sum(axis=1) ** 2
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.asarray(((sums**2).sum(axis=1) - own) * everything / (everything - (weights**2).sum(axis=1)))
 
 
-def _pairs(ours: _Target, theirs: Speech) -> tuple[_Pair, ...]:
-    rows = _as_long(ours.speech, theirs.seconds)
-    seconds = min(sum(ours.speech.utterances[i].duration_seconds for i in rows), theirs.seconds)
-    speakers = tuple(ours.speech.speakers[i] for i in rows)
-    made = []
-    for tokens, counts in ours.fits:
-        runs = tuple(tokens.runs(f) for f in theirs.frames)
-        made.append(_Pair(tokens, counts[rows], speakers, runs, tokens.counts(runs), theirs.speakers, seconds))
-    return tuple(made)
+def _pairs(own: _Target, donor: Speech) -> tuple[_Pair, ...]:
+    rows = _as_long(own.speech, donor.seconds)
+    part = own.speech.part(rows)
+    pairs = []
+    for tokens, counts in own.fits:
+        runs = tuple(tokens.runs(f) for f in donor.frames)
+        seconds = min(part.seconds, donor.seconds)
+        pairs.append(_Pair(tokens, counts[rows], part.speakers, runs, tokens.counts(runs), donor.speakers, seconds))
+    return tuple(pairs)
 
 
-def _compared(
-    target: Language,
-    donor: Language,
-    ours: _Target,
-    theirs: Speech | None,
-    pairs: Sequence[_Pair],
-    seed: int,
-) -> LevelResult:
+def _compared(own: _Target, donor: Speech | None, pairs: Sequence[_Pair], seed: int) -> LevelResult:
     value = float(np.mean([pair.value for pair in pairs]))
     rng = np.random.default_rng([seed, 10])
     floor = float(np.mean([pair.chance(rng) for pair in pairs]))
     # The same utterances are drawn for every fit, else their average would hide how much depends on the utterances.
     resampled = np.mean([pair.resampled(np.random.default_rng([seed, 11])) for pair in pairs[:FITS]], axis=0)
     resampled = resampled[np.isfinite(resampled)]
-    if not np.isfinite([value, floor, ours.ceiling]).all() or not resampled.size:
-        reason = "too few sounds recur in the recordings"
-        return LevelResult(LEVEL, gaps=(Gap(LEVEL, "*", reason, "give more speech of both languages"),))
-    # Resampling adds noise of its own, which shifts the resamples; their spread is kept and the shift taken out.
-    low, high = np.quantile(resampled - resampled.mean(), [0.025, 0.975]) + value
+    if not np.isfinite([value, floor, own.ceiling]).all() or not resampled.size:
+        raise CorpusError("too few sounds recur in the recordings", fix="give more speech of both languages")
     over = "speakers" if pairs[0].has_speakers else "utterances"
     measure = Measure(
-        LEVEL,
-        "token_similarity",
-        "Similarity of the sounds that recur in recordings (acoustic-token distributions)",
-        value,
-        "higher",
-        round(min(pair.seconds for pair in pairs)),
-        f"seconds of speech of each; interval over {over}",
-        floor,
-        ours.ceiling,
-        ours.halves_of,
-        (float(max(0.0, low)), float(high)),
+        level=LEVEL,
+        name="token_similarity",
+        title="Similarity of the sounds that recur in recordings (acoustic-token distributions)",
+        value=value,
+        nearer="higher",
+        n=round(min(pair.seconds for pair in pairs)),
+        n_of=f"seconds of speech of each; interval over {over}",
+        floor=floor,
+        ceiling=own.ceiling,
+        ceiling_of=own.halves_of,
+        interval=centred_interval(value, resampled),
         source="ATDS, San et al. 2024 (arXiv 2402.02302); norms corrected for the amount of speech",
     )
-    gaps = _skipped(target, ours.speech) + (_skipped(donor, theirs) if theirs else ())
-    evidence = _evidence(target, donor, ours, theirs, pairs[0])
-    if value > ours.ceiling:
+    evidence = _evidence(own.speech, donor, pairs[0])
+    if value > own.ceiling:
         evidence["notes"].append(
             "The donor's recordings are nearer to the target's than the target's own speakers are to each other: read"
             " the order of the donors, not the place between floor and ceiling."
         )
-    return LevelResult(LEVEL, (measure,), gaps, evidence)
+    gaps = [gap for speech in (own.speech, donor) if speech is not None for gap in _skipped(speech)]
+    return LevelResult(LEVEL, (measure,), tuple(gaps), evidence)
 
 
 def _weights(groups: Sequence[Any], rng: np.random.Generator) -> Counts:
     """How often each utterance is drawn, (R, S), when its group (speaker, or itself) is drawn with replacement."""
-    names = {g: i for i, g in enumerate(dict.fromkeys(groups))}
-    drawn = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=RESAMPLES)
-    return np.asarray(drawn[:, [names[g] for g in groups]], dtype=np.float64)
+    column = {g: i for i, g in enumerate(dict.fromkeys(groups))}
+    drawn = rng.multinomial(len(column), np.full(len(column), 1 / len(column)), size=RESAMPLES)
+    return np.asarray(drawn[:, [column[g] for g in groups]], dtype=np.float64)
 
 
 def _as_long(speech: Speech, seconds: float) -> list[int]:
@@ -255,14 +262,13 @@ def _as_long(speech: Speech, seconds: float) -> list[int]:
     return list(range(max(4, int((until <= seconds * 1.02).sum()))))[: len(until)]
 
 
-@lru_cache(maxsize=4)
-def _target(key: tuple[Path, int], minutes: float, seed: int, frames: Frames, settings: TokenSettings) -> _Target:
-    speech = _speech(key, minutes, seed, frames)
+def _learn(speech: Speech, seed: int, settings: TokenSettings) -> _Target:
     starts = [replace(settings, seed=settings.seed + i) for i in range(FITS)]
     fits = tuple(_fit(speech, start) for start in starts)
     first, second, of = speaker_halves(speech.utterances, np.random.default_rng([seed, 12]))
     ways = ((first, second), (second, first))
-    return _Target(speech, fits, tuple(_half_pair(speech, *way, start) for way in ways for start in starts), of)
+    halves = tuple(_half_pair(speech.part(a), speech.part(b), start) for a, b in ways for start in starts)
+    return _Target(speech, fits, halves, of)
 
 
 def _fit(speech: Speech, settings: TokenSettings) -> tuple[Tokeniser, Counts]:
@@ -270,14 +276,12 @@ def _fit(speech: Speech, settings: TokenSettings) -> tuple[Tokeniser, Counts]:
     return tokens, tokens.counts([tokens.runs(f) for f in speech.frames])
 
 
-def _half_pair(speech: Speech, ours: list[int], theirs: list[int], settings: TokenSettings) -> _Pair:
-    """The same computation as for a donor, with half of the target's speech as the donor of the other half."""
-    tokens = learn_tokens([speech.frames[i] for i in ours], settings)
-    runs = tuple(tokens.runs(speech.frames[i]) for i in theirs)
-    mine = tokens.counts([tokens.runs(speech.frames[i]) for i in ours])
-    speakers = [tuple(speech.speakers[i] for i in half) for half in (ours, theirs)]
-    seconds = min(sum(speech.utterances[i].duration_seconds for i in half) for half in (ours, theirs))
-    return _Pair(tokens, mine, speakers[0], runs, tokens.counts(runs), speakers[1], seconds)
+def _half_pair(own: Speech, other: Speech, settings: TokenSettings) -> _Pair:
+    """The computation for a donor, with half of the target's speech as the donor of the other half."""
+    tokens, counts = _fit(own, settings)
+    runs = tuple(tokens.runs(f) for f in other.frames)
+    seconds = min(own.seconds, other.seconds)
+    return _Pair(tokens, counts, own.speakers, runs, tokens.counts(runs), other.speakers, seconds)
 
 
 def speaker_halves(utterances: Sequence[Utterance], rng: np.random.Generator) -> tuple[list[int], list[int], str]:
@@ -300,31 +304,24 @@ def speaker_halves(utterances: Sequence[Utterance], rng: np.random.Generator) ->
     return first, second, f"the target's speakers in two groups ({len(sides[0])} and {len(sides[1])})"
 
 
-def _key(path: Path | None) -> tuple[Path, int]:
-    """A manifest and when it was written: what is computed from it is kept until it changes."""
-    if path is None or not path.is_file():
-        raise CorpusError("no such manifest of recordings", where=path or "", fix="check the path of the JSONL file")
-    return path.resolve(), path.stat().st_mtime_ns
-
-
-@lru_cache(maxsize=16)
-def _speech(key: tuple[Path, int], minutes: float, seed: int, frames: Frames) -> Speech:
+def _speech(language: Language, inputs: Inputs, frames: Frames) -> Speech:
     """Frames of at most `minutes` of a manifest. Raises CorpusError for a bad manifest and for too little speech."""
-    path = key[0]
+    path = _manifest(language, inputs)
     everything = read_manifest(path)
     # A test set stays unseen, even without its texts: it must not choose the donor it later judges.
     pool = [u for u in everything if u.split != "test"] or everything
-    chosen = in_turns(pool, 60 * minutes, np.random.default_rng([seed, 13]))
-    kept, made, skipped = _frames_of(chosen, frames)
-    seconds = sum(u.duration_seconds for u in kept)
-    if seconds < LEAST_SECONDS or len(kept) < 4:
+    chosen = in_turns(pool, 60 * inputs.minutes, np.random.default_rng([inputs.seed, 13]))
+    utterances, made, skipped = _frames_of(chosen, frames)
+    seconds = sum(u.duration_seconds for u in utterances)
+    if seconds < LEAST_SECONDS or len(utterances) < 4:
         raise CorpusError(
-            f"only {seconds:.0f} s of speech in {len(kept)} recordings can be read"
+            f"only {seconds:.0f} s of speech in {len(utterances)} recordings can be read"
             + (f"; the first that cannot: {skipped[0]}" if skipped else ""),
             where=path.name,
             fix=f"give at least {LEAST_SECONDS:.0f} s in 4 recordings",
         )
-    return Speech(tuple(kept), tuple(normalise_by_speaker(made, [u.speaker for u in kept])), tuple(skipped))
+    normalised = normalise_by_speaker(made, [u.speaker for u in utterances])
+    return Speech(language, tuple(utterances), tuple(normalised), tuple(skipped))
 
 
 def in_turns(utterances: Sequence[Utterance], seconds: float, rng: np.random.Generator) -> list[Utterance]:
@@ -347,24 +344,21 @@ def in_turns(utterances: Sequence[Utterance], seconds: float, rng: np.random.Gen
 
 
 def _frames_of(chosen: Sequence[Utterance], frames: Frames) -> tuple[list[Utterance], list[Array], list[str]]:
-    kept: list[Utterance] = []
-    made: list[Array] = []
+    """Utterances with their frames, and "ID: reason" of those that cannot be read."""
+    readable: list[tuple[Utterance, Array]] = []
     skipped: list[str] = []
     for start in range(0, len(chosen), _BATCH):
         batch = chosen[start : start + _BATCH]
         try:
-            found: list[Array | None] = list(frames([u.audio for u in batch]))
-        except AudioError:
-            found = [_frames_or_none(u, frames, skipped) for u in batch]
-        for utterance, own in zip(batch, found, strict=True):
-            if own is None:
-                continue
-            if not np.isfinite(own).all() or len(own) < 2:
+            made: list[Array | None] = list(frames([u.audio for u in batch]))
+        except AudioError:  # one of them; find out which
+            made = [_frames_or_none(u, frames, skipped) for u in batch]
+        for utterance, own in zip(batch, made, strict=True):
+            if own is not None and np.isfinite(own).all() and len(own) >= 2:
+                readable.append((utterance, own))
+            elif own is not None:
                 skipped.append(f"{utterance.id}: too short, or frames that are not numbers")
-                continue
-            kept.append(utterance)
-            made.append(own)
-    return kept, made, skipped
+    return [u for u, _ in readable], [f for _, f in readable], skipped
 
 
 def _frames_or_none(utterance: Utterance, frames: Frames, skipped: list[str]) -> Array | None:
@@ -375,45 +369,37 @@ def _frames_or_none(utterance: Utterance, frames: Frames, skipped: list[str]) ->
         return None
 
 
-def _skipped(variant: Language, speech: Speech) -> tuple[Gap, ...]:
-    if not speech.skipped:
-        return ()
-    named = "; ".join(speech.skipped[:MOST_NAMED])
-    more = f"; and {len(speech.skipped) - MOST_NAMED} more" if len(speech.skipped) > MOST_NAMED else ""
-    reason = f"{len(speech.skipped)} recordings of {variant.code} were left out: {named}{more}"
-    return (Gap(LEVEL, "skipped_recordings", reason, "run `vizinho corpus check`"),)
+def _skipped(speech: Speech) -> tuple[Gap, ...]:
+    return Gap.skipped(LEVEL, "recordings", speech.language.code, speech.skipped, "run `vizinho corpus check`")
 
 
-def _evidence(target: Language, donor: Language, ours: _Target, theirs: Speech | None, pair: _Pair) -> dict[str, Any]:
-    shares = [c.sum(axis=0) / max(1.0, c.sum()) for c in (pair.mine, pair.yours)]
+def _evidence(target: Speech, donor: Speech | None, pair: _Pair) -> dict[str, Any]:
+    shares = [c.sum(axis=0) / max(1.0, c.sum()) for c in (pair.target, pair.donor)]
     names = pair.tokens.names
     longer = [int(i) for i in np.argsort(-(shares[0] + shares[1]), kind="stable") if " " in names[i]][:SHOWN_UNITS]
-    recordings = _described(target, ours.speech.utterances)
     notes = []
-    if theirs is None:
+    if donor is None:
         notes.append("One set of recordings stands for both sides, so one half of it is compared with the other.")
-    else:
-        recordings += _described(donor, theirs.utterances)
     if not pair.has_speakers:
         notes.append(
             "Few speakers: how these people speak and were recorded counts as a difference between the languages, and"
             " the interval, over utterances, is too narrow."
         )
     return {
-        "recordings": recordings,
+        "recordings": [row for speech in (target, donor) if speech is not None for row in _described(speech)],
         "notes": notes,
-        "plain_cosine": plain_cosine(pair.mine, pair.yours),
+        "plain_cosine": plain_cosine(pair.target, pair.donor),
         "units": [{"unit": names[i], "target": float(shares[0][i]), "donor": float(shares[1][i])} for i in longer],
     }
 
 
-def _described(variant: Language, utterances: Sequence[Utterance]) -> list[dict[str, Any]]:
+def _described(speech: Speech) -> list[dict[str, Any]]:
     own: dict[str, list[float]] = {}
-    for u in utterances:
+    for u in speech.utterances:
         own.setdefault(u.speaker, []).append(u.duration_seconds)
     return [
         {
-            "language": variant.code,
+            "language": speech.language.code,
             "speaker": speaker,
             "utterances": len(durations),
             "minutes": round(sum(durations) / 60, 2),

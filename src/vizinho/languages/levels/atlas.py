@@ -7,16 +7,15 @@ adds languages or replaces their rows.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from importlib import resources
 from typing import Any
 
 import numpy as np
 
-from vizinho.languages.measures import Gap, LevelResult, Measure
-from vizinho.languages.sources import TextSources
+from vizinho.languages.measures import Gap, LevelResult, Measure, by_donor
+from vizinho.languages.sources import Inputs, TextSources
 from vizinho.text.language import Language
 
 LEVEL = "map"
@@ -45,30 +44,48 @@ class Atlas:
     places: dict[str, Place]
     skipped: tuple[str, ...] = ()
 
-    def find(self, variant: Language) -> Place | None:
+    def find(self, language: Language) -> Place | None:
         """The row of the variant, else that of its language."""
-        return next((self.places[code] for code in variant.candidates if code in self.places), None)
+        return next((self.places[code] for code in language.candidates if code in self.places), None)
 
 
-def compare_map(target: Language, donor: Language, sources: TextSources | None = None) -> LevelResult:
+def compare_map(target: Language, donors: Sequence[Language], inputs: Inputs) -> Iterator[LevelResult]:
     """Distance on the map and in the family tree. A language that the atlas lacks is a gap."""
-    atlas = read_atlas(sources)
-    ours, theirs = atlas.find(target), atlas.find(donor)
-    gaps = tuple(
-        Gap(LEVEL, "skipped_lines", f"left out {line}", f"give {', '.join(COLUMNS)} with tabs between")
-        for line in atlas.skipped
+    return by_donor(
+        LEVEL, donors, lambda: read_atlas(inputs.texts), lambda atlas, donor: _compare(atlas, target, donor)
     )
-    if ours is None or theirs is None:
-        unknown = " and ".join(v.code for v, place in ((target, ours), (donor, theirs)) if place is None)
-        fix = "add a line to atlas.tsv in the folder of texts: " + ", ".join(COLUMNS) + " with tabs between"
+
+
+def _compare(atlas: Atlas, target: Language, donor: Language) -> LevelResult:
+    home, donor_home = atlas.find(target), atlas.find(donor)
+    form = f"{', '.join(COLUMNS)} with tabs between"
+    gaps = tuple(Gap(LEVEL, "skipped_lines", f"left out {line}", f"give {form}") for line in atlas.skipped)
+    if home is None or donor_home is None:
+        unknown = " and ".join(v.code for v, place in ((target, home), (donor, donor_home)) if place is None)
+        fix = f"add a line to atlas.tsv in the folder of texts: {form}"
         return LevelResult(LEVEL, gaps=(Gap(LEVEL, "*", f"the atlas has no {unknown}", fix), *gaps))
     others = [p for p in atlas.places.values() if p.code == Language.of(p.code).base != target.base]
-    measures = (
-        _fact("kilometres", "Distance between homelands", "km", distance_km, ours, theirs, others),
-        _fact("family_distance", "Distance in the family tree (0 the same language, 1 no common family)", "share",
-              family_distance, ours, theirs, others),
-    )  # fmt: skip
-    return LevelResult(LEVEL, measures, gaps, _evidence(ours, theirs))
+    measures = []
+    for name, (title, unit, distance) in _FACTS.items():
+        measures.append(
+            Measure(
+                level=LEVEL,
+                name=name,
+                title=title,
+                value=distance(home, donor_home),
+                nearer="lower",
+                n=len(others),
+                n_of="languages of the atlas, whose median is the floor",
+                # What chance gives: the distance to a language taken at random.
+                floor=float(np.median([distance(home, other) for other in others])),
+                ceiling=0.0,
+                ceiling_of="the language itself",
+                symmetric=True,
+                unit=unit,
+                source=SOURCE,
+            )
+        )
+    return LevelResult(LEVEL, tuple(measures), gaps, _evidence(home, donor_home))
 
 
 def distance_km(a: Place, b: Place) -> float:
@@ -94,21 +111,15 @@ def shared_groups(a: Place, b: Place) -> int:
     return next((depth for depth, (x, y) in enumerate(pairs) if x != y), min(len(a.path), len(b.path)))
 
 
-def read_atlas(sources: TextSources | None = None) -> Atlas:
-    """The built-in atlas with what `sources` adds; malformed lines are left out and named."""
-    atlas = _built_in()
-    added = None if sources is None or sources.folder is None else sources.folder / "atlas.tsv"
+def read_atlas(texts: TextSources | None = None) -> Atlas:
+    """The built-in atlas with what atlas.tsv of `texts` adds; malformed lines are left out and named."""
+    built_in = resources.files("vizinho.languages.levels") / "atlas.tsv"
+    atlas = parse_atlas(built_in.read_text(encoding="utf-8"), "atlas.tsv")
+    added = None if texts is None or texts.folder is None else texts.folder / "atlas.tsv"
     if added is None or not added.is_file():
         return atlas
     more = parse_atlas(added.read_text(encoding="utf-8", errors="replace"), added.name)
     return Atlas(atlas.places | more.places, more.skipped)
-
-
-@lru_cache(maxsize=1)
-def _built_in() -> Atlas:
-    return parse_atlas(
-        (resources.files("vizinho.languages.levels") / "atlas.tsv").read_text(encoding="utf-8"), "atlas.tsv"
-    )
 
 
 def parse_atlas(text: str, name: str) -> Atlas:
@@ -141,41 +152,20 @@ def _place(line: str) -> Place:
     return Place(Language.of(code).code, name, north, east, path)
 
 
-def _fact(
-    name: str,
-    title: str,
-    unit: str,
-    distance: Callable[[Place, Place], float],
-    ours: Place,
-    theirs: Place,
-    others: list[Place],
-) -> Measure:
-    # What chance gives: the distance to a language taken at random.
-    floor = float(np.median([distance(ours, other) for other in others]))
-    return Measure(
-        LEVEL,
-        name,
-        title,
-        distance(ours, theirs),
-        "lower",
-        len(others),
-        "languages of the atlas, whose median is the floor",
-        floor,
-        0.0,
-        "the language itself",
-        None,
-        symmetric=True,
-        unit=unit,
-        source=SOURCE,
-    )
+_FACTS: dict[str, tuple[str, str, Callable[[Place, Place], float]]] = {
+    "kilometres": ("Distance between homelands", "km", distance_km),
+    "family_distance": (
+        "Distance in the family tree (0 the same language, 1 no common family)", "share", family_distance
+    ),
+}  # fmt: skip
 
 
-def _evidence(ours: Place, theirs: Place) -> dict[str, Any]:
+def _evidence(home: Place, donor_home: Place) -> dict[str, Any]:
     return {
-        "classification": {place.name: " > ".join(place.path) for place in (ours, theirs)},
-        "groups_in_common": shared_groups(ours, theirs),
+        "classification": {place.name: " > ".join(place.path) for place in (home, donor_home)},
+        "groups_in_common": shared_groups(home, donor_home),
         "places": [
             {"code": place.code, "name": place.name, "latitude": place.latitude, "longitude": place.longitude}
-            for place in (ours, theirs)
+            for place in (home, donor_home)
         ],
     }

@@ -66,19 +66,20 @@ class _Level:
         context = _look_up(self._contexts, self._context_counts, grams // BASE)
         kinds = _look_up(self._contexts, self._kinds, grams // BASE)
         seen = context > 0
+        # Witten and Bell: as many unseen continuations as kinds of seen ones. An unseen context backs off.
         return np.where(seen, (count + kinds * lower) / np.where(seen, context + kinds, 1.0), lower)
 
 
 def _grams(codes: npt.NDArray[np.int64], ends: npt.NDArray[np.int64], n: int) -> npt.NDArray[np.int64]:
     """The n-gram that ends at each position of `ends`, as one number with the last character in the lowest place."""
-    made = np.zeros(len(ends), dtype=np.int64)
+    grams = np.zeros(len(ends), dtype=np.int64)
     for i in range(n - 1, -1, -1):
-        made = made * BASE + codes[ends - i]
-    return made
+        grams = grams * BASE + codes[ends - i]
+    return grams
 
 
 def _look_up(
     keys: npt.NDArray[np.int64], values: npt.NDArray[np.float64], wanted: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.float64]:
-    at = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
-    return np.where(keys[at] == wanted, values[at], 0.0)
+    place = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
+    return np.where(keys[place] == wanted, values[place], 0.0)

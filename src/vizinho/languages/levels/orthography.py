@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from functools import lru_cache
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from vizinho.errors import CorpusError
 from vizinho.languages.levels.ngrams import ORDER, CharacterModel
 from vizinho.languages.levels.sampling import centred_interval, js_divergence
 from vizinho.languages.levels.treebank import treebank_of
-from vizinho.languages.levels.words import Words, folded, frequent_words
-from vizinho.languages.measures import Gap, LevelResult, Measure
-from vizinho.languages.sources import TextSources
+from vizinho.languages.levels.words import Words, folded, spellings, words_of
+from vizinho.languages.measures import Gap, LevelResult, Measure, by_donor
+from vizinho.languages.sources import Inputs
 from vizinho.text.language import Language
 
 LEVEL = "spelling"
@@ -27,27 +29,51 @@ RARE = 1e-5
 RESAMPLES = 500
 
 
-def compare_spelling(target: Language, donor: Language, sources: TextSources, *, seed: int = 1) -> LevelResult:
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """A language as it is written: frequent words (or the error that they are missing) and sentences."""
+
+    language: Language
+    words: Words | CorpusError
+    sentences: tuple[str, ...]
+
+
+def compare_spelling(target: Language, donors: Sequence[Language], inputs: Inputs) -> Iterator[LevelResult]:
     """Letter distributions and cross-entropy on word lists; on running text too where both have a treebank.
 
     A language without a word list leaves the measures on words as gaps.
     """
+
+    def written(language: Language) -> _Written:
+        try:
+            words: Words | CorpusError = words_of(language, inputs.texts, TOP)
+        except CorpusError as error:
+            words = error
+        return _Written(language, words, _sentences(language, inputs))
+
+    return by_donor(
+        LEVEL, donors, lambda: written(target), lambda own, donor: _compare(own, written(donor), inputs.seed)
+    )
+
+
+def _compare(target: _Written, donor: _Written, seed: int) -> LevelResult:
     rng = np.random.default_rng([seed, 2])
     measures: list[Measure] = []
     gaps: list[Gap] = []
     evidence: dict[str, Any] = {}
-    try:
-        ours, theirs = frequent_words(target, sources, TOP), frequent_words(donor, sources, TOP)
-    except CorpusError as error:
-        gaps += [Gap(LEVEL, name, str(error)) for name in ("letter_divergence", "cross_entropy")]
+    missing = next((side.words for side in (target, donor) if isinstance(side.words, CorpusError)), None)
+    if missing is not None:
+        gaps += [Gap.of(LEVEL, missing, name) for name in ("letter_divergence", "cross_entropy")]
+    elif not isinstance(target.words, CorpusError) and not isinstance(donor.words, CorpusError):
+        measures += [
+            _letters(target.words, donor.words, rng),
+            _cross_entropy("cross_entropy", "words", spellings(target.words), spellings(donor.words), rng),
+        ]
+        evidence = _evidence(target.words, donor.words)
+    if target.sentences and donor.sentences:
+        measures.append(_cross_entropy("text_cross_entropy", "sentences", target.sentences, donor.sentences, rng))
     else:
-        measures += [_letters(ours, theirs, rng), _on_words(ours, theirs, rng)]
-        evidence = _evidence(ours, theirs)
-    mine, yours = _text(target, sources), _text(donor, sources)
-    if mine and yours:
-        measures.append(_on_text(mine, yours, rng))
-    else:
-        lacking = ", ".join(v.code for v, text in ((target, mine), (donor, yours)) if not text)
+        lacking = ", ".join(side.language.code for side in (target, donor) if not side.sentences)
         reason = f"no treebank of {LEAST_SENTENCES} sentences or more for {lacking}"
         fix = "put LANG_NAME.conllu into treebanks/ of the folder given with --texts"
         gaps.append(Gap(LEVEL, "text_cross_entropy", reason, fix))
@@ -64,116 +90,92 @@ def letter_shares(words: Words) -> dict[str, float]:
     return {letter: n / total for letter, n in counts.items() if n / total >= RARE}
 
 
-def _letters(ours: Words, theirs: Words, rng: np.random.Generator) -> Measure:
-    mine, yours = _letter_matrix(ours, theirs)
-    value = float(js_divergence(mine.sum(axis=0), yours.sum(axis=0)))
+def _letters(words: Words, donor_words: Words, rng: np.random.Generator) -> Measure:
+    own, other = _letter_matrices(words, donor_words)
+    own_total, other_total = own.sum(axis=0), other.sum(axis=0)
+    value = float(js_divergence(own_total, other_total))
     resampled = [
-        js_divergence(mine[_draw(len(mine), rng)].sum(axis=0), yours[_draw(len(yours), rng)].sum(axis=0))
+        js_divergence(own[_draw(len(own), rng)].sum(axis=0), other[_draw(len(other), rng)].sum(axis=0))
         for _ in range(RESAMPLES // 5)
     ]
-    order = rng.permutation(len(mine))
-    ceiling = js_divergence(mine[order[::2]].sum(axis=0), mine[order[1::2]].sum(axis=0))
-    # By chance each letter of the donor would be as frequent as some other one.
-    chance = np.mean([js_divergence(mine.sum(axis=0), rng.permutation(yours.sum(axis=0))) for _ in range(50)])
+    order = rng.permutation(len(own))
     return Measure(
-        LEVEL,
-        "letter_divergence",
-        "Divergence of letter frequencies in running words",
-        value,
-        "lower",
-        min(len(ours), len(theirs)),
-        "words of each",
-        float(chance),
-        float(ceiling),
-        "halves of the target's words",
-        centred_interval(value, resampled),
+        level=LEVEL,
+        name="letter_divergence",
+        title="Divergence of letter frequencies in running words",
+        value=value,
+        nearer="lower",
+        n=min(len(words), len(donor_words)),
+        n_of="words of each",
+        # By chance each letter of the donor would be as frequent as some other one.
+        floor=float(np.mean([js_divergence(own_total, rng.permutation(other_total)) for _ in range(50)])),
+        ceiling=float(js_divergence(own[order[::2]].sum(axis=0), own[order[1::2]].sum(axis=0))),
+        ceiling_of="halves of the target's words",
+        interval=centred_interval(value, resampled),
         symmetric=True,
         unit="bits",
         source="Jensen-Shannon divergence (Lin 1991)",
     )
 
 
-def _letter_matrix(ours: Words, theirs: Words) -> tuple[Any, Any]:
-    """Frequency-weighted letter counts (V, letters) of both word lists, over the same letters."""
-    index = {letter: i for i, letter in enumerate(sorted({c for words in (ours, theirs) for w, _ in words for c in w}))}
-    made = []
-    for words in (ours, theirs):
-        counts = np.zeros((len(words), len(index)))
+def _letter_matrices(*lists: Words) -> list[npt.NDArray[np.float64]]:
+    """Frequency-weighted letter counts (V, letters) of each word list, over the same letters."""
+    column = {letter: i for i, letter in enumerate(sorted({c for words in lists for w, _ in words for c in w}))}
+    matrices = []
+    for words in lists:
+        counts = np.zeros((len(words), len(column)))
         for row, (word, frequency) in enumerate(words):
             for letter in word:
-                counts[row, index[letter]] += frequency
-        made.append(counts)
-    return made[0], made[1]
+                counts[row, column[letter]] += frequency
+        matrices.append(counts)
+    return matrices
 
 
-def _draw(count: int, rng: np.random.Generator) -> Any:
+def _draw(count: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
     return rng.integers(count, size=count)
 
 
-def _on_words(ours: Words, theirs: Words, rng: np.random.Generator) -> Measure:
-    """The donor's words teach, the target's are judged; both lists are weighted alike, one line a word."""
-    return _cross_entropy(
-        "cross_entropy",
-        "Surprise at the target's words for one who knows the donor's spelling",
-        tuple(w for w, _ in ours),
-        tuple(w for w, _ in theirs),
-        "words",
-        rng,
-    )
-
-
-def _on_text(ours: tuple[str, ...], theirs: tuple[str, ...], rng: np.random.Generator) -> Measure:
-    return _cross_entropy(
-        "text_cross_entropy",
-        "Surprise at the target's running text for one who knows the donor's spelling",
-        ours,
-        theirs,
-        "sentences",
-        rng,
-    )
-
-
 def _cross_entropy(
-    name: str, title: str, ours: tuple[str, ...], theirs: tuple[str, ...], n_of: str, rng: np.random.Generator
+    name: str, what: str, lines: Sequence[str], donor_lines: Sequence[str], rng: np.random.Generator
 ) -> Measure:
     """Bits a character of half the target's lines under a model of as many donor lines.
 
-    The ceiling's model has learnt from the target's other half.
+    The ceiling's model has learnt from the target's other half. Words are lines too: each weighs the same.
     """
-    order = np.random.default_rng(len(ours)).permutation(len(ours))
-    judged = [ours[int(i)] for i in order[: len(ours) // 2]]
-    own = [ours[int(i)] for i in order[len(ours) // 2 :]]
-    picks = np.random.default_rng(len(theirs)).permutation(len(theirs))[: len(own)]
-    teaching = [theirs[int(i)] for i in picks]
-    alphabet = "".join(sorted({c for line in (*ours, *theirs) for c in line}))
-    lengths = np.array([len(line) + 1 for line in judged], dtype=np.float64)
-    bits = CharacterModel(teaching, alphabet).bits(judged)
+    order = np.random.default_rng(len(lines)).permutation(len(lines))
+    middle = len(lines) // 2
+    judged, own = ([lines[int(i)] for i in part] for part in (order[:middle], order[middle:]))
+    picks = np.random.default_rng(len(donor_lines)).permutation(len(donor_lines))[: len(own)]
+    teaching = [donor_lines[int(i)] for i in picks]
+    characters = "".join(sorted({c for line in (*lines, *donor_lines) for c in line}))
+    donor_model = CharacterModel(teaching, characters)
+    lengths = np.array([len(line) + 1 for line in judged], dtype=np.float64)  # the end of a line costs bits too
+    bits = donor_model.bits(judged)
     shuffled = ["".join(rng.permutation(list(line))) for line in judged]
     drawn = [_draw(len(judged), rng) for _ in range(RESAMPLES)]
     value = float(bits.sum() / lengths.sum())
-    resampled = [bits[i].sum() / lengths[i].sum() for i in drawn]
+    of = "words" if what == "words" else "running text"
     return Measure(
-        LEVEL,
-        name,
-        title,
-        value,
-        "lower",
-        len(judged),
-        f"target {n_of}, against {len(teaching)} of the donor",
-        float(CharacterModel(teaching, alphabet).bits(shuffled).sum() / lengths.sum()),
-        float(CharacterModel(own, alphabet).bits(judged).sum() / lengths.sum()),
-        f"the target's other {n_of}",
-        centred_interval(value, resampled),
+        level=LEVEL,
+        name=name,
+        title=f"Surprise at the target's {of} for one who knows the donor's spelling",
+        value=value,
+        nearer="lower",
+        n=len(judged),
+        n_of=f"target {what}, against {len(teaching)} of the donor",
+        floor=float(donor_model.bits(shuffled).sum() / lengths.sum()),
+        ceiling=float(CharacterModel(own, characters).bits(judged).sum() / lengths.sum()),
+        ceiling_of=f"the target's other {what}",
+        interval=centred_interval(value, [bits[i].sum() / lengths[i].sum() for i in drawn]),
         unit="bits a character",
         source=f"character {ORDER}-grams, Witten and Bell 1991",
     )
 
 
-@lru_cache(maxsize=32)
-def _text(variant: Language, sources: TextSources) -> tuple[str, ...]:
+def _sentences(language: Language, inputs: Inputs) -> tuple[str, ...]:
     """Sentences of the language's treebank in lower case; none when there are too few or it cannot be read."""
     try:
-        bank = treebank_of(variant, sources)
+        bank = treebank_of(language, inputs.texts)
     except CorpusError:
         return ()  # the level of syntax names what is wrong with it
     if bank is None or len(bank.sentences) < LEAST_SENTENCES:
@@ -181,19 +183,19 @@ def _text(variant: Language, sources: TextSources) -> tuple[str, ...]:
     return tuple(" ".join(s.text.lower().split()) for s in bank.sentences)
 
 
-def _evidence(ours: Words, theirs: Words) -> dict[str, Any]:
-    mine, yours = letter_shares(ours), letter_shares(theirs)
-    letters = sorted({*mine, *yours}, key=lambda c: (folded(c), c))
+def _evidence(words: Words, donor_words: Words) -> dict[str, Any]:
+    own, other = letter_shares(words), letter_shares(donor_words)
+    letters = sorted({*own, *other}, key=lambda c: (folded(c), c))
     return {
         "letters": [
             {
                 "letter": c,
-                "target, per cent": round(100 * mine[c], 3) if c in mine else None,
-                "donor, per cent": round(100 * yours[c], 3) if c in yours else None,
+                "target, per cent": round(100 * own[c], 3) if c in own else None,
+                "donor, per cent": round(100 * other[c], 3) if c in other else None,
             }
             for c in letters
         ],
-        "only_the_target": " ".join(c for c in letters if c not in yours),
-        "only_the_donor": " ".join(c for c in letters if c not in mine),
-        "shared_letters": sum(c in mine and c in yours for c in letters),
+        "only_the_target": " ".join(c for c in letters if c not in other),
+        "only_the_donor": " ".join(c for c in letters if c not in own),
+        "shared_letters": sum(c in own and c in other for c in letters),
     }

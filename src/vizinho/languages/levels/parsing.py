@@ -72,7 +72,7 @@ def _nodes(span: Any, name: str) -> tuple[Node, ...]:
     """Words of a sentence without its spaces; heads count from 1 in what is left."""
     words = [token for token in span if not token.is_space]
     place = {token.i: position for position, token in enumerate(words, 1)}
-    made = []
+    nodes = []
     for token in words:
         relation = token.dep_.lower().split(":")[0]
         if relation not in RELATIONS:
@@ -82,5 +82,5 @@ def _nodes(span: Any, name: str) -> tuple[Node, ...]:
                 fix="use a pipeline trained on them, or a treebank in CoNLL-U",
             )
         head = 0 if token.head.i == token.i else place.get(token.head.i, 0)
-        made.append(Node(token.text, token.pos_ or "X", head, relation))
-    return tuple(made)
+        nodes.append(Node(token.text, token.pos_ or "X", head, relation))
+    return tuple(nodes)

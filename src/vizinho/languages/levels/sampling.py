@@ -10,7 +10,8 @@ import numpy.typing as npt
 import scipy.sparse
 
 RESAMPLES = 200
-"""Bootstrap resamples of an interval: enough for two digits of its ends."""
+"""Bootstrap resamples of totals: enough for two digits of an interval's ends."""
+MEAN_RESAMPLES = 1000
 
 Counts = npt.NDArray[np.float64]
 
@@ -26,11 +27,13 @@ def count_matrix(samples: Sequence[Iterable[Hashable]], kinds: dict[Any, int]) -
     return scipy.sparse.csr_matrix((np.ones(len(rows)), (rows, columns)), shape=shape)
 
 
-def widen(counts: Any, width: int) -> Any:
-    """The same counts with `width` columns: kinds seen later, in another language, are zero here."""
-    made = counts.copy()
-    made.resize((counts.shape[0], width))
-    return made
+def count_matrices(*sides: Sequence[Iterable[Hashable]]) -> list[Any]:
+    """Sparse counts of several lists of samples over the same columns: (S, K), (S', K), ..."""
+    kinds: dict[Any, int] = {}
+    counted = [count_matrix(samples, kinds) for samples in sides]
+    for counts in counted:  # kinds first seen in a later list are zero in the earlier ones
+        counts.resize((counts.shape[0], max(len(kinds), 1)))
+    return counted
 
 
 def resampled_totals(counts: Any, rng: np.random.Generator, resamples: int = RESAMPLES) -> Counts:
@@ -59,14 +62,30 @@ def _kl(p: Counts, q: Counts) -> Any:
         return np.where(p > 0, p * np.log2(p / q), 0.0).sum(axis=-1)
 
 
+def mean_interval(
+    values: npt.NDArray[np.float64], rng: np.random.Generator, weights: npt.NDArray[np.float64] | None = None
+) -> tuple[float, float]:
+    """95 % bootstrap interval of the mean of (N,) values, by their weights (N,) where given."""
+    picks = rng.integers(len(values), size=(MEAN_RESAMPLES, len(values)))
+    if weights is None:
+        return percentile_interval(values[picks].mean(axis=1))
+    return percentile_interval((values * weights)[picks].sum(axis=1) / weights[picks].sum(axis=1))
+
+
+def percentile_interval(resampled: npt.ArrayLike, enclose: float | None = None) -> tuple[float, float]:
+    """The middle 95 % of resampled values, widened to `enclose` a value that lies beyond its ends."""
+    low, high = (float(end) for end in np.quantile(np.asarray(resampled, dtype=np.float64), [0.025, 0.975]))
+    return (low, high) if enclose is None else (min(low, enclose), max(high, enclose))
+
+
 def centred_interval(value: float, resampled: npt.ArrayLike, least: float = 0.0) -> tuple[float, float]:
     """95 % interval around `value` with the spread of the resamples; no end lies below `least`.
 
     Divergences of resampled counts lie above the value, since resampling adds noise of its own; the spread is kept and
     that shift taken out.
     """
-    found = np.asarray(resampled, dtype=np.float64)
-    low, high = np.quantile(found - found.mean(), [0.025, 0.975])
+    draws = np.asarray(resampled, dtype=np.float64)
+    low, high = np.quantile(draws - draws.mean(), [0.025, 0.975])
     return max(least, float(value + low)), float(value + high)
 
 

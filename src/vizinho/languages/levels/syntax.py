@@ -9,26 +9,25 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from vizinho.errors import VizinhoError
+from vizinho.errors import CorpusError
 from vizinho.languages.levels.parsing import is_parsed, parse
 from vizinho.languages.levels.sampling import (
+    Counts,
     centred_interval,
     count_matrix,
     js_divergence,
+    mean_interval,
     resampled_totals,
     totals,
-    widen,
 )
 from vizinho.languages.levels.treebank import Node, Sentence, Treebank, built_in, treebank_of
 from vizinho.languages.levels.trees import draw_tree
-from vizinho.languages.measures import Gap, LevelResult, Measure
-from vizinho.languages.sources import TextSources
+from vizinho.languages.measures import Gap, LevelResult, Measure, by_donor
+from vizinho.languages.sources import Inputs, TextSources
 from vizinho.text.language import Language
 
 LEVEL = "syntax"
@@ -41,64 +40,132 @@ ORDERS = (
 """Relations (and the word class of their head) whose order makes the word-order profile."""
 LEAST_SEEN = 5
 """A relation rarer than this in either language has no order to speak of."""
-MOST_NAMED = 5
 SHOWN_DIFFERENCES = 10
 LONGEST_DRAWN = 11
 """Words of the longest sentences that are drawn: a tree must fit on a page."""
 Triple = tuple[str, str, str, bool]
-Counts = npt.NDArray[np.float64]
 
 
-def compare_syntax(target: Language, donor: Language, sources: TextSources, *, seed: int = 1) -> LevelResult:
-    """Measures between the treebanks of two languages, and trees side by side.
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """Something that is counted in sentences, and the divergence between such counts."""
 
-    Treebanks come from `sources`, else from the small built-in ones. Without one for either language, or with an
-    unreadable one, the level is a gap. Malformed sentences are left out and named in a gap. Edges in common need
+    name: str
+    title: str
+    samples: Callable[[Sentence], Iterator[Any]]
+    distance: Callable[[Counts, Counts], Any]
+    symmetric: bool
+    unit: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    """Counts of one kind in the target's treebank, over K columns."""
+
+    columns: dict[Any, int]
+    total: Counts
+    """(K,)"""
+    resampled: Counts
+    """(R, K): totals of as many sentences, drawn with replacement."""
+    ceiling: float
+    """Mean divergence of two resamples. Halves would not do: with half the sentences the noise of counting is twice
+    that of the value, and in a small treebank it exceeds the distance between languages."""
+
+
+@dataclass(frozen=True, slots=True)
+class LearntTreebank:
+    """The target's treebank and what is counted in it once for all donors."""
+
+    bank: Treebank
+    counted: dict[str, _Counted]
+    orders: Any
+    """Sparse counts (sentences, 2 x ORDERS)."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    """A sentence of the target and its translation, with their edges and the F1 of these."""
+
+    target: Sentence
+    donor: Sentence
+    target_edges: Counter[Triple]
+    donor_edges: Counter[Triple]
+    f1: float
+
+
+def compare_syntax(target: Language, donors: Sequence[Language], inputs: Inputs) -> Iterator[LevelResult]:
+    """Measures between the target's treebank and each donor's, and trees side by side.
+
+    Treebanks come from the folder of texts, else from the small built-in ones. Without one for either language, or with
+    an unreadable one, the level is a gap. Malformed sentences are left out and named in a gap. Edges in common need
     sentences with the same ids.
     """
-    try:
-        ours, theirs = (treebank_of(v, sources) or _parsed(v, sources) for v in (target, donor))
-    except VizinhoError as error:
-        return LevelResult(LEVEL, gaps=(Gap(LEVEL, "*", f"{error.where}: {error.what}", error.fix),))
-    if ours is None or theirs is None:
-        missing = " and ".join(v.code for v, bank in ((target, ours), (donor, theirs)) if bank is None)
-        fix = (
-            "put LANG.conllu into treebanks/ of the folder given with --texts, or sentences/ there and install a spaCy "
-            "pipeline of the language"
-        )
-        return LevelResult(LEVEL, gaps=(Gap(LEVEL, "*", f"no treebank for {missing}", fix),))
-    return compare_treebanks(ours, theirs, seed=seed, shown=_small_pair(target, donor))
+
+    def against(learnt: LearntTreebank, donor: Language) -> LevelResult:
+        return compare_treebank(learnt, _bank(donor, inputs.texts), seed=inputs.seed, shown=_small_pair(target, donor))
+
+    return by_donor(LEVEL, donors, lambda: learn_treebank(_bank(target, inputs.texts), seed=inputs.seed), against)
 
 
-def _parsed(variant: Language, sources: TextSources) -> Treebank | None:
-    """Raw sentences parsed by an installed spaCy pipeline; None where either is missing."""
-    lines = [line for path in sources.sentences(variant) for line in path.read_text(encoding="utf-8").splitlines()]
-    if not lines or not is_parsed(variant.base):
-        return None
-    return parse(lines[:MOST_PARSED], variant.base)
+def _bank(language: Language, texts: TextSources) -> Treebank:
+    """A treebank, or raw sentences parsed by an installed spaCy pipeline. Raises CorpusError where all are missing."""
+    bank = treebank_of(language, texts)
+    if bank is not None:
+        return bank
+    lines = [line for path in texts.sentences(language) for line in path.read_text(encoding="utf-8").splitlines()]
+    if lines and is_parsed(language.base):
+        return parse(lines[:MOST_PARSED], language.base)
+    raise CorpusError(
+        f"no treebank for {language.code}",
+        fix="put LANG.conllu into treebanks/ of the folder given with --texts, or sentences/ there and install a spaCy "
+        "pipeline of the language",
+    )
 
 
-def compare_treebanks(
-    ours: Treebank, theirs: Treebank, *, seed: int = 1, shown: Sequence[tuple[Sentence, Sentence]] = ()
+def learn_treebank(bank: Treebank, *, seed: int = 1) -> LearntTreebank:
+    """Count triples, trigrams and orders of the target's treebank."""
+    counted = {}
+    for kind in (_TRIPLES, _TRIGRAMS):
+        columns: dict[Any, int] = {}
+        counts = count_matrix([kind.samples(s) for s in bank.sentences], columns)
+        first, second = (resampled_totals(counts, np.random.default_rng([seed, 3, side])) for side in (0, 1))
+        ceiling = float(np.mean(kind.distance(first, second)))
+        counted[kind.name] = _Counted(columns, totals(counts), first, ceiling)
+    return LearntTreebank(bank, counted, _order_counts(bank))
+
+
+def compare_treebank(
+    target: LearntTreebank, donor: Treebank, *, seed: int = 1, shown: Sequence[tuple[Sentence, Sentence]] = ()
 ) -> LevelResult:
-    """The same between two treebanks at hand; `shown` are pairs of sentences to draw before others."""
-    measures = [
-        _divergence(_TRIPLES, ours, theirs, seed),
-        _divergence(_TRIGRAMS, ours, theirs, seed),
-    ]
-    gaps = [*_skipped(ours), *(_skipped(theirs) if theirs is not ours else ())]
-    order = _word_order(ours, theirs, seed)
+    """The level's measures and evidence; `shown` are pairs of sentences to draw before others."""
+    bank = target.bank
+    shuffled = shuffled_classes(donor, np.random.default_rng([seed, 4]))
+    measures, differences = [], []
+    for kind in (_TRIPLES, _TRIGRAMS):
+        measure, own, other, columns = _divergence(kind, target, donor, shuffled, seed)
+        measures.append(measure)
+        differences += _differences(own, other, columns) if kind is _TRIPLES else []
+    gaps = [*_skipped(bank), *(_skipped(donor) if donor is not bank else ())]
+    counts = target.orders, _order_counts(donor)
+    order = _word_order(bank, donor, counts, seed)
     if order:
         measures.append(order)
     else:
-        gaps.append(Gap(LEVEL, "word_order", f"no relation occurs {LEAST_SEEN} times in {ours.name} and {theirs.name}"))
-    pairs = _edge_pairs(ours, theirs)
+        gaps.append(Gap(LEVEL, "word_order", f"no relation occurs {LEAST_SEEN} times in {bank.name} and {donor.name}"))
+    pairs = _edge_pairs(bank, donor)
     if len(pairs) > 1:
         measures.append(_edge_f1(pairs, seed))
     else:
-        reason = f"{ours.name} and {theirs.name} have {len(pairs)} sentence ids in common"
+        reason = f"{bank.name} and {donor.name} have {len(pairs)} sentence ids in common"
         gaps.append(Gap(LEVEL, "edge_f1", reason, "give parallel treebanks, whose sentences have the same sent_id"))
-    return LevelResult(LEVEL, tuple(measures), tuple(gaps), _evidence(ours, theirs, pairs, shown))
+    evidence = {
+        "trees_side_by_side": _drawings(pairs, shown),
+        "word_order_profile": _profile(*map(totals, counts)),
+        "largest_differences": differences,
+        "treebanks": {"target": bank.name, "donor": donor.name, "parallel sentences": len(pairs)},
+    }
+    return LevelResult(LEVEL, tuple(measures), tuple(gaps), evidence)
 
 
 def triples(sentence: Sentence) -> Iterator[Triple]:
@@ -126,39 +193,20 @@ def edges(sentence: Sentence) -> Counter[Triple]:
     return Counter(t for t, n in zip(triples(sentence), sentence.nodes, strict=True) if n.upos != "PUNCT")
 
 
-def edge_f1(ours: Sentence, theirs: Sentence) -> float:
+def edge_f1(first: Counter[Triple], second: Counter[Triple]) -> float:
     """F1 of the edges two translations share: 1 for trees that are the same but for the words."""
-    return _f1(edges(ours), edges(theirs))
+    return 2 * (first & second).total() / max(1, first.total() + second.total())
 
 
-def parallel(ours: Treebank, theirs: Treebank) -> list[tuple[Sentence, Sentence]]:
-    """Pairs of sentences with the same id."""
-    by_id = {s.id: s for s in theirs.sentences if s.id}
-    return [(s, by_id[s.id]) for s in ours.sentences if s.id in by_id]
-
-
-@dataclass(frozen=True, slots=True)
-class _Pair:
-    """A sentence and its translation with their edges."""
-
-    ours: Sentence
-    theirs: Sentence
-    mine: Counter[Triple]
-    yours: Counter[Triple]
-
-    @property
-    def f1(self) -> float:
-        return _f1(self.mine, self.yours)
-
-
-def _edge_pairs(ours: Treebank, theirs: Treebank) -> list[_Pair]:
-    mine, yours = _edges_by_id(ours), _edges_by_id(theirs)
-    return [_Pair(a, b, mine[a.id], yours[b.id]) for a, b in parallel(ours, theirs)]
-
-
-@lru_cache(maxsize=16)
-def _edges_by_id(bank: Treebank) -> dict[str, Counter[Triple]]:
-    return {s.id: edges(s) for s in bank.sentences if s.id}
+def _edge_pairs(bank: Treebank, donor: Treebank) -> list[_Pair]:
+    """Sentences with the same id, in the target's order."""
+    translations = {s.id: s for s in donor.sentences if s.id}
+    pairs = []
+    for sentence in bank.sentences:
+        if sentence.id in translations:
+            own, other = edges(sentence), edges(translations[sentence.id])
+            pairs.append(_Pair(sentence, translations[sentence.id], own, other, edge_f1(own, other)))
+    return pairs
 
 
 def kl_from(target: Counts, donor: Counts) -> Any:
@@ -173,149 +221,95 @@ def kl_from(target: Counts, donor: Counts) -> Any:
 
 
 def shuffled_classes(bank: Treebank, rng: np.random.Generator) -> Treebank:
-    """The same trees and the same word classes, put together at random within each sentence."""
-    made = []
+    """The trees of a treebank, with the word classes of each sentence exchanged at random."""
+    sentences = []
     for sentence in bank.sentences:
         classes = [sentence.nodes[int(i)].upos for i in rng.permutation(len(sentence.nodes))]
         nodes = (Node(n.form, c, n.head, n.relation) for n, c in zip(sentence.nodes, classes, strict=True))
-        made.append(Sentence(sentence.id, sentence.text, tuple(nodes)))
-    return Treebank(f"{bank.name}, word classes shuffled", tuple(made), ())
+        sentences.append(Sentence(sentence.id, sentence.text, tuple(nodes)))
+    return Treebank(f"{bank.name}, word classes shuffled", tuple(sentences), ())
 
 
 def shuffled_words(bank: Treebank, rng: np.random.Generator) -> Treebank:
-    """The same trees with the words of each sentence in random order."""
-    made = []
+    """The trees of a treebank, with the words of each sentence in random order."""
+    sentences = []
     for sentence in bank.sentences:
         order = [int(i) for i in rng.permutation(len(sentence.nodes))]
         place = {old + 1: new + 1 for new, old in enumerate(order)} | {0: 0}
         moved = (sentence.nodes[i] for i in order)
         nodes = (Node(n.form, n.upos, place[n.head], n.relation) for n in moved)
-        made.append(Sentence(sentence.id, sentence.text, tuple(nodes)))
-    return Treebank(f"{bank.name}, words shuffled", tuple(made), ())
+        sentences.append(Sentence(sentence.id, sentence.text, tuple(nodes)))
+    return Treebank(f"{bank.name}, words shuffled", tuple(sentences), ())
 
 
 def _head_class(sentence: Sentence, node: Node) -> str:
     return sentence.nodes[node.head - 1].upos if node.head else "ROOT"
 
 
-def _f1(mine: Counter[Triple], yours: Counter[Triple]) -> float:
-    return 2 * (mine & yours).total() / max(1, mine.total() + yours.total())
-
-
-@dataclass(frozen=True, eq=False)
-class _Kind:
-    """Something that is counted in sentences, and the divergence between such counts."""
-
-    name: str
-    title: str
-    samples: Callable[[Sentence], Iterator[Any]]
-    distance: Callable[[Counts, Counts], Any]
-    symmetric: bool
-    unit: str
-    source: str
-    columns: dict[Any, int]
-    """Column of each thing, the same in all treebanks; grows with each treebank that is read."""
-
-
 _TRIPLES = _Kind(
-    "triple_divergence",
-    "Divergence of dependency triples (head, relation, dependent, direction)",
-    triples,
-    js_divergence,
-    True,
-    "bits",
-    "Jensen-Shannon divergence (Lin 1991) over Universal Dependencies",
-    {},
+    name="triple_divergence",
+    title="Divergence of dependency triples (head, relation, dependent, direction)",
+    samples=triples,
+    distance=js_divergence,
+    symmetric=True,
+    unit="bits",
+    source="Jensen-Shannon divergence (Lin 1991) over Universal Dependencies",
 )
 _TRIGRAMS = _Kind(
-    "klcpos3",
-    "Divergence of word-class trigrams, KLcpos3 (target from donor)",
-    trigrams,
-    kl_from,
-    False,
-    "nats",
-    "Rosa and Zabokrtsky 2015",
-    {},
+    name="klcpos3",
+    title="Divergence of word-class trigrams, KLcpos3 (target from donor)",
+    samples=trigrams,
+    distance=kl_from,
+    symmetric=False,
+    unit="nats",
+    source="Rosa and Zabokrtsky 2015",
 )
 _ORDER_COLUMNS = {(r, h, first): 2 * i + first for i, (r, h) in enumerate(ORDERS) for first in (False, True)}
 
 
-@lru_cache(maxsize=64)
-def _counts(bank: Treebank, kind: _Kind) -> Any:
-    return count_matrix([kind.samples(s) for s in bank.sentences], kind.columns)
+def _divergence(
+    kind: _Kind, target: LearntTreebank, donor: Treebank, shuffled: Treebank, seed: int
+) -> tuple[Measure, Counts, Counts, list[Any]]:
+    """The measure, and the totals (K,) of both treebanks with the names of their columns."""
+    counted = target.counted[kind.name]
+    columns = dict(counted.columns)  # the donor's own kinds come after the target's, which are zero there
+    counts = count_matrix([kind.samples(s) for s in donor.sentences], columns)
+    chance = count_matrix([kind.samples(s) for s in shuffled.sentences], columns)
+    resampled = resampled_totals(counts, np.random.default_rng([seed, 3, 1]))
 
+    def wide(narrow: Counts) -> Counts:
+        return np.pad(narrow, [(0, 0)] * (narrow.ndim - 1) + [(0, len(columns) - narrow.shape[-1])])
 
-@lru_cache(maxsize=16)
-def _resampled(bank: Treebank, kind: _Kind, seed: int, side: int) -> Counts:
-    return resampled_totals(_counts(bank, kind), np.random.default_rng([seed, 3, side]))
-
-
-@lru_cache(maxsize=64)
-def _chance_counts(bank: Treebank, kind: _Kind, seed: int) -> Any:
-    return totals(count_matrix([kind.samples(s) for s in _shuffled(bank, seed).sentences], kind.columns))
-
-
-@lru_cache(maxsize=4)
-def _shuffled(bank: Treebank, seed: int) -> Treebank:
-    return shuffled_classes(bank, np.random.default_rng([seed, 4]))
-
-
-@lru_cache(maxsize=16)
-def _ceiling(bank: Treebank, kind: _Kind, seed: int) -> float:
-    """Mean divergence of two resamples of a treebank, each as large as it.
-
-    Halves would not do: with half the sentences the noise of counting is twice that of the value, and in a small
-    treebank it exceeds the distance between languages.
-    """
-    first, second = _as_wide(kind, _resampled(bank, kind, seed, 0), _resampled(bank, kind, seed, 1))
-    return float(np.mean(kind.distance(first, second)))
-
-
-def _as_wide(kind: _Kind, *counts: Counts) -> list[Counts]:
-    """Counts of earlier treebanks lack the columns of later ones."""
-    width = len(kind.columns)
-    return [np.pad(c, [(0, 0)] * (c.ndim - 1) + [(0, width - c.shape[-1])]) for c in counts]
-
-
-def _divergence(kind: _Kind, ours: Treebank, theirs: Treebank, seed: int) -> Measure:
-    mine, yours = totals(_counts(ours, kind)), totals(_counts(theirs, kind))
-    drawn = _resampled(ours, kind, seed, 0), _resampled(theirs, kind, seed, 1)
-    chance = _chance_counts(theirs, kind, seed)
-    mine, yours, chance, first, second = _as_wide(kind, mine, yours, chance, *drawn)
-    value = float(kind.distance(mine, yours))
-    return Measure(
-        LEVEL,
-        kind.name,
-        kind.title,
-        value,
-        "lower",
-        min(len(ours.sentences), len(theirs.sentences)),
-        "sentences of each",
-        float(kind.distance(mine, chance)),
-        _ceiling(ours, kind, seed),
-        _ceiling_of(ours),
-        centred_interval(value, kind.distance(first, second)),
+    own, other = wide(counted.total), wide(totals(counts))
+    value = float(kind.distance(own, other))
+    measure = Measure(
+        level=LEVEL,
+        name=kind.name,
+        title=kind.title,
+        value=value,
+        nearer="lower",
+        n=min(len(target.bank.sentences), len(donor.sentences)),
+        n_of="sentences of each",
+        floor=float(kind.distance(own, wide(totals(chance)))),
+        ceiling=counted.ceiling,
+        ceiling_of=_ceiling_of(target.bank),
+        interval=centred_interval(value, kind.distance(wide(counted.resampled), wide(resampled))),
         symmetric=kind.symmetric,
         unit=kind.unit,
         source=kind.source,
     )
+    return measure, own, other, list(columns)
 
 
-@lru_cache(maxsize=64)
 def _order_counts(bank: Treebank) -> Any:
-    return widen(count_matrix([orders(s) for s in bank.sentences], dict(_ORDER_COLUMNS)), len(_ORDER_COLUMNS))
+    return count_matrix([orders(s) for s in bank.sentences], dict(_ORDER_COLUMNS))
 
 
-@lru_cache(maxsize=16)
-def _shuffled_orders(bank: Treebank, seed: int) -> Any:
-    return _order_counts(shuffled_words(bank, np.random.default_rng([seed, 8])))
-
-
-def _word_order(ours: Treebank, theirs: Treebank, seed: int) -> Measure | None:
+def _word_order(bank: Treebank, donor: Treebank, counts: tuple[Any, Any], seed: int) -> Measure | None:
     """Mean difference of the share of dependents that stand before their heads; None where no relation is frequent."""
     rng = np.random.default_rng([seed, 6])
-    counts = _order_counts(ours), _order_counts(theirs)
-    seen = np.minimum(*(totals(c).reshape(-1, 2).sum(axis=1) for c in counts)) >= LEAST_SEEN
+    own, other = map(totals, counts)
+    seen = np.minimum(*(c.reshape(-1, 2).sum(axis=1) for c in (own, other))) >= LEAST_SEEN
     if not seen.any():
         return None
 
@@ -324,21 +318,22 @@ def _word_order(ours: Treebank, theirs: Treebank, seed: int) -> Measure | None:
         # A resample may lack a relation altogether; the others speak for it.
         return np.where(np.isfinite(apart), apart, 0.0).sum(axis=-1) / np.maximum(1, np.isfinite(apart).sum(axis=-1))
 
-    value = float(distance(totals(counts[0]), totals(counts[1])))
-    chance = _shuffled_orders(theirs, seed)
-    first, again, second = (resampled_totals(c, rng) for c in (counts[0], *counts))
+    value = float(distance(own, other))
+    chance = _order_counts(shuffled_words(donor, np.random.default_rng([seed, 8])))
+    first, second, resampled = (resampled_totals(c, rng) for c in (counts[0], *counts))
     return Measure(
-        LEVEL,
-        "word_order",
-        f"Difference of word order: share of dependents before their heads, mean over {int(seen.sum())} relations",
-        value,
-        "lower",
-        int(min(totals(c).sum() for c in counts)),
-        "dependents of each",
-        float(distance(totals(counts[0]), totals(chance))),
-        float(np.mean(distance(first, again))),
-        _ceiling_of(ours),
-        centred_interval(value, distance(first, second)),
+        level=LEVEL,
+        name="word_order",
+        title="Difference of word order: share of dependents before their heads, mean over "
+        f"{int(seen.sum())} relations",
+        value=value,
+        nearer="lower",
+        n=int(min(own.sum(), other.sum())),
+        n_of="dependents of each",
+        floor=float(distance(own, totals(chance))),
+        ceiling=float(np.mean(distance(first, second))),
+        ceiling_of=_ceiling_of(bank),
+        interval=centred_interval(value, distance(first, resampled)),
         symmetric=True,
         unit="share",
         source="relations of Universal Dependencies",
@@ -361,62 +356,46 @@ def _edge_f1(pairs: Sequence[_Pair], seed: int) -> Measure:
     values = np.array([pair.f1 for pair in pairs])
     # By chance: each sentence beside the translation of another one.
     order = (np.arange(len(pairs)) + rng.integers(1, max(2, len(pairs)), endpoint=False)) % len(pairs)
-    chance = np.mean([_f1(pair.mine, pairs[int(i)].yours) for pair, i in zip(pairs, order, strict=True)])
-    resampled = values[rng.integers(len(values), size=(1000, len(values)))].mean(axis=1)
-    low, high = np.quantile(resampled, [0.025, 0.975])
+    chance = np.mean(
+        [edge_f1(pair.target_edges, pairs[int(i)].donor_edges) for pair, i in zip(pairs, order, strict=True)]
+    )
     return Measure(
-        LEVEL,
-        "edge_f1",
-        "Edges that translations of the same sentence share (F1, mean over sentences)",
-        float(values.mean()),
-        "higher",
-        len(pairs),
-        "sentence pairs",
-        float(chance),
-        1.0,
-        "the language itself; chance: translations of other sentences",
-        (float(low), float(high)),
+        level=LEVEL,
+        name="edge_f1",
+        title="Edges that translations of the same sentence share (F1, mean over sentences)",
+        value=float(values.mean()),
+        nearer="higher",
+        n=len(pairs),
+        n_of="sentence pairs",
+        floor=float(chance),
+        ceiling=1.0,
+        ceiling_of="the language itself; chance: translations of other sentences",
+        interval=mean_interval(values, rng),
         symmetric=True,
         source="parallel Universal Dependencies; punctuation left out",
     )
 
 
-def _skipped(bank: Treebank) -> list[Gap]:
-    if not bank.skipped:
-        return []
-    named = "; ".join(bank.skipped[:MOST_NAMED])
-    more = f"; and {len(bank.skipped) - MOST_NAMED} more" if len(bank.skipped) > MOST_NAMED else ""
-    reason = f"{len(bank.skipped)} sentences of {bank.name} were left out: {named}{more}"
-    return [Gap(LEVEL, "skipped_sentences", reason, "mend the lines that are named")]
+def _skipped(bank: Treebank) -> tuple[Gap, ...]:
+    return Gap.skipped(LEVEL, "sentences", bank.name, bank.skipped, "mend the lines that are named")
 
 
-def _evidence(
-    ours: Treebank,
-    theirs: Treebank,
-    pairs: Sequence[_Pair],
-    shown: Sequence[tuple[Sentence, Sentence]],
-) -> dict[str, Any]:
+def _drawings(pairs: Sequence[_Pair], shown: Sequence[tuple[Sentence, Sentence]]) -> list[dict[str, str]]:
     drawn = [(f"{a.text} / {b.text}", a, b) for a, b in shown]
-    drawn += [(f"{what}: {a.text} / {b.text}", a, b) for what, a, b in _chosen(pairs)]
-    return {
-        "trees_side_by_side": [
-            {
-                "about": f"{about} (edges in common: {edge_f1(a, b):.2f})",
-                "target": draw_tree(a.nodes, "target"),
-                "donor": draw_tree(b.nodes, "donor"),
-            }
-            for about, a, b in drawn
-        ],
-        "word_order_profile": _profile(ours, theirs),
-        "largest_differences": _differences(ours, theirs),
-        "treebanks": {"target": ours.name, "donor": theirs.name, "parallel sentences": len(pairs)},
-    }
+    drawn += [(f"{what}: {p.target.text} / {p.donor.text}", p.target, p.donor) for what, p in _chosen(pairs)]
+    return [
+        {
+            "about": f"{about} (edges in common: {edge_f1(edges(a), edges(b)):.2f})",
+            "target": draw_tree(a.nodes, "target"),
+            "donor": draw_tree(b.nodes, "donor"),
+        }
+        for about, a, b in drawn
+    ]
 
 
-def _profile(ours: Treebank, theirs: Treebank) -> list[dict[str, Any]]:
-    mine, yours = (totals(_order_counts(bank)) for bank in (ours, theirs))
-    shares = [[float(s) if np.isfinite(s) else None for s in _first_share(c)] for c in (mine, yours)]
-    numbers = (mine + yours).reshape(-1, 2).sum(axis=1)
+def _profile(own: Counts, other: Counts) -> list[dict[str, Any]]:
+    shares = [[float(s) if np.isfinite(s) else None for s in _first_share(c)] for c in (own, other)]
+    numbers = (own + other).reshape(-1, 2).sum(axis=1)
     return [
         {
             "relation": f"{relation} of {head}",
@@ -428,49 +407,43 @@ def _profile(ours: Treebank, theirs: Treebank) -> list[dict[str, Any]]:
     ]
 
 
-def _differences(ours: Treebank, theirs: Treebank) -> list[dict[str, Any]]:
+def _differences(own: Counts, other: Counts, columns: Sequence[Triple]) -> list[dict[str, Any]]:
     """The triples that make up most of the divergence."""
-    columns = list(_TRIPLES.columns)
-    mine, yours = _as_wide(_TRIPLES, *(totals(_counts(bank, _TRIPLES)) for bank in (ours, theirs)))
-    p, q = mine / mine.sum(), yours / yours.sum()
+    p, q = own / own.sum(), other / other.sum()
     with np.errstate(divide="ignore", invalid="ignore"):
         parts = [np.where(x > 0, x * np.log2(2 * x / (p + q)), 0.0) for x in (p, q)]
-    apart = (parts[0] + parts[1]) / 2
-    total = apart.sum()
-    made = []
+    apart = (parts[0] + parts[1]) / 2  # each triple's summand of the Jensen-Shannon divergence
+    rows = []
     for i in np.argsort(-apart, kind="stable")[:SHOWN_DIFFERENCES]:
         if apart[i] <= 0:
             break
         head, relation, dependent, first = columns[int(i)]
         side = "" if head == "ROOT" else ", before it" if first else ", after it"
-        made.append(
+        rows.append(
             {
                 "triple": f"{dependent} as {relation} of {head}{side}",
                 "target": float(p[i]),
                 "donor": float(q[i]),
-                "share of the divergence": float(apart[i] / total),
+                "share of the divergence": float(apart[i] / apart.sum()),
             }
         )
-    return made
+    return rows
 
 
-def _chosen(pairs: Sequence[_Pair]) -> list[tuple[str, Sentence, Sentence]]:
+def _chosen(pairs: Sequence[_Pair]) -> list[tuple[str, _Pair]]:
     """Short pairs: the most alike (the longest of these), a typical one and the least alike."""
-    short = [(pair.f1, pair) for pair in pairs if min(_sizes(pair)) >= 4 and max(_sizes(pair)) <= LONGEST_DRAWN]
+    sizes = [(len(p.target.nodes), len(p.donor.nodes)) for p in pairs]
+    short = [p for p, size in zip(pairs, sizes, strict=True) if min(size) >= 4 and max(size) <= LONGEST_DRAWN]
     if not short:
         return []
-    short.sort(key=lambda row: (-row[0], -len(row[1].ours.nodes), row[1].ours.id))
-    middle = float(np.mean([pair.f1 for pair in pairs]))
-    typical = min(range(len(short)), key=lambda i: (abs(short[i][0] - middle), i))
+    short.sort(key=lambda p: (-p.f1, -len(p.target.nodes), p.target.id))
+    mean = float(np.mean([p.f1 for p in pairs]))
+    typical = min(range(len(short)), key=lambda i: (abs(short[i].f1 - mean), i))
     named = {0: "most alike", typical: "typical", len(short) - 1: "least alike"}
-    return [(what, short[i][1].ours, short[i][1].theirs) for i, what in sorted(named.items())]
-
-
-def _sizes(pair: _Pair) -> tuple[int, int]:
-    return len(pair.ours.nodes), len(pair.theirs.nodes)
+    return [(what, short[i]) for i, what in sorted(named.items())]
 
 
 def _small_pair(target: Language, donor: Language) -> list[tuple[Sentence, Sentence]]:
     """The first sentence of the built-in treebanks, "a small dog", where both languages have one."""
-    banks = [built_in(v.base) for v in (target, donor)]
+    banks = [built_in(language.base) for language in (target, donor)]
     return [(banks[0].sentences[0], banks[1].sentences[0])] if banks[0] and banks[1] else []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -40,30 +40,30 @@ class Sentence:
     nodes: tuple[Node, ...]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, slots=True)
 class Treebank:
-    """Sentences of one file, and what was left out of it ("FILE:LINE: reason"). Equal to itself only: a key."""
+    """Sentences of one file, and what was left out of it ("FILE:LINE: reason")."""
 
     name: str
     sentences: tuple[Sentence, ...]
     skipped: tuple[str, ...]
 
 
-def treebank_of(variant: Language, sources: TextSources) -> Treebank | None:
-    """The treebank of a language from `sources`, else the small built-in one, else None. Raises CorpusError."""
-    path = sources.treebank(variant)
-    return read_treebank(path) if path is not None else built_in(variant.base)
+def treebank_of(language: Language, texts: TextSources) -> Treebank | None:
+    """The treebank of a language from `texts`, else the small built-in one, else None. Raises CorpusError."""
+    path = texts.treebank(language)
+    return read_treebank(path) if path is not None else built_in(language.base)
 
 
 def read_treebank(path: Path) -> Treebank:
     """Read a CoNLL-U file; a malformed sentence is left out and its line named. Raises CorpusError if none is left."""
     try:
-        return _read(path.resolve(), path.stat().st_mtime_ns)
+        return _read(path.resolve(), path.stat().st_mtime_ns)  # the levels of spelling and syntax share what is read
     except (OSError, UnicodeDecodeError) as error:
         raise CorpusError(f"cannot read the treebank ({error})", where=path, fix="give a CoNLL-U file") from error
 
 
-@lru_cache(maxsize=8)
+@cache
 def built_in(language: str) -> Treebank | None:
     """The small treebank that comes with the package: parallel sentences in Spanish, Portuguese and English."""
     file = resources.files("vizinho.languages.levels") / "minibank" / f"{language}.conllu"
@@ -164,10 +164,10 @@ def _check_tree(nodes: list[Node], lines: list[int]) -> None:
     reaches_root = {0}
     for start in range(1, len(nodes) + 1):
         trail: list[int] = []
-        at = start
-        while at not in reaches_root:
-            if at in trail:
-                raise _MalformedError(f"{nodes[at - 1].form!r} is in a circle of heads", lines[at - 1])
-            trail.append(at)
-            at = nodes[at - 1].head
+        place = start
+        while place not in reaches_root:
+            if place in trail:
+                raise _MalformedError(f"{nodes[place - 1].form!r} is in a circle of heads", lines[place - 1])
+            trail.append(place)
+            place = nodes[place - 1].head
         reaches_root.update(trail)

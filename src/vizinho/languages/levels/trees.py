@@ -10,19 +10,14 @@ from typing import Any
 from vizinho.languages.levels.treebank import Node
 
 _OPTIONS = {
-    "compact": True,
-    "color": "currentColor",
-    "bg": "transparent",
-    "font": "inherit",
-    "distance": 96,
-    "word_spacing": 28,
-    "offset_x": 48,
-}
+    "compact": True, "color": "currentColor", "bg": "transparent", "font": "inherit", "distance": 96,
+    "word_spacing": 28, "offset_x": 48,
+}  # fmt: skip
 _LABEL_HEIGHT = 22
 
 
 def draw_tree(nodes: Sequence[Node], place: str = "") -> str:
-    """One tree as an SVG element that takes its colours from the page around it; the same tree, the same text.
+    """One tree as an SVG element that takes its colours from the page around it; a tree is always the same text.
 
     `place` keeps the ids of two drawings of the same words apart on one page.
     """

@@ -7,19 +7,20 @@ rotation is learnt from words that are spelt alike and tested on pairs that are 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from vizinho.errors import CorpusError, VizinhoError
-from vizinho.languages.levels.dictionary import Pairs, parallel_sentences, word_pairs
-from vizinho.languages.measures import Gap, LevelResult, Measure
-from vizinho.languages.sources import TextSources
+from vizinho.errors import CorpusError
+from vizinho.languages.levels.dictionary import WordPairs, parallel_sentences, word_pairs
+from vizinho.languages.levels.sampling import mean_interval, percentile_interval
+from vizinho.languages.measures import Gap, LevelResult, Measure, by_donor
+from vizinho.languages.sources import Inputs, TextSources
 from vizinho.text.language import Language
 from vizinho.vectors.align import (
     csls,
@@ -45,267 +46,267 @@ TESTED = 1000
 LEAST_TESTED = 30
 _SHOWN = 12
 _PICTURED = 30
-_RESAMPLES = 1000
+_RELATION_RESAMPLES = 100
 _OPTIONS = VectorOptions()
+Matrix = npt.NDArray[np.float32]
+Values = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class Space:
-    """Vectors of two languages in one space: rows of unit length."""
+    """Vectors of two languages in one space: rows of unit length, (V, D)."""
 
-    ours: WordVectors
-    theirs: WordVectors
-    target: npt.NDArray[np.float32]
-    donor: npt.NDArray[np.float32]
+    words: WordVectors
+    donor_words: WordVectors
+    target: Matrix
+    donor: Matrix
     """The donor's rows, turned."""
-    unturned: npt.NDArray[np.float32]
+    unturned: Matrix
     """The donor's rows as they were."""
     seeds: int
 
-    def cosine(self, target_word: str, donor_word: str) -> float | None:
+    def cosine(self, word: str, donor_word: str) -> float | None:
         """How alike two words are used; None where one has no vector or is too rare for its vector to say much."""
-        if target_word not in self.ours or donor_word not in self.theirs:
+        if word not in self.words or donor_word not in self.donor_words:
             return None
-        ours, theirs = self.ours.row(target_word), self.theirs.row(donor_word)
-        return float(self.target[ours] @ self.donor[theirs]) if max(ours, theirs) < TRUSTED else None
+        row, donor_row = self.words.row(word), self.donor_words.row(donor_word)
+        return float(self.target[row] @ self.donor[donor_row]) if max(row, donor_row) < TRUSTED else None
+
+    def rows(self, pairs: WordPairs) -> tuple[list[int], list[int]]:
+        """Rows of the target's and of the donor's words."""
+        return [self.words.row(a) for a, _ in pairs], [self.donor_words.row(b) for _, b in pairs]
 
 
-def compare_vectors(
-    target: Language, donor: Language, sources: TextSources, *, work: Path | None = None, seed: int = 1
-) -> LevelResult:
+@dataclass(frozen=True, slots=True)
+class Aligned:
+    """The spaces of two languages, with the translations to test them on."""
+
+    space: Space
+    sentences: Sequence[tuple[Sequence[str], Sequence[str]]]
+    """Tokenised (target, donor) sentences that translate each other."""
+    pairs: WordPairs
+    """(target, donor) words that translate each other and are spelt differently."""
+
+
+def compare_vectors(target: Language, donors: Sequence[Language], inputs: Inputs) -> Iterator[LevelResult]:
     """Translation, relations among words, and sentence retrieval between the aligned spaces of two languages.
 
-    Vectors are trained on the sentences of `sources` and kept in `work`. Too little text, or no parallel sentences to
-    test on, leaves gaps. The texts that both were trained on may hold the test sentences, each language's own.
+    Vectors are trained on the sentences of the folder of texts and kept in `work`. Too little text, or no parallel
+    sentences to test on, leaves gaps. The texts that both were trained on may hold the test sentences, each language's
+    own.
     """
-    try:
-        sentences = parallel_sentences(target, donor, sources)
-        pairs = word_pairs(sentences)
-        space = aligned(target, donor, sources, work, seed)
-        again = _again(target, sources, work, seed)
-    except VizinhoError as error:
-        return LevelResult(LEVEL, gaps=(Gap(LEVEL, "*", str(error)),))
-    rng = np.random.default_rng([seed, 8])
-    tested = [p for p in pairs if p[0] in space.ours and p[1] in space.theirs][:TESTED]
-    own = [(w, w) for w, _ in tested if w in again.ours and w in again.theirs]
-    measures, gaps = [], []
-    if len(tested) < LEAST_TESTED:
-        reason = f"only {len(tested)} word pairs to test on"
-        fix = f"put sentences that translate each other into parallel/*_{donor.base}_{target.base}.tsv"
-        gaps = [Gap(LEVEL, n, reason, fix) for n in ("translation", "relational_similarity", "sentence_retrieval")]
-    else:
-        measures = [
-            _translation(space, again, tested, own, rng),
-            _relations(space, again, tested, own, rng),
-            _retrieval(space, again, sentences, rng),
-        ]
-    return LevelResult(LEVEL, tuple(measures), tuple(gaps), _evidence(space, tested))
+
+    @cache
+    def trained_twice() -> Space:  # trained when the first donor turns out to have enough text: it takes minutes
+        return _trained_twice(target, inputs.texts, inputs.work, inputs.seed)
+
+    def against(_: None, donor: Language) -> LevelResult:
+        both = aligned(target, donor, inputs.texts, inputs.work, inputs.seed)
+        tested = [p for p in both.pairs if p[0] in both.space.words and p[1] in both.space.donor_words][:TESTED]
+        evidence = _evidence(both.space, tested)
+        if len(tested) < LEAST_TESTED:
+            reason = f"only {len(tested)} word pairs to test on"
+            fix = f"put sentences that translate each other into parallel/*_{donor.base}_{target.base}.tsv"
+            names = ("translation", "relational_similarity", "sentence_retrieval")
+            return LevelResult(LEVEL, gaps=tuple(Gap(LEVEL, n, reason, fix) for n in names), evidence=evidence)
+        again = trained_twice()
+        own = [(w, w) for w, _ in tested if w in again.words and w in again.donor_words]
+        rng = np.random.default_rng([inputs.seed, 8])
+        measures = (
+            _translation(both.space, again, tested, own, rng),
+            _relations(both.space, again, tested, own, rng),
+            _retrieval(both, again, rng),
+        )
+        return LevelResult(LEVEL, measures, evidence=evidence)
+
+    return by_donor(LEVEL, donors, lambda: None, against)
 
 
 @lru_cache(maxsize=16)
-def aligned(target: Language, donor: Language, sources: TextSources, work: Path | None, seed: int) -> Space:
+def aligned(target: Language, donor: Language, texts: TextSources, work: Path | None, seed: int) -> Aligned:
     """The spaces of two languages, the donor's turned onto the target's by words spelt alike.
 
-    Raises CorpusError where a language has too little text, TextError where too few words are spelt alike.
+    Kept because the level of vocabulary flags false friends with it before the level of vectors measures it. Raises
+    CorpusError where a language has too little text, TextError where too few words are spelt alike.
     """
-    ours, theirs = _vectors(target, sources, work, seed), _vectors(donor, sources, work, seed)
-    tested = {w for pair in word_pairs(parallel_sentences(target, donor, sources)) for w in pair}
-    return _turn(ours, theirs, tested)
+    sentences = parallel_sentences(target, donor, texts)
+    pairs = word_pairs(sentences)
+    words, donor_words = (_vectors(language, texts, work, seed) for language in (target, donor))
+    return Aligned(_turn(words, donor_words, {word for pair in pairs for word in pair}), sentences, pairs)
 
 
-def false_friend_cosine(
-    target: Language, donor: Language, sources: TextSources, work: Path | None, seed: int
-) -> Callable[[str, str], float | None] | None:
-    """For the level of vocabulary: the cosine of a target and a donor word; None where there are no vectors."""
-    try:
-        return aligned(target, donor, sources, work, seed).cosine
-    except VizinhoError:
-        return None
+def _turn(words: WordVectors, donor_words: WordVectors, leave_out: set[str]) -> Space:
+    target, donor = normalize(words.matrix), normalize(donor_words.matrix)
+    seeds = identical_seeds(words, donor_words, SEEDS, leave_out)
+    rows, donor_rows = [words.row(a) for a, _ in seeds], [donor_words.row(b) for _, b in seeds]
+    rotation = procrustes(donor[donor_rows], target[rows])
+    return Space(words, donor_words, target, donor @ rotation, donor, len(seeds))
 
 
-def _turn(ours: WordVectors, theirs: WordVectors, leave_out: set[str]) -> Space:
-    first, second = normalize(ours.matrix), normalize(theirs.matrix)
-    seeds = identical_seeds(ours, theirs, SEEDS, leave_out)
-    rows = [ours.row(a) for a, _ in seeds], [theirs.row(b) for _, b in seeds]
-    rotation = procrustes(second[rows[1]], first[rows[0]])
-    return Space(ours, theirs, first, second @ rotation, second, len(seeds))
+def _trained_twice(target: Language, texts: TextSources, work: Path | None, seed: int) -> Space:
+    """The target's own text trained twice, from other random starts, as if it were two languages: the ceiling."""
+    words, again = (_vectors(target, texts, work, s) for s in (seed, seed + 1000))
+    # Every word is spelt alike here, so that testing needs words that were not seeds.
+    return _turn(words, again, set(_unseeded(words)))
+
+
+def _unseeded(words: WordVectors) -> Sequence[str]:
+    """Words that are no seeds of the ceiling's alignment: every other one."""
+    return words.words[1::2]
 
 
 @lru_cache(maxsize=8)
-def _again(target: Language, sources: TextSources, work: Path | None, seed: int) -> Space:
-    """The target's own text trained twice, from other random starts, as if it were two languages: the ceiling."""
-    ours, theirs = _vectors(target, sources, work, seed), _vectors(target, sources, work, seed + 1000)
-    # Every word is spelt alike here, so that testing needs words that were not seeds.
-    return _turn(ours, theirs, set(ours.words[1::2]))
-
-
-@lru_cache(maxsize=32)
-def _vectors(variant: Language, sources: TextSources, work: Path | None, seed: int) -> WordVectors:
-    sentences = _sentences(variant, sources)
+def _vectors(language: Language, texts: TextSources, work: Path | None, seed: int) -> WordVectors:
+    """Vectors trained on a language's sentences, or those that `work` keeps; a minute or two to train."""
+    sentences = _sentences(language, texts)
     options = replace(_OPTIONS, seed=seed)
     digest = hashlib.sha256(repr(options).encode())
     for sentence in sentences:
         digest.update(" ".join(sentence).encode() + b"\n")
-    path = None if work is None else work / f"{variant.code}-{digest.hexdigest()[:16]}.bin"
+    path = None if work is None else work / f"{language.code}-{digest.hexdigest()[:16]}.bin"
     if path is not None and path.is_file():
         return load_vectors(path)
-    made = train_vectors(sentences, options)
+    vectors = train_vectors(sentences, options)
     if path is not None:
-        save_vectors(path, made)
-    return made
+        save_vectors(path, vectors)
+    return vectors
 
 
-@lru_cache(maxsize=16)
-def _sentences(variant: Language, sources: TextSources) -> list[list[str]]:
-    files = sources.sentences(variant)
-    lines = [line for path in files for line in path.read_text(encoding="utf-8").splitlines()]
-    made = tokenize(lines)
-    words = sum(map(len, made))
+def _sentences(language: Language, texts: TextSources) -> list[list[str]]:
+    files = texts.sentences(language)
+    sentences = tokenize(line for path in files for line in path.read_text(encoding="utf-8").splitlines())
+    words = sum(map(len, sentences))
     if words < LEAST_WORDS:
         raise CorpusError(
-            f"only {words} running words of {variant.code} for vectors",
+            f"only {words} running words of {language.code} for vectors",
             fix=f"put {LEAST_WORDS} or more, one sentence a line, into sentences/CODE_*.txt of the --texts folder",
         )
-    return made
+    return sentences
 
 
-def _measure(name: str, title: str, hit: Any, floor: Any, ceiling: float, n_of: str, rng: Any) -> Measure:
-    picks = rng.integers(len(hit), size=(_RESAMPLES, len(hit)))
-    low, high = np.quantile(hit[picks].mean(axis=1), [0.025, 0.975])
+def _hit_rate(
+    name: str, title: str, n_of: str, *, hit: Values, chance: Values, ceiling: Values, rng: np.random.Generator
+) -> Measure:
     return Measure(
-        LEVEL,
-        name,
-        title,
-        float(hit.mean()),
-        "higher",
-        len(hit),
-        n_of,
-        float(floor.mean()),
-        ceiling,
-        "the target's text trained twice",
-        (float(low), float(high)),
+        level=LEVEL,
+        name=name,
+        title=title,
+        value=float(hit.mean()),
+        nearer="higher",
+        n=len(hit),
+        n_of=n_of,
+        floor=float(chance.mean()),
+        ceiling=float(ceiling.mean()) if len(ceiling) else 1.0,
+        ceiling_of="the target's text trained twice",
+        interval=mean_interval(hit, rng),
         unit="share",
         source="word2vec, Procrustes and CSLS (Conneau et al. 2018); chance: the spaces as they are, not turned",
     )
 
 
-def _translated(space: Space, pairs: Sequence[tuple[str, str]], donor: Any) -> npt.NDArray[np.float64]:
-    """Whether the nearest target word of each donor word is its translation."""
-    candidates = space.target[:CANDIDATES]
-    kept = [(space.ours.row(a), space.theirs.row(b)) for a, b in pairs if space.ours.row(a) < CANDIDATES]
-    right, queries = np.array([a for a, _ in kept]), np.array([b for _, b in kept])
-    return hits(csls(donor[queries], candidates), right)
+def _translated(space: Space, pairs: WordPairs, donor: Matrix) -> Values:
+    """Whether the nearest target word of each donor word is its translation; rare target words are left out."""
+    rows, donor_rows = (np.array(side) for side in space.rows(pairs))
+    candidate = rows < CANDIDATES
+    return hits(csls(donor[donor_rows[candidate]], space.target[:CANDIDATES]), rows[candidate])
 
 
-def _unseeded(space: Space, pairs: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Pairs that were not seeds of the ceiling's alignment."""
-    kept = set(space.ours.words[1::2])
-    return [p for p in pairs if p[0] in kept]
-
-
-def _translation(space: Space, again: Space, tested: Any, own: Any, rng: Any) -> Measure:
-    ceiling = _translated(again, _unseeded(again, own), again.donor)
-    return _measure(
+def _translation(space: Space, again: Space, tested: WordPairs, own: WordPairs, rng: np.random.Generator) -> Measure:
+    unseeded = set(_unseeded(again.words))
+    fair = [pair for pair in own if pair[0] in unseeded]
+    return _hit_rate(
         "translation",
         "Donor words whose nearest target word is their translation, words spelt alike left out",
-        _translated(space, tested, space.donor),
-        _translated(space, tested, space.unturned),
-        float(ceiling.mean()) if len(ceiling) else 1.0,
         f"word pairs; {space.seeds} seeds spelt alike",
-        rng,
+        hit=_translated(space, tested, space.donor),
+        chance=_translated(space, tested, space.unturned),
+        ceiling=_translated(again, fair, again.donor) if fair else np.empty(0),
+        rng=rng,
     )
 
 
-def _relations(space: Space, again: Space, tested: Any, own: Any, rng: Any) -> Measure:
-    def rows(of: Space, pairs: Any) -> tuple[Any, Any]:
-        return (
-            of.target[[of.ours.row(a) for a, _ in pairs]],
-            of.unturned[[of.theirs.row(b) for _, b in pairs]],
-        )
+def _relations(space: Space, again: Space, tested: WordPairs, own: WordPairs, rng: np.random.Generator) -> Measure:
+    def vectors(of: Space, pairs: WordPairs) -> tuple[Matrix, Matrix]:
+        rows, donor_rows = of.rows(pairs)
+        return of.target[rows], of.unturned[donor_rows]
 
-    ours, theirs = rows(space, tested)
+    first, second = vectors(space, tested)
     resampled = []
-    for _ in range(100):
+    for _ in range(_RELATION_RESAMPLES):
         picks = np.unique(rng.integers(len(tested), size=len(tested)))  # a pair with itself would have cosine 1
-        resampled.append(relational_similarity(ours[picks], theirs[picks]))
-    low, high = np.quantile(resampled, [0.025, 0.975])
-    value = relational_similarity(ours, theirs)
+        resampled.append(relational_similarity(first[picks], second[picks]))
+    value = relational_similarity(first, second)
     return Measure(
-        LEVEL,
-        "relational_similarity",
-        "Correlation of the relations among words with those among their translations",
-        value,
-        "higher",
-        len(tested),
-        "word pairs",
-        relational_similarity(ours, theirs[rng.permutation(len(theirs))]),
-        relational_similarity(*rows(again, own)),
-        "the target's text trained twice",
-        (min(float(low), value), max(float(high), value)),
+        level=LEVEL,
+        name="relational_similarity",
+        title="Correlation of the relations among words with those among their translations",
+        value=value,
+        nearer="higher",
+        n=len(tested),
+        n_of="word pairs",
+        floor=relational_similarity(first, second[rng.permutation(len(second))]),
+        ceiling=relational_similarity(*vectors(again, own)),
+        ceiling_of="the target's text trained twice",
+        interval=percentile_interval(resampled, enclose=value),
         symmetric=True,
         unit="correlation",
         source="RSIM, Vulic et al. 2020; chance: pairs shuffled",
     )
 
 
-def _retrieval(space: Space, again: Space, sentences: Pairs, rng: Any) -> Measure:
-    order = [int(i) for i in rng.permutation(len(sentences))[:TESTED]]
-    ours = [sentences[i][0] for i in order]
-    theirs = [sentences[i][1] for i in order]
-    right = np.arange(len(order))
-    found = sentence_vectors(ours, space.ours, space.target)
+def _retrieval(both: Aligned, again: Space, rng: np.random.Generator) -> Measure:
+    space = both.space
+    order = [int(i) for i in rng.permutation(len(both.sentences))[:TESTED]]
+    sentences, translations = ([both.sentences[i][side] for i in order] for side in (0, 1))
+    candidates = sentence_vectors(sentences, space.words, space.target)
 
-    def retrieved(queries: Any, candidates: Any) -> npt.NDArray[np.float64]:
-        return hits(csls(queries, candidates), right)
+    def retrieved(queries: Matrix, among: Matrix) -> Values:
+        return hits(csls(queries, among), np.arange(len(order)))
 
-    ceiling = retrieved(
-        sentence_vectors(ours, again.theirs, again.donor), sentence_vectors(ours, again.ours, again.target)
-    )
-    return _measure(
+    return _hit_rate(
         "sentence_retrieval",
         "Donor sentences whose nearest target sentence is their translation",
-        retrieved(sentence_vectors(theirs, space.theirs, space.donor), found),
-        retrieved(sentence_vectors(theirs, space.theirs, space.unturned), found),
-        float(ceiling.mean()),
         "sentence pairs",
-        rng,
+        hit=retrieved(sentence_vectors(translations, space.donor_words, space.donor), candidates),
+        chance=retrieved(sentence_vectors(translations, space.donor_words, space.unturned), candidates),
+        ceiling=retrieved(
+            sentence_vectors(sentences, again.donor_words, again.donor),
+            sentence_vectors(sentences, again.words, again.target),
+        ),
+        rng=rng,
     )
 
 
-def _evidence(space: Space, tested: Sequence[tuple[str, str]]) -> dict[str, Any]:
-    shown = [p for p in tested if len(p[0]) >= 4][:_SHOWN] + [(w, w) for w in _alike(space)][: _SHOWN // 2]
-    target_candidates = space.donor[:CANDIDATES]
-    queries = space.target[[space.ours.row(a) for a, _ in shown]] if shown else space.target[:0]
-    nearest: Any = csls(queries, target_candidates).argsort(axis=1)[:, ::-1][:, :3] if shown else []
+def _evidence(space: Space, tested: WordPairs) -> dict[str, Any]:
+    alike = [(w, w) for w in space.words.words[:3000] if len(w) >= 5 and w in space.donor_words]
+    shown = [p for p in tested if len(p[0]) >= 4][:_SHOWN] + alike[: _SHOWN // 2]
+    nearest: Any = []
+    if shown:
+        similarity = csls(space.target[space.rows(shown)[0]], space.donor[:CANDIDATES])
+        nearest = similarity.argsort(axis=1)[:, ::-1][:, :3]
     return {
         "nearest_across": [
             {
                 "target": a,
-                "nearest in donor": ", ".join(space.theirs.words[int(i)] for i in row),
+                "nearest in donor": ", ".join(space.donor_words.words[int(i)] for i in row),
                 "its translation": b,
             }
             for (a, b), row in zip(shown, nearest, strict=True)
         ],
-        "picture": _picture(space, [*tested[: _PICTURED // 2], *((w, w) for w in _alike(space)[: _PICTURED // 2])]),
+        "picture": _picture(space, [*tested[: _PICTURED // 2], *alike[: _PICTURED // 2]]),
     }
 
 
-def _alike(space: Space) -> list[str]:
-    return [w for w in space.ours.words[:3000] if len(w) >= 5 and w in space.theirs]
-
-
-def _picture(space: Space, pairs: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
+def _picture(space: Space, pairs: WordPairs) -> list[dict[str, Any]]:
     """Both spaces on their two main axes: each word with its language and place."""
     if not pairs:
         return []
-    ours = space.target[[space.ours.row(a) for a, _ in pairs]]
-    theirs = space.donor[[space.theirs.row(b) for _, b in pairs]]
-    together = np.concatenate([ours, theirs])
-    centre = together.mean(axis=0)
-    _, _, axes = np.linalg.svd(together - centre, full_matrices=False)
-    flat = (together - centre) @ axes[:2].T
+    rows, donor_rows = space.rows(pairs)
+    together = np.concatenate([space.target[rows], space.donor[donor_rows]])
+    centred = together - together.mean(axis=0)
+    axes = np.linalg.svd(centred, full_matrices=False)[2]
     words = [("target", a) for a, _ in pairs] + [("donor", b) for _, b in pairs]
     return [
         {"language": language, "word": word, "x": round(float(x), 4), "y": round(float(y), 4)}
-        for (language, word), (x, y) in zip(words, flat, strict=True)
+        for (language, word), (x, y) in zip(words, centred @ axes[:2].T, strict=True)
     ]

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -12,11 +11,12 @@ import numpy.typing as npt
 from rapidfuzz import process
 from rapidfuzz.distance import Levenshtein
 
-from vizinho.errors import CorpusError
+from vizinho.errors import CorpusError, VizinhoError
 from vizinho.languages.levels.respelling import Rule, learn_rules
-from vizinho.languages.levels.words import Words, folded, frequent_words
-from vizinho.languages.measures import Gap, LevelResult, Measure
-from vizinho.languages.sources import TextSources
+from vizinho.languages.levels.sampling import mean_interval
+from vizinho.languages.levels.words import Words, folded, spellings, words_of
+from vizinho.languages.measures import Gap, LevelResult, Measure, Nearer, by_donor
+from vizinho.languages.sources import Inputs
 from vizinho.text.language import Language
 
 LEVEL = "vocabulary"
@@ -27,15 +27,16 @@ COGNATE_DISTANCE = 0.34
 NEAR_DISTANCE = 0.25
 SHUFFLED_WORDS = 1000
 """Words whose letters are shuffled for the chance floor."""
-RESAMPLES = 1000
 SHOWN_COGNATES = 400
 """Pairs of each number of edits, by the target's frequency."""
+SHOWN_RULES = 40
 _EDITS = ("spelt_alike", "one_edit_apart", "two_edits_apart", "three_edits_apart")
 FALSE_FRIEND_COSINE = 0.2
 """Cognates whose aligned vectors have a lower cosine may be false friends, or used for other things in the texts."""
 
 Cosine = Callable[[str, str], float | None]
 """(target word, donor word) to the cosine of their vectors in one space; None where a vector is missing."""
+Values = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,153 +53,159 @@ class Cognate:
     donor_frequency: float
 
 
-def compare_vocabulary(
-    target: Language,
-    donor: Language,
-    sources: TextSources,
-    *,
-    top: int = 5000,
-    seed: int = 1,
-    cosine: Cosine | None = None,
-) -> LevelResult:
-    """Shares of the target's `top` words that the donor's `top` words have too, and the cognates.
+def compare_vocabulary(target: Language, donors: Sequence[Language], inputs: Inputs) -> Iterator[LevelResult]:
+    """Shares of the target's `top` words that a donor's `top` words have too, and the cognates.
 
-    A language without a word list makes the level a gap. With `cosine`, cognates with unlike meanings are flagged.
+    A language without a word list makes the level a gap. With `false_friends`, cognates that are used differently are
+    flagged.
     """
+
+    def against(words: Words, donor: Language) -> LevelResult:
+        donor_words = words_of(donor, inputs.texts, inputs.top)
+        cosine = _cosine(target, donor, inputs) if inputs.false_friends else None
+        listed = "wordfreq" if inputs.texts.frequencies(target) is None else "frequency lists"
+        return compare_words(words, donor_words, top=inputs.top, seed=inputs.seed, source=listed, cosine=cosine)
+
+    return by_donor(LEVEL, donors, lambda: words_of(target, inputs.texts, inputs.top), against)
+
+
+def _cosine(target: Language, donor: Language, inputs: Inputs) -> Cosine | None:
+    from vizinho.languages.levels.vectors import aligned  # gensim takes a second to import
+
     try:
-        ours, theirs = frequent_words(target, sources, top), frequent_words(donor, sources, top)
-    except CorpusError as error:
-        return LevelResult(LEVEL, gaps=(Gap(LEVEL, "*", str(error)),))
+        return aligned(target, donor, inputs.texts, inputs.work, inputs.seed).space.cosine
+    except VizinhoError:
+        return None
+
+
+def compare_words(
+    words: Words, donor_words: Words, *, top: int, seed: int, source: str, cosine: Cosine | None = None
+) -> LevelResult:
+    """The level's measures and evidence from two lists of words. Raises CorpusError where all words are short."""
+    if not _long(words) or not _long(donor_words):
+        raise CorpusError(f"no words of {LEAST_LETTERS} letters or more", fix="give longer word lists")
     rng = np.random.default_rng([seed, 1])
-    shuffled = tuple((_shuffle(w, rng), f) for w, f in _sample(ours, rng))
+    sample = _sample(words, rng)
+    shuffled = tuple(("".join(rng.permutation(list(word))), frequency) for word, frequency in sample)
+    per_word, by_chance = _per_word(words, donor_words), _per_word(shuffled, donor_words)
     measures = []
-    for name, title, nearer, per_word in _MEASURES:
-        value = per_word(ours, theirs)
+    for name, (title, nearer) in _MEASURES.items():
+        values = per_word[name]
         measures.append(
             Measure(
-                LEVEL,
-                name,
-                title.format(top=f"{top:,}"),
-                float(value.mean()),
-                nearer,
-                len(value),
-                "target words",
-                float(per_word(shuffled, theirs).mean()),
-                1.0 if nearer == "higher" else 0.0,
-                "the language itself",
-                _interval(value, rng),
+                level=LEVEL,
+                name=name,
+                title=title.format(top=f"{top:,}"),
+                value=float(values.mean()),
+                nearer=nearer,
+                n=len(values),
+                n_of="target words",
+                floor=float(by_chance[name].mean()),
+                ceiling=1.0 if nearer == "higher" else 0.0,
+                ceiling_of="the language itself",
+                interval=mean_interval(values, rng),
                 unit="share" if nearer == "higher" else "edits per letter",
-                source="wordfreq" if sources.frequencies(target) is None else "frequency lists",
+                source=source,
             )
         )
-    coverage = _coverage(ours, theirs, shuffled, rng)
-    found, rules = cognates(target, donor, sources, top), respelling_rules(target, donor, sources, top)
+    measures.append(_coverage(words, donor_words, shuffled, rng))
+    pairs = cognates(words, donor_words)
     gaps = () if cosine else (Gap(LEVEL, "false_friends", "no word vectors", "ask for the level vectors too"),)
-    return LevelResult(LEVEL, (*measures, coverage), gaps, _evidence(found, rules, cosine))
+    return LevelResult(LEVEL, tuple(measures), gaps, _evidence(pairs, respelling_rules(pairs), cosine))
 
 
-@lru_cache(maxsize=32)
-def cognates(target: Language, donor: Language, sources: TextSources, top: int = 5000) -> tuple[Cognate, ...]:
+_MEASURES: dict[str, tuple[str, Nearer]] = {
+    "exact_share": ("Words spelt alike among the {top} most frequent", "higher"),
+    "folded_share": ("Words spelt alike but for diacritics", "higher"),
+    "within_1": ("Words of 4 letters or more within one edit of a donor word", "higher"),
+    "within_2": ("Words of 4 letters or more within two edits of a donor word", "higher"),
+    "folded_within_1": ("Words of 4 letters or more within one edit, diacritics aside", "higher"),
+    "folded_within_2": ("Words of 4 letters or more within two edits, diacritics aside", "higher"),
+    "near_share": ("Words with at most a quarter of their letters to change, diacritics aside", "higher"),
+    "mean_distance": ("Letters to change to reach the nearest donor word, diacritics aside", "lower"),
+}
+
+
+def _per_word(words: Words, donor_words: Words) -> dict[str, Values]:
+    """Every measure of _MEASURES for each word: (V,), or (words of LEAST_LETTERS letters,)."""
+    all_words, all_donor = spellings(words), spellings(donor_words)
+    long, donor_long = spellings(_long(words)), spellings(_long(donor_words))
+    edits = _edits(long, donor_long).min(axis=1)
+    folded_edits = _edits(_folded(long), _folded(donor_long))
+    distance = _per_letter(folded_edits, long, donor_long).min(axis=1)
+    known, known_folded = set(all_donor), set(_folded(all_donor))
+    found: dict[str, Any] = {
+        "exact_share": [word in known for word in all_words],
+        "folded_share": [word in known_folded for word in _folded(all_words)],
+        "within_1": edits <= 1,
+        "within_2": edits <= 2,
+        "folded_within_1": folded_edits.min(axis=1) <= 1,
+        "folded_within_2": folded_edits.min(axis=1) <= 2,
+        "near_share": distance <= NEAR_DISTANCE,
+        "mean_distance": distance,
+    }
+    return {name: np.asarray(values, dtype=np.float64) for name, values in found.items()}
+
+
+def _coverage(words: Words, donor_words: Words, shuffled: Words, rng: np.random.Generator) -> Measure:
+    known = set(spellings(donor_words))
+
+    def covered(of: Words) -> tuple[Values, Values]:
+        return np.array([w in known for w, _ in of], dtype=np.float64), np.array([f for _, f in of])
+
+    shared, weights = covered(words)
+    chance, chance_weights = covered(shuffled)
+    return Measure(
+        level=LEVEL,
+        name="token_coverage",
+        title="Running words of the target that are spelt like a donor word",
+        value=float((shared * weights).sum() / weights.sum()),
+        nearer="higher",
+        n=len(words),
+        n_of="target words",
+        floor=float((chance * chance_weights).sum() / chance_weights.sum()),
+        ceiling=1.0,
+        ceiling_of="the language itself",
+        interval=mean_interval(shared, rng, weights),
+        unit="share",
+    )
+
+
+def cognates(words: Words, donor_words: Words) -> tuple[Cognate, ...]:
     """Pairs of words each of which looks more like the other than like any other word; by target frequency.
 
     Words of LEAST_LETTERS letters and more, at most COGNATE_DISTANCE apart. Of equally near donor words the one of the
-    most similar frequency is taken. Raises CorpusError for a language without a word list.
+    most similar frequency is taken.
     """
-    ours = _long(frequent_words(target, sources, top))
-    theirs = _long(frequent_words(donor, sources, top))
-    if not ours or not theirs:
+    long, donor_long = _long(words), _long(donor_words)
+    if not long or not donor_long:
         return ()
-    distances = _distances(_texts(ours), _texts(theirs))
-    frequencies = np.log([f for _, f in theirs])
-    made = []
-    for row, (word, frequency) in zip(distances, ours, strict=True):
-        at = np.flatnonzero(row <= COGNATE_DISTANCE)
-        if not at.size:
+    names, donor_names = spellings(long), spellings(donor_long)
+    distances = _per_letter(_edits(_folded(names), _folded(donor_names)), names, donor_names)
+    log_frequencies = np.log([f for _, f in donor_long])
+    pairs = []
+    for row, (word, frequency) in zip(distances, long, strict=True):
+        near = np.flatnonzero(row <= COGNATE_DISTANCE)
+        if not near.size:
             continue
-        plain = np.array([Levenshtein.distance(word, theirs[i][0]) for i in at]) / len(word)
-        best = at[np.argmin(row[at] + 0.3 * plain + 0.05 * np.abs(frequencies[at] - np.log(frequency)))]
-        other, its_frequency = theirs[best]
+        # Diacritics break ties first, then how much rarer one word is than the other.
+        plain = np.array([Levenshtein.distance(word, donor_names[i]) for i in near]) / len(word)
+        rarer = np.abs(log_frequencies[near] - np.log(frequency))
+        best = near[np.argmin(row[near] + 0.3 * plain + 0.05 * rarer)]
+        other, other_frequency = donor_long[best]
         edits = Levenshtein.distance(word, other)
-        made.append(Cognate(word, other, edits, float(row[best]), frequency, its_frequency))
-    chosen: dict[str, Cognate] = {}
-    for cognate in made:
-        held = chosen.get(cognate.donor)
-        if held is None or (cognate.distance, cognate.edits) < (held.distance, held.edits):
-            chosen[cognate.donor] = cognate
-    return tuple(c for c in made if chosen[c.donor] is c)
+        pairs.append(Cognate(word, other, edits, float(row[best]), frequency, other_frequency))
+    nearest: dict[str, Cognate] = {}  # a donor word belongs to one target word
+    for pair in pairs:
+        rival = nearest.get(pair.donor)
+        if rival is None or (pair.distance, pair.edits) < (rival.distance, rival.edits):
+            nearest[pair.donor] = pair
+    return tuple(pair for pair in pairs if nearest[pair.donor] is pair)
 
 
-def respelling_rules(target: Language, donor: Language, sources: TextSources, top: int = 5000) -> tuple[Rule, ...]:
-    """How the donor's spelling turns into the target's, learnt from cognates at most NEAR_DISTANCE apart.
-
-    Raises CorpusError for a language without a word list.
-    """
-    near = [c for c in cognates(target, donor, sources, top) if c.distance <= NEAR_DISTANCE]
-    return learn_rules([(c.donor, c.target) for c in near])
-
-
-def _exact(ours: Words, theirs: Words) -> npt.NDArray[np.float64]:
-    known = {w for w, _ in theirs}
-    return np.array([w in known for w, _ in ours], dtype=np.float64)
-
-
-def _folded_exact(ours: Words, theirs: Words) -> npt.NDArray[np.float64]:
-    known = {folded(w) for w, _ in theirs}
-    return np.array([folded(w) in known for w, _ in ours], dtype=np.float64)
-
-
-def _within(most: int, fold: bool) -> Callable[[Words, Words], npt.NDArray[np.float64]]:
-    def per_word(ours: Words, theirs: Words) -> npt.NDArray[np.float64]:
-        return np.asarray(_nearest_edits(_texts(_long(ours)), _texts(_long(theirs)), fold) <= most, dtype=np.float64)
-
-    return per_word
-
-
-def _nearest(ours: Words, theirs: Words) -> npt.NDArray[np.float64]:
-    return np.asarray(_distances(_texts(_long(ours)), _texts(_long(theirs))).min(axis=1), dtype=np.float64)
-
-
-def _near(ours: Words, theirs: Words) -> npt.NDArray[np.float64]:
-    return (_nearest(ours, theirs) <= NEAR_DISTANCE).astype(np.float64)
-
-
-_MEASURES: tuple[tuple[str, str, Any, Callable[[Words, Words], npt.NDArray[np.float64]]], ...] = (
-    ("exact_share", "Words spelt alike among the {top} most frequent", "higher", _exact),
-    ("folded_share", "Words spelt alike but for diacritics", "higher", _folded_exact),
-    ("within_1", "Words of 4 letters or more within one edit of a donor word", "higher", _within(1, False)),
-    ("within_2", "Words of 4 letters or more within two edits of a donor word", "higher", _within(2, False)),
-    ("folded_within_1", "The same within one edit, diacritics aside", "higher", _within(1, True)),
-    ("folded_within_2", "The same within two edits, diacritics aside", "higher", _within(2, True)),
-    ("near_share", "Words with at most a quarter of their letters to change, diacritics aside", "higher", _near),
-    ("mean_distance", "Letters to change to reach the nearest donor word, diacritics aside", "lower", _nearest),
-)
-
-
-def _coverage(ours: Words, theirs: Words, shuffled: Words, rng: np.random.Generator) -> Measure:
-    known = {w for w, _ in theirs}
-
-    def covered(words: Words) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        return np.array([w in known for w, _ in words], dtype=np.float64), np.array([f for _, f in words])
-
-    shared, weights = covered(ours)
-    chance, chance_weights = covered(shuffled)
-    picks = rng.integers(len(shared), size=(RESAMPLES, len(shared)))
-    resampled = (shared * weights)[picks].sum(axis=1) / weights[picks].sum(axis=1)
-    low, high = np.quantile(resampled, [0.025, 0.975])
-    return Measure(
-        LEVEL,
-        "token_coverage",
-        "Running words of the target that are spelt like a donor word",
-        float((shared * weights).sum() / weights.sum()),
-        "higher",
-        len(ours),
-        "target words",
-        float((chance * chance_weights).sum() / chance_weights.sum()),
-        1.0,
-        "the language itself",
-        (float(low), float(high)),
-        unit="share",
-    )
+def respelling_rules(pairs: Sequence[Cognate]) -> tuple[Rule, ...]:
+    """How the donor's spelling turns into the target's, learnt from cognates at most NEAR_DISTANCE apart."""
+    return learn_rules([(c.donor, c.target) for c in pairs if c.distance <= NEAR_DISTANCE])
 
 
 def _sample(words: Words, rng: np.random.Generator) -> Words:
@@ -206,48 +213,32 @@ def _sample(words: Words, rng: np.random.Generator) -> Words:
     return tuple(words[int(i)] for i in np.sort(rng.choice(len(words), size=count, replace=False)))
 
 
-def _shuffle(word: str, rng: np.random.Generator) -> str:
-    return "".join(rng.permutation(list(word)))
-
-
-def _interval(values: npt.NDArray[np.float64], rng: np.random.Generator) -> tuple[float, float]:
-    picks = rng.integers(len(values), size=(RESAMPLES, len(values)))
-    low, high = np.quantile(values[picks].mean(axis=1), [0.025, 0.975])
-    return float(low), float(high)
-
-
-def _texts(words: Words) -> tuple[str, ...]:
-    return tuple(w for w, _ in words)
-
-
 def _long(words: Words) -> Words:
-    return tuple((w, f) for w, f in words if len(w) >= LEAST_LETTERS)
+    return tuple((word, frequency) for word, frequency in words if len(word) >= LEAST_LETTERS)
 
 
-@lru_cache(maxsize=8)
-def _edits(ours: tuple[str, ...], theirs: tuple[str, ...]) -> npt.NDArray[np.uint8]:
+def _folded(words: Sequence[str]) -> tuple[str, ...]:
+    return tuple(map(folded, words))
+
+
+def _edits(words: Sequence[str], donor_words: Sequence[str]) -> npt.NDArray[np.uint8]:
     """Levenshtein distances (V_target, V_donor)."""
-    return np.asarray(process.cdist(ours, theirs, scorer=Levenshtein.distance, dtype=np.uint8))
+    return np.asarray(process.cdist(words, donor_words, scorer=Levenshtein.distance, dtype=np.uint8))
 
 
-def _nearest_edits(ours: tuple[str, ...], theirs: tuple[str, ...], fold: bool) -> npt.NDArray[np.uint8]:
-    if fold:
-        ours, theirs = tuple(map(folded, ours)), tuple(map(folded, theirs))
-    return np.asarray(_edits(ours, theirs).min(axis=1))
+def _per_letter(
+    edits: npt.NDArray[np.uint8], words: Sequence[str], donor_words: Sequence[str]
+) -> npt.NDArray[np.float32]:
+    """Edits (V_target, V_donor) divided by the letters, diacritics aside, of the longer word."""
+    lengths = [np.array([len(folded(w)) for w in side], dtype=np.float32) for side in (words, donor_words)]
+    return np.asarray(edits / np.maximum.outer(*lengths), dtype=np.float32)
 
 
-def _distances(ours: tuple[str, ...], theirs: tuple[str, ...]) -> npt.NDArray[np.float32]:
-    """Edits per letter of the longer word, diacritics aside: (V_target, V_donor)."""
-    ours, theirs = tuple(map(folded, ours)), tuple(map(folded, theirs))
-    longer = np.maximum.outer(*(np.array([len(w) for w in words], dtype=np.float32) for words in (ours, theirs)))
-    return np.asarray(_edits(ours, theirs) / longer, dtype=np.float32)
-
-
-def _evidence(found: tuple[Cognate, ...], rules: tuple[Rule, ...], cosine: Cosine | None) -> dict[str, Any]:
-    groups = {f"cognates_{name}": [c for c in found if c.edits == n] for n, name in enumerate(_EDITS)}
+def _evidence(pairs: Sequence[Cognate], rules: Sequence[Rule], cosine: Cosine | None) -> dict[str, Any]:
+    groups = {f"cognates_{name}": [c for c in pairs if c.edits == n] for n, name in enumerate(_EDITS)}
     return {
         **{name: [_row(c, cosine) for c in group[:SHOWN_COGNATES]] for name, group in groups.items()},
-        "cognates_found": len(found),
+        "cognates_found": len(pairs),
         "respelling_rules": [
             {
                 "donor": r.donor,
@@ -256,7 +247,7 @@ def _evidence(found: tuple[Cognate, ...], rules: tuple[Rule, ...], cosine: Cosin
                 "holds": r.share,
                 "examples": ", ".join(f"{a} {b}" for a, b in r.examples),
             }
-            for r in rules[:40]
+            for r in rules[:SHOWN_RULES]
         ],
     }
 

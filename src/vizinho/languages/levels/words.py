@@ -1,4 +1,4 @@
-"""Frequent words of a language: wordfreq's lists (Speer 2022), or a frequency list of the user's own."""
+"""Frequent words of a language with their frequencies: wordfreq's lists, or a frequency list of the user's own."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import unicodedata
 from functools import lru_cache
 from pathlib import Path
 
-from vizinho.errors import CorpusError
+from vizinho.errors import CorpusError, TextError
+from vizinho.g2p.words import frequent_words, is_word, list_name
 from vizinho.languages.sources import TextSources
 from vizinho.text.language import Language
 
@@ -14,27 +15,26 @@ Words = tuple[tuple[str, float], ...]
 """Words with their frequency per word of text, the most frequent first."""
 
 
-@lru_cache(maxsize=64)
-def frequent_words(variant: Language, sources: TextSources, top: int) -> Words:
-    """The `top` most frequent words of two letters or more, in lower case, letters only.
+def words_of(language: Language, texts: TextSources, top: int) -> Words:
+    """The `top` most frequent words of two characters or more, in lower case, letters and marks only.
 
-    From frequencies/CODE.tsv (word, tab, count) of `sources` where there is one, else from wordfreq. Raises CorpusError
+    From frequencies/CODE.tsv (word, tab, count) of `texts` where there is one, else from wordfreq. Raises CorpusError
     for a language with neither and for a malformed list.
     """
-    own = sources.frequencies(variant)
-    return _read(own, top) if own is not None else _wordfreq(variant.base, top)
+    path = texts.frequencies(language)
+    return _read(path, top) if path is not None else _listed(language.base, top)
 
 
-def _wordfreq(language: str, top: int) -> Words:
+@lru_cache(maxsize=64)
+def _listed(language: str, top: int) -> Words:
     import wordfreq
 
-    if language not in wordfreq.available_languages("best"):
-        raise CorpusError(
-            f"wordfreq has no words of {language!r}",
-            fix=f"put a list (word, tab, count) into frequencies/{language}.tsv of the folder given with --texts",
-        )
-    found = [w for w in wordfreq.top_n_list(language, 4 * top) if _is_word(w)][:top]
-    return tuple((w, wordfreq.word_frequency(w, language)) for w in found)
+    try:
+        name = list_name(language)
+    except TextError as error:
+        fix = f"put a list (word, tab, count) into frequencies/{language}.tsv of the folder given with --texts"
+        raise CorpusError(error.what, fix=fix) from error
+    return tuple((w, wordfreq.word_frequency(w, name)) for w in frequent_words(language, top, shortest=2))
 
 
 def _read(path: Path, top: int) -> Words:
@@ -48,7 +48,7 @@ def _read(path: Path, top: int) -> Words:
         except ValueError as error:
             raise CorpusError("not a word, a tab and a count", where=f"{path}:{number}", fix="mend the line") from error
         word = unicodedata.normalize("NFC", word.strip().lower())
-        if _is_word(word):
+        if len(word) > 1 and is_word(word):
             counts[word] = counts.get(word, 0.0) + value
     if not counts:
         raise CorpusError("the frequency list holds no words", where=path, fix="write a word, a tab and a count a line")
@@ -57,8 +57,9 @@ def _read(path: Path, top: int) -> Words:
     return tuple((word, count / total) for word, count in ranked)
 
 
-def _is_word(word: str) -> bool:
-    return len(word) > 1 and word.isalpha()
+def spellings(words: Words) -> tuple[str, ...]:
+    """The words without their frequencies."""
+    return tuple(word for word, _ in words)
 
 
 def folded(word: str) -> str:

@@ -1,8 +1,9 @@
-"""What a donor's recogniser makes of a target's speech before any training: measures for the level of acoustics."""
+"""What a donor's recogniser makes of the target's speech before any training: measures for the level of acoustics."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +11,9 @@ import numpy.typing as npt
 
 from vizinho.audio.io import SAMPLE_RATE, Waveform, load_audio
 from vizinho.corpora.manifest import read_manifest, select
-from vizinho.languages.levels.transferability import ZeroShot, zero_shot
-from vizinho.languages.measures import Measure
-from vizinho.recognition.recognizer import Recognizer
-from vizinho.records import Utterance
+from vizinho.errors import VizinhoError
+from vizinho.languages.levels.sampling import percentile_interval
+from vizinho.languages.measures import Measure, Nearer
 
 LEVEL = "acoustics"
 SECONDS = 60.0
@@ -23,59 +23,107 @@ PIECE = SAMPLE_RATE // 50
 RESAMPLES = 300
 LogProbs = npt.NDArray[np.float32]
 
-_MEASURES: tuple[tuple[str, str, str, Callable[[ZeroShot], float]], ...] = (
+
+@dataclass(frozen=True, slots=True)
+class ZeroShot:
+    """What an untrained donor makes of the target's speech, over all frames."""
+
+    frames: int
+    blank_share: float
+    """Share of frames whose most probable token is the blank: high when the donor hears nothing it knows."""
+    entropy: float
+    """Mean entropy of the frames' distributions, as a share of the greatest possible (0 sure, 1 at a loss)."""
+    entropy_spread: float
+    """Standard deviation of the frames' entropies."""
+    confidence: float
+    """Mean greatest probability over the frames that are not blank; 0 where all are."""
+    tokens_per_frame: float
+    """Tokens that greedy decoding would write, for each frame."""
+
+
+_MEASURES: tuple[tuple[str, str, Nearer, Callable[[ZeroShot], float]], ...] = (
     ("zero_shot_entropy", "How unsure the donor's recogniser is of the target's speech", "lower", lambda z: z.entropy),
     ("zero_shot_confidence", "How sure it is of the letters it hears", "higher", lambda z: z.confidence),
     ("zero_shot_tokens", "Letters it hears for each frame", "higher", lambda z: z.tokens_per_frame),
 )
 
 
-def hear(model: Path, target: Path, own: Path, *, seed: int = 1) -> list[Measure]:
-    """Measures of a model folder on the train part of the target's manifest; the ceiling is its own language's speech.
+def decode_untrained(model: Path, target: Path, own: Path, *, seed: int = 1) -> list[Measure]:
+    """Measures of a model folder on the train part of the target's manifest; its `own` language's is the ceiling.
 
     Raises ModelError, CorpusError and AudioError as loading does.
     """
+    from vizinho.recognition.recognizer import Recognizer  # torch takes seconds to import
+
     recognizer = Recognizer.load(model)
     rng = np.random.default_rng([seed, 9])
-    heard, home = (_waveforms(path, seed) for path in (target, own))
+    speech, own_speech = (_waveforms(path, seed) for path in (target, own))
     blank = recognizer.engine.blank
-    outputs = [_decode(recognizer, w) for w in (heard, [_shuffled(w, rng) for w in heard], home)]
-    found, chance, ceiling = (zero_shot(o, blank) for o in outputs)
-    picks = rng.integers(len(heard), size=(RESAMPLES, len(heard)))
+    samples = (speech, [_shuffled(w, rng) for w in speech], own_speech)
+    outputs = [[recognizer.engine.log_probs([w])[0] for w in waveforms] for waveforms in samples]
+    decoded, chance, ceiling = (zero_shot(output, blank) for output in outputs)
+    picks = rng.integers(len(speech), size=(RESAMPLES, len(speech)))
     resampled = [zero_shot([outputs[0][int(i)] for i in row], blank) for row in picks]
     return [
         Measure(
-            LEVEL,
-            name,
-            title,
-            value(found),
-            "higher" if nearer == "higher" else "lower",
-            found.frames,
-            f"frames of {len(heard)} utterances",
-            value(chance),
-            value(ceiling),
-            "the model on its own language",
-            _interval(value(found), [value(z) for z in resampled]),
+            level=LEVEL,
+            name=name,
+            title=title,
+            value=value(decoded),
+            nearer=nearer,
+            n=decoded.frames,
+            n_of=f"frames of {len(speech)} utterances",
+            floor=value(chance),
+            ceiling=value(ceiling),
+            ceiling_of="the model on its own language",
+            interval=percentile_interval([value(z) for z in resampled], enclose=value(decoded)),
             source="zero-shot decoding; chance: the recordings cut into 20 ms and shuffled",
         )
         for name, title, nearer, value in _MEASURES
     ]
 
 
+def zero_shot(log_probs: Sequence[LogProbs], blank: int) -> ZeroShot:
+    """Statistics of decoding without training, from log-probabilities (T, V) of each utterance.
+
+    Raises VizinhoError for no frames, a blank outside the vocabulary, or rows that are not probabilities.
+    """
+    rows = [np.asarray(one, dtype=np.float64) for one in log_probs if len(one)]
+    if not rows:
+        raise VizinhoError("no frames of log-probabilities", where="zero-shot statistics", fix="give some utterances")
+    pooled = np.concatenate(rows)
+    V = pooled.shape[1]
+    if not 0 <= blank < V:
+        raise VizinhoError(f"blank {blank} is not one of {V} tokens", where="blank", fix=f"give 0 to {V - 1}")
+    probabilities = np.exp(pooled)
+    if not np.allclose(probabilities.sum(axis=1), 1.0, atol=1e-3):
+        raise VizinhoError("rows do not add up to 1", where="log_probs", fix="apply log_softmax over the tokens first")
+    best = pooled.argmax(axis=1)
+    # 0 log 0 is 0, and a log-probability of minus infinity must not become NaN.
+    terms = np.where(probabilities > 0, probabilities * np.where(np.isfinite(pooled), pooled, 0.0), 0.0)
+    entropy = -terms.sum(axis=1) / np.log(V) if V > 1 else np.zeros(len(pooled))
+    speaking = best != blank
+    return ZeroShot(
+        frames=len(pooled),
+        blank_share=float(1 - speaking.mean()),
+        entropy=float(entropy.mean()),
+        entropy_spread=float(entropy.std()),
+        confidence=float(probabilities[speaking].max(axis=1).mean()) if speaking.any() else 0.0,
+        tokens_per_frame=sum(_written(one.argmax(axis=1), blank) for one in rows) / len(pooled),
+    )
+
+
+def _written(best: npt.NDArray[np.intp], blank: int) -> int:
+    """Tokens that greedy CTC decoding writes: a run of one token is one, and blanks are none."""
+    new = np.r_[True, best[1:] != best[:-1]]
+    return int((new & (best != blank)).sum())
+
+
 def _waveforms(manifest: Path, seed: int) -> list[Waveform]:
-    chosen: Sequence[Utterance] = select(read_manifest(manifest), split="train", minutes=SECONDS / 60, seed=seed)
+    chosen = select(read_manifest(manifest), split="train", minutes=SECONDS / 60, seed=seed)
     return [load_audio(u.audio) for u in chosen]
-
-
-def _decode(recognizer: Recognizer, waveforms: Sequence[Waveform]) -> list[LogProbs]:
-    return [recognizer.engine.log_probs([w])[0] for w in waveforms]
 
 
 def _shuffled(samples: Waveform, rng: np.random.Generator) -> Waveform:
     whole = samples[: samples.size // PIECE * PIECE].reshape(-1, PIECE)
     return whole[rng.permutation(len(whole))].ravel()
-
-
-def _interval(value: float, resampled: Sequence[float]) -> tuple[float, float]:
-    low, high = np.quantile(resampled, [0.025, 0.975])
-    return min(float(low), value), max(float(high), value)

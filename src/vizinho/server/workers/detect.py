@@ -9,6 +9,8 @@ from functools import lru_cache
 import numpy as np
 
 from vizinho.audio.io import Waveform
+from vizinho.errors import TextError
+from vizinho.g2p.words import frequent_words, letters_of, word_frequencies
 from vizinho.recognition.recognizer import Recognizer
 from vizinho.server.served import ServedModel
 from vizinho.text.language import Language
@@ -65,13 +67,12 @@ def choose(candidates: Sequence[ServedModel], evidences: Sequence[float]) -> tup
 @lru_cache(maxsize=64)
 def _letters_of(language: str) -> dict[str, dict[str, float]] | None:
     """For each two letters, what follows them in frequent words; by square roots, or "the" would be English."""
-    import wordfreq
-
-    if language not in wordfreq.available_languages():
+    try:
+        frequencies = word_frequencies(language)
+    except TextError:
         return None
     table: dict[str, dict[str, float]] = {}
-    frequencies = wordfreq.get_frequency_dict(language)
-    for word in wordfreq.top_n_list(language, _WORDS):
+    for word in frequent_words(language, _WORDS, letters=letters_of(language)):
         weight = math.sqrt(frequencies[word] * 1e9)
         for before, letter in _steps(word):
             following = table.setdefault(before, {})

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,11 +26,22 @@ from vizinho.languages.levels.acoustic_tokens import (
     shuffled_runs,
 )
 from vizinho.languages.levels.acoustics import compare_acoustics, in_turns, plain_cosine, similarity, speaker_halves
+from vizinho.languages.measures import LevelResult
+from vizinho.languages.sources import Inputs
 from vizinho.records import Utterance
 from vizinho.text.language import Language
 
 PT, ES, EN = (Language.of(code) for code in ("pt", "es", "en"))
 SOUNDS = 12
+
+
+def _compared(
+    target: Language, donor: Language, speech: Mapping[str, Path], *, minutes: float = 5.0, **options: Any
+) -> LevelResult:
+    (result,) = compare_acoustics(target, [donor], Inputs(speech=speech, minutes=minutes, seed=0), **options)
+    return result
+
+
 SETTINGS = TokenSettings(clusters=SOUNDS, units=60)
 
 
@@ -68,7 +80,7 @@ def _manifests(folder: Path, *langs: str, speakers: int = 2, count: int = 40) ->
 
 def test_a_language_with_the_same_habits_is_nearer(tmp_path: Path) -> None:
     speech = _manifests(tmp_path, "pt", "es", "en")
-    es, en = (compare_acoustics(PT, d, speech, frames=_walks, settings=SETTINGS).measures[0] for d in (ES, EN))
+    es, en = (_compared(PT, d, speech, frames=_walks, settings=SETTINGS).measures[0] for d in (ES, EN))
     assert es.value > en.value + 0.2 and es.nearness > 0.7 and en.nearness < 0.5
     assert es.interval is not None and en.interval is not None and es.interval[0] > en.interval[1]
     assert es.interval[0] <= es.value <= es.interval[1]
@@ -76,14 +88,14 @@ def test_a_language_with_the_same_habits_is_nearer(tmp_path: Path) -> None:
 
 
 def test_a_language_against_itself_reaches_the_ceiling(tmp_path: Path) -> None:
-    measure = compare_acoustics(PT, PT, _manifests(tmp_path, "pt"), frames=_walks, settings=SETTINGS).measures[0]
+    measure = _compared(PT, PT, _manifests(tmp_path, "pt"), frames=_walks, settings=SETTINGS).measures[0]
     assert measure.nearness == pytest.approx(1)
     assert measure.ceiling > 0.95 > measure.floor
 
 
 def test_variants_with_one_manifest_are_compared_by_its_halves(tmp_path: Path) -> None:
     speech = _manifests(tmp_path, "pt")
-    result = compare_acoustics(Language.of("pt-br"), Language.of("pt-pt"), speech, frames=_walks, settings=SETTINGS)
+    result = _compared(Language.of("pt-br"), Language.of("pt-pt"), speech, frames=_walks, settings=SETTINGS)
     assert result.measures[0].nearness == pytest.approx(1)
     assert any("One set of recordings" in note for note in result.evidence["notes"])
 
@@ -96,21 +108,21 @@ def test_sounds_in_random_order_fall_to_the_floor(tmp_path: Path) -> None:
         return [np.random.default_rng(len(f)).permutation(f) for f in frames]
 
     speech = _manifests(tmp_path, "pt", "es")
-    plain = compare_acoustics(PT, ES, speech, frames=_walks, settings=SETTINGS).measures[0]
-    broken = compare_acoustics(PT, ES, speech, frames=shuffled, settings=SETTINGS).measures[0]
+    plain = _compared(PT, ES, speech, frames=_walks, settings=SETTINGS).measures[0]
+    broken = _compared(PT, ES, speech, frames=shuffled, settings=SETTINGS).measures[0]
     assert abs(broken.nearness) < 0.2 < plain.nearness
 
 
 def test_with_many_speakers_the_interval_resamples_them(tmp_path: Path) -> None:
     speech = _manifests(tmp_path, "pt", "es", speakers=6)
-    result = compare_acoustics(PT, ES, speech, frames=_walks, settings=SETTINGS)
+    result = _compared(PT, ES, speech, frames=_walks, settings=SETTINGS)
     assert "speakers" in result.measures[0].n_of
     assert not any("Few speakers" in note for note in result.evidence["notes"])
 
 
 def test_a_shorter_donor_meets_as_much_of_the_target(tmp_path: Path) -> None:
     speech = _manifests(tmp_path, "pt") | _manifests(tmp_path, "es", count=20)
-    assert compare_acoustics(PT, ES, speech, frames=_walks, settings=SETTINGS).measures[0].n == 40
+    assert _compared(PT, ES, speech, frames=_walks, settings=SETTINGS).measures[0].n == 40
 
 
 def test_the_test_split_is_not_heard(tmp_path: Path) -> None:
@@ -123,20 +135,20 @@ def test_the_test_split_is_not_heard(tmp_path: Path) -> None:
         heard.extend(p.stem for p in paths)
         return _walks(paths)
 
-    compare_acoustics(PT, PT, {"pt": path}, frames=frames, settings=SETTINGS)
+    _compared(PT, PT, {"pt": path}, frames=frames, settings=SETTINGS)
     assert len(heard) == 20 and all(int(name[-3:]) % 2 == 0 for name in heard)
 
 
 def test_what_is_missing_is_a_gap_with_its_reason(tmp_path: Path) -> None:
     speech = _manifests(tmp_path, "pt")
-    (gap,) = compare_acoustics(PT, ES, speech).gaps
+    (gap,) = _compared(PT, ES, speech).gaps
     assert gap.name == "*" and "no recordings of es" in gap.reason
-    (gap,) = compare_acoustics(PT, ES, speech | {"es": tmp_path / "es.jsonl"}, frames=_walks).gaps
+    (gap,) = _compared(PT, ES, speech | {"es": tmp_path / "es.jsonl"}, frames=_walks).gaps
     assert "es.jsonl" in gap.reason and "no such manifest" in gap.reason
     (tmp_path / "en.jsonl").write_text("{}\n", encoding="utf-8")
-    (gap,) = compare_acoustics(PT, EN, speech | {"en": tmp_path / "en.jsonl"}, frames=_walks).gaps
+    (gap,) = _compared(PT, EN, speech | {"en": tmp_path / "en.jsonl"}, frames=_walks).gaps
     assert "en.jsonl:1" in gap.reason
-    (gap,) = compare_acoustics(PT, ES, speech | _manifests(tmp_path, "es", count=5), frames=_walks).gaps
+    (gap,) = _compared(PT, ES, speech | _manifests(tmp_path, "es", count=5), frames=_walks).gaps
     assert "only 10 s of speech in 5 recordings" in gap.reason
 
 
@@ -147,7 +159,7 @@ def test_recordings_that_cannot_be_read_are_left_out_and_named(tmp_path: Path) -
         made = _walks(paths)
         return [np.full_like(f, np.nan) if p.stem == "es-009" else f for p, f in zip(paths, made, strict=True)]
 
-    result = compare_acoustics(PT, ES, _manifests(tmp_path, "pt", "es"), frames=frames, settings=SETTINGS)
+    result = _compared(PT, ES, _manifests(tmp_path, "pt", "es"), frames=frames, settings=SETTINGS)
     (gap,) = result.gaps
     assert gap.name == "skipped_recordings" and "2 recordings of es" in gap.reason
     assert "es-007: broken" in gap.reason and "es-009" in gap.reason
@@ -161,9 +173,9 @@ def test_tones_through_the_whole_chain(tmp_path: Path) -> None:
         "en": tone_corpus(tmp_path / "en", count=40, lang="en", letters="efgh", seed=2),
     }
     settings = TokenSettings(clusters=16, units=60)
-    es, en = (compare_acoustics(PT, d, speech, settings=settings).measures[0].value for d in (ES, EN))
+    es, en = (_compared(PT, d, speech, settings=settings).measures[0].value for d in (ES, EN))
     assert es > en
-    again = compare_acoustics(PT, ES, speech, settings=settings)
+    again = _compared(PT, ES, speech, settings=settings)
     assert again.measures[0].value == es
     assert json.loads(json.dumps(again.evidence, allow_nan=False)) == again.evidence
 
@@ -171,7 +183,7 @@ def test_tones_through_the_whole_chain(tmp_path: Path) -> None:
 @pytest.mark.parametrize("donor", ["es", "en"])
 def test_real_recordings(donor: str, shared: Path) -> None:
     speech = {code: shared / "speech" / f"{code}.jsonl" for code in ("pt", donor)}
-    result = compare_acoustics(PT, Language.of(donor), speech, minutes=1.0)
+    result = _compared(PT, Language.of(donor), speech, minutes=1.0)
     measure = result.measures[0]
     assert measure.floor < measure.value < 1 and measure.floor < measure.ceiling
     assert {row["language"] for row in result.evidence["recordings"]} == {"pt", donor}

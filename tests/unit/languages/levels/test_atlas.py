@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vizinho.languages.levels.atlas import Place, compare_map, distance_km, family_distance, parse_atlas, read_atlas
-from vizinho.languages.sources import TextSources
+from vizinho.languages.measures import LevelResult
+from vizinho.languages.sources import Inputs, TextSources
 from vizinho.text.language import Language
 
 ATLAS = read_atlas()
@@ -28,8 +29,13 @@ places = st.builds(
 )
 
 
+def _compared(target: str, donor: str, folder: Path | None = None) -> LevelResult:
+    (result,) = compare_map(Language.of(target), [Language.of(donor)], Inputs(TextSources(folder)))
+    return result
+
+
 def _between(measure: str, target: str, donor: str) -> float:
-    return {m.name: m.value for m in compare_map(Language.of(target), Language.of(donor)).measures}[measure]
+    return {m.name: m.value for m in _compared(target, donor).measures}[measure]
 
 
 def test_the_languages_of_speech_recognition_are_there_and_every_line_is_read() -> None:
@@ -63,7 +69,7 @@ def test_distances_are_symmetric_and_bounded(a: Place, b: Place) -> None:
 
 @pytest.mark.parametrize("code", COMMON)
 def test_a_language_against_itself_reaches_the_ceiling(code: str) -> None:
-    for measure in compare_map(Language.of(code), Language.of(code)).measures:
+    for measure in _compared(code, code).measures:
         assert measure.nearness == pytest.approx(1) and measure.interval is None and measure.floor > 0
 
 
@@ -71,18 +77,18 @@ def test_the_median_language_is_at_the_floor() -> None:
     target = ATLAS.places["pt"]
     others = [c for c in ATLAS.places if c.split("-")[0] == c != "pt"]
     far = sorted(others, key=lambda c: distance_km(target, ATLAS.places[c]))[len(others) // 2]
-    measure = compare_map(Language.of("pt"), Language.of(far)).measures[0]
+    measure = _compared("pt", far).measures[0]
     assert measure.nearness == pytest.approx(0, abs=0.1)
 
 
 def test_a_variant_has_its_own_place_and_falls_back_on_its_language() -> None:
     assert _between("kilometres", "pt-br", "pt") > 5000
     assert _between("family_distance", "pt-br", "pt") < 0.1
-    assert compare_map(Language.of("fr-ca"), Language.of("pt")).measures[0].value == _between("kilometres", "fr", "pt")
+    assert _compared("fr-ca", "pt").measures[0].value == _between("kilometres", "fr", "pt")
 
 
 def test_an_unknown_language_is_a_gap_that_says_what_to_do() -> None:
-    result = compare_map(Language.of("pt"), Language.of("tlh"))
+    result = _compared("pt", "tlh")
     assert not result.measures
     assert "tlh" in result.gaps[0].reason and "atlas.tsv" in result.gaps[0].fix
 
@@ -93,7 +99,7 @@ def test_a_folder_of_texts_adds_languages_and_its_faults_are_named(tmp_path: Pat
         "zz\tZ\t99\t0\tZ\nyy\tY\tnorth\t0\tY\n",
         encoding="utf-8",
     )
-    result = compare_map(Language.of("pt"), Language.of("tlh"), TextSources(tmp_path))
+    result = _compared("pt", "tlh", tmp_path)
     assert result.measures[1].value == 1
     assert [gap.reason.split(": ")[0] for gap in result.gaps] == [f"left out atlas.tsv:{n}" for n in (3, 4, 5)]
 
@@ -106,7 +112,7 @@ def test_any_text_is_read_or_named(text: str) -> None:
 
 
 def test_evidence_is_plain_json() -> None:
-    evidence = compare_map(Language.of("pt"), Language.of("es")).evidence
+    evidence = _compared("pt", "es").evidence
     assert json.loads(json.dumps(evidence, allow_nan=False)) == evidence
     assert [p["code"] for p in evidence["places"]] == ["pt", "es"]
     assert evidence["classification"]["Spanish"].endswith("West Iberian > Castilian > Spanish")

@@ -2,14 +2,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vizinho.g2p import espeak
 from vizinho.g2p.espeak import is_available
-from vizinho.languages.levels import inventory
 from vizinho.languages.levels.charts import chart, place_of, x_sampa
 from vizinho.languages.levels.inventory import compare_sounds, sound_distance
-from vizinho.languages.sources import TextSources
+from vizinho.languages.measures import LevelResult
+from vizinho.languages.sources import Inputs, TextSources
 from vizinho.text.language import Language
 
 needs_espeak = pytest.mark.skipif(not is_available(), reason="eSpeak NG is not installed")
+
+
+def sounds(target: str, donor: str, texts: TextSources, g2p: str = "espeak") -> LevelResult:
+    (result,) = compare_sounds(Language.of(target), [Language.of(donor)], Inputs(texts, g2p=g2p))
+    return result
+
+
 PHONES = st.lists(st.sampled_from(["a", "ɐ", "s", "z", "tʃ", "ɲ", "p"]), max_size=6)
 
 
@@ -56,7 +64,7 @@ def test_a_chart_says_who_has_a_phone():
 
 @needs_espeak
 def test_portuguese_has_nasal_vowels_that_spanish_lacks_and_each_has_a_nearest_phone():
-    evidence = compare_sounds(Language.of("pt"), Language.of("es"), TextSources()).evidence
+    evidence = sounds("pt", "es", TextSources()).evidence
     rows = {row["target"]: row for row in evidence["nearest_phones"]}
     assert {"ɐ̃", "z", "v"} <= set(rows)
     assert rows["z"]["nearest in donor"] == "s"
@@ -68,13 +76,11 @@ def test_a_missing_voice_and_a_missing_synthesiser_are_named(monkeypatch, tmp_pa
     folder.mkdir()
     (folder / "gl.tsv").write_text("casa\t2\nxente\t1\n", encoding="utf-8")
     if is_available():
-        (gap,) = compare_sounds(Language.of("pt"), Language.of("gl"), TextSources(tmp_path)).gaps
+        (gap,) = sounds("pt", "gl", TextSources(tmp_path)).gaps
         assert "no voice for gl" in gap.reason
-    monkeypatch.setattr(inventory, "is_available", lambda: False)
-    inventory._spoken.cache_clear()
-    (gap,) = compare_sounds(Language.of("pt"), Language.of("es"), TextSources()).gaps
+    monkeypatch.setattr(espeak, "is_available", lambda: False)
+    (gap,) = sounds("pt", "es", TextSources()).gaps
     assert "eSpeak NG is not installed" in gap.reason
-    inventory._spoken.cache_clear()
 
 
 def test_lexicons_replace_the_synthesiser_for_both(tmp_path):
@@ -85,10 +91,9 @@ def test_lexicons_replace_the_synthesiser_for_both(tmp_path):
         lines = "".join(f"{w}\t{p}\n" for w, p in said.items())
         (tmp_path / "lexicons" / f"{code}.tsv").write_text(lines, encoding="utf-8")
     sources = TextSources(tmp_path)
-    found = {m.name: m for m in compare_sounds(Language.of("pt"), Language.of("gl"), sources, g2p="lexicon").measures}
+    found = {m.name: m for m in sounds("pt", "gl", sources, g2p="lexicon").measures}
     assert found["coverage"].value == pytest.approx(3 / 7)  # k, a, u of k a z ɐ ʁ u ɐ
     assert found["inventory_overlap"].value == pytest.approx(3 / 8)
     (tmp_path / "lexicons" / "gl.tsv").write_text("casa k a s a\n", encoding="utf-8")
-    inventory._spoken.cache_clear()
-    (gap,) = compare_sounds(Language.of("pt"), Language.of("gl"), sources, g2p="lexicon").gaps
+    (gap,) = sounds("pt", "gl", sources, g2p="lexicon").gaps
     assert "gl.tsv:1" in gap.reason

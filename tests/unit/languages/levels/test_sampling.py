@@ -6,12 +6,12 @@ from scipy.spatial.distance import jensenshannon
 
 from vizinho.languages.levels.sampling import (
     centred_interval,
+    count_matrices,
     count_matrix,
     halves,
     js_divergence,
     resampled_totals,
     totals,
-    widen,
 )
 
 COUNTS = st.lists(st.integers(0, 50), min_size=4, max_size=4).filter(sum)
@@ -24,11 +24,9 @@ def test_divergence_agrees_with_scipy(p, q):
 
 
 def test_counts_of_two_samples_share_their_columns():
-    kinds = {}
-    first = count_matrix(["ab", "a"], kinds)
-    second = count_matrix(["cb"], kinds)
-    assert totals(widen(first, len(kinds))).tolist() == [2, 1, 0]
-    assert totals(widen(second, len(kinds))).tolist() == [0, 1, 1]
+    first, second = count_matrices(["ab", "a"], ["cb"])
+    assert totals(first).tolist() == [2, 1, 0]
+    assert totals(second).tolist() == [0, 1, 1]
 
 
 def test_resamples_keep_the_number_of_samples_and_vary():

@@ -10,10 +10,12 @@ import pytest
 from vizinho.errors import CorpusError
 from vizinho.languages.levels import vectors as level
 from vizinho.languages.levels.dictionary import parallel_sentences, word_pairs
-from vizinho.languages.sources import TextSources
+from vizinho.languages.levels.vocabulary import compare_vocabulary
+from vizinho.languages.sources import Inputs, TextSources
 from vizinho.text.language import Language
 from vizinho.vectors.static import VectorOptions
 
+PT, ES = Language.of("pt"), Language.of("es")
 MEANINGS = 240
 
 
@@ -47,18 +49,15 @@ def quick(monkeypatch):
 
 
 def test_word_pairs_are_translations_and_never_spelt_alike(texts):
-    found = word_pairs(parallel_sentences(Language.of("pt"), Language.of("es"), texts))
+    found = word_pairs(parallel_sentences(PT, ES, texts))
     assert len(found) > 60
     assert all(a != b for a, b in found)
     assert np.mean([a[:-2] == b[:-2] for a, b in found]) > 0.95
-    assert (
-        parallel_sentences(Language.of("es"), Language.of("pt"), texts)[0][::-1]
-        == parallel_sentences(Language.of("pt"), Language.of("es"), texts)[0]
-    )
+    assert parallel_sentences(ES, PT, texts)[0][::-1] == parallel_sentences(PT, ES, texts)[0]
 
 
 def test_translations_are_found_and_chance_is_not(texts, tmp_path):
-    result = level.compare_vectors(Language.of("pt"), Language.of("es"), texts, work=tmp_path)
+    (result,) = level.compare_vectors(PT, [ES], Inputs(texts, work=tmp_path))
     found = {m.name: m for m in result.measures}
     assert set(found) == {"translation", "relational_similarity", "sentence_retrieval"}
     assert found["relational_similarity"].value > 0.5
@@ -71,21 +70,28 @@ def test_translations_are_found_and_chance_is_not(texts, tmp_path):
 
 
 def test_false_friends_get_a_low_cosine(texts, tmp_path):
-    cosine = level.false_friend_cosine(Language.of("pt"), Language.of("es"), texts, tmp_path, 1)
-    pairs = word_pairs(parallel_sentences(Language.of("pt"), Language.of("es"), texts))
+    cosine = level.aligned(PT, ES, texts, tmp_path, 1).space.cosine
+    pairs = word_pairs(parallel_sentences(PT, ES, texts))
     right = np.mean([cosine(a, b) for a, b in pairs])
     wrong = np.mean([cosine(a, pairs[(i + 37) % len(pairs)][1]) for i, (a, _) in enumerate(pairs)])
     assert right > wrong + 0.3
     assert cosine("nothing", "nada") is None
-    assert level.false_friend_cosine(Language.of("pt"), Language.of("xx"), texts, tmp_path, 1) is None
+
+
+def test_cognates_are_flagged_only_where_there_are_vectors(texts, tmp_path):
+    inputs = Inputs(texts, work=tmp_path, top=600, false_friends=True)
+    (texts.folder / "frequencies").mkdir(exist_ok=True)
+    for language in ("pt", "es", "xx"):
+        (texts.folder / "frequencies" / f"{language}.tsv").write_text("basaca\t3\nberca\t2\n", encoding="utf-8")
+    es, unknown = compare_vocabulary(PT, [ES, Language.of("xx")], inputs)
+    assert not es.gaps and [gap.name for gap in unknown.gaps] == ["false_friends"]
 
 
 def test_too_little_text_is_a_gap(texts, monkeypatch):
     monkeypatch.setattr(level, "LEAST_WORDS", 10**9)
-    level._sentences.cache_clear()
     level._vectors.cache_clear()
     level.aligned.cache_clear()
-    result = level.compare_vectors(Language.of("pt"), Language.of("es"), texts)
+    (result,) = level.compare_vectors(PT, [ES], Inputs(texts))
     assert not result.measures
     assert "running words of pt" in result.gaps[0].reason
 
@@ -94,4 +100,4 @@ def test_a_line_without_a_tab_is_named(tmp_path):
     (tmp_path / "parallel").mkdir()
     (tmp_path / "parallel" / "x_es_pt.tsv").write_text("casa\tcasa\nno tab\n")
     with pytest.raises(CorpusError, match=r"x_es_pt\.tsv:2"):
-        parallel_sentences(Language.of("pt"), Language.of("es"), TextSources(tmp_path))
+        parallel_sentences(PT, ES, TextSources(tmp_path))
