@@ -78,6 +78,7 @@ def recorded_job(store: Store, ref: str, card: Card, corpora: Sequence[Path] = (
         raise ModelError(f"it cannot be reproduced: {reason}", where=ref, fix="train it again with this version")
     recorded = card.job["corpora"]
     places = _places(ref, recorded, corpora)
+    # A card's recipe is flat: the rows' options and the kind of tokens stand among the training options.
     recipe = dict(card.recipe)
     rows, tokens = from_dict(RowOptions, recipe.pop("rows"), where=f"{ref}: rows"), str(recipe.pop("tokens"))
     language = None if card.donor is None else str(card.donor["language"])

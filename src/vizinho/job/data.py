@@ -146,6 +146,7 @@ def make_dataset(
                 fix="choose the utterances first, then `vizinho corpus shard` them",
             )
         return _sharded(corpora, sharded, language)
+    # Practice stands last everywhere: repeats, sources and the card's list of corpora rely on this order.
     opened = [*corpora, *practice]
     target = [u for corpus in corpora for u in corpus.utterances]
     added = [u for corpus in practice for u in corpus.utterances]
@@ -153,10 +154,12 @@ def make_dataset(
     _check_ids(target + added, opened)
     train = select(target, split="train", minutes=minutes, seed=seed)
     dev = [u for u in target if u.split == "dev"]
+    # Without a dev split a tenth of train is held out, before practice is added: dev is real speech only.
     held_out = not dev
     if held_out:
         train, dev = _hold_out(train, seed)
     train += [u for u in added if u.split == "train"]
+    # Sources name what is used, once each: their fingerprints are what the card keeps to reproduce the run.
     used = {u.id for u in (*train, *dev)}
     sources = tuple(
         Source(corpus.place, tuple(u for u in corpus.utterances if u.id in used), number >= len(corpora))
@@ -164,7 +167,7 @@ def make_dataset(
     )
     times = {u.id: n for n, corpus in zip(repeat, opened, strict=True) for u in corpus.utterances} if repeat else {}
     train = [copy for u in train for copy in _copies(u, times.get(u.id, 1))]
-    digest = fingerprint([*train, *dev])
+    digest = fingerprint([*train, *dev])  # repeats count: another --repeat is another run
     return Dataset(tuple(train), tuple(dev), held_out, digest, get_normalizer(language), sources)
 
 
@@ -223,6 +226,7 @@ def _other_language(what: str, language: str, where: str) -> CorpusError:
 
 
 def _check_ids(utterances: Sequence[Utterance], corpora: Sequence[Corpus]) -> None:
+    # Batches, augmentation and per-utterance scores are functions of the id, so one id must mean one recording.
     seen: set[str] = set()
     for utterance in utterances:
         if utterance.id in seen:

@@ -106,6 +106,7 @@ def evaluate(
     recognizer = recognizer or load(model, store=store)
     progress = partial(show, "transcribing", len(chosen))
     progress(0, "")
+    # Greedy first: it is what a card keeps, so that versions stay comparable whatever decoder comes later.
     greedy, *searched = (scored(texts, chosen, cluster=cluster) for texts in _texts(recognizer, chosen, progress))
     pinned, remarks = _keep(store, str(model), corpus, split, greedy)
     if not searched:

@@ -50,10 +50,12 @@ def fit_job(ready: ReadyJob, folder: Path, *, progress: Advance = silent, log: L
     with nullcontext() if phonemes is None else with_head(model, phonemes.head):
         task = SpeechTask(ready.checkpoint, ready.prepared.examples, dev if dev.utterances else None, phonemes)
         result = fit(task, options, folder, progress=progress, log=log)
+    # Merged, an adapter's model is an ordinary one for dev, movement and whoever loads it.
     adapter = None
     if handle is not None:
         adapter = take(handle)
         merge(handle)
+    # Mixing with the start's weights keeps more of the donor's language; dev decides whether it pays.
     if options.start_shares and ready.plan is not None and dev.utterances:
         result = mix_with_start(
             model, ready.start, options.start_shares, result, lambda: dev_rates(ready.checkpoint, dev)[0], log

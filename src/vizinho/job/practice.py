@@ -90,6 +90,7 @@ def make_practice(home: Path, target: Target, minutes: float, donor: Card | None
 def _make(folder: Path, target: Target, minutes: float, donor: Card | None, show: Event) -> Practice:
     excluded = target.held_out_texts()
     language = Language.of(target.language).base
+    # Synthetic speech comes first and always; what the donor was trained on depends on its card and on this machine.
     corpora = [_synthetic(folder, language, minutes, excluded, show)]
     kinds, remarks = [f"of synthetic {language}"], list[str]()
     if donor is None:
@@ -103,6 +104,7 @@ def _make(folder: Path, target: Target, minutes: float, donor: Card | None, show
                 kinds.append(f"of {source} in the letters of {target.language}")
     for corpus, kind in zip(corpora, kinds, strict=True):
         remarks.append(f"practice: {corpus.train_minutes:.1f} minutes {kind} ({corpus.place})")
+    # The share that the target's own speech is brought up to, in whole repeats between 1 and MOST_REPEATS.
     practice_minutes = sum(corpus.train_minutes for corpus in corpora) + target.practice_minutes
     repeat = round(TARGET_SHARE * practice_minutes / target.minutes)
     return Practice(tuple(corpora), max(1, min(MOST_REPEATS, repeat)), tuple(remarks))
@@ -143,7 +145,7 @@ def _all_respelt(
     if not donor.job:
         return [(everything, None, "its card does not name them")]
     outcomes = list[tuple[str, Corpus | None, str]]()
-    left = minutes
+    left = minutes  # all corpora of the donor share the minutes, in the card's order
     for source in donor.job["corpora"]:
         place = str(source["place"])
         try:
@@ -190,6 +192,7 @@ def _donor_corpus(source: Mapping[str, Any], donor: Card, target: Target) -> Cor
         raise CorpusError("it is a sharded corpus; `vizinho corpus respell` and --beside take a manifest")
     if others := {u.lang for u in corpus.utterances if not same_language(u.lang, donor.language)}:
         raise CorpusError(f"it is in {', '.join(sorted(others))} now, not in {donor.language}")
+    # More utterances than then are fine; fewer mean that a part of the corpus is gone.
     if len(corpus.utterances) < source["utterances"]:
         raise CorpusError(
             f"it has {len(corpus.utterances)} utterances now, the donor was trained on {source['utterances']}"

@@ -100,6 +100,7 @@ def promote(store: Store, name: str, version: int, scores: Scores, pinned: Seque
     When another writer changes the current version in the meantime, the new version is compared with that one. Returns
     None when there is nothing to compare with: the version is current then.
     """
+    # Another writer may promote a third version while this one is measured: then compare with that one.
     measured: dict[int, Scores] = {}
     while True:
         current = store.find(name)

@@ -42,6 +42,7 @@ def run_folder(store: Store, name: str, ready: ReadyJob) -> Path:
 
 def drop_run(folder: Path) -> None:
     """Forget a run's checkpoints. The folder loses its name first: half of one would look like a damaged run."""
+    # A rename is one step: a kill during the removal leaves nothing that looks like an unfinished run.
     if folder.exists():
         folder.rename(folder.with_name(f".{folder.name}.{os.urandom(4).hex()}.dropped"))
     for gone in folder.parent.glob(".*.dropped"):
@@ -111,6 +112,7 @@ def publish(
     scores, pin = None, read_pin(store, name)
     run, known = (run, True) if run else _token(work)
     ref = _made_before(store, name, run) if known else None
+    # Put together in the run's folder, so that what a kill leaves there goes with the run.
     staging = work / "publishing"
     if ref is None:
         shutil.rmtree(staging, ignore_errors=True)
@@ -218,6 +220,7 @@ def card_of(
                 "signature": f"norm:{ready.dataset.normalizer.name}|data:{ready.dataset.fingerprint}|{result.chosen}",
             }
         )
+    # Keys of `data` and `job` are read by later versions: add to them, never rename one.
     practice = ready.practice
     return Card(
         name=name,

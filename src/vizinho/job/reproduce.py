@@ -163,6 +163,7 @@ def compare_weights(before: Mapping[str, torch.Tensor], after: Mapping[str, torc
         if old is not None and new is not None and torch.equal(old, new):
             continue
         differing += 1
+        # Tensors without a partner of their shape count as wholly different, so that the distance is never too small.
         if old is None or new is None or old.shape != new.shape:
             alone = [t.double() for t in (old, new) if t is not None]
             apart = torch.cat([t.flatten() for t in alone])
@@ -204,6 +205,7 @@ def _results(card: Card, new: Card) -> list[Difference]:
         if dict(before) != dict(now):
             differences.append(Difference(f"curve from point {number} on", dict(before), dict(now)))
             break
+    # Dev scores are compared whatever their signature: it names the data, which may have been brought back changed.
     recorded = {s["signature"] if s["split"] != "dev" else "dev": s for s in card.scores}
     for score in new.scores:
         before = recorded.get(score["signature"] if score["split"] != "dev" else "dev", {})

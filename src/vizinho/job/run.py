@@ -194,7 +194,7 @@ def transfer(
     if preset is not None:
         check_preset(folder, preset)
     corpora, practice = _open(corpus), _open(beside)
-    repeats = _repeats(repeat, corpora, practice)
+    repeats = _repeats(repeat, corpora, practice)  # checked before anything long is made
     target_speech = target_minutes(corpora, minutes)
     recipe_given = recipe is not None
     recipe = recipe or default_recipe("transfer", target_speech, practice=bool(practice_minutes))
@@ -203,6 +203,7 @@ def transfer(
         reporting.log(f"{options.steps} steps at a rate of {options.learning_rate:g} (--recipe, --steps)")
     pinned = pinned_utterances(store, name)
     if practice_minutes is not None:
+        # Texts that decide or test must not be practised: dev (held out of train if need be) and the pinned test set.
         dev = () if any(c.shards for c in corpora) else make_dataset(corpora, to, minutes, options.seed).dev
         target = Target(to, tuple(corpora), target_speech, (*dev, *pinned), sum(c.train_minutes for c in practice))
         with board() if reporting.speaks else nullcontext(unseen) as show:
@@ -250,7 +251,9 @@ def make(
     if dry_run:
         return Outcome(ready)
     _log_skipped(ready, reporting)
+    # Compared by the content of recordings: a pinned one may not return under another id or text.
     refuse_pinned(name, pinned, [*dataset.train, *dataset.dev])
+    # The folder's name is the hash of data, options and start, so the same command finds its own checkpoints.
     folder = run_folder(store, name, ready)
     with sole_run(store, folder):
         if fresh and is_main_process() and is_first_attempt():
@@ -261,7 +264,7 @@ def make(
             progress = partial(show, f"training {name}", job.options.steps)
             progress(0, "")
             finished = fit_job(ready, folder, progress=progress, log=reporting.log)
-        if not is_main_process():
+        if not is_main_process():  # torchrun's other processes trained along; one publishes
             return Outcome(ready)
         command = ["vizinho", *sys.argv[1:]]
         published = publish(store, name, finished, folder, donor=donor, command=command, pinned=pinned)

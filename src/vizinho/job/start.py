@@ -109,7 +109,9 @@ def make_ready(
         prepared = prepare_shards(ShardedExamples(dataset.shards, preparing, withheld))
     else:
         prepared = prepare(dataset.train, preparing)
+    # A copy: movement is measured against it after training, and the run's identity is its hash.
     start = {name: tensor.clone() for name, tensor in weights(checkpoint.model).items()}
+    # The phone classifier has rows of its own in the plan, after the letters'.
     phonemes = _phonemes(job, dataset, checkpoint)
     if phonemes is not None and plan is not None:
         plan = replace(plan, rows=(*plan.rows, *phonemes.plan))
@@ -148,11 +150,13 @@ def _from_donor(
     donor = load_donor(job.donor, job.donor_adapter)
     tokenizer = _tokenizer(job, dataset)
     target = Checkpoint(like(donor.model, tokenizer, job.options.seed), donor.extractor, tokenizer)
+    # The table (V_target, V_donor) is only needed, and eSpeak only started, where the donor lacks a letter.
     letters, donor_letters = target.inventory.letters, donor.inventory.letters
     table = None
     if similarity is not None and job.donor_language and set(letters) - set(donor_letters):
         table = similarity(job.language, job.donor_language, letters, donor_letters)
     sources = match_tokens(target.inventory, donor.inventory, job.rows, table)
+    # The plan accounts for every parameter of both sides before a single value is written.
     fresh, donated = weights(target.model), donor.weights()
     plan = build_plan(
         shapes_of(fresh),
