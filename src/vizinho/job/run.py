@@ -18,7 +18,7 @@ from vizinho.job.job import Job
 from vizinho.job.practice import Target, make_practice
 from vizinho.job.publish import Published, drop_run, publish, run_folder, sole_run, summary, unfinished
 from vizinho.job.start import ReadyJob, make_ready, sound_similarity
-from vizinho.model.presets import check_preset
+from vizinho.model.presets import check_preset, has_output_layer
 from vizinho.plan.tokens import RowOptions
 from vizinho.progress import board, unseen
 from vizinho.records import Utterance
@@ -197,10 +197,15 @@ def transfer(
     repeats = _repeats(repeat, corpora, practice)  # checked before anything long is made
     target_speech = target_minutes(corpora, minutes)
     recipe_given = recipe is not None
-    recipe = recipe or default_recipe("transfer", target_speech, practice=bool(practice_minutes))
+    if recipe is None:
+        new_head = not has_output_layer(folder)
+        recipe = default_recipe("transfer", target_speech, practice=bool(practice_minutes), new_head=new_head)
     options = _options(recipe, steps, seed, threads)
     if not recipe_given:
-        reporting.log(f"{options.steps} steps at a rate of {options.learning_rate:g} (--recipe, --steps)")
+        of_encoder = (
+            f", the encoder at {encoder_rate:g} of it" if (encoder_rate := options.layers.encoder_rate) != 1 else ""
+        )
+        reporting.log(f"{options.steps} steps at a rate of {options.learning_rate:g}{of_encoder} (--recipe, --steps)")
     pinned = pinned_utterances(store, name)
     if practice_minutes is not None:
         # Texts that decide or test must not be practised: dev (held out of train if need be) and the pinned test set.

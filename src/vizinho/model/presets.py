@@ -82,6 +82,15 @@ def _config(size: Preset, subsampling: int, vocabulary: int, blank: int) -> Para
     )
 
 
+def has_output_layer(folder: Path) -> bool:
+    """Whether a donor has rows for tokens that a CTC network can take over, by what its configuration says it is."""
+    config = folder / "config.json"
+    if not config.is_file():
+        return True  # a NeMo archive: its readers say if it has none
+    classes = json.loads(config.read_text(encoding="utf-8")).get("architectures") or ["ForCTC"]
+    return any("ForCTC" in name for name in classes)
+
+
 def check_preset(folder: Path, preset: str) -> None:
     """Raises SpecError unless a model folder has the size of a preset: a transfer cannot change the size."""
     if preset not in PRESETS:

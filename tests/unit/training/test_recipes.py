@@ -18,5 +18,12 @@ def test_an_hour_is_gone_through_as_often_as_was_found_to_pay():
     assert found.steps / found.evaluate_every >= 30
 
 
+def test_an_encoder_without_an_output_layer_gets_two_rates():
+    with_rows, without = (default_recipe("transfer", 8, new_head=new_head) for new_head in (False, True))
+    assert (with_rows.learning_rate, with_rows.layers.encoder_rate) == (5e-4, 1.0)
+    assert (without.learning_rate, without.layers.encoder_rate) == (1e-3, 0.05)
+    assert with_rows.steps == without.steps == LEAST_STEPS
+
+
 def test_scratch_does_not_follow_the_amount():
     assert default_recipe("train", 5) == default_recipe("train", 500)

@@ -1,0 +1,27 @@
+"""What a folder's configuration says before its weights are opened."""
+
+import json
+
+import pytest
+
+from vizinho.errors import SpecError
+from vizinho.model.presets import PRESETS, check_preset, has_output_layer
+from vizinho.store.store import BUNDLED
+
+
+@pytest.mark.parametrize(
+    ("classes", "has"),
+    [(["ParakeetForCTC"], True), (["Wav2Vec2ForCTC"], True), (["WhisperForConditionalGeneration"], False), (["HubertModel"], False), (None, True)],
+)  # fmt: skip
+def test_a_pretrained_encoder_has_no_output_layer(tmp_path, classes, has):
+    (tmp_path / "config.json").write_text(json.dumps({"architectures": classes}))
+    assert has_output_layer(tmp_path) is has
+    assert has_output_layer(tmp_path / "model.nemo")
+
+
+def test_a_preset_must_be_the_donors(tmp_path):
+    check_preset(BUNDLED / "es-demo" / "1", "tiny")
+    with pytest.raises(SpecError, match=f"preset small has {PRESETS['small'].hidden}"):
+        check_preset(BUNDLED / "es-demo" / "1", "small")
+    with pytest.raises(SpecError, match="unknown preset 'huge'"):
+        check_preset(BUNDLED / "es-demo" / "1", "huge")
