@@ -15,8 +15,8 @@ LEAST_STEPS, MOST_STEPS = 400, 20_000
 MUCH_MINUTES = 30.0
 """With this much target speech a transfer gets the rate of training from scratch."""
 NEW_HEAD_ENCODER_RATE = 0.05
-"""Rate of a pretrained encoder relative to its new head: Whisper base's encoder has test CER .366 with it (8 real minutes,
-400 steps) and .557 with one rate of 5e-5 (one seed each)."""
+"""Rate of a pretrained encoder relative to its new head: Whisper base's encoder has test CER .366 with it (8 real
+minutes, 400 steps) and .557 with one rate of 5e-5 (one seed each)."""
 
 
 def default_recipe(

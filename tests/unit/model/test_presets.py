@@ -11,8 +11,14 @@ from vizinho.store.store import BUNDLED
 
 @pytest.mark.parametrize(
     ("classes", "has"),
-    [(["ParakeetForCTC"], True), (["Wav2Vec2ForCTC"], True), (["WhisperForConditionalGeneration"], False), (["HubertModel"], False), (None, True)],
-)  # fmt: skip
+    [
+        (["ParakeetForCTC"], True),
+        (["Wav2Vec2ForCTC"], True),
+        (["WhisperForConditionalGeneration"], False),
+        (["HubertModel"], False),
+        (None, True),
+    ],
+)
 def test_a_pretrained_encoder_has_no_output_layer(tmp_path, classes, has):
     (tmp_path / "config.json").write_text(json.dumps({"architectures": classes}))
     assert has_output_layer(tmp_path) is has
