@@ -1,26 +1,42 @@
-"""The FastConformer once more, for export: equal results in the operations that onnxruntime is fast at.
+"""A FastConformer for export: equal results in the operations that onnxruntime is fast at.
 
 A plain export of ParakeetForCTC spends half its time outside matrix products: masks of size T x T, positions projected
 once per utterance, biases added apart from their products. Here linear layers work on rows (B * T, F), so bias and
 product are one operation; what is constant is folded into weights (batch norm, the halves of the feed-forward parts,
 the attention's scale, the blank's place); padding is masked only where a real frame could read it.
+
+The order of a block is that of conformer.py, its parts are not: those of training use the memory orders and strides
+that make torch's backward pass fast (`as_strided`, channels last), for which ONNX has no operation or only a slow one.
 """
 
 from __future__ import annotations
 
-from typing import Any
+import copy
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
+
+from vizinho.model.conformer import run_block
+
+if TYPE_CHECKING:
+    from transformers import ParakeetForCTC
+    from transformers.models.parakeet.modeling_parakeet import (
+        ParakeetEncoderAttention,
+        ParakeetEncoderBlock,
+        ParakeetEncoderConvolutionModule,
+        ParakeetEncoderFeedForward,
+        ParakeetEncoderSubsamplingConv2D,
+    )
 
 
 class ExportNetwork(nn.Module):
     """ParakeetForCTC with NeMo's interface: features (B, F, T) and lengths (B,) to log-probabilities (B, T', V).
 
-    The columns are those of `order`, rows of the model's output layer. Rows of padding hold values nobody reads.
+    The columns are those of `order`, rows of the model's output layer. Rows of padding have values that nothing reads.
     """
 
-    def __init__(self, model: Any, order: list[int]) -> None:
+    def __init__(self, model: ParakeetForCTC, order: list[int]) -> None:
         super().__init__()
         encoder = model.encoder
         self.front = _Front(encoder.subsampling, encoder.input_scale)
@@ -33,6 +49,8 @@ class ExportNetwork(nn.Module):
         hidden, frames = self.front(audio_signal, length)
         B, T = hidden.shape[0], hidden.shape[1]
         inside = (torch.arange(T) < frames[:, None]).float()  # (B, T)
+        # Sines and cosines of the distances T-1 ... -(T-1), interleaved as in the original; computed in the graph, since
+        # T is known only when it runs.
         distances = torch.arange(T - 1, -T, -1).float()[:, None] * self.frequencies
         positions = torch.stack([distances.sin(), distances.cos()], dim=-1).flatten(1)  # (2T-1, F)
         rows = hidden.reshape(B * T, -1)
@@ -45,7 +63,7 @@ class ExportNetwork(nn.Module):
 class _Front(nn.Module):
     """Stride-2 convolutions over (B, C, F, T): frames lie next to each other, which suits the processor."""
 
-    def __init__(self, front: Any, scale: float) -> None:
+    def __init__(self, front: ParakeetEncoderSubsamplingConv2D, scale: float) -> None:
         super().__init__()
         layers = [_transposed(layer) for layer in front.layers if isinstance(layer, nn.Conv2d)]
         self.convolutions, self.strides = nn.ModuleList(layers), [int(layer.stride[0]) for layer in layers]
@@ -69,27 +87,31 @@ class _Front(nn.Module):
 
 
 class _Block(nn.Module):
-    def __init__(self, block: Any) -> None:
+    """A block as `run_block` takes it; its feed-forward parts are halved already."""
+
+    def __init__(self, block: ParakeetEncoderBlock) -> None:
         super().__init__()
-        self.norms = nn.ModuleList(
-            [block.norm_feed_forward1, block.norm_self_att, block.norm_conv, block.norm_feed_forward2, block.norm_out]
-        )
-        self.first, self.second = _FeedForward(block.feed_forward1), _FeedForward(block.feed_forward2)
+        self.norm_feed_forward1, self.norm_feed_forward2 = block.norm_feed_forward1, block.norm_feed_forward2
+        self.norm_self_att, self.norm_conv, self.norm_out = block.norm_self_att, block.norm_conv, block.norm_out
+        self.feed_forward1, self.feed_forward2 = _FeedForward(block.feed_forward1), _FeedForward(block.feed_forward2)
         self.attention, self.convolution = _Attention(block.self_attn), _Convolution(block.conv)
 
     def forward(self, rows: torch.Tensor, positions: torch.Tensor, inside: torch.Tensor) -> torch.Tensor:
-        rows = rows + self.first(self.norms[0](rows))
-        rows = rows + self.attention(self.norms[1](rows), positions, inside)
-        rows = rows + self.convolution(self.norms[2](rows), inside)
-        rows = rows + self.second(self.norms[3](rows))
-        return self.norms[4](rows)  # type: ignore[no-any-return]
+        def attend(frames: torch.Tensor) -> torch.Tensor:
+            return self.attention(frames, positions, inside)  # type: ignore[no-any-return]
+
+        def convolve(frames: torch.Tensor) -> torch.Tensor:
+            return self.convolution(frames, inside)  # type: ignore[no-any-return]
+
+        return run_block(self, rows, attend, convolve, half=1.0)
 
 
 class _FeedForward(nn.Module):
-    def __init__(self, part: Any) -> None:
+    def __init__(self, part: ParakeetEncoderFeedForward) -> None:
         super().__init__()
         self.widen = _linear(part.linear1.weight, part.linear1.bias)
-        self.narrow = _linear(part.linear2.weight / 2, _halved(part.linear2.bias))
+        # A block adds half of this part's output: the half is a power of two, so folding it in loses no precision.
+        self.narrow = _linear(part.linear2.weight / 2, None if part.linear2.bias is None else part.linear2.bias / 2)
         self.activation = part.activation
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
@@ -99,20 +121,13 @@ class _FeedForward(nn.Module):
 class _Attention(nn.Module):
     """Relative-position attention (Dai et al. 2019, section 3.3)."""
 
-    def __init__(self, attention: Any) -> None:
+    def __init__(self, attention: ParakeetEncoderAttention) -> None:
         super().__init__()
         self.size, scale = attention.head_dim, attention.scaling
-        parts = (attention.q_proj, attention.k_proj, attention.v_proj)
-        biases = [p.bias if p.bias is not None else torch.zeros(p.out_features) for p in parts]
         self.heads = attention.q_proj.out_features // self.size
         # One after another: a product of all three would have to be taken apart, which copies it.
-        self.projections = nn.ModuleList(
-            [
-                _linear(parts[0].weight * scale, biases[0] * scale),
-                _linear(parts[1].weight, biases[1]),
-                _linear(parts[2].weight, biases[2]),
-            ]
-        )
+        projections = ((attention.q_proj, scale), (attention.k_proj, 1.0), (attention.v_proj, 1.0))
+        self.projections = nn.ModuleList(_scaled(layer, factor) for layer, factor in projections)
         self.by_content, self.by_position = _constant(attention.bias_u * scale), _constant(attention.bias_v * scale)
         self.relative = _linear(attention.relative_k_proj.weight, None)
         self.mix = _linear(attention.o_proj.weight, attention.o_proj.bias)
@@ -123,7 +138,8 @@ class _Attention(nn.Module):
         query, key, value = (project(rows).view(B, T, H, D) for project in self.projections)
         relative = self.relative(positions).view(-1, H, D).permute(1, 2, 0)  # (H, D, 2T-1)
         by_position = (query + self.by_position).transpose(1, 2) @ relative
-        # Entry (i, j) stands at T-1-i+j of row i: in one long row of all, at i(2T-2) + T-1 + j.
+        # `conformer.relative_shift` without strides, which ONNX does not have. Entry (i, j) is at T-1-i+j of row i: in
+        # one long row of all, at i(2T-2) + T-1 + j. (Slices like these make torch's backward pass 7 times as slow.)
         flat = by_position.reshape(B, H, T * (2 * T - 1))[:, :, T - 1 : T - 1 + T * (2 * T - 2)]
         scores = (query + self.by_content).transpose(1, 2) @ key.permute(0, 2, 3, 1)
         scores = scores + flat.reshape(B, H, T, 2 * T - 2)[..., :T] + ((inside - 1.0) * 1e9)[:, None, None]
@@ -132,7 +148,7 @@ class _Attention(nn.Module):
 
 
 class _Convolution(nn.Module):
-    def __init__(self, part: Any) -> None:
+    def __init__(self, part: ParakeetEncoderConvolutionModule) -> None:
         super().__init__()
         weight, bias = part.pointwise_conv1.weight.squeeze(-1), part.pointwise_conv1.bias
         half = weight.shape[0] // 2
@@ -149,50 +165,38 @@ class _Convolution(nn.Module):
         return self.mix(hidden.transpose(1, 2).reshape(B * T, -1))  # type: ignore[no-any-return]
 
 
-def _with_norm(convolution: Any, norm: Any) -> nn.Conv1d:
-    """A depthwise convolution that does its batch norm too (evaluation mode)."""
-    slope = norm.weight / torch.sqrt(norm.running_var + norm.eps)
+def _with_norm(convolution: nn.Conv1d, norm: nn.BatchNorm1d) -> nn.Conv1d:
+    """A depthwise convolution that does its batch norm too (evaluation mode): y = (w x + b - mean) * slope + shift."""
+    slope = norm.weight / torch.sqrt(norm.running_var + norm.eps)  # type: ignore[operator]
     bias = convolution.bias if convolution.bias is not None else torch.zeros_like(slope)
-    made = nn.Conv1d(
-        convolution.in_channels,
-        convolution.out_channels,
-        convolution.kernel_size[0],
-        padding=convolution.padding[0],
-        groups=convolution.groups,
+    size, (reach,) = convolution.kernel_size[0], convolution.padding
+    folded = nn.Conv1d(
+        convolution.in_channels, convolution.out_channels, size, padding=reach, groups=convolution.groups
     )
-    made.weight.data = (convolution.weight * slope[:, None, None]).detach().clone()
-    made.bias.data = ((bias - norm.running_mean) * slope + norm.bias).detach().clone()  # type: ignore[union-attr]
-    return made
+    folded.weight.data = (convolution.weight * slope[:, None, None]).detach().clone()
+    folded.bias.data = ((bias - norm.running_mean) * slope + norm.bias).detach().clone()  # type: ignore[union-attr]
+    return folded
 
 
 def _transposed(convolution: nn.Conv2d) -> nn.Conv2d:
-    """The same convolution for images whose two axes changed places."""
-    made = nn.Conv2d(
-        convolution.in_channels,
-        convolution.out_channels,
-        convolution.kernel_size,  # type: ignore[arg-type]
-        convolution.stride,  # type: ignore[arg-type]
-        convolution.padding,  # type: ignore[arg-type]
-        groups=convolution.groups,
-        bias=convolution.bias is not None,
-    )
-    made.weight.data = convolution.weight.detach().transpose(2, 3).clone()
-    if convolution.bias is not None:
-        made.bias.data = convolution.bias.detach().clone()  # type: ignore[union-attr]
-    return made
+    """A convolution with equal results for images whose two axes changed places; kernels here are square."""
+    turned = copy.deepcopy(convolution)
+    turned.weight.data = convolution.weight.detach().transpose(2, 3).clone()
+    return turned
+
+
+def _scaled(layer: nn.Linear, factor: float) -> nn.Linear:
+    bias = layer.bias if layer.bias is not None else torch.zeros(layer.out_features)
+    return _linear(layer.weight * factor, bias * factor)
 
 
 def _linear(weight: torch.Tensor, bias: torch.Tensor | None) -> nn.Linear:
-    made = nn.Linear(weight.shape[1], weight.shape[0], bias=bias is not None)
-    made.weight.data = weight.detach().clone()
+    layer = nn.Linear(weight.shape[1], weight.shape[0], bias=bias is not None)
+    layer.weight.data = weight.detach().clone()
     if bias is not None:
-        made.bias.data = bias.detach().clone()
-    return made
+        layer.bias.data = bias.detach().clone()
+    return layer
 
 
 def _constant(values: torch.Tensor) -> nn.Parameter:
     return nn.Parameter(values.detach().clone(), requires_grad=False)
-
-
-def _halved(bias: torch.Tensor | None) -> torch.Tensor | None:
-    return None if bias is None else bias / 2

@@ -1,31 +1,37 @@
 """A FastConformer on a stream: each chunk is computed once, with what earlier chunks left behind.
 
-Equals the whole forward pass under the same masks (`model(features, chunks=...)` within `fast_forward`); held by
+Equals the whole forward pass under the same masks (`model(features, chunks=...)` within `fast_forward`); checked by
 tests/unit/model/test_streaming.py.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 
-from vizinho.model.fast import Chunks, _after, _along, _attend, _front, _gate
+from vizinho.model import conformer
+from vizinho.model.fast import Chunks
+
+if TYPE_CHECKING:
+    from transformers import ParakeetForCTC
+    from transformers.models.parakeet.modeling_parakeet import ParakeetEncoderBlock
 
 
 class ChunkedEncoder:
     """One stream through a ParakeetForCTC in evaluation mode; the model may be shared by any number of streams."""
 
-    def __init__(self, model: Any, chunks: Chunks) -> None:
+    def __init__(self, model: ParakeetForCTC, chunks: Chunks) -> None:
         self.chunks = chunks
         self._model, self._encoder = model, model.encoder
         self._subsampling = int(model.config.encoder_config.subsampling_factor)
         self._features: torch.Tensor | None = None
         """The last feature frames of the chunk before: the front end's convolutions reach back into them."""
-        self._heard = [_empty(model) for _ in self._encoder.layers]
-        """Of each block: what its attention still hears of earlier chunks, (1, L, C)."""
-        self._gated: list[torch.Tensor | None] = [None for _ in self._encoder.layers]
+        empty = next(model.parameters()).new_zeros(1, 0, int(model.config.encoder_config.hidden_size))
+        self._attended = [empty for _ in self._encoder.layers]
+        """Of each block: the frames of earlier chunks that its attention still sees, (1, L, C)."""
+        self._convolved: list[torch.Tensor | None] = [None for _ in self._encoder.layers]
         """Of each block: the last frames that its convolution reaches back to."""
 
     @property
@@ -41,44 +47,33 @@ class ChunkedEncoder:
         with torch.inference_mode():
             hidden = self._front(features)
             for number, block in enumerate(self._encoder.layers):
-                hidden = self._block(number, block, hidden)
-            head = self._model.ctc_head
-            logits = F.linear(hidden, head.weight.squeeze(-1), head.bias)
-            found: torch.Tensor = logits[0].float().log_softmax(dim=-1)
-            return found
+                hidden = self._run_block(number, block, hidden)
+            return conformer.logits(self._model.ctc_head, hidden)[0].float().log_softmax(dim=-1)
 
     def _front(self, features: torch.Tensor) -> torch.Tensor:
         before, self._features = self._features, features[-self._subsampling :]
         joined = features if before is None else torch.cat([before, features])
-        hidden: torch.Tensor = _front(self._encoder.subsampling, joined[None], None) * self._encoder.input_scale
+        hidden = conformer.front_end(self._encoder.subsampling, joined[None], None) * self._encoder.input_scale
         # One frame's worth of features before the chunk makes one frame more, which has not seen enough.
         return hidden if before is None else hidden[:, 1:]
 
-    def _block(self, number: int, block: Any, hidden: torch.Tensor) -> torch.Tensor:
-        hidden = hidden.add(block.feed_forward1(block.norm_feed_forward1(hidden)), alpha=0.5)
-        query: torch.Tensor = block.norm_self_att(hidden)
-        heard = torch.cat([self._heard[number], query], dim=1)
-        positions = self._encoder.encode_positions(heard)
-        hidden = hidden + _attend(block.self_attn, query, positions, None, self._heard[number])
-        kept = self.chunks.left * self.chunks.frames
-        self._heard[number] = heard[:, max(0, heard.shape[1] - kept) :] if kept else heard[:, :0]
-        gated = _gate(block.conv, block.norm_conv(hidden), None)
-        hidden = hidden + _after(block.conv, self._along(number, block.conv, gated))
-        hidden = hidden.add(block.feed_forward2(block.norm_feed_forward2(hidden)), alpha=0.5)
-        normed: torch.Tensor = block.norm_out(hidden)
-        return normed
+    def _run_block(self, number: int, block: ParakeetEncoderBlock, hidden: torch.Tensor) -> torch.Tensor:
+        def attend(frames: torch.Tensor) -> torch.Tensor:
+            memory = self._attended[number]
+            context = torch.cat([memory, frames], dim=1)
+            # Distances grow until the memory is full, so positions are encoded for the length at hand.
+            positions = self._encoder.encode_positions(context)
+            remembered = self.chunks.left * self.chunks.frames
+            self._attended[number] = context[:, max(0, context.shape[1] - remembered) :] if remembered else memory
+            return conformer.attend(block.self_attn, frames, positions, None, memory)
 
-    def _along(self, number: int, conv: Any, gated: torch.Tensor) -> torch.Tensor:
-        reach = conv.padding
-        before = self._gated[number]
-        if before is None:
-            before = gated.new_zeros(1, reach, gated.shape[2])
-        joined = torch.cat([before, gated], dim=1)
-        self._gated[number] = joined[:, joined.shape[1] - reach :]
-        return _along(conv, F.pad(joined, (0, 0, 0, reach)), 0)
+        def convolve(frames: torch.Tensor) -> torch.Tensor:
+            gated = conformer.gate(block.conv, frames, None)
+            reach, before = block.conv.padding, self._convolved[number]
+            # Before the stream's first frame there are zeros, as at the start of a whole utterance.
+            joined = torch.cat([gated.new_zeros(1, reach, gated.shape[2]) if before is None else before, gated], dim=1)
+            self._convolved[number] = joined[:, joined.shape[1] - reach :]
+            along = conformer.depthwise(block.conv, F.pad(joined, (0, 0, 0, reach)), 0)
+            return conformer.after_depthwise(block.conv, along)
 
-
-def _empty(model: Any) -> torch.Tensor:
-    width = int(model.config.encoder_config.hidden_size)
-    parameter: torch.Tensor = next(model.parameters())
-    return parameter.new_zeros(1, 0, width)
+        return conformer.run_block(block, hidden, attend, convolve)
