@@ -17,9 +17,9 @@ from vizinho.files import write_json
 from vizinho.g2p.espeak import is_available
 from vizinho.job.job import Job
 from vizinho.job.start import make_ready
-from vizinho.model.adapter_options import AdapterOptions
 from vizinho.model.adapters import attach
 from vizinho.model.checkpoint import weights
+from vizinho.model.layers import AdapterOptions
 from vizinho.training.interrupt import InterruptedRunError
 from vizinho.training.loop import fit
 from vizinho.training.options import (

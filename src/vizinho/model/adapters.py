@@ -1,47 +1,45 @@
 """Low-rank adapters (Hu et al. 2021, arXiv 2106.09685): the donor stays as it is, a few small matrices learn.
 
-An adapter's folder holds those matrices as peft writes them (adapter_config.json, adapter_model.safetensors), the
+An adapter's folder contains those matrices as peft writes them (adapter_config.json, adapter_model.safetensors), the
 target's output layer (head.safetensors), its tokens, and origin.json, which names the donor by the hash of its weights.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors.torch import load_file, save_file
 
 from vizinho.errors import ModelError, SpecError
 from vizinho.files import write_json
-from vizinho.model.adapter_options import AdapterOptions
 from vizinho.model.checkpoint import Checkpoint, like, load_donor, processor_of, weights, weights_digest
 from vizinho.model.formats.huggingface import read_tokenizer
-from vizinho.model.layers import layer_of
+from vizinho.model.layers import AdapterOptions, layer_of
+
+if TYPE_CHECKING:
+    from peft import LoraConfig, LoraModel
+    from transformers import PreTrainedModel
 
 HEAD, ORIGIN = "head.safetensors", "origin.json"
+_MATRICES = "adapter_model.safetensors"
 _OPAQUE = ("WavLMAttention",)
-"""Modules that use their projections' weights without calling them: an adapter there would never be asked."""
+"""Modules that use their projections' weights without calling them: an adapter there would have no effect."""
 
 
 @dataclass(frozen=True, slots=True)
 class Adapter:
     """A trained adapter: its matrices by peft's names, and peft's description of them."""
 
-    config: Any
+    config: LoraConfig
     matrices: Mapping[str, torch.Tensor]
 
 
-def adapted(name: str) -> bool:
-    """Whether a parameter of an adapted network learns: the adapter's matrices and the output layer do."""
-    return ".lora_" in name or layer_of(name) == "head"
-
-
-def attach(model: Any, options: AdapterOptions, seed: int) -> Any:
+def attach(model: PreTrainedModel, options: AdapterOptions, seed: int) -> LoraModel:
     """Put fresh adapters into a network in place; its outputs stay as they are. Returns peft's handle on them.
 
     Raises SpecError where the network has no such linear maps.
@@ -50,11 +48,8 @@ def attach(model: Any, options: AdapterOptions, seed: int) -> Any:
 
     targets = _targets(model, options.where)
     if not targets:
-        raise SpecError(
-            f"{type(model).__name__} has no linear maps that an adapter of {options.where!r} could change",
-            where="adapter.where",
-            fix='use "all"',
-        )
+        what = f"{type(model).__name__} has no linear maps that an adapter of {options.where!r} could change"
+        raise SpecError(what, where="adapter.where", fix='use "all"')
     config = LoraConfig(
         r=options.rank,
         lora_alpha=options.alpha,
@@ -66,7 +61,7 @@ def attach(model: Any, options: AdapterOptions, seed: int) -> Any:
     return _inject(model, config)
 
 
-def take(handle: Any) -> Adapter:
+def take(handle: LoraModel) -> Adapter:
     """A copy of the adapter in a network."""
     from peft import get_peft_model_state_dict
 
@@ -74,8 +69,8 @@ def take(handle: Any) -> Adapter:
     return Adapter(handle.peft_config["default"], {n: t.detach().clone() for n, t in matrices.items()})
 
 
-def merge(handle: Any) -> None:
-    """Add the adapters to the weights they stand beside and take them out; the network's names are the old ones then.
+def merge(handle: LoraModel) -> None:
+    """Add the adapters to the weights that they change and remove them; parameters then have their old names.
 
     Raises ModelError when a merged weight is not a number.
     """
@@ -85,23 +80,8 @@ def merge(handle: Any) -> None:
         raise ModelError(f"the adapter cannot be merged ({error})", fix="train again with a lower rate") from error
 
 
-@contextmanager
-def adapters_off(model: Any) -> Iterator[None]:
-    """Within the context the network is the donor's again, bit for bit, but for the output layer."""
-    from peft.tuners.tuners_utils import BaseTunerLayer
-
-    layers = [module for module in model.modules() if isinstance(module, BaseTunerLayer)]
-    for layer in layers:
-        layer.enable_adapters(False)
-    try:
-        yield
-    finally:
-        for layer in layers:
-            layer.enable_adapters(True)
-
-
 def save_adapter(folder: Path, adapter: Adapter, checkpoint: Checkpoint, origin: Mapping[str, Any]) -> None:
-    """Write an adapter's folder. `origin` says of what: "language", "donor" with "weights_sha256", and more."""
+    """Write an adapter's folder. `origin` describes it: "language", "donor" with "weights_sha256", and more."""
     folder.mkdir(parents=True, exist_ok=True)
     adapter.config.save_pretrained(folder)
     save_file({f"base_model.model.{n}": t.contiguous() for n, t in adapter.matrices.items()}, folder / _MATRICES)
@@ -111,16 +91,12 @@ def save_adapter(folder: Path, adapter: Adapter, checkpoint: Checkpoint, origin:
     write_json(folder / ORIGIN, dict(origin))
 
 
-_MATRICES = "adapter_model.safetensors"
-
-
 def read_origin(folder: Path) -> dict[str, Any]:
-    """What an adapter's folder says of itself. Raises ModelError when it is not one."""
+    """What an adapter's folder says about itself. Raises ModelError when it is no adapter's folder."""
     lacking = [name for name in (ORIGIN, HEAD, _MATRICES, "adapter_config.json") if not (folder / name).is_file()]
     if lacking:
-        raise ModelError(
-            f"not an adapter: it lacks {', '.join(lacking)}", where=folder, fix="give the adapter/ folder of a model"
-        )
+        what = f"not an adapter: it lacks {', '.join(lacking)}"
+        raise ModelError(what, where=folder, fix="give the adapter/ folder of a model")
     try:
         origin = json.loads((folder / ORIGIN).read_text(encoding="utf-8"))
         str(origin["donor"]["weights_sha256"]), str(origin["language"])
@@ -141,13 +117,13 @@ def merge_adapter(donor: Path, folder: Path) -> Checkpoint:
             where=donor,
             fix=f"give the donor {origin['donor'].get('ref', 'it was trained on')}",
         )
-    found = load_donor(donor)
+    original = load_donor(donor)
     tokenizer = read_tokenizer(folder)
-    network = like(found.model, tokenizer, seed=0)
+    network = like(original.model, tokenizer, seed=0)
     try:
         from peft import LoraConfig, set_peft_model_state_dict
 
-        network.load_state_dict(found.weights() | load_file(folder / HEAD), strict=not found.lacking)
+        network.load_state_dict(original.weights() | load_file(folder / HEAD), strict=not original.lacking)
         handle = _inject(network, LoraConfig.from_pretrained(str(folder)))
         matrices = {n.removeprefix("base_model.model."): t for n, t in load_file(folder / _MATRICES).items()}
         result = set_peft_model_state_dict(network, matrices)
@@ -158,20 +134,21 @@ def merge_adapter(donor: Path, folder: Path) -> Checkpoint:
         raise
     except Exception as error:  # safetensors, peft and torch raise many kinds for broken files
         raise ModelError(f"the adapter cannot be read ({error})", where=folder, fix="copy it again") from error
-    return Checkpoint(network.eval(), found.extractor, tokenizer)
+    return Checkpoint(network.eval(), original.extractor, tokenizer)
 
 
-def _inject(model: Any, config: Any) -> Any:
+def _inject(model: PreTrainedModel, config: LoraConfig) -> LoraModel:
     from peft import LoraModel
 
     head = [parameter for name, parameter in model.named_parameters() if layer_of(name) == "head"]
     handle = LoraModel(model, config, "default")
+    # peft freezes everything but its own matrices; the target's output layer must learn too.
     for parameter in head:
         parameter.requires_grad_(True)
     return handle
 
 
-def _targets(model: Any, where: str) -> list[str]:
+def _targets(model: PreTrainedModel, where: str) -> list[str]:
     opaque = [name for name, module in model.named_modules() if type(module).__name__ in _OPAQUE]
     return [
         name

@@ -1,34 +1,110 @@
-"""Loads and saves recogniser folders and donors; with `formats`, the only place that opens checkpoints."""
+"""Recognisers and donors in memory; opens and saves their folders. `formats` has one module for each kind of file."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from transformers import ParakeetFeatureExtractor, ParakeetProcessor, Wav2Vec2Processor
 
+from vizinho.audio.features import FrontEnd
 from vizinho.errors import ModelError
-from vizinho.model.formats.huggingface import read_folder
-from vizinho.model.formats.nemo import read_archive
-from vizinho.model.parts import Checkpoint, Donor, weights
-from vizinho.model.sources import is_archive
+from vizinho.files import sha256
+from vizinho.model.frontends import front_end
+from vizinho.model.layers import layer_of
 from vizinho.progress import quiet_transformers
+from vizinho.text.tokens import TokenInventory, inventory_of
 
-__all__ = [
-    "Checkpoint",
-    "Donor",
-    "like",
-    "load_checkpoint",
-    "load_donor",
-    "processor_of",
-    "save_checkpoint",
-    "weights",
-    "weights_digest",
-]
+if TYPE_CHECKING:
+    from transformers import FeatureExtractionMixin, PreTrainedModel, PreTrainedTokenizerBase, ProcessorMixin
 
-NO_TOKENS = "an encoder without an output layer cannot write; it can only be the start of a transfer"
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A network with what it needs to read audio and write text."""
+
+    model: PreTrainedModel
+    extractor: FeatureExtractionMixin
+    tokenizer: PreTrainedTokenizerBase
+
+    @property
+    def inventory(self) -> TokenInventory:
+        """Tokens in the order of the output rows, with roles."""
+        return inventory_of(self.tokenizer, int(self.model.config.vocab_size))
+
+    @property
+    def front(self) -> FrontEnd:
+        """How the network wants its audio."""
+        return front_end(self.model.config, self.extractor)
+
+    @property
+    def subsampling(self) -> int:
+        """Input steps (feature frames, samples) per output frame."""
+        return self.front.subsampling
+
+
+@dataclass(frozen=True, slots=True)
+class Donor:
+    """A network to start from: anything that becomes a CTC network with the target's tokens."""
+
+    model: PreTrainedModel
+    """A network with a CTC output layer; without tokens of the donor's own that layer is meaningless."""
+    extractor: FeatureExtractionMixin
+    kind: str
+    """What it was saved as: a class of transformers or of NeMo."""
+    tokenizer: PreTrainedTokenizerBase | None = None
+    """None: the donor has no output layer that could be used."""
+    lacking: Mapping[str, str] = field(default_factory=dict)
+    """Parameters of the network that its file lacks, each with the reason why that does no harm."""
+    unused: Mapping[str, tuple[Shape, str]] = field(default_factory=dict)
+    """What its file has and a CTC network has no place for: shape and reason by name."""
+    notes: tuple[str, ...] = ()
+    """What a user should know about how it was read."""
+
+    @property
+    def inventory(self) -> TokenInventory:
+        """Tokens of the output layer; none without one."""
+        return self.recogniser.inventory if self.tokenizer is not None else TokenInventory((), ())
+
+    @property
+    def recogniser(self) -> Checkpoint:
+        """The donor as a recogniser; only a donor with tokens can be one."""
+        return Checkpoint(self.model, self.extractor, self.tokenizer)
+
+    def weights(self) -> dict[str, torch.Tensor]:
+        """Parameters and buffers by the network's names, without what the file lacks."""
+        usable = {name: tensor for name, tensor in weights(self.model).items() if name not in self.lacking}
+        if self.tokenizer is None:
+            return {name: tensor for name, tensor in usable.items() if layer_of(name) != "head"}
+        return usable
+
+    def describe(self) -> dict[str, Any]:
+        """Facts for people and JSON: kind, size, and tokens by role."""
+        inventory = self.inventory
+        roles: dict[str, list[str]] = {}
+        for token, role in zip(inventory.tokens, inventory.roles, strict=True):
+            roles.setdefault(role, []).append(token)
+        front = front_end(self.model.config, self.extractor)
+        return {
+            "kind": self.kind,
+            "parameters": sum(tensor.numel() for tensor in self.weights().values()),
+            "hears": "waveforms" if front.waveform else f"log-mel features every {front.step_seconds * 1000:g} ms",
+            "frame_ms": round(front.frame_seconds * 1000, 3),
+            "padding_masked": front.masked,
+            "tokens": len(inventory.tokens),
+            "roles": roles,
+            "notes": list(self.notes),
+        }
+
+
+def weights(model: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """Every parameter and saved buffer by name, detached; a view, not a copy."""
+    return {name: tensor.detach() for name, tensor in model.state_dict().items()}
 
 
 def load_donor(path: Path, adapter: str | None = None) -> Donor:
@@ -37,10 +113,15 @@ def load_donor(path: Path, adapter: str | None = None) -> Donor:
     `adapter` names the language of a network with an adapter per language (MMS). Raises ModelError naming what is
     missing, left over, of another shape, or not known.
     """
-    if is_archive(path):
+    # Each format needs libraries of its own, so only the one at hand is imported.
+    if path.suffix == ".nemo":
         if adapter is not None:
             raise ModelError(f"no adapter {adapter!r}", where=path, fix="it has none; leave --adapter out")
+        from vizinho.model.formats.nemo import read_archive
+
         return read_archive(path)
+    from vizinho.model.formats.huggingface import read_folder
+
     return read_folder(path, adapter)
 
 
@@ -51,11 +132,15 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     """
     donor = load_donor(folder)
     if donor.tokenizer is None:
-        raise ModelError(NO_TOKENS, where=folder, fix="run `vizinho transfer` from it")
+        raise ModelError(
+            "an encoder without an output layer cannot write; it can only be the start of a transfer",
+            where=folder,
+            fix="run `vizinho transfer` from it",
+        )
     return donor.recogniser
 
 
-def like(donor: Any, tokenizer: Any, seed: int) -> Any:
+def like(donor: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, seed: int) -> PreTrainedModel:
     """A fresh network of the donor's shape with one output row per token of `tokenizer`.
 
     Raises ModelError for an architecture that its configuration alone cannot build.
@@ -66,7 +151,9 @@ def like(donor: Any, tokenizer: Any, seed: int) -> Any:
     try:
         return type(donor)(config).eval()
     except Exception as error:
-        raise ModelError(f"the donor's architecture cannot be built anew ({error})", fix="use another donor") from error
+        raise ModelError(
+            f"the donor's architecture cannot be built from its configuration ({error})", fix="use another donor"
+        ) from error
 
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
@@ -77,8 +164,10 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     processor_of(checkpoint).save_pretrained(folder)
 
 
-def processor_of(checkpoint: Checkpoint) -> Any:
+def processor_of(checkpoint: Checkpoint) -> ProcessorMixin:
     """Features and tokens as one, of a class that AutoProcessor finds; Wav2Vec2Processor takes any of both."""
+    from transformers import ParakeetFeatureExtractor, ParakeetProcessor, Wav2Vec2Processor
+
     if isinstance(checkpoint.extractor, ParakeetFeatureExtractor):
         return ParakeetProcessor(checkpoint.extractor, checkpoint.tokenizer, decoder_type="ctc")
     return Wav2Vec2Processor(checkpoint.extractor, checkpoint.tokenizer)
@@ -86,12 +175,6 @@ def processor_of(checkpoint: Checkpoint) -> Any:
 
 def weights_digest(path: Path) -> str:
     """SHA-256 of a donor's weights: of its one file, or of the digests of several in the order of their names."""
-    if path.is_file():
-        files = [path]
-    else:
-        files = sorted(path.glob("*.safetensors")) or sorted(path.glob("pytorch_model*.bin"))
-    digests = []
-    for file in files:
-        with file.open("rb") as stream:
-            digests.append(hashlib.file_digest(stream, "sha256").hexdigest())
+    files = [path] if path.is_file() else sorted(path.glob("*.safetensors")) or sorted(path.glob("pytorch_model*.bin"))
+    digests = [sha256(file) for file in files]
     return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()

@@ -1,7 +1,7 @@
 """The parts of a FastConformer (Rekesh et al. 2023, arXiv 2305.05084), computed with the weights of ParakeetForCTC.
 
 Shared by whole utterances (fast.py) and streams (streaming.py); export_network.py shares the order of a block. Shapes:
-B utterances, T frames, C channels, V tokens, H heads of D channels each. Parameters and their names stay Hugging Face's.
+B utterances, T frames, C channels, V tokens, H heads of D channels each. Parameters keep Hugging Face's names.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def front_end(
 
 
 def run_block(block: Any, hidden: torch.Tensor, attend: Part, convolve: Part, half: float = 0.5) -> torch.Tensor:
-    """One block (Gulati et al. 2020, arXiv 2005.08100): attention and convolution between two halved feed-forward parts.
+    """One block (Gulati et al. 2020, arXiv 2005.08100): attention, convolution, half a feed-forward part on each side.
 
     `attend` and `convolve` take normalised frames; `half` is 1 where the halving is folded into the weights.
     """

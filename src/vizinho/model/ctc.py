@@ -20,6 +20,7 @@ def ctc_loss(
 
     An infinite loss is returned as such: labels longer than the frames are a fault of the data.
     """
+    # float32 also under autocast: a sum over all alignments underflows in half precision. torch wants (T', B, V).
     log_probs = logits.float().log_softmax(dim=-1).transpose(0, 1)
     per_utterance = F.ctc_loss(log_probs, labels, frames, label_lengths, blank=blank, reduction="none")
     return (per_utterance / label_lengths.clamp(min=1).to(per_utterance.device)).mean()

@@ -49,8 +49,8 @@ class ExportNetwork(nn.Module):
         hidden, frames = self.front(audio_signal, length)
         B, T = hidden.shape[0], hidden.shape[1]
         inside = (torch.arange(T) < frames[:, None]).float()  # (B, T)
-        # Sines and cosines of the distances T-1 ... -(T-1), interleaved as in the original; computed in the graph, since
-        # T is known only when it runs.
+        # Sines and cosines of the distances T-1 ... -(T-1), interleaved as in the original; computed in the graph,
+        # since T is known only when it runs.
         distances = torch.arange(T - 1, -T, -1).float()[:, None] * self.frequencies
         positions = torch.stack([distances.sin(), distances.cos()], dim=-1).flatten(1)  # (2T-1, F)
         rows = hidden.reshape(B * T, -1)
@@ -167,14 +167,14 @@ class _Convolution(nn.Module):
 
 def _with_norm(convolution: nn.Conv1d, norm: nn.BatchNorm1d) -> nn.Conv1d:
     """A depthwise convolution that does its batch norm too (evaluation mode): y = (w x + b - mean) * slope + shift."""
-    slope = norm.weight / torch.sqrt(norm.running_var + norm.eps)  # type: ignore[operator]
+    mean, variance, size = norm.running_mean, norm.running_var, convolution.kernel_size[0]
+    assert mean is not None and variance is not None
+    slope = norm.weight / torch.sqrt(variance + norm.eps)
     bias = convolution.bias if convolution.bias is not None else torch.zeros_like(slope)
-    size, (reach,) = convolution.kernel_size[0], convolution.padding
-    folded = nn.Conv1d(
-        convolution.in_channels, convolution.out_channels, size, padding=reach, groups=convolution.groups
-    )
+    channels, padding = convolution.in_channels, int(convolution.padding[0])
+    folded = nn.Conv1d(channels, channels, size, padding=padding, groups=channels)
     folded.weight.data = (convolution.weight * slope[:, None, None]).detach().clone()
-    folded.bias.data = ((bias - norm.running_mean) * slope + norm.bias).detach().clone()  # type: ignore[union-attr]
+    folded.bias.data = ((bias - mean) * slope + norm.bias).detach().clone()  # type: ignore[union-attr]
     return folded
 
 

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 class Chunks:
     """How much context a frame sees when a network works on a stream (Zhang et al. 2020, arXiv 2012.05481, U2).
 
-    It attends to all of its own chunk and `left` chunks before it; convolutions see nothing after the chunk's end either
-    (Li et al. 2023, arXiv 2304.09325). model/streaming.py computes the same values chunk by chunk.
+    It attends to all of its own chunk and `left` chunks before it; convolutions see nothing after the chunk's end
+    either (Li et al. 2023, arXiv 2304.09325). model/streaming.py computes the same values chunk by chunk.
     """
 
     frames: int

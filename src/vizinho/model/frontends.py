@@ -1,31 +1,34 @@
-"""What each family of networks wants to hear, read from its configuration and its feature extractor."""
+"""How each family of networks wants its audio, read from its configuration and its feature extractor."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING
 
 from vizinho.audio.features import Convolution, FrontEnd
 from vizinho.audio.io import SAMPLE_RATE
 from vizinho.errors import ModelError
 
+if TYPE_CHECKING:
+    from transformers import FeatureExtractionMixin, PreTrainedConfig
+
 WAVEFORM = ("wav2vec2", "wav2vec2-conformer", "hubert", "wavlm", "unispeech", "unispeech-sat", "data2vec-audio")
-"""Model types that hear waveforms through a chain of convolutions (Baevski et al. 2020, arXiv 2006.11477)."""
+"""Model types that read waveforms through a chain of convolutions (Baevski et al. 2020, arXiv 2006.11477)."""
 LEAKY = ("wav2vec2-conformer", "data2vec-audio")
-"""Those of them whose convolutions at or in the blocks hear padding, mask or not (the tests hold it)."""
+"""Those of them whose convolutions at or in the blocks read padding, with or without a mask (tests check it)."""
 STACKED = ("wav2vec2-bert",)
-"""Model types that hear pairs of log-mel frames side by side (Seamless Communication 2023, arXiv 2312.05187)."""
+"""Model types that read pairs of log-mel frames side by side (Seamless Communication 2023, arXiv 2312.05187)."""
 FASTCONFORMER = ("parakeet_ctc",)
 WHISPER = ("whisper_ctc",)
 FAMILIES = (*FASTCONFORMER, *WAVEFORM, *STACKED, *WHISPER)
 """Model types that can be trained with CTC here."""
 
 
-def front_end(config: Any, extractor: Any) -> FrontEnd:
-    """The front end of a network. Raises ModelError for a family that is not known and for another sampling rate."""
+def front_end(config: PreTrainedConfig, extractor: FeatureExtractionMixin) -> FrontEnd:
+    """The front end of a network. Raises ModelError for an unknown family or another sampling rate."""
     rate = getattr(extractor, "sampling_rate", SAMPLE_RATE)
     if rate != SAMPLE_RATE:
-        raise ModelError(f"the model hears {rate} Hz", fix=f"only models of {SAMPLE_RATE} Hz can be used")
+        raise ModelError(f"the model works at {rate} Hz", fix=f"only models of {SAMPLE_RATE} Hz can be used")
     if config.model_type in FASTCONFORMER:
         return _fastconformer(config.encoder_config, extractor)
     if config.model_type in WAVEFORM:
@@ -34,7 +37,7 @@ def front_end(config: Any, extractor: Any) -> FrontEnd:
         masked = getattr(config, "feat_extract_norm", "layer") != "group"
         chain = [Convolution(*pair) for pair in zip(config.conv_kernel, config.conv_stride, strict=True)]
         adapter = _adapter(config)
-        # Their convolutions read padding that no mask takes out.
+        # Their convolutions read padding that no mask removes, so utterances of different lengths are not batched.
         alone = not masked or bool(adapter) or config.model_type in LEAKY
         return FrontEnd(extractor, 1, convolutions=(*chain, *adapter), masked=masked, alone=alone)
     if config.model_type in STACKED:
@@ -43,20 +46,21 @@ def front_end(config: Any, extractor: Any) -> FrontEnd:
         adapter = _adapter(config)
         return FrontEnd(extractor, stacked * hop, window - hop, adapter, alone=bool(adapter), stacked=stacked)
     if config.model_type in WHISPER:
+        # Two convolutions, the second of stride 2; one position per output frame, so positions limit the length.
         halving = (Convolution(3, 1, 1), Convolution(3, 2, 1))
         seconds = config.max_source_positions * 2 * extractor.hop_length / SAMPLE_RATE
         return FrontEnd(extractor, extractor.hop_length, 0, halving, centred=False, max_seconds=seconds)
     raise ModelError(f"networks of type {config.model_type!r} are not known", fix=f"known types: {', '.join(FAMILIES)}")
 
 
-def _fastconformer(config: Any, extractor: Any) -> FrontEnd:
+def _fastconformer(config: PreTrainedConfig, extractor: FeatureExtractionMixin) -> FrontEnd:
     halvings = round(math.log2(config.subsampling_factor))
     kernel, stride = config.subsampling_conv_kernel_size, config.subsampling_conv_stride
     convolution = Convolution(kernel, stride, (kernel - 1) // 2)
     return FrontEnd(extractor, extractor.hop_length, 0, (convolution,) * halvings)
 
 
-def _adapter(config: Any) -> tuple[Convolution, ...]:
+def _adapter(config: PreTrainedConfig) -> tuple[Convolution, ...]:
     """The strided convolutions that some networks have after the encoder."""
     if not getattr(config, "add_adapter", False):
         return ()

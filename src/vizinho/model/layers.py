@@ -1,15 +1,18 @@
-"""Names the layers of a network, so that plan, recipe and movement speak of the same things.
+"""Names the layers of a network, so that plan, recipe and movement speak of the same things; what an adapter changes.
 
-"front" is what stands before the first block, "block0", "block1", ... are the encoder's blocks, "top" is what some
+"front" is everything before the first block, "block0", "block1", ... are the encoder's blocks, "top" is what some
 networks have between the last block and the output layer (strided adapters), "head" are the output layers. Works on
 parameter names alone, for every encoder whose blocks are a numbered list; a norm of the encoder that is in no block
-counts to the front, because names do not say on which side of the blocks it stands.
+counts as part of the front, because names do not tell on which side of the blocks it is.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
+
+from vizinho.errors import SpecError
 
 _BLOCK = re.compile(r"(?:^|\.)(?:layers|layer|blocks)\.(\d+)\.")
 _FRONT = re.compile(
@@ -21,6 +24,7 @@ _HEAD = re.compile(r"(?:^|\.)(?:ctc_head|lm_head|head|phonemes)\.")
 
 def layer_of(name: str) -> str:
     """The layer a parameter belongs to: "front", "blockN", "top" or "head"."""
+    # The order matters: heads, strided adapters and feature extractors have numbered layers of their own.
     if _HEAD.search(name):
         return "head"
     if _TOP.search(name):
@@ -33,6 +37,34 @@ def layer_of(name: str) -> str:
 
 def layer_order(names: Iterable[str]) -> list[str]:
     """Distinct layers from the input to the output."""
-    found = {layer_of(name) for name in names}
-    blocks = sorted((layer for layer in found if layer.startswith("block")), key=lambda b: int(b.removeprefix("block")))
-    return [layer for layer in ("front", *blocks, "top", "head") if layer in found]
+    layers = {layer_of(name) for name in names}
+    blocks = sorted((n for n in layers if n.startswith("block")), key=lambda n: int(n.removeprefix("block")))
+    return [layer for layer in ("front", *blocks, "top", "head") if layer in layers]
+
+
+def adapted(name: str) -> bool:
+    """Whether a parameter of a network with adapters learns: the adapter's matrices and the output layer do."""
+    return ".lora_" in name or layer_of(name) == "head"
+
+
+@dataclass(frozen=True, slots=True)
+class AdapterOptions:
+    """Which matrices learn instead of the network itself (`vizinho.model.adapters`). The output layer always learns."""
+
+    kind: str = "lora"
+    """"lora", or "dora", which learns the length of the weights' columns too (Liu et al. 2024, arXiv 2402.09353)."""
+    rank: int = 8
+    alpha: float = 16.0
+    """The adapter's product is scaled by alpha / rank."""
+    dropout: float = 0.0
+    where: str = "attention"
+    """"attention": the projections of attention; "all": every linear map of the encoder's blocks."""
+
+    def __post_init__(self) -> None:
+        for name, known in (("kind", ("lora", "dora")), ("where", ("attention", "all"))):
+            if getattr(self, name) not in known:
+                raise SpecError(f"adapter {name} is {getattr(self, name)!r}", fix=f"use {' or '.join(known)}")
+        if self.rank < 1 or not 0 <= self.dropout < 1:
+            raise SpecError(
+                f"adapter rank {self.rank}, dropout {self.dropout}", fix="use a rank of 1 or more, a dropout below 1"
+            )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from transformers import ParakeetCTCConfig, ParakeetEncoderConfig, ParakeetForCTC
@@ -42,7 +41,9 @@ SUBSAMPLING = {"characters": 4, "bpe": 8}
 """Frames merged into one: characters need 40 ms, because fast speech has more letters than 80 ms frames."""
 
 
-def build_model(preset: str, vocabulary: int, blank: int, *, tokens: str = "characters", seed: int = 1) -> Any:
+def build_model(
+    preset: str, vocabulary: int, blank: int, *, tokens: str = "characters", seed: int = 1
+) -> ParakeetForCTC:
     """A freshly initialised ParakeetForCTC with `vocabulary` (V) outputs; `blank` is the row of CTC's blank.
 
     Raises SpecError for an unknown preset or kind of tokens.
@@ -92,7 +93,7 @@ def has_output_layer(folder: Path) -> bool:
 
 
 def check_preset(folder: Path, preset: str) -> None:
-    """Raises SpecError unless a model folder has the size of a preset: a transfer cannot change the size."""
+    """Raise SpecError unless a model folder has the size of a preset: a transfer cannot change the size."""
     if preset not in PRESETS:
         raise SpecError(f"unknown preset {preset!r}", fix=f"choose one of {', '.join(PRESETS)}")
     config = folder / "config.json"
@@ -100,8 +101,5 @@ def check_preset(folder: Path, preset: str) -> None:
     size = (encoder.get("hidden_size"), encoder.get("num_hidden_layers"))
     wanted = (PRESETS[preset].hidden, PRESETS[preset].layers)
     if size != wanted:
-        raise SpecError(
-            f"the donor has width {size[0]} and {size[1]} blocks, preset {preset} has {wanted[0]} and {wanted[1]}",
-            where=folder,
-            fix="leave --preset out: the target takes the donor's size",
-        )
+        what = f"the donor has width {size[0]} and {size[1]} blocks, preset {preset} has {wanted[0]} and {wanted[1]}"
+        raise SpecError(what, where=folder, fix="leave --preset out: the target takes the donor's size")

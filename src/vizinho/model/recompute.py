@@ -1,4 +1,4 @@
-"""Activation checkpointing: blocks whose forward pass is computed again on the way back instead of being kept."""
+"""Activation checkpointing: the backward pass computes each block's forward pass again instead of storing it."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from vizinho.errors import ModelError
 
 @contextmanager
 def recomputed_blocks(model: Any, again: Callable[[], AbstractContextManager[None]]) -> Iterator[None]:
-    """Within the context the blocks of a network in training are recomputed; `again` is entered around that.
+    """Within the context the blocks of a network in training are recomputed; `again` is entered for the second pass.
 
-    Raises ModelError for a network whose class does not know how.
+    Raises ModelError for a network whose class cannot do this.
     """
     # Transformers 5.23 has a new name for it and warns of the old one.
     enable = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable

@@ -48,12 +48,14 @@ class ChunkedEncoder:
             hidden = self._front(features)
             for number, block in enumerate(self._encoder.layers):
                 hidden = self._run_block(number, block, hidden)
-            return conformer.logits(self._model.ctc_head, hidden)[0].float().log_softmax(dim=-1)
+            logits = conformer.logits(self._model.ctc_head, hidden)
+            return logits[0].float().log_softmax(dim=-1)
 
     def _front(self, features: torch.Tensor) -> torch.Tensor:
         before, self._features = self._features, features[-self._subsampling :]
         joined = features if before is None else torch.cat([before, features])
-        hidden = conformer.front_end(self._encoder.subsampling, joined[None], None) * self._encoder.input_scale
+        hidden: torch.Tensor = conformer.front_end(self._encoder.subsampling, joined[None], None)
+        hidden = hidden * self._encoder.input_scale
         # One frame's worth of features before the chunk makes one frame more, which has not seen enough.
         return hidden if before is None else hidden[:, 1:]
 

@@ -18,12 +18,12 @@ from typing import Any
 
 from vizinho.errors import ModelError, StoreError
 from vizinho.files import move_folder, write_text
-from vizinho.model.sources import fetch, is_archive, is_hub_id
 from vizinho.store.card import Card, read_card, rewrite_card, verify, write_card
 
 BUNDLED = Path(__file__).parent.parent / "donors"
 """Donors that come with the package: BUNDLED/NAME/VERSION/."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
 def default_home() -> Path:
@@ -58,13 +58,8 @@ class Store:
 
     def entries(self) -> list[Entry]:
         """All models, bundled donors included, by name and version."""
-        names = {
-            p.name
-            for root in (self.models, BUNDLED)
-            if root.is_dir()
-            for p in root.iterdir()
-            if _NAME.fullmatch(p.name)
-        }
+        roots = [root for root in (self.models, BUNDLED) if root.is_dir()]
+        names = {path.name for root in roots for path in root.iterdir()}
         return [entry for name in sorted(names) for entry in self.versions(name)]
 
     def versions(self, name: str) -> list[Entry]:
@@ -79,7 +74,7 @@ class Store:
         return [Entry(name, v, v == current, v in bundled and v not in own, folders[v]) for v in sorted(folders)]
 
     def find(self, ref: str) -> Entry | None:
-        """The entry of NAME or NAME@VERSION; None when the store has it not.
+        """The entry of NAME or NAME@VERSION; None when the store does not have it.
 
         Raises StoreError for a bare name whose current version is gone.
         """
@@ -101,24 +96,22 @@ class Store:
         Raises StoreError listing what there is, and ModelError for a file, a corpus or a damaged model of the store.
         """
         entry = self.find(ref)
-        if entry is None:
-            path = Path(ref)
-            if is_archive(path) and path.is_file():
-                return path
-            if is_hub_id(ref):
-                return fetch(ref)
-            if path.is_file() or path.suffix in (".jsonl", ".wav", ".flac"):
-                raise ModelError(
-                    "this is a file, not a model",
-                    where=ref,
-                    fix="give a model's name or folder; corpora go to --corpus",
-                )
-            if not path.is_dir():
-                there = ", ".join(e.ref for e in self.entries()) or "no models"
-                raise StoreError(f"no model {ref!r}", where=self.models, fix=f"the store has {there}")
+        if entry is not None:
+            verify(entry.folder)
+            return entry.folder
+        path = Path(ref)
+        if path.is_dir() or (path.suffix == ".nemo" and path.is_file()):
             return path
-        verify(entry.folder)
-        return entry.folder
+        if is_hub_id(ref):
+            from vizinho.store.hub import fetch
+
+            return fetch(ref)
+        if path.is_file() or path.suffix in (".jsonl", ".wav", ".flac"):
+            raise ModelError(
+                "this is a file, not a model", where=ref, fix="give a model's name or folder; corpora go to --corpus"
+            )
+        known = ", ".join(e.ref for e in self.entries()) or "no models"
+        raise StoreError(f"no model {ref!r}", where=self.models, fix=f"the store has {known}")
 
     def card(self, ref: str) -> Card | None:
         """Card of a model; None for folders without one."""
@@ -149,15 +142,15 @@ class Store:
         with self.locked():
             versions = self.versions(name)
             if version not in [e.version for e in versions]:
-                there = ", ".join(e.ref for e in versions or self.entries()) or "no models"
-                raise StoreError(f"no version {name}@{version}", where=self.models, fix=f"the store has {there}")
+                known = ", ".join(e.ref for e in versions or self.entries()) or "no models"
+                raise StoreError(f"no version {name}@{version}", where=self.models, fix=f"the store has {known}")
             write_text(self.models / name / "current", f"{version}\n")
         return f"{name}@{version}"
 
     def replace_current(self, name: str, version: int, *, instead_of: int) -> bool:
         """Make a version current if `instead_of` still is; False when another writer has made another one current.
 
-        Whoever compared two versions must not put aside a third that came meanwhile.
+        A comparison of two versions must not replace a third that was added meanwhile.
         """
         with self.locked():
             if [e.version for e in self.versions(name) if e.current] != [instead_of]:
@@ -168,7 +161,7 @@ class Store:
     def add_score(self, ref: str, score: Mapping[str, Any]) -> bool:
         """Write a score into a version's card, in place of one with the same signature; False for bundled models.
 
-        README.md is written anew too, unless somebody has edited it. Raises StoreError for an unknown model.
+        README.md is written again too, unless somebody has edited it. Raises StoreError for an unknown model.
         """
         with self.locked():
             entry = self.find(ref)
@@ -177,16 +170,15 @@ class Store:
             card = read_card(entry.folder)
             if entry.bundled or card is None:
                 return False
-            kept = [s for s in card.scores if s.get("signature") != score["signature"]]
-            rewrite_card(entry.folder, dataclasses.replace(card, scores=[*kept, dict(score)]))
+            others = [s for s in card.scores if s.get("signature") != score["signature"]]
+            rewrite_card(entry.folder, dataclasses.replace(card, scores=[*others, dict(score)]))
         return True
 
     def check_name(self, name: str) -> None:
         """Raises StoreError for names that are not lower-case letters, digits, dots, dashes and underscores."""
         if not _NAME.fullmatch(name):
-            raise StoreError(
-                f"{name!r} is not a name", where="--name", fix="use a-z, 0-9, '.', '-' and '_'; no version"
-            )
+            fix = "use a-z, 0-9, '.', '-' and '_'; no version"
+            raise StoreError(f"{name!r} is not a name", where="--name", fix=fix)
 
     def _current(self, name: str) -> int:
         """The version that `current` names; 0 without such a file, -1 when it names no number."""
@@ -209,8 +201,13 @@ class Store:
             raise unwritable(error, self.models) from error
 
 
+def is_hub_id(ref: str) -> bool:
+    """Whether a reference has the form of a hub id, OWNER/NAME, and is no path here."""
+    return _HUB_ID.fullmatch(ref) is not None and not Path(ref).exists()
+
+
 def unwritable(error: Exception, where: Path) -> StoreError:
-    """What to say of a store on a full or read-only disk; what it holds is whole, since versions appear by a rename."""
+    """The error for a store on a full or read-only disk. Its versions are whole, since each appears by a rename."""
     reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
     return StoreError(
         f"cannot be written ({reason})",

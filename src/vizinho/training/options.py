@@ -12,7 +12,7 @@ import numpy as np
 
 from vizinho.audio.augment import AugmentOptions
 from vizinho.errors import SpecError
-from vizinho.model.adapter_options import AdapterOptions
+from vizinho.model.layers import AdapterOptions
 
 T = TypeVar("T")
 

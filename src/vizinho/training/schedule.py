@@ -9,9 +9,8 @@ from typing import Any
 import torch
 
 from vizinho.errors import SpecError
-from vizinho.model.adapters import adapted
 from vizinho.model.fast import can_stream
-from vizinho.model.layers import layer_of, layer_order
+from vizinho.model.layers import adapted, layer_of, layer_order
 from vizinho.training.options import LayerPolicy, LoopOptions, TrainingOptions
 
 

@@ -17,10 +17,9 @@ from vizinho.errors import ModelError, SpecError
 from vizinho.job.fit import fit_job
 from vizinho.job.job import Job
 from vizinho.job.start import make_ready
-from vizinho.model.adapter_options import AdapterOptions
-from vizinho.model.adapters import adapters_off, attach, merge, merge_adapter, save_adapter, take
+from vizinho.model.adapters import attach, merge, merge_adapter, save_adapter, take
 from vizinho.model.checkpoint import load_donor, save_checkpoint, weights, weights_digest
-from vizinho.model.layers import layer_of
+from vizinho.model.layers import AdapterOptions, layer_of
 from vizinho.recognition.engines import TorchEngine
 from vizinho.store.card import read_card
 from vizinho.store.store import Store
@@ -69,11 +68,12 @@ def test_switched_off_the_donor_is_untouched_bit_for_bit(name, tmp_path, corpus)
     assert found.keys() == ready.start.keys()
     assert all(torch.equal(found[n], t) for n, t in ready.start.items() if layer_of(n) != "head")
     with_adapter = TorchEngine(ready.checkpoint).log_probs([WAVEFORM])[0]
-    with adapters_off(model):
-        learnt = {n: t.clone() for n, t in weights(model).items() if layer_of(n) == "head"}
-        model.load_state_dict(head, strict=False)
-        assert np.array_equal(TorchEngine(ready.checkpoint).log_probs([WAVEFORM])[0], before)
-        model.load_state_dict(learnt, strict=False)
+    handle.disable_adapter_layers()
+    learnt = {n: t.clone() for n, t in weights(model).items() if layer_of(n) == "head"}
+    model.load_state_dict(head, strict=False)
+    assert np.array_equal(TorchEngine(ready.checkpoint).log_probs([WAVEFORM])[0], before)
+    model.load_state_dict(learnt, strict=False)
+    handle.enable_adapter_layers()
     assert not np.array_equal(with_adapter, before)
     merge(handle)
     assert weights(model).keys() == ready.start.keys()

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from safetensors import safe_open
@@ -14,29 +14,33 @@ from transformers import (
     AutoFeatureExtractor,
     AutoModelForCTC,
     AutoTokenizer,
+    FeatureExtractionMixin,
     ParakeetCTCConfig,
     ParakeetEncoder,
     ParakeetForCTC,
     ParakeetForRNNT,
     ParakeetForTDT,
+    PreTrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
     WhisperModel,
 )
 
 from vizinho.errors import ModelError, TextError, first_line
-from vizinho.model.formats.described import check_size
-from vizinho.model.formats.pickled import check_stored
+from vizinho.model.checkpoint import Donor, Shape
+from vizinho.model.formats.checks import check_size, check_stored
 from vizinho.model.formats.whisper_ctc import WhisperCTCConfig, WhisperForCTC, register
 from vizinho.model.frontends import FAMILIES
 from vizinho.model.layers import layer_of
-from vizinho.model.parts import Donor, Shape
 from vizinho.progress import quiet_transformers
 from vizinho.text.tokens import inventory_of
 
 SAFE = {"local_files_only": True, "trust_remote_code": False}
-"""A folder is data: nothing is fetched, and no code that lies in it is run."""
+"""A folder is data: nothing is fetched, and no code in it is run."""
 _AGAIN = "give a folder written by `vizinho train` or by save_pretrained"
 _UNUSED_MASK = "its file lacks it; it only fills the network's own masks, which stay off"
 _OTHER_TASK = "belongs to the task it was trained for, not to the encoder"
+_Value = TypeVar("_Value")
 _ADAPTER = re.compile(r"adapter\.(.+)\.(?:safetensors|bin)")
 
 
@@ -44,8 +48,8 @@ def read_folder(folder: Path, adapter: str | None = None) -> Donor:
     """Open a folder, in float32 and evaluation mode. Raises ModelError naming the fault."""
     _require_files(folder)
     if adapter is not None and adapter not in _adapters(folder):
-        there = ", ".join(_adapters(folder)) or "none; leave --adapter out"
-        raise ModelError(f"no adapter {adapter!r}", where=folder, fix=f"it has {there}")
+        known = ", ".join(_adapters(folder)) or "none; leave --adapter out"
+        raise ModelError(f"no adapter {adapter!r}", where=folder, fix=f"it has {known}")
     quiet_transformers()
     register()
     config = _guarded(folder, AutoConfig.from_pretrained, folder, **SAFE)
@@ -64,14 +68,15 @@ def read_folder(folder: Path, adapter: str | None = None) -> Donor:
     lacking = {name: _UNUSED_MASK for name in missing if name.endswith("masked_spec_embed")}
     _refuse(folder, missing - lacking.keys() - (head if headless else set()), "weights are missing")
     prefix = model.base_model_prefix + "."
-    # From a bare encoder's file names come without the prefix, so what is left over cannot be told from a foreign
-    # task's; but then everything else was found, or it would be missing.
+    # A bare encoder's file has names without the prefix, so its leftovers look like those of another task. That is
+    # harmless: every weight of the encoder itself was there, or it would have been refused as missing.
     unused = {n: s for n, s in _left_over(folder, info).items() if headless and not n.startswith(prefix)}
     _refuse(folder, set(info["unexpected_keys"]) - unused.keys(), "weights have no place")
     if adapter is not None:
         # MMS: an adapter in every block and an output layer for each language (Pratap et al. 2023, arXiv 2305.13516).
         _guarded(folder, model.load_adapter, adapter, local_files_only=True)
-    # The networks' own masks draw from numpy's global state, which no checkpoint could restore; ours take their place.
+    # The networks' own masks draw from numpy's global state, which no checkpoint could restore; vizinho.audio.augment
+    # masks features instead.
     model.config.apply_spec_augment = False
     tokenizer = None if headless else _tokenizer(folder, model, adapter)
     return Donor(
@@ -85,7 +90,7 @@ def read_folder(folder: Path, adapter: str | None = None) -> Donor:
     )
 
 
-_ENCODERS: dict[str, Any] = {
+_ENCODERS: dict[str, type[PreTrainedModel]] = {
     "whisper": WhisperModel,
     "parakeet_encoder": ParakeetEncoder,
     "parakeet_rnnt": ParakeetForRNNT,
@@ -94,12 +99,12 @@ _ENCODERS: dict[str, Any] = {
 """Model types whose encoder is taken out of its network and given an output layer for CTC."""
 
 
-def _encoder_of(folder: Path, config: Any, extractor: Any) -> Donor:
+def _encoder_of(folder: Path, config: PreTrainedConfig, extractor: FeatureExtractionMixin) -> Donor:
     whole, info = _load(_ENCODERS[config.model_type], folder, config)
     _refuse(folder, info["missing_keys"], "weights are missing")
     encoder = getattr(whole, "encoder", whole)
     if config.model_type == "whisper":
-        network: Any = WhisperForCTC(WhisperCTCConfig(**_plain(config), vocab_size=1, pad_token_id=0))
+        network: PreTrainedModel = WhisperForCTC(WhisperCTCConfig(**_plain(config), vocab_size=1, pad_token_id=0))
     else:
         network = ParakeetForCTC(
             ParakeetCTCConfig(encoder_config=encoder.config.to_dict(), vocab_size=1, pad_token_id=0)
@@ -115,28 +120,17 @@ def _encoder_of(folder: Path, config: Any, extractor: Any) -> Donor:
     )
 
 
-def _plain(config: Any) -> dict[str, Any]:
+def _plain(config: PreTrainedConfig) -> dict[str, Any]:
     """Whisper's settings of the encoder; those of its tokens and of generation mean nothing to CTC."""
     names = (
-        "num_mel_bins",
-        "encoder_layers",
-        "encoder_attention_heads",
-        "encoder_ffn_dim",
-        "encoder_layerdrop",
-        "activation_function",
-        "d_model",
-        "dropout",
-        "attention_dropout",
-        "activation_dropout",
-        "init_std",
-        "scale_embedding",
-        "max_source_positions",
+        "num_mel_bins encoder_layers encoder_attention_heads encoder_ffn_dim encoder_layerdrop activation_function"
+        " d_model dropout attention_dropout activation_dropout init_std scale_embedding max_source_positions"
     )
-    return {name: getattr(config, name) for name in names}
+    return {name: getattr(config, name) for name in names.split()}
 
 
-def _load(kind: Any, folder: Path, config: Any) -> tuple[Any, dict[str, Any]]:
-    """The network and what its file lacked or had too much. Pickled weights are read as tensors alone."""
+def _load(kind: Any, folder: Path, config: PreTrainedConfig) -> tuple[PreTrainedModel, dict[str, Any]]:
+    """The network, and which weights were missing or surplus. Pickled weights are read as tensors alone."""
     for path in (*folder.glob("pytorch_model*.bin"), *folder.glob("adapter.*.bin")):
         with path.open("rb") as file:
             _guarded(folder, check_stored, file, path.name)
@@ -152,6 +146,7 @@ def _load(kind: Any, folder: Path, config: Any) -> tuple[Any, dict[str, Any]]:
         ignore_mismatched_sizes=True,
         **SAFE,
     )
+    # Mismatches are reported instead of raised by the library, so that the error names the weights.
     mismatched = [key[0] if isinstance(key, tuple) else key for key in info["mismatched_keys"]]
     _refuse(folder, mismatched, "weights have another shape than config.json says")
     return model, info
@@ -160,23 +155,23 @@ def _load(kind: Any, folder: Path, config: Any) -> tuple[Any, dict[str, Any]]:
 def _left_over(folder: Path, info: Mapping[str, Any]) -> dict[str, Shape]:
     """Shapes of what the file has and the network has no place for; read from its header."""
     names = set(info["unexpected_keys"])
-    found: dict[str, Shape] = {}
+    shapes: dict[str, Shape] = {}
     for file in folder.glob("*.safetensors") if names else ():
         with safe_open(file, "pt") as tensors:
-            found |= {name: tuple(tensors.get_slice(name).get_shape()) for name in names & set(tensors.keys())}
-    return {name: found.get(name, ()) for name in sorted(names)}
+            shapes |= {name: tuple(tensors.get_slice(name).get_shape()) for name in names & set(tensors.keys())}
+    return {name: shapes.get(name, ()) for name in sorted(names)}
 
 
 def _adapters(folder: Path) -> list[str]:
     return sorted({match.group(1) for path in folder.iterdir() if (match := _ADAPTER.fullmatch(path.name))})
 
 
-def read_tokenizer(folder: Path) -> Any:
+def read_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     """The tokeniser of a folder. Raises ModelError when it cannot be read."""
     return _guarded(folder, AutoTokenizer.from_pretrained, folder, **SAFE)
 
 
-def _tokenizer(folder: Path, model: Any, adapter: str | None) -> Any:
+def _tokenizer(folder: Path, model: PreTrainedModel, adapter: str | None) -> PreTrainedTokenizerBase:
     tokenizer = read_tokenizer(folder)
     if adapter is not None:
         _guarded(folder, tokenizer.set_target_lang, adapter)
@@ -194,7 +189,9 @@ def _tokenizer(folder: Path, model: Any, adapter: str | None) -> Any:
     return tokenizer
 
 
-def _notes(folder: Path, model: Any, tokenizer: Any, adapter: str | None) -> tuple[str, ...]:
+def _notes(
+    folder: Path, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase | None, adapter: str | None
+) -> tuple[str, ...]:
     notes = []
     if _adapters(folder):
         using = adapter or getattr(tokenizer, "target_lang", None) or "the one in its main file"
@@ -223,15 +220,12 @@ def _refuse(folder: Path, names: Iterable[str], what: str) -> None:
     keys = sorted(names)
     if keys:
         shown = ", ".join(keys[:3]) + (f" and {len(keys) - 3} more" if len(keys) > 3 else "")
-        raise ModelError(
-            f"{what}: {shown}",
-            where=folder,
-            fix="the weights are incomplete or of another model; copy the folder again",
-        )
+        fix = "the weights are incomplete or of another model; copy the folder again"
+        raise ModelError(f"{what}: {shown}", where=folder, fix=fix)
 
 
-def _guarded(folder: Path, call: Any, *args: Any, **options: Any) -> Any:
-    """Call the library; for a broken folder it raises many kinds of errors, which all mean the same to a user."""
+def _guarded(folder: Path, call: Callable[..., _Value], *args: Any, **options: Any) -> _Value:
+    """Call the library; a broken folder makes it raise many kinds of errors, which become one kind for users."""
     try:
         return call(*args, **options)
     except ModelError as error:

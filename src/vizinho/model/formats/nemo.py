@@ -1,8 +1,8 @@
 """Reads NeMo's .nemo archives of FastConformer models without NeMo and without unpacking them to disk.
 
 An archive is a tar file with model_config.yaml, model_weights.ckpt (tensors pickled by torch) and a tokeniser. Members
-are read where they lie, so no name in an archive can reach a file of ours; weights are read as tensors alone. Nothing
-is taken that is much larger than the archive itself: not its members, not its tensors, not the network they describe.
+are read in place, so no name in an archive can overwrite a file on disk; weights are read as tensors alone. Nothing is
+accepted that is much larger than the archive itself: not its members, not its tensors, not the network they describe.
 """
 
 from __future__ import annotations
@@ -18,20 +18,26 @@ from typing import IO, Any
 
 import torch
 import yaml
-from transformers import ParakeetCTCConfig, ParakeetEncoderConfig, ParakeetFeatureExtractor, ParakeetForCTC
+from transformers import (
+    ParakeetCTCConfig,
+    ParakeetEncoderConfig,
+    ParakeetFeatureExtractor,
+    ParakeetForCTC,
+    ParakeetTokenizer,
+)
 
 from vizinho.audio.io import SAMPLE_RATE
 from vizinho.errors import ModelError, first_line
-from vizinho.model.formats.pickled import check_stored
+from vizinho.model.checkpoint import Donor, Shape
+from vizinho.model.formats.checks import check_stored
 from vizinho.model.formats.pieces import label_tokenizer, piece_tokenizer
-from vizinho.model.parts import Donor, Shape
 
 CONFIG, WEIGHTS = "model_config.yaml", "model_weights.ckpt"
 SMALL_BYTES = 64 * 2**20
 """More than any configuration or tokeniser has; a larger one is a fault or an attack."""
 
 _UNPACKED = 20
-"""Times its own bytes that a compressed archive may hold; weights hardly compress, zeros a thousand times."""
+"""How many times its own size a compressed archive may unpack to; weights hardly compress, zeros a thousandfold."""
 
 _HEADS = {
     "EncDecCTCModel": "decoder",
@@ -53,7 +59,7 @@ _KEYS = (
     (r"(encoder\.layers\.\d+\.conv)\.batch_norm\.(.+)", r"\1.norm.\2"),
     (r"(encoder\.layers\.\d+\..+)", r"\1"),
 )
-"""NeMo's names and ours; the first pattern that fits the whole name decides."""
+"""NeMo's names and those of ParakeetForCTC; the first pattern that fits the whole name decides."""
 
 _ENCODER: dict[str, tuple[Any, ...]] = {
     "subsampling": ("dw_striding",),
@@ -80,7 +86,7 @@ _FEATURES: dict[str, tuple[Any, ...]] = {
     "log_zero_guard_value": (2**-24,),
     "exact_pad": (False,),
 }
-"""Settings that ParakeetForCTC and its extractor have built in: other values are refused, missing ones are these."""
+"""Settings that ParakeetForCTC and its extractor have built in. Other values are refused, the first is the default."""
 _MAKES_FEATURES = "makes the features; the extractor has the same"
 _NOT_NEMO = "this is not what NeMo writes"
 _OTHER_DECODER = "belongs to the transducer; only the encoder and the CTC layer are taken"
@@ -102,12 +108,15 @@ def read_archive(path: Path) -> Donor:
     except ModelError as error:
         raise ModelError(error.what, where=f"{path} {error.where}".strip(), fix=error.fix) from error
     except Exception as error:  # tar, YAML, pickle, protobuf and torch raise many kinds for damaged bytes
-        said = first_line(error)
-        raise ModelError(f"cannot be read as a .nemo archive ({said})", where=path, fix="copy it again") from error
+        what = f"cannot be read as a .nemo archive ({first_line(error)})"
+        raise ModelError(what, where=path, fix="copy it again") from error
 
 
-def _donor(config: Mapping[str, Any], kind: str, tensors: Mapping[str, torch.Tensor], tokenizer: Any) -> Donor:
+def _donor(
+    config: Mapping[str, Any], kind: str, tensors: Mapping[str, torch.Tensor], tokenizer: ParakeetTokenizer | None
+) -> Donor:
     mapped, unused = _rename(tensors, _HEADS[kind])
+    # NeMo puts the blank after all tokens.
     blank = len(tokenizer) - 1 if tokenizer is not None else 0
     encoder = _encoder_config(config, mapped)
     settings = ParakeetCTCConfig(
@@ -141,11 +150,11 @@ def _rename(
     mapped: dict[str, torch.Tensor] = {}
     unused: dict[str, tuple[Shape, str]] = {}
     for name, tensor in tensors.items():
-        ours = next((re.sub(f, to, name) for f, to in _KEYS if re.fullmatch(f, name)), None)
+        renamed = next((re.sub(nemo, parakeet, name) for nemo, parakeet in _KEYS if re.fullmatch(nemo, name)), None)
         if head and name.startswith(f"{head}.decoder_layers.0."):
-            ours = f"ctc_head.{name.rpartition('.')[2]}"
-        if ours is not None:
-            mapped[ours] = tensor
+            renamed = f"ctc_head.{name.rpartition('.')[2]}"
+        if renamed is not None:
+            mapped[renamed] = tensor
         elif name.startswith("preprocessor."):
             unused[name] = (tuple(tensor.shape), _MAKES_FEATURES)
         elif name.startswith(("decoder.", "joint.", "ctc_decoder.")) and not (head and name.startswith(f"{head}.")):
@@ -155,7 +164,7 @@ def _rename(
     return mapped, unused
 
 
-def _encoder_config(config: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> Any:
+def _encoder_config(config: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> ParakeetEncoderConfig:
     """Sizes are read off the weights, where they cannot be wrong; switches and dropout come from the settings."""
     layers: dict[int, set[str]] = {}
     for name in tensors:
@@ -166,8 +175,10 @@ def _encoder_config(config: Mapping[str, Any], tensors: Mapping[str, torch.Tenso
         if lacking := layers.get(0, set()) ^ layers.get(number, set()):
             where = f"encoder.layers.{number}.{min(lacking)}"
             raise ModelError("the weights are missing", where=where, fix="the archive is incomplete; copy it again")
+    # The front end halves time with each 3 x 3 kernel; its pointwise convolutions have kernels of 1 x 1.
     halvings = sum(name.endswith("weight") and t.shape[-1] == 3 and t.ndim == 4 for name, t in tensors.items())
     encoder, block = config["encoder"], "encoder.layers.0"
+    # bias_u (H, D): the one tensor that tells the number of heads apart from their width.
     heads, head_size = tensors[f"{block}.self_attn.bias_u"].shape
     sizes = {
         "d_model": heads * head_size,
@@ -208,44 +219,44 @@ def _check(config: Mapping[str, Any], part: str, known: Mapping[str, tuple[Any, 
     if not isinstance(settings, dict):
         raise ModelError(f"no {part} in the settings", where=CONFIG, fix="only FastConformer models can be read")
     for name, values in known.items():
-        found = settings.get(name, values[0])
-        if found not in values:
+        value = settings.get(name, values[0])
+        if value not in values:
             raise ModelError(
-                f"{part}.{name} is {reprlib.repr(found)}; only {values[0]!r} can be read",
+                f"{part}.{name} is {reprlib.repr(value)}; only {values[0]!r} can be read",
                 where=CONFIG,
                 fix="choose a FastConformer model without limited context",
             )
 
 
-def _check_features(tensors: Mapping[str, torch.Tensor], extractor: Any) -> None:
-    """The archive keeps the mel filters and the window it was trained with: ours must be those."""
-    ours = {
+def _check_features(tensors: Mapping[str, torch.Tensor], extractor: ParakeetFeatureExtractor) -> None:
+    """The archive contains the mel filters and the window of its training: the extractor must have the same."""
+    built_in = {
         "preprocessor.featurizer.fb": extractor.mel_filters[None],
         "preprocessor.featurizer.window": torch.hann_window(extractor.win_length, periodic=False),
     }
-    for name, expected in ours.items():
-        found = tensors.get(name)
-        if found is not None and (found.shape != expected.shape or not torch.allclose(found, expected, atol=1e-5)):
+    for name, expected in built_in.items():
+        stored = tensors.get(name)
+        if stored is not None and (stored.shape != expected.shape or not torch.allclose(stored, expected, atol=1e-5)):
             raise ModelError(
                 "the model was trained with other features", where=name, fix="only NeMo's default features can be read"
             )
 
 
 def _settings(archive: tarfile.TarFile) -> dict[str, Any]:
-    found = yaml.safe_load(_bytes(archive, CONFIG).decode("utf-8"))
-    if not isinstance(found, dict):
+    settings = yaml.safe_load(_bytes(archive, CONFIG).decode("utf-8"))
+    if not isinstance(settings, dict):
         raise ModelError("the settings are no mapping", where=CONFIG, fix="copy the archive again")
-    if _values(found, {}) > SMALL_BYTES:
+    if _values(settings, {}) > SMALL_BYTES:
         raise ModelError("the settings repeat themselves without end", where=CONFIG, fix=_NOT_NEMO)
-    return found
+    return settings
 
 
 def _values(value: Any, known: dict[int, int]) -> int:
-    """How many values these are, written out: YAML can refer to a part again and again, ten lines can be a billion."""
+    """How many values these are, written out: YAML can refer to one part many times, ten lines can mean a billion."""
     if not isinstance(value, dict | list):
         return 1
     if id(value) not in known:
-        known[id(value)] = SMALL_BYTES  # of a part that holds itself
+        known[id(value)] = SMALL_BYTES  # the answer for a part that contains itself
         parts = value.values() if isinstance(value, dict) else value
         known[id(value)] = 1 + sum(_values(part, known) for part in parts)
     return known[id(value)]
@@ -258,18 +269,18 @@ def _tensors(archive: tarfile.TarFile) -> dict[str, torch.Tensor]:
         size = file.tell()
         check_stored(file, WEIGHTS)
         file.seek(0)
-        found = torch.load(file, map_location="cpu", weights_only=True)
-    if not isinstance(found, dict) or not all(isinstance(t, torch.Tensor) for t in found.values()):
+        tensors = torch.load(file, map_location="cpu", weights_only=True)
+    if not isinstance(tensors, dict) or not all(isinstance(t, torch.Tensor) for t in tensors.values()):
         raise ModelError("the weights are no table of tensors", where=WEIGHTS, fix="copy the archive again")
-    # A tensor can show one number a million times, and a file one tensor under a thousand names.
-    held = sum(tensor.numel() * tensor.element_size() for tensor in found.values())
-    if held > 2 * size:
-        raise ModelError(f"its tensors are {held} bytes in a file of {size}", where=WEIGHTS, fix=_NOT_NEMO)
-    return {str(name): tensor for name, tensor in found.items()}
+    # A tensor can repeat one number a million times (stride 0), and a file can name one tensor a thousand times.
+    unpacked = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
+    if unpacked > 2 * size:
+        raise ModelError(f"its tensors are {unpacked} bytes in a file of {size}", where=WEIGHTS, fix=_NOT_NEMO)
+    return {str(name): tensor for name, tensor in tensors.items()}
 
 
-def _tokenizer(archive: tarfile.TarFile, config: Mapping[str, Any]) -> Any:
-    """Tokens of the output layer: of the SentencePiece model where there is one, else the labels in the settings."""
+def _tokenizer(archive: tarfile.TarFile, config: Mapping[str, Any]) -> ParakeetTokenizer:
+    """Tokens of the output layer: those of the SentencePiece model where there is one, else the settings' labels."""
     decoder = config.get("aux_ctc", config).get("decoder", {})
     labels = [str(label) for label in decoder.get("vocabulary") or config.get("labels") or ()]
     settings = config.get("tokenizer")
@@ -290,20 +301,20 @@ def _tokenizer(archive: tarfile.TarFile, config: Mapping[str, Any]) -> Any:
 
 
 def _member(archive: tarfile.TarFile, name: str) -> IO[bytes]:
-    """The first plain file of that name. Links, devices and files with holes are passed over."""
+    """The first plain file of that name. Links, devices and sparse files are skipped."""
     size = _size(archive)
     for member in archive:
         if member.offset_data + member.size > size:
             raise ModelError(f"more than {size} bytes are in it", where=member.name[:200], fix=_NOT_NEMO)
         if PurePosixPath(member.name).name == name and member.isreg() and not member.issparse():
-            found = archive.extractfile(member)
-            if found is not None:
-                return found
+            file = archive.extractfile(member)
+            if file is not None:
+                return file
     raise ModelError(f"the archive lacks {name}", fix="give a .nemo file that NeMo's save_to wrote")
 
 
 def _size(archive: tarfile.TarFile) -> int:
-    """Bytes that may be in an archive: those of its file, more where it is compressed."""
+    """Bytes that an archive may unpack to: a multiple of its file's, since it may be compressed."""
     packed = Path(str(archive.name)).stat().st_size
     return max(SMALL_BYTES, _UNPACKED * packed)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import sentencepiece
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
@@ -14,7 +13,7 @@ from vizinho.text.tokens import PIECE_SPACE, SPACE, letters_model
 BLANK = "<blank>"
 
 
-def piece_tokenizer(content: bytes) -> Any:
+def piece_tokenizer(content: bytes) -> ParakeetTokenizer:
     """A ParakeetTokenizer of a SentencePiece model (Kudo and Richardson 2018, arXiv 1808.06226).
 
     Raises whatever the libraries raise for content that is no such model.
@@ -30,6 +29,7 @@ def piece_tokenizer(content: bytes) -> Any:
     else:
         rows = {piece: row for row, (piece, _) in enumerate(ranked)}
         tokenizer = Tokenizer(models.BPE(rows, _merges(pieces), unk_token=pieces[unknown][0], fuse_unk=True))
+    # SentencePiece's default rule (nmt_nfkc): compatibility forms, and runs of spaces become one.
     tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Replace(Regex(" {2,}"), " ")])
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(replacement=PIECE_SPACE)
     tokenizer.decoder = decoders.Metaspace(replacement=PIECE_SPACE)
@@ -37,18 +37,21 @@ def piece_tokenizer(content: bytes) -> Any:
 
 
 def _merges(pieces: Sequence[tuple[str, float]]) -> list[tuple[str, str]]:
-    """Pairs in the order in which they were learnt: scores of BPE pieces are minus their rank."""
+    """Pairs in the order in which they were learnt: scores of BPE pieces are minus their rank.
+
+    A model lists pieces, not the pairs they were merged from, so every split into two known pieces is taken.
+    """
     known = {piece for piece, _ in pieces}
-    found = [
+    merges = [
         (score, piece[:cut], piece[cut:])
         for piece, score in pieces
         for cut in range(1, len(piece))
         if piece[:cut] in known and piece[cut:] in known
     ]
-    return [(left, right) for _, left, right in sorted(found, key=lambda item: -item[0])]
+    return [(left, right) for _, left, right in sorted(merges, key=lambda item: -item[0])]
 
 
-def label_tokenizer(labels: Sequence[str]) -> Any:
+def label_tokenizer(labels: Sequence[str]) -> ParakeetTokenizer:
     """A ParakeetTokenizer of NeMo's character labels, the blank after them."""
     tokens = [*(SPACE if label == " " else label for label in labels), BLANK]
     return ParakeetTokenizer(tokenizer_object=letters_model(tokens, BLANK), pad_token=BLANK)

@@ -1,11 +1,11 @@
 """Whisper's encoder with an output layer for CTC: transformers has no such class.
 
-So this file travels with the weights: it needs nothing but torch and transformers, `save_pretrained` copies it into the
-model's folder, and `AutoModelForCTC.from_pretrained(folder, trust_remote_code=True)` reads it there. Here it is
-registered instead.
+So this file is saved with the weights: it needs only torch and transformers, `save_pretrained` copies it into the
+model's folder, and `AutoModelForCTC.from_pretrained(folder, trust_remote_code=True)` reads it from there. vizinho
+itself registers the class instead, and runs no code of a folder.
 
-Whisper (Radford et al. 2022, arXiv 2212.04356) hears windows of 30 s, silence included, without a mask. As a CTC
-encoder it hears the utterance alone: positions are counted from its start, and padding is masked.
+Whisper (Radford et al. 2022, arXiv 2212.04356) reads windows of 30 s, silence included, without a mask. As a CTC
+encoder it reads the utterance alone: positions are counted from its start, and padding is masked.
 """
 
 import torch
@@ -52,7 +52,7 @@ class WhisperForCTC(PreTrainedModel):  # type: ignore[misc]
         inside = attention_mask.bool()[:, None]
         hidden = nn.functional.gelu(encoder.conv1(input_features.transpose(1, 2) * inside))
         hidden = nn.functional.gelu(encoder.conv2(hidden * inside)).transpose(1, 2)
-        inside = inside[:, 0, ::2]
+        inside = inside[:, 0, ::2]  # the second convolution has stride 2
         hidden = hidden + encoder.embed_positions.weight[: hidden.shape[1]]
         hidden = nn.functional.dropout(hidden, p=encoder.dropout, training=self.training)
         mask = create_bidirectional_mask(config=self.config, inputs_embeds=hidden, attention_mask=inside)
@@ -65,7 +65,7 @@ class WhisperForCTC(PreTrainedModel):  # type: ignore[misc]
         return CausalLMOutput(loss=loss, logits=logits)
 
     def _loss(self, logits: torch.Tensor, inside: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """Mean of the CTC loss per label, so that Hugging Face's Trainer can go on with the model."""
+        """Mean of the CTC loss per label, so that Hugging Face's Trainer can continue training."""
         real = labels >= 0
         return nn.functional.ctc_loss(
             logits.float().log_softmax(dim=-1).transpose(0, 1),

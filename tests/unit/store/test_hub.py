@@ -6,8 +6,8 @@ from donor_zoo import parakeet_encoder
 from nemo_archive import ARCHIVE
 
 from vizinho.errors import StoreError
-from vizinho.model.sources import fetch, is_archive, is_hub_id
-from vizinho.store.store import Store
+from vizinho.store.hub import fetch
+from vizinho.store.store import Store, is_hub_id
 
 REVISION = "0" * 40
 
@@ -62,4 +62,3 @@ def test_what_looks_like_a_path_is_none_of_the_hubs(tmp_path, monkeypatch):
     assert not is_hub_id("models/mine")
     assert not any(map(is_hub_id, ("es", "es@1", "./es/1", "/models/es", "../es", "a/b/c")))
     assert is_hub_id("facebook/mms-1b-all")
-    assert is_archive(Path("a.nemo"))
