@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from vizinho.plan.plan import TransferPlan
 
 SHOWN = 10  # items that a list in the terminal names before it says how many more there are
 
@@ -71,3 +75,32 @@ def describe(donor: Mapping[str, Any]) -> list[str]:
 def _first(tokens: Sequence[str], shown: int = 60) -> str:
     more = f" and {len(tokens) - shown} more (--json names all)" if len(tokens) > shown else ""
     return " ".join(tokens[:shown]) + more
+
+
+def show_plan(
+    plan: TransferPlan, as_json: bool, *, donor: dict[str, Any] | None = None, all_rows: bool = False
+) -> None:
+    """Print what the donor is and the transfer plan: a summary of ten lines, all rows as a table, or as JSON."""
+    from vizinho.plan.summary import summarise
+
+    if as_json:
+        emit({"donor": donor or {}, "plan": plan.as_json(), "counts": plan.counts()}, as_json)
+        return
+    for line in describe(donor) if donor else ():
+        typer.echo(line)
+    if not all_rows:
+        typer.echo("transfer plan (--show-plan prints every row):")
+        for line in summarise(plan):
+            typer.echo(f"  {line}")
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("target", "token", "source", "action", "shape", "reason", title="Transfer plan")
+    for row in plan.rows:
+        shape = "x".join(map(str, row.shape)) or "1"
+        table.add_row(row.target or "-", row.token or "", row.source or "", row.action, shape, row.reason)
+    # A pipe has no width of its own: 160 columns keep a row on one line.
+    console = Console(width=None if sys.stdout.isatty() else 160, markup=False)
+    console.print(table)
+    console.print(", ".join(f"{count} {action}" for action, count in plan.counts().items()))

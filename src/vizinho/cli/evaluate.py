@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vizinho.cli import decoding as options
+from vizinho.cli import options
 from vizinho.cli.emit import emit, warn
 from vizinho.cli.options import AsJson, Corpus, Engine, Model, Split, Threads
 

@@ -1,4 +1,4 @@
-"""`vizinho experiment`: a spec in, arms trained and tested, results.json out."""
+"""`vizinho experiment` and `vizinho report`: a spec in, arms trained and tested, results.json and a page out."""
 
 from __future__ import annotations
 
@@ -72,3 +72,23 @@ def table(pooled: Sequence[Pooled]) -> str:
         for row in pooled
     ]
     return markdown(head, rows)
+
+
+def report(
+    results: Annotated[Path, typer.Argument(help="results.json of an experiment.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Page to write; report.html next to the results if not given.")
+    ] = None,
+    cards: Annotated[
+        bool, typer.Option("--cards", help="Also write README.md, a model card, into the model folder of every arm.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Draw an experiment's results as one self-contained page."""
+    from vizinho.report.model_card import write_model_cards
+    from vizinho.report.page import write_report
+
+    page = out if out is not None else results.with_name("report.html")
+    write_report(results, page)
+    model_cards = write_model_cards(results) if cards else []
+    emit({"report": page, "cards": model_cards}, as_json, map(str, (page, *model_cards)))

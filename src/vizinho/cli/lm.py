@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer import Argument, Option
 
-from vizinho.cli import decoding as options
-from vizinho.cli.emit import emit, markdown, warn
+from vizinho.cli import options
+from vizinho.cli.emit import emit, markdown, show_plan, warn
 from vizinho.cli.options import (
     AsJson,
     Commands,
@@ -27,9 +28,11 @@ from vizinho.cli.options import (
     Steps,
     Texts,
     Threads,
+    To,
     language_tag,
     refuse_options_of_other_kinds,
 )
+from vizinho.errors import SpecError
 
 if TYPE_CHECKING:
     from vizinho.decoding.lm.train import Source, SourceReport
@@ -45,11 +48,18 @@ class Kind(StrEnum):
     lstm = "lstm"
 
 
+class Metric(StrEnum):
+    """Error rates."""
+
+    cer = "cer"
+    wer = "wer"
+
+
 _OPTIONS_OF = {
     "ngram": ("model", "unit", "order", "prune", "list_words", "list_once", "exclude_corpus", "exclude_from_lists"),
     "lstm": ("dev", "width", "hidden", "layers", "steps", "rate", "samples", "seed", "threads", "fresh", "quiet"),
 }
-_WORDS = 10_000  # most words of an LSTM model's list, if not given
+LSTM_WORDS = 10_000  # most words of an LSTM model's list, if not given
 _WORD_LIST = "wordfreq:"
 _SHOWN_TRIALS = 5  # trials that `tune` prints, besides greedy decoding and the search alone
 
@@ -59,53 +69,50 @@ def train(
     context: typer.Context,
     texts: Annotated[
         list[str],
-        typer.Argument(
+        Argument(
             help="Text files, one sentence a line; ngram: wordfreq:pt is the list of frequent Portuguese words.",
             show_default=False,
         ),
     ],
-    out: Annotated[Path, typer.Option("--out", help="ARPA file (ngram; its card beside it) or folder (lstm).")],
-    kind: Annotated[Kind, typer.Option("--kind", help="ngram: Kneser-Ney, ARPA; lstm: neural.")] = Kind.ngram,
+    out: Annotated[Path, Option("--out", help="ARPA file (ngram; its card beside it) or folder (lstm).")],
+    kind: Annotated[Kind, Option("--kind", help="ngram: Kneser-Ney, ARPA; lstm: neural.")] = Kind.ngram,
     lang: Annotated[
-        str | None, typer.Option("--lang", callback=language_tag, help="Language: its normaliser and its alphabet.")
+        str | None, Option("--lang", callback=language_tag, help="Language: its normaliser and its alphabet.")
     ] = None,
     vocabulary: Annotated[
         int | None,
-        typer.Option(
-            "--vocabulary", help="Most frequent words to keep; all (ngram) or 10000 (lstm) if not given.", min=1
-        ),
+        Option("--vocabulary", help="Most frequent words to keep; all (ngram) or 10000 (lstm) if not given.", min=1),
     ] = None,
     model: Annotated[
-        str | None, typer.Option("--model", help="ngram: take normaliser and letters of this recogniser.")
+        str | None, Option("--model", help="ngram: take normaliser and letters of this recogniser.")
     ] = None,
-    unit: Annotated[str, typer.Option("--unit", help="ngram: word or char.")] = "word",
-    order: Annotated[int, typer.Option("--order", help="ngram: longest n-gram, 1 to 6.", min=1, max=6)] = 3,
+    unit: Annotated[str, Option("--unit", help="ngram: word or char.")] = "word",
+    order: Annotated[int, Option("--order", help="ngram: longest n-gram, 1 to 6.", min=1, max=6)] = 3,
     prune: Annotated[
-        int,
-        typer.Option("--prune", help="ngram: drop n-grams of order 2 and more that occur at most this often.", min=0),
+        int, Option("--prune", help="ngram: drop n-grams of order 2 and more that occur at most this often.", min=0)
     ] = 0,
     list_words: Annotated[
         int | None,
-        typer.Option("--list-words", help="ngram: most frequent words to take of a word list; default all.", min=1),
+        Option("--list-words", help="ngram: most frequent words to take of a word list; default all.", min=1),
     ] = None,
     list_once: Annotated[
-        bool, typer.Option("--list-once", help="ngram: count every word of a word list once, not by its frequency.")
+        bool, Option("--list-once", help="ngram: count every word of a word list once, not by its frequency.")
     ] = False,
     exclude_corpus: Annotated[
         list[Path] | None,
-        typer.Option(
+        Option(
             "--exclude-corpus",
             help="ngram: hold out the texts of this manifest outside its train split; repeatable. Equal lines are "
             "skipped and counted.",
         ),
     ] = None,
     exclude_from_lists: Annotated[
-        bool, typer.Option("--exclude-from-lists", help="ngram: skip those texts in word lists too.")
+        bool, Option("--exclude-from-lists", help="ngram: skip those texts in word lists too.")
     ] = False,
     dev: Dev = None,
-    width: Annotated[int, typer.Option("--width", help="lstm: components of a word's vector.", min=1)] = 128,
-    hidden: Annotated[int, typer.Option("--hidden", help="lstm: cells of a layer.", min=1)] = 128,
-    layers: Annotated[int, typer.Option("--layers", help="lstm: number of layers.", min=1)] = 2,
+    width: Annotated[int, Option("--width", help="lstm: components of a word's vector.", min=1)] = 128,
+    hidden: Annotated[int, Option("--hidden", help="lstm: cells of a layer.", min=1)] = 128,
+    layers: Annotated[int, Option("--layers", help="lstm: number of layers.", min=1)] = 2,
     steps: Steps = 1500,
     rate: Rate = 3e-3,
     samples: Samples = 1024,
@@ -127,17 +134,22 @@ def train(
         ngrams = NgramOptions(unit, order, vocabulary, prune)
         _train_ngrams(out, sources, ngrams, target, exclude_corpus or [], exclude_from_lists, as_json)
         return
-    from vizinho.errors import SpecError
     from vizinho.text_models.lstm import Architecture
     from vizinho.text_models.lstm_job import LmJob
     from vizinho.text_models.lstm_task import LmOptions
 
-    if lang is None:
-        raise SpecError("no language", where="lm train", fix="give --lang, such as --lang pt")
-    shape = Architecture(width=width, hidden=hidden, layers=layers)
     training = LmOptions(steps=steps, learning_rate=rate, samples=samples, seed=seed, threads=threads)
-    job = LmJob(lang, tuple(map(Path, texts)), tuple(dev or ()), shape, vocabulary or _WORDS, options=training)
+    shape = Architecture(width=width, hidden=hidden, layers=layers)
+    paths = tuple(map(Path, texts))
+    job = LmJob(needed_language(lang), paths, tuple(dev or ()), shape, vocabulary or LSTM_WORDS, options=training)
     run_job(job, out, fresh=fresh, quiet=quiet, as_json=as_json)
+
+
+def needed_language(lang: str | None) -> str:
+    """The language of a text model; SpecError where none was given."""
+    if lang is None:
+        raise SpecError("no language", where="--lang", fix="give --lang, such as --lang pt")
+    return lang
 
 
 def _train_ngrams(
@@ -166,18 +178,16 @@ def _train_ngrams(
             exclude_from_lists=exclude_from_lists,
             progress=advance,
         )
-    size = (
-        f"{out}: {_sizes(card)} n-grams of {card.units:,} running {card.unit}s, "
-        f"{card.unknown / max(card.units, 1):.2%} unknown"
-    )
-    emit({"lm": out, **asdict(card)}, as_json, [*map(_counted, reports), size])
+    unknown = f"{card.unknown / max(card.units, 1):.2%} unknown"
+    size = f"{out}: {_sizes(card)} n-grams of {card.units:,} running {card.unit}s, {unknown}"
+    emit({"lm": out, **asdict(card)}, as_json, [*map(_report_line, reports), size])
 
 
 def _sizes(card: Any) -> str:
     return " + ".join(f"{size:,}" for size in card.sizes)
 
 
-def _counted(report: SourceReport) -> str:
+def _report_line(report: SourceReport) -> str:
     left_out = {
         f"{report.excluded:,} excluded": report.excluded,
         f"{report.empty:,} without words": report.empty,
@@ -189,14 +199,11 @@ def _counted(report: SourceReport) -> str:
 
 def _target(lang: str | None, model: str | None) -> tuple[Any, frozenset[str]]:
     """Normaliser and letters of a recogniser or of a language."""
-    from vizinho.errors import SpecError
     from vizinho.text.alphabets import alphabet
     from vizinho.text.normalize import get_normalizer
 
     if model is None:
-        if lang is None:
-            raise SpecError("no language", where="lm train", fix="give --lang, or --model with a recogniser")
-        return get_normalizer(lang), frozenset(alphabet(lang))
+        return get_normalizer(needed_language(lang)), frozenset(alphabet(needed_language(lang)))
     from transformers import AutoProcessor
 
     from vizinho.decoding.beam import letters_of
@@ -219,23 +226,23 @@ def _source(text: str, *, most: int | None, once: bool) -> Source:
 
 @app.command()
 def transfer(
-    donor: Annotated[Path, typer.Argument(help="Folder of the LSTM model to start from.")],
+    donor: Annotated[Path, Argument(help="Folder of the LSTM model to start from.")],
     texts: Texts,
-    to: Annotated[str, typer.Option("--to", callback=language_tag, help="Target language, such as pt.")],
+    to: To,
     out: Out,
     dev: Dev = None,
-    vocabulary: Annotated[int, typer.Option("--vocabulary", help="Most frequent words to keep.", min=1)] = _WORDS,
+    vocabulary: Annotated[int, Option("--vocabulary", help="Most frequent words to keep.", min=1)] = LSTM_WORDS,
     new_rows: Annotated[
-        str, typer.Option("--new-rows", help="How words the donor lacks start: features (neighbours) or fresh.")
+        str, Option("--new-rows", help="How words the donor lacks start: features (neighbours) or fresh.")
     ] = "features",
     donor_vectors: Annotated[
-        Path | None, typer.Option("--donor-vectors", help="Static vectors of the donor's language (.bin, .vec).")
+        Path | None, Option("--donor-vectors", help="Static vectors of the donor's language (.bin, .vec).")
     ] = None,
     target_vectors: Annotated[
-        Path | None, typer.Option("--target-vectors", help="Static vectors of the target; without both, by spelling.")
+        Path | None, Option("--target-vectors", help="Static vectors of the target; without both, by spelling.")
     ] = None,
     dictionary: Annotated[
-        Path | None, typer.Option("--dictionary", help="Pairs to align vectors by: donor word, tab, target word.")
+        Path | None, Option("--dictionary", help="Pairs to align vectors by: donor word, tab, target word.")
     ] = None,
     row: Rows = None,
     steps: Steps = 600,
@@ -249,12 +256,11 @@ def transfer(
     as_json: AsJson = False,
 ) -> None:
     """Move an LSTM model to another language: copy its layers, start each word's row by the transfer plan."""
-    from vizinho.cli.plan import row_overrides
     from vizinho.plan.tokens import RowOptions
     from vizinho.text_models.lstm_job import LmJob, Start
     from vizinho.text_models.lstm_task import LmOptions
 
-    rows = RowOptions(new_rows, row_overrides(row or []))
+    rows = RowOptions(new_rows, options.row_overrides(row or []))
     start = Start(donor, rows, target_vectors, donor_vectors, dictionary)
     training = LmOptions(steps=steps, learning_rate=rate, samples=samples, seed=seed, threads=threads)
     job = LmJob(to, tuple(texts), tuple(dev or ()), vocabulary=vocabulary, start=start, options=training)
@@ -263,7 +269,6 @@ def transfer(
 
 def run_job(job: LmJob, out: Path, *, fresh: bool, quiet: bool, as_json: bool, dry_run: bool = False) -> None:
     """Train an LSTM model, or print its transfer plan and stop."""
-    from vizinho.cli.plan import show_plan
     from vizinho.progress import bar
     from vizinho.text_models.lstm_folder import check_destination
     from vizinho.text_models.lstm_job import make_ready, run
@@ -302,9 +307,9 @@ def warn_skipped(lines: tuple[str, ...]) -> None:
 
 @app.command()
 def evaluate(
-    model: Annotated[Path, typer.Argument(help="ARPA file, or folder of an LSTM model.")],
+    model: Annotated[Path, Argument(help="ARPA file, or folder of an LSTM model.")],
     texts: Texts,
-    lang: Annotated[str | None, typer.Option("--lang", help="Normaliser of an ARPA file without a card.")] = None,
+    lang: Annotated[str | None, Option("--lang", help="Normaliser of an ARPA file without a card.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure how well a model predicts texts: perplexity, unknown words; of n-grams also bits per letter.
@@ -318,7 +323,6 @@ def _evaluate_ngrams(lm: Path, texts: list[Path], lang: str | None, as_json: boo
     from vizinho.decoding.lm.arpa import predict, read_arpa
     from vizinho.decoding.lm.model import load_language_model
     from vizinho.decoding.lm.train import text_file
-    from vizinho.errors import SpecError
     from vizinho.text.normalize import get_normalizer
 
     card = load_language_model(lm).card
@@ -359,36 +363,33 @@ def _evaluate_lstm(folder: Path, texts: list[Path], as_json: bool) -> None:
 @app.command()
 def tune(
     model: Model,
-    corpus: Annotated[Path, typer.Option("--corpus", help="Manifest (JSONL) with a dev split.")],
-    lms: Annotated[list[Path], typer.Option("--lm", help="Language model (ARPA): of words, of characters, or both.")],
-    out: Annotated[Path, typer.Option("--out", help="Decoder file to write (JSON).")],
-    split: Annotated[str, typer.Option("--split", help="Split to choose on; test is refused.")] = "dev",
-    metric: Annotated[str, typer.Option("--metric", help="cer or wer.")] = "cer",
+    corpus: Annotated[Path, Option("--corpus", help="Manifest (JSONL) with a dev split.")],
+    lms: Annotated[list[Path], Option("--lm", help="Language model (ARPA): of words, of characters, or both.")],
+    out: Annotated[Path, Option("--out", help="Decoder file to write (JSON).")],
+    split: Annotated[str, Option("--split", help="Split to choose on; test is refused.")] = "dev",
+    metric: Annotated[Metric, Option("--metric", help="Error rate to choose by.")] = Metric.cer,
     beam_width: options.BeamWidth = None,
     threads: Threads = 1,
     as_json: AsJson = False,
 ) -> None:
     """Choose the language model's weight and the scores per word and letter on dev, and write a decoder file."""
-    from vizinho.cli.decoding import spec_of
     from vizinho.corpora.manifest import fingerprint, read_manifest, select
     from vizinho.decoding.setup import DecoderSpec, write_decoder
     from vizinho.decoding.tune import best, grid_for
     from vizinho.decoding.tune import tune as run
-    from vizinho.errors import SpecError
     from vizinho.evaluation.score import error_rates
     from vizinho.progress import bar
     from vizinho.recognition.files import Work
     from vizinho.store.store import Store
     from vizinho.text.normalize import get_normalizer
 
-    if split == "test" or metric not in ("cer", "wer"):
-        wrong = "weights are not chosen on test" if split == "test" else f"unknown metric {metric!r}"
-        raise SpecError(wrong, where="lm tune", fix="use dev, and cer or wer")
+    if split == "test":  # a weight that is chosen on test makes every later test score too good
+        raise SpecError("weights are not chosen on test", where="lm tune", fix="use dev")
     recognizer = Work(Store().resolve(model), threads=threads).open()
     chosen = select(read_manifest(corpus), split=split)
     normalize = get_normalizer(chosen[0].lang)
     references = {u.id: text for u in chosen if (text := normalize(u.text))}
-    spec = spec_of(lms, beam_width=beam_width)
+    spec = options.spec_of(lms, beam_width=beam_width)
     assert spec is not None
     decoder = recognizer.beam(spec)
     with bar("computing log-probabilities", len(references)) as advance:
@@ -432,10 +433,10 @@ def _rows(greedy: tuple[float, float], trials: list[Any], best: Any, metric: str
 
 @app.command()
 def mix(
-    first: Annotated[Path, typer.Argument(help="Language model (ARPA).")],
-    second: Annotated[Path, typer.Argument(help="Another of the same unit.")],
-    out: Annotated[Path, typer.Option("--out", help="ARPA file to write.")],
-    share: Annotated[float, typer.Option("--share", help="Weight of the first, 0 to 1.", min=0, max=1)] = 0.5,
+    first: Annotated[Path, Argument(help="Language model (ARPA).")],
+    second: Annotated[Path, Argument(help="Another of the same unit.")],
+    out: Annotated[Path, Option("--out", help="ARPA file to write.")],
+    share: Annotated[float, Option("--share", help="Weight of the first, 0 to 1.", min=0, max=1)] = 0.5,
     as_json: AsJson = False,
 ) -> None:
     """Mix two models into one (linear interpolation)."""

@@ -12,17 +12,14 @@ from vizinho.cli import (
     corpus,
     evaluate,
     experiment,
-    export,
     lm,
     models,
-    report,
     serve,
     topics,
     train,
     transcribe,
     vectors,
 )
-from vizinho.cli.extras import extra_of
 from vizinho.cli.options import Commands
 from vizinho.errors import SpecError, VizinhoError
 from vizinho.training.torchrun import SEPARATE_STORES, process_count, restart_may_hang
@@ -47,7 +44,21 @@ RENAMED = {
     "vectors transformer words": "vectors senses --sentence",
     "vectors transformer": "vectors",
 }
-"""Commands of earlier versions and those that do their work now; a group stands after its members."""
+"""Commands of earlier versions and the commands that replace them; a group comes after its members."""
+
+EXTRAS = {
+    "serve": ("fastapi", "starlette", "uvicorn", "h11", "python_multipart", "websockets", "prometheus_client"),
+    "compare": ("conllu", "sklearn", "spacy", "jinja2", "matplotlib"),
+    "text": ("gensim",),
+    "lhotse": ("lhotse",),
+    "tensorboard": ("tensorboard",),
+    "media": ("av",),
+    "streams": ("datasets",),
+    "speak": ("espeakng_loader",),
+    "voices": ("parselmouth",),
+    "ray": ("ray",),
+}
+"""Import names of what each extra of pyproject.toml brings; the first extra that has a module is the one to name."""
 
 app = Commands(
     name="vizinho",
@@ -61,10 +72,10 @@ app.command("transfer")(train.transfer)
 app.command("evaluate")(evaluate.evaluate)
 app.command("transcribe")(transcribe.transcribe)
 app.command("serve")(serve.serve)
-app.command("export")(export.export)
+app.command("export")(models.export)
 app.command("compare")(compare.compare)
 app.command("experiment")(experiment.experiment)
-app.command("report")(report.report)
+app.command("report")(experiment.report)
 app.add_typer(corpus.app, name="corpus")
 app.add_typer(models.app, name="models")
 app.add_typer(lm.app, name="lm")
@@ -111,6 +122,12 @@ def _root(
             where="--max-restarts",
             fix=f"export {SEPARATE_STORES}=1, and give the same command again",
         )
+
+
+def extra_of(module: str) -> str | None:
+    """The extra that brings a module; None for one that the base brings or nobody knows."""
+    package = module.partition(".")[0]
+    return next((extra for extra, packages in EXTRAS.items() if package in packages), None)
 
 
 def _refuse_renamed(arguments: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""`vizinho models`: what the store has and where it came from; roll back, pin, merge and reproduce versions."""
+"""`vizinho models` and `vizinho export`: what the store has, where it came from; roll back, pin, merge, reproduce."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import typer
 from typer import Argument, Option
 
 from vizinho.cli.emit import describe, emit, warn
-from vizinho.cli.options import AsJson, Commands, Quiet, Split
+from vizinho.cli.options import AsJson, Commands, Model, Quiet, Split
 from vizinho.errors import CorpusError, ModelError, StoreError
 
 if TYPE_CHECKING:
@@ -262,3 +262,19 @@ def _reproduction_lines(result: Reproduction) -> Iterator[str]:
 def _brief_json(value: Any, most: int = 120) -> str:
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return text if len(text) <= most else f"{text[:most]}..."
+
+
+def export(
+    model: Model,
+    out: Annotated[Path, Option("--out", help="New folder for the export.", show_default=False)],
+    int8: Annotated[bool, Option("--int8", help="8-bit weights: a third of the size (docs/runtime.md).")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Export a model to ONNX. `vizinho transcribe` and sherpa-onnx read the folder; neither needs torch then."""
+    from vizinho.recognition.export import export as write
+    from vizinho.store.store import Store
+
+    exported = write(Store().resolve(model), out, "int8" if int8 else "fp32")
+    size = f"{exported.folder}: {exported.precision}, {exported.megabytes:.1f} MB"
+    difference = f"log-probabilities differ from the model's by {exported.largest_difference:.1e} at most"
+    emit(exported, as_json, f"{size}; {difference}")

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer import Argument, Option
 from typer.core import TyperCommand
 from typer.models import CommandFunctionType
 
 from vizinho.errors import SpecError
+
+if TYPE_CHECKING:
+    from vizinho.decoding.setup import DecoderSpec
+    from vizinho.recognition.recognizer import Recognizer
 
 
 def language_tag(parameter: typer.CallbackParam, value: str | None) -> str | None:
@@ -22,50 +28,56 @@ def language_tag(parameter: typer.CallbackParam, value: str | None) -> str | Non
     return Language.parse(value, where=parameter.opts[0], error=SpecError).tag if value else value
 
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
-Seed = Annotated[int, typer.Option("--seed", help="Seed of all randomness.", min=0)]
-Threads = Annotated[int, typer.Option("--threads", help="Threads of each process.", min=1)]
-Processes = Annotated[int, typer.Option("--processes", help="Number of processes.", min=1)]
+AsJson = Annotated[bool, Option("--json", help="Print one JSON object.")]
+Seed = Annotated[int, Option("--seed", help="Seed of all randomness.", min=0)]
+Threads = Annotated[int, Option("--threads", help="Threads of each process.", min=1)]
+Processes = Annotated[int, Option("--processes", help="Number of processes.", min=1)]
 OnRay = Annotated[
-    bool,
-    typer.Option("--ray", help='Run on Ray Data (pip install "vizinho[ray]"): the cluster RAY_ADDRESS, or a new one.'),
+    bool, Option("--ray", help='Run on Ray Data (pip install "vizinho[ray]"): the cluster RAY_ADDRESS, or a new one.')
 ]
-Quiet = Annotated[bool, typer.Option("--quiet", help="No log lines on standard error; the progress bar stays.")]
-Fresh = Annotated[bool, typer.Option("--fresh", help="Start over instead of resuming an interrupted run.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the transfer plan and stop.")]
+Quiet = Annotated[bool, Option("--quiet", help="No log lines on standard error; the progress bar stays.")]
+Fresh = Annotated[bool, Option("--fresh", help="Start over instead of resuming an interrupted run.")]
+ShowPlan = Annotated[bool, Option("--show-plan", help="Print every row of the transfer plan, not its summary.")]
+DryRun = Annotated[bool, Option("--dry-run", help="Print the transfer plan and stop.")]
 
 Lang = Annotated[
-    str | None,
-    typer.Option("--lang", callback=language_tag, help="Language; the manifest's or the model's if not given."),
+    str | None, Option("--lang", callback=language_tag, help="Language; the manifest's or the model's if not given.")
 ]
-To = Annotated[str, typer.Option("--to", callback=language_tag, help="Target language, such as pt.")]
-Model = Annotated[str, typer.Argument(help="Model: NAME, NAME@VERSION or a model folder.")]
-Manifest = Annotated[Path, typer.Argument(help="Manifest (JSONL).")]
-Corpus = Annotated[Path, typer.Option("--corpus", help="Manifest (JSONL).")]
-Corpora = Annotated[list[Path], typer.Option("--corpus", help="Manifest (JSONL); repeatable.", show_default=False)]
-Name = Annotated[str | None, typer.Option("--name", help="Name in the model store; the language code if not given.")]
-Out = Annotated[Path, typer.Option("--out", help="Folder to write.")]
-OutManifest = Annotated[Path, typer.Option("--out", help="Manifest to write.")]
-Split = Annotated[str | None, typer.Option("--split", help="Only this split; test if the manifest has one, else all.")]
-Engine = Annotated[
-    str, typer.Option("--engine", help="onnx, or torch: the network as it was trained, without an export.")
+To = Annotated[str, Option("--to", callback=language_tag, help="Target language, such as pt.")]
+Model = Annotated[str, Argument(help="Model: NAME, NAME@VERSION or a model folder.")]
+Manifest = Annotated[Path, Argument(help="Manifest (JSONL).")]
+Corpus = Annotated[Path, Option("--corpus", help="Manifest (JSONL).")]
+Corpora = Annotated[list[Path], Option("--corpus", help="Manifest (JSONL); repeatable.", show_default=False)]
+Name = Annotated[str | None, Option("--name", help="Name in the model store; the language code if not given.")]
+Out = Annotated[Path, Option("--out", help="Folder to write.")]
+OutManifest = Annotated[Path, Option("--out", help="Manifest to write.")]
+Split = Annotated[str | None, Option("--split", help="Only this split; test if the manifest has one, else all.")]
+Engine = Annotated[str, Option("--engine", help="onnx, or torch: the network as it was trained, without an export.")]
+Rows = Annotated[list[str] | None, Option("--row", help="Start a token from one of the donor's, as ç=s; repeatable.")]
+
+Lms = Annotated[
+    list[Path] | None, Option("--lm", help="Language model (ARPA): of words, of characters, or one of each.")
 ]
-Rows = Annotated[
-    list[str] | None, typer.Option("--row", help="Start a token from one of the donor's, as ç=s; repeatable.")
+LmWeight = Annotated[float | None, Option("--lm-weight", help="Weight of the language model.")]
+WordScore = Annotated[float | None, Option("--word-score", help="Nats added for every word.")]
+LetterScore = Annotated[float | None, Option("--letter-score", help="Nats added for every letter.")]
+BeamWidth = Annotated[int | None, Option("--beam-width", help="Hypotheses kept after every frame.", min=1)]
+HotwordList = Annotated[
+    list[str] | None, Option("--hotword", help="Word or phrase to favour, as WORD or WORD=NATS; repeatable.")
+]
+DecoderFile = Annotated[
+    Path | None, Option("--decoder", help="Settings written by `vizinho lm tune`; the other options win.")
 ]
 
-Texts = Annotated[list[Path], typer.Argument(help="Text files, one sentence a line.", show_default=False)]
+Texts = Annotated[list[Path], Argument(help="Text files, one sentence a line.", show_default=False)]
 Dev = Annotated[
     list[Path] | None,
-    typer.Option("--dev", help="Text to choose the best step on; a part of the texts is held out if not given."),
+    Option("--dev", help="Text to choose the best step on; a part of the texts is held out if not given."),
 ]
-Steps = Annotated[int, typer.Option("--steps", help="Optimiser steps, of about 1,000 words each.", min=1)]
-Rate = Annotated[float, typer.Option("--rate", help="Peak learning rate.", min=0)]
+Steps = Annotated[int, Option("--steps", help="Optimiser steps, of about 1,000 words each.", min=1)]
+Rate = Annotated[float, Option("--rate", help="Peak learning rate.", min=0)]
 Samples = Annotated[
-    int,
-    typer.Option(
-        "--samples", help="Wrong words that the right one competes with at each step; 0 for all words.", min=0
-    ),
+    int, Option("--samples", help="Wrong words that the right one competes with at each step; 0 for all words.", min=0)
 ]
 
 
@@ -84,6 +96,72 @@ def standard_input() -> bytes:
     if sys.stdin is None:
         raise SpecError("standard input is closed", where="-", fix="pipe something in, or give a file")
     return sys.stdin.buffer.read()
+
+
+def row_overrides(rows: Sequence[str]) -> dict[str, str]:
+    """Target token -> donor token from `--row` options; SpecError for one that is no pair."""
+    pairs = [row.partition("=") for row in rows]
+    for token, equals, source in pairs:
+        if not (token and equals and source):
+            raise SpecError(f"--row {token}{equals}{source} is not TOKEN=DONOR_TOKEN", fix="write it as --row ç=s")
+    return {token: source for token, _, source in pairs}
+
+
+def spec_of(
+    lms: list[Path] | None = None,
+    lm_weight: float | None = None,
+    word_score: float | None = None,
+    letter_score: float | None = None,
+    beam_width: int | None = None,
+    hotwords: list[str] | None = None,
+    file: Path | None = None,
+) -> DecoderSpec | None:
+    """The beam search that the options describe; None (greedy) without any of them."""
+    from vizinho.decoding.setup import DecoderSpec, read_decoder
+
+    scores = {"lm_weight": lm_weight, "word_score": word_score, "letter_score": letter_score}
+    changes: dict[str, Any] = {n: v for n, v in {**scores, "beam_width": beam_width}.items() if v is not None}
+    if not (lms or hotwords or file or changes):
+        return None
+    spec = read_decoder(file) if file else DecoderSpec()
+    boosts = {**spec.hotwords, **_boosts(hotwords or [])}
+    return DecoderSpec(tuple(lms) if lms else spec.lms, replace(spec.options, **changes), boosts)
+
+
+def _boosts(hotwords: list[str]) -> dict[str, float]:
+    from vizinho.decoding.hotwords import DEFAULT_BOOST
+
+    boosts = {}
+    for hotword in hotwords:
+        word, _, boost = hotword.partition("=")
+        try:
+            boosts[word] = float(boost) if boost else DEFAULT_BOOST
+        except ValueError as error:
+            raise SpecError(f"{boost!r} is not a number", where=f"--hotword {hotword}", fix="give WORD=NATS") from error
+    return boosts
+
+
+def beam_alone() -> DecoderSpec:
+    """A search without language model or hotwords."""
+    from vizinho.decoding.beam import BeamOptions
+    from vizinho.decoding.setup import DecoderSpec
+
+    return DecoderSpec(options=BeamOptions(lm_weight=0.0))
+
+
+def rescoring(recognizer: Recognizer, folder: Path, weight: float) -> Recognizer:
+    """The recogniser with its search's best hypotheses reordered by a neural language model.
+
+    Raises ModelError for a folder without one and SpecError for a recogniser without a search.
+    """
+    from vizinho.decoding.beam import BeamDecoder
+    from vizinho.decoding.rescore import RescoreOptions, RescoringDecoder
+    from vizinho.text_models.lstm_scores import NeuralScorer
+
+    if not isinstance(recognizer.decoder, BeamDecoder):
+        raise SpecError("there is no search to rescore", where="--rescore", fix="give --beam-width or --lm")
+    decoder = RescoringDecoder(recognizer.decoder, NeuralScorer.load(folder), RescoreOptions(weight=weight))
+    return recognizer.with_decoder(decoder)
 
 
 class FiniteCommand(TyperCommand):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer import Argument, Option
 
 from vizinho.cli.emit import emit, warn
 from vizinho.cli.options import AsJson, Commands, Out, Seed, standard_input
@@ -17,15 +18,14 @@ app = Commands(help="Topics of transcripts: train a classifier, predict.")
 
 @app.command()
 def train(
-    topics: Annotated[Path, typer.Argument(help="Table: topic, tab, document, tab, sentence.")],
-    vectors: Annotated[Path, typer.Option("--vectors", help="Word vectors (.bin, .vec, .kv) or a transformer.")],
+    topics: Annotated[Path, Argument(help="Table: topic, tab, document, tab, sentence.")],
+    vectors: Annotated[Path, Option("--vectors", help="Word vectors (.bin, .vec, .kv) or a transformer.")],
     out: Out,
     test: Annotated[
-        Path | None,
-        typer.Option("--test", help="Table to test on, in any language; its documents are held out of training."),
+        Path | None, Option("--test", help="Table to test on, in any language; its documents are held out of training.")
     ] = None,
     test_vectors: Annotated[
-        Path | None, typer.Option("--test-vectors", help="Vectors for --test in the same space; default --vectors.")
+        Path | None, Option("--test-vectors", help="Vectors for --test in the same space; default --vectors.")
     ] = None,
     seed: Seed = 1,
     as_json: AsJson = False,
@@ -62,12 +62,11 @@ def train(
 @app.command()
 def predict(
     transcript: Annotated[
-        str, typer.Argument(help="Text file, JSON of `vizinho transcribe --json`, or - for standard input.")
+        str, Argument(help="Text file, JSON of `vizinho transcribe --json`, or - for standard input.")
     ],
-    classifier: Annotated[Path, typer.Option("--classifier", help="Folder of `vizinho topics train`.")],
+    classifier: Annotated[Path, Option("--classifier", help="Folder of `vizinho topics train`.")],
     vectors: Annotated[
-        Path | None,
-        typer.Option("--vectors", help="Other vectors of the same space, such as the transcript's language's."),
+        Path | None, Option("--vectors", help="Other vectors of the same space, such as the transcript's language's.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:

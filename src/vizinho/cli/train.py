@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vizinho.cli.emit import emit
-from vizinho.cli.options import AsJson, Corpora, DryRun, Fresh, Name, Quiet, Rows, language_tag
-from vizinho.cli.plan import ShowPlan, row_overrides, show_plan
+from vizinho.cli.emit import emit, show_plan
+from vizinho.cli.options import AsJson, Corpora, DryRun, Fresh, Name, Quiet, Rows, ShowPlan, language_tag, row_overrides
 
 if TYPE_CHECKING:
     from vizinho.job.run import Outcome, Reporting

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vizinho.cli import decoding as options
+from vizinho.cli import options
 from vizinho.cli.emit import emit
 from vizinho.cli.options import AsJson, Engine, Threads, standard_input
 from vizinho.errors import SpecError

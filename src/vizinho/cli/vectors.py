@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer import Argument, Option
 
 from vizinho.cli.emit import emit, markdown, warn
-from vizinho.cli.lm import run_job, warn_skipped
+from vizinho.cli.lm import LSTM_WORDS, needed_language, run_job, warn_skipped
 from vizinho.cli.options import (
     AsJson,
     Commands,
@@ -62,47 +63,44 @@ _OPTIONS_OF = {
 }
 _DEFAULT_DIM = {Kind.word2vec: 100, Kind.fasttext: 100, Kind.contextual: 128, Kind.transformer: 192}
 _DEFAULT_STEPS = {Kind.contextual: 1500, Kind.transformer: 1000}
-_DEFAULT_VOCABULARY = {Kind.contextual: 10_000, Kind.transformer: 8000}
+_DEFAULT_VOCABULARY = {Kind.contextual: LSTM_WORDS, Kind.transformer: 8000}
 _AROUND = 6  # words shown on either side of an occurrence
 
-File = Annotated[Path, typer.Option("--vectors", help="Vectors: word2vec's .bin or .vec, or gensim's .kv.")]
+File = Annotated[Path, Option("--vectors", help="Vectors: word2vec's .bin or .vec, or gensim's .kv.")]
 
 
 @app.command()
 def train(
     context: typer.Context,
     texts: Texts,
-    out: Annotated[Path, typer.Option("--out", help="File (word2vec, fasttext: .bin, .vec, .kv) or folder to write.")],
+    out: Annotated[Path, Option("--out", help="File (word2vec, fasttext: .bin, .vec, .kv) or folder to write.")],
     kind: Annotated[
-        Kind, typer.Option("--kind", help="word2vec or fasttext: static; contextual: as ELMo; transformer: masked LM.")
+        Kind, Option("--kind", help="word2vec or fasttext: static; contextual: as ELMo; transformer: masked LM.")
     ] = Kind.word2vec,
     dim: Annotated[
         int | None,
-        typer.Option(
-            "--dim", help="Components of a vector; 100, contextual 128 per direction, transformer 192.", min=1
-        ),
+        Option("--dim", help="Components of a vector; 100, contextual 128 per direction, transformer 192.", min=1),
     ] = None,
-    epochs: Annotated[int, typer.Option("--epochs", help="Static: epochs over the text.", min=1)] = 5,
-    window: Annotated[int, typer.Option("--window", help="Static: words of context on either side.", min=1)] = 5,
-    min_count: Annotated[int, typer.Option("--min-count", help="Static: occurrences that a word needs.", min=1)] = 5,
+    epochs: Annotated[int, Option("--epochs", help="Static: epochs over the text.", min=1)] = 5,
+    window: Annotated[int, Option("--window", help="Static: words of context on either side.", min=1)] = 5,
+    min_count: Annotated[int, Option("--min-count", help="Static: occurrences that a word needs.", min=1)] = 5,
     lang: Annotated[
-        str | None, typer.Option("--lang", callback=language_tag, help="Contextual: language of the texts, such as es.")
+        str | None, Option("--lang", callback=language_tag, help="Contextual: language of the texts, such as es.")
     ] = None,
     dev: Dev = None,
     vocabulary: Annotated[
         int | None,
-        typer.Option("--vocabulary", help="Contextual: most words (10000). Transformer: subword pieces (8000).", min=1),
+        Option("--vocabulary", help="Contextual: most words (10000). Transformer: subword pieces (8000).", min=1),
     ] = None,
-    hidden: Annotated[int, typer.Option("--hidden", help="Contextual: cells of a layer.", min=1)] = 128,
-    layers: Annotated[int, typer.Option("--layers", help="Transformer: number of layers.", min=1)] = 2,
+    hidden: Annotated[int, Option("--hidden", help="Contextual: cells of a layer.", min=1)] = 128,
+    layers: Annotated[int, Option("--layers", help="Transformer: number of layers.", min=1)] = 2,
     steps: Annotated[
-        int | None,
-        typer.Option("--steps", help="Optimiser steps; contextual 1500, transformer 1000 if not given.", min=1),
+        int | None, Option("--steps", help="Optimiser steps; contextual 1500, transformer 1000 if not given.", min=1)
     ] = None,
     rate: Rate = 3e-3,
     samples: Samples = 1024,
     fresh_embeddings: Annotated[
-        bool, typer.Option("--fresh-embeddings", help="Transformer: do not start the embeddings from word2vec.")
+        bool, Option("--fresh-embeddings", help="Transformer: do not start the embeddings from word2vec.")
     ] = False,
     seed: Seed = 1,
     threads: Threads = 1,
@@ -119,10 +117,14 @@ def train(
     steps = steps or _DEFAULT_STEPS.get(kind, 0)
     vocabulary = vocabulary or _DEFAULT_VOCABULARY.get(kind, 0)
     if kind is Kind.contextual:
-        _train_contextual(
-            lang, texts, dev or [], out, words=vocabulary, width=dim, hidden=hidden, steps=steps, rate=rate,
-            samples=samples, seed=seed, threads=threads, fresh=fresh, quiet=quiet, as_json=as_json,
-        )  # fmt: skip
+        from vizinho.text_models.lstm import Architecture
+        from vizinho.text_models.lstm_job import LmJob
+        from vizinho.text_models.lstm_task import LmOptions
+
+        shape = Architecture("characters", two_way=True, width=dim, hidden=hidden)
+        training = LmOptions(steps=steps, learning_rate=rate, samples=samples, seed=seed, threads=threads)
+        job = LmJob(needed_language(lang), tuple(texts), tuple(dev or ()), shape, vocabulary, options=training)
+        run_job(job, out, fresh=fresh, quiet=quiet, as_json=as_json)
         return
     if kind is Kind.transformer:
         from vizinho.text_models.masked import MaskedOptions
@@ -155,22 +157,6 @@ def _lines_of(texts: list[Path]) -> list[str]:
     return [line for path in texts for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-def _train_contextual(
-    lang: str | None, texts: list[Path], dev: list[Path], out: Path, *, words: int, width: int, hidden: int,
-    steps: int, rate: float, samples: int, seed: int, threads: int, fresh: bool, quiet: bool, as_json: bool,
-) -> None:  # fmt: skip
-    from vizinho.text_models.lstm import Architecture
-    from vizinho.text_models.lstm_job import LmJob
-    from vizinho.text_models.lstm_task import LmOptions
-
-    if lang is None:
-        raise SpecError("no language", where="vectors train --kind contextual", fix="give --lang, such as --lang pt")
-    shape = Architecture("characters", two_way=True, width=width, hidden=hidden)
-    training = LmOptions(steps=steps, learning_rate=rate, samples=samples, seed=seed, threads=threads)
-    job = LmJob(lang, tuple(texts), tuple(dev), shape, words, options=training)
-    run_job(job, out, fresh=fresh, quiet=quiet, as_json=as_json)
-
-
 def _train_transformer(texts: list[Path], out: Path, options: Any, *, fresh: bool, quiet: bool, as_json: bool) -> None:
     from vizinho.progress import bar
     from vizinho.text_models.encoders import make_masked
@@ -187,13 +173,13 @@ def _log(quiet: bool) -> Any:
 
 @app.command()
 def tune(
-    encoder: Annotated[str, typer.Argument(help="Folder of a transformer, or its name on the Hugging Face hub.")],
-    pairs: Annotated[Path, typer.Argument(help="Sentences that translate each other, a tab between.")],
+    encoder: Annotated[str, Argument(help="Folder of a transformer, or its name on the Hugging Face hub.")],
+    pairs: Annotated[Path, Argument(help="Sentences that translate each other, a tab between.")],
     out: Out,
     dev: Annotated[
-        Path | None, typer.Option("--dev", help="Pairs to choose the step on; every twentieth pair if not given.")
+        Path | None, Option("--dev", help="Pairs to choose the step on; every twentieth pair if not given.")
     ] = None,
-    steps: Annotated[int, typer.Option("--steps", help="Optimiser steps.", min=1)] = 400,
+    steps: Annotated[int, Option("--steps", help="Optimiser steps.", min=1)] = 400,
     rate: Rate = 3e-4,
     seed: Seed = 1,
     threads: Threads = 1,
@@ -229,13 +215,13 @@ def tune(
 
 @app.command()
 def show(
-    words: Annotated[list[str], typer.Argument(help="Words; for an analogy three: A is to B as C is to ...")],
+    words: Annotated[list[str], Argument(help="Words; for an analogy three: A is to B as C is to ...")],
     vectors: File,
     view: Annotated[
-        View, typer.Option("--as", help="boxes: one per component; neighbours: nearest words; analogy: A B C.")
+        View, Option("--as", help="boxes: one per component; neighbours: nearest words; analogy: A B C.")
     ] = View.boxes,
-    count: Annotated[int, typer.Option("--count", help="Number of nearest words to show.", min=1)] = 10,
-    svg: Annotated[Path | None, typer.Option("--svg", help="Boxes: also write the picture.")] = None,
+    count: Annotated[int, Option("--count", help="Number of nearest words to show.", min=1)] = 10,
+    svg: Annotated[Path | None, Option("--svg", help="Boxes: also write the picture.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Show words as rows of coloured boxes (shared components are marked), or words near them by cosine."""
@@ -294,21 +280,17 @@ def _show_boxes(drawing: Boxes, as_json: bool) -> None:
 
 @app.command()
 def senses(
-    word: Annotated[str, typer.Argument(help="Word to look at.")],
-    model: Annotated[
-        str, typer.Option("--model", help="Folder of contextual vectors or of a transformer, or a hub id.")
-    ],
+    word: Annotated[str, Argument(help="Word to look at.")],
+    model: Annotated[str, Option("--model", help="Folder of contextual vectors or of a transformer, or a hub id.")],
     corpus: Annotated[
-        list[Path] | None, typer.Option("--corpus", help="Contextual: text to find the word in; repeatable.")
+        list[Path] | None, Option("--corpus", help="Contextual: text to find the word in; repeatable.")
     ] = None,
     sentence: Annotated[
-        list[str] | None, typer.Option("--sentence", help="Transformer: sentence with the word; repeatable.")
+        list[str] | None, Option("--sentence", help="Transformer: sentence with the word; repeatable.")
     ] = None,
-    groups: Annotated[
-        int, typer.Option("--groups", help="Contextual: groups to sort the occurrences into.", min=1)
-    ] = 2,
-    count: Annotated[int, typer.Option("--count", help="Contextual: occurrences of each group to print.", min=1)] = 5,
-    layer: Annotated[int, typer.Option("--layer", help="Transformer: layer, 0 the embeddings, -1 the last.")] = -1,
+    groups: Annotated[int, Option("--groups", help="Contextual: groups to sort the occurrences into.", min=1)] = 2,
+    count: Annotated[int, Option("--count", help="Contextual: occurrences of each group to print.", min=1)] = 5,
+    layer: Annotated[int, Option("--layer", help="Transformer: layer, 0 the embeddings, -1 the last.")] = -1,
     as_json: AsJson = False,
 ) -> None:
     """Tell a word's senses apart by its vectors in context: sort its occurrences, or compare given sentences."""
@@ -392,14 +374,14 @@ def _compare_sentences(word: str, encoder: str, sentences: list[str], layer: int
 
 @app.command()
 def align(
-    donor: Annotated[Path, typer.Argument(help="Vectors to rotate.")],
-    target: Annotated[Path, typer.Argument(help="Vectors to rotate them onto.")],
-    out: Annotated[Path, typer.Option("--out", help="File for the rotated vectors: .bin, .vec or .kv.")],
+    donor: Annotated[Path, Argument(help="Vectors to rotate.")],
+    target: Annotated[Path, Argument(help="Vectors to rotate them onto.")],
+    out: Annotated[Path, Option("--out", help="File for the rotated vectors: .bin, .vec or .kv.")],
     seeds: Annotated[
-        int, typer.Option("--seeds", help="Most identically spelt words to learn the rotation from.", min=1)
+        int, Option("--seeds", help="Most identically spelt words to learn the rotation from.", min=1)
     ] = 1500,
     dictionary: Annotated[
-        Path | None, typer.Option("--dictionary", help="Pairs to learn from instead: donor word, tab, target word.")
+        Path | None, Option("--dictionary", help="Pairs to learn from instead: donor word, tab, target word.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -422,29 +404,28 @@ def align(
 
 @app.command()
 def evaluate(
-    vectors: Annotated[Path, typer.Argument(help="Word vectors, a transformer's folder, or contextual vectors.")],
+    vectors: Annotated[Path, Argument(help="Word vectors, a transformer's folder, or contextual vectors.")],
     second: Annotated[
-        Path | None, typer.Argument(help="Vectors of the target language; with --senses static vectors as a baseline.")
+        Path | None, Argument(help="Vectors of the target language; with --senses static vectors as a baseline.")
     ] = None,
     dictionary: Annotated[
-        Path | None, typer.Option("--dictionary", help="Translate words: pairs of donor word, tab, target word.")
+        Path | None, Option("--dictionary", help="Translate words: pairs of donor word, tab, target word.")
     ] = None,
     seed_dictionary: Annotated[
-        Path | None,
-        typer.Option("--seed-dictionary", help="Pairs to learn the rotation from; identical words if not given."),
+        Path | None, Option("--seed-dictionary", help="Pairs to learn the rotation from; identical words if not given.")
     ] = None,
     candidates: Annotated[
-        int, typer.Option("--candidates", help="Most frequent target words to choose a translation from.", min=1)
+        int, Option("--candidates", help="Most frequent target words to choose a translation from.", min=1)
     ] = 10_000,
     pairs: Annotated[
-        Path | None, typer.Option("--pairs", help="Find translations of sentences: two sentences, a tab between.")
+        Path | None, Option("--pairs", help="Find translations of sentences: two sentences, a tab between.")
     ] = None,
     senses: Annotated[
-        bool, typer.Option("--senses", help="Tell senses apart in hand-labelled sentences (contextual vectors).")
+        bool, Option("--senses", help="Tell senses apart in hand-labelled sentences (contextual vectors).")
     ] = False,
     sentences: Annotated[
         Path | None,
-        typer.Option("--sentences", help="With --senses, lines of word, sense, sentence; the package's if not given."),
+        Option("--sentences", help="With --senses, lines of word, sense, sentence; the package's if not given."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:

@@ -15,7 +15,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from tones import tone_corpus
 
-from vizinho.cli.extras import EXTRAS, extra_of
+from vizinho.cli.main import EXTRAS, extra_of
 
 ROOT = Path(__file__).parents[3]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
