@@ -108,6 +108,7 @@ class BeamDecoder:
             raise ModelError("the tokens have no blank", where="beam search", fix="give a CTC recogniser")
         self._inventory = inventory
         self._blank = inventory.roles.index("blank")
+        # Pieces have no space of their own; the search wants an index, and with sil_score 0 it does not matter which.
         self._space = inventory.roles.index("space") if "space" in inventory.roles else self._blank
         favoured = Hotwords(hotwords) if hotwords else None
         by_letter = Letters(_of_unit(letters, "char")) if letters else None

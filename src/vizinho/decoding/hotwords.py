@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from vizinho.errors import TextError
 
 DEFAULT_BOOST = 5.0
-"""Nats: makes up for a letter heard with a probability of 1 % where another had 99 %."""
+"""Nats: makes up for a letter with a probability of 1 % where another has 99 %."""
 
 
 @dataclass(slots=True)
@@ -42,7 +42,7 @@ class Hotwords:
             if not phrase or not boost > 0:
                 raise TextError(f"hotword {phrase!r} with boost {boost}", fix="give a word and a boost above 0")
             place = self._root
-            for done, character in enumerate(phrase, start=1):
+            for done, character in enumerate(phrase, start=1):  # each letter adds its share of the boost
                 place = place.next.setdefault(character, _Place())
                 place.gained = max(place.gained, boost * done / len(phrase))
             place.boost = boost

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from vizinho.decoding.beam import BeamDecoder, BeamOptions, letters_of
-from vizinho.decoding.lm.model import LanguageModel, check_fits, load_language_model, named
+from vizinho.decoding.lm.model import LanguageModel, check_fits, load_language_model, quoted
 from vizinho.errors import SpecError, TextError
 from vizinho.files import write_json
 from vizinho.text.normalize import get_normalizer
@@ -21,7 +21,7 @@ FORMAT = 1
 
 @dataclass(frozen=True, slots=True)
 class DecoderSpec:
-    """Everything a beam search is made of."""
+    """Everything that a beam search is built from."""
 
     lms: tuple[Path, ...] = ()
     """ARPA files: a word model, a character model, or one of each."""
@@ -56,7 +56,7 @@ def _written(hotwords: Mapping[str, float], letters: frozenset[str], normalizer:
         text = get_normalizer(normalizer)(phrase) if normalizer else " ".join(phrase.split())
         foreign = sorted(set(text) - letters - {" "})
         if not text or foreign:
-            what = f"has {named(foreign)}, which the recogniser cannot write" if foreign else "holds no letters"
+            what = f"has {quoted(foreign)}, which the recogniser cannot write" if foreign else "holds no letters"
             raise TextError(f"hotword {phrase!r} {what}", fix="spell it with the recogniser's letters")
         boosts[text] = boost
     return boosts
@@ -64,6 +64,7 @@ def _written(hotwords: Mapping[str, float], letters: frozenset[str], normalizer:
 
 def write_decoder(path: Path, spec: DecoderSpec, chosen: Mapping[str, Any]) -> None:
     """Write a spec with a note on how it was chosen; paths become relative to the file."""
+    # Relative paths, so that the file can be moved together with its models.
     lms = [Path(os.path.relpath(lm.resolve(), path.parent.resolve())).as_posix() for lm in spec.lms]
     values = {"options": asdict(spec.options), "hotwords": dict(spec.hotwords), "chosen": dict(chosen)}
     write_json(path, {"format": FORMAT, "lms": lms, **values})

@@ -76,6 +76,7 @@ def tune(
 
     for options in _together(decoder.options, grid):
         attempt(options)
+    # One after the other from the best so far: all combinations would be hundreds of searches of dev.
     for score in grid.unknown_scores:
         attempt(replace(best(trials, metric).options, unknown_score=score))
     for width in grid.beam_widths:

@@ -13,7 +13,7 @@ MOSTLY = 0.9
 LEARNT = 0.05
 """Relative fall of the training loss below which nothing was learnt."""
 OFTEN = 3
-"""Times a letter must be said before its absence means something."""
+"""Times a letter must occur before its absence means something."""
 _NAMED = 12
 """Letters that a finding names."""
 
@@ -38,7 +38,7 @@ class Course:
     skipped_batches: int
     """Batches whose loss was not a number."""
     letters_in_training: Mapping[str, int]
-    """How often each letter stands in the training texts."""
+    """How often each letter occurs in the training texts."""
 
 
 def diagnose(course: Course, references: Mapping[str, str], hypotheses: Mapping[str, str]) -> list[Finding]:
@@ -62,7 +62,7 @@ def as_json(findings: Sequence[Finding]) -> list[dict[str, Any]]:
 
 
 def letter_counts(texts: Sequence[str]) -> dict[str, int]:
-    """How often each letter stands in texts; spaces are not letters."""
+    """How often each letter occurs in texts; spaces are not letters."""
     return dict(Counter(c for text in texts for c in text if not c.isspace()))
 
 
@@ -70,7 +70,7 @@ def _blank(texts: Sequence[str], course: Course, stuck: Finding | None) -> Findi
     empty = sum(not text.strip() for text in texts)
     if not texts or empty < MOSTLY * len(texts):
         return None
-    what = f"{empty} of {len(texts)} utterances came out empty: the network says blank everywhere"
+    what = f"{empty} of {len(texts)} utterances came out empty: the network outputs blank everywhere"
     if course.skipped_batches:
         cause, fix = "the loss was not a number at times", "lower the learning rate"
     elif stuck is not None:
@@ -104,7 +104,7 @@ def _stuck(course: Course) -> Finding | None:
     if len(losses) < 3:
         return None
     first, best = losses[0], min(losses[1:])
-    if best < (1 - LEARNT) * first:
+    if best < (1 - LEARNT) * first:  # it fell at some time: whatever came later, the run was not stuck
         return None
     what = f"the training loss went from {first:.2f} to {losses[-1]:.2f}, never more than {LEARNT:.0%} below its start"
     cause = "the rate is too low or far too high, everything is frozen, or the texts do not belong to the audio"
@@ -115,12 +115,13 @@ def _stuck(course: Course) -> Finding | None:
 def _never_emitted(spoken: Mapping[str, str], texts: Sequence[str], course: Course) -> list[Finding]:
     wanted, written = letter_counts(list(spoken.values())), letter_counts(texts)
     lacking = sorted((c for c, n in wanted.items() if n >= OFTEN and c not in written), key=lambda c: -wanted[c])
+    # What training never had cannot be learnt; what it had rarely needs more of it: different advice.
     unseen = [c for c in lacking if not course.letters_in_training.get(c)]
     rare = [c for c in lacking if course.letters_in_training.get(c)]
     findings = []
     if unseen:
         fix = "add utterances that have them, or synthetic ones (`vizinho corpus speak`)"
-        findings.append(_lacking(unseen, wanted, "they do not stand in the training texts", fix))
+        findings.append(_lacking(unseen, wanted, "they do not occur in the training texts", fix))
     if rare and len(lacking) * 2 > sum(n >= OFTEN for n in wanted.values()):
         cause = "most letters are missing: the network has hardly begun to tell them apart"
         findings.append(_lacking(rare, wanted, cause, "give it more steps or a higher learning rate"))

@@ -21,7 +21,7 @@ GOOD_WORDS = 2
 class SegmentTest:
     """Errors of a minus errors of b per segment: their number, mean, deviation, z and two-sided p.
 
-    z and p are None where there are fewer than two segments, or all differ alike.
+    z and p are None where there are fewer than two segments, or all differences are equal.
     """
 
     segments: int
@@ -62,6 +62,7 @@ def _test(differences: np.ndarray[tuple[int], np.dtype[np.float64]]) -> SegmentT
     mean = float(differences.mean()) if count else 0.0
     deviation = float(differences.std(ddof=1)) if count > 1 else 0.0
     z = mean / (deviation / math.sqrt(count)) if deviation else None
+    # Two-sided p of a standard normal: erfc(|z| / sqrt(2)).
     return SegmentTest(count, mean, deviation, z, None if z is None else math.erfc(abs(z) / math.sqrt(2)))
 
 
@@ -98,7 +99,7 @@ def _outcome(reference: Sequence[str], hypothesis: Sequence[str]) -> _Outcome:
                 + ([cost[i][j - 1] + INSERTION] if j else [])
                 or [0]
             )
-    right, inserted = [False] * rows, [0] * (rows + 1)
+    right, inserted = [False] * rows, [0] * (rows + 1)  # insertions before each word, and after the last
     i, j = rows, columns
     while i or j:
         if i and j and cost[i][j] == cost[i - 1][j - 1] + _swap(reference[i - 1], hypothesis[j - 1]):

@@ -27,13 +27,14 @@ def blocks(units: int, resamples: int) -> Iterator[int]:
 def bootstrap_sums(counts: Counts, rng: np.random.Generator, resamples: int) -> Counts:
     """(resamples, measures): sums over units drawn with replacement, as many as there are (Bisani & Ney 2004)."""
     units = len(counts)
+    # (n, units) indices pick (n, units, measures) counts, which are summed over the units that were drawn.
     drawn = [counts[rng.integers(0, units, size=(n, units))].sum(axis=1) for n in blocks(units, resamples)]
     return np.concatenate(drawn)
 
 
 def percentiles(values: Counts) -> Counts:
     """(2, ...): the two ends of the percentile interval over the first axis."""
-    tail = (1 - CONFIDENCE) / 2
+    tail = (1 - CONFIDENCE) / 2  # outside the interval on either side
     return np.asarray(np.quantile(values, [tail, 1 - tail], axis=0), dtype=np.float64)
 
 
@@ -57,5 +58,5 @@ def speaker_sums(errors: list[UtteranceErrors], counts: Counts) -> Counts:
         )
     row = {speaker: i for i, speaker in enumerate(speakers)}
     sums = np.zeros((len(speakers), counts.shape[1]))
-    np.add.at(sums, [row[e.speaker] for e in errors], counts)
+    np.add.at(sums, [row[e.speaker] for e in errors], counts)  # adds up repeated rows, which sums[rows] += would not
     return sums

@@ -120,12 +120,12 @@ def _intervals(
     ordered = sorted(errors, key=lambda e: e.id)  # so that intervals do not depend on the order of the utterances
     counts = speaker_sums(ordered, _sums(ordered)) if cluster else _sums(ordered)
     drawn = bootstrap_sums(counts, np.random.default_rng(seed), resamples)
-    low, high = percentiles(drawn[:, [0, 2]] / np.maximum(drawn[:, [1, 3]], 1))
+    low, high = percentiles(drawn[:, [0, 2]] / np.maximum(drawn[:, [1, 3]], 1))  # a draw may have no reference text
     return Interval(float(low[0]), float(high[0])), Interval(float(low[1]), float(high[1]))
 
 
 def score_errors(errors: Sequence[UtteranceErrors], *, seed: int = 1, resamples: int = 2000) -> dict[str, Any]:
-    """Rates and intervals of counts already made (of several seeds pooled, say), as plain values.
+    """Rates and intervals of given counts (of several seeds pooled, say), as plain values.
 
     Raises CorpusError when there is no reference text.
     """

@@ -30,7 +30,7 @@ class Comparison:
     """The difference as a share of b's rate: -0.2 is a fifth fewer errors; None where b has none."""
     relative_ci: Interval | None
     cohens_d: float | None
-    """Mean over deviation of the units' differences in rate (Cohen 1988, d for pairs); None where all differ alike."""
+    """Mean over deviation of the units' differences in rate (Cohen 1988, d for pairs); None where all are equal."""
 
 
 def compare(
@@ -56,7 +56,9 @@ def compare(
     drawn_sums = bootstrap_sums(np.hstack([left, right]), rng, resamples)
     drawn = _rates(drawn_sums[:, :2]) - _rates(drawn_sums[:, 2:])
     low, high = percentiles(drawn)
-    other_side = min(int((drawn <= 0).sum()), int((drawn >= 0).sum()))
+    other_side = min(
+        int((drawn <= 0).sum()), int((drawn >= 0).sum())
+    )  # draws that contradict the sign of the difference
     relative, relative_ci = _relative(left, right, drawn_sums)
     return Comparison(
         difference=float(_rates(left.sum(axis=0)) - _rates(right.sum(axis=0))),
@@ -83,7 +85,7 @@ def _relative(left: Counts, right: Counts, drawn: Counts) -> tuple[float | None,
 def _cohens_d(left: Counts, right: Counts) -> float | None:
     differences = _rates(left) - _rates(right)
     deviation = float(differences.std(ddof=1)) if len(differences) > 1 else 0.0
-    return float(differences.mean()) / deviation if deviation > 1e-12 else None
+    return float(differences.mean()) / deviation if deviation > 1e-12 else None  # less is rounding
 
 
 def _randomisation(left: Counts, right: Counts, rng: np.random.Generator, resamples: int) -> float:
@@ -120,7 +122,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
     corrected, running = [0.0] * len(p_values), 0.0
     for rank, index in enumerate(order):
         running = max(running, min(1.0, (len(p_values) - rank) * p_values[index]))
-        corrected[index] = running
+        corrected[index] = running  # never less than that of a smaller p
     return corrected
 
 

@@ -141,6 +141,7 @@ class Cutter:
                 self._sure = [1.0] * ((end - self._begin) // WINDOW_SAMPLES)
             return []
         self._sure.append(probability)
+        # A lower threshold holds an utterance than begins one: speech dips below the first within words.
         if probability >= options.hold_probability:
             self._last_voiced = end
         elif end - self._last_voiced >= _samples(options.silence_seconds):
@@ -162,7 +163,7 @@ class Cutter:
         cut = end - (len(self._sure) - earliest - int(np.argmin(self._sure[earliest:latest]))) * WINDOW_SAMPLES
         until, begin = min(end, cut + half), max(self._begin + WINDOW_SAMPLES, cut - half)
         piece = replace(self._piece(self._begin, until), overlap_samples=until - begin)
-        self._begin = begin
+        self._begin = begin  # the next piece starts with the overlap
         self._sure = self._sure[-((end - self._begin) // WINDOW_SAMPLES) :]
         return piece
 

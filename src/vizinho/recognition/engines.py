@@ -60,7 +60,7 @@ class Engine(Protocol):
 
 
 class TorchEngine:
-    """A network in torch, one that is being trained too: it computes with the weights as they stand at each call.
+    """A network in torch. It may be in training: each call computes with the weights of the moment.
 
     The forward pass changes nothing in the model, so threads may share it.
     """
@@ -94,6 +94,7 @@ class TorchEngine:
     def log_probs(self, waveforms: Sequence[Waveform]) -> list[LogProbs]:
         """See Engine."""
         padded = [at_least_minimum(w) for w in waveforms]
+        # Padding changes the output of some networks whatever the mask says: their utterances go one by one.
         groups = [[w] for w in padded] if self._front.alone else [padded]
         return [frames for group in groups for frames in self._batch(group)]
 
@@ -104,8 +105,8 @@ class TorchEngine:
         inputs = front.extract(waveforms)
         with torch.inference_mode():
             device = next(model.parameters()).device
-            mask = front.attention_mask(inputs.mask.to(device))
-            logits = model(inputs.features.to(device), attention_mask=mask).logits
+            mask = front.attention_mask(inputs.mask.to(device))  # None for networks trained without
+            logits = model(inputs.features.to(device), attention_mask=mask).logits  # (B, T', V)
             log_probs = logits.float().log_softmax(dim=-1).cpu().numpy()
         lengths = [front.output_frames(int(steps)) for steps in inputs.mask.sum(dim=1)]
         return [log_probs[i, :length] for i, length in enumerate(lengths)]
@@ -121,7 +122,7 @@ class OnnxEngine:
         self._session = session
         self._features = LogMel.of(settings["features"])
         self._subsampling = int(settings["subsampling"])
-        self._columns = np.argsort(settings["rows"])
+        self._columns = np.argsort(settings["rows"])  # from the graph's order back to the model's
         self.inventory = TokenInventory(tuple(settings["tokens"]), tuple(settings["roles"]))
         self.blank = int(settings["blank"])
         self.frame_seconds = self._subsampling * self._features.hop_length / self._features.sampling_rate
@@ -149,7 +150,7 @@ class OnnxEngine:
         lengths = np.array([bands.shape[1] for bands in features], np.int64)
         width = max(lengths.max(), self._subsampling + 1)  # the graph's relative positions need two output frames
         if len(features) == 1 and width == lengths[0]:
-            return {"audio_signal": features[0][None], "length": lengths}
+            return {"audio_signal": features[0][None], "length": lengths}  # one utterance needs no padded copy
         batch = np.zeros((len(features), self._features.feature_size, width), np.float32)
         for row, bands in zip(batch, features, strict=True):
             row[:, : bands.shape[1]] = bands

@@ -27,7 +27,7 @@ from vizinho.recognition.recognizer import Recognizer, TranscribeOptions, beginn
 from vizinho.records import Transcript
 
 SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".webm", ".m4a", ".mp4", ".mkv")
-"""What is taken from a folder; a file that is named on the command line is tried whatever its suffix."""
+"""Files of a folder that are audio; a file given by name is tried whatever its suffix."""
 STDIN = Path("-")
 LEDGER = "transcribed.jsonl"
 _GROUP = 16
@@ -62,13 +62,13 @@ def collect(places: Sequence[Path]) -> Inputs:
             audio[STDIN] = Path("stdin")
         elif place.is_dir():
             for file in sorted(p for p in place.rglob("*") if p.is_file()):
-                relative = file.relative_to(place)
+                relative, suffix = file.relative_to(place), file.suffix.lower()
                 if any(part.startswith(".") for part in relative.parts):
                     continue
-                if file.suffix.lower() in SUFFIXES:
+                if suffix in SUFFIXES:
                     audio[file] = relative
                 else:
-                    skipped[file.suffix.lower() or "no suffix"] += 1
+                    skipped[suffix or "no suffix"] += 1
         elif place.exists():
             audio[place] = Path(place.name)
         else:
@@ -107,7 +107,7 @@ class Work:
         key += f"|{self.n_best} best" if self.n_best else ""
         if self.decoder is None:
             return key
-        models = [sha256(path) for path in self.decoder.lms if path.is_file()]
+        models = [sha256(path) for path in self.decoder.lms if path.is_file()]  # their content, not their names
         return f"{key}|{self.decoder.options}|{sorted(self.decoder.hotwords.items())}|{models}"
 
     def open(self) -> Recognizer:
@@ -163,6 +163,7 @@ def _transcribe(recognizer: Recognizer, group: Sequence[Path], stdin: bytes, *, 
                     transcripts[audio].append(recognizer.transcribe(chain([start], rest), str(audio)))
         except AudioError as error:
             errors[audio] = str(error)
+    # A file may break off in a later channel, after an earlier one was put with the short ones.
     short = [(audio, samples) for audio, samples in short if audio not in errors]
     names = [str(audio) for audio, _ in short]
     decoded = recognizer.transcribe_many([samples for _, samples in short], names)

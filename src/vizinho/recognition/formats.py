@@ -75,7 +75,7 @@ def _times(part: Segment, point: str) -> str:
 
 
 def _clock(seconds: float, point: str) -> str:
-    milliseconds = round(seconds * 1000)
+    milliseconds = round(seconds * 1000)  # rounded once, so that 59.9996 s becomes 1:00.000 and not 0:60.000
     hours, rest = divmod(milliseconds, 3_600_000)
     minutes, rest = divmod(rest, 60_000)
     return f"{hours:02d}:{minutes:02d}:{rest // 1000:02d}{point}{rest % 1000:03d}"

@@ -67,7 +67,7 @@ class PieceLogProbs:
 
 @dataclass(frozen=True, slots=True)
 class Acoustics:
-    """What the network says of one recording, before any decoder: its pieces in order of time."""
+    """What the network computes of one recording, for any decoder: its pieces in order of time."""
 
     id: str
     duration_seconds: float
@@ -173,6 +173,7 @@ class Recognizer:
     def log_probs(self, waveforms: Sequence[Waveform], names: Sequence[str] | None = None) -> list[Acoustics]:
         """Log-probabilities of several waveforms (N,) in their order, for any number of decoders; see `decode`."""
         pieces = [self._cut(samples) for samples in waveforms]
+        # Pieces of all recordings share batches; their results come back in order and are dealt out again.
         computed = iter(self._run([piece for of_one in pieces for piece in of_one]))
         names = names or [""] * len(waveforms)
         return [
@@ -232,6 +233,7 @@ class Recognizer:
         waiting: list[Piece] = []
         for block in blocks:
             waiting += cutter.feed(block)
+            # Two batches, so that pieces can be sorted by length and little of a batch is padding.
             if sum(p.samples.size for p in waiting) >= 2 * self.options.batch_seconds * SAMPLE_RATE:
                 yield from self._run(waiting)
                 waiting = []
@@ -279,16 +281,17 @@ class Recognizer:
                     text = " ".join(w.text for w in way.words)
                     if text not in longer or longer[text].score < score:
                         longer[text] = way
+            # A piece without frames has no hypotheses and changes nothing.
             paths = nlargest(self.options.n_best, longer.values(), key=lambda p: p.score) or paths
         return paths
 
     def _transcript(
-        self, name: str, duration_seconds: float, words: Sequence[Word], alternatives: tuple[Alternative, ...]
+        self, name: str, seconds: float, words: Sequence[Word], alternatives: tuple[Alternative, ...]
     ) -> Transcript:
         """Words in order, grouped into segments."""
         segments = tuple(map(segment, _groups(words, self.options.pause_seconds)))
-        text = " ".join(w.text for w in words)
-        return Transcript(name, text, tuple(words), mean_confidence(words), duration_seconds, segments, alternatives)
+        text, confidence = " ".join(w.text for w in words), mean_confidence(words)
+        return Transcript(name, text, tuple(words), confidence, seconds, segments, alternatives)
 
 
 def _exported(folder: Path, threads: int) -> OnnxEngine | TorchEngine:
@@ -360,6 +363,7 @@ def untaken(words: Sequence[Word], until_seconds: float, last: Word | None) -> l
 
 def _is_taken(word: Word, last: Word) -> bool:
     same = word.text == last.text and abs(word.start_seconds - last.start_seconds) < _SAME_WORD_SECONDS
+    # A word cut in two by a piece's end is another text on either side: then the place decides.
     return same or _middle(word) < last.end_seconds
 
 

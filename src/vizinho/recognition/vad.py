@@ -37,8 +37,8 @@ class SpeechProbability:
     def feed(self, samples: Waveform) -> npt.NDArray[np.float32]:
         """Probability of speech for each window that is full now, shape (windows,); 16 kHz samples (N,)."""
         audio = np.concatenate([self._rest, samples])
-        count = (audio.size - _CONTEXT_SAMPLES) // WINDOW_SAMPLES
-        self._rest = audio[count * WINDOW_SAMPLES :]
+        count = (audio.size - _CONTEXT_SAMPLES) // WINDOW_SAMPLES  # complete windows
+        self._rest = audio[count * WINDOW_SAMPLES :]  # begins with the context of the next window
         if count == 0:
             return np.zeros(0, np.float32)
         # The network sees each window after the last samples of the one before it: (windows, context + window).

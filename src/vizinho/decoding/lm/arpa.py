@@ -44,6 +44,7 @@ class Arpa:
         """Of a unit after its context (Katz 1987): the longest known n-gram, and the weights of backing off to it."""
         if unit not in self.tables[0]:
             unit = UNKNOWN
+        # At most N - 1 units of context for order N.
         history = [c if c in self.tables[0] else UNKNOWN for c in context[max(0, len(context) - self.order + 1) :]]
         weight = 0.0
         while True:

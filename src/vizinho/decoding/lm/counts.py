@@ -63,11 +63,11 @@ class Collector:
     _weights: array[int] = field(default_factory=lambda: array("q"))
 
     def add(self, units: Sequence[str], weight: int = 1) -> None:
-        """Add a sentence that stands `weight` times in the text; an empty one counts for nothing."""
+        """Add a sentence that occurs `weight` times in the text; an empty one is ignored."""
         if not units:
             return
         rows = self.rows
-        self._stream.extend([-1, *(rows.setdefault(u, len(rows)) for u in units), -2])
+        self._stream.extend([-1, *(rows.setdefault(u, len(rows)) for u in units), -2])  # between its two marks
         self._weights.append(weight)
 
     def count(
@@ -121,7 +121,7 @@ def _unigrams(tokens: Ints, weights: Ints, size: int) -> Level:
 
 def _next_level(below: Level, places: Ints, tokens: Ints, weights: Ints, size: int) -> tuple[Level, Ints]:
     """N-grams one longer than those of `below`, and the row of the one that ends at each place of the text, or -1."""
-    valid = (places[:-1] >= 0) & (tokens[1:] != START_ROW)
+    valid = (places[:-1] >= 0) & (tokens[1:] != START_ROW)  # n-grams do not run over a sentence's end
     ends = np.flatnonzero(valid) + 1
     # An n-gram is one number: the row of its prefix, in base V, and its last word. Sorting numbers sorts n-grams.
     keys, first, inverse = np.unique(places[ends - 1] * size + tokens[ends], return_index=True, return_inverse=True)

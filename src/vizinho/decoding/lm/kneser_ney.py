@@ -72,16 +72,16 @@ def estimate(counts: Counts, *, prune: int = 0) -> NgramModel:
     contexts = 1
     for n, level in enumerate(levels):
         own = _discounted(adjusted[n], discounts[n])
-        totals = np.bincount(level.prefix, adjusted[n], contexts)
+        totals = np.bincount(level.prefix, adjusted[n], contexts)  # of each context
         own /= np.where(totals > 0, totals, 1.0)[level.prefix]
         # What the n-grams that stay do not take is the share of shorter ones: so every context sums to one.
         share = np.asarray(1.0 - np.bincount(level.prefix, own * keep[n], contexts), dtype=np.float64)
-        lower = probabilities[-1][level.suffix]
+        lower = probabilities[-1][level.suffix]  # of the same last unit after a context shorter by one
         probabilities.append(np.asarray(own + share[level.prefix] * lower, dtype=np.float64))
         shares.append(share)
         contexts = level.count.size
     probabilities[1][START_ROW] = 0.0
-    shares.append(np.ones(contexts))
+    shares.append(np.ones(contexts))  # n-grams of the highest order are no contexts: log10 of the weight is 0
     orders = _pruned(levels, probabilities[1:], shares[1:], keep)
     without = tuple(n + 1 for n, d in enumerate(own_discounts) if d is None)
     return NgramModel(counts.vocabulary, orders, discounts, without)
@@ -103,7 +103,7 @@ def _discounts(values: Floats) -> Discounts | None:
     n1, n2, n3, n4 = (int(np.count_nonzero(values == k)) for k in (1, 2, 3, 4))
     if not (n1 and n2 and n3):
         return None
-    y = n1 / (n1 + 2 * n2)
+    y = n1 / (n1 + 2 * n2)  # n1 is how many n-grams were seen once, n2 twice, ...
     discounts = (1 - 2 * y * n2 / n1, 2 - 3 * y * n3 / n2, 3 - 4 * y * n4 / n3)
     return discounts if all(0 < d <= k for k, d in enumerate(discounts, start=1)) else None
 

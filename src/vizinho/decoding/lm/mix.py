@@ -14,7 +14,7 @@ from pathlib import Path
 
 from vizinho.decoding.lm.arpa import Arpa, read_arpa, write_arpa
 from vizinho.decoding.lm.counts import START
-from vizinho.decoding.lm.model import LmCard, load_language_model, named, write_card
+from vizinho.decoding.lm.model import LmCard, load_language_model, quoted, write_card
 from vizinho.errors import ModelError
 from vizinho.files import sha256
 
@@ -34,7 +34,7 @@ def mix(first: Arpa, second: Arpa, share: float) -> Arpa:
     for order in range(1, max(first.order, second.order) + 1):
         ngrams = dict.fromkeys(n for model in (first, second) if order <= model.order for n in model.tables[order - 1])
         table = {ngram: (_mixed(ngram.split(" "), first, second, share), 0.0) for ngram in ngrams}
-        if tables:
+        if tables:  # the order below gets the weights that make its contexts sum to one with these n-grams
             tables[-1] = _with_backoff(tables, table)
         tables.append(table)
     return Arpa(tuple(tables))
@@ -59,7 +59,8 @@ def _with_backoff(tables: Sequence[Table], above: Table) -> Table:
     taken: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])
     for ngram, (log10, _) in above.items():
         context, _, unit = ngram.rpartition(" ")
-        taken[context][0] += 10.0**log10
+        taken[context][0] += 10.0**log10  # by the n-grams of this order
+        # and by the shorter n-grams that they replace
         taken[context][1] += 10.0 ** so_far.log10_probability(unit, context.split(" ")[1:])
     table = dict(tables[-1])
     for context, (here, below) in taken.items():
@@ -81,7 +82,7 @@ def mix_files(first: Path, second: Path, share: float, out: Path) -> LmCard:
     if (one.normalizer, one.alphabet) != (other.normalizer, other.alphabet):
         differing = sorted(set(one.alphabet) ^ set(other.alphabet))
         raise ModelError(
-            f"normalisers {one.normalizer} and {other.normalizer}, letters of one only: {named(differing) or 'none'}",
+            f"normalisers {one.normalizer} and {other.normalizer}, letters of one only: {quoted(differing) or 'none'}",
             where=second,
             fix="train both with the same --lang or --model",
         )

@@ -1,4 +1,4 @@
-"""A language model on disk: the ARPA file, the card beside it, and whether it belongs to a recogniser."""
+"""A language model on disk: the ARPA file and its card, and whether it fits a recogniser."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _NAMED = 12
 
 @dataclass(frozen=True, slots=True)
 class LmCard:
-    """What stands in FILE.arpa.json. Of a file trained elsewhere only unit, order and alphabet are known."""
+    """The content of FILE.arpa.json. Of a file trained elsewhere only unit, order and alphabet are known."""
 
     unit: str
     """word or char."""
@@ -73,7 +73,7 @@ def card_path(arpa: Path) -> Path:
 
 
 def write_card(arpa: Path, card: LmCard) -> None:
-    """Write the card beside its file."""
+    """Write the card of an ARPA file."""
     write_json(card_path(arpa), asdict(card))
 
 
@@ -83,7 +83,7 @@ def load_language_model(path: Path) -> LanguageModel:
     card = _read_card(path) or _foreign(order, unigrams)
     if UNKNOWN not in unigrams:
         raise ModelError(f"the model has no {UNKNOWN}", where=path, fix="train it with an open vocabulary")
-    kenlm = _kenlm(path, list(unigrams))
+    kenlm = _kenlm(path, list(unigrams))  # flashlight's dictionary numbers units in this order
     return LanguageModel(path, card, unigrams, kenlm, {unit: row for row, unit in enumerate(unigrams)})
 
 
@@ -98,13 +98,13 @@ def check_fits(card: LmCard, letters: Collection[str], normalizer: str | None, w
         what = f"its text went through the normaliser {card.normalizer}, the recogniser's through {normalizer}"
         raise ModelError(what, where=where, fix=fix)
     only_lm, only_recogniser = sorted(set(card.alphabet) - set(letters)), sorted(set(letters) - set(card.alphabet))
-    sides = [f"the recogniser cannot write {named(only_lm)}"] * bool(only_lm)
-    sides += [f"the language model lacks {named(only_recogniser)}"] * bool(only_recogniser)
+    sides = [f"the recogniser cannot write {quoted(only_lm)}"] * bool(only_lm)
+    sides += [f"the language model lacks {quoted(only_recogniser)}"] * bool(only_recogniser)
     if sides:
         raise ModelError(f"the alphabets differ: {'; '.join(sides)}", where=where, fix=fix)
 
 
-def named(things: Collection[str]) -> str:
+def quoted(things: Collection[str]) -> str:
     """The first characters or words, in quotes, and how many more there are."""
     more = f" and {len(things) - _NAMED} more" if len(things) > _NAMED else ""
     return " ".join(map(repr, list(things)[:_NAMED])) + more
@@ -142,7 +142,7 @@ def _frozen(value: Any) -> Any:
 def _foreign(order: int, unigrams: Mapping[str, float]) -> LmCard:
     """What the file itself tells: units of one letter each are characters."""
     units = [u for u in unigrams if u not in SPECIAL]
-    unit = "char" if units and all(len(u) == 1 for u in units) else "word"
+    unit = "char" if units and all(len(u) == 1 for u in units) else "word"  # "|" stands for the space
     return LmCard(unit, order, "".join(sorted(set("".join(units)) - {"|"})))
 
 

@@ -37,14 +37,14 @@ class LmOptions:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A text: lines and how often each stands in it."""
+    """A text: lines and how often each occurs."""
 
     name: str
     lines: Iterable[tuple[str, int]]
     size: int = 0
     """Lines, for showing progress."""
     word_list: bool = False
-    """A list of a language's words is not text that somebody said: texts to exclude stay in it unless asked."""
+    """A list of a language's words is not text that somebody said: texts are excluded from it only on request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ def train_language_model(
     exclude_from_lists: bool = False,
     progress: Advance = silent,
 ) -> tuple[LmCard, tuple[SourceReport, ...]]:
-    """Train a model and write it to `out`, its card beside it.
+    """Train a model; write it and its card.
 
     Args:
         out: ARPA file.
@@ -125,7 +125,7 @@ def train_language_model(
         excluded = frozenset(exclude) if exclude_from_lists or not source.word_list else frozenset()
 
         def take(text: str, count: int) -> None:
-            digest.update(f"{count}\t{text}\n".encode())
+            digest.update(f"{count}\t{text}\n".encode())  # a fingerprint of what was learnt, not of the file
             collector.add(known(text), count)
 
         reports.append(_read(source, normalize, excluded, take, progress))
@@ -182,6 +182,7 @@ class _Known:
         units = units_of(text, self._unit)
         if not self._letters:
             return units
+        # A character model has "|" for the space.
         allowed = self._letters | {"|"} if self._unit == "char" else self._letters
         return [u if allowed.issuperset(u) else UNKNOWN for u in units]
 

@@ -12,7 +12,7 @@ from vizinho.decoding.lm.counts import SPECIAL, UNKNOWN
 from vizinho.decoding.lm.model import LanguageModel
 
 _FORBIDDEN = -1e4
-"""Instead of infinity, so that a search left with nothing else still returns what it heard."""
+"""Instead of infinity, so that a search with nothing else left still returns a text."""
 
 Spelling = tuple[Any, float]
 """KenLM's state within a word, and the log-probability of its letters so far."""
@@ -88,7 +88,7 @@ class Words:
         for word, log10 in model.unigrams.items():
             if word not in SPECIAL:
                 self._look_ahead(word, log10 * LN10)
-        for word in also_known - model.unigrams.keys():
+        for word in also_known - model.unigrams.keys():  # hotwords that the model does not know
             self._look_ahead(word, self._alone_unknown)
 
     def with_unknown(self, allowed: bool, score: float) -> Words:
@@ -110,14 +110,14 @@ class Words:
         prefix = state.prefix + letter
         inside, cost = self._speller.step(state.spelling[0], letter)
         spelling = (inside, state.spelling[1] + cost)
-        ahead = self._ahead.get(prefix, _FORBIDDEN)
+        ahead = self._ahead.get(prefix, _FORBIDDEN)  # no known word begins so
         if self._unknown_words:
             ahead = max(ahead, self._alone_unknown + spelling[1] + self._unknown_score)
         return WordState(state.history, prefix, spelling, ahead), ahead - state.expected
 
     def boundary(self, state: WordState) -> tuple[WordState, float]:
         """State and change of log-probability when the word in progress is whole."""
-        row = self._rows.get(state.prefix, self._unknown)
+        row = self._rows.get(state.prefix, self._unknown)  # KenLM's index of the word
         history, log10 = self._kenlm.score(state.history, row)
         score = log10 * LN10
         if row == self._unknown and state.prefix not in self._also_known:
