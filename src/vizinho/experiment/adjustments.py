@@ -18,7 +18,6 @@ from vizinho.experiment.results import (
     ArmResult,
     Line,
     Place,
-    PlaceSpread,
     Retention,
     Spread,
     TrainedArm,
@@ -41,11 +40,11 @@ def adjustment_tests(lines: Sequence[ArmLine]) -> list[AdjustmentTest]:
     Seeds are the units of the tests (paired by seed: equal batches and augmentation), Holm's correction runs over all
     pairs and measures. Two seeds are the fewest that can be tested, and few seeds show large differences only.
     """
-    moved = [line for line in lines if line.kind == "donor" and line.first.movement is not None]
+    moved = [line for line in lines if line.first.kind == "donor" and line.first.movement is not None]
     tests = [
         _paired(a, b, measure)
         for a, b in combinations(moved, 2)
-        if a.amount == b.amount and a.recipe == b.recipe
+        if a.first.amount == b.first.amount and a.first.recipe == b.first.recipe
         for measure in MEASURES
     ]
     corrected = iter(holm([test.p for test in tests if test.p is not None]))
@@ -57,9 +56,9 @@ def _row(line: Line[AnyArm]) -> Adjusted:
     distances = np.array([[layer.relative_distance for layer in m.layers] for m in moved])  # (seeds, layers)
     return Adjusted(
         line=line.name,
-        kind=line.kind,
-        minutes=line.minutes,
-        amount=line.amount,
+        kind=line.first.kind,
+        minutes=line.first.minutes,
+        amount=line.first.amount,
         seeds=len(line.arms),
         encoder_moved_share=_spread([encoder_moved_share(m) for m in moved]),
         encoder_distance=_spread([m.encoder_distance for m in moved]),
@@ -80,10 +79,12 @@ def encoder_moved_share(moved: Movement) -> float:
     """Share of the weights outside the head that moved."""
     encoder = [layer for layer in moved.layers if layer.layer != "head"]
     size = sum(layer.weights for layer in encoder)
+    # Layers count by their size, as if all weights of the encoder had been counted at once.
     return sum(layer.moved_share * layer.weights for layer in encoder) / max(size, 1)
 
 
 def _spread(values: Sequence[float]) -> Spread:
+    # The deviation of a sample, as the t-test takes it.
     deviation = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
     return Spread(float(np.mean(values)), deviation)
 
@@ -94,7 +95,7 @@ def _paired(a: ArmLine, b: ArmLine, measure: Measure) -> AdjustmentTest:
     return AdjustmentTest(
         a=a.name,
         b=b.name,
-        minutes=a.minutes,
+        minutes=a.first.minutes,
         measure=measure,
         matched=a.first.matched and b.first.matched,
         difference=float(differences.mean()) if len(differences) else None,
@@ -129,7 +130,7 @@ def retention(lines: Sequence[ArmLine]) -> list[Retention]:
         rows.append(
             Retention(
                 line.name,
-                line.minutes,
+                line.first.minutes,
                 tested[0].lang if tested else None,
                 tested[0].utterances if tested else None,
                 float(np.mean([t.donor_cer for t in tested])) if tested else None,
@@ -140,6 +141,6 @@ def retention(lines: Sequence[ArmLine]) -> list[Retention]:
     return rows
 
 
-def _place(points: Sequence[Place]) -> PlaceSpread:
+def _place(points: Sequence[Place[float]]) -> Place[Spread]:
     donor_cers = [p.donor_cer for p in points if p.donor_cer is not None]
-    return PlaceSpread(points[0].place, _spread([p.cer for p in points]), _spread(donor_cers) if donor_cers else None)
+    return Place(points[0].place, _spread([p.cer for p in points]), _spread(donor_cers) if donor_cers else None)

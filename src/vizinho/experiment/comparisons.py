@@ -12,6 +12,7 @@ from vizinho.evaluation.mapsswe import mapsswe
 from vizinho.evaluation.significance import compare, holm
 from vizinho.experiment.results import (
     ArmLine,
+    ArmResult,
     BySpeaker,
     Ends,
     LineComparison,
@@ -29,7 +30,7 @@ FEWEST_SPEAKERS = 6
 find anything."""
 Metric = Literal["cer", "wer"]
 METRICS: tuple[Metric, ...] = ("cer", "wer")
-SEED_RESAMPLES = 2000
+SEED_RESAMPLES = 2000  # single seeds decide nothing: coarser p-values will do
 
 
 def compare_lines(lines: Sequence[ArmLine]) -> list[LineComparison]:
@@ -42,9 +43,11 @@ def compare_lines(lines: Sequence[ArmLine]) -> list[LineComparison]:
     """
     first: dict[str, str] = {}
     for line in lines:
-        first.setdefault(line.start, line.recipe)
+        first.setdefault(line.first.start, line.first.recipe)
     planned = [
-        (family, a, b) for a, b in combinations(lines, 2) if a.amount == b.amount and (family := _family(a, b, first))
+        (family, a, b)
+        for a, b in combinations(lines, 2)
+        if a.first.amount == b.first.amount and (family := _family(a.first, b.first, first))
     ]
     compared = [_compared(family, a, b, metric) for metric in METRICS for family, a, b in planned]
     # Holm's correction needs all p-values of a family, so it is filled in when they are there.
@@ -58,26 +61,27 @@ def compare_lines(lines: Sequence[ArmLine]) -> list[LineComparison]:
     return [corrected[place] for place in range(len(compared))]
 
 
-def _family(a: ArmLine, b: ArmLine, first: dict[str, str]) -> str | None:
-    """The family of a pair; None for one whose difference would answer no question."""
-    controls = [line for line in (a, b) if line.kind in CONTROLS]
+def _family(a: ArmResult, b: ArmResult, first: dict[str, str]) -> str | None:
+    """The family of a pair of lines, by their arms; None for a pair whose difference would answer no question."""
+    controls = [arm for arm in (a, b) if arm.kind in CONTROLS]
     if controls:
         other = b if controls[0] is a else a
-        is_origin = other.start == controls[0].first.origin and other.recipe == controls[0].recipe
+        is_origin = other.start == controls[0].origin and other.recipe == controls[0].recipe
         return "controls" if len(controls) == 1 and (is_origin or other.is_scratch) else None
     if a.start == b.start:
         return "recipes" if first[a.start] in (a.recipe, b.recipe) else None
-    if any(line.recipe != first[line.start] for line in (a, b)):
+    if any(arm.recipe != first[arm.start] for arm in (a, b)):
         return "recipes" if a.is_scratch or b.is_scratch else None
     if a.recipe != b.recipe and not (a.is_scratch or b.is_scratch):
         return None
-    if not (a.first.matched and b.first.matched):
+    if not (a.matched and b.matched):
         return "unmatched"
     return "synthetic" if "synthetic" in (a.kind, b.kind) else "starts"
 
 
 def _compared(family: str, a: ArmLine, b: ArmLine, metric: Metric) -> LineComparison:
     """A pair before its family is known: uncorrected, and none called better."""
+    # Seeds are added up per utterance: two seeds of one utterance are no two independent observations.
     errors_a, errors_b = pooled_errors(a), pooled_errors(b)
     by_utterance = compare(errors_a, errors_b, metric=metric)
     by_speaker = _by_speaker(errors_a, errors_b, metric)
@@ -87,7 +91,7 @@ def _compared(family: str, a: ArmLine, b: ArmLine, metric: Metric) -> LineCompar
         a=a.name,
         b=b.name,
         metric=metric,
-        minutes=a.minutes,
+        minutes=a.first.minutes,
         difference=by_utterance.difference,
         ci=_ends(by_utterance.ci),
         relative=by_utterance.relative,
@@ -116,7 +120,7 @@ def _by_speaker(a: Sequence[UtteranceErrors], b: Sequence[UtteranceErrors], metr
     count = len(speakers)
     try:
         comparison = compare(a, b, metric=metric, cluster=True)
-    except CorpusError:
+    except CorpusError:  # speakers cannot be resampled where there is one, or where some are not named
         single = "one speaker only: this says nothing about other speakers"
         return BySpeaker(count, None, None, False, "some utterances name no speaker" if "" in speakers else single)
     decides = count >= FEWEST_SPEAKERS

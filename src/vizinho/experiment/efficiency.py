@@ -26,7 +26,7 @@ Bound = Literal["equal", "more", "less"]
 
 def steps_to_target(lines: Sequence[ArmLine]) -> list[StepsToTarget]:
     """For every line, the first evaluated step at which each seed is as good on dev as scratch of its seed ever was."""
-    scratch = {(arm.amount, arm.seed): arm for line in lines if line.is_scratch for arm in line.arms}
+    scratch = {(arm.amount, arm.seed): arm for line in lines if line.first.is_scratch for arm in line.arms}
     rows = []
     for line in lines:
         pairs = [(arm, scratch[key]) for arm in line.arms if (key := (arm.amount, arm.seed)) in scratch]
@@ -35,7 +35,7 @@ def steps_to_target(lines: Sequence[ArmLine]) -> list[StepsToTarget]:
         reached = sum(s.steps is not None for s in seeds)
         # Ratios are averaged as logarithms: twice as fast and half as fast cancel out.
         mean = math.exp(sum(map(math.log, ratios)) / len(ratios)) if ratios else None
-        rows.append(StepsToTarget(line.name, line.minutes, line.first.steps, seeds, reached, mean))
+        rows.append(StepsToTarget(line.name, line.first.minutes, line.first.steps, seeds, reached, mean))
     return rows
 
 
@@ -64,19 +64,21 @@ def data_efficiency(lines: Sequence[ArmLine]) -> list[Efficiency]:
     Scratch's pooled CER is interpolated between its amounts on the logarithm of the minutes, at the first crossing.
     The interval resamples utterances, the same ones for all lines.
     """
-    curve = [line for line in lines if line.is_scratch]
-    others = [line for line in lines if not line.is_scratch]
+    curve = [line for line in lines if line.first.is_scratch]
+    others = [line for line in lines if not line.first.is_scratch]
     if not curve or not others:
         return []
     sums = _sums([*curve, *others])
     rates = sums[:, :, 0] / np.maximum(sums[:, :, 1], 1)
-    minutes = [line.minutes for line in curve]
+    minutes = [line.first.minutes for line in curve]
     rows = []
     for column, line in enumerate(others, start=len(curve)):
         # Row 0 holds the rates of all utterances, the other rows those of the resamples.
         (needed, bound), *drawn = (_needed(minutes, row[: len(curve)], float(row[column])) for row in rates)
         cer = float(rates[0, column])
-        rows.append(Efficiency(line.name, line.minutes, cer, needed, bound, needed / line.minutes, _ends(drawn)))
+        rows.append(
+            Efficiency(line.name, line.first.minutes, cer, needed, bound, needed / line.first.minutes, _ends(drawn))
+        )
     return rows
 
 

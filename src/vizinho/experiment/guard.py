@@ -74,7 +74,7 @@ def _test_set(spec: ExperimentSpec) -> _TestSet:
             "the corpora have no test split", where=spec.name, fix="mark the test utterances in the manifest"
         )
     normalize = get_normalizer(spec.target)
-    hashes = defaultdict(set)
+    hashes = defaultdict(set)  # reading every recording of every corpus would take minutes
     for utterance in test:
         hashes[utterance.audio.stat().st_size].add(sha256(utterance.audio))
     return _TestSet(
@@ -156,6 +156,7 @@ def refuse_foreign_tokens(ready: ReadyJob) -> None:
     """
     text = " ".join(ready.dataset.normalizer(u.text) for u in ready.dataset.train)
     known = {*alphabet(ready.job.language), *text}
+    # Dev is no source either: weights are chosen on it, and its letters are not to be known before.
     foreign = [t for t in ready.checkpoint.inventory.letters if not _comes_from(t, known, text)]
     if foreign:
         raise SpecError(
@@ -176,6 +177,7 @@ def hold_to_settings(spec: ExperimentSpec, folder: Path) -> None:
 
     Raises SpecError naming what differs.
     """
+    # Through JSON, so that tuples and lists, as the file has them, are equal.
     settings = _flat(json.loads(json.dumps(_settings(spec))))
     path = folder / SETTINGS
     before = _flat(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}

@@ -79,6 +79,7 @@ def _spec_error(path: Path, raw: Mapping[str, Any], errors: Sequence[ErrorDetail
 
 def _labels(raw: Any, location: Sequence[int | str]) -> list[str]:
     """The steps to a value as a person names them: a table of a list by its name, another item by its number."""
+    # `raw` lacks the tables that were laid over others, and may hold anything at all where a table should be.
     labels: list[str] = []
     for step in location:
         try:
@@ -194,7 +195,7 @@ def _donor_faults(spec: ExperimentSpec) -> Faults:
     if spec.synthetic is not None:
         yield from _budget_faults(spec.synthetic.training, spec.synthetic.scratch, "synthetic.scratch")
     for name, base in bases.items():
-        visited = {name}
+        visited = {name}  # on the way down the chain of what donors start from
         while base in bases and base not in visited:
             visited.add(base)
             base = bases[base]

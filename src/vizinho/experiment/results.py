@@ -6,7 +6,7 @@ The fields of every class are the keys of arm.json and results.json (docs/format
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
@@ -15,7 +15,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from vizinho.errors import SpecError
 from vizinho.evaluation.collapse import Finding
 from vizinho.evaluation.significance import pool
-from vizinho.experiment.spec import DEFAULT, FORMAT, SCRATCH
+from vizinho.experiment.spec import DEFAULT, SCRATCH
 from vizinho.files import write_json
 from vizinho.plan.movement import Movement
 from vizinho.records import UtteranceErrors
@@ -23,6 +23,7 @@ from vizinho.records import UtteranceErrors
 Ends = tuple[float, float]
 """The two ends of a 95 % interval."""
 Row = TypeVar("Row")
+Rate = TypeVar("Rate")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,15 +36,6 @@ class CurvePoint:
     dev_wer: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class SpeakerRates:
-    """Error rates of one test speaker; None where there is no reference text."""
-
-    cer: float | None
-    wer: float | None
-    utterances: int
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArmScores:
     """What one arm scored on a test set."""
@@ -54,7 +46,8 @@ class ArmScores:
     wer_ci: Ends
     utterances: int
     signature: str
-    per_speaker: Mapping[str, SpeakerRates] = field(default_factory=dict)
+    per_speaker: Mapping[str, Mapping[str, int | float | None]] = field(default_factory=dict)
+    """CER, WER and utterances of each speaker."""
     worst: tuple[UtteranceErrors, ...] = ()
     per_utterance: tuple[UtteranceErrors, ...]
 
@@ -70,46 +63,38 @@ class Retained:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Place(Generic[Rate]):
     """CER of both languages at one place between the start's weights (0) and the trained ones (1)."""
 
     place: float
-    cer: float
-    donor_cer: float | None
+    cer: Rate
+    donor_cer: Rate | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainedArm:
     """How the training of one arm went, before any test. Same-language updates are never tested."""
 
-    arm: str
-    """Name of the arm."""
+    arm: str  # name of the arm
     start: str
-    kind: str
-    """"scratch", "donor", "synthetic" or the kind of a control."""
-    origin: str
-    """What a control or a synthetic stage was made from; the start itself for others."""
+    kind: str  # "scratch", "donor", "synthetic" or the kind of a control
+    origin: str  # what a control or a synthetic stage was made from; the start itself for others
     donor: str | None
     language: str
     recipe: str
-    source: str
-    """File or paper that the recipe comes from."""
-    minutes: float
-    """Target speech, each recording counted once."""
-    practice_minutes: float = 0.0
-    minutes_asked: float | None
+    source: str  # file or paper that the recipe comes from
+    minutes: float  # target speech, each recording counted once
+    practice_minutes: float = 0.0  # synthetic and respelt speech; the oldest files do not have it
+    minutes_asked: float | None  # None: all there is
     seed: int
     steps: int
     audio_seconds_seen: float
-    chosen: str
-    dev_cer: float | None
-    set_aside: tuple[tuple[str, str], ...]
-    """(Utterance id, reason) of what was skipped."""
+    chosen: str  # "step N", "average of N" evaluated weights, or "last" without a dev set
+    dev_cer: float | None  # of the chosen weights
+    set_aside: tuple[tuple[str, str], ...]  # (Utterance id, reason) of what was skipped
     curve: tuple[CurvePoint, ...]
-    movement: Movement | None
-    """None for an arm without a donor, and for one that was not trained."""
-    plan: Mapping[str, int] | None
-    """Rows of the transfer plan per action."""
+    movement: Movement | None  # None for an arm without a donor, and for one that was not trained
+    plan: Mapping[str, int] | None  # rows of the transfer plan per action
     findings: tuple[Finding, ...]
 
     @property
@@ -122,6 +107,16 @@ class TrainedArm:
         """Name of the arm's line: the start, and the recipe where the file names recipes."""
         return self.start if self.recipe in (DEFAULT, SCRATCH) else f"{self.start}, {self.recipe}"
 
+    @property
+    def is_main(self) -> bool:
+        """Whether a summary names it: a donor or a synthetic stage, not a control."""
+        return self.kind in ("donor", "synthetic")
+
+    @property
+    def is_scratch(self) -> bool:
+        """Whether this is what everything is measured against: scratch by its own recipe."""
+        return self.start == self.recipe == SCRATCH
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArmResult(TrainedArm):
@@ -129,9 +124,8 @@ class ArmResult(TrainedArm):
 
     test: ArmScores
     retention: Retained | None
-    interpolation: tuple[Place, ...] | None
-    matched: bool = True
-    """Whether its start had the same budget as the other donors."""
+    interpolation: tuple[Place[float], ...] | None
+    matched: bool = True  # whether its start had the same budget as the other donors
 
 
 AnyArm = TypeVar("AnyArm", bound=TrainedArm)
@@ -152,41 +146,6 @@ class Line(Generic[AnyArm]):
     def name(self) -> str:
         """The start, and the recipe where the file names recipes."""
         return self.first.line
-
-    @property
-    def start(self) -> str:
-        """Name of the start."""
-        return self.first.start
-
-    @property
-    def recipe(self) -> str:
-        """Name of the recipe."""
-        return self.first.recipe
-
-    @property
-    def kind(self) -> str:
-        """ "scratch", "donor", "synthetic" or the kind of a control."""
-        return self.first.kind
-
-    @property
-    def amount(self) -> float:
-        """Minutes asked for; 0 stands for all there is."""
-        return self.first.amount
-
-    @property
-    def minutes(self) -> float:
-        """Target speech trained on, as the first seed's arm counted it."""
-        return self.first.minutes
-
-    @property
-    def is_main(self) -> bool:
-        """Whether a summary names it: a donor or a synthetic stage, not a control."""
-        return self.kind in ("donor", "synthetic")
-
-    @property
-    def is_scratch(self) -> bool:
-        """Whether this is what everything is measured against: scratch by its own recipe."""
-        return self.start == SCRATCH and self.recipe == SCRATCH
 
 
 ArmLine = Line[ArmResult]
@@ -228,8 +187,7 @@ class Pooled:
     dev_cer_by_seed: tuple[float | None, ...]
     steps_to_scratch_best: tuple[int | None, ...]
     """None for a seed that never reached it; seeds in which scratch learnt nothing are left out."""
-    findings: int
-    """Seeds in which something looked wrong."""
+    findings: int  # seeds in which something looked wrong
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,30 +224,26 @@ class SeedComparison:
 class LineComparison:
     """Line `a` against line `b` in one metric; differences are a - b, so a negative one favours `a`."""
 
-    family: str
+    family: str  # of tests that are corrected together: "starts", "recipes", "synthetic", "controls", "unmatched"
     a: str
     b: str
     metric: Literal["cer", "wer"]
     minutes: float
     difference: float
     ci: Ends
-    relative: float | None
+    relative: float | None  # the difference as a share of b's rate
     relative_ci: Ends | None
-    cohens_d: float | None
-    p: float
-    """Of the paired bootstrap by utterance."""
+    cohens_d: float | None  # None where all utterances differ alike
+    p: float  # of the paired bootstrap by utterance
     p_randomisation: float
-    test: str
-    """The test by utterance, in words."""
+    test: str  # the test by utterance, in words
     by_speaker: BySpeaker
     p_decisive: float
     decided_by: Literal["speaker", "utterance"]
     by_seed: tuple[SeedComparison, ...]
-    p_holm: float
-    """`p_decisive` after Holm's correction over the family."""
+    p_holm: float  # `p_decisive` after Holm's correction over the family
     family_size: int
-    better: str | None
-    """The better line; None where no difference is shown."""
+    better: str | None  # the better line; None where no difference is shown
 
     @property
     def decisive_test(self) -> str:
@@ -326,7 +280,7 @@ class StepsToTarget:
 
     line: str
     minutes: float
-    budget_steps: int
+    budget_steps: int  # steps that each seed was trained
     by_seed: tuple[SeedSteps, ...]
     reached: int
     ratio: float | None
@@ -343,8 +297,7 @@ class Efficiency:
     bound: Literal["equal", "more", "less"]
     """"more" ("less"): scratch at its largest (smallest) amount is still worse (already as good)."""
     ratio: float
-    ci: tuple[float | None, float | None]
-    """Of the minutes; an end at None lies beyond scratch's amounts."""
+    ci: tuple[float | None, float | None]  # of the minutes; an end at None lies beyond scratch's amounts
 
 
 @dataclass(frozen=True, slots=True)
@@ -369,8 +322,7 @@ class Adjusted:
     moved_share: Spread
     relative_distance: Spread
     batch_norm_drift: Spread
-    layers: Mapping[str, Spread]
-    """Relative distance of each layer."""
+    layers: Mapping[str, Spread]  # relative distance of each layer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -382,19 +334,10 @@ class AdjustmentTest:
     minutes: float
     measure: Literal["encoder_moved_share", "encoder_distance"]
     matched: bool
-    difference: float | None
+    difference: float | None  # mean of a - b over the seeds that both have
     seeds: int
     p: float | None
     p_holm: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class PlaceSpread:
-    """Rates over seeds at one place between the start's weights and the trained ones."""
-
-    place: float
-    cer: Spread
-    donor_cer: Spread | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -407,7 +350,7 @@ class Retention:
     utterances: int | None
     donor_cer: float | None
     cer: Spread | None
-    way: tuple[PlaceSpread, ...]
+    way: tuple[Place[Spread], ...]  # from the start's weights to the trained ones
 
 
 @dataclass(frozen=True, slots=True)
@@ -465,7 +408,7 @@ class DonorResult:
     steps: int
     dev_cer: float | None
     set_aside: tuple[tuple[str, str], ...]
-    identity: str = ""
+    identity: str = ""  # 16 digits; older files do not have it
     name: str = ""
     language: str = ""
 
@@ -479,7 +422,7 @@ class Budget:
     trained_here: bool
     minutes: float | None = None
     steps: int | None = None
-    base: str | None = None
+    base: str | None = None  # what the donor itself started from
     matched: bool
 
 
@@ -526,16 +469,13 @@ class Summary:
 class Results:
     """All of results.json."""
 
-    format: int = FORMAT
+    format: Literal[2] = 2  # other formats are refused
     name: str
-    created: str
-    """UTC, ISO 8601."""
+    created: str  # UTC, ISO 8601
     target: str
-    spec: Mapping[str, Any]
-    """The experiment's file as read."""
+    spec: Mapping[str, Any]  # the experiment's file as read
     environment: Mapping[str, str | int]
-    signature: str
-    """Of the test scores."""
+    signature: str  # of the test scores
     leaks: Leaks
     donors: tuple[DonorResult, ...]
     budgets: tuple[Budget, ...]
@@ -549,6 +489,11 @@ class Results:
 
 
 Value = TypeVar("Value")
+
+
+def fields_of(value: Any) -> dict[str, Any]:
+    """The fields of one of the values above, to make another of them that has more."""
+    return {field.name: getattr(value, field.name) for field in fields(value)}
 
 
 def as_json(value: Any, **options: Any) -> Any:
@@ -582,18 +527,6 @@ def read_value(kind: type[Value], path: Path) -> Value:
         ) from error
 
 
-@dataclass(frozen=True, slots=True)
-class _Format:
-    format: int
-
-
-def read_results(path: Path) -> Results:
-    """Read results.json. Raises SpecError for a missing file, another format, and whatever does not belong there."""
-    if read_value(_Format, path).format != FORMAT:
-        raise SpecError(f"not a results.json of format {FORMAT}", where=path, fix="run `vizinho experiment` again")
-    return read_value(Results, path)
-
-
 RARE_LETTERS = "letters never emitted"
 """The kind of finding that a good arm may have too."""
 
@@ -606,7 +539,7 @@ def suspects(arms: Sequence[ArmResult]) -> dict[str, tuple[Finding, ...]]:
     """
     lines = lines_of(arms)
     best = {
-        line.amount: line.name
+        line.first.amount: line.name
         for line in sorted(lines, key=lambda line: -sum(arm.test.cer for arm in line.arms) / len(line.arms))
     }
     wrong = {

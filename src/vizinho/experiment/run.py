@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,8 +18,8 @@ from vizinho.experiment.guard import (
     without_test_texts,
 )
 from vizinho.experiment.read_spec import read_spec
-from vizinho.experiment.results import AnyArm, ArmResult, Budget, Results, TrainedArm, read_value, write_value
-from vizinho.experiment.spec import UNTRAINED, ExperimentSpec, store_name
+from vizinho.experiment.results import ArmResult, Results, TrainedArm, as_json, fields_of, read_value, write_value
+from vizinho.experiment.spec import UNTRAINED, UPDATE, ExperimentSpec, store_name
 from vizinho.experiment.starts import (
     Arm,
     Start,
@@ -39,10 +38,8 @@ from vizinho.experiment.starts import (
     updates_of,
 )
 from vizinho.experiment.summary import summarise
-from vizinho.experiment.test_arm import home_of, interpolation, retention, scored
-from vizinho.experiment.worst import worst_utterances
+from vizinho.experiment.test_arm import home_of, interpolation, retention, scored, worst_utterances
 from vizinho.job.fit import FinishedJob
-from vizinho.job.job import Job
 from vizinho.job.publish import drop_run, run_folder, sole_run
 from vizinho.job.start import ReadyJob, make_ready, sound_similarity
 from vizinho.model.checkpoint import weights
@@ -81,12 +78,13 @@ def run_experiment(
     space = Workspace(folder, home)
     shown = _over_everything(spec, space, show)
     prepare_starts(spec, space, processes, shown, donors_from)
-    planned, planned_updates = arms_of(spec), updates_of(spec)
-    tasks: list[Task] = [(arm_task, (spec, arm, space)) for arm in planned]
-    tasks += [(update_task, (spec, arm, space)) for arm in planned_updates]
-    done = run_tasks(tasks, processes, shown)
+    tasks: list[Task] = [(arm_task, (spec, arm, space)) for arm in (*arms_of(spec), *updates_of(spec))]
+    # One pool for both: near the end a free core takes an update while others are still at arms.
+    done: list[TrainedArm] = run_tasks(tasks, processes, shown)
     budgets = budgets_of(spec, home)
-    arms, updates = _marked(done[: len(planned)], budgets), done[len(planned) :]
+    matched = {budget.start: budget.matched for budget in budgets}  # starts without a donor have no budget to differ in
+    arms = [replace(arm, matched=matched.get(arm.origin, True)) for arm in done if isinstance(arm, ArmResult)]
+    updates = [arm for arm in done if not isinstance(arm, ArmResult)]
     summary = summarise(arms, updates)
     results = Results(
         name=spec.name,
@@ -100,20 +98,11 @@ def run_experiment(
         budgets=tuple(budgets),
         arms=tuple(arms),
         updates=tuple(updates),
-        pooled=summary.pooled,
-        comparisons=summary.comparisons,
-        questions=summary.questions,
-        reading=summary.reading,
+        **fields_of(summary),
         worst=tuple(worst_utterances(spec, arms, folder)),
     )
     write_value(folder / "results.json", results)
     return results
-
-
-def _marked(arms: Sequence[ArmResult], budgets: Sequence[Budget]) -> list[ArmResult]:
-    """Whether an arm's start had the same budget as the other donors; starts without a donor have none to differ in."""
-    matched = {budget.start: budget.matched for budget in budgets}
-    return [replace(arm, matched=matched.get(arm.origin, True)) for arm in arms]
 
 
 def _environment(spec: ExperimentSpec) -> dict[str, str | int]:
@@ -142,44 +131,24 @@ def _over_everything(spec: ExperimentSpec, space: Workspace, show: Event) -> Eve
     return shown
 
 
-def arm_task(spec: ExperimentSpec, arm: Arm, space: Workspace, show: Event) -> ArmResult:
-    """Train and test one arm unless its result is there."""
+def arm_task(spec: ExperimentSpec, arm: Arm, space: Workspace, show: Event) -> TrainedArm:
+    """Train an arm and test it, unless its result is there; a same-language update is not tested."""
+    kind = TrainedArm if spec.kind(arm.start) == UPDATE else ArmResult
     if space.result(arm).is_file():
-        return read_value(ArmResult, space.result(arm))
-    start = start_of(spec, arm, space)
-    job = job_of(spec, arm, start)
-
-    def result(finished: FinishedJob) -> ArmResult:
-        return _tested(spec, _trained(spec, arm, job, finished), finished, start)
-
-    return _run(arm, job, start, space, show, result)
-
-
-def update_task(spec: ExperimentSpec, arm: Arm, space: Workspace, show: Event) -> TrainedArm:
-    """Train one same-language update unless its result is there."""
-    if space.result(arm).is_file():
-        return read_value(TrainedArm, space.result(arm))
-    start = start_of(spec, arm, space)
-    job = update_of(spec, arm, start)
-    return _run(arm, job, start, space, show, lambda finished: _trained(spec, arm, job, finished))
-
-
-def _run(
-    arm: Arm, job: Job, start: Start, space: Workspace, show: Event, result_of: Callable[[FinishedJob], AnyArm]
-) -> AnyArm:
-    """Train an arm, keep its model, and then its result: an arm with a result is done."""
-    name, ready = store_name(arm.name), make_ready(job, sound_similarity)
+        return read_value(kind, space.result(arm))
+    name, start = store_name(arm.name), start_of(spec, arm, space)
+    ready = make_ready((job_of if kind is ArmResult else update_of)(spec, arm, start), sound_similarity)
     refuse_foreign_tokens(ready)
     work = run_folder(space.store, name, ready)
     with sole_run(space.store, work):
         finished = _untrained(ready) if arm.recipe == UNTRAINED else fit_here(ready, name, arm.name, space, show)
-        result = result_of(finished)
+        trained = _trained(spec, arm, finished)
+        result = trained if kind is TrainedArm else _tested(spec, trained, finished, start)
         ref = keep(finished, name, start, space)
         if isinstance(result, ArmResult):
-            test = result.test
-            score = {"split": "test", "cer": test.cer, "wer": test.wer, "signature": test.signature}
-            space.store.add_score(ref, score)
-        write_value(space.result(arm), result, exclude={"matched"})  # it depends on the other donors
+            space.store.add_score(ref, {"split": "test"} | as_json(result.test, include={"cer", "wer", "signature"}))
+        # An arm with a result is done. Whether it is matched depends on donors that may be added.
+        write_value(space.result(arm), result, exclude={"matched"})
         drop_run(work)
     return result
 
@@ -194,9 +163,9 @@ def _untrained(ready: ReadyJob) -> FinishedJob:
     return FinishedJob(ready, result, movement(ready.start, weights(ready.checkpoint.model)))
 
 
-def _trained(spec: ExperimentSpec, arm: Arm, job: Job, finished: FinishedJob) -> TrainedArm:
+def _trained(spec: ExperimentSpec, arm: Arm, finished: FinishedJob) -> TrainedArm:
     """What training an arm yields, before any test."""
-    ready, result = finished.ready, finished.result
+    ready, result, job = finished.ready, finished.result, finished.ready.job
     return TrainedArm(
         arm=arm.name,
         start=arm.start,
@@ -226,7 +195,7 @@ def _tested(spec: ExperimentSpec, trained: TrainedArm, finished: FinishedJob, st
     recognizer = Recognizer.of(finished.ready.checkpoint)
     home, moved = home_of(spec, trained.start), trained.steps > 0
     return ArmResult(
-        **{field.name: getattr(trained, field.name) for field in fields(trained)},
+        **fields_of(trained),
         test=scored(recognizer, utterances_of_test(spec), spec.target),
         retention=retention(recognizer, home, start) if moved else None,
         interpolation=interpolation(spec, finished, home) if moved else None,

@@ -27,8 +27,6 @@ UNTRAINED = "untrained"
 """The recipe of arms that test a donor as the transfer plan starts it, without a step of training."""
 DEFAULT = "default"
 """The recipe of a file that names none."""
-FORMAT = 2
-"""Version of results.json and of the arms it is made of."""
 SYNTHETIC = "+synthetic"
 """Ending of a start that goes through synthetic target speech before the real minutes."""
 UPDATE = "same-language"
@@ -68,12 +66,6 @@ def _variable(name: str) -> str:
     return value
 
 
-def _some(corpora: tuple[Path, ...]) -> tuple[Path, ...]:
-    if not corpora:
-        raise SpecError("no corpora", fix='give corpora = ["pt.jsonl"]')
-    return corpora
-
-
 def _tag(code: str) -> str:
     return Language.parse(code, error=SpecError).tag
 
@@ -103,7 +95,7 @@ def name_part(text: str) -> str:
 
 LanguageTag = Annotated[str, AfterValidator(_located(_tag))]
 Corpus = Annotated[Path, BeforeValidator(_located(_filled_in))]
-Corpora = Annotated[tuple[Corpus, ...], AfterValidator(_located(_some))]
+Corpora = Annotated[tuple[Corpus, ...], Field(min_length=1)]
 Minutes = Annotated[float, Field(gt=0, le=LARGEST)]
 Seed = Annotated[int, Field(ge=-LARGEST, le=LARGEST)]
 Times = Annotated[int, Field(ge=1, le=LARGEST)]
@@ -116,16 +108,14 @@ Rows = Annotated[RowOptions, PlainValidator(_options(RowOptions))]
 class DonorSpec:
     """A donor that the experiment trains itself, so that all donors have equal minutes and steps."""
 
-    name: str
-    """Name of the start, as in `starts`."""
+    name: str  # name of the start, as in `starts`
     language: LanguageTag
     corpora: Corpora
     base: str = ""
     """What the donor itself starts from: another donor of the file, or a model of the store ("es-demo"); empty trains
     it from scratch."""
     minutes: Minutes | None = None
-    matched: bool = True
-    """False: its budget may differ from the other donors'; it is then reported apart and marked."""
+    matched: bool = True  # False: its budget may differ from the other donors'; it is then reported apart and marked
     training: Training = field(default_factory=TrainingOptions)
     seed: Seed = 1
 
@@ -136,10 +126,8 @@ class SyntheticSpec:
 
     corpora: Corpora
     minutes: Minutes | None = None
-    training: Training = field(default_factory=TrainingOptions)
-    """Of stages that start from a donor."""
-    scratch: Training = field(default_factory=TrainingOptions)
-    """Of the stage that starts from scratch."""
+    training: Training = field(default_factory=TrainingOptions)  # of stages that start from a donor
+    scratch: Training = field(default_factory=TrainingOptions)  # of the stage that starts from scratch
     seed: Seed = 1
 
 
@@ -148,11 +136,9 @@ class ControlSpec:
     """A start made from a donor so that one explanation of its benefit is taken away; made again for every seed."""
 
     name: str
-    of: str
-    """The donor."""
+    of: str  # the donor
     kind: ControlKind
-    corpora: tuple[Corpus, ...] = ()
-    """Of a same-language update; the donor's own if left out."""
+    corpora: tuple[Corpus, ...] = ()  # of a same-language update; the donor's own if left out
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,13 +146,10 @@ class RecipeSpec:
     """One way to train: what the arms of a recipe have in common. Steps and audio a step are the same in all."""
 
     name: str
-    training: Training
-    """Of arms that start from a donor."""
-    scratch: Training
-    """Of arms that start from scratch, where the recipe is for those too."""
+    training: Training  # of arms that start from a donor
+    scratch: Training  # of arms that start from scratch, where the recipe is for those too
     rows: Rows
-    starts: tuple[str, ...] = ()
-    """Starts it is for; empty: every start that has a donor."""
+    starts: tuple[str, ...] = ()  # starts it is for; empty: every start that has a donor
     beside: tuple[Corpus, ...] = ()
     """Corpora of the target's language (synthetic speech) whose train part is taken whole beside the minutes."""
     repeat: tuple[Times, ...] = ()
@@ -196,10 +179,8 @@ class ExperimentSpec:
     preset: str = "tiny"
     repeat: tuple[Times, ...] = ()
     """How often the train part of each corpus comes in an epoch, unless a recipe says otherwise; empty: once."""
-    recipes: tuple[RecipeSpec, ...] = ()
-    """Without any in the file: one, DEFAULT."""
-    untrained: bool = False
-    """Whether every start that has a donor is also tested as it is, without training."""
+    recipes: tuple[RecipeSpec, ...] = ()  # without any in the file: one, DEFAULT
+    untrained: bool = False  # whether every start that has a donor is also tested as it is, without training
     synthetic: SyntheticSpec | None = None
     donors: tuple[DonorSpec, ...] = ()
     """Stages of synthetic speech among them. Starts that are not trained here are names in the model store."""
@@ -207,10 +188,8 @@ class ExperimentSpec:
     drop_test_texts: bool = False
     """Take train utterances whose text is in test out of train, of donors too, and list them; without it such a text
     is an error."""
-    interpolation: tuple[Share, ...] = INTERPOLATION
-    """Places between start and end to test at; empty: none."""
-    source: Mapping[str, Any] = field(default_factory=dict)
-    """The file as read, for the record."""
+    interpolation: tuple[Share, ...] = INTERPOLATION  # places between start and end to test at; empty: none
+    source: Mapping[str, Any] = field(default_factory=dict)  # the file as read, for the record
 
     def donor(self, start: str) -> DonorSpec | None:
         """The donor of this name that is trained here."""

@@ -106,7 +106,7 @@ def arms_of(spec: ExperimentSpec) -> list[Arm]:
     """
     amounts = spec.minutes or (None,)
     more = [m for m in spec.scratch_minutes if m not in amounts]
-    arms = []
+    arms = []  # scratch's additional amounts come last of each seed
     for seed in spec.seeds:
         for minutes in amounts:
             arms += [Arm(start, minutes, seed, recipe) for start in spec.starts for recipe in spec.recipes_for(start)]
@@ -170,8 +170,7 @@ def _options_of(spec: ExperimentSpec, arm: Arm) -> TrainingOptions:
 class Start:
     """Where an arm or a donor starts: a model and its language, or nothing of either."""
 
-    ref: str | None = None
-    """NAME@VERSION, in the experiment's store or in the user's."""
+    ref: str | None = None  # NAME@VERSION, in the experiment's store or in the user's
     folder: Path | None = None
     language: str | None = None
 
@@ -221,7 +220,7 @@ def prepare_starts(
     waiting = list(spec.donors)
     while waiting:
         names = {d.name for d in waiting}
-        now = [d for d in waiting if d.base not in names]
+        now = [d for d in waiting if d.base not in names]  # the spec has no circles: some are always ready
         run_tasks([(donor_task, (spec, donor, space, donors_from)) for donor in now], processes, show)
         waiting = [d for d in waiting if d not in now]
     for control in spec.controls:
@@ -300,7 +299,7 @@ def _make_control(spec: ExperimentSpec, control: ControlSpec, seed: int, space: 
     assert origin.folder is not None, "a control is of a donor"
     checkpoint = load_checkpoint(origin.folder)
     before = weights(checkpoint.model)
-    after = {
+    after = {  # all of them keep names and shapes: what a control takes away is in the values alone
         "permuted-rows": lambda: permuted_rows(before, checkpoint.inventory, seed),
         "shuffled-encoder": lambda: shuffled_encoder(before, seed),
         "gaussian-encoder": lambda: gaussian_encoder(before, seed),

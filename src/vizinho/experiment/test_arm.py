@@ -1,12 +1,23 @@
-"""Tests finished arms: rates on the test set, what is left of the donor's language, the way between both weights."""
+"""Tests arms: rates, what is left of the donor's language, the way between both weights, the worst utterances."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
+from vizinho.audio.io import SAMPLE_RATE, load_audio
 from vizinho.corpora.manifest import fingerprint, select
 from vizinho.evaluation.score import per_speaker, score, worst
-from vizinho.experiment.results import ArmScores, Place, Retained, SpeakerRates
+from vizinho.experiment.guard import utterances_of_test
+from vizinho.experiment.results import (
+    ArmResult,
+    ArmScores,
+    LineHypothesis,
+    Place,
+    Retained,
+    WorstUtterance,
+    lines_of,
+)
 from vizinho.experiment.spec import DonorSpec, ExperimentSpec
 from vizinho.experiment.starts import Start
 from vizinho.job.data import read_dataset
@@ -14,10 +25,14 @@ from vizinho.job.fit import FinishedJob
 from vizinho.model.checkpoint import weights
 from vizinho.plan.apply import plant
 from vizinho.recognition.recognizer import Recognizer
-from vizinho.records import Utterance
+from vizinho.records import Utterance, UtteranceErrors
 from vizinho.text.normalize import get_normalizer
 from vizinho.training.mixing import between
 
+COUNT = 8
+"""Worst utterances that are shown."""
+LONGEST_SECONDS = 15.0
+"""Longer clips are cut, so that a page with all of them stays small."""
 PATH_MINUTES = 2.0
 """Speech of each language that every place on the way between donor and target is tested on."""
 
@@ -40,7 +55,7 @@ def scored(recognizer: Recognizer, utterances: Sequence[Utterance], language: st
         wer_ci=(scores.wer_ci.low, scores.wer_ci.high),
         utterances=scores.utterances,
         signature=scores.signature,
-        per_speaker={speaker: SpeakerRates(**rates) for speaker, rates in per_speaker(scores).items()},
+        per_speaker=per_speaker(scores),
         worst=tuple(worst(scores)),
         per_utterance=scores.errors,
     )
@@ -61,12 +76,15 @@ def retention(recognizer: Recognizer, home: DonorSpec | None, start: Start) -> R
     if home is None or start.folder is None:
         return None
     utterances = held_out(home)
+    # In torch like the arm, which is scored before it has a folder: one engine on both sides of the difference.
     before = scored(Recognizer.load(start.folder, "torch"), utterances, home.language)
     after = scored(recognizer, utterances, home.language)
     return Retained(home.language, after.cer, before.cer, after.utterances)
 
 
-def interpolation(spec: ExperimentSpec, finished: FinishedJob, home: DonorSpec | None) -> tuple[Place, ...] | None:
+def interpolation(
+    spec: ExperimentSpec, finished: FinishedJob, home: DonorSpec | None
+) -> tuple[Place[float], ...] | None:
     """CER of both languages at weights between the transfer plan's start and the trained ones, on the straight line.
 
     Output rows are the target's throughout: at 0 the donor's rows stand in the target's order, matched by name. Tested
@@ -76,6 +94,7 @@ def interpolation(spec: ExperimentSpec, finished: FinishedJob, home: DonorSpec |
     ready = finished.ready
     if ready.plan is None or not spec.interpolation or not ready.dataset.dev:
         return None
+    # `plant` writes into the network itself, so the trained weights are set aside and put back at the end.
     end = {name: tensor.clone() for name, tensor in weights(ready.checkpoint.model).items()}
     of_target = _some(ready.dataset.dev)
     of_donor = _some(held_out(home)) if home is not None else []
@@ -94,3 +113,49 @@ def _some(utterances: Sequence[Utterance]) -> list[Utterance]:
     if sum(u.duration_seconds for u in utterances) <= PATH_MINUTES * 60:
         return list(utterances)
     return select(utterances, minutes=PATH_MINUTES, seed=1)
+
+
+def worst_utterances(spec: ExperimentSpec, arms: Sequence[ArmResult], folder: Path) -> list[WorstUtterance]:
+    """The utterances with the most character errors a letter over all arms, what each line made of them, and a clip.
+
+    Clips are MP3, which every browser plays, under `folder`/clips; recordings stay out of results.json, which may be
+    published where they may not.
+    """
+    test = {u.id: u for u in utterances_of_test(spec)}
+    errors: dict[str, list[UtteranceErrors]] = {}
+    for arm in arms:
+        for row in arm.test.per_utterance:
+            errors.setdefault(row.id, []).append(row)
+    rates = {  # over all arms, by the sums: a long utterance does not weigh less than in the CER of an arm
+        id_: sum(row.character_errors for row in rows) / max(sum(row.characters for row in rows), 1)
+        for id_, rows in errors.items()
+    }
+    ranked = sorted((id_ for id_ in rates if rates[id_]), key=lambda id_: (-rates[id_], id_))[:COUNT]
+    shown = []
+    for number, id_ in enumerate(ranked):
+        clip = folder / "clips" / f"{number}.mp3"
+        _write_clip(test[id_].audio, clip)
+        place = clip.relative_to(folder).as_posix()
+        first = errors[id_][0]
+        shown.append(WorstUtterance(id_, first.speaker, rates[id_], first.reference, _hypotheses(arms, id_), place))
+    return shown
+
+
+def _hypotheses(arms: Sequence[ArmResult], id_: str) -> tuple[LineHypothesis, ...]:
+    """What the first seed of each line made of an utterance."""
+    return tuple(
+        LineHypothesis(
+            line.name,
+            line.first.minutes,
+            next(row.hypothesis for row in line.first.test.per_utterance if row.id == id_),
+        )
+        for line in lines_of(arms)
+    )
+
+
+def _write_clip(audio: Path, clip: Path) -> None:
+    import soundfile
+
+    clip.parent.mkdir(parents=True, exist_ok=True)
+    samples = load_audio(audio)[: int(LONGEST_SECONDS * SAMPLE_RATE)]
+    soundfile.write(clip, samples, SAMPLE_RATE, format="MP3", subtype="MPEG_LAYER_III")

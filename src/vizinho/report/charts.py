@@ -70,5 +70,5 @@ def steps_chart(rows: Sequence[StepsToTarget], looks: Looks, name: str) -> str:
             note = "never" if not reached else f"never: {missed} of {len(row.by_seed)} seeds"
             axes.annotate(note, (budget, place), ha="right", va="center", fontsize=9, color=INK)
     horizontal(axes, [row.line for row in rows], "steps until as good on dev as scratch at its best")
-    axes.set_xlim(0, budget * 1.02)
+    axes.set_xlim(0, budget * 1.02)  # the budget's end is seen, where "never" is written
     return svg(drawn, axes, name, "Steps to scratch's best")

@@ -22,28 +22,12 @@ MARGIN = 0.25
 
 @dataclass(frozen=True, slots=True)
 class Strip:
-    """Positions in per cent of a strip's width: the dot of a value and the ends of its interval."""
-
-    dot: float
-    ends: tuple[float, float] | None
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One donor on the strip of a measure; a gap has neither measure nor strip."""
+    """A donor's value and its interval on the strip of a measure, in per cent of the strip's width."""
 
     donor: str
-    measure: Measure | None
-    strip: Strip | None
-
-
-@dataclass(frozen=True, slots=True)
-class Strips:
-    """A measure of all donors, described as the nearest donor that has it."""
-
-    measure: Measure
-    rows: tuple[Row, ...]
-    remark: str
+    measure: Measure | None  # None: a gap
+    dot: float = 0.0
+    ends: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +35,10 @@ class LevelPart:
     """A section of the page."""
 
     name: str
-    measures: tuple[Strips, ...]
-    gaps: tuple[tuple[Gap, tuple[str, ...]], ...]
-    """Each gap with the donors that have it."""
+    measures: tuple[tuple[Measure, tuple[Strip, ...], str], ...]  # described as the nearest donor has it; a remark
+    gaps: tuple[tuple[Gap, tuple[str, ...]], ...]  # each with the donors that have it
     map: str
-    evidence: tuple[tuple[str, tuple[Part, ...]], ...]
-    """Parts by donor."""
+    evidence: tuple[tuple[str, tuple[Part, ...]], ...]  # by donor
 
 
 def write_compare_page(comparison: Comparison, out: Path, prediction: Prediction | None = None) -> None:
@@ -103,10 +85,10 @@ def _level(target: str, results: Mapping[str, LevelResult], colours: Mapping[str
     )
 
 
-def _strips(name: str, results: Mapping[str, LevelResult]) -> Strips:
+def _strips(name: str, results: Mapping[str, LevelResult]) -> tuple[Measure, tuple[Strip, ...], str]:
     by_donor = {d: next((m for m in result.measures if m.name == name), None) for d, result in results.items()}
-    rows = tuple(Row(d, m, None if m is None else _strip(m)) for d, m in by_donor.items())
-    return Strips(next(m for m in by_donor.values() if m is not None), rows, _remark(name, by_donor))
+    first = next(m for m in by_donor.values() if m is not None)
+    return first, tuple(_strip(d, m) for d, m in by_donor.items()), _remark(name, by_donor)
 
 
 def _remark(name: str, by_donor: Mapping[str, Measure | None]) -> str:
@@ -134,17 +116,18 @@ def _map(results: Mapping[str, LevelResult], colours: Mapping[str, str]) -> str:
     return draw_map(target, [{**pair[1], "code": d} for d, pair in places.items()], colours)
 
 
-def _strip(measure: Measure) -> Strip:
+def _strip(donor: str, measure: Measure | None) -> Strip:
+    if measure is None:
+        return Strip(donor, None)
+
     def place(value: float) -> float:
         # Floor and ceiling stand at the margins of every strip; values beyond them may reach its edges.
         span = measure.ceiling - measure.floor
         nearness = (value - measure.floor) / span if span else 0.0
         return round(100 * min(1.0, max(0.0, (nearness + MARGIN) / (1 + 2 * MARGIN))), 2)
 
-    if measure.interval is None:
-        return Strip(place(measure.value), None)
-    low, high = sorted(place(end) for end in measure.interval)
-    return Strip(place(measure.value), (low, high))
+    ends = None if measure.interval is None else sorted(place(end) for end in measure.interval)
+    return Strip(donor, measure, place(measure.value), None if ends is None else (ends[0], ends[1]))
 
 
 def _gaps(results: Mapping[str, LevelResult]) -> tuple[tuple[Gap, tuple[str, ...]], ...]:

@@ -24,6 +24,7 @@ WIDTH = 5.4
 
 def figure(height: float = 3.4) -> tuple[Any, Any]:
     """A figure and its axes."""
+    # Letters as text, not as outlines: they can be searched, and take the page's font.
     with plt.rc_context({"svg.fonttype": "none"}):
         drawn, axes = plt.subplots(figsize=(WIDTH, height))
     return drawn, axes
@@ -64,10 +65,12 @@ def svg(drawn: Any, axes: Any, name: str, title: str) -> str:
     axes.grid(alpha=0.2, color=INK)
     axes.set_axisbelow(True)
     buffer = io.StringIO()
+    # The salt makes the ids inside equal in every run; without the date, equal results make equal pages.
     with plt.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
         drawn.savefig(buffer, format="svg", transparent=True, bbox_inches="tight", metadata={"Date": None})
     plt.close(drawn)
     text = buffer.getvalue()
+    # Ids are made unique on the page; fonts and colours are the page's, which knows light from dark.
     text = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
     text = re.sub(r'\bid="', f'id="{name}-', text)
     text = re.sub(r'(href="|url\()#', rf"\1#{name}-", text)

@@ -76,7 +76,7 @@ def _phone_charts(cells: Sequence[Mapping[str, Any]]) -> list[Part]:
 
 
 def _table(title: str, rows: Sequence[Mapping[str, Any]], target: str, donor: str) -> Part:
-    head = list(dict.fromkeys(k for row in rows for k in row))
+    head = list(dict.fromkeys(k for row in rows for k in row))  # rows may lack keys that others have
     return Part(
         title,
         "table",

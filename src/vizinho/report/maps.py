@@ -54,6 +54,7 @@ def draw_map(target: Mapping[str, Any], donors: Sequence[Mapping[str, Any]], col
 
 def draw_words(words: Sequence[Mapping[str, Any]]) -> str:
     """SVG of words at their places: {"language": "target" or "donor", "word", "x", "y"}; the donor's are in italics."""
+    # Vectors have no unit: both axes are stretched to the drawing, the vertical one points up.
     xs, ys = [w["x"] for w in words], [w["y"] for w in words]
     width, height = 900.0, 620.0
     marks = []

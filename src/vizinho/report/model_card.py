@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from vizinho.errors import SpecError
-from vizinho.experiment.results import ArmResult, Results, read_results, suspects
+from vizinho.experiment.results import ArmResult, Results, read_value, suspects
 from vizinho.experiment.spec import store_name
 from vizinho.store.card import README, read_card, rewrite_card
 from vizinho.store.store import Store
@@ -17,7 +17,7 @@ def write_model_cards(path: Path) -> list[Path]:
 
     Returns the READMEs. Raises SpecError when no arm's model is there.
     """
-    results = read_results(path)
+    results = read_value(Results, path)
     store = Store(path.parent / "store")
     written = []
     for arm in results.arms:
@@ -43,6 +43,7 @@ def notes(results: Results, arm: ArmResult) -> str:
         "Against the other arms, seeds pooled (CER on test, Holm-corrected p):",
         "",
     ]
+    # A comparison has the minutes of its first seed; other seeds may have drawn a little more or less.
     minutes = next(a.minutes for a in results.arms if (a.line, a.amount) == (arm.line, arm.amount))
     for c in results.comparisons:
         if c.metric == "cer" and arm.line in (c.a, c.b) and c.minutes == minutes:

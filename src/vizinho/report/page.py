@@ -17,7 +17,7 @@ from vizinho.experiment.results import (
     Results,
     WorstUtterance,
     lines_of,
-    read_results,
+    read_value,
     suspects,
 )
 from vizinho.experiment.spec import CONTROLS, SCRATCH, UPDATE
@@ -41,12 +41,8 @@ _MISFITS = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError,
 """What drawing raises for values that contradict each other, such as a comparison of a line that has no arm."""
 
 
-@dataclass(frozen=True, slots=True)
-class Chart:
-    """A drawing as SVG, and what stands above it."""
-
-    caption: str
-    drawing: str
+Chart = tuple[str, str]
+"""A caption, and a drawing as SVG."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +56,7 @@ class Clip:
 
 def write_report(path: Path, out: Path) -> None:
     """Draw the results in `path` into `out`. Raises SpecError when it is not a results.json of this format."""
-    results = read_results(path)
+    results = read_value(Results, path)
     try:
         text = page(results, path.parent)
     except _MISFITS as error:
@@ -78,7 +74,7 @@ def page(results: Results, folder: Path) -> str:
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     template = environment.from_string((resources.files("vizinho.report") / "page.html.j2").read_text(encoding="utf-8"))
-    findings = suspects(results.arms)
+    findings = suspects(results.arms)  # counted here: `pooled` of older files counts rare letters too
     families = [(title, [c for c in results.comparisons if c.family == name]) for name, title in FAMILIES.items()]
     return template.render(
         results=results,
@@ -88,7 +84,7 @@ def page(results: Results, folder: Path) -> str:
         worst=_playable(results.worst, folder),
         findings=findings,
         suspect_lines={(arm.line, arm.amount) for arm in results.arms if arm.arm in findings},
-        amounts={(line.name, line.minutes): line.amount for line in lines_of(results.arms)},
+        amounts={(line.name, line.first.minutes): line.first.amount for line in lines_of(results.arms)},
         controls=CONTROLS,
     )
 
@@ -98,47 +94,48 @@ def _charts(results: Results) -> dict[str, list[Chart]]:
     questions, lines = results.questions, lines_of(results.arms)
     main = _main(lines)
     updates = [row.line for row in questions.adjustments.rows if row.kind == UPDATE]
-    looks = looks_of([*(line.name for line in lines if (line.name, line.minutes) in main), *updates])
+    looks = looks_of([*(line.name for line in lines if (line.name, line.first.minutes) in main), *updates])
     pooled = [row for row in results.pooled if (row.line, row.minutes) in main]
     charts: dict[str, list[Chart]] = {
-        "minutes": [Chart("", minutes_chart(pooled, looks))],
+        "minutes": [("", minutes_chart(pooled, looks))],
         "curves": [],
         "steps": [],
         "movement": [],
         "retention": [],
         "ablation": [],
     }
-    amounts = {line.minutes: line.amount for line in lines}
+    amounts = {line.first.minutes: line.first.amount for line in lines}
     for number, (minutes, amount) in enumerate(amounts.items()):
 
         def here(line: str, at: float, minutes: float = minutes) -> bool:
             return at == minutes and (line, at) in main
 
         caption = f"{minutes:g} minutes of target speech"
-        shown = [line for line in lines if here(line.name, line.minutes)]
+        shown = [line for line in lines if here(line.name, line.first.minutes)]
         # Amounts that scratch alone was given stand in the chart over minutes, not in one of their own.
-        if any(line.start != SCRATCH for line in shown) or len(amounts) == 1:
-            charts["curves"].append(Chart(caption, curves_chart(shown, looks, f"curves{number}")))
+        if any(line.first.start != SCRATCH for line in shown) or len(amounts) == 1:
+            charts["curves"].append((caption, curves_chart(shown, looks, f"curves{number}")))
         steps = [row for row in questions.steps_to_target.rows if here(row.line, row.minutes)]
-        charts["steps"].append(Chart(caption, steps_chart(steps, looks, f"steps{number}")))
+        charts["steps"].append((caption, steps_chart(steps, looks, f"steps{number}")))
         moved = [row for row in questions.adjustments.rows if row.amount == amount]
+        # Updates are no lines of the experiment, yet show what training moves without a new language.
         moved = [row for row in moved if (row.line, minutes) in main or row.kind == UPDATE]
-        charts["movement"].append(Chart(caption, movement_chart(moved, looks, f"movement{number}")))
+        charts["movement"].append((caption, movement_chart(moved, looks, f"movement{number}")))
         retained = [row for row in questions.retention.rows if here(row.line, row.minutes)]
-        charts["retention"].append(Chart(caption, way_chart(retained, looks, f"way{number}")))
+        charts["retention"].append((caption, way_chart(retained, looks, f"way{number}")))
         charts["ablation"] += _ablations(results.comparisons, lines, minutes, number)
-    return {section: [chart for chart in drawn if chart.drawing] for section, drawn in charts.items()}
+    return {section: [chart for chart in drawn if chart[1]] for section, drawn in charts.items()}
 
 
 def _main(lines: Sequence[ArmLine]) -> set[tuple[str, float]]:
     """What charts show: all lines if few, else scratch by its own recipe and each donor and stage by its first."""
-    shown = [line for line in lines if line.kind not in CONTROLS]
+    shown = [line for line in lines if line.first.kind not in CONTROLS]
     if len({line.name for line in shown}) > FEW_LINES:
         first: dict[tuple[str, float], ArmLine] = {}
         for line in shown:
-            first.setdefault((line.start, line.minutes), line)
+            first.setdefault((line.first.start, line.first.minutes), line)
         shown = list(first.values())
-    return {(line.name, line.minutes) for line in shown}
+    return {(line.name, line.first.minutes) for line in shown}
 
 
 def _ablations(
@@ -146,17 +143,17 @@ def _ablations(
 ) -> list[Chart]:
     charts = []
     recipes = [c for c in comparisons if c.family == "recipes" and c.metric == "cer" and c.minutes == minutes]
-    for place, start in enumerate(dict.fromkeys(line.start for line in lines if line.start != SCRATCH)):
-        names = [line.name for line in lines if line.start == start and line.minutes == minutes]
+    for place, start in enumerate(dict.fromkeys(line.first.start for line in lines if line.first.start != SCRATCH)):
+        names = [line.name for line in lines if line.first.start == start and line.first.minutes == minutes]
         if len(names) > 1:
             among = [c for c in recipes if c.a in names and c.b in names]
             drawing = ablation_chart(among, names[0], f"ablation{number}-{place}")
-            charts.append(Chart(f"{minutes:g} minutes of target speech", drawing))
+            charts.append((f"{minutes:g} minutes of target speech", drawing))
     return charts
 
 
 def _playable(worst: Sequence[WorstUtterance], folder: Path) -> list[Clip]:
-    left, clips = ALL_CLIPS_BYTES, []
+    left, clips = ALL_CLIPS_BYTES, []  # worst first: a page that is full lacks the less bad ones
     for utterance in worst:
         path = folder / utterance.clip
         size = path.stat().st_size if path.is_file() else None

@@ -53,7 +53,7 @@ def test_a_good_spec(tmp_path, monkeypatch):
         (("seeds = [1, 2]", "seeds = []"), "no seeds"),
         (("learning_rate = 2e-3", "steps = 20"), "scratch has other steps"),
         (("steps = 10", "stops = 10"), "unknown key stops"),
-        (('corpora = ["es.jsonl"]', "corpora = []"), "no corpora"),
+        (('corpora = ["es.jsonl"]', "corpora = []"), r"corpora is \[\] -> Tuple should have at least 1 item"),
         (("$VIZINHO_SHARED", "$NOT_SET_ANYWHERE"), r"\$NOT_SET_ANYWHERE is not set"),
         (
             ("minutes = 60", 'minutes = 60\n[[donors]]\nname = "en"\nlanguage = "en"\ncorpora = ["en.jsonl"]'),

@@ -15,7 +15,7 @@ from tones import tone_speech
 
 from vizinho.audio.io import SAMPLE_RATE
 from vizinho.errors import SpecError
-from vizinho.experiment.results import LineHypothesis, WorstUtterance, as_json, read_results, write_value
+from vizinho.experiment.results import LineHypothesis, Results, WorstUtterance, as_json, read_value, write_value
 from vizinho.experiment.spec import store_name
 from vizinho.report.model_card import write_model_cards
 from vizinho.report.page import page, write_report
@@ -56,7 +56,7 @@ def results(folder):
     ]
     made = results_of(arms, (update(0.1, minutes=8.0, minutes_asked=8.0),), worst=tuple(clips))
     write_value(folder / "results.json", made)
-    return read_results(folder / "results.json")
+    return read_value(Results, folder / "results.json")
 
 
 def test_every_section_is_drawn_and_nothing_is_fetched(results, folder):
@@ -98,7 +98,7 @@ def test_the_caption_names_the_test_that_decided(results, folder):
 
 def test_results_of_version_0_1_load_unchanged_and_are_drawn(tmp_path):
     path = Path(__file__).parents[2] / "fixtures" / "experiment_0_1" / "results.json"
-    results = read_results(path)
+    results = read_value(Results, path)
     assert as_json(results) == json.loads(path.read_text())
     write_report(path, tmp_path / "r.html")
     assert 'class="comparisons"' in (tmp_path / "r.html").read_text()
@@ -165,8 +165,7 @@ def test_an_untrained_donor_is_a_level_to_compare_with(folder):
 
 def test_other_files_are_refused(tmp_path):
     for content, message in (
-        ('{"format": 1}', "not a results.json of format 2"),
-        ("{}", "format: Field required"),
+        ('{"format": 1}', "format: Input should be 2"),
         ('{"format": 2}', "name: Field required"),
         ("[", "Invalid JSON"),
         (None, "no such file"),
