@@ -277,7 +277,9 @@ def _as_written(options: Any, values: Mapping[str, Any], where: str) -> Any:
     for key, value in values.items():
         numbers = value if isinstance(value, (list, tuple)) else (value,)
         if isinstance(value, Mapping):
-            changes[key] = _as_written(getattr(options, key), value, f"{where}.{key}")
+            table = getattr(options, key)
+            # A table with keys of its own, as rows.overrides, is no dataclass.
+            changes[key] = _as_written(table, value, f"{where}.{key}") if dataclasses.is_dataclass(table) else table
         elif all(isinstance(number, (int, float)) for number in numbers):
             if any(abs(number) > LARGEST for number in numbers):
                 raise SpecError(f"{key} is {value!r:.60}", where=where, fix="give a smaller number")

@@ -55,7 +55,7 @@ def test_letters_that_never_come_are_told_apart_by_why():
     assert [f.what for f in found] == ["never written though said: u (3 times)"]
     assert "u 2 times in the training texts" in found[0].cause
     (unseen,) = diagnose(Course(FALLING.losses, 0, {k: v for k, v in TRAINED.items() if k != "u"}), SPOKEN, silent)
-    assert unseen.cause == "they do not stand in the training texts"
+    assert unseen.cause == "they do not occur in the training texts"
 
 
 def test_a_network_that_lacks_most_letters_has_hardly_begun():

@@ -51,3 +51,9 @@ def test_numbers_stay_as_they_are_written():
         '{"augment": {"noise_snr_db": [5, 20]}, "batch_seconds": 8, "final_rate": 1.0, "start_shares": [0.5]}'
     )
     assert options.augment.noise_snr_db == (5, 20)
+
+
+def test_a_table_of_the_users_own_keys_comes_back_as_it_was():
+    options = RowOptions(overrides={"ç": "s"})
+    assert from_dict(RowOptions, asdict(options), where="card") == options
+    assert from_dict(RowOptions, asdict(RowOptions()), where="card") == RowOptions()
