@@ -19,7 +19,7 @@ Random = np.random.Generator
 
 @dataclass(frozen=True, slots=True)
 class AugmentOptions:
-    """How strongly training audio is varied. Probabilities are per utterance; zero switches a part off."""
+    """How strongly training audio is augmented. Probabilities are per utterance; zero switches a part off."""
 
     speed_share: float = 0.6
     """Probability of a speed change."""
@@ -38,7 +38,7 @@ class AugmentOptions:
     echo_seconds: tuple[float, float] = (0.1, 0.6)
     """Reverberation time (decay by 60 dB), uniform in this range."""
     warp_share: float = 0.0
-    """Probability of a warped frequency axis, as another length of the vocal tract has it (Jaitly & Hinton 2013)."""
+    """Probability of a warped frequency axis, as vocal tracts of other lengths give (Jaitly & Hinton 2013)."""
     warp_range: float = 0.12
     """Largest warp: the factor is uniform in 1 +- this."""
     freq_masks: int = 2
@@ -52,17 +52,17 @@ class AugmentOptions:
 
 
 NO_AUGMENT = AugmentOptions(speed_share=0, noise_share=0, band_share=0, freq_masks=0, time_masks=0)
-"""Leaves audio and features as they are."""
+"""Leaves audio and features unchanged."""
 
 
 def augment_waveform(samples: Waveform, options: AugmentOptions, rng: np.random.Generator) -> Waveform:
     """Speed, echo, band limit and noise, each with its probability; shape (N,) to (N',)."""
-    # All draws happen whether used or not, so that switching one part off leaves the others' randomness alone.
+    # All numbers are drawn, used or not, so that switching one part off leaves the others' randomness alone.
     chances, speed = rng.random(3), 1 + options.speed_range * rng.uniform(-1, 1)
     cutoff_hz, snr_db = rng.uniform(*options.band_hz), rng.uniform(*options.noise_snr_db)
     if chances[0] < options.speed_share:
         samples = change_speed(samples, speed)
-    # Parts that are off by default draw only where they are on, so that older recipes keep their random numbers.
+    # Echo came later and draws only where it is on, so that older recipes get the same random numbers.
     if options.echo_share and rng.random() < options.echo_share:
         samples = add_echo(samples, rng.uniform(*options.echo_seconds), rng)
     if chances[1] < options.band_share:
@@ -82,7 +82,7 @@ def add_noise(samples: Waveform, snr_db: float, rng: np.random.Generator) -> Wav
     signal_power = float(np.mean(samples.astype(np.float64) ** 2))
     if signal_power == 0.0:
         return samples
-    # A transform of a length with a large prime factor takes many times as long.
+    # A transform whose length has a large prime factor takes many times as long.
     length = next_fast_len(samples.size, real=True)
     spectrum = rfft(rng.standard_normal(length))
     tilt = rng.uniform(0.0, 0.5)  # amplitude falls as f^-tilt: 0 is white, 0.5 is pink
@@ -91,17 +91,17 @@ def add_noise(samples: Waveform, snr_db: float, rng: np.random.Generator) -> Wav
     noise_power = float(np.mean(noise**2))
     if noise_power == 0.0:
         return samples
-    gain = np.sqrt(signal_power / noise_power / 10 ** (snr_db / 10))
+    gain = np.sqrt(signal_power / noise_power / 10 ** (snr_db / 10))  # SNR = 10 log10(signal / (gain² noise))
     return np.asarray(samples + gain * noise, dtype=np.float32)
 
 
 def add_echo(samples: Waveform, seconds: float, rng: np.random.Generator) -> Waveform:
     """Convolve with a room's impulse response: the direct sound, then noise that falls by 60 dB in `seconds`.
 
-    The direct sound is 3 to 15 dB louder than the tail. Shape (N,) kept; the tail behind the last sample is cut off.
+    The direct sound is 3 to 15 dB louder than the tail. Shape (N,) kept: the echo after the last sample is cut off.
     """
     times = np.arange(1, round(seconds * SAMPLE_RATE)) / SAMPLE_RATE
-    tail = rng.standard_normal(times.size) * 10 ** (-3 * times / seconds)
+    tail = rng.standard_normal(times.size) * 10 ** (-3 * times / seconds)  # -60 dB is a factor of 10^-3 in amplitude
     tail *= 10 ** (-rng.uniform(3.0, 15.0) / 20) / np.sqrt((tail**2).sum())
     return np.asarray(fftconvolve(samples, np.concatenate([[1.0], tail]))[: samples.size], dtype=np.float32)
 
@@ -113,9 +113,9 @@ def band_limit(samples: Waveform, cutoff_hz: float) -> Waveform:
 
 
 def mask_features(features: Features, options: AugmentOptions, rng: np.random.Generator) -> Features:
-    """SpecAugment: bands of channels and of frames become zero, the mean; before it the channels may be warped.
+    """SpecAugment: bands of channels and stretches of frames become zero, the mean. Shape (T, F) kept.
 
-    Shape (T, F) kept; there is no warping of time.
+    Channels may be warped first; time is not.
     """
     T, F = features.shape
     masked = features.copy()
@@ -133,12 +133,13 @@ def mask_features(features: Features, options: AugmentOptions, rng: np.random.Ge
 
 
 def mask_waveform(samples: Waveform, options: AugmentOptions, rng: Random) -> Waveform:
-    """SpecAugment for networks that hear waveforms: bands of frequency and stretches of time become silent, shape (N,).
+    """SpecAugment for networks that take waveforms: bands of frequency and stretches of time become silent, shape (N,).
 
     The masks are as wide as those of `mask_features`: a mel channel is an equal part of the mel scale up to half the
-    sampling rate. The networks' own masks (`masked_spec_embed`) stay off: they draw from numpy's global state, so
-    that a resumed run would not be the run left alone.
+    sampling rate.
     """
+    # The networks' own masks (`masked_spec_embed`) stay off: they draw from numpy's global state, which a resumed run
+    # does not restore.
     spectrum = rfft(samples)
     mels = _mel(np.fft.rfftfreq(samples.size, 1 / SAMPLE_RATE).astype(np.float64))
     for _ in range(options.freq_masks):
@@ -161,8 +162,9 @@ def _mel(hertz: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 
 def warp_channels(features: Features, factor: float) -> Features:
-    """Read every mel channel at `factor` times its place, the upper edge fixed as in VTLP; shape (T, F) kept."""
+    """Read every mel channel at `factor` times its place, with the upper edge fixed (VTLP); shape (T, F) kept."""
     F = features.shape[1]
+    # Below the edge the axis is stretched by `factor`; above it, it is squeezed so that the last channel stays.
     edge = 0.8 * (F - 1) * min(1.0, 1.0 / factor)
     places = np.interp(np.arange(F), [0.0, edge, F - 1.0], [0.0, edge * factor, F - 1.0])
     low = np.minimum(places.astype(int), F - 2)

@@ -1,4 +1,4 @@
-"""Audio of any source as 16 kHz blocks: files, bytes, and the packets of a live stream."""
+"""Audio from files, bytes, or the packets of a live stream, as 16 kHz blocks."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ def mono(samples: Channels) -> Waveform:
 
 
 class PacketDecoder:
-    """Raw audio as it comes over a wire, decoded to 16 kHz; holds the few samples that do not fill a frame yet.
+    """Decodes raw audio from a network to 16 kHz; buffers bytes that do not fill a frame yet.
 
     `encoding` is linear16 (little-endian), mulaw or alaw (G.711), whose bytes may be cut anywhere, or opus, where each
-    call is one packet. Opus packets that do not decode are counted in `bad_packets` and left out. Raises SpecError for
+    call is one packet. Opus packets that do not decode are counted in `bad_packets` and skipped. Raises SpecError for
     an unknown encoding, rate or number of channels, and AudioError where opus needs the extra `media`.
     """
 
@@ -70,7 +70,7 @@ class PacketDecoder:
         return self._resampler.feed(block)
 
     def finish(self) -> Channels:
-        """The last samples, which the resampler still holds."""
+        """The last samples, from the resampler's buffer."""
         return self._resampler.feed(np.zeros((0, self._channels), np.float32), last=True)
 
     def _raw(self, packet: bytes) -> npt.NDArray[np.float32]:
@@ -79,7 +79,7 @@ class PacketDecoder:
         whole = len(data) // width * width
         self._rest = data[whole:]
         if self._encoding == "linear16":
-            samples = np.frombuffer(data[:whole], "<i2").astype(np.float32) / 32768.0
+            samples = np.frombuffer(data[:whole], "<i2").astype(np.float32) / 32768.0  # 16 bits to [-1, 1)
         else:
             table = _MULAW if self._encoding == "mulaw" else _ALAW
             samples = table[np.frombuffer(data[:whole], np.uint8)]
@@ -98,7 +98,7 @@ class _OpusPackets:
             raise SpecError(f"opus packets have one or two channels, not {channels}", where="channels")
         self._av = av
         self._codec: Any = av.CodecContext.create("opus", "r")
-        self._codec.sample_rate = 48_000
+        self._codec.sample_rate = 48_000  # Opus always decodes at 48 kHz (RFC 6716)
         self._codec.layout = layout = "mono" if channels == 1 else "stereo"
         self._convert = av.AudioResampler(format="fltp", layout=layout, rate=sample_rate)
 
@@ -130,7 +130,7 @@ class _Resampler:
 
 def _mulaw_table() -> npt.NDArray[np.float32]:
     """ITU-T G.711, table 2: 8 bits to 14-bit samples, here in [-1, 1]."""
-    codes = ~np.arange(256, dtype=np.uint8)
+    codes = ~np.arange(256, dtype=np.uint8)  # all bits are sent inverted
     exponent, mantissa = (codes >> 4) & 7, codes & 15
     magnitude = ((2 * mantissa.astype(np.int32) + 33) << exponent) - 33
     return (np.where(codes & 128, -magnitude, magnitude) / 8192.0).astype(np.float32)
@@ -138,7 +138,7 @@ def _mulaw_table() -> npt.NDArray[np.float32]:
 
 def _alaw_table() -> npt.NDArray[np.float32]:
     """ITU-T G.711, table 1: 8 bits to 13-bit samples, here in [-1, 1]."""
-    codes = np.arange(256, dtype=np.uint8) ^ 0x55
+    codes = np.arange(256, dtype=np.uint8) ^ 0x55  # every other bit is sent inverted
     exponent, mantissa = (codes >> 4) & 7, (codes & 15).astype(np.int32)
     magnitude = np.where(exponent == 0, 2 * mantissa + 1, (2 * mantissa + 33) << np.maximum(exponent, 1) >> 1)
     return (np.where(codes & 128, magnitude, -magnitude) / 4096.0).astype(np.float32)

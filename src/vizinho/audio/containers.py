@@ -1,8 +1,8 @@
-"""Opens audio in any container, from a file or from bytes of unknown origin, and gives it in blocks at its own rate.
+"""Opens audio in any container, from a file or from untrusted bytes, and yields it in blocks at its own rate.
 
-Nothing a header says is believed before it is seen: blocks are counted while they are decoded, so memory and time are
-bounded by the limits, not by what a file claims. libsndfile reads wav, flac, ogg, opus, mp3, aiff and the like; webm,
-m4a and mp4 need PyAV (the extra `media`), which is told the container, so nothing else of FFmpeg is reachable.
+Headers are not trusted: samples are counted while they are decoded, so the limits bound memory and time whatever a file
+claims. libsndfile reads wav, flac, ogg, opus, mp3, aiff and others; webm, m4a and mp4 need PyAV (the extra `media`),
+which is told the container, so that no other part of FFmpeg can be reached.
 """
 
 from __future__ import annotations
@@ -28,16 +28,14 @@ Block = npt.NDArray[np.float32]
 
 ADVICE = "give wav, flac, ogg, opus, mp3, webm, m4a or mp4, or convert the file"
 _BLOCK_SECONDS = 10
-_LOUDEST = 65536.0
-"""Floating-point files may hold anything; more than a 16-bit file read as numbers would overflow in the features."""
-_BROKEN = (soundfile.LibsndfileError, OSError, TypeError, ValueError, IndexError, struct.error)
-"""What reading a broken file raises."""
-_MENDED_BYTES = 32 * 2**20  # mending a page clock reads every byte in Python, so it is not done for larger files
+_LOUDEST = 65536.0  # floating-point files may have any value; larger ones would overflow in the features
+_BROKEN = (soundfile.LibsndfileError, OSError, TypeError, ValueError, IndexError, struct.error)  # of broken files
+_MENDED_BYTES = 32 * 2**20  # largest file whose page clock is repaired, which reads every byte in Python
 
 
 @dataclass(frozen=True, slots=True)
 class AudioLimits:
-    """What is refused. The defaults bound a mistake; a server sets tighter ones."""
+    """What is refused. The defaults only stop mistakes; a server sets tighter limits."""
 
     max_bytes: int = 8 * 2**30
     max_seconds: float = 24 * 3600.0
@@ -55,7 +53,7 @@ class AudioTooLongError(AudioError):
 
 @dataclass(frozen=True, slots=True)
 class NativeAudio:
-    """Opened audio. `blocks` can be gone through once, while the source is open."""
+    """Opened audio. `blocks` can be iterated once, while the source is open."""
 
     sample_rate: int
     channels: int
@@ -64,10 +62,10 @@ class NativeAudio:
 
 @contextmanager
 def open_native(source: Path | bytes, name: object = "", limits: AudioLimits = DEFAULT_LIMITS) -> Iterator[NativeAudio]:
-    """Open a file or a file's bytes; `name` is used in errors of bytes.
+    """Open a file or a file's bytes; `name` is used in errors about bytes.
 
     Raises AudioError, here or while blocks are read, for a missing, broken, empty or non-finite file and for one
-    beyond the limits. What a truncated file still holds is given.
+    beyond the limits. A truncated file yields what it still has.
     """
     where = source if isinstance(source, Path) else name
     _check_size(source, where, limits)
@@ -79,6 +77,7 @@ def open_native(source: Path | bytes, name: object = "", limits: AudioLimits = D
     file = _open_sound(source, where)
     with file:
         _check(file.samplerate, file.channels, where, limits)
+        # A stream of unknown length has 2**63 - 1 frames in its header.
         if 0 < file.frames < 2**62 and file.frames / file.samplerate > limits.max_seconds:
             raise _too_long(where, limits)
         yield NativeAudio(
@@ -117,30 +116,30 @@ def _open_sound(source: Path | bytes, where: object) -> Any:
 
 
 def _mended(source: Path | bytes, where: object, error: Exception) -> Any:
-    """The same audio once more where only its page clock is wrong (Ogg Opus); AudioError for all else."""
+    """Reopen Ogg Opus with its page clock repaired; AudioError for everything else."""
     try:
         data = source.read_bytes() if isinstance(source, Path) else source
         if len(data) > _MENDED_BYTES:
-            raise ValueError("too large to mend")
+            raise ValueError("too large to repair")
         return soundfile.SoundFile(io.BytesIO(repair_clock(data)))
     except _BROKEN:
         raise _undecodable(error, where) from error
 
 
 def _sound_blocks(file: Any, source: Path | bytes, where: object) -> Iterator[Block]:
-    """Blocks of an open file. A wrong page clock may only show in the middle; what was given by then is left out."""
+    """Blocks of an open file. Where a wrong page clock shows in the middle, the repaired file continues from there."""
     frames = _BLOCK_SECONDS * file.samplerate
-    given = 0
+    yielded = 0
     try:
         while (block := _read(file, frames)).shape[0]:
-            given += block.shape[0]
+            yielded += block.shape[0]
             yield block
     except _BROKEN as error:
-        with _mended(source, where, error) as again:
+        with _mended(source, where, error) as repaired:
             try:
-                while given > 0 and (skipped := _read(again, min(given, frames)).shape[0]):
-                    given -= skipped
-                while (block := _read(again, frames)).shape[0]:
+                while yielded > 0 and (skipped := _read(repaired, min(yielded, frames)).shape[0]):
+                    yielded -= skipped
+                while (block := _read(repaired, frames)).shape[0]:
                     yield block
             except _BROKEN as final:
                 raise _undecodable(final, where) from final
@@ -152,21 +151,21 @@ def _read(file: Any, frames: int) -> Block:
 
 
 def _checked(blocks: Iterator[Block], rate: int, where: object, limits: AudioLimits) -> Iterator[Block]:
-    """The blocks, counted; AudioError for too many samples, none at all, or samples that are not numbers."""
+    """Blocks while they pass the checks; AudioError for too many samples, none, or samples that are not finite."""
     samples = 0
     for block in blocks:
         samples += block.shape[0]
         if samples > limits.max_seconds * rate:
             raise _too_long(where, limits)
         if not np.isfinite(block).all():
-            raise AudioError("the file holds samples that are not numbers", where=where, fix="re-encode the file")
+            raise AudioError("the file has samples that are not numbers", where=where, fix="re-encode the file")
         yield np.clip(block, -_LOUDEST, _LOUDEST)
     if samples == 0:
-        raise AudioError("the file holds no samples", where=where, fix="re-record or remove the utterance")
+        raise AudioError("the file has no samples", where=where, fix="re-record or remove the utterance")
 
 
 def _media_format(head: bytes) -> str | None:
-    """The one FFmpeg container that these first bytes belong to, among those libsndfile does not know."""
+    """The FFmpeg container of these first bytes, if it is one that libsndfile cannot read."""
     if head[:4] == b"\x1a\x45\xdf\xa3":
         return "matroska"
     return "mp4" if head[4:8] == b"ftyp" else None
@@ -198,18 +197,18 @@ def _open_media(source: Path | bytes, head: bytes, where: object, limits: AudioL
 
 
 def _media_blocks(container: Any, stream: Any, where: object) -> Iterator[Block]:
-    """Frames as they are decoded; a file that breaks off gives what came before."""
+    """Frames as they are decoded; a truncated file yields what it still has."""
     import av
 
     to_floats = av.AudioResampler(format="fltp", layout=stream.layout, rate=stream.rate)
-    given = False
+    any_decoded = False
     try:
         for frame in container.decode(stream):
             for part in to_floats.resample(frame):
-                given = True
+                any_decoded = True
                 yield np.ascontiguousarray(part.to_ndarray().T, dtype=np.float32)
     except (av.FFmpegError, OSError, ValueError) as error:
-        if not given:
+        if not any_decoded:
             raise _undecodable(error, where) from error
 
 
@@ -233,6 +232,6 @@ def _too_long(where: object, limits: AudioLimits) -> AudioTooLongError:
 
 
 def _undecodable(error: Exception, where: object) -> AudioError:
-    # libsndfile repeats what it was given, of bytes their address, which would make every message another one.
+    # libsndfile repeats the name of the file, and for bytes their address, which would make every message different.
     reason = re.sub(r"^Error opening (<[^>]*>|'[^']*'): ", "", str(error)).rstrip(".")
     return AudioError(f"cannot decode the audio ({reason})", where=where, fix=ADVICE)

@@ -1,4 +1,4 @@
-"""What a network hears: waveforms through the Hugging Face extractor that is saved with every model."""
+"""A network's inputs: waveforms through the Hugging Face extractor that is saved with every model."""
 
 from __future__ import annotations
 
@@ -20,8 +20,7 @@ MEL_CHANNELS = 80
 
 @dataclass(frozen=True, slots=True)
 class FeatureBatch:
-    """Padded inputs. `features` is (B, T, F) float32, or (B, T) for networks that hear waveforms; `mask` is (B, T)
-    bool, true on real input steps."""
+    """Padded inputs: `features` (B, T, F), or (B, T) for waveforms; `mask` (B, T), true on real input steps."""
 
     features: torch.Tensor
     mask: torch.Tensor
@@ -36,35 +35,34 @@ class Convolution:
     padding: int = 0
 
     def frames(self, steps: int) -> int:
-        """Outputs for a number of inputs, 0 when they are too few."""
+        """Number of outputs for a number of inputs, 0 when they are too few."""
         return max(0, (steps + 2 * self.padding - self.kernel) // self.stride + 1)
 
 
 @dataclass(frozen=True, slots=True)
 class FrontEnd:
-    """How a network wants its audio, and how many output frames it makes of it.
+    """How a network takes its audio, and how many output frames it makes of it.
 
-    An input step is what the network's time axis counts at its input: a sample of the waveform, a log-mel frame, or
-    several of them stacked.
+    An input step is one position on the time axis of the input: a sample of the waveform, a log-mel frame, or several
+    frames stacked.
     """
 
     extractor: Any
     samples_per_step: int
     """Audio samples from one input step to the next: 1 for waveforms."""
     overhang_samples: int = 0
-    """Samples at the end of a recording that make no step of their own."""
+    """Samples at the end of a recording that are too few for a step."""
     convolutions: tuple[Convolution, ...] = ()
     masked: bool = True
-    """Whether the network is told what is padding. Those with a group norm over time were trained without (wav2vec 2.0
-    base): they see zeros there."""
+    """Whether the network takes an attention mask. Those with a group norm over time (wav2vec 2.0 base) do not."""
     alone: bool = False
-    """Whether padding changes what the network hears, mask or not: at recognition each utterance then goes alone."""
+    """Whether padding changes the outputs in spite of a mask: then utterances are recognised one at a time."""
     stacked: int = 1
     """Log-mel frames side by side in one step."""
     centred: bool = True
-    """Whether the extractor takes out the mean, so that zero masks."""
+    """Whether the extractor subtracts the mean, so that zero stands for a masked value."""
     max_seconds: float | None = None
-    """Longest audio the network has positions for."""
+    """Longest audio for which the network has position embeddings."""
 
     @property
     def waveform(self) -> bool:
@@ -100,17 +98,17 @@ class FrontEnd:
         return steps
 
     def can_hear(self, seconds: float) -> bool:
-        """Whether audio is short enough for the network's positions."""
+        """Whether audio is not longer than `max_seconds`."""
         return self.max_seconds is None or seconds <= self.max_seconds
 
     def attention_mask(self, mask: torch.Tensor) -> torch.Tensor | None:
-        """The mask as the network takes it: None for those that were trained without."""
+        """The mask as the network takes it: None for networks without one."""
         return mask if self.masked else None
 
     def extract(self, waveforms: Sequence[Waveform]) -> FeatureBatch:
         """Inputs of several waveforms, each (N,), padded to the longest.
 
-        Raises AudioError under 40 ms and over what the network has positions for.
+        Raises AudioError for waveforms under 40 ms or over `max_seconds`.
         """
         for position, samples in enumerate(waveforms):
             seconds = samples.size / SAMPLE_RATE
@@ -126,7 +124,7 @@ class FrontEnd:
                     where=f"waveform {position}",
                     fix=f"cut it into pieces of at most {self.max_seconds:g} s",
                 )
-        made = self.extractor(
+        extracted = self.extractor(
             list(waveforms),
             sampling_rate=SAMPLE_RATE,
             padding="longest",
@@ -134,27 +132,27 @@ class FrontEnd:
             return_attention_mask=True,
             return_tensors="pt",
         )
-        features = made[self.extractor.model_input_names[0]]
-        if features.shape[1] != made["attention_mask"].shape[1]:  # Whisper's features come as (B, F, T)
+        features = extracted[self.extractor.model_input_names[0]]
+        if features.shape[1] != extracted["attention_mask"].shape[1]:  # Whisper's features come as (B, F, T)
             features = features.transpose(1, 2)
-        # Not the extractor's mask: Whisper's counts a frame more where a longer utterance stands beside.
+        # Not the extractor's mask: Whisper's counts one frame more for all but the longest utterance of a batch.
         steps = torch.tensor([self.steps_of(samples.size) for samples in waveforms])
         return FeatureBatch(features.contiguous(), torch.arange(features.shape[1]) < steps[:, None])
 
     def masked_waveform(self, samples: Waveform, options: AugmentOptions, rng: Random) -> Waveform:
-        """SpecAugment for networks that hear waveforms; others get theirs in `mask_inputs`."""
+        """SpecAugment for networks that take waveforms; others get theirs in `mask_inputs`."""
         return mask_waveform(samples, options, rng) if self.waveform else samples
 
     def mask_inputs(self, inputs: torch.Tensor, options: AugmentOptions, rng: Random) -> torch.Tensor:
-        """SpecAugment on the (T, F) log-mel inputs of one utterance; waveforms stay as they are."""
+        """SpecAugment on the (T, F) log-mel inputs of one utterance; waveforms are left unchanged."""
         if self.waveform:
             return inputs
         T, F = inputs.shape
-        frames = inputs.numpy().reshape(T * self.stacked, F // self.stacked)
+        frames = inputs.numpy().reshape(T * self.stacked, F // self.stacked)  # unstacked: one frame per row
         mean = np.float32(0.0) if self.centred else frames.mean(axis=0)
         return torch.from_numpy(mask_features(frames - mean, options, rng) + mean).reshape(T, F)
 
 
 def make_extractor() -> Any:
-    """The extractor every preset uses: 80 mel channels, 25 ms windows every 10 ms, normalised per utterance."""
+    """The extractor of every preset: 80 mel channels, 25 ms windows every 10 ms, normalised per utterance."""
     return ParakeetFeatureExtractor(feature_size=MEL_CHANNELS, sampling_rate=SAMPLE_RATE)

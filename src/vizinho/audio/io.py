@@ -1,4 +1,4 @@
-"""Reads and writes audio files: any container libsndfile knows, any rate, any channels, out comes mono float32."""
+"""Reads and writes audio files: any container, rate and number of channels becomes mono float32."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from vizinho.files import replacing
 
 _T = TypeVar("_T")
 
-SAMPLE_RATE = 16_000  # Samples per second inside the project; every loader resamples to it
+SAMPLE_RATE = 16_000  # samples per second inside the project; every loader resamples to it
 
 Waveform = npt.NDArray[np.float32]
 """Mono samples, shape (N,), nominally in [-1, 1]."""
@@ -28,7 +28,7 @@ Waveform = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class AudioInfo:
-    """What a file's header says, before anything is decoded."""
+    """Facts from a file's header, before anything is decoded."""
 
     duration_seconds: float
     sample_rate: int
@@ -37,13 +37,13 @@ class AudioInfo:
 
 
 def audio_info(path: Path) -> AudioInfo:
-    """Read the header of an audio file. Raises AudioError when there is none that libsndfile knows."""
+    """Read the header of an audio file. Raises AudioError for one that libsndfile cannot read."""
     info = _open(path, soundfile.info)
     return AudioInfo(info.frames / info.samplerate, info.samplerate, info.channels, info.format)
 
 
 def seconds_of(data: bytes, name: object = "") -> float:
-    """Seconds of a file's bytes, by its header where libsndfile reads it. Raises AudioError for what is no audio."""
+    """Seconds of a file's bytes, by the header where libsndfile can read it. Raises AudioError."""
     try:
         info = _with_repair(data, soundfile.info)
     except (soundfile.LibsndfileError, ValueError):
@@ -61,7 +61,7 @@ def load_audio(path: Path, sample_rate: int = SAMPLE_RATE) -> Waveform:
 
 
 def decode_audio(data: bytes, name: str) -> tuple[Waveform, int]:
-    """Decode a file's bytes to mono (N,) at their own rate, which is returned too; `name` is used in errors."""
+    """Decode a file's bytes to mono (N,); returns them with their own rate. `name` is used in errors."""
     return _mono(data, name)
 
 
@@ -83,7 +83,7 @@ def _open(path: Path, reader: Callable[[Any], _T]) -> _T:
 
 
 def _with_repair(data: bytes, reader: Callable[[Any], _T]) -> _T:
-    """Read bytes; where libsndfile refuses an Ogg Opus file for its page clock, mend the clock and read again."""
+    """Read bytes; where libsndfile refuses an Ogg Opus file for its page clock, repair the clock and read again."""
     try:
         return reader(io.BytesIO(data))
     except soundfile.LibsndfileError:
@@ -98,9 +98,9 @@ def resample(samples: Waveform, from_rate: int, to_rate: int) -> Waveform:
 
 
 def save_audio(path: Path, samples: Waveform, sample_rate: int = SAMPLE_RATE) -> None:
-    """Write mono samples; the container follows the suffix (.wav and .flac at 16 bit, .ogg and .opus as Opus).
+    """Write mono samples, whole or not at all; the suffix names the container (.wav and .flac at 16 bit, Opus in .ogg).
 
-    A file of that name is whole: it is moved into place when complete. Raises AudioError where it cannot be written.
+    Raises AudioError where the file cannot be written.
     """
     kinds = {
         ".wav": ("WAV", "PCM_16"),

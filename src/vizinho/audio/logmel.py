@@ -1,4 +1,4 @@
-"""The log-mel features of Hugging Face's ParakeetFeatureExtractor without torch: the same numbers, faster.
+"""The log-mel features of Hugging Face's ParakeetFeatureExtractor without torch: equal numbers, faster.
 
 Only real frames are computed: the original makes one more, which its mask then hides.
 """
@@ -32,7 +32,7 @@ def at_least_minimum(samples: Waveform) -> Waveform:
 
 @dataclass(frozen=True)
 class LogMel:
-    """Settings under the names of the extractor's own configuration, and what is computed from them once."""
+    """Settings under the names of the extractor's own configuration; window and filters are computed from them once."""
 
     feature_size: int = 80
     sampling_rate: int = 16_000
@@ -43,7 +43,7 @@ class LogMel:
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> LogMel:
-        """From an extractor's configuration (processor_config.json); other keys are not looked at."""
+        """From an extractor's configuration (processor_config.json); other keys are ignored."""
         names = ("feature_size", "sampling_rate", "hop_length", "n_fft", "win_length", "preemphasis")
         return cls(**{name: settings[name] for name in names if name in settings})
 
@@ -54,18 +54,18 @@ class LogMel:
     def __call__(self, samples: Waveform) -> Features:
         """(N,) to (F, N // hop_length): spectra, mel bands, logarithm, and each band normalised over the utterance.
 
-        `samples` must be MIN_SAMPLES at least.
+        There must be at least MIN_SAMPLES samples.
         """
         count = self.frames(samples.size)
         padded = np.zeros((count - 1) * self.hop_length + self.win_length, np.float32)
         end = min(samples.size, padded.size - self.reach)
         padded[self.reach : self.reach + end] = samples[:end]
-        padded[self.reach + 1 : self.reach + end] -= np.float32(self.preemphasis) * samples[: end - 1]
+        padded[self.reach + 1 : self.reach + end] -= np.float32(self.preemphasis) * samples[: end - 1]  # y = x - .97 x'
         return self._normalized(self.bands(padded))
 
     @property
     def reach(self) -> int:
-        """Samples before and after its own that a frame is made of: the window stands in the transform's middle."""
+        """Samples before and after its own that a frame is made of: the window is centred on the frame."""
         return self.win_length // 2
 
     def bands(self, emphasised: Waveform) -> Features:
@@ -81,7 +81,7 @@ class LogMel:
             spectrum = scipy.fft.rfft(part, self.n_fft, axis=1)
             power = np.square(spectrum.real) + np.square(spectrum.imag)
             bands[:, first : first + _CHUNK_FRAMES] = self._filters @ power.T
-        bands += np.float32(_LOG_FLOOR)
+        bands += np.float32(_LOG_FLOOR)  # silence must not become minus infinity
         np.log(bands, out=bands)
         return bands
 
@@ -89,6 +89,7 @@ class LogMel:
     def _normalized(bands: Features) -> Features:
         count = bands.shape[1]
         bands -= bands.mean(axis=1, keepdims=True)
+        # The sample deviation (T - 1), as the original has it; einsum needs no second array of squares.
         deviation = np.sqrt(np.einsum("ft,ft->f", bands, bands) / np.float32(count - 1))
         bands /= deviation[:, None] + np.float32(_DEVIATION_FLOOR)
         return bands

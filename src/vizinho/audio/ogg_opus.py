@@ -1,4 +1,4 @@
-"""Repairs the clock of Ogg Opus files whose page positions do not add up, which libsndfile refuses to decode."""
+"""Repairs the clock of Ogg Opus files with wrong page positions, which libsndfile refuses to decode."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _FRAME_SAMPLES = (480, 960, 1920, 2880) * 3 + (480, 960) * 2 + (120, 240, 480, 9
 
 
 def repair_clock(data: bytes) -> bytes:
-    """Number every page by the samples that its packets really hold; keeps the trimming at the end of the stream.
+    """Set the position of every page to the number of samples so far; the trimming at the end of the stream stays.
 
-    Some muxers write positions that jump between pages. Players do not mind; libsndfile calls the file malformed.
+    Some muxers write positions that jump between pages. Players ignore this; libsndfile calls the file malformed.
     Raises ValueError for data that is not Ogg Opus.
     """
     if data[:4] != b"OggS" or b"OpusHead" not in data[:64]:
@@ -27,7 +27,7 @@ def repair_clock(data: bytes) -> bytes:
             samples += sum(map(_packet_samples, packets))
             written = struct.unpack_from("<q", page, 6)[0]
             struct.pack_into("<q", page, 6, min(written, samples) if page[5] & _END_OF_STREAM else samples)
-            struct.pack_into("<I", page, 22, 0)
+            struct.pack_into("<I", page, 22, 0)  # the checksum is computed with zeros in its own place
             struct.pack_into("<I", page, 22, _checksum(page))
         repaired += page
     return bytes(repaired)
@@ -49,7 +49,7 @@ def _packets(page: bytearray, unfinished: bytes) -> tuple[list[bytes], bytes]:
     for size in page[_HEADER_BYTES:position]:
         unfinished += bytes(page[position : position + size])
         position += size
-        if size < 255:
+        if size < 255:  # a packet ends with the first segment that is not full; it may begin on an earlier page
             packets.append(unfinished)
             unfinished = b""
     return packets, unfinished
@@ -58,7 +58,7 @@ def _packets(page: bytearray, unfinished: bytes) -> tuple[list[bytes], bytes]:
 def _packet_samples(packet: bytes) -> int:
     if not packet:
         return 0
-    code = packet[0] & 3
+    code = packet[0] & 3  # frame count code (RFC 6716, section 3.2): one frame, two, two, or as the next byte says
     frames = 1 if code == 0 else 2 if code < 3 else packet[1] & 63
     return _FRAME_SAMPLES[packet[0] >> 3] * frames
 
@@ -71,7 +71,7 @@ def _checksum(page: bytearray) -> int:
 
 
 def _crc_row(byte: int) -> int:
-    row = byte << 24
+    row = byte << 24  # Ogg's CRC-32 has the usual polynomial, but no reflection and no inversion
     for _ in range(8):
         row = ((row << 1) ^ (0x04C11DB7 if row & 0x80000000 else 0)) & 0xFFFFFFFF
     return row

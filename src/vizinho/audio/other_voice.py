@@ -1,7 +1,7 @@
-"""The same words in another voice: pitch, vocal tract and pace of a recording, changed by Praat.
+"""A recording in another voice: Praat changes its pitch, vocal tract and pace.
 
-Praat is GPL-3.0 (as praat-parselmouth carries it) and therefore an optional extra. What it makes is a recording of
-the same speaker, bent: useful to train on, no evidence about people who were never recorded.
+Praat is GPL-3.0 (as praat-parselmouth has it) and therefore an optional extra. The result is a distorted recording of
+one speaker: useful to train on, no evidence about people who were never recorded.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from vizinho.audio.io import SAMPLE_RATE, Waveform
 from vizinho.errors import AudioError, VizinhoError
 
 PITCH_HZ = (85.0, 280.0)
-"""Median pitches to draw from, on a logarithmic scale: from low men's voices to high women's and children's."""
+"""Median pitches to draw from, on a logarithmic scale: from low male voices to high female and children's voices."""
 FORMANTS = (0.86, 1.18)
 """Formants, as a ratio to a middle voice, of the lowest and the highest pitch: high voices have short tracts."""
-_FORMANT_SPREAD = 0.08  # A voice's formants differ from those of its pitch by a factor of exp(+-this)
+_FORMANT_SPREAD = 0.08  # formants differ from those that go with the pitch by a factor of exp(+-this)
 _MELODY = (0.6, 1.5)  # how far the pitch moves around its median, as a factor
-_PACE = (0.82, 1.22)
+_PACE = (0.82, 1.22)  # factor of the duration
 _SEARCH_HZ = (60.0, 500.0)  # where Praat looks for the pitch
 
 
@@ -36,17 +36,18 @@ def other_voice(samples: Waveform, rng: Random) -> Waveform:
     spread, melody, pace = rng.uniform(-_FORMANT_SPREAD, _FORMANT_SPREAD), _between(_MELODY, rng), _between(_PACE, rng)
     try:
         sound = sound_of(samples.astype(np.float64), sampling_frequency=SAMPLE_RATE)
-        now = call(call(sound, "To Pitch", 0.0, *_SEARCH_HZ), "Get quantile", 0.0, 0.0, 0.5, "Hertz")
-        if not math.isfinite(now):
+        median_hz = call(call(sound, "To Pitch", 0.0, *_SEARCH_HZ), "Get quantile", 0.0, 0.0, 0.5, "Hertz")
+        if not math.isfinite(median_hz):
             raise AudioError("it has no pitch to change", fix="leave it out")
-        ratio = _formants(pitch) / _formants(now) * math.exp(spread)
-        run(f"random_initializeWithSeedUnsafelyButPredictably ({rng.integers(2**31)})")  # it draws the voiceless pulses
-        made = call(sound, "Change gender", *_SEARCH_HZ, ratio, pitch, melody, pace).values[0]
+        ratio = _formants(pitch) / _formants(median_hz) * math.exp(spread)
+        # Praat draws the pulses of voiceless sounds at random.
+        run(f"random_initializeWithSeedUnsafelyButPredictably ({rng.integers(2**31)})")
+        changed = call(sound, "Change gender", *_SEARCH_HZ, ratio, pitch, melody, pace).values[0]
     except praat_error as error:
         reason = str(error).splitlines()[0] if str(error) else "no reason given"
         raise AudioError(f"Praat cannot change its voice: {reason}", fix="leave it out") from error
-    peak = float(np.abs(made).max(initial=0.0))
-    return np.asarray(made * min(1.0, 0.9 / peak) if peak else made, dtype=np.float32)
+    peak = float(np.abs(changed).max(initial=0.0))
+    return np.asarray(changed * min(1.0, 0.9 / peak) if peak else changed, dtype=np.float32)
 
 
 def _between(limits: tuple[float, float], rng: Random) -> float:
@@ -54,7 +55,7 @@ def _between(limits: tuple[float, float], rng: Random) -> float:
 
 
 def _formants(pitch_hz: float) -> float:
-    """The ratio that usually goes with a pitch."""
+    """The formant ratio that usually goes with a pitch."""
     low, high = map(math.log, PITCH_HZ)
     place = min(1.0, max(0.0, (math.log(pitch_hz) - low) / (high - low)))
     return FORMANTS[0] + place * (FORMANTS[1] - FORMANTS[0])

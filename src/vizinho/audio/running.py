@@ -1,7 +1,7 @@
-"""Log-mel features of a stream: normalised by what has been heard so far, since the end is not known.
+"""Log-mel features of a stream, whose end is not known: normalised by the frames so far.
 
-A chunk of frames is normalised by the mean and deviation of all frames up to its end. The same is done to whole
-utterances in training (`normalize_running`), so that a network meets what it was trained on.
+A chunk of frames is normalised by the mean and deviation of all frames up to its end. Training does so with whole
+utterances (`normalize_running`), so that a network sees in a stream what it was trained on.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ class RunningStatistics:
         self._squares: npt.NDArray[np.float64] | float = 0.0
 
     def normalize(self, frames: Frames) -> Frames:
-        """Take up the next chunk (T, F) and normalise it."""
-        exact = frames.astype(np.float64)
+        """Add the next chunk (T, F) to the statistics and normalise it."""
+        exact = frames.astype(np.float64)  # sums of squares over minutes of frames lose digits in float32
         self._count += len(exact)
         self._sum = self._sum + exact.sum(axis=0)
         self._squares = self._squares + np.square(exact).sum(axis=0)
@@ -38,9 +38,10 @@ class RunningStatistics:
 
 
 def normalize_running(frames: Frames, chunk_features: int) -> Frames:
-    """A whole utterance (T, F), in chunks of `chunk_features` frames as a stream would be. Shape kept.
+    """Normalise a whole utterance (T, F) in chunks of `chunk_features` frames, as a stream would be. Shape kept.
 
-    Bands that were normalised over the utterance give the same as raw ones: the statistics turn either into the other.
+    Bands that are normalised over the utterance give the same result as raw ones: normalising a channel undoes any
+    affine map of it.
     """
     statistics = RunningStatistics()
     parts = [
@@ -55,13 +56,11 @@ class RunningFeatures:
     def __init__(self, features: LogMel, chunk_features: int) -> None:
         self._features, self._chunk = features, chunk_features
         self._statistics = RunningStatistics()
-        self._emphasised = np.zeros(features.reach, np.float32)
-        """Pre-emphasised samples from `reach` before the next frame on."""
-        self._last = np.zeros(0, np.float32)  # the last sample, which the next one is emphasised against
+        self._emphasised = np.zeros(features.reach, np.float32)  # pre-emphasised, from `reach` before the next frame on
+        self._last = np.zeros(0, np.float32)  # the last sample, which pre-emphasis of the next one needs
         self._samples = 0
         self._made = 0  # frames made so far
-        self._waiting = np.zeros((0, features.feature_size), np.float32)
-        """Bands (T, F) of the chunk that is not full yet."""
+        self._waiting = np.zeros((0, features.feature_size), np.float32)  # bands (T, F) of the chunk that is not full
 
     def feed(self, samples: Waveform) -> list[Frames]:
         """The chunks (T, F) that the next 16 kHz samples (N,) complete."""
@@ -78,7 +77,7 @@ class RunningFeatures:
         return [self._statistics.normalize(part) for part in np.split(chunks, full // self._chunk)] if full else []
 
     def finish(self) -> list[Frames]:
-        """The chunks that are left at the end of the stream."""
+        """The remaining chunks at the end of the stream."""
         left = self._features.frames(self._samples) - self._made
         self._emphasised = np.pad(self._emphasised, (0, self._features.win_length))
         self._take(left)
@@ -87,7 +86,7 @@ class RunningFeatures:
         return [self._statistics.normalize(chunk) for chunk in chunks]
 
     def _take(self, count: int) -> None:
-        """Make the next frames of the samples that wait, and forget those that no later frame reads."""
+        """Make the next frames, and drop the samples that no later frame needs."""
         if count <= 0:
             return
         needed = (count - 1) * self._features.hop_length + self._features.win_length

@@ -100,6 +100,7 @@ def cut_batches(durations: npt.NDArray[np.float64], batch_seconds: float, rng: n
             batches.append([])
             longest = durations[index]
         batches[-1].append(int(index))
+    # Sorted by length, the batches would teach short utterances first: they are shuffled too.
     return [batches[i] for i in rng.permutation(len(batches))]
 
 
@@ -233,6 +234,7 @@ def _empty(broken: tuple[tuple[str, str], ...]) -> Batch:
 
 
 def _generator(seed: int, epoch: int, utterance_id: str) -> np.random.Generator:
+    # Python's own hash() of a string differs from process to process.
     digest = hashlib.blake2b(utterance_id.encode(), digest_size=8).digest()
     return np.random.default_rng([seed, epoch, int.from_bytes(digest, "big")])
 
@@ -245,7 +247,7 @@ def stream(data: BatchData, numbers: range, workers: int) -> Iterator[Batch]:
         batch_size=None,
         sampler=numbers,
         num_workers=workers,
-        prefetch_factor=4 if workers else None,
+        prefetch_factor=4 if workers else None,  # batches that each worker prepares ahead
         worker_init_fn=_one_thread,
         generator=torch.Generator(),
     )

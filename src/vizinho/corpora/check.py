@@ -98,7 +98,7 @@ def check_corpus(
     everything = list(utterances)
     _require_unique(everything)
     facts = []
-    group = _GROUP if processes > 1 or on_ray else 1
+    group = _GROUP if processes > 1 or on_ray else 1  # one process gives the bar every utterance as it is done
     for fact in spread(_measuring, (normalizer,), everything, group=group, processes=processes, on_ray=on_ray):
         facts.append(fact)
         if progress is not None:

@@ -78,7 +78,7 @@ def convert_corpus(
     if problems and not skip_bad:
         raise _too_bad(problems, len(utterances), source)
     record = manifest.with_name(f"{manifest.stem}.problems.jsonl")
-    record.unlink(missing_ok=True)
+    record.unlink(missing_ok=True)  # that of an earlier conversion
     if problems:
         write_lines(record, (json.dumps({"where": p.where, "what": p.what}, ensure_ascii=False) for p in problems))
     write_manifest(manifest, utterances)

@@ -79,7 +79,7 @@ def measure(utterance: Utterance, normalizer: Callable[[str], str]) -> Facts:
     audio_error, digest, seconds, peak, clipped = "", "", 0.0, 0.0, 0.0
     try:
         samples = np.abs(load_audio(utterance.audio))
-        digest = hashlib.sha256(utterance.audio.read_bytes()).hexdigest()
+        digest = hashlib.sha256(utterance.audio.read_bytes()).hexdigest()  # copies of a file are found by it
         seconds, peak = samples.size / SAMPLE_RATE, float(samples.max())
         clipped = float((samples >= FULL_SCALE).mean())
     except AudioError as error:
@@ -124,7 +124,7 @@ def text_findings(facts: Iterable[Facts], tokens: set[str] | None, frame_seconds
 
 
 def _label_finding(f: Facts, frame_seconds: float) -> Iterator[Finding]:
-    repeats = sum(a == b for a, b in zip(f.text, f.text[1:], strict=False))
+    repeats = sum(a == b for a, b in zip(f.text, f.text[1:], strict=False))  # equal neighbours, such as rr
     frames = int(f.seconds / frame_seconds)
     # CTC needs a frame per letter and a blank between equal letters (Graves et al. 2006).
     if len(f.text) + repeats > frames:
@@ -171,7 +171,7 @@ def corpus_findings(facts: Sequence[Facts]) -> Iterator[Finding]:
 
 def _same_audio(facts: Sequence[Facts]) -> Iterator[Finding]:
     for group in _groups(facts, lambda f: f.digest):
-        if len({f.text for f in group}) > 1:
+        if len({f.text for f in group}) > 1:  # at least one of the texts is wrong, and nobody knows which
             for f in group:
                 others = ", ".join(g.id for g in group if g is not f)
                 yield Finding(f.id, "duplicate-audio", QUARANTINE, f"same file as {others}, another text")

@@ -74,6 +74,7 @@ def check_utterance(utterance: Utterance) -> None:
 
 def manifest_row(utterance: Utterance, folder: Path) -> dict[str, Any]:
     """One line of a manifest that lies in `folder`, as JSON values."""
+    # Not resolve(): a corpus may consist of links into another disk.
     relative = os.path.relpath(utterance.audio, os.path.abspath(folder))  # noqa: PTH100
     row: dict[str, Any] = {
         "id": utterance.id,
@@ -112,6 +113,7 @@ def fingerprint(utterances: Iterable[Utterance]) -> str:
 
     Raises CorpusError when an audio file is missing.
     """
+    # Sizes stand for the audio: hashing it would take minutes for each hour of speech on a slow disk.
     rows = sorted(json.dumps([u.id, u.text, u.speaker, u.split, _size(u)]) for u in utterances)
     return hashlib.sha256("\n".join(rows).encode()).hexdigest()[:16]
 
@@ -231,6 +233,7 @@ def _string(row: dict[str, Any], key: str, where: str) -> str:
         raise CorpusError(f"field {key!r} is {value!r}, not a string", where=where, fix="put the value in quotes")
     if not value.strip() and key not in _MAY_BE_EMPTY:
         raise CorpusError(f"field {key!r} is empty", where=where, fix="fill it in")
+    # JSON may escape half of a surrogate pair, which no file can be written with.
     if any("\ud800" <= c <= "\udfff" for c in value):
         raise CorpusError(f"field {key!r} holds half a character", where=where, fix="write the text as UTF-8")
     return value

@@ -38,7 +38,7 @@ def measure_pace(letters: Sequence[int], seconds: Sequence[float], speakers: Seq
     fewer than MIN_UTTERANCES utterances in all, scores are 0.
     """
     counts, lengths = np.asarray(letters, dtype=np.float64), np.asarray(seconds, dtype=np.float64)
-    expected, scores = _scores(counts, lengths, np.arange(counts.size))
+    expected, scores = _scores(counts, lengths, np.arange(counts.size))  # of the whole corpus, for speakers with few
     members: dict[str, list[int]] = defaultdict(list)
     for index, speaker in enumerate(speakers):
         members[speaker].append(index)
@@ -65,7 +65,7 @@ def _scores(letters: Floats, seconds: Floats, rows: npt.NDArray[np.int64]) -> tu
         line = theilslopes(y[sample], x[sample])
         slope, intercept = float(line.slope), float(line.intercept)
     expected = np.maximum(intercept + slope * x, _MIN_EXPECTED_SECONDS)
-    surprise = np.log(expected / y)
+    surprise = np.log(expected / y)  # twice as long and half as long are equally far from 0
     centred = surprise - np.median(surprise)
     # 1.4826 makes the median absolute deviation of a normal distribution its standard deviation.
     spread = max(1.4826 * float(np.median(np.abs(centred))), _MIN_SPREAD)

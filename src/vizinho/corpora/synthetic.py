@@ -126,7 +126,7 @@ def _splits(
 
 
 def _home(text: str) -> str:
-    bucket = hashlib.sha256(text.encode()).digest()[0]
+    bucket = hashlib.sha256(text.encode()).digest()[0]  # 0 to 255: a sixteenth each for dev and test
     return "dev" if bucket < 16 else "test" if bucket < 32 else "train"
 
 
@@ -195,6 +195,7 @@ def _record(text: str, voice: Voice, path: Path, rng: np.random.Generator) -> fl
         samples = band_limit(samples, float(rng.uniform(3000, 4000)))
     if rng.random() < 0.6:
         samples = add_noise(samples, float(rng.uniform(12, 40)), rng)
+    # Loudness varies too, with room to the full scale for whatever comes after.
     samples = samples * (float(rng.uniform(0.3, 0.9)) / max(float(np.abs(samples).max()), 1e-6))
     save_audio(path, samples.astype(np.float32))
     return samples.size / SAMPLE_RATE

@@ -17,7 +17,7 @@ from vizinho.files import is_file
 from vizinho.records import Utterance
 
 AUDIO_SUFFIXES = (".flac", ".wav", ".opus", ".ogg", ".mp3")
-_UNPACKED_BYTES = 64 * 2**20
+_UNPACKED_BYTES = 64 * 2**20  # small files may unpack to this much, whatever their ratio
 SPLITS = ("train", "dev", "test")
 _SPLIT_NAMES = {"training": "train", "testing": "test"} | dict.fromkeys(("validation", "valid", "val", "eval"), "dev")
 """What others call the splits."""

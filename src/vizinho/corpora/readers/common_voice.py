@@ -59,7 +59,7 @@ def _rows(table: Path, on_problem: OnProblem) -> Iterator[tuple[int, dict[str, s
                 raise CorpusError(
                     f"columns missing: {', '.join(missing)}", where=f"{table}:{number}", fix="is it Common Voice?"
                 )
-        elif len(fields) != len(header):
+        elif len(fields) != len(header):  # a tab or a line break inside a sentence
             what = f"{len(fields)} fields where the header has {len(header)}"
             on_problem(CorpusError(what, where=f"{table}:{number}", fix="fields stand between tabs"))
         else:

@@ -83,7 +83,7 @@ class _Rows:
             raise CorpusError(f"{key!r} has no line in wav.scp", where=where, fix="add the recording")
         number, path = self._recordings[key]
         where = f"{self._source / 'wav.scp'}:{number}"
-        if path.endswith("|"):
+        if path.endswith("|"):  # a command whose output would be the audio
             raise CorpusError(
                 f"a command instead of a file: {path!r}", where=where, fix="write its output to files and list those"
             )
@@ -98,7 +98,7 @@ class _Rows:
 def _table(path: Path) -> Table:
     table: Table = {}
     for number, line in numbered_lines(path):
-        key, _, rest = line.strip().replace("\t", " ").partition(" ")
+        key, _, rest = line.strip().replace("\t", " ").partition(" ")  # Kaldi separates by either
         if key in table:
             raise CorpusError(
                 f"{key!r} is on line {table[key][0]} and again on line {number}",

@@ -73,7 +73,7 @@ def _load(path: Path) -> Any:
 def _audio(recording: Any, segment: Any, where: str, audio_dir: Path) -> tuple[Path, float]:
     _refuse_commands(recording, where)
     source = recording.sources[0]
-    whole = segment.start == 0 and abs(segment.duration - recording.duration) < 0.01
+    whole = segment.start == 0 and abs(segment.duration - recording.duration) < 0.01  # recipes round durations
     if whole and len(recording.sources) == 1 and source.type == "file" and len(source.channels) == 1:
         path = Path(source.source).absolute()
         if not is_file(path):
@@ -87,7 +87,7 @@ def _audio(recording: Any, segment: Any, where: str, audio_dir: Path) -> tuple[P
     except Exception as error:
         what = f"cannot decode the audio ({first_line(error)})"
         raise AudioError(what, where=where, fix="check the recording") from error
-    mono = np.asarray(samples, dtype=np.float32).mean(axis=0)
+    mono = np.asarray(samples, dtype=np.float32).mean(axis=0)  # (channels, N) to (N,)
     return store_clip(audio_dir, segment.id, mono, recording.sampling_rate)
 
 

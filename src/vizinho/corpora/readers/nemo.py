@@ -59,6 +59,7 @@ def _manifests(source: Path, split: str | None) -> dict[str, Path]:
 def _utterance(
     line: str, where: str, number: int, folder: Path, lang: str, split: str, ids: UniqueIds, cut: Cutter
 ) -> Utterance:
+    # NeMo's own scripts write null for what they do not know.
     row = {key: value for key, value in _row(line, where).items() if value is not None}
     audio = (folder / row["audio_filepath"]).absolute()
     if "offset" in row:

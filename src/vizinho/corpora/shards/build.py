@@ -79,7 +79,7 @@ class Building:
             rows = read_rows(rows_path)
             if not rows:
                 continue
-            speakers |= {row.speaker for row in rows if row.speaker}
+            speakers |= {row.speaker for row in rows if row.speaker}  # unknown speakers are not counted as one
             for row in rows:
                 with contextlib.suppress(TextError):  # training will name the utterance and skip it
                     letters.update(normalizer(row.text).replace(" ", ""))

@@ -101,7 +101,7 @@ class ShardPlan:
             self._enter(max((p for p in known if p.first <= number), key=lambda p: p.first))
         place = self._place
         assert place is not None
-        empty = 0
+        empty = 0  # windows in a row of which every shard is lost
         while number >= place.first + len(self._batches):
             empty = 0 if self._batches else empty + 1
             if empty > len(self._counts):

@@ -110,7 +110,7 @@ class TarBytes:
 
     def __call__(self, tar: Path, row: Row) -> bytes:
         """The bytes of one audio file. Raises CorpusError where the tar is gone, AudioError where it ends too early."""
-        data = os.pread(self._handle(tar), row.size, row.offset)
+        data = os.pread(self._handle(tar), row.size, row.offset)  # needs no seek, so forked workers may share handles
         if len(data) != row.size:
             raise AudioError("the tar ends before this utterance", where=f"{tar}: {row.id}", fix="copy the tar again")
         return data
