@@ -26,7 +26,7 @@ from vizinho.text_models.lstm import Architecture, build
 from vizinho.text_models.lstm_folder import TrainedModel, load_model, save_model
 from vizinho.text_models.lstm_scores import letter_shares, perplexity_of, sentence_scores
 from vizinho.text_models.lstm_task import LmData, LmOptions, LmTask
-from vizinho.text_models.lstm_transfer import AlignedVectors, moved
+from vizinho.text_models.lstm_transfer import AlignedVectors, transferred
 from vizinho.text_models.texts import BLOCK, fingerprint, hold_out, read_texts
 from vizinho.text_models.words import word_list
 from vizinho.training.loop import fit
@@ -112,7 +112,7 @@ class Experiment:
             if arm["rows"] == "features":
                 vectors = AlignedVectors(self.vectors(amount["words"], train), load_vectors(theirs))
             rows = RowOptions("fresh" if arm["rows"] == "fresh" else "features")
-            model, plan = moved(donor, words, None, rows, vectors, seed=seed)
+            model, plan = transferred(donor, words, None, rows, vectors, seed=seed)
         options = self.options(amount["steps"], rate, seed)
         data = LmData(train, self.dev, words, None)
         result = fit(LmTask(model, data), options, self.work / f"run-{label}", log=say(label))

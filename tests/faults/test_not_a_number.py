@@ -129,8 +129,8 @@ def test_recordings_that_change_under_a_run_are_left_out_and_named(tmp_path, how
     names = changed(corpus, how, range(3, 5))
     lines: list[str] = []
     done = fit_job(ready, tmp_path / "run", log=lines.append)
-    assert all(any(line.startswith(f"set aside {name}: ") for line in lines) for name in names), lines
-    assert sum("set aside" in line for line in lines) == len(names)
+    assert all(any(line.startswith(f"skip {name}: ") for line in lines) for name in names), lines
+    assert sum(line.startswith("skip ") for line in lines) == len(names)
     assert all(bool(torch.isfinite(tensor).all()) for tensor in weights(done.ready.checkpoint.model).values())
 
 

@@ -20,7 +20,7 @@ from vizinho.corpora.shards.index import read_rows
 from vizinho.corpora.shards.writing import ShardOptions, shard_manifest
 from vizinho.store.store import Store
 from vizinho.training.checkpoints import load_state
-from vizinho.training.skipped import read_set_aside
+from vizinho.training.skipped import read_skipped
 
 pytestmark = pytest.mark.pipeline
 STEPS = 36
@@ -82,8 +82,8 @@ def test_a_run_killed_inside_an_epoch_ends_with_the_same_weights(broken_shards, 
     assert start(corpus, tmp_path / "killed", tmp_path / "killed.safetensors").wait() == 0
     alone, resumed = load_file(tmp_path / "alone.safetensors"), load_file(tmp_path / "killed.safetensors")
     assert all(torch.equal(alone[name], resumed[name]) for name in alone)
-    assert [name for name, _ in read_set_aside(tmp_path / "killed")] == [broken]
-    assert read_set_aside(tmp_path / "killed") == read_set_aside(tmp_path / "alone")
+    assert [name for name, _ in read_skipped(tmp_path / "killed")] == [broken]
+    assert read_skipped(tmp_path / "killed") == read_skipped(tmp_path / "alone")
 
 
 def test_shards_are_made_and_trained_on_from_the_command_line(tmp_path):

@@ -123,7 +123,7 @@ def test_a_corpus_of_another_language_is_refused(tmp_path):
 def test_forms_of_a_code_are_one_language(tmp_path, written):
     corpus = tone_corpus(tmp_path, count=4, lang=written)
     for asked in ("pt", "pt_BR", "por"):
-        assert make_ready(Job(asked, (corpus,), preset="micro", options=FAST)).data.normalizer.name == "pt-v1"
+        assert make_ready(Job(asked, (corpus,), preset="micro", options=FAST)).dataset.normalizer.name == "pt-v1"
 
 
 def test_letters_that_given_tokens_lack_are_named(tmp_path):
@@ -132,12 +132,12 @@ def test_letters_that_given_tokens_lack_are_named(tmp_path):
     from vizinho.model.frontends import front_end
     from vizinho.model.presets import build_model
     from vizinho.text.tokens import character_tokenizer
-    from vizinho.training.data import Preparing, prepare
+    from vizinho.training.data import Preparer, prepare
 
     config = build_model("micro", 5, 0).config
     utterances = read_manifest(tone_corpus(tmp_path, count=4))
     with pytest.raises(TextError, match="letters the tokens lack"):
-        prepare(utterances, Preparing(character_tokenizer("ab"), str, front_end(config, make_extractor()), 0))
+        prepare(utterances, Preparer(character_tokenizer("ab"), str, front_end(config, make_extractor()), 0))
 
 
 def test_pieces_train_save_and_come_back(tmp_path):

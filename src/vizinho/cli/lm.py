@@ -275,7 +275,7 @@ def run_job(job: LmJob, out: Path, *, fresh: bool, quiet: bool, as_json: bool, d
 
     check_destination(out)
     ready = make_ready(job)
-    warn_skipped(ready.texts.set_aside)
+    warn_skipped(ready.texts.skipped)
     if ready.plan is not None and (dry_run or not as_json):
         show_plan(ready.plan, as_json, all_rows=dry_run)
     if dry_run:
@@ -291,7 +291,7 @@ def run_job(job: LmJob, out: Path, *, fresh: bool, quiet: bool, as_json: bool, d
         "best_step": result.best_step,
         "dev_perplexity": result.dev_score,
         "plan": ready.plan.counts() if ready.plan else None,
-        "set_aside": ready.texts.set_aside,
+        "set_aside": ready.texts.skipped,
     }
     text = (
         f"{out}: {words:,} words learnt from {running_words:,} running words; dev perplexity "
@@ -350,14 +350,14 @@ def _evaluate_lstm(folder: Path, texts: list[Path], as_json: bool) -> None:
 
     trained = load_model(folder)
     read = read_texts(texts, trained.normalizer)
-    warn_skipped(read.set_aside)
+    warn_skipped(read.skipped)
     score = perplexity(trained, read.sentences)
     lines = [
         f"perplexity {score.perplexity:.1f} [{score.interval[0]:.1f}, {score.interval[1]:.1f}] "
         f"over {score.words:,} words",
         f"{score.unknown_share:.1%} unknown words; {score.open_perplexity:.1f} with these spelt out",
     ]
-    emit({"model": folder, **asdict(score), "set_aside": read.set_aside}, as_json, lines)
+    emit({"model": folder, **asdict(score), "set_aside": read.skipped}, as_json, lines)
 
 
 @app.command()

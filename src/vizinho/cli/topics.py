@@ -72,7 +72,7 @@ def predict(
 ) -> None:
     """Print topics with probabilities: one list per text file, or per transcript of the JSON."""
     from vizinho.text_models.topic_classifier import load_classifier
-    from vizinho.text_models.topic_transcripts import read_transcripts
+    from vizinho.text_models.topics import read_transcripts
 
     model = load_classifier(classifier, vectors=vectors)
     content = standard_input().decode(errors="replace") if transcript == "-" else _read(Path(transcript))

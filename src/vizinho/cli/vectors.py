@@ -313,7 +313,7 @@ def _group_senses(word: str, model: Path, corpus: list[Path], groups: int, count
 
     trained = load_model(model)
     read = read_texts(corpus, trained.normalizer)
-    warn_skipped(read.set_aside)
+    warn_skipped(read.skipped)
     word = trained.normalizer(word)
     sorted_senses = group(trained, word, read.sentences, groups=groups)
     values = {

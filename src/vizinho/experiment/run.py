@@ -183,7 +183,7 @@ def _trained(spec: ExperimentSpec, arm: Arm, finished: FinishedJob) -> TrainedAr
         audio_seconds_seen=round(result.amount, 1),
         chosen=result.chosen,
         dev_cer=result.dev_score,
-        set_aside=tuple(ready.prepared.set_aside),
+        set_aside=tuple(ready.prepared.skipped),
         curve=curve_of(result),
         movement=finished.movement if ready.plan is not None and result.steps else None,
         plan=ready.plan.counts() if ready.plan else None,

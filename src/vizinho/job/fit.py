@@ -17,7 +17,7 @@ from vizinho.recognition.recognizer import Recognizer
 from vizinho.training.loop import fit
 from vizinho.training.mixing import mix_with_start
 from vizinho.training.selection import FitResult
-from vizinho.training.skipped import read_set_aside
+from vizinho.training.skipped import read_skipped
 from vizinho.training.speech_task import DevSet, SpeechTask, dev_rates
 from vizinho.training.torchrun import is_main_process
 
@@ -33,7 +33,7 @@ class FinishedJob:
     """Signs of collapse on dev; none without a dev set."""
     adapter: Adapter | None = None
     """The low-rank weights that were trained, where the options ask for an adapter; the network has them merged."""
-    set_aside: tuple[tuple[str, str], ...] = ()
+    skipped: tuple[tuple[str, str], ...] = ()
     """(Utterance id, reason) of all that was skipped, before training or during it."""
 
 
@@ -62,7 +62,7 @@ def fit_job(ready: ReadyJob, folder: Path, *, progress: Advance = silent, log: L
         )
     moved = movement(ready.start, weights(model))
     findings = _findings(ready, result, dev) if is_main_process() else ()
-    return FinishedJob(ready, result, moved, findings, adapter, (*ready.prepared.set_aside, *read_set_aside(folder)))
+    return FinishedJob(ready, result, moved, findings, adapter, (*ready.prepared.skipped, *read_skipped(folder)))
 
 
 def save(folder: Path, ready: ReadyJob) -> None:

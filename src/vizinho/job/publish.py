@@ -28,7 +28,7 @@ from vizinho.store.card import Card, read_card
 from vizinho.store.pins import read_pin
 from vizinho.store.store import Store, unwritable
 from vizinho.store.surroundings import machine, software
-from vizinho.training.skipped import NAMED, write_set_aside
+from vizinho.training.skipped import NAMED, write_skipped
 from vizinho.training.torchrun import is_main_process
 
 ADAPTER = "adapter"
@@ -133,8 +133,8 @@ def publish(
 
 def _save_extras(folder: Path, finished: FinishedJob, card: Card) -> None:
     """Files next to the weights: the list of skipped recordings, and the adapter where one was trained."""
-    if len(finished.set_aside) > NAMED:
-        write_set_aside(folder, finished.set_aside)
+    if len(finished.skipped) > NAMED:
+        write_skipped(folder, finished.skipped)
     if finished.adapter is not None and card.donor is not None:
         origin = {key: getattr(card, key) for key in _ORIGIN}
         save_adapter(folder / ADAPTER, finished.adapter, finished.ready.checkpoint, origin)
@@ -239,8 +239,8 @@ def card_of(
             **({"practice": practice.as_json()} if practice.utterances else {}),
             "dev_utterances": len(ready.dataset.dev),
             "dev_held_out": ready.dataset.held_out,
-            "set_aside": [list(pair) for pair in finished.set_aside[:NAMED]],
-            "set_aside_count": len(finished.set_aside),
+            "set_aside": [list(pair) for pair in finished.skipped[:NAMED]],
+            "set_aside_count": len(finished.skipped),
         },
         curve=[point.as_json() for point in result.curve],
         scores=scores,
@@ -277,7 +277,7 @@ def summary(published: Published, finished: FinishedJob) -> dict[str, Any]:
         "audio_seconds_seen": round(result.amount, 1),
         "chosen": result.chosen,
         "dev_cer": result.dev_score,
-        "set_aside": len(finished.set_aside),
+        "set_aside": len(finished.skipped),
         "skipped_batches": result.skipped_batches,
         "movement": finished.movement.as_json() if ready.plan else None,
         "curve": [p.as_json() for p in result.curve],

@@ -307,7 +307,7 @@ def _practice_may_help(
 
 
 def _log_skipped(ready: ReadyJob, reporting: Reporting) -> None:
-    skipped = ready.prepared.set_aside
+    skipped = ready.prepared.skipped
     for utterance_id, reason in skipped[:NAMED]:
         reporting.log(f"skip {utterance_id}: {reason}")
     if len(skipped) > NAMED:

@@ -25,7 +25,7 @@ from vizinho.plan.tokens import SimilarityTable, match_tokens
 from vizinho.records import Utterance
 from vizinho.text.alphabets import alphabet
 from vizinho.text.tokens import bpe_tokenizer, character_tokenizer, characters_of
-from vizinho.training.data import Prepared, Preparing, prepare, prepare_shards
+from vizinho.training.data import Prepared, Preparer, prepare, prepare_shards
 from vizinho.training.options import TrainingOptions, differing
 from vizinho.training.phonemes import PhonemeTask, phoneme_task
 
@@ -61,7 +61,7 @@ class ReadyJob:
 
     @property
     def _skipped(self) -> frozenset[str]:
-        return frozenset(id_ for id_, _ in self.prepared.set_aside)
+        return frozenset(id_ for id_, _ in self.prepared.skipped)
 
     @property
     def identity(self) -> str:
@@ -103,12 +103,12 @@ def make_ready(
         checkpoint, plan, donor = _from_donor(job, dataset, similarity)
     # An utterance must fit the network at every speed that augmentation may give it.
     speed_range = job.options.augment.speed_range if job.options.augment.speed_share else 0.0
-    preparing = Preparing(checkpoint.tokenizer, dataset.normalizer, checkpoint.front, speed_range)
+    preparer = Preparer(checkpoint.tokenizer, dataset.normalizer, checkpoint.front, speed_range)
     if dataset.shards:
         withheld = Withheld.of([*dataset.dev, *pinned])
-        prepared = prepare_shards(ShardedExamples(dataset.shards, preparing, withheld))
+        prepared = prepare_shards(ShardedExamples(dataset.shards, preparer, withheld))
     else:
-        prepared = prepare(dataset.train, preparing)
+        prepared = prepare(dataset.train, preparer)
     # A copy: movement is measured against it after training, and the run's identity is its hash.
     start = {name: tensor.clone() for name, tensor in weights(checkpoint.model).items()}
     # The phone classifier has rows of its own in the plan, after the letters'.

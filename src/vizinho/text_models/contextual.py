@@ -18,7 +18,7 @@ Matrix = npt.NDArray[np.float32]
 _READ_WORDS = 2048
 """Words read at once."""
 _AROUND = 4000
-"""Most occurrences of other words among which a group's neighbours are sought."""
+"""Most occurrences of other words that a group's neighbours are searched in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +30,14 @@ class Occurrence:
 
 
 def layers(trained: TrainedModel, sentences: Sequence[Sentence]) -> list[Matrix]:
-    """For each sentence of N words its vectors (layers + 1, N, 2 D): layer 0 knows no context.
+    """For each sentence of N words its vectors (layers + 1, N, 2 D); layer 0 has no context.
 
-    Both directions side by side; layer 0, which has no direction, is there twice, as in Peters et al. (2018).
-    Raises ModelError for a model that reads one way only.
+    The last axis is both directions, one after the other; layer 0, which has no direction, is repeated, as in Peters et
+    al. (2018). Raises ModelError for a model that reads one way only.
     """
     if trained.model.back is None:
         raise ModelError("the model reads one way only", fix="train one with `vizinho vectors train --kind contextual`")
-    found: list[Matrix] = [np.zeros(0, dtype=np.float32)] * len(sentences)
+    vectors: list[Matrix] = [np.zeros(0, dtype=np.float32)] * len(sentences)
     trained.model.eval()
     with torch.inference_mode():
         for chosen in in_order(sentences, _READ_WORDS):
@@ -47,20 +47,20 @@ def layers(trained: TrainedModel, sentences: Sequence[Sentence]) -> list[Matrix]
             pairs = zip([alone, *ahead], [alone, *back], strict=True)
             stacked = torch.stack([torch.cat(pair, dim=2) for pair in pairs], dim=1)
             for row, index in enumerate(chosen):
-                inside = int(batch.lengths[row]) - 1
-                found[index] = stacked[row, :, 1:inside].numpy().astype(np.float32)
-    return found
+                inside = int(batch.lengths[row]) - 1  # place 0 is START, this one END
+                vectors[index] = stacked[row, :, 1:inside].numpy().astype(np.float32)
+    return vectors
 
 
 def weighted_sum(vectors: Matrix, weights: Sequence[float] | None = None) -> Matrix:
     """(layers + 1, ..., D) to (..., D): each layer's vectors at unit length, then their mean by `weights`.
 
-    Equal weights by default; a task would learn its own (Peters et al. 2018). Raises ModelError when their number is
-    not that of the layers.
+    Equal weights by default; a task can learn its own (Peters et al. 2018). Raises ModelError unless there is one
+    weight per layer.
     """
     shares = np.ones(len(vectors)) if weights is None else np.asarray(weights, dtype=np.float64)
     if len(shares) != len(vectors) or not shares.sum() > 0:
-        raise ModelError(f"{len(shares)} weights for {len(vectors)} layers", fix="give one a layer, not all zero")
+        raise ModelError(f"{len(shares)} weights for {len(vectors)} layers", fix="give one per layer, not all zero")
     return np.asarray(np.tensordot(shares / shares.sum(), unit(vectors), axes=1), dtype=np.float32)
 
 
@@ -72,38 +72,38 @@ def unit(vectors: Matrix) -> Matrix:
 
 def occurrences(word: str, sentences: Sequence[Sentence]) -> list[Occurrence]:
     """Every place of a word, each different sentence once. Raises TextError when it does not occur."""
-    places = {tuple(sentence): place for sentence in sentences for place, found in enumerate(sentence) if found == word}
+    places = {tuple(sentence): place for sentence in sentences for place, other in enumerate(sentence) if other == word}
     if not places:
-        raise TextError(f"{word!r} does not occur in the text", fix="give a text that has it, or another word")
+        raise TextError(f"{word!r} does not occur in the text", fix="give a text that contains it, or another word")
     return [Occurrence(sentence, place) for sentence, place in places.items()]
 
 
-def vectors_of(trained: TrainedModel, found: Sequence[Occurrence]) -> Matrix:
+def vectors_of(trained: TrainedModel, places: Sequence[Occurrence]) -> Matrix:
     """(layers + 1, occurrences, 2 D)."""
-    read = layers(trained, [o.sentence for o in found])
-    return np.stack([vectors[:, o.place] for vectors, o in zip(read, found, strict=True)], axis=1)
+    sentences = layers(trained, [o.sentence for o in places])
+    return np.stack([vectors[:, o.place] for vectors, o in zip(sentences, places, strict=True)], axis=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Occurrences of a word whose vectors lie together."""
+    """Occurrences of a word whose vectors are near each other."""
 
     members: tuple[int, ...]
     """Numbers of the occurrences, the most typical first."""
     neighbours: tuple[tuple[str, float], ...]
-    """Other words of the text, in the contexts where they are nearest to the group, by cosine."""
+    """Other words of the text, each in the context in which it is nearest to the group, with its cosine."""
 
 
 @dataclass(frozen=True, slots=True)
 class Senses:
-    """A word's occurrences in groups; `silhouette` says how far apart the groups are (-1 to 1)."""
+    """A word's occurrences in groups; `silhouette` is how well they are separated (-1 to 1)."""
 
     word: str
     occurrences: tuple[Occurrence, ...]
     groups: tuple[Group, ...]
     silhouette: float | None
     cosines: tuple[float, float]
-    """The least and the greatest between two occurrences; 1 and 1 would mean that context makes no difference."""
+    """The least and the greatest between two occurrences; both are 1 where context makes no difference."""
 
 
 def senses(
@@ -111,33 +111,33 @@ def senses(
 ) -> Senses:
     """Group the occurrences of a word by its vectors in context (k-means on the weighted sum without layer 0).
 
-    Layer 0 is the same at every occurrence and would only dilute the others. Raises TextError when the word does not
-    occur, or not at least once a group.
+    Layer 0 is equal at every occurrence and would only dilute the others. Raises TextError when the word does not
+    occur, or in fewer sentences than there are groups.
     """
     from sklearn.cluster import KMeans
     from sklearn.metrics import silhouette_score
 
-    found = occurrences(word, sentences)
-    if len(found) < groups:
+    places = occurrences(word, sentences)
+    if len(places) < groups:
         raise TextError(
-            f"{word!r} occurs in {len(found)} different sentences, too few for {groups} groups", fix="give more text"
+            f"{word!r} occurs in {len(places)} different sentences, too few for {groups} groups", fix="give more text"
         )
     weights = [0.0] + [1.0] * trained.model.shape.layers
-    vectors = unit(weighted_sum(vectors_of(trained, found), weights))
-    labels = KMeans(groups, n_init=10, random_state=seed).fit_predict(vectors) if groups > 1 else np.zeros(len(found))
+    vectors = unit(weighted_sum(vectors_of(trained, places), weights))
+    labels = KMeans(groups, n_init=10, random_state=seed).fit_predict(vectors) if groups > 1 else np.zeros(len(places))
     others = [s for s in sentences if word not in s]
     words, around = _around(trained, others, weights, seed)
-    made = []
+    found_groups = []
     for label in range(groups):
         members = np.flatnonzero(labels == label)
         centre = unit(vectors[members].mean(axis=0))
         typical = members[np.argsort(-(vectors[members] @ centre))]
-        made.append(Group(tuple(map(int, typical)), _nearest(words, around, centre)))
+        found_groups.append(Group(tuple(map(int, typical)), _nearest(words, around, centre)))
     distinct = len(set(labels.tolist()))
-    apart = float(silhouette_score(vectors, labels, metric="cosine")) if 1 < distinct < len(found) else None
-    cosines = (vectors @ vectors.T)[np.triu_indices(len(found), 1)]
+    apart = float(silhouette_score(vectors, labels, metric="cosine")) if 1 < distinct < len(places) else None
+    cosines = (vectors @ vectors.T)[np.triu_indices(len(places), 1)]
     ends = (float(cosines.min()), float(cosines.max())) if len(cosines) else (1.0, 1.0)
-    return Senses(word, tuple(found), tuple(made), apart, ends)
+    return Senses(word, tuple(places), tuple(found_groups), apart, ends)
 
 
 def _around(

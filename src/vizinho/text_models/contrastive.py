@@ -108,9 +108,10 @@ def ranking_loss(first: torch.Tensor, second: torch.Tensor, temperature: float) 
 
 def missed(first: torch.Tensor, second: torch.Tensor) -> float:
     """Share of rows whose nearest row of the other side is not their partner, the mean of both ways."""
+    # Unit vectors: dot products are cosines, and the partner of row i is row i.
     scores, right = first @ second.T, torch.arange(len(first))
-    found = (scores.argmax(dim=1) == right).float().mean() + (scores.argmax(dim=0) == right).float().mean()
-    return 1 - float(found) / 2
+    hits = (scores.argmax(dim=1) == right).float().mean() + (scores.argmax(dim=0) == right).float().mean()
+    return 1 - float(hits) / 2
 
 
 def vectors_of(model: Any, tokenizer: Any, ids: Sequence[Sequence[int]]) -> torch.Tensor:

@@ -1,25 +1,25 @@
-"""One encoder from start to finish: texts or pairs in, a folder that others can load out; interrupted runs go on."""
+"""One transformer from start to finish: texts or pairs in, a folder that others can load out."""
 
 from __future__ import annotations
 
-import dataclasses
-import hashlib
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from vizinho.errors import ModelError, TextError
-from vizinho.files import write_json
+from vizinho.files import move_folder, write_json
 from vizinho.progress import Advance, Log, silent
 from vizinho.text_models.contrastive import ContrastiveOptions, ContrastiveTask, Pairs
 from vizinho.text_models.masked import MaskedOptions, MaskedTask, new_model, start_embeddings
+from vizinho.training.checkpoints import run_folder
 from vizinho.training.loop import fit
 from vizinho.vectors.pieces import train_pieces
 from vizinho.vectors.transformer import load_encoder, save_encoder
 
 DEV_EVERY, MOST_DEV = 100, 1000
-"""Every how manieth line is kept for the dev loss, and the most that are."""
+"""Every hundredth line is held out for the dev loss, up to a thousand lines."""
 
 
 def make_masked(
@@ -33,20 +33,19 @@ def make_masked(
 ) -> dict[str, Any]:
     """Train a masked language model on `lines` and write it to `out`; returns its card (training.json).
 
-    Every hundredth line is not trained on and gives the dev loss. Raises ModelError when `out` has files already,
-    TextError without text, and as `fit`.
+    Every hundredth line is not trained on and gives the dev loss. An interrupted run continues, unless `fresh`. Raises
+    ModelError when `out` has files already, TextError without text, and as `fit`.
     """
     _check_free(out)
-    kept = [line for line in lines if line.strip()]
-    if len(kept) < 2:
-        raise TextError(f"{len(kept)} lines of text", fix="give files with one sentence a line")
-    every = min(DEV_EVERY, len(kept))
-    dev = kept[::every][:MOST_DEV]
-    held = set(dev)
-    train = [line for line in kept if line not in held]
+    texts = [line for line in lines if line.strip()]
+    if len(texts) < 2:
+        raise TextError(f"{len(texts)} lines of text", fix="give files with one sentence a line")
+    dev = texts[:: min(DEV_EVERY, len(texts))][:MOST_DEV]
+    held_out = set(dev)
+    train = [line for line in texts if line not in held_out]
     tokenizer = train_pieces(train, options.vocabulary)
     model = new_model(tokenizer, options)
-    run = _run_folder(out, options, lines, fresh=fresh)
+    run = run_folder(out, options, lines, fresh=fresh)
     task = MaskedTask(model, tokenizer, train, dev, options.mask_share)
     if options.start_from_word2vec and not any(run.glob("step-*")):
         log("piece embeddings from word2vec")
@@ -54,7 +53,7 @@ def make_masked(
     result = fit(task, options, run, progress=progress, log=log)
     card = {
         "kind": "masked language model",
-        "options": dataclasses.asdict(options),
+        "options": asdict(options),
         "lines": len(train),
         "dev_lines": len(dev),
         "pieces": len(tokenizer),
@@ -79,23 +78,22 @@ def make_contrastive(
 ) -> dict[str, Any]:
     """Tune the encoder `source` on pairs and write it to `out`; returns its card (training.json).
 
-    Raises ModelError when `out` has files already or `source` pools otherwise than by the mean, TextError for too few
-    pairs, and as `fit`.
+    An interrupted run continues, unless `fresh`. Raises ModelError when `out` has files already or `source` does not
+    pool by the mean, TextError for too few pairs, and as `fit`.
     """
     _check_free(out)
     encoder = load_encoder(source)
     if encoder.settings.pooling != ("mean",):
         pooling = ", ".join(encoder.settings.pooling)
         raise ModelError(f"its pooling is {pooling}", where=source, fix="give an encoder that pools by the mean")
-    run = _run_folder(
-        out, options, [str(source), *(text for pair in [*pairs, *dev_pairs] for text in pair)], fresh=fresh
-    )
+    texts = [text for pair in (*pairs, *dev_pairs) for text in pair]
+    run = run_folder(out, options, [str(source), *texts], fresh=fresh)
     task = ContrastiveTask(encoder.model, encoder.tokenizer, pairs, dev_pairs)
     result = fit(task, options, run, progress=progress, log=log)
     card = {
         "kind": "sentence encoder",
         "source": Path(source).name,
-        "options": dataclasses.asdict(options),
+        "options": asdict(options),
         "pairs": len(pairs),
         "dev_pairs": len(dev_pairs),
         "best": result.best.as_json(),
@@ -110,24 +108,13 @@ def _check_free(out: Path) -> None:
         raise ModelError("there are files already", where=out, fix="give a new folder, or remove this one")
 
 
-def _run_folder(out: Path, options: Any, texts: Iterable[str], *, fresh: bool) -> Path:
-    """Where the run's states are: named by options and texts, so that another run never goes on from them."""
-    digest = hashlib.sha256(repr(options).encode())
-    for text in texts:
-        digest.update(text.encode() + b"\n")
-    run = out.with_name(f".{out.name}.training-{digest.hexdigest()[:12]}")
-    if fresh:
-        shutil.rmtree(run, ignore_errors=True)
-    return run
-
-
-def _write(out: Path, run: Path, model: Any, tokenizer: Any, card: dict[str, Any]) -> None:
-    """The folder appears whole; then the run's states have served."""
-    scratch = run / "made"
+def _write(out: Path, run: Path, model: Any, tokenizer: Any, card: Mapping[str, Any]) -> None:
+    """The folder appears whole; then the run's checkpoints are no longer needed."""
+    scratch = run / "outcome"
     shutil.rmtree(scratch, ignore_errors=True)
     save_encoder(scratch, model, tokenizer)
     write_json(scratch / "training.json", card)
     if out.exists():
         out.rmdir()
-    scratch.rename(out)
+    move_folder(scratch, out)
     shutil.rmtree(run, ignore_errors=True)

@@ -1,7 +1,7 @@
-"""The language model: words by row or by their characters, LSTM layers in one or both directions, a word per row out.
+"""LSTM language models: words by row or by their characters, layers in one or both directions, a score per word.
 
-With rows, one matrix serves input and output (Press & Wolf 2017). With characters and both directions it is the
-bidirectional language model of Peters et al. (2018), small: both directions share the encoder and the output.
+With rows, one matrix serves input and output (Press & Wolf 2017). With characters and both directions it is a small
+bidirectional language model (Peters et al. 2018): both directions share the encoder and the output.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ class Architecture:
     """Shape of a model."""
 
     encoder: str = "rows"
-    """"rows": a row per word, also that of the output; "characters": a convolution over the word's spelling."""
+    """"rows": one row per word for input and output; "characters": a convolution over the word's spelling."""
     two_way: bool = False
-    """Read backwards too, with layers of its own."""
+    """Read backwards too, with separate layers."""
     width: int = 128
     """D: components of a word's vector, and of each layer in each direction."""
     hidden: int = 128
@@ -52,7 +52,7 @@ class Architecture:
         """From a configuration; SpecError for keys that do not fit."""
         names = {f.name for f in fields(cls)}
         if set(values) != names:
-            raise SpecError(f"keys {sorted(set(values) ^ names)} are lacking or unknown", where="architecture")
+            raise SpecError(f"keys {sorted(set(values) ^ names)} are missing or unknown", where="architecture")
         return cls(**{**values, "filters": tuple(values["filters"])})
 
 
@@ -60,12 +60,12 @@ ARCHITECTURES = {
     "forward": Architecture(),
     "contextual": Architecture("characters", two_way=True, hidden=192),
 }
-"""forward predicts the next word: it scores texts and moves between languages. contextual gives words in context their
-vectors."""
+"""forward predicts the next word: it scores texts and is transferred between languages. contextual gives vectors to
+words in context."""
 
 
 class CharacterEncoder(nn.Module):
-    """A word's vector from its characters: convolutions, the strongest place of each, a highway (Kim et al. 2016)."""
+    """A word's vector from its characters: convolutions, maxima over places, a highway (Kim et al. 2016)."""
 
     def __init__(self, shape: Architecture, characters: int) -> None:
         super().__init__()
@@ -76,16 +76,16 @@ class CharacterEncoder(nn.Module):
         features = sum(shape.filters)
         self.highway = nn.Linear(features, 2 * features)
         self.project = nn.Linear(features, shape.width)
-        # The gate starts mostly open for what comes in (Srivastava et al. 2015).
+        # sigmoid(-1) = .27: the gate lets the input through at the start (Srivastava et al. 2015).
         nn.init.constant_(self.highway.bias[features:], -1.0)
 
     def forward(self, spellings: torch.Tensor) -> torch.Tensor:
         """(U, letters) rows of characters to (U, D)."""
         letters = self.characters(spellings).transpose(1, 2)
-        found = torch.cat([torch.relu(c(letters)).amax(dim=2) for c in self.convolutions], dim=1)
-        new, gate = self.highway(found).chunk(2, dim=1)
+        features = torch.cat([torch.relu(c(letters)).amax(dim=2) for c in self.convolutions], dim=1)
+        new, gate = self.highway(features).chunk(2, dim=1)
         gate = torch.sigmoid(gate)
-        return torch.as_tensor(self.project(gate * torch.relu(new) + (1 - gate) * found))
+        return torch.as_tensor(self.project(gate * torch.relu(new) + (1 - gate) * features))
 
 
 class WordRows(nn.Module):
@@ -98,7 +98,7 @@ class WordRows(nn.Module):
 
 
 class Direction(nn.Module):
-    """LSTM layers that read one way; each is projected to D, and added to the one below from the second on."""
+    """LSTM layers that read one way. Each is projected to D; from the second on the layer below is added to it."""
 
     def __init__(self, shape: Architecture) -> None:
         super().__init__()
@@ -107,18 +107,19 @@ class Direction(nn.Module):
         self.dropout = nn.Dropout(shape.dropout)
 
     def forward(self, words: torch.Tensor) -> list[torch.Tensor]:
-        """(B, T, D) to one (B, T, D) per layer; place t knows of places up to t alone."""
-        found: list[torch.Tensor] = []
+        """(B, T, D) to one (B, T, D) per layer; place t depends on places up to t only."""
+        outputs: list[torch.Tensor] = []
         below = words
         for layer, project in zip(self.layers, self.projections, strict=True):
             above = project(layer(self.dropout(below))[0])
-            below = above + below if found else above
-            found.append(below)
-        return found
+            # As in Peters et al. (2018) the residual begins at the second layer.
+            below = above + below if outputs else above
+            outputs.append(below)
+        return outputs
 
 
 class LanguageModel(nn.Module):
-    """Words in, and for each place and direction what the layers make of it."""
+    """Words in; the outputs of all layers, for each place and direction, out."""
 
     def __init__(self, shape: Architecture, words: int, characters: int | None) -> None:
         super().__init__()
@@ -130,15 +131,15 @@ class LanguageModel(nn.Module):
         self.dropout = nn.Dropout(shape.dropout)
 
     def encode(self, batch: Batch) -> torch.Tensor:
-        """(B, T, D): each word without its context."""
+        """(B, T, D): the vector of each word without its context."""
         distinct = self.encoder(batch.distinct) if self.encoder is not None else self.words.weight[batch.distinct]
-        # A look-up whose gradient is a sum of rows; indexing would give the same, many times slower.
+        # The gradient of an embedding is a sum of rows; that of indexing is equal and many times slower.
         return F.embedding(batch.places, distinct)
 
     def forward(self, batch: Batch) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
-        """Layers (B, T, D) of the direction that reads ahead, and of the one that reads back (none if there is none).
+        """Layers (B, T, D) of the direction that reads forward, and of the one that reads backward (or no layers).
 
-        At place t the first knows words 0 to t, the second words t to the end.
+        At place t the first depends on words 0 to t, the second on words t to the end.
         """
         words = self.encode(batch)
         ahead = self.ahead(words)
@@ -159,19 +160,19 @@ def build(shape: Architecture, words: int, characters: int | None, seed: int) ->
 
 
 def turn(values: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
-    """(B, T, D) with each sentence's places in reverse, what is after its end left where it is; its own inverse."""
+    """(B, T, D) with each sentence's places reversed; padding after its end stays where it is. Its own inverse."""
     places = torch.arange(values.shape[1])[None]
     reverse = torch.where(places < lengths[:, None], lengths[:, None] - 1 - places, places)
     return values.gather(1, reverse[:, :, None].expand(-1, -1, values.shape[2]))
 
 
 def predictions(model: LanguageModel, batch: Batch) -> list[tuple[torch.Tensor, torch.Tensor]]:
-    """For each direction the states (N, D) that predict a word, and the rows (N,) of the words that came."""
+    """For each direction the states (N, D) that predict a word, and the rows (N,) of the words to be predicted."""
     ahead, back = model(batch)
-    # Behind the last word the next is the sentence's end; reading back, before the first comes its start.
-    found = [(ahead[-1][:, :-1], batch.rows[:, 1:])]
+    # After the last word comes the sentence's end; reading backward, its start comes after the first word.
+    directions = [(ahead[-1][:, :-1], batch.rows[:, 1:])]
     if back:
-        # Behind the end nothing counts: a state after it must not predict the end itself.
+        # The state at a padded place reads nothing yet: it must not be asked for the end itself.
         before = torch.where(batch.rows[:, 1:] == IGNORED, IGNORED, batch.rows[:, :-1])
-        found.append((back[-1][:, 1:], before))
-    return [(states[rows != IGNORED], rows[rows != IGNORED]) for states, rows in found]
+        directions.append((back[-1][:, 1:], before))
+    return [(states[rows != IGNORED], rows[rows != IGNORED]) for states, rows in directions]

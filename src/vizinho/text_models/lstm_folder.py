@@ -1,4 +1,4 @@
-"""A language model's folder: safetensors weights, config.json (shape, tokens), card.json (where it comes from)."""
+"""A language model's folder: model.safetensors, config.json (shape, tokens), card.json (texts, options, curve)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from vizinho.text_models.words import TokenList
 
 FORMAT = "vizinho language model"
 VERSION = 1
-_MEND = "give a folder written by `vizinho lm train --kind lstm` or `vizinho lm transfer`"
+_FIX = "give a folder written by `vizinho lm train --kind lstm` or `vizinho lm transfer`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class TrainedModel:
     characters: TokenList | None
     normalizer: Normalizer
     letters: Mapping[str, float]
-    """Natural logarithm of each letter's share in the training text, for words that are spelt out (`scoring`)."""
+    """Natural logarithm of each letter's share in the training text, for words that are spelt out (`lstm_scores`)."""
 
     @property
     def language(self) -> str:
@@ -42,15 +42,15 @@ class TrainedModel:
 
 
 def check_destination(folder: Path) -> None:
-    """Raises ModelError for a place that holds something else, before anything is trained in vain."""
+    """Raises ModelError where something else is already, before anything is trained."""
     if folder.is_dir() and any(folder.iterdir()):
         _config(folder)
     elif folder.exists() and not folder.is_dir():
-        raise ModelError("a file stands where the folder is to be", where=folder, fix="give another --out")
+        raise ModelError("this is a file, not a folder", where=folder, fix="give another --out")
 
 
 def save_model(folder: Path, trained: TrainedModel, card: Mapping[str, Any]) -> None:
-    """Write the folder; config.json comes last, so that a folder without it is known to be incomplete."""
+    """Write the folder. config.json comes last: a folder without it is incomplete."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.json").unlink(missing_ok=True)
     weights = {name: tensor.detach().contiguous() for name, tensor in trained.model.state_dict().items()}
@@ -72,9 +72,9 @@ def save_model(folder: Path, trained: TrainedModel, card: Mapping[str, Any]) -> 
 
 
 def load_model(folder: Path) -> TrainedModel:
-    """Read a folder, in evaluation mode. Raises ModelError naming what is missing, foreign or does not fit."""
+    """Read a model in evaluation mode. Raises ModelError naming what is missing, unknown or does not fit."""
     if not folder.is_dir():
-        raise ModelError("no such folder", where=folder, fix=_MEND)
+        raise ModelError("no such folder", where=folder, fix=_FIX)
     config = _config(folder)
     try:
         shape = Architecture.from_json(config["architecture"])
@@ -83,21 +83,21 @@ def load_model(folder: Path) -> TrainedModel:
         normalizer = get_normalizer(config["normalizer"])
         letters = {str(c): float(p) for c, p in config["letters"].items()}
     except (KeyError, TypeError, AttributeError, ValueError, VizinhoError) as error:
-        raise ModelError(f"does not describe a model ({error})", where=folder / "config.json", fix=_MEND) from error
+        raise ModelError(f"does not describe a model ({error})", where=folder / "config.json", fix=_FIX) from error
     model = LanguageModel(shape, len(words), len(characters) if characters else None)
     _load_weights(model, folder / "model.safetensors")
     return TrainedModel(model.eval(), words, characters, normalizer, letters)
 
 
 def read_card(folder: Path) -> dict[str, Any]:
-    """The card as it was written. Raises ModelError when it is missing or no JSON."""
+    """The card as it was written. Raises ModelError when it is missing or not JSON."""
     return _json(folder / "card.json")
 
 
 def _config(folder: Path) -> dict[str, Any]:
     config = _json(folder / "config.json")
     if config.get("format") != FORMAT:
-        raise ModelError("the folder holds no language model of ours", where=folder, fix=_MEND)
+        raise ModelError("the folder holds no language model that vizinho wrote", where=folder, fix=_FIX)
     if config.get("version") != VERSION:
         raise ModelError(
             f"version {config.get('version')} of the format", where=folder, fix=f"this vizinho reads {VERSION}"
@@ -107,21 +107,21 @@ def _config(folder: Path) -> dict[str, Any]:
 
 def _json(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        values = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise ModelError(f"the folder lacks {path.name}", where=path.parent, fix=_MEND) from error
+        raise ModelError(f"the folder has no {path.name}", where=path.parent, fix=_FIX) from error
     except ValueError as error:
-        raise ModelError("no valid JSON", where=path, fix=_MEND) from error
-    if not isinstance(found, dict):
-        raise ModelError("not a JSON object", where=path, fix=_MEND)
-    return found
+        raise ModelError("not valid JSON", where=path, fix=_FIX) from error
+    if not isinstance(values, dict):
+        raise ModelError("not a JSON object", where=path, fix=_FIX)
+    return values
 
 
 def _load_weights(model: LanguageModel, path: Path) -> None:
     try:
         weights: dict[str, torch.Tensor] = load_file(path)
     except FileNotFoundError as error:
-        raise ModelError(f"the folder lacks {path.name}", where=path.parent, fix=_MEND) from error
+        raise ModelError(f"the folder has no {path.name}", where=path.parent, fix=_FIX) from error
     except (SafetensorError, OSError) as error:
         raise ModelError(f"damaged ({error})", where=path, fix="copy the folder again") from error
     expected = model.state_dict()

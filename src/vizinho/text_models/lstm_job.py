@@ -1,4 +1,4 @@
-"""One language model from start to finish: texts, words, start or transfer, training, folder."""
+"""One LSTM language model from start to finish: texts, words, start or transfer, training, folder."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ from vizinho.text_models.lstm import Architecture, build
 from vizinho.text_models.lstm_folder import TrainedModel, load_model, save_model
 from vizinho.text_models.lstm_scores import letter_shares
 from vizinho.text_models.lstm_task import LmData, LmOptions, LmTask
-from vizinho.text_models.lstm_transfer import AlignedVectors, moved
+from vizinho.text_models.lstm_transfer import AlignedVectors, transferred
 from vizinho.text_models.texts import Texts, fingerprint, hold_out, read_texts
 from vizinho.text_models.words import character_list, word_list
+from vizinho.training.checkpoints import run_folder
 from vizinho.training.loop import fit
 from vizinho.training.selection import FitResult
 from vizinho.vectors.align import read_dictionary
@@ -42,7 +43,7 @@ class Start:
     target_vectors: Path | None = None
     donor_vectors: Path | None = None
     dictionary: Path | None = None
-    """Pairs to align the vectors by (donor word, tab, target word) instead of words spelt alike."""
+    """Pairs to align the vectors by (donor word, tab, target word); without it words spelt alike."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,27 +72,18 @@ class ReadyLm:
     trained: TrainedModel
     plan: TransferPlan | None
 
-    @property
-    def digest(self) -> str:
-        """Of all that settles the outcome, so that no run goes on with another's checkpoints."""
-        weights = hashlib.sha256()
-        for name, tensor in self.trained.model.state_dict().items():
-            weights.update(name.encode() + tensor.numpy().tobytes())
-        settled = [asdict(self.job.options), fingerprint(self.data.train), fingerprint(self.data.dev)]
-        return hashlib.sha256((json.dumps(settled) + weights.hexdigest()).encode()).hexdigest()[:12]
-
 
 def make_ready(job: LmJob) -> ReadyLm:
     """Read the texts and put the model at its start; nothing is written. Raises TextError, ModelError, PlanError."""
     normalizer = get_normalizer(job.language)
     texts = read_texts(job.texts, normalizer)
     if job.dev_texts:
-        dev = read_texts(job.dev_texts, normalizer)
+        dev_texts = read_texts(job.dev_texts, normalizer)
         train: Sequence[Sequence[str]] = texts.sentences
-        held: Sequence[Sequence[str]] = dev.sentences
-        texts = Texts(texts.sentences, texts.set_aside + dev.set_aside)
+        dev: Sequence[Sequence[str]] = dev_texts.sentences
+        texts = Texts(texts.sentences, texts.skipped + dev_texts.skipped)
     else:
-        train, held = hold_out(texts.sentences, [DEV_SHARE], job.options.seed)
+        train, dev = hold_out(texts.sentences, [DEV_SHARE], job.options.seed)
     donor = load_model(job.start.donor) if job.start else None
     shape = donor.model.shape if donor else job.architecture
     words = word_list(train, job.vocabulary, job.min_count)
@@ -101,9 +93,9 @@ def make_ready(job: LmJob) -> ReadyLm:
         model = build(shape, len(words), len(characters) if characters else None, job.options.seed)
     else:
         vectors = _vectors(job.start)
-        model, plan = moved(donor, words, characters, job.start.rows, vectors, seed=job.options.seed)
+        model, plan = transferred(donor, words, characters, job.start.rows, vectors, seed=job.options.seed)
     trained = TrainedModel(model, words, characters, normalizer, letter_shares(train))
-    return ReadyLm(job, texts, LmData(train, held, words, characters), trained, plan)
+    return ReadyLm(job, texts, LmData(train, dev, words, characters), trained, plan)
 
 
 def _vectors(start: Start) -> AlignedVectors | None:
@@ -111,34 +103,32 @@ def _vectors(start: Start) -> AlignedVectors | None:
         raise ModelError("vectors of one language alone", fix="give those of both, or of neither")
     if start.target_vectors is None or start.donor_vectors is None:
         return None
-    ours, theirs = load_vectors(start.target_vectors), load_vectors(start.donor_vectors)
-    pairs = read_dictionary(start.dictionary, ours, theirs) if start.dictionary else ()
-    return AlignedVectors(ours, theirs, tuple(pairs))
-
-
-def run_folder(out: Path, ready: ReadyLm) -> Path:
-    """Where the checkpoints of this very job lie while it runs: beside its outcome."""
-    return out.with_name(f".{out.name}.run-{ready.digest}")
+    target, donor = load_vectors(start.target_vectors), load_vectors(start.donor_vectors)
+    pairs = read_dictionary(start.dictionary, target, donor) if start.dictionary else ()
+    return AlignedVectors(target, donor, tuple(pairs))
 
 
 def run(
     ready: ReadyLm, out: Path, *, fresh: bool = False, progress: Advance = silent, log: Log = lambda _line: None
 ) -> FitResult:
-    """Train, and write the model's folder; a run that was stopped goes on, unless `fresh`."""
-    checkpoints = run_folder(out, ready)
-    if fresh:
-        shutil.rmtree(checkpoints, ignore_errors=True)
+    """Train, and write the model's folder; an interrupted run continues, unless `fresh`."""
+    start = hashlib.sha256()
+    for name, tensor in ready.trained.model.state_dict().items():
+        start.update(name.encode() + tensor.numpy().tobytes())
+    parts = [fingerprint(ready.data.train), fingerprint(ready.data.dev), start.hexdigest()]
+    checkpoints = run_folder(out, ready.job.options, parts, fresh=fresh)
     task = LmTask(ready.trained.model, ready.data)
     result = fit(task, ready.job.options, checkpoints, progress=progress, log=log)
     save_model(out, ready.trained, card(ready, result))
     if ready.plan is not None:
-        write_text(out / "plan.jsonl", "".join(json.dumps(r, ensure_ascii=False) + "\n" for r in ready.plan.as_json()))
+        rows = (json.dumps(row, ensure_ascii=False) for row in ready.plan.as_json())
+        write_text(out / "plan.jsonl", "".join(f"{row}\n" for row in rows))
     shutil.rmtree(checkpoints)
     return result
 
 
 def card(ready: ReadyLm, result: FitResult) -> dict[str, Any]:
-    """What card.json says: texts, words, options, curve, and the donor where there was one."""
+    """What card.json holds: texts, words, options, curve, and the donor where there was one."""
     start = ready.job.start
     return {
         "language": ready.trained.language,
@@ -146,7 +136,7 @@ def card(ready: ReadyLm, result: FitResult) -> dict[str, Any]:
         "texts": [path.name for path in ready.job.texts],
         "train": _part(ready.data.train),
         "dev": _part(ready.data.dev),
-        "set_aside": list(ready.texts.set_aside),
+        "set_aside": list(ready.texts.skipped),
         "words": len(ready.trained.words),
         "donor": start.donor.name if start else None,
         "new_rows": start.rows.new_rows if start else None,

@@ -1,4 +1,4 @@
-"""Probabilities of sentences: perplexity of a text, and scores by which hypotheses of a recogniser are compared."""
+"""Probabilities of sentences: the perplexity of a text, and scores to rank a recogniser's hypotheses by."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from vizinho.text_models.texts import in_order
 from vizinho.text_models.words import UNKNOWN, Sentence, TokenList, make_batch
 
 _EVALUATED_WORDS = 2048
-"""Words scored at once; with ten thousand words in the list their scores take 80 MB."""
+"""Words scored at once; with a list of ten thousand words the scores take 80 MB."""
 RESAMPLES = 1000
 Scores = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class Perplexity:
-    """How many words the model is torn between, on average; all figures count a sentence's end as a word."""
+    """How many equally likely words the model chooses from, on average. A sentence's end counts as a word."""
 
     perplexity: float
-    """With every word outside the list counted as the one unknown word."""
+    """Every word outside the list counts as the one unknown word."""
     interval: tuple[float, float]
     """Bootstrap over sentences, 95 %."""
     open_perplexity: float
-    """With unknown words spelt out, so that models with other word lists can be compared."""
+    """Unknown words are spelt out, so that models with different word lists can be compared."""
     words: int
     unknown_share: float
 
@@ -44,25 +44,26 @@ def sentence_scores(
 ) -> Scores:
     """(S, 2): natural log probability of each sentence with its end, and its number of words with the end.
 
-    A model that reads both ways gives the mean of its two directions.
+    For a model that reads both ways it is the mean of the two directions.
     """
     scores = np.zeros((len(sentences), 2))
     model.eval()
     with torch.inference_mode():
         for chosen in in_order(sentences, _EVALUATED_WORDS):
             batch = make_batch([sentences[i] for i in chosen], words, characters)
+            # Sentence of each predicted word: predictions are flat over the batch, without padding.
             owner = torch.repeat_interleave(torch.arange(len(chosen)), batch.lengths - 1)
-            found = predictions(model, batch)
-            for states, rows in found:
+            directions = predictions(model, batch)
+            for states, rows in directions:
                 chances = -torch.nn.functional.cross_entropy(model.logits(states), rows, reduction="none")
                 sums = torch.zeros(len(chosen), dtype=torch.float64).index_add_(0, owner, chances.double())
-                scores[chosen, 0] += sums.numpy() / len(found)
+                scores[chosen, 0] += sums.numpy() / len(directions)
             scores[chosen, 1] = (batch.lengths - 1).numpy()
     return scores
 
 
 def perplexity_of(scores: Scores) -> float:
-    """exp of the mean negative log probability a word."""
+    """exp of the mean negative log probability per word."""
     return math.exp(-scores[:, 0].sum() / scores[:, 1].sum())
 
 
@@ -86,9 +87,9 @@ def perplexity(trained: TrainedModel, sentences: Sequence[Sentence], seed: int =
 
 
 def letter_shares(sentences: Sequence[Sentence]) -> dict[str, float]:
-    """Log shares of the letters and of a word's end (""), each counted once more than seen.
+    """Log shares of the letters and of a word's end (""), each counted once more than it occurs.
 
-    One share is left over for letters that were not seen, under the name of the unknown token.
+    One share, under the name of the unknown token, is for letters that do not occur.
     """
     counts = Counter(c for sentence in sentences for word in sentence for c in word)
     counts[""] = sum(map(len, sentences))
@@ -98,15 +99,15 @@ def letter_shares(sentences: Sequence[Sentence]) -> dict[str, float]:
 
 
 def spelling_score(word: str, shares: Mapping[str, float]) -> float:
-    """Log probability of the letters of a word and its end, each by its share; what an unknown word costs more."""
+    """Log probability of the letters of a word and its end, each by its share: the extra cost of an unknown word."""
     return sum(shares.get(c, shares[UNKNOWN]) for c in word) + shares[""]
 
 
 class NeuralScorer:
     """Scores hypotheses with a forward or two-way language model.
 
-    A word that the list lacks costs the unknown word's probability times that of its letters, so that a hypothesis
-    gains nothing by a word that nobody knows.
+    A word outside the list has the probability of the unknown word times that of its letters, so that a hypothesis
+    gains nothing from a made-up word.
     """
 
     def __init__(self, trained: TrainedModel) -> None:
@@ -123,11 +124,11 @@ class NeuralScorer:
         return self._trained.normalizer.name
 
     def score(self, sentences: Sequence[str]) -> list[float]:
-        """Natural log probability of each normalised sentence, its end included; an empty one is an end alone."""
+        """Natural log probability of each normalised sentence with its end; an empty sentence is an end alone."""
         split = [sentence.split() for sentence in sentences]
         if not split:
             return []
         trained = self._trained
-        found = sentence_scores(trained.model, trained.words, trained.characters, split)[:, 0]
+        scores = sentence_scores(trained.model, trained.words, trained.characters, split)[:, 0]
         spelt = [sum(spelling_score(w, trained.letters) for w in s if w not in trained.words) for s in split]
-        return [float(score + extra) for score, extra in zip(found, spelt, strict=True)]
+        return [float(score + extra) for score, extra in zip(scores, spelt, strict=True)]

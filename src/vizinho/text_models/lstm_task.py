@@ -10,12 +10,12 @@ from typing import Any
 import torch
 from torch.nn import functional as F
 
+from vizinho.corpora.batches import BatchPlan
 from vizinho.errors import TextError
 from vizinho.progress import Log
 from vizinho.text_models.lstm import LanguageModel, predictions
 from vizinho.text_models.lstm_scores import perplexity_of, sentence_scores
-from vizinho.text_models.texts import batches
-from vizinho.text_models.words import Batch, Sentence, TokenList
+from vizinho.text_models.words import Batch, Sentence, TokenList, make_batch
 from vizinho.training.options import LoopOptions, check_least
 from vizinho.training.ranks import Ranks
 from vizinho.training.schedule import Rates, plain_rates
@@ -79,15 +79,9 @@ class LmTask(Task[LmOptions]):
     ) -> Iterator[tuple[Batch, torch.Generator]]:
         """Sentences of about `options.batch_words` words, and the generator that the samples are drawn from."""
         data = self.data
-        stream = batches(
-            data.train,
-            data.words,
-            data.characters,
-            batch_words=options.batch_words,
-            seed=options.seed,
-            first=numbers.start,
-        )
-        for number, batch in zip(numbers, stream, strict=False):
+        plan = BatchPlan([len(sentence) + 1 for sentence in data.train], options.batch_words, options.seed)
+        for number in numbers:
+            batch = make_batch([data.train[i] for i in plan(number)[1]], data.words, data.characters)
             yield batch, torch.Generator().manual_seed(options.seed * 1_000_003 + number)
 
     def facts(self, batch: tuple[Batch, torch.Generator]) -> BatchFacts:

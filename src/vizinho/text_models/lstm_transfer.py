@@ -1,4 +1,4 @@
-"""A language model moved to another language: words by name, by aligned vectors or by spelling, through the plan."""
+"""Transfer of a language model to another language: words by name, by aligned vectors or by spelling, by the plan."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from vizinho.vectors.align import csls, identical_seeds, normalize, procrustes
 from vizinho.vectors.static import WordVectors
 
 SEEDS = 1500
-"""Most words spelt alike that the turn of one space onto the other is learnt from."""
+"""Most words spelt alike that the rotation of one space onto the other is learnt from."""
 LEAST_SPELLING = 0.7
-"""Words less alike in spelling (1 less the edit distance by length) do not stand in for each other."""
+"""Least similarity of spelling (1 minus edit distance by length) of words that stand in for each other."""
 SHORTEST = 4
-"""Letters of the shortest word that is matched by its spelling; shorter ones are alike by accident."""
+"""Letters of the shortest word that is matched by its spelling; shorter ones are similar by accident."""
 _BLOCK = 1000
 
 WORD_PARAMETERS = ("words.weight", "words.bias")
@@ -30,16 +30,16 @@ CHARACTER_PARAMETERS = ("encoder.characters.weight",)
 
 @dataclass(frozen=True, slots=True)
 class AlignedVectors:
-    """Static vectors of both languages, and the pairs (target, donor) one is turned onto the other by."""
+    """Static vectors of both languages, and the pairs (target, donor) that one space is rotated onto the other by."""
 
     target: WordVectors
     donor: WordVectors
     pairs: tuple[tuple[str, str], ...] = ()
-    """Words spelt alike are taken where there are none."""
+    """Without pairs, words spelt alike are taken."""
 
 
 def word_neighbours(targets: Sequence[str], donors: Collection[str], vectors: AlignedVectors | None) -> NeighbourTable:
-    """For target words that are not among the donor's: the donor words used alike, or else those spelt alike.
+    """For target words that the donor does not have: the donor words used alike, or else those spelt alike.
 
     Raises TextError as `procrustes` when too few words are known to both spaces.
     """
@@ -58,39 +58,41 @@ def word_neighbours(targets: Sequence[str], donors: Collection[str], vectors: Al
 def _used_alike(
     new: Sequence[str], donors: Collection[str], vectors: AlignedVectors
 ) -> dict[str, tuple[tuple[str, float], ...]]:
-    """Nearest by CSLS; how alike they are is the cosine, cut at zero."""
-    ours, theirs = vectors.target, vectors.donor
-    first, second = normalize(ours.matrix), normalize(theirs.matrix)
-    pairs = list(vectors.pairs) or identical_seeds(ours, theirs, SEEDS, set())
-    second = second @ procrustes(second[[theirs.row(b) for _, b in pairs]], first[[ours.row(a) for a, _ in pairs]])
-    candidates = [w for w in theirs.words if w in donors]
-    rows = second[[theirs.row(w) for w in candidates]]
-    known = [w for w in new if w in ours]
-    made: dict[str, tuple[tuple[str, float], ...]] = {}
+    """Nearest by CSLS, which corrects for words that are near to many; their weight is the cosine, at least zero."""
+    target, donor = vectors.target, vectors.donor
+    target_rows, donor_rows = normalize(target.matrix), normalize(donor.matrix)
+    pairs = list(vectors.pairs) or identical_seeds(target, donor, SEEDS, set())
+    donor_places, target_places = [donor.row(b) for _, b in pairs], [target.row(a) for a, _ in pairs]
+    donor_rows = donor_rows @ procrustes(donor_rows[donor_places], target_rows[target_places])
+    candidates = [w for w in donor.words if w in donors]
+    rows = donor_rows[[donor.row(w) for w in candidates]]
+    known = [w for w in new if w in target]
+    neighbours: dict[str, tuple[tuple[str, float], ...]] = {}
     for start in range(0, len(known), _BLOCK):
         words = known[start : start + _BLOCK]
-        queries = first[[ours.row(w) for w in words]]
+        queries = target_rows[[target.row(w) for w in words]]
         order = np.argsort(-csls(queries, rows), axis=1)[:, :NEAREST]
         for word, query, best in zip(words, queries, order, strict=True):
             cosines = rows[best] @ query
-            made[word] = tuple((candidates[int(i)], max(0.0, float(c))) for i, c in zip(best, cosines, strict=True))
-    return made
+            near = zip(best, cosines, strict=True)
+            neighbours[word] = tuple((candidates[int(i)], max(0.0, float(c))) for i, c in near)
+    return neighbours
 
 
 def _spelt_alike(new: Sequence[str], donors: Collection[str]) -> dict[str, tuple[tuple[str, float], ...]]:
-    """The donor words of the smallest edit distance by length, at most NEAREST."""
+    """The donor words with the smallest edit distance by length, at most NEAREST."""
     from rapidfuzz.distance import Levenshtein
     from rapidfuzz.process import cdist
 
     candidates = [w for w in donors if len(w) >= SHORTEST]
-    made: dict[str, tuple[tuple[str, float], ...]] = {}
+    neighbours: dict[str, tuple[tuple[str, float], ...]] = {}
     for start in range(0, len(new), _BLOCK):
         words = new[start : start + _BLOCK]
         alike = cdist(words, candidates, scorer=Levenshtein.normalized_similarity, score_cutoff=LEAST_SPELLING)
         for word, scores in zip(words, alike, strict=True):
             best = np.argsort(-scores, kind="stable")[:NEAREST]
-            made[word] = tuple((candidates[int(i)], float(scores[i])) for i in best if scores[i] > 0)
-    return made
+            neighbours[word] = tuple((candidates[int(i)], float(scores[i])) for i in best if scores[i] > 0)
+    return neighbours
 
 
 def plan_transfer(
@@ -101,9 +103,9 @@ def plan_transfer(
     rows: RowOptions,
     vectors: AlignedVectors | None = None,
 ) -> TransferPlan:
-    """The plan of every parameter. Raises PlanError when the two models are not of one shape.
+    """The plan of every parameter. Raises PlanError when the two models differ in shape.
 
-    Words are spelt out for a model that reads characters, so there only its output has a row per word.
+    A model that reads characters has a row per word only in its output.
     """
     table = (
         word_neighbours(words.tokens, dict.fromkeys(donor.words.tokens), vectors) if rows.new_rows != "fresh" else None
@@ -116,7 +118,7 @@ def plan_transfer(
     return plan_axes(shapes_of(target.state_dict()), shapes_of(donor.model.state_dict()), axes)
 
 
-def moved(
+def transferred(
     donor: TrainedModel,
     words: TokenList,
     characters: TokenList | None,
@@ -125,7 +127,7 @@ def moved(
     *,
     seed: int = 1,
 ) -> tuple[LanguageModel, TransferPlan]:
-    """A model of the donor's shape for other words, at its start, and the plan that says where it comes from."""
+    """A model of the donor's shape for other words, at its start, and the plan of where its parameters come from."""
     target = build(donor.model.shape, len(words), len(characters) if characters is not None else None, seed)
     plan = plan_transfer(target, words, characters, donor, rows, vectors)
     plant(target, apply_plan(plan, donor.model.state_dict(), target.state_dict()))

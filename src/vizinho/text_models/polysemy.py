@@ -1,7 +1,7 @@
 """Does a word's vector tell its senses apart? Measured on sentences whose senses were labelled by hand.
 
-`senses/LANGUAGE.tsv` holds them: word, sense, sentence; ten sentences for each of two senses of five words. They were
-written for this purpose and shipped, so that every label can be looked at.
+They are in `senses/LANGUAGE.tsv` (word, sense, sentence): ten sentences for each of two senses of five words, written
+for this purpose and shipped, so that every label can be checked.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from vizinho.text_models.lstm_folder import TrainedModel
 from vizinho.vectors.static import WordVectors
 
 WINDOW = 5
-"""Words on either side whose static vectors are averaged, as the baseline that knows context without order."""
+"""Words on either side whose static vectors are averaged: the baseline that has context without order."""
 RESAMPLES = 1000
 _TIE = 1e-5
-"""Vectors nearer than this are equally near: float32's sums are not exact to more."""
+"""Distances that differ by less are equal: sums in float32 are not more exact."""
 Matrix = npt.NDArray[np.float32]
 
 
@@ -41,7 +41,7 @@ class Labelled:
 
 @dataclass(frozen=True, slots=True)
 class Separation:
-    """How well one kind of vector tells senses apart, over all words."""
+    """How well one kind of vector separates senses, over all words."""
 
     method: str
     accuracy: float
@@ -68,31 +68,31 @@ def labelled_sentences(language: str) -> list[Labelled]:
 
 
 def read_labelled(path: Path, normalizer: Normalizer) -> list[Labelled]:
-    """A file of the same form. Raises TextError naming the first line that is of another."""
+    """A file of the user's own, in the form of `senses/*.tsv`. Raises TextError naming the first line that is not."""
     if not path.is_file():
         raise TextError("no such file of labelled sentences", where=path, fix="check the path")
     return _parse(path.read_text(encoding="utf-8"), normalizer, str(path))
 
 
 def _parse(text: str, normalizer: Normalizer, where: str) -> list[Labelled]:
-    made = []
+    items = []
     for number, line in enumerate(text.splitlines()[1:], 2):
         fields = line.split("\t")
         words = tuple(normalizer(fields[2]).split()) if len(fields) == 3 else ()
         if words.count(fields[0]) != 1:
             raise TextError(
-                "not a word, its sense and a sentence that has the word once, with tabs between",
+                "not a word, its sense and a sentence that contains the word once, separated by tabs",
                 where=f"{where}:{number}",
-                fix="mend the line",
+                fix="correct the line",
             )
-        made.append(Labelled(fields[0], fields[1], Occurrence(words, words.index(fields[0]))))
-    if not made:
+        items.append(Labelled(fields[0], fields[1], Occurrence(words, words.index(fields[0]))))
+    if not items:
         raise TextError("no labelled sentences", where=where, fix="a header, then word, tab, sense, tab, sentence")
-    return made
+    return items
 
 
 def separation(trained: TrainedModel, items: Sequence[Labelled], static: WordVectors | None = None) -> list[Separation]:
-    """Each layer, their weighted sums, and with `static` vectors the averaged context as a baseline.
+    """The separation by each layer, by their sums, and with `static` vectors by the averaged context as a baseline.
 
     Raises ModelError for a model that reads one way only.
     """
@@ -108,15 +108,15 @@ def separation(trained: TrainedModel, items: Sequence[Labelled], static: WordVec
 
 
 def context_means(items: Sequence[Labelled], static: WordVectors) -> Matrix:
-    """(items, D): mean of the unit static vectors of the words around, the word itself left out."""
-    made = np.zeros((len(items), static.matrix.shape[1]), dtype=np.float32)
+    """(items, D): mean of the unit static vectors of the words around, without the word itself."""
+    means = np.zeros((len(items), static.matrix.shape[1]), dtype=np.float32)
     for row, item in enumerate(items):
         words, place = item.occurrence.sentence, item.occurrence.place
         around = [*words[max(0, place - WINDOW) : place], *words[place + 1 : place + 1 + WINDOW]]
         known = [static[w] for w in around if w in static]
         if known:
-            made[row] = unit(np.array(known, dtype=np.float32)).mean(axis=0)
-    return made
+            means[row] = unit(np.array(known, dtype=np.float32)).mean(axis=0)
+    return means
 
 
 def measure(method: str, vectors: Matrix, items: Sequence[Labelled], seed: int = 1) -> Separation:
@@ -154,18 +154,19 @@ def _middle(values: npt.NDArray[np.float64]) -> tuple[float, float]:
 
 
 def _distances(vectors: Matrix) -> npt.NDArray[np.float64]:
-    """(N, N) cosine distances of unit vectors; what is as good as zero is zero."""
-    made = 1 - vectors.astype(np.float64) @ vectors.T.astype(np.float64)
-    np.fill_diagonal(made, 0)
-    return np.where(made < _TIE, 0, made)
+    """(N, N) cosine distances of unit vectors; distances below _TIE are zero."""
+    distances = 1 - vectors.astype(np.float64) @ vectors.T.astype(np.float64)
+    np.fill_diagonal(distances, 0)
+    return np.where(distances < _TIE, 0, distances)
 
 
 def silhouette(distances: npt.NDArray[np.float64], labels: npt.NDArray[np.str_]) -> float:
-    """Mean silhouette of labelled points (N, N distances), as scikit-learn's, but fast for a thousand shufflings."""
+    """Mean silhouette of labelled points (N, N distances): scikit-learn's value, fast enough for 1,000 shufflings."""
     kinds, of = np.unique(labels, return_inverse=True)
-    member = np.eye(len(kinds))[of]
+    member = np.eye(len(kinds))[of]  # (N, K), one-hot
     sums, sizes = distances @ member, member.sum(axis=0)
     own = sizes[of]
+    # A point is not a neighbour of itself: its group has one member less. Its own group is no other group.
     inside = sums[np.arange(len(of)), of] / np.maximum(own - 1, 1)
     outside = np.where(member == 1, np.inf, sums / sizes).min(axis=1)
     widest = np.maximum(inside, outside)
@@ -174,7 +175,7 @@ def silhouette(distances: npt.NDArray[np.float64], labels: npt.NDArray[np.str_])
 
 
 def _nearest(distances: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """(N, N): for each point its nearest other, or the share of each of several that are equally near."""
+    """(N, N): for each point 1 at its nearest other point, or equal shares at several that are equally near."""
     others = distances + np.diag(np.full(len(distances), np.inf))
     ties = others <= others.min(axis=1, keepdims=True) + _TIE
     return np.asarray(ties / ties.sum(axis=1, keepdims=True), dtype=np.float64)

@@ -1,4 +1,4 @@
-"""A topic classifier on sentence vectors: logistic regression on frozen vectors, kept without pickles.
+"""A topic classifier: logistic regression on frozen sentence vectors, stored without pickles.
 
 classifier.json          topics, penalty, what it was trained on
 classifier.safetensors   weights (K, D), bias (K,)
@@ -52,7 +52,7 @@ class LinearTopics:
 
 @dataclass(frozen=True, slots=True)
 class TopicClassifier:
-    """A linear classifier with the vectors it is fed with."""
+    """A linear classifier with the sentence vectors that it reads."""
 
     linear: LinearTopics
     sentences: SentenceVectors
@@ -61,8 +61,8 @@ class TopicClassifier:
     def classify(self, text: str) -> list[tuple[str, float]]:
         """Topics with their probabilities, the most probable first.
 
-        A text of any length: the mean over runs of at most thirty words, each weighing by its words. Raises TextError
-        for a text without words and for one of which no word is known to the vectors.
+        A long text gets the mean over runs of at most thirty words, weighted by their words. Raises TextError for a
+        text without words and for one without a word that the vectors know.
         """
         runs = windows(text)
         if not runs:
@@ -80,8 +80,8 @@ class TopicClassifier:
         order = np.argsort(-mean, kind="stable")
         return [(self.linear.topics[int(i)], float(mean[i])) for i in order]
 
-    def fed_with(self, sentences: SentenceVectors) -> TopicClassifier:
-        """The same classifier on other vectors, such as another language's in the same space. Raises ModelError."""
+    def with_vectors(self, sentences: SentenceVectors) -> TopicClassifier:
+        """This classifier on other vectors, such as another language's in the same space. Raises ModelError."""
         if sentences.width != self.linear.weights.shape[1]:
             raise ModelError(
                 f"vectors of {sentences.width} components for a classifier of {self.linear.weights.shape[1]}",
@@ -91,19 +91,19 @@ class TopicClassifier:
 
 
 def windows(text: str) -> list[str]:
-    """A text in runs of at most WINDOW_WORDS words and of nearly equal length; lines are kept apart."""
-    made = []
+    """A text in runs of at most WINDOW_WORDS words and of nearly equal length; no run spans two lines."""
+    runs = []
     for line in text.splitlines():
         words = line.split()
-        parts = -(-len(words) // WINDOW_WORDS)
-        made += [" ".join(part) for part in np.array_split(words, parts)] if parts else []
-    return made
+        parts = -(-len(words) // WINDOW_WORDS)  # rounded up
+        runs += [" ".join(part) for part in np.array_split(words, parts)] if parts else []
+    return runs
 
 
 def fit(rows: Any, topics: Sequence[str], *, penalty: float = 10.0, balanced: bool = False) -> LinearTopics:
     """Multinomial logistic regression on frozen vectors (S, D); `penalty` is the inverse strength of the L2 penalty.
 
-    With `balanced` rare topics weigh as much as frequent ones. Raises TextError for fewer than two topics.
+    With `balanced` rare topics count as much as frequent ones. Raises TextError for fewer than two topics.
     """
     from sklearn.linear_model import LogisticRegression
 
@@ -136,7 +136,7 @@ def choose(
 
 
 def train_classifier(train: Sequence[Labelled], dev: Sequence[Labelled], sentences: SentenceVectors) -> TopicClassifier:
-    """A classifier of the topics in `train`, chosen on `dev`; sentences without a known word are left out and counted.
+    """A classifier of the topics in `train`, chosen on `dev`; sentences without a known word are skipped and counted.
 
     Raises TextError when nothing is left, or a side has fewer than two topics.
     """
@@ -146,10 +146,10 @@ def train_classifier(train: Sequence[Labelled], dev: Sequence[Labelled], sentenc
         rows = sentences.encode([e.text for e in examples])
         known = np.linalg.norm(rows, axis=1) > 0
         left_out += int((~known).sum())
-        kept = [e for e, keep in zip(examples, known, strict=True) if keep]
-        if len(topics_of(kept)) < 2:
-            raise TextError(f"{len(topics_of(kept))} topics in {name}", fix="give sentences of two or more topics")
-        sides.append((rows[known], [e.topic for e in kept]))
+        usable = [e for e, is_known in zip(examples, known, strict=True) if is_known]
+        if len(topics_of(usable)) < 2:
+            raise TextError(f"{len(topics_of(usable))} topics in {name}", fix="give sentences of two or more topics")
+        sides.append((rows[known], [e.topic for e in usable]))
     model, chosen = choose(*sides[0], *sides[1])
     card = {
         "version": VERSION,
@@ -164,27 +164,28 @@ def train_classifier(train: Sequence[Labelled], dev: Sequence[Labelled], sentenc
 
 
 def save_classifier(folder: Path, classifier: TopicClassifier, vectors: Path) -> None:
-    """Write a folder that holds all that is needed; `vectors` is the file or folder the classifier was fed with.
+    """Write a folder with all that is needed; `vectors` is the file or folder of the classifier's vectors.
 
     The folder appears whole or not at all. Raises ModelError when it exists.
     """
     from safetensors.numpy import save_file
 
     if folder.exists():
-        raise ModelError("there is something already", where=folder, fix="give a new folder, or remove this one")
+        raise ModelError("it exists already", where=folder, fix="give a new folder, or remove this one")
     with scratch_folder(folder.parent, folder.name) as place:
-        made = place / "made"
-        made.mkdir()
-        copy_sentences(vectors, made / "vectors")
+        scratch = place / "classifier"
+        scratch.mkdir()
+        copy_sentences(vectors, scratch / "vectors")
         tensors = {"weights": classifier.linear.weights, "bias": classifier.linear.bias}
-        save_file({name: np.ascontiguousarray(rows) for name, rows in tensors.items()}, made / "classifier.safetensors")
-        (made / "classifier.safetensors").chmod(0o644)  # safetensors leaves it to its owner; a server is another user
-        write_json(made / "classifier.json", dict(classifier.card))
-        move_folder(made, folder)
+        weights = scratch / "classifier.safetensors"
+        save_file({name: np.ascontiguousarray(rows) for name, rows in tensors.items()}, weights)
+        weights.chmod(0o644)  # safetensors makes it readable by its owner only; a server is another user
+        write_json(scratch / "classifier.json", dict(classifier.card))
+        move_folder(scratch, folder)
 
 
 def load_classifier(folder: Path, *, vectors: Path | None = None) -> TopicClassifier:
-    """Read a folder of `save_classifier`; with `vectors`, fed with others (another language's, in the same space).
+    """Read a folder of `save_classifier`; `vectors` replaces its own (another language's, in the same space).
 
     Raises ModelError for a folder that is missing, incomplete, of a later version, or whose parts do not fit.
     """
@@ -204,11 +205,11 @@ def load_classifier(folder: Path, *, vectors: Path | None = None) -> TopicClassi
         raise ModelError(f"written as version {version}", where=folder, fix="use a newer vizinho")
     if linear.weights.shape[0] != len(topics) or linear.bias.shape != (len(topics),):
         raise ModelError(
-            f"{len(topics)} topics but weights of {linear.weights.shape}", where=folder, fix="train it anew"
+            f"{len(topics)} topics but weights of {linear.weights.shape}", where=folder, fix="train it again"
         )
     own = next(iter(sorted(folder.glob("vectors*"))), None)
     source = vectors or own
     if source is None:
-        raise ModelError("the folder lacks its vectors", where=folder, fix="copy it again, or give --vectors")
+        raise ModelError("the folder has no vectors", where=folder, fix="copy it again, or give --vectors")
     sentences = load_sentences(source)
-    return TopicClassifier(linear, sentences, card).fed_with(sentences)
+    return TopicClassifier(linear, sentences, card).with_vectors(sentences)

@@ -33,7 +33,7 @@ class TopicScores:
 def score_topics(examples: Sequence[Labelled], predicted: Sequence[str], *, seed: int = 1) -> TopicScores:
     """Score one prediction a sentence. Macro-F1 is the mean over the topics that occur in `examples`.
 
-    The same documents are drawn whatever was predicted, so that scores of one test set can be compared. Raises
+    The documents drawn do not depend on the predictions, so that scores on one test set can be compared. Raises
     TextError when examples and predictions differ in number or all are of one document.
     """
     (confusion,), present = _confusions(examples, predicted)
@@ -51,7 +51,7 @@ def score_topics(examples: Sequence[Labelled], predicted: Sequence[str], *, seed
 def compare_topics(
     examples: Sequence[Labelled], first: Sequence[str], second: Sequence[str], *, seed: int = 1
 ) -> TopicScores:
-    """Scores of the first predictions less those of the second, with intervals from drawing documents for both alike.
+    """Scores of the first predictions minus those of the second; intervals draw the same documents for both.
 
     Raises as `score_topics`.
     """
@@ -69,30 +69,30 @@ def compare_topics(
 
 
 def _confusions(examples: Sequence[Labelled], *predictions: Sequence[str]) -> tuple[list[Counts], Any]:
-    """For each prediction the counts (documents, K, K) of right and predicted topics; and which topics are there."""
+    """For each prediction the counts (documents, K, K) of right and predicted topics; and which topics occur."""
     for predicted in predictions:
         if len(examples) != len(predicted):
             raise TextError(
                 f"{len(predicted)} predictions for {len(examples)} sentences", fix="predict every sentence once"
             )
-    there = {e.topic for e in examples}
-    names = sorted(there.union(*predictions))
-    present = np.array([name in there for name in names])
+    actual = {e.topic for e in examples}
+    names = sorted(actual.union(*predictions))
+    present = np.array([name in actual for name in names])
     place = {name: i for i, name in enumerate(names)}
     documents = {name: i for i, name in enumerate(sorted({e.document for e in examples}))}
     if len(documents) < 2:
         raise TextError(f"{len(documents)} documents to test on", fix="give two or more: intervals are over documents")
-    made = []
+    confusions = []
     for predicted in predictions:
         confusion = np.zeros((len(documents), len(names), len(names)))
         for example, topic in zip(examples, predicted, strict=True):
             confusion[documents[example.document], place[example.topic], place[topic]] += 1
-        made.append(confusion)
-    return made, present
+        confusions.append(confusion)
+    return confusions, present
 
 
 def _drawn(confusion: Counts, seed: int) -> Counts:
-    """(R, K, K): confusions of documents drawn with replacement, the same for every prediction."""
+    """(R, K, K): confusions of documents drawn with replacement; each prediction draws the same documents."""
     flat = confusion.reshape(len(confusion), -1)
     return bootstrap_sums(flat, np.random.default_rng(seed), RESAMPLES).reshape(-1, *confusion.shape[1:])
 
@@ -103,7 +103,7 @@ def _accuracy(confusion: Counts) -> Counts:
 
 
 def _macro_f1(confusion: Counts, present: Any) -> Counts:
-    """(R,): the mean over the topics of the test set; one that a resample did not draw counts as not there."""
+    """(R,): the mean over the topics of the test set; a topic that a resample did not draw is left out of its mean."""
     right = np.diagonal(confusion, axis1=1, axis2=2)
     actual, predicted = confusion.sum(axis=2), confusion.sum(axis=1)
     f1 = 2 * right / np.maximum(actual + predicted, 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ LEAST_DOCUMENTS = 3
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """One sentence, what it is about, and where it stands."""
+    """One sentence, its topic and its document."""
 
     topic: str
     document: str
@@ -46,19 +47,18 @@ def read_topics(path: Path) -> list[Labelled]:
     """
     if not path.is_file():
         raise TextError("no such table of topics", where=path, fix="check the path")
-    found = []
+    examples = []
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
         if not line.strip():
             continue
         cells = [cell.strip() for cell in line.split("\t")]
         if len(cells) != 3 or not all(cells):
-            raise TextError(
-                "not topic, document and sentence with tabs between", where=f"{path}:{number}", fix="mend it"
-            )
-        found.append(Labelled(*cells))
-    if not found:
-        raise TextError("the table of topics is empty", where=path, fix="give topic, document and sentence a line")
-    return found
+            where = f"{path}:{number}"
+            raise TextError("not topic, document and sentence, separated by tabs", where=where, fix="correct the line")
+        examples.append(Labelled(*cells))
+    if not examples:
+        raise TextError("the table of topics is empty", where=path, fix="give lines of topic, document and sentence")
+    return examples
 
 
 def split_documents(
@@ -68,7 +68,7 @@ def split_documents(
 
     Give the examples of all languages together: a document that exists in several is then on one side in all of them.
     Every topic gets at least one document on each side; topics of fewer than three documents are left out and named.
-    A document under two topics follows the first. Raises TextError for shares that leave nothing to learn from.
+    A document with two topics follows its first one. Raises TextError for shares that leave nothing to learn from.
     """
     if not (dev > 0 and test > 0 and dev + test < 1):
         raise TextError(f"shares of {dev} and {test}", where="split", fix="use shares above 0 that leave some to train")
@@ -95,3 +95,20 @@ def split_documents(
 def topics_of(examples: Sequence[Labelled]) -> tuple[str, ...]:
     """The topics there are, in alphabetical order."""
     return tuple(sorted({e.topic for e in examples}))
+
+
+def read_transcripts(content: str, name: str) -> list[tuple[str, str]]:
+    """(id, text) of each transcript in the JSON of `vizinho transcribe`; plain text is one transcript called `name`.
+
+    Raises TextError for JSON of another form.
+    """
+    if not content.lstrip().startswith("{"):
+        return [(name, content)]
+    try:
+        values = json.loads(content)
+        return [(str(t["id"]), str(t["text"])) for t in values["transcripts"]]
+    except ValueError:  # a text that happens to begin with a brace
+        return [(name, content)]
+    except (KeyError, TypeError) as error:
+        fix = "give what `vizinho transcribe --json` prints"
+        raise TextError("JSON, but without transcripts of id and text", where=name, fix=fix) from error

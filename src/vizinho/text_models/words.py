@@ -1,4 +1,4 @@
-"""Words and characters of a language model: which there are, in which row, and batches of sentences made of them."""
+"""Words and characters of a language model: which it knows, in which row, and batches of sentences in rows."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from vizinho.errors import ModelError, TextError
 from vizinho.text.tokens import TokenInventory
 
 UNKNOWN, START, END = "<unk>", "<s>", "</s>"
-"""Stands for every word outside the list; the ends of a sentence."""
+"""UNKNOWN stands for every word outside the list; the others are the ends of a sentence."""
 PAD, WORD_START, WORD_END = "<pad>", "<w>", "</w>"
-"""Among characters: nothing, and the two ends of a word."""
+"""Among characters: padding, and the two ends of a word."""
 LONGEST_WORD = 24
-"""Characters of a word that its encoder reads; the rest of a longer word is not seen."""
+"""Characters of a word that its encoder reads; longer words are cut."""
 IGNORED = -100
-"""Target of the places after a sentence's end; torch's own value for "does not count"."""
+"""Target of the places after a sentence's end; torch's own value for a target that does not count."""
 
 Sentence = Sequence[str]
 
@@ -31,10 +31,10 @@ class TokenList:
     _index: dict[str, int] = field(default_factory=dict, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Raises ModelError when a token stands twice or there is none for unknown ones."""
+        """Raises ModelError when a token occurs twice or there is none for unknown ones."""
         self._index.update({token: row for row, token in enumerate(self.tokens)})
         if len(self._index) != len(self.tokens) or UNKNOWN not in self._index:
-            raise ModelError("a token stands twice, or the one for unknown ones is missing", where="tokens")
+            raise ModelError("a token occurs twice, or the one for unknown ones is missing", where="tokens")
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -43,7 +43,7 @@ class TokenList:
         return token in self._index
 
     def row(self, token: str) -> int:
-        """Row of a token; that of the unknown one for a token that is not listed."""
+        """Row of a token; that of UNKNOWN for a token that is not in the list."""
         return self._index.get(token, self._index[UNKNOWN])
 
     @property
@@ -59,7 +59,7 @@ def _role(token: str) -> str:
 
 
 def word_list(sentences: Iterable[Sentence], size: int, min_count: int = 2) -> TokenList:
-    """The most frequent words (of equals the first in the alphabet), at most `size` with the three special tokens.
+    """The most frequent words (of equals the first by alphabet), at most `size` with the three special tokens.
 
     Raises TextError when no word occurs `min_count` times.
     """
@@ -73,23 +73,26 @@ def word_list(sentences: Iterable[Sentence], size: int, min_count: int = 2) -> T
 
 
 def character_list(sentences: Iterable[Sentence], letters: str = "") -> TokenList:
-    """`letters` and the characters of the sentences, behind the special tokens."""
-    found = sorted({*letters, *(c for sentence in sentences for word in sentence for c in word)})
-    return TokenList((PAD, UNKNOWN, WORD_START, WORD_END, START, END, *found))
+    """`letters` and the characters of the sentences, after the special tokens."""
+    characters = sorted({*letters, *(c for sentence in sentences for word in sentence for c in word)})
+    return TokenList((PAD, UNKNOWN, WORD_START, WORD_END, START, END, *characters))
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """B sentences side by side, each between START and END; T places; U distinct words."""
+    """B sentences, each between START and END; T places; U distinct words.
+
+    Each distinct word of the batch is encoded once, which matters for words given by their characters.
+    """
 
     distinct: torch.Tensor
     """(U,) rows of the word list, or (U, LONGEST_WORD + 2) rows of the character list."""
     places: torch.Tensor
-    """(B, T): which of the distinct words stands where; after a sentence's end, END again."""
+    """(B, T): index of the distinct word at each place; END again after a sentence's end."""
     rows: torch.Tensor
     """(B, T): rows of the word list; IGNORED after a sentence's end."""
     lengths: torch.Tensor
-    """(B,): places of each sentence with its two ends."""
+    """(B,): number of places of each sentence, its two ends included."""
 
     @property
     def words(self) -> int:
@@ -106,6 +109,7 @@ def make_batch(sentences: Sequence[Sentence], words: TokenList, characters: Toke
     places, rows = [], []
     for sentence in framed:
         padding = longest - len(sentence)
+        # A model that reads characters spells unknown words too.
         known = sentence if characters else [w if w in words else UNKNOWN for w in sentence]
         places.append([seen.setdefault(w, len(seen)) for w in (*known, *[END] * padding)])
         rows.append([words.row(w) for w in sentence] + [IGNORED] * padding)
@@ -119,5 +123,5 @@ def make_batch(sentences: Sequence[Sentence], words: TokenList, characters: Toke
 def spelling(word: str, characters: TokenList) -> list[int]:
     """Rows (LONGEST_WORD + 2) of a word's characters between its two ends, padded; unseen characters are unknown."""
     inside = (word,) if word in (START, END) else tuple(word[:LONGEST_WORD])
-    made = [characters.row(c) for c in (WORD_START, *inside, WORD_END)]
-    return made + [characters.row(PAD)] * (LONGEST_WORD + 2 - len(made))
+    rows = [characters.row(c) for c in (WORD_START, *inside, WORD_END)]
+    return rows + [characters.row(PAD)] * (LONGEST_WORD + 2 - len(rows))

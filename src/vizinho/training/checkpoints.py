@@ -13,8 +13,8 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +25,29 @@ from safetensors.torch import load_file, save_file
 from vizinho.corpora.batches import tells_of_a_death
 from vizinho.errors import ModelError, first_line
 from vizinho.files import move_folder, sha256
+from vizinho.training.options import LoopOptions, differing
 
 CHECKPOINTS_ON_DISK = 2
 """The newest checkpoint, and the one before it in case the newest is damaged."""
 HEADER = "state.json"
 FORMAT = 2
 """Version 0.x wrote checkpoints without a format, in three kinds; they cannot be resumed."""
+
+
+def run_folder(out: Path, options: LoopOptions, parts: Iterable[str], *, fresh: bool) -> Path:
+    """The folder for the checkpoints of a run whose outcome will be `out`; `fresh` removes what is there.
+
+    It is named by a digest of the options and the `parts` (texts, weights) that decide the outcome, so that no run
+    continues from another's checkpoints. Options at their default are left out: one that a later version adds must not
+    make this another run.
+    """
+    digest = hashlib.sha256(json.dumps(differing(asdict(options), asdict(type(options)())), sort_keys=True).encode())
+    for part in parts:
+        digest.update(part.encode() + b"\n")
+    folder = out.with_name(f".{out.name}.run-{digest.hexdigest()[:12]}")
+    if fresh:
+        shutil.rmtree(folder, ignore_errors=True)
+    return folder
 
 
 class OldCheckpointError(ModelError):

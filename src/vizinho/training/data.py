@@ -1,4 +1,4 @@
-"""Turns utterances into training examples; what cannot be trained on is set aside with its reason."""
+"""Turns utterances into training examples; what cannot be trained on is skipped with its reason."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ Examples = Sequence[Example] | ShardedExamples
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """What to train on, and (utterance id, reason) of every utterance set aside; together they are the whole input.
+    """What to train on, and (utterance id, reason) of every skipped utterance; together they are the whole input.
 
-    Of shards nothing is set aside here: each utterance is judged when it is read.
+    Of shards nothing is skipped here: each utterance is checked when it is read.
     """
 
     examples: Examples
-    set_aside: tuple[tuple[str, str], ...]
+    skipped: tuple[tuple[str, str], ...]
     letters: Mapping[str, int]
-    """How often each letter stands in the normalised texts."""
+    """How often each letter occurs in the normalised texts."""
 
 
 @dataclass(frozen=True, slots=True)
-class Preparing:
-    """Normalises and encodes a text for a network."""
+class Preparer:
+    """Normalises and encodes texts for a network."""
 
     tokenizer: Any
     normalizer: Callable[[str], str]
@@ -44,56 +44,54 @@ class Preparing:
 
     def __call__(self, utterance: Utterance) -> Example | str:
         """The utterance with its labels, or why it cannot be trained on. TextError for letters without a token."""
-        rows = encode(self.tokenizer, self.normalizer(utterance.text), where=utterance.id)
+        labels = encode(self.tokenizer, self.normalizer(utterance.text), where=utterance.id)
+        # Augmentation changes the speed: the labels must fit the fastest form, and the network hear the slowest.
         shortest = int(utterance.duration_seconds / (1 + self.speed_range) * SAMPLE_RATE)
         frames = self.front.output_frames(self.front.steps_of(shortest))
-        longest = utterance.duration_seconds / (1 - self.speed_range)
-        if not rows:
+        longest_seconds = utterance.duration_seconds / (1 - self.speed_range)
+        if not labels:
             return "no text left after normalising"
-        if not self.front.can_hear(longest):
-            return f"{longest:.1f} s at its slowest, the network hears {self.front.max_seconds:g} s"
-        if frames_needed(rows) > frames:
-            return f"{frames_needed(rows)} labels but only {frames} frames"
-        return Example(utterance, tuple(rows))
+        if not self.front.can_hear(longest_seconds):
+            return f"{longest_seconds:.1f} s at its slowest, the network hears {self.front.max_seconds:g} s"
+        if frames_needed(labels) > frames:
+            return f"{frames_needed(labels)} labels but only {frames} frames"
+        return Example(utterance, tuple(labels))
 
 
-def prepare(utterances: Sequence[Utterance], preparing: Preparing) -> Prepared:
-    """Normalise and encode texts; set aside what has no text or more labels than CTC has frames for.
+def prepare(utterances: Sequence[Utterance], preparer: Preparer) -> Prepared:
+    """Normalise and encode texts; skip what has no text or more labels than CTC has frames for.
 
-    Raises TextError for letters that the tokens lack, and CorpusError when nothing is left.
+    Raises TextError for letters without a token, and CorpusError when nothing is left.
     """
-    examples, set_aside = [], []
-    lacking: dict[str, str] = {}
+    examples, skipped = [], []
+    unknown: dict[str, str] = {}
     for utterance in utterances:
         try:
-            made = preparing(utterance)
+            example = preparer(utterance)
         except TextError as error:
-            lacking[utterance.id] = error.what
+            unknown[utterance.id] = error.what
             continue
-        if isinstance(made, str):
-            set_aside.append((utterance.id, made))
+        if isinstance(example, str):
+            skipped.append((utterance.id, example))
         else:
-            examples.append(made)
-    if lacking:
-        first = next(iter(lacking))
+            examples.append(example)
+    if unknown:
+        first = next(iter(unknown))
         raise TextError(
-            f"{len(lacking)} texts have letters the tokens lack; the first: {lacking[first]}",
+            f"{len(unknown)} texts have letters the tokens lack; the first: {unknown[first]}",
             where=first,
             fix="run `vizinho corpus check`, or let the tokens be made from this corpus",
         )
     if not examples:
         raise CorpusError(
-            f"no utterance can be trained on ({len(set_aside)} set aside)", fix="run `vizinho corpus check` to see why"
+            f"no utterance can be trained on ({len(skipped)} skipped)", fix="run `vizinho corpus check` to see why"
         )
-    return Prepared(
-        tuple(examples),
-        tuple(set_aside),
-        letter_counts([preparing.normalizer(e.utterance.text) for e in examples]),
-    )
+    letters = letter_counts([preparer.normalizer(e.utterance.text) for e in examples])
+    return Prepared(tuple(examples), tuple(skipped), letters)
 
 
 def prepare_shards(examples: ShardedExamples) -> Prepared:
-    """The same of shards, by their indexes; nothing is read."""
+    """What the indexes of shards say; no audio or text is read."""
     letters: Counter[str] = Counter()
     for index in examples.indexes:
         letters.update(index.letters)

@@ -1,4 +1,4 @@
-"""Keeps what is not a number from harming a run: skips, counts, names, and gives up with a diagnosis."""
+"""Skips batches whose features, loss or gradients are not numbers, counts them, and ends a run with too many."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Health:
         self.in_a_row = 0
 
     def skip(self, step: int, cause: str, ids: Sequence[str], log: Log) -> None:
-        """Note a batch that gave no update. Raises ModelError with a diagnosis when there are too many."""
+        """Count and log a batch that gave no update. Raises ModelError with a diagnosis when there are too many."""
         self.skipped += 1
         self.in_a_row += 1
         self.causes[cause] = self.causes.get(cause, 0) + 1

@@ -16,11 +16,11 @@ class InterruptedRunError(VizinhoError):
 
 @contextmanager
 def interruptible() -> Iterator[Callable[[], bool]]:
-    """Turns the first SIGINT or SIGTERM into a flag that the loop reads between steps; a second one stops at once.
+    """Turn the first SIGINT or SIGTERM into a flag that the loop reads between steps; a second one stops at once.
 
-    SIGTERM is what torchrun, SLURM and rented machines send before they kill.
+    SIGTERM is what torchrun, SLURM and cloud machines send before they kill.
     """
-    pressed = []
+    pressed: list[bool] = []
 
     def handler(_signal: int, _frame: Any) -> None:
         pressed.append(True)
@@ -29,11 +29,11 @@ def interruptible() -> Iterator[Callable[[], bool]]:
 
     try:
         before = {kind: signal.signal(kind, handler) for kind in (signal.SIGINT, signal.SIGTERM)}
-    except ValueError:  # not in the main thread: there is no Ctrl-C to catch
+    except ValueError:  # only the main thread may set handlers, and only it gets Ctrl-C
         yield lambda: False
         return
     try:
         yield lambda: bool(pressed)
     finally:
-        for kind, handled in before.items():
-            signal.signal(kind, handled)
+        for kind, previous in before.items():
+            signal.signal(kind, previous)

@@ -1,4 +1,4 @@
-"""Mixes trained weights with those they started from, as much as dev asks for (WiSE-FT: Wortsman et al. 2022)."""
+"""Mixes trained weights with those they started from, as dev chooses (WiSE-FT: Wortsman et al. 2022)."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ def mix_with_start(
     measure: Callable[[], float],
     log: Callable[[str], None],
 ) -> FitResult:
-    """Set `model` to the mixture that `measure` (dev CER of the model as it stands) finds best, and say so.
+    """Set `model` to the mixture that `measure` (dev CER of the model as it is) finds best, and log it.
 
-    `shares` of the start's weights are tried beside none; of equals the one with least of the start is kept, as the
-    trained weights have seen the target.
+    `shares` of the start's weights are tried as well as none; of equals the one with least of the start is taken, as
+    the trained weights have seen the target.
     """
     end = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
     best_share, best_cer = 0.0, result.dev_score

@@ -1,7 +1,7 @@
 """Batch normalisation when a step is several batches, several processes, or computed twice.
 
-In training mode a batch is normalised by its own statistics; the running ones, which evaluation uses, move beside it.
-Here they move as if every batch of a step had been seen at once, whoever computed it.
+In training mode a batch is normalised by its own statistics, and it moves the running ones, which evaluation uses.
+Here they move as if every batch of a step had been computed at once by one process.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import torch
 
 
 class RunningStatistics:
-    """The running statistics of a network's batch normalisation; other networks have none, and nothing happens."""
+    """The running statistics of a network's batch normalisation; for networks without any nothing happens."""
 
     def __init__(self, model: Any) -> None:
         self._modules = [
@@ -29,11 +29,11 @@ class RunningStatistics:
         self._before: list[torch.Tensor] = []
 
     def remember(self) -> None:
-        """Note them as they are: a forward pass moves them before anyone knows whether it was good."""
+        """Copy them: a forward pass moves them before its loss is known to be a number."""
         self._before = [buffer.clone() for buffer in self._buffers]
 
     def put_back(self) -> None:
-        """Undo what forward passes did to them since."""
+        """Undo what forward passes did to them since `remember`."""
         for buffer, before in zip(self._buffers, self._before, strict=True):
             buffer.copy_(before)
 
@@ -48,7 +48,7 @@ class RunningStatistics:
             module.momentum = share / (1 - (count - 1 - index) * share)
 
     def moving(self) -> list[torch.Tensor]:
-        """Those that follow the audio now. Means over the processes of what each has seen are what one would have."""
+        """Those that follow the audio now. Their mean over the processes is what one process would have."""
         return [
             buffer
             for module in self._modules
@@ -59,7 +59,7 @@ class RunningStatistics:
 
     @contextmanager
     def still(self) -> Iterator[None]:
-        """Within the context a forward pass leaves them alone: what is computed again must not be counted twice."""
+        """Within the context a forward pass does not move them: what is computed again must not be counted twice."""
         momenta = [module.momentum for module in self._modules]
         for module in self._modules:
             module.momentum = 0.0

@@ -1,4 +1,4 @@
-"""Phones beside letters: a second CTC loss, on what the training texts sound like by eSpeak NG.
+"""Phones next to letters: a second CTC loss, on the phones that eSpeak NG gives for the training texts.
 
 The loss is (1 - weight) letters + weight phones, as Lee and Watanabe (2021, arXiv 2102.03216) mix in the loss of a
 middle layer; the phones' output layer is model/phonemes.py.
@@ -26,20 +26,20 @@ from vizinho.training.skipped import NAMED
 
 
 class Pronunciations:
-    """Phones of texts as rows of a PhonemeHead. Phones that panphon tells nothing apart of (r and ɾ) share a row."""
+    """Phones of texts as rows of a PhonemeHead. Phones that panphon does not tell apart (r and ɾ) share a row."""
 
     def __init__(self, language: str, texts: Iterable[str], tokenizer: Any) -> None:
-        """`texts` are normalised, as `tokenizer` writes them; phones that are in none of them have no row.
+        """`texts` are normalised, as `tokenizer` writes them; phones that occur in none of them have no row.
 
         Raises SpecError without eSpeak NG or a voice for the language, TextError when no text has phones.
         """
         self._language, self._tokenizer = language, tokenizer
         self._phones = {text: spoken_phones(text, language) for text in dict.fromkeys(texts)}
-        found = sorted({_features(phone) for phones in self._phones.values() for phone in phones})
-        if not found:
+        distinct = sorted({_features(phone) for phones in self._phones.values() for phone in phones})
+        if not distinct:
             raise TextError("no text has phones", where="phonemes", fix="set weight = 0")
-        self._rows = {features: BLANK + 1 + row for row, features in enumerate(found)}
-        self.vectors = torch.tensor(found)
+        self._rows = {features: BLANK + 1 + row for row, features in enumerate(distinct)}
+        self.vectors = torch.tensor(distinct)
         """(P, F) features of the phones, -1, 0 or 1."""
         self._known: dict[tuple[int, ...], tuple[int, ...]] = {}
 
@@ -56,7 +56,7 @@ class Pronunciations:
         """The row of a phone in IPA; TextError where it has none."""
         row = self._rows.get(_features(phone))
         if row is None:
-            raise TextError(f"no text that was looked at first has the phone [{phone}]")
+            raise TextError(f"the phone [{phone}] is in no text that the phones were collected from")
         return row
 
     def _spoken(self, text: str) -> Phones:
@@ -64,14 +64,14 @@ class Pronunciations:
 
 
 def _features(phone: str) -> tuple[float, ...]:
-    found = phone_features(phone)
-    assert found is not None, "spoken_phones leaves out what has no features"
-    return tuple(map(float, found))
+    features = phone_features(phone)
+    assert features is not None, "spoken_phones leaves out what has no features"
+    return tuple(map(float, features))
 
 
 @dataclass(frozen=True, slots=True)
 class PhonemeTask:
-    """A head at its start, and what it is to learn."""
+    """The head for phones as it starts, and what it learns."""
 
     head: PhonemeHead
     spoken: Pronunciations
@@ -80,7 +80,7 @@ class PhonemeTask:
     """Where the head's parameters come from."""
     start: dict[str, torch.Tensor]
     left_out: dict[str, str] = field(default_factory=dict)
-    """Utterances met so far that had no part in the loss, and why."""
+    """Utterances so far that had no part in the loss, and why."""
 
     def mixed(self, letters: torch.Tensor, logits: torch.Tensor, batch: Batch) -> torch.Tensor:
         """The loss of a batch: its letters' loss with that of its phones, whose logits are (B, T, 1 + P)."""
@@ -102,15 +102,16 @@ class PhonemeTask:
             labels[index] = phones
         if not labels:
             return logits.float().sum() * 0.0  # other processes wait for a gradient
-        kept = list(labels)
+        used = list(labels)
         rows = torch.tensor([row for phones in labels.values() for row in phones], device=logits.device)
         lengths = torch.tensor([len(phones) for phones in labels.values()], device=logits.device)
-        return ctc_loss(logits[kept], batch.frames[kept], rows, lengths, blank=BLANK) * (len(kept) / len(batch.ids))
+        return ctc_loss(logits[used], batch.frames[used], rows, lengths, blank=BLANK) * (len(used) / len(batch.ids))
 
-    def says(self, left_out: list[str]) -> str:
-        """A line for the log about utterances that were left out."""
-        named = [f"{name} ({self.left_out[name]})" if name in self.left_out else name for name in left_out[:NAMED]]
-        return f"no phoneme loss for {len(left_out)} utterances: {', '.join(named)}{', ...' * (len(left_out) > NAMED)}"
+    def log_line(self, left_out: list[str]) -> str:
+        """What the log says of utterances that were left out."""
+        examples = [f"{name} ({self.left_out[name]})" if name in self.left_out else name for name in left_out[:NAMED]]
+        more = ", ..." if len(left_out) > NAMED else ""
+        return f"no phoneme loss for {len(left_out)} utterances: {', '.join(examples)}{more}"
 
 
 def phoneme_task(
@@ -122,18 +123,19 @@ def phoneme_task(
     donor: Path | None,
     seed: int,
 ) -> PhonemeTask:
-    """The task of a run; the head is the donor's where the donor has the like of it.
+    """The phones' part of a run; the head is the donor's where the donor has one that fits.
 
-    Raises SpecError for a layer that is not there and as `Pronunciations`, ModelError for a donor's broken file.
+    Raises SpecError for an unknown layer and as `Pronunciations`, ModelError for a donor's broken file.
     """
     width = width_for(model, options.layer)
     spoken = Pronunciations(language, texts, tokenizer)
     head = PhonemeHead(width, spoken.vectors, options.layer, feature_names(), seed)
-    lacking = take_over(head, donor) if donor is not None else "no donor"
+    # Why the donor's head cannot be taken over; empty where it was.
+    obstacle = take_over(head, donor) if donor is not None else "no donor"
     start = {f"phonemes.{name}": tensor.clone() for name, tensor in weights(head).items()}
     rows = tuple(
-        PlanRow(name, None, None, "fresh", tuple(tensor.shape), lacking)
-        if lacking
+        PlanRow(name, None, None, "fresh", tuple(tensor.shape), obstacle)
+        if obstacle
         else PlanRow(name, None, name, "copy", tuple(tensor.shape), "same features, same layer")
         for name, tensor in start.items()
     )

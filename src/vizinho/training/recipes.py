@@ -10,7 +10,7 @@ from vizinho.errors import SpecError
 from vizinho.training.options import LayerPolicy, TrainingOptions, from_dict
 
 PASSES = 13
-"""How often a transfer goes through the target speech, where that makes between LEAST_STEPS and MOST_STEPS steps."""
+"""Epochs of a transfer over the target speech, where that makes between LEAST_STEPS and MOST_STEPS steps."""
 LEAST_STEPS, MOST_STEPS = 400, 20_000
 MUCH_MINUTES = 30.0
 """With this much target speech a transfer gets the rate of training from scratch."""
@@ -24,10 +24,9 @@ def default_recipe(
 ) -> TrainingOptions:
     """Options of "train", or of "transfer" to a target with this much speech.
 
-    From scratch everything is trained at once; after a transfer the head goes first. Slower rates for lower blocks,
-    which fine-tuning often has, were no better on dev. Rates and steps were the best on dev in the case study (8 real
-    minutes) and on synthetic speech (10 and 60 minutes): docs/recipe.md. Other sizes and corpora deserve a choice of
-    their own.
+    From scratch all layers learn at once; after a transfer the head goes first. Slower rates for lower blocks, which
+    are usual in fine-tuning, were no better on dev. Rates and steps were the best on dev in the case study (8 real
+    minutes) and on synthetic speech (10 and 60 minutes): docs/recipe.md. Other sizes and corpora may need others.
 
     Args:
         kind: "train" or "transfer".
@@ -42,7 +41,7 @@ def default_recipe(
     options = TrainingOptions(learning_rate=5e-4, layers=layers)
     passes = round(PASSES * minutes * 60 / options.batch_seconds, -2)
     steps = int(min(max(passes, LEAST_STEPS), MOST_STEPS))
-    # Some forty evaluations on dev, however long the run.
+    # About forty evaluations on dev, however long the run.
     every = max(options.evaluate_every, 10 * round(steps / 400))
     rate = 1e-3 if new_head or minutes >= MUCH_MINUTES else options.learning_rate
     augment = replace(options.augment, warp_share=0.5) if practice else options.augment
@@ -60,5 +59,5 @@ def read_recipe(path: Path) -> TrainingOptions:
     except OSError as error:
         raise SpecError(f"cannot be read ({error.strerror})", where=path, fix="give a TOML file") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SpecError(f"not valid TOML ({error})", where=path, fix="mend the line it names") from error
+        raise SpecError(f"not valid TOML ({error})", where=path, fix="correct the line it names") from error
     return from_dict(TrainingOptions, values, where=str(path))

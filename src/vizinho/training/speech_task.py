@@ -28,7 +28,7 @@ from vizinho.training.options import Chunking, StreamingOptions, TrainingOptions
 from vizinho.training.phonemes import PhonemeTask
 from vizinho.training.ranks import Ranks
 from vizinho.training.schedule import LayerRates
-from vizinho.training.skipped import SetAside
+from vizinho.training.skipped import SkippedList
 from vizinho.training.task import BatchFacts, Scores, Task
 
 
@@ -72,12 +72,12 @@ class SpeechTask(Task[TrainingOptions]):
     def batches(self, numbers: range, options: TrainingOptions, run: Path, log: Log) -> Iterator[Batch]:
         """Batches of about `options.batch_seconds`; utterances that are skipped on the way are listed in `run`.
 
-        Raises CorpusError when too many recordings can no longer be read (`SetAside`).
+        Raises CorpusError when too many recordings can no longer be read (`SkippedList`).
         """
         chunking = Chunking(options.streaming, options.seed)
         source = _source(self.examples, options, run)
         data = BatchData(source, self.checkpoint.front, options.augment, options.seed, chunking)
-        skipped = SetAside(run, log, of=None if isinstance(self.examples, ShardedExamples) else len(self.examples))
+        skipped = SkippedList(run, log, of=None if isinstance(self.examples, ShardedExamples) else len(self.examples))
         return skipped.watch(stream(data, numbers, options.workers))
 
     @contextmanager
@@ -123,7 +123,7 @@ class SpeechTask(Task[TrainingOptions]):
     def finish(self, ranks: Ranks, log: Log) -> None:
         """Log utterances that had no part in the phoneme loss."""
         if self.phonemes is not None and (names := sorted(set(ranks.gather_names(list(self.phonemes.left_out))))):
-            log(self.phonemes.says(names))
+            log(self.phonemes.log_line(names))
 
 
 def _source(examples: Examples, options: TrainingOptions, run: Path) -> BatchSource:

@@ -78,13 +78,13 @@ def test_what_a_user_gets_wrong_is_said_in_one_line_and_exit_code_2(vizinho, tex
     (texts / "foreign").mkdir()
     (texts / "foreign" / "config.json").write_text('{"model_type": "bert"}')
     error = vizinho("vectors", "senses", "x", "--model", texts / "foreign", "--corpus", texts / "pt.txt", code=2)
-    assert "no language model of ours" in error
+    assert "no language model that vizinho wrote" in error
     error = vizinho(
         "lm", "train", texts / "pt.txt", "--kind", "lstm", "--lang", "pt", "--out", texts / "foreign", code=2
     )
-    assert "no language model of ours" in error  # and what is there is left as it is
+    assert "no language model that vizinho wrote" in error  # and what is there is left as it is
     error = vizinho(
         "lm", "transfer", texts / "foreign", texts / "pt.txt", "--to", "pt", "--out", texts / "x",
         "--donor-vectors", texts / "a.bin", code=2,
     )  # fmt: skip
-    assert "no language model of ours" in error
+    assert "no language model that vizinho wrote" in error

@@ -26,10 +26,10 @@ def test_foreign_and_broken_folders_are_named(tmp_path):
         load_model(tmp_path / "none")
     folder = tmp_path / "m"
     folder.mkdir()
-    with pytest.raises(ModelError, match=r"lacks config\.json"):
+    with pytest.raises(ModelError, match=r"has no config\.json"):
         load_model(folder)
     (folder / "config.json").write_text('{"model_type": "parakeet_ctc"}')
-    with pytest.raises(ModelError, match="no language model of ours"):
+    with pytest.raises(ModelError, match="no language model that vizinho wrote"):
         load_model(folder)
     save_model(folder, fresh(), {})
     config = json.loads((folder / "config.json").read_text())
@@ -48,5 +48,5 @@ def test_damaged_weights_are_named(damage, tmp_path):
         path.write_bytes(path.read_bytes()[:100])
     else:
         save_file({"words.weight": torch.zeros(2, 2)}, path)
-    with pytest.raises(ModelError, match=r"lacks model\.safetensors|damaged|another shape"):
+    with pytest.raises(ModelError, match=r"has no model\.safetensors|damaged|another shape"):
         load_model(tmp_path)

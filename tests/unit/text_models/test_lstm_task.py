@@ -48,6 +48,17 @@ def test_a_run_that_was_stopped_ends_with_the_weights_of_one_left_alone(tmp_path
         assert torch.equal(tensor, resumed.model.state_dict()[name]), name
 
 
+def test_an_epoch_has_every_sentence_once_and_a_batch_depends_on_its_number_alone(tmp_path):
+    learnt = task(fresh())
+    batches = [batch for batch, _ in learnt.batches(range(40), OPTIONS, tmp_path, print)]
+    sizes = [len(batch.lengths) for batch in batches]
+    epoch = next(n for n in range(1, 40) if sum(sizes[:n]) >= 200)
+    assert sum(sizes[:epoch]) == 200
+    assert all(len(b.lengths) * (int(b.lengths.max()) - 1) <= OPTIONS.batch_words for b in batches)
+    later = [batch for batch, _ in learnt.batches(range(25, 28), OPTIONS, tmp_path, print)]
+    assert all(torch.equal(a.rows, b.rows) for a, b in zip(batches[25:], later, strict=False))
+
+
 def test_a_loss_that_is_no_number_ends_the_run(tmp_path):
     trained = fresh()
     with torch.no_grad():

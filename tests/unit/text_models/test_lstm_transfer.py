@@ -8,7 +8,7 @@ from vizinho.plan.tokens import RowOptions
 from vizinho.text_models.lstm import build
 from vizinho.text_models.lstm_folder import TrainedModel
 from vizinho.text_models.lstm_scores import sentence_scores
-from vizinho.text_models.lstm_transfer import AlignedVectors, moved, plan_transfer, word_neighbours
+from vizinho.text_models.lstm_transfer import AlignedVectors, plan_transfer, transferred, word_neighbours
 from vizinho.text_models.words import TokenList, character_list, word_list
 from vizinho.vectors.static import WordVectors
 
@@ -19,7 +19,7 @@ PORTUGUESE = [["o", "gato", "come", "pão"], ["o", "velho", "vende", "livros"]] 
 @pytest.mark.parametrize("shape", [FORWARD, TWO_WAY])
 def test_same_words_give_bit_equal_scores(shape):
     donor = fresh(shape)
-    target, plan = moved(donor, donor.words, donor.characters, RowOptions(), seed=7)
+    target, plan = transferred(donor, donor.words, donor.characters, RowOptions(), seed=7)
     ours = sentence_scores(target, donor.words, donor.characters, sentences(20))
     theirs = sentence_scores(donor.model, donor.words, donor.characters, sentences(20))
     assert (ours == theirs).all()
@@ -31,7 +31,7 @@ def test_every_parameter_and_row_is_planned_once_and_every_donor_one_used_or_dro
     donor = fresh(shape, texts=SPANISH)
     words = word_list(PORTUGUESE, 100)
     characters = character_list(PORTUGUESE) if donor.characters else None
-    target, plan = moved(donor, words, characters, RowOptions())
+    target, plan = transferred(donor, words, characters, RowOptions())
     planned = [(r.target, r.token) for r in plan.rows if r.target is not None]
     by_row = {"words.weight": words.tokens, "words.bias": words.tokens}
     if characters:
@@ -52,14 +52,14 @@ def test_every_parameter_and_row_is_planned_once_and_every_donor_one_used_or_dro
 def test_words_start_by_name_by_spelling_or_at_random():
     donor = fresh(texts=SPANISH)
     words = word_list(PORTUGUESE, 100)
-    target, plan = moved(donor, words, None, RowOptions(), seed=5)
+    target, plan = transferred(donor, words, None, RowOptions(), seed=5)
     actions = {r.token: r.action for r in plan.rows if r.target == "words.weight"}
     assert (actions["gato"], actions["livros"], actions["o"]) == ("row copy", "feature row", "fresh")
     ours, theirs = target.words.weight, donor.model.words.weight
     assert torch.equal(ours[words.row("livros")], theirs[donor.words.row("libros")])
     scratch = build(FORWARD, len(words), None, 5)
     assert torch.equal(ours[words.row("o")], scratch.words.weight[words.row("o")])
-    _, random_rows = moved(donor, words, None, RowOptions("fresh"))
+    _, random_rows = transferred(donor, words, None, RowOptions("fresh"))
     assert random_rows.counts()["fresh"] == 2 * sum(w not in donor.words for w in words.tokens)
 
 
@@ -93,6 +93,6 @@ def test_many_words_are_matched_without_comparing_each_with_each():
     shape = FORWARD
     model = build(shape, len(donor), None, 1)
     target = TokenList(("<unk>", "<s>", "</s>", *(f"a{i}" for i in reversed(range(count)))))
-    made, plan = moved(TrainedModel(model, donor, None, fresh().normalizer, {}), target, None, RowOptions())
+    made, plan = transferred(TrainedModel(model, donor, None, fresh().normalizer, {}), target, None, RowOptions())
     assert plan.counts()["row copy"] == 2 * len(donor)
     assert torch.equal(made.words.weight[3:], model.words.weight[3:].flip(0))

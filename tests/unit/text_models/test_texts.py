@@ -1,15 +1,10 @@
-from itertools import islice
-
 import pytest
-import torch
-from grammar import sentences
 from hypothesis import given
 from hypothesis import strategies as st
 
 from vizinho.errors import TextError
 from vizinho.text.normalize import get_normalizer
-from vizinho.text_models.texts import BLOCK, LONGEST_SENTENCE, batches, hold_out, in_order, read_texts, to_sentences
-from vizinho.text_models.words import word_list
+from vizinho.text_models.texts import BLOCK, LONGEST_SENTENCE, hold_out, in_order, read_texts, to_sentences
 
 PT = get_normalizer("pt")
 
@@ -18,8 +13,8 @@ def test_lines_become_normalised_words_and_what_cannot_be_read_is_named():
     made = to_sentences(["Olá, mundo!", "", "o 0º lugar", " ".join(["a"] * (LONGEST_SENTENCE + 1))], PT, "f")
     assert made.sentences[0] == ["olá", "mundo"]
     assert list(map(len, made.sentences)) == [2, LONGEST_SENTENCE, 1]
-    assert len(made.set_aside) == 1
-    assert made.set_aside[0].startswith("f:3: ")
+    assert len(made.skipped) == 1
+    assert made.skipped[0].startswith("f:3: ")
 
 
 def test_missing_empty_and_foreign_files_are_errors(tmp_path):
@@ -45,16 +40,6 @@ def test_held_out_parts_share_no_sentence_with_training_and_lose_none_of_the_dif
 def test_too_little_text_cannot_be_split():
     with pytest.raises(TextError, match="5 sentences cannot be split into 2 parts"):
         hold_out([["a"]] * 5, [0.1], seed=1)
-
-
-def test_an_epoch_has_every_sentence_once_and_later_batches_can_be_had_alone():
-    texts = sentences(60)
-    words = word_list(texts, 50)
-    stream = batches(texts, words, None, batch_words=40, seed=3)
-    epoch = list(islice(stream, 8))
-    again = list(islice(batches(texts, words, None, batch_words=40, seed=3, first=5), 3))
-    assert all(torch.equal(a.rows, b.rows) for a, b in zip(epoch[5:], again, strict=True))
-    assert sum(len(batch.lengths) for batch in epoch[:8]) == 60 or len(epoch) == 8
 
 
 @given(st.lists(st.integers(1, 30), min_size=1, max_size=50), st.integers(8, 64))

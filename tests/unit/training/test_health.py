@@ -19,7 +19,7 @@ from vizinho.model.checkpoint import weights
 from vizinho.store.store import Store
 from vizinho.training.health import MAX_SKIPPED, Health, bad_batch
 from vizinho.training.options import TrainingOptions
-from vizinho.training.skipped import SetAside, read_set_aside
+from vizinho.training.skipped import SkippedList, read_skipped
 
 OPTIONS = TrainingOptions(steps=4, batch_seconds=8.0, evaluate_every=4, checkpoint_every=4, workers=0)
 
@@ -83,28 +83,33 @@ def test_a_recording_that_is_lost_is_left_out_and_named(tmp_path, spoil):
     else:
         spoil(lost.audio)
     finished = fit_job(made, tmp_path / "run")
-    assert [name for name, _ in finished.set_aside] == [lost.id]
-    assert read_set_aside(tmp_path / "run")[0][0] == lost.id
+    assert [name for name, _ in finished.skipped] == [lost.id]
+    assert read_skipped(tmp_path / "run")[0][0] == lost.id
 
 
 def test_too_many_lost_recordings_end_a_run(tmp_path):
     lost = batch(ids=(), broken=tuple((f"u{n}", "no such file") for n in range(6)))
     with pytest.raises(CorpusError, match="6 of 50 recordings can no longer be read"):
-        list(SetAside(tmp_path, lambda _line: None, of=50).watch([lost]))
-    assert len(list(SetAside(tmp_path / "2", lambda _line: None, of=500).watch([lost]))) == 1
-    assert len(list(SetAside(tmp_path / "3", lambda _line: None).watch([lost]))) == 1
-    assert len((tmp_path / "set-aside.jsonl").read_text().splitlines()) == 6
+        list(SkippedList(tmp_path, lambda _line: None, of=50).watch([lost]))
+    assert len(list(SkippedList(tmp_path / "2", lambda _line: None, of=500).watch([lost]))) == 1
+    assert len(list(SkippedList(tmp_path / "3", lambda _line: None).watch([lost]))) == 1
+    assert len((tmp_path / "skipped.jsonl").read_text().splitlines()) == 6
 
 
 def test_a_list_that_was_cut_off_and_strange_names_are_read_back(tmp_path):
     """A name may hold a line separator of Unicode; a kill may cut the last line."""
     lost = batch(ids=(), broken=(("a\u2028b", "no such file"), ("c", "no such file")))
-    list(SetAside(tmp_path, lambda _line: None).watch([lost]))
-    with (tmp_path / "set-aside.jsonl").open("a") as file:
+    list(SkippedList(tmp_path, lambda _line: None).watch([lost]))
+    with (tmp_path / "skipped.jsonl").open("a") as file:
         file.write('{"id": "d", "rea')
-    assert read_set_aside(tmp_path) == (("a\u2028b", "no such file"), ("c", "no such file"))
-    list(SetAside(tmp_path, lambda _line: None).watch([batch(ids=(), broken=(("e", "gone"),))]))
-    assert [name for name, _ in read_set_aside(tmp_path)] == ["a\u2028b", "c", "e"]
+    assert read_skipped(tmp_path) == (("a\u2028b", "no such file"), ("c", "no such file"))
+    list(SkippedList(tmp_path, lambda _line: None).watch([batch(ids=(), broken=(("e", "gone"),))]))
+    assert [name for name, _ in read_skipped(tmp_path)] == ["a\u2028b", "c", "e"]
+
+
+def test_the_list_of_an_older_model_is_read(tmp_path):
+    (tmp_path / "set-aside.jsonl").write_text('{"id": "a", "reason": "no text"}\n')
+    assert read_skipped(tmp_path) == (("a", "no text"),)
 
 
 def test_causes_are_counted_and_some_are_forgiven():
@@ -123,9 +128,9 @@ def test_causes_are_counted_and_some_are_forgiven():
 
 def test_a_card_names_twenty_and_a_file_beside_it_all(tmp_path):
     store, found = Store(tmp_path / "home"), tuple((f"u{n}\u2028", "too short") for n in range(50))
-    finished = replace(fit_job(ready(tmp_path / "c"), tmp_path / "run"), set_aside=found)
+    finished = replace(fit_job(ready(tmp_path / "c"), tmp_path / "run"), skipped=found)
     made = publish(store, "pt", finished, tmp_path / "run", donor=None, command=["vizinho"])
     data = store.card(made.ref).data
     assert data["set_aside_count"] == 50
     assert [tuple(pair) for pair in data["set_aside"]] == list(found[:20])
-    assert read_set_aside(store.resolve(made.ref)) == found
+    assert read_skipped(store.resolve(made.ref)) == found
