@@ -3,30 +3,65 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from vizinho.errors import VizinhoError
 from vizinho.text.language import Language
 
-Nearer = Literal["higher", "lower"]
 Learnt = TypeVar("Learnt")
 
 
 @dataclass(frozen=True, slots=True)
-class Measure:
-    """One number about a target and a donor language."""
+class Kind:
+    """What a measure is, the same for every target and donor."""
 
     level: str
     """"sounds", "vocabulary", "spelling", "syntax", "vectors", "acoustics" or "map"."""
     name: str
-    """Short key, the same for every pair: "exact_share"."""
+    """Short key: "exact_share"."""
     title: str
     """What a person reads: "words spelt alike among the 5,000 most frequent"."""
-    value: float
-    nearer: Nearer
+    nearer: Literal["higher", "lower"]
     """Whether near languages have a higher or a lower value."""
+    symmetric: bool = False
+    """Whether exchanging target and donor gives the same value."""
+    unit: str = ""
+    """"share", "bits", "nats", "km"; empty for a plain ratio."""
+    source: str = ""
+    """Paper, tool or data set that the method or the fact comes from."""
+
+    def measure(
+        self,
+        value: float,
+        *,
+        floor: float,
+        ceiling: tuple[float, str],
+        sample: tuple[int, str],
+        interval: tuple[float, float] | None = None,
+        source: str = "",
+    ) -> Measure:
+        """A measure of this kind; `ceiling` and `sample` say what their numbers are of, `source` replaces its own."""
+        kind = {f.name: getattr(self, f.name) for f in fields(self)} | ({"source": source} if source else {})
+        n, n_of = sample
+        return Measure(
+            **kind,
+            value=value,
+            n=n,
+            n_of=n_of,
+            floor=floor,
+            ceiling=ceiling[0],
+            ceiling_of=ceiling[1],
+            interval=interval,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measure(Kind):
+    """One number about a target and a donor language."""
+
+    value: float
     n: int
     """Size of the sample the value is computed from."""
     n_of: str
@@ -39,12 +74,6 @@ class Measure:
     """What the ceiling was computed from: "pt-pt", "halves of the sample", "the language itself"."""
     interval: tuple[float, float] | None = None
     """95 % bootstrap interval of the value; None only for facts that are not sampled."""
-    symmetric: bool = False
-    """Whether exchanging target and donor gives the same value."""
-    unit: str = ""
-    """"share", "bits", "nats", "km"; empty for a plain ratio."""
-    source: str = ""
-    """Paper, tool or data set that the method or the fact comes from."""
 
     @property
     def nearness(self) -> float:
@@ -105,9 +134,9 @@ class LevelResult:
         """The inverse of `as_json`."""
         measures = []
         for row in values["measures"]:
-            fields = {key: value for key, value in row.items() if key != "nearness"}
-            fields["interval"] = tuple(fields["interval"]) if fields["interval"] is not None else None
-            measures.append(Measure(**fields))
+            interval = None if row["interval"] is None else tuple(row["interval"])
+            stored = {key: value for key, value in row.items() if key != "nearness"}
+            measures.append(Measure(**stored | {"interval": interval}))
         return cls(values["level"], tuple(measures), tuple(Gap(**row) for row in values["gaps"]), values["evidence"])
 
 

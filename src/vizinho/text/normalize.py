@@ -75,8 +75,8 @@ class Normalizer:
         text = self._signs_to_words(_without_format_characters(text))
         if _DIGITS.search(text):
             text = self._numbers_to_words(text)
-        kept = "".join(self._kept(text))
-        return unicodedata.normalize("NFC", " ".join(kept.split()))
+        words = "".join(self._words_and_spaces(text)).split()
+        return unicodedata.normalize("NFC", " ".join(words))
 
     def _numbers_to_words(self, text: str) -> str:
         text = _DIGIT_PERIOD.sub("", text)
@@ -98,15 +98,14 @@ class Normalizer:
             text = _SIGN_PATTERNS[sign].sub(f" {words} ", text)
         return _CATALAN_L.sub("·", text.replace("ŀ", "l·")) if self.lang == "ca" else text
 
-    def _kept(self, text: str) -> list[str]:
-        """The characters with everything that is not part of a word made a space."""
-        kept = [" "]
+    def _words_and_spaces(self, text: str) -> list[str]:
+        """The characters, with a space for everything that is not part of a word."""
+        characters = [" "]
         for c, following in zip(text, text[1:] + " ", strict=False):
-            in_word = kept[-1] != " " and (
-                unicodedata.category(c).startswith("M") or (_is_letter(following) and self._joins(c))
-            )
-            kept.append(c if _is_letter(c) or in_word else " ")
-        return kept
+            # A mark belongs to the letter before it; an apostrophe joins letters on both sides.
+            joins = unicodedata.category(c).startswith("M") or (_is_letter(following) and self._joins(c))
+            characters.append(c if _is_letter(c) or (characters[-1] != " " and joins) else " ")
+        return characters
 
     def _joins(self, c: str) -> bool:
         return (c == "'" and self.lang in _KEEPS_APOSTROPHE) or (c == "·" and self.lang == "ca")

@@ -22,8 +22,9 @@ Rows = npt.NDArray[np.intp]
 
 def normalize(matrix: Matrix) -> Matrix:
     """Rows to unit length, columns centred, rows to unit length again (Artetxe et al. 2018): (V, D)."""
-    made = _unit(matrix)
-    return _unit(made - made.mean(axis=0))
+    rows = _unit(matrix)
+    # Common directions make every two words alike; without them cosines say more (Mu and Viswanath 2018).
+    return _unit(rows - rows.mean(axis=0))
 
 
 def _unit(matrix: Any) -> Matrix:
@@ -31,35 +32,34 @@ def _unit(matrix: Any) -> Matrix:
     return np.asarray(matrix / np.maximum(lengths, 1e-9), dtype=np.float32)
 
 
-def identical_seeds(ours: WordVectors, theirs: WordVectors, most: int, leave_out: set[str]) -> list[tuple[str, str]]:
-    """The most frequent words of four letters or more that both have, spelt alike, but those of `leave_out`."""
-    found = [(w, w) for w in ours.words if len(w) >= 4 and w in theirs and w not in leave_out]
-    return found[:most]
+def identical_seeds(target: WordVectors, donor: WordVectors, most: int, leave_out: set[str]) -> list[tuple[str, str]]:
+    """The most frequent words of four letters or more that both have, spelt alike, without those of `leave_out`."""
+    # Shorter words are often spelt alike by accident.
+    return [(w, w) for w in target.words if len(w) >= 4 and w in donor and w not in leave_out][:most]
 
 
-def read_dictionary(path: Path, ours: WordVectors, theirs: WordVectors) -> list[tuple[str, str]]:
-    """(target word, donor word) from lines "donor word, tab, target word", as far as both have vectors.
+def read_dictionary(path: Path, target: WordVectors, donor: WordVectors) -> list[tuple[str, str]]:
+    """(target word, donor word) from lines "donor word, tab, target word" whose words both have vectors.
 
     Raises TextError for a missing file and a line without a tab.
     """
     if not path.is_file():
         raise TextError("no such dictionary", where=str(path), fix="check the path")
-    made = []
+    pairs = []
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        donor, tab, target = line.partition("\t")
+        donor_word, tab, word = line.partition("\t")
         if line.strip() and not tab:
             raise TextError("not two words with a tab between them", where=f"{path}:{number}", fix="mend the line")
-        if donor in theirs and target in ours:
-            made.append((target, donor))
-    return made
+        if donor_word in donor and word in target:
+            pairs.append((word, donor_word))
+    return pairs
 
 
 def procrustes(donor: Matrix, target: Matrix) -> Matrix:
     """The rotation (D, D) that brings donor rows (N, D) nearest to target rows (Schoenemann 1966). Raises TextError."""
     if len(donor) < LEAST_SEEDS:
-        raise TextError(
-            f"only {len(donor)} seed pairs", fix=f"at least {LEAST_SEEDS} words must be known to both spaces"
-        )
+        fix = f"at least {LEAST_SEEDS} words must be known to both spaces"
+        raise TextError(f"only {len(donor)} seed pairs", fix=fix)
     rotation, _ = scipy.linalg.orthogonal_procrustes(donor, target)
     return np.asarray(rotation, dtype=np.float32)
 
@@ -92,10 +92,10 @@ def hits(scores: Matrix, right: Rows) -> npt.NDArray[np.float64]:
     return np.asarray(scores.argmax(axis=1) == right, dtype=np.float64)
 
 
-def relational_similarity(ours: Matrix, theirs: Matrix) -> float:
+def relational_similarity(target: Matrix, donor: Matrix) -> float:
     """Correlation of the cosines among N words with those among their translations (RSIM, Vulic et al. 2020)."""
-    upper = np.triu_indices(len(ours), 1)
-    return float(np.corrcoef((ours @ ours.T)[upper], (theirs @ theirs.T)[upper])[0, 1])
+    upper = np.triu_indices(len(target), 1)  # each pair once, no word with itself
+    return float(np.corrcoef((target @ target.T)[upper], (donor @ donor.T)[upper])[0, 1])
 
 
 def sentence_vectors(sentences: Sequence[Sequence[str]], vectors: WordVectors, matrix: Matrix) -> Matrix:
@@ -107,9 +107,9 @@ def sentence_vectors(sentences: Sequence[Sequence[str]], vectors: WordVectors, m
     ranks = np.arange(1, len(vectors.words) + 1)
     shares = 1 / ranks / (1 / ranks).sum()
     weights = 1e-3 / (1e-3 + shares)
-    made = np.zeros((len(sentences), matrix.shape[1]), dtype=np.float32)
+    sums = np.zeros((len(sentences), matrix.shape[1]), dtype=np.float32)
     for i, sentence in enumerate(sentences):
         rows = [vectors.row(w) for w in sentence if w in vectors]
         if rows:
-            made[i] = (weights[rows, None] * matrix[rows]).sum(axis=0)
-    return _unit(made)
+            sums[i] = (weights[rows, None] * matrix[rows]).sum(axis=0)
+    return _unit(sums)

@@ -1,4 +1,4 @@
-"""The state of a word2vec or fastText training after each epoch, so that an interrupted one goes on exactly."""
+"""The state of a word2vec or fastText training after each epoch, from which an interrupted one resumes exactly."""
 
 from __future__ import annotations
 
@@ -36,33 +36,33 @@ def load_epoch(path: Path, model: Any, digest: str) -> int:
         with np.load(path, allow_pickle=False) as saved:
             if str(saved["digest"]) != digest:
                 return 0
-            found = {name: saved[name] for name in saved.files}
+            arrays = {name: saved[name] for name in saved.files}
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return 0
     for name, (rows, put) in _weights(model).items():
-        if found[name].shape != rows.shape:
+        if arrays[name].shape != rows.shape:
             return 0
-        put(found[name])
-    position, has_gauss, gauss = found["random_rest"]
-    model.random.set_state((str(found["random_kind"]), found["random_keys"], int(position), int(has_gauss), gauss))
-    return int(found["epoch"])
+        put(arrays[name])
+    position, has_gauss, gauss = arrays["random_rest"]
+    model.random.set_state((str(arrays["random_kind"]), arrays["random_keys"], int(position), int(has_gauss), gauss))
+    return int(arrays["epoch"])
 
 
 def _weights(model: Any) -> dict[str, Any]:
-    """By name: the rows that training changes, and what puts others in their place."""
+    """By name: the rows that training changes, and a function that replaces them."""
 
     def whole(owner: Any, name: str) -> Any:
         array = getattr(owner, name)
         return array, lambda rows: array.__setitem__(slice(None), rows)
 
-    found = {"output": whole(model, "syn1neg")}
+    output = {"output": whole(model, "syn1neg")}
     buckets = getattr(model.wv, "buckets_word", None)
     if buckets is None:
-        return found | {"words": whole(model.wv, "vectors")}
+        return output | {"words": whole(model.wv, "vectors")}
     # fastText's table of n-grams has two million rows; a text touches a few of them.
     used = np.unique(np.concatenate([np.asarray(b, dtype=np.int64) for b in buckets]))
     table = model.wv.vectors_ngrams
-    return found | {
+    return output | {
         "words": whole(model.wv, "vectors_vocab"),
         "ngrams": (table[used], lambda rows: table.__setitem__(used, rows)),
     }

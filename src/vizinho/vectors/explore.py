@@ -68,36 +68,36 @@ def _shared(values: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
     return np.asarray((values > CLEAR).all(axis=0) | (values < -CLEAR).all(axis=0))
 
 
-def bands(found: Boxes, width: int) -> list[range]:
+def bands(boxes: Boxes, width: int) -> list[range]:
     """The components in runs of at most `width`, for one row of boxes under another."""
-    return [range(i, min(i + width, len(found.shared))) for i in range(0, len(found.shared), width)]
+    return [range(i, min(i + width, len(boxes.shared))) for i in range(0, len(boxes.shared), width)]
 
 
-def draw_boxes(found: Boxes) -> str:
+def draw_boxes(boxes: Boxes) -> str:
     """SVG: a row a word, a box a component, orange below the mean and blue above; a bar under those they share."""
-    label = LETTER * max(map(len, found.words)) + GAP
+    label = LETTER * max(map(len, boxes.words)) + GAP
     step = BOX + GAP
-    tall = step * len(found.words) + 2 * GAP
-    runs = bands(found, A_BAND)
+    tall = step * len(boxes.words) + 2 * GAP
+    runs = bands(boxes, A_BAND)
     width, height = label + BOX * len(runs[0]) + GAP, tall * len(runs)
     parts = []
     for band, run in enumerate(runs):
         top = band * tall + GAP
-        for row, word in enumerate(found.words):
+        for row, word in enumerate(boxes.words):
             y = top + row * step
             parts.append(f'<text x="0" y="{y + BOX - 3}" fill="currentColor">{escape(word)}</text>')
             parts += [
                 f'<rect x="{label + BOX * place}" y="{y}" width="{BOX - 1}" height="{BOX}" '
-                f'fill="{colour(float(found.values[row, i]))}"/>'
+                f'fill="{colour(float(boxes.values[row, i]))}"/>'
                 for place, i in enumerate(run)
             ]
-        below = top + step * len(found.words) - 3
+        below = top + step * len(boxes.words) - 3
         parts += [
             f'<rect class="shared" x="{label + BOX * place}" y="{below}" width="{BOX - 1}" height="4"/>'
             for place, i in enumerate(run)
-            if found.shared[i]
+            if boxes.shared[i]
         ]
-    names = escape(", ".join(found.words), quote=True)
+    names = escape(", ".join(boxes.words), quote=True)
     style = "text{font:13px sans-serif}rect{stroke:#999;stroke-width:.5}.shared{fill:currentColor;stroke:none}"
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '

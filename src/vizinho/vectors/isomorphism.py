@@ -17,15 +17,15 @@ ENERGY = 0.9
 Matrix = npt.NDArray[np.float32]
 
 
-def eigenvector_similarity(ours: Matrix, theirs: Matrix) -> float:
+def eigenvector_similarity(first: Matrix, second: Matrix) -> float:
     """Distance of the Laplacian spectra of the nearest-neighbour graphs of two sets of unit rows (N, D); 0 alike.
 
     Soegaard, Ruder and Vulic 2018: the mean squared difference of the k largest eigenvalues, k the fewest that make up
     nine tenths of either spectrum. (They sum; the mean does not grow with the number of words.)
     """
-    first, second = _spectrum(ours), _spectrum(theirs)
-    k = min(_count(first), _count(second))
-    return float(((first[:k] - second[:k]) ** 2).mean())
+    spectra = _spectrum(first), _spectrum(second)
+    k = min(map(_count, spectra))
+    return float(((spectra[0][:k] - spectra[1][:k]) ** 2).mean())
 
 
 def _spectrum(rows: Matrix) -> npt.NDArray[np.float64]:
@@ -35,7 +35,8 @@ def _spectrum(rows: Matrix) -> npt.NDArray[np.float64]:
     graph = np.zeros(cosines.shape)
     nearest = np.argpartition(cosines, -k, axis=1)[:, -k:]
     np.put_along_axis(graph, nearest, 1.0, axis=1)
-    graph = np.maximum(graph, graph.T)
+    graph = np.maximum(graph, graph.T)  # neighbours are mutual where either is near
+    # Eigenvalues of the Laplacian D - A, the largest first.
     return np.sort(np.linalg.eigvalsh(np.diag(graph.sum(axis=1)) - graph))[::-1]
 
 
@@ -43,16 +44,16 @@ def _count(spectrum: npt.NDArray[np.float64]) -> int:
     return int(np.searchsorted(np.cumsum(spectrum) / spectrum.sum(), ENERGY)) + 1
 
 
-def gromov_hausdorff_bound(ours: Matrix, theirs: Matrix) -> float:
+def gromov_hausdorff_bound(first: Matrix, second: Matrix) -> float:
     """A lower bound of the Gromov-Hausdorff distance of two sets of as many rows (N, D), 0 alike (Patra et al. 2019).
 
     Half the bottleneck distance between the persistence diagrams of how the points join into clusters as the radius
     grows. All such classes are born at 0 and die at the edges of the minimum spanning tree, so that matching the sorted
     edges is a best matching, or leaving both of a pair unmatched where that is cheaper.
     """
-    first, second = _joining(ours), _joining(theirs)
-    apart = np.abs(first - second)
-    unmatched = np.maximum(first, second) / 2
+    edges, others = _joining(first), _joining(second)
+    apart = np.abs(edges - others)
+    unmatched = np.maximum(edges, others) / 2
     return float(np.minimum(apart, unmatched).max() / 2)
 
 

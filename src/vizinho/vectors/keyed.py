@@ -13,17 +13,10 @@ from typing import Any
 import numpy as np
 
 _GENSIM = ("gensim.models.keyedvectors", "gensim.models.fasttext", "gensim.models.word2vec")
-_BAGS = frozenset(
-    {
-        "KeyedVectors",
-        "Word2VecKeyedVectors",
-        "EuclideanKeyedVectors",
-        "FastTextKeyedVectors",
-        "Vocab",
-        "CompatVocab",
-        "SimpleVocab",
-    }
-)
+_BAGS = frozenset({
+    "KeyedVectors", "Word2VecKeyedVectors", "EuclideanKeyedVectors", "FastTextKeyedVectors", "Vocab", "CompatVocab",
+    "SimpleVocab",
+})  # fmt: skip
 _NUMPY = {
     "numpy": ("ndarray", "dtype"),
     "numpy.core.multiarray": ("_reconstruct", "scalar"),
@@ -44,8 +37,8 @@ def read_keyed(path: Path) -> tuple[list[str], Any]:
     OSError for files that cannot be read, and pickle's own errors for a damaged one.
     """
     with path.open("rb") as stream:
-        found = _Reader(stream).load()
-    values = getattr(found, "__dict__", {})
+        values = getattr(_Reader(stream).load(), "__dict__", {})
+    # gensim 4's names, else gensim 3's.
     words = values.get("index_to_key", values.get("index2word"))
     matrix = values.get("vectors", values.get("syn0"))
     for name in ("vectors", "syn0"):

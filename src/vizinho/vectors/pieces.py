@@ -22,40 +22,25 @@ def train_pieces(lines: Iterable[str], size: int) -> Any:
     from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
     from transformers import PreTrainedTokenizerFast
 
-    kept = [line for line in lines if line.strip()]
-    characters = {c for line in kept for c in line.lower()}
-    if not kept:
+    texts = [line for line in lines if line.strip()]
+    characters = {c for line in texts for c in line.lower()}
+    if not texts:
         raise TextError("no text to learn pieces from", fix="give files with one sentence a line")
     if size <= len(SPECIAL) + len(characters):
         raise TextError(f"{size} pieces for {len(characters)} different characters", fix="use a larger vocabulary")
-    made = Tokenizer(models.BPE(unk_token=UNKNOWN))
-    made.normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase()])
+    tokenizer = Tokenizer(models.BPE(unk_token=UNKNOWN))
+    tokenizer.normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase()])
     # Words begin with a mark of their own. With a prefix on the pieces inside words instead, the trainer breaks ties by
-    # chance, and the same text gives other pieces each time.
-    made.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Punctuation(), pre_tokenizers.Metaspace()]
-    )
-    made.decoder = decoders.Metaspace()
+    # chance, and one text gives other pieces each time.
+    splits = [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Punctuation(), pre_tokenizers.Metaspace()]
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(splits)
+    tokenizer.decoder = decoders.Metaspace()
     trainer = trainers.BpeTrainer(vocab_size=size, special_tokens=list(SPECIAL), show_progress=False)
-    made.train_from_iterator(kept, trainer)
-    marks = [(mark, made.token_to_id(mark)) for mark in (START, END)]
-    made.post_processor = processors.TemplateProcessing(single=f"{START} $A {END}", special_tokens=marks)
-    return PreTrainedTokenizerFast(
-        tokenizer_object=made,
-        pad_token=PAD,
-        unk_token=UNKNOWN,
-        cls_token=START,
-        sep_token=END,
-        mask_token=MASK,
-        model_max_length=MAX_PIECES,
-    )
-
-
-def shared_pieces(tokenizer: Any, ours: Sequence[str], theirs: Sequence[str]) -> float:
-    """Share of the pieces in our text (running pieces) that occur in theirs, too."""
-    theirs_kinds = {piece for ids in encode(tokenizer, theirs) for piece in ids[1:-1]}
-    running = [piece for ids in encode(tokenizer, ours) for piece in ids[1:-1]]
-    return sum(piece in theirs_kinds for piece in running) / max(1, len(running))
+    tokenizer.train_from_iterator(texts, trainer)
+    marks = [(mark, tokenizer.token_to_id(mark)) for mark in (START, END)]
+    tokenizer.post_processor = processors.TemplateProcessing(single=f"{START} $A {END}", special_tokens=marks)
+    names = {"pad_token": PAD, "unk_token": UNKNOWN, "cls_token": START, "sep_token": END, "mask_token": MASK}
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_max_length=MAX_PIECES, **names)
 
 
 def encode(tokenizer: Any, lines: Sequence[str]) -> list[list[int]]:

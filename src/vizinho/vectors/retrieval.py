@@ -29,7 +29,7 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Retrieval:
-    """Precision at 1 from the first side to the second, back, and the mean of both; `floor` is one in so many."""
+    """Precision at 1 from the first side to the second, back, and the mean of both; `floor` is one in S sentences."""
 
     forward: Share
     back: Share
@@ -51,12 +51,12 @@ def retrieve(first: Any, second: Any, *, scaled: bool = True, seed: int = 1) -> 
 def retrieve_by(cosines: Any, *, scaled: bool = True, seed: int = 1) -> Retrieval:
     """As `retrieve`, from the cosines (S, S) of all pairs."""
     scores = csls_of(np.asarray(cosines)) if scaled else np.asarray(cosines)
-    forward, back = found(scores), found(scores.T)
+    forward, back = hits(scores), hits(scores.T)
     rng = np.random.default_rng(seed)
     return Retrieval(share(forward, rng), share(back, rng), share((forward + back) / 2, rng), 1 / len(forward))
 
 
-def found(scores: Any) -> Hits:
+def hits(scores: Any) -> Hits:
     """1 for each row (S,) whose diagonal is its highest score, 0 where another is higher or as high."""
     right = np.diagonal(scores)
     others = np.array(scores, dtype=np.float64)
@@ -64,37 +64,37 @@ def found(scores: Any) -> Hits:
     return np.asarray(right > others.max(axis=1), dtype=np.float64)
 
 
-def share(hits: Hits, rng: np.random.Generator) -> Share:
-    """Mean of the hits (S,) and the percentile interval of its bootstrap over them."""
+def share(right: Hits, rng: np.random.Generator) -> Share:
+    """Mean of the hits (S,), 1 for a right answer, and the percentile interval of its bootstrap over them."""
     # Few values occur, so that drawing how often each comes is drawing the hits.
-    values, counts = np.unique(hits, return_counts=True)
-    means = rng.multinomial(len(hits), counts / len(hits), size=RESAMPLES) @ values / len(hits)
+    values, counts = np.unique(right, return_counts=True)
+    means = rng.multinomial(len(right), counts / len(right), size=RESAMPLES) @ values / len(right)
     low, high = np.quantile(means, [0.025, 0.975])
-    return Share(float(hits.mean()), float(low), float(high), len(hits))
+    return Share(float(right.mean()), float(low), float(high), len(right))
 
 
 def read_pairs(path: Path) -> list[tuple[str, str]]:
     """Sentence pairs, one a line with a tab between. Raises TextError for a missing file and for another line."""
     if not path.is_file():
         raise TextError("no such file of sentence pairs", where=path, fix="check the path")
-    made = []
+    pairs = []
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
         if not line.strip():
             continue
         cells = [cell.strip() for cell in line.split("\t")]
         if len(cells) != 2 or not all(cells):
             raise TextError("not two sentences with a tab between them", where=f"{path}:{number}", fix="mend the line")
-        made.append((cells[0], cells[1]))
-    return made
+        pairs.append((cells[0], cells[1]))
+    return pairs
 
 
 def distinct(pairs: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-    """The pairs without those of which a side was there before: a sentence that is twice there has no right answer."""
+    """The pairs that repeat no side of an earlier pair: a sentence that occurs twice has no single right answer."""
     seen: tuple[set[str], set[str]] = (set(), set())
-    kept = []
+    unique = []
     for pair in pairs:
         if not any(text in side for text, side in zip(pair, seen, strict=True)):
-            kept.append(pair)
+            unique.append(pair)
         for text, side in zip(pair, seen, strict=True):
             side.add(text)
-    return kept
+    return unique

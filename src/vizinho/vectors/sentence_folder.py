@@ -49,10 +49,8 @@ def read_settings(folder: Path) -> SentenceSettings:
     if not (folder / "modules.json").is_file():
         return SentenceSettings()
     modules = _read(folder / "modules.json")
-    kinds = {}
     try:
-        for module in modules:
-            kinds[str(module["type"]).rsplit(".", 1)[-1]] = str(module["path"])
+        kinds = {str(module["type"]).rsplit(".", 1)[-1]: str(module["path"]) for module in modules}
     except (TypeError, KeyError) as error:
         raise ModelError("not a list of modules", where=folder / "modules.json", fix="copy the folder again") from error
     unknown = sorted(set(kinds) - {"Transformer", "Pooling", "Normalize"})
@@ -94,16 +92,13 @@ def _pooling(path: Path) -> tuple[str, ...]:
     refused = [key for key in _REFUSED if values.get(key)]
     named = values.get("pooling_mode")  # newer files name the kind, or list several
     if named is None:
-        found = tuple(name for key, name in _KEYS.items() if values.get(key))
+        kinds = tuple(name for key, name in _KEYS.items() if values.get(key))
     else:
-        found = (named,) if isinstance(named, str) else tuple(map(str, named))
-    if refused or not found or set(found) - set(POOLINGS):
-        raise ModelError(
-            f"pooling {', '.join([*refused, *map(str, found)]) or 'of no kind'}",
-            where=path,
-            fix=f"understood are {', '.join(POOLINGS)}",
-        )
-    return found
+        kinds = (named,) if isinstance(named, str) else tuple(map(str, named))
+    if refused or not kinds or set(kinds) - set(POOLINGS):
+        what = f"pooling {', '.join([*refused, *kinds]) or 'of no kind'}"
+        raise ModelError(what, where=path, fix=f"use a model with {', '.join(POOLINGS)}")
+    return kinds
 
 
 def _read(path: Path) -> Any:

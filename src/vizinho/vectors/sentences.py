@@ -58,8 +58,8 @@ class TransformerSentences:
 
     def encode(self, sentences: Sequence[str]) -> Matrix:
         """(S, D)."""
-        made = self.encoder.encode(sentences)
-        return np.asarray(made / np.maximum(np.linalg.norm(made, axis=1, keepdims=True), 1e-9), dtype=np.float32)
+        rows = self.encoder.encode(sentences)
+        return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9), dtype=np.float32)
 
 
 def load_sentences(path: Path) -> SentenceVectors:

@@ -180,10 +180,10 @@ def _saver(path: Path, done: int, digest: str) -> Any:
 
 
 def _digest(sentences: Sequence[Sequence[str]], options: VectorOptions) -> str:
-    made = hashlib.sha256(repr(options).encode())
+    digest = hashlib.sha256(repr(options).encode())
     for sentence in sentences:
-        made.update(" ".join(sentence).encode() + b"\n")
-    return made.hexdigest()
+        digest.update(" ".join(sentence).encode() + b"\n")
+    return digest.hexdigest()
 
 
 def _stable_hash(word: str) -> int:
@@ -206,6 +206,13 @@ def save_vectors(path: Path, vectors: WordVectors) -> None:
             keyed.save_word2vec_format(str(temporary), binary=path.suffix == ".bin", write_header=True)
 
 
+_UNREADABLE = (
+    EOFError, ValueError, OSError, LookupError, MemoryError, OverflowError, TypeError, AttributeError,
+    pickle.UnpicklingError,
+)  # fmt: skip
+"""What gensim and pickle raise for damaged files."""
+
+
 def load_vectors(path: Path) -> WordVectors:
     """Read a .vec, .bin or .kv file. Raises ModelError for a missing, truncated or foreign file.
 
@@ -218,29 +225,16 @@ def load_vectors(path: Path) -> WordVectors:
         raise ModelError("no such file of vectors", where=path, fix="check the path") from error
     except ForeignPickleError as error:
         raise ModelError(f"refused: {error}", where=path, fix="save it as .bin or .vec with gensim") from error
-    except (
-        EOFError,
-        ValueError,
-        OSError,
-        LookupError,
-        MemoryError,
-        OverflowError,
-        TypeError,
-        AttributeError,
-        pickle.UnpicklingError,
-    ) as error:
-        raise ModelError(f"cannot be read as word vectors ({error})", where=path, fix="write the file anew") from error
+    except _UNREADABLE as error:
+        raise ModelError(f"cannot be read as word vectors ({error})", where=path, fix="write the file again") from error
     if not words:
-        raise ModelError("the file holds no vectors", where=path, fix="write the file anew")
-    made = WordVectors(tuple(words), np.array(matrix, dtype=np.float32))
-    wrong = np.flatnonzero(~np.isfinite(made.matrix).all(axis=1))
+        raise ModelError("the file holds no vectors", where=path, fix="write the file again")
+    vectors = WordVectors(tuple(words), np.array(matrix, dtype=np.float32))
+    wrong = np.flatnonzero(~np.isfinite(vectors.matrix).all(axis=1))
     if len(wrong):
-        raise ModelError(
-            f"{len(wrong)} vectors with components that are no numbers, such as that of {words[int(wrong[0])]!r}",
-            where=path,
-            fix="write the file anew",
-        )
-    return made
+        what = f"{len(wrong)} vectors with components that are no numbers, such as that of {words[int(wrong[0])]!r}"
+        raise ModelError(what, where=path, fix="write the file again")
+    return vectors
 
 
 def _read_word2vec(path: Path) -> tuple[list[str], Any]:

@@ -43,7 +43,7 @@ class Encoder:
         return int(self.model.config.num_hidden_layers)
 
     def at(self, layer: int) -> Encoder:
-        """The same encoder read at another layer. Raises ModelError for one that it does not have."""
+        """This encoder, read at another layer. Raises ModelError for one that it does not have."""
         if not -self.layers - 1 <= layer <= self.layers:
             raise ModelError(f"no layer {layer}", fix=f"use 0 (embeddings) to {self.layers}, or -1 for the last")
         return replace(self, layer=layer)
@@ -54,7 +54,7 @@ class Encoder:
         Padding and the other sentences of a batch do not change a vector. `progress` moves by sentences.
         """
         width = self.dim * len(self.settings.pooling)
-        made = np.zeros((len(sentences), width), dtype=np.float32)
+        vectors = np.zeros((len(sentences), width), dtype=np.float32)
         texts = [s.lower() if self.settings.lower_case else s for s in sentences]
         for rows in self._rows(texts):
             encoded = self._tokenize([texts[i] for i in rows])
@@ -62,9 +62,9 @@ class Encoder:
             pooled = pool(states, encoded["attention_mask"], self.settings.pooling)
             if self.settings.normalized:
                 pooled = torch.nn.functional.normalize(pooled, dim=1)
-            made[rows] = pooled.numpy()
+            vectors[rows] = pooled.numpy()
             progress(len(rows), "")
-        return made
+        return vectors
 
     def words(self, sentences: Sequence[Sequence[str]], *, progress: Advance = silent) -> list[Matrix]:
         """For each sentence (given as words) the vectors (W, D) of its words in their context.
@@ -72,14 +72,14 @@ class Encoder:
         A word's vector is the mean of the states of all its pieces, each used once. Raises TextError for an empty word
         and for a sentence of more pieces than the encoder takes: a word without a vector would be silently wrong.
         """
-        made: list[Matrix] = [np.zeros((0, self.dim), dtype=np.float32) for _ in sentences]
+        vectors: list[Matrix] = [np.zeros((0, self.dim), dtype=np.float32) for _ in sentences]
         for rows in self._rows([" ".join(words) for words in sentences]):
             encoded = self._tokenize([list(sentences[i]) for i in rows], words=True)
             states = self._states(encoded)
             for place, row in enumerate(rows):
-                made[row] = _words_of(states[place], encoded.word_ids(place), sentences[row])
+                vectors[row] = _words_of(states[place], encoded.word_ids(place), sentences[row])
             progress(len(rows), "")
-        return made
+        return vectors
 
     @property
     def max_pieces(self) -> int:
@@ -102,15 +102,13 @@ class Encoder:
         return self.tokenizer(list(texts), padding=True, is_split_into_words=words, return_tensors="pt", **options)
 
     def _states(self, encoded: Any) -> torch.Tensor:
-        if encoded["input_ids"].shape[1] > self.max_pieces:
-            raise TextError(
-                f"a sentence of {encoded['input_ids'].shape[1]} pieces, more than {self.max_pieces}",
-                fix="give it in parts",
-            )
+        pieces = encoded["input_ids"].shape[1]
+        if pieces > self.max_pieces:
+            raise TextError(f"a sentence of {pieces} pieces, more than {self.max_pieces}", fix="give it in parts")
         inputs = {k: v for k, v in encoded.items() if k in ("input_ids", "attention_mask")}
         with torch.no_grad():
-            found = self.model(**inputs, output_hidden_states=self.layer != -1)
-        states = found.last_hidden_state if self.layer == -1 else found.hidden_states[self.layer]
+            output = self.model(**inputs, output_hidden_states=self.layer != -1)
+        states = output.last_hidden_state if self.layer == -1 else output.hidden_states[self.layer]
         return torch.as_tensor(states)
 
 
@@ -118,13 +116,14 @@ def pool(states: torch.Tensor, mask: torch.Tensor, kinds: Sequence[str] = ("mean
     """States (B, T, D) of pieces to sentences (B, D * kinds); what `mask` (B, T) leaves out counts for nothing."""
     keep = mask.unsqueeze(-1).to(states.dtype)
     total, length = (states * keep).sum(dim=1), keep.sum(dim=1).clamp(min=1)
-    made = {
+    pooled = {
+        # Padding may stand on the left: the first piece is the first that the mask keeps.
         "cls": lambda: states[torch.arange(len(states)), mask.argmax(dim=1)],
         "mean": lambda: total / length,
         "mean_sqrt_len_tokens": lambda: total / length.sqrt(),
         "max": lambda: states.masked_fill(keep == 0, -torch.inf).amax(dim=1),
     }
-    return torch.cat([made[kind]() for kind in kinds], dim=1)
+    return torch.cat([pooled[kind]() for kind in kinds], dim=1)
 
 
 def load_encoder(source: str | Path, *, layer: int = -1) -> Encoder:
@@ -145,16 +144,11 @@ def load_encoder(source: str | Path, *, layer: int = -1) -> Encoder:
         model = _load_model(where, options)
         tokenizer = AutoTokenizer.from_pretrained(where, **options)
     except (OSError, ValueError, RuntimeError, KeyError) as error:
-        line = first_line(error)
-        raise ModelError(
-            f"no encoder can be loaded ({line})",
-            where=source,
-            fix="give a folder written by save_pretrained, or a hub id",
-        ) from error
+        what, fix = f"no encoder can be loaded ({first_line(error)})", "give a folder of save_pretrained, or a hub id"
+        raise ModelError(what, where=source, fix=fix) from error
     if not tokenizer.is_fast:
-        raise ModelError(
-            "its tokeniser does not map pieces to words", where=source, fix="save a tokenizer.json with it"
-        )
+        fix = "save a tokenizer.json with it"
+        raise ModelError("its tokeniser does not map pieces to words", where=source, fix=fix)
     return Encoder(model.float().eval(), tokenizer, settings).at(layer)
 
 

@@ -1,4 +1,4 @@
-"""How well an alignment translates words: by frequency, beside the spaces unmapped and a floor."""
+"""How well an alignment translates words: by frequency, compared with the spaces unmapped and with a floor."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class Translation:
-    """What `evaluate_alignment` found."""
+    """The result of `evaluate_alignment`."""
 
     rows: tuple[Row, ...]
     shapes: tuple[Shape, ...]
@@ -60,8 +60,8 @@ class Translation:
 
 
 def evaluate_alignment(
-    ours: WordVectors,
-    theirs: WordVectors,
+    target: WordVectors,
+    donor: WordVectors,
     seeds: Sequence[Pair],
     dictionary: Sequence[Pair],
     *,
@@ -74,79 +74,70 @@ def evaluate_alignment(
     from the seeds (Procrustes). A donor word with several translations is right with any. Seeds with a tested word are
     left out. Raises ModelError for vectors of different widths, TextError for too few seeds or words to test on.
     """
-    width_checked(theirs, ours)
-    queries, right, untested = _testable(ours, theirs, dictionary, candidates)
-    tested_ours = {ours.words[i] for rows in right for i in rows}
-    tested_theirs = {theirs.words[i] for i in queries}
-    kept = [(a, b) for a, b in seeds if a not in tested_ours and b not in tested_theirs]
-    first, second = normalize(ours.matrix), normalize(theirs.matrix)
-    our_rows, their_rows = [ours.row(a) for a, _ in kept], [theirs.row(b) for _, b in kept]
+    width_checked(donor, target)
+    queries, right, untested = _testable(target, donor, dictionary, candidates)
+    tested = {target.words[i] for rows in right for i in rows}
+    tested_donor = {donor.words[i] for i in queries}
+    fair = [(a, b) for a, b in seeds if a not in tested and b not in tested_donor]
+    first, second = normalize(target.matrix), normalize(donor.matrix)
+    rows, donor_rows = [target.row(a) for a, _ in fair], [donor.row(b) for _, b in fair]
     rng = np.random.default_rng(seed)
-    rotation = procrustes(second[their_rows], first[our_rows])
-    shuffled = procrustes(second[their_rows], first[list(rng.permutation(our_rows))])
+    rotation = procrustes(second[donor_rows], first[rows])
+    shuffled = procrustes(second[donor_rows], first[list(rng.permutation(rows))])
     mapped: dict[Start, Any] = {"unmapped": second, "floor": second @ shuffled, "aligned": second @ rotation}
-    rows: list[Row] = []
+    table: list[Row] = []
     for name, space in mapped.items():
-        rows += _rows(name, space[queries], first[:candidates], queries, right, rng)
-    return Translation(tuple(rows), _shapes(first, second, queries, right, rng), len(kept), len(queries), untested)
+        table += _rows(name, space[queries], first[:candidates], queries, right, rng)
+    return Translation(tuple(table), _shapes(first, second, queries, right, rng), len(fair), len(queries), untested)
 
 
 def _testable(
-    ours: WordVectors, theirs: WordVectors, dictionary: Sequence[Pair], candidates: int
+    target: WordVectors, donor: WordVectors, dictionary: Sequence[Pair], candidates: int
 ) -> tuple[list[int], list[set[int]], int]:
     """Donor rows, the right target rows of each, and how many pairs were left out."""
-    found: dict[int, set[int]] = {}
+    right: dict[int, set[int]] = {}
     untested = 0
-    for target, donor in dictionary:
-        if target in ours and donor in theirs and ours.row(target) < candidates:
-            found.setdefault(theirs.row(donor), set()).add(ours.row(target))
+    for word, donor_word in dictionary:
+        if word in target and donor_word in donor and target.row(word) < candidates:
+            right.setdefault(donor.row(donor_word), set()).add(target.row(word))
         else:
             untested += 1
-    if len(found) < LEAST_TESTED:
-        raise TextError(
-            f"only {len(found)} words to test on",
-            where="dictionary",
-            fix=f"give {LEAST_TESTED} or more that have vectors",
-        )
-    queries = sorted(found)
-    return queries, [found[q] for q in queries], untested
+    if len(right) < LEAST_TESTED:
+        fix = f"give {LEAST_TESTED} or more that have vectors"
+        raise TextError(f"only {len(right)} words to test on", where="dictionary", fix=fix)
+    queries = sorted(right)
+    return queries, [right[q] for q in queries], untested
 
 
 def _rows(
     mapping: Start, queries: Any, candidates: Any, ranks: Sequence[int], right: Sequence[set[int]], rng: Any
 ) -> list[Row]:
     scaled, plain = (_right(scores, right) for scores in (csls(queries, candidates), queries @ candidates.T))
-    made = [Row(mapping, "all", share(scaled, rng), share(plain, rng))]
+    rows = [Row(mapping, "all", share(scaled, rng), share(plain, rng))]
     for low, high in zip((0, *BANDS), (*BANDS, None), strict=True):
         places = [i for i, rank in enumerate(ranks) if low <= rank and (high is None or rank < high)]
         if places:
             name = f"{low + 1}-{high}" if high else f"{low + 1}-"
-            made.append(Row(mapping, name, share(scaled[places], rng), share(plain[places], rng)))
-    return made
+            rows.append(Row(mapping, name, share(scaled[places], rng), share(plain[places], rng)))
+    return rows
 
 
 def _right(scores: Any, right: Sequence[set[int]]) -> npt.NDArray[np.float64]:
-    best = scores.argmax(axis=1)
-    return np.array([float(int(found) in rows) for found, rows in zip(best, right, strict=True)])
+    return np.array([float(int(best) in rows) for best, rows in zip(scores.argmax(axis=1), right, strict=True)])
 
 
 def _shapes(first: Any, second: Any, queries: Sequence[int], right: Sequence[set[int]], rng: Any) -> tuple[Shape, ...]:
     """Of the tested words and their translations; the floor are points drawn at random in as many dimensions."""
-    pairs = [(min(rows), query) for query, rows in zip(queries, right, strict=True)][:MOST_SHAPED]
-    seen: set[int] = set()
-    pairs = [(a, b) for a, b in pairs if not (a in seen or seen.add(a))]  # type: ignore[func-returns-value]
-    ours, theirs = first[[a for a, _ in pairs]], second[[b for _, b in pairs]]
-    noise = normalize(rng.standard_normal(ours.shape).astype(np.float32))
-    shuffled = theirs[rng.permutation(len(theirs))]
+    pairs: dict[int, int] = {}  # a target word once: two equal rows have no shape
+    for query, rows in zip(queries[:MOST_SHAPED], right, strict=False):
+        pairs.setdefault(min(rows), query)
+    target, donor = first[list(pairs)], second[list(pairs.values())]
+    noise = normalize(rng.standard_normal(target.shape).astype(np.float32))
+    shuffled = donor[rng.permutation(len(donor))]
+    similarity, chance = relational_similarity(target, donor), relational_similarity(target, shuffled)
+    spectral, bound = eigenvector_similarity, gromov_hausdorff_bound
     return (
-        Shape(
-            "relational similarity",
-            relational_similarity(ours, theirs),
-            relational_similarity(ours, shuffled),
-            "higher",
-        ),
-        Shape("spectral distance", eigenvector_similarity(ours, theirs), eigenvector_similarity(ours, noise), "lower"),
-        Shape(
-            "Gromov-Hausdorff bound", gromov_hausdorff_bound(ours, theirs), gromov_hausdorff_bound(ours, noise), "lower"
-        ),
+        Shape("relational similarity", similarity, chance, "higher"),
+        Shape("spectral distance", spectral(target, donor), spectral(target, noise), "lower"),
+        Shape("Gromov-Hausdorff bound", bound(target, donor), bound(target, noise), "lower"),
     )

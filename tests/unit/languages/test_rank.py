@@ -1,14 +1,15 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vizinho.languages.measures import LevelResult, Measure
+from vizinho.languages.measures import Kind, LevelResult
 from vizinho.languages.rank import rank
 
 VOTES = (("a", "x", 2.0), ("b", "y", 1.0))
 
 
-def measure(level, name, value, nearer="higher"):
-    return Measure(level, name, "", value, nearer, 10, "things", 0.0, 1.0, "itself")
+def measure(level, name, value, nearer="higher", interval=None):
+    kind = Kind(level, name, "", nearer)
+    return kind.measure(value, floor=0.0, ceiling=(1.0, "itself"), sample=(10, "things"), interval=interval)
 
 
 def results(**donors):
@@ -49,7 +50,7 @@ def test_scores_lie_between_nought_and_one_and_are_shared_out(values):
 
 def test_a_lead_within_the_noise_is_hardly_a_win():
     def noisy(value):
-        return Measure("a", "x", "", value, "higher", 10, "things", 0.0, 1.0, "itself", (value - 0.1, value + 0.1))
+        return measure("a", "x", value, interval=(value - 0.1, value + 0.1))
 
     close = rank(results(es=[noisy(0.51)], fr=[noisy(0.50)]), VOTES)
     clear = rank(results(es=[noisy(0.9)], fr=[noisy(0.50)]), VOTES)

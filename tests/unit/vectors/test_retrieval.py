@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from vizinho.cli.main import app
 from vizinho.errors import ModelError, TextError
 from vizinho.vectors.align import csls
-from vizinho.vectors.retrieval import distinct, found, read_pairs, retrieve, retrieve_by, share
+from vizinho.vectors.retrieval import distinct, hits, read_pairs, retrieve, retrieve_by, share
 from vizinho.vectors.static import WordVectors, save_vectors
 
 RNG = np.random.default_rng(5)
@@ -32,7 +32,7 @@ def test_partners_are_found_both_ways_and_strangers_at_the_floor():
 
 
 def test_a_tie_and_a_row_of_zeros_are_not_found():
-    assert found(np.array([[1.0, 1.0], [0.0, 1.0]])).tolist() == [0.0, 1.0]
+    assert hits(np.array([[1.0, 1.0], [0.0, 1.0]])).tolist() == [0.0, 1.0]
     rows = unit(5)
     rows[2] = 0
     assert retrieve(rows, rows, scaled=False).forward.value == pytest.approx(0.8)
@@ -53,7 +53,7 @@ def test_the_order_of_the_pairs_does_not_matter(order):
 def test_cosines_and_vectors_give_the_same():
     rows, others = unit(50), unit(50)
     assert retrieve(rows, others) == retrieve_by(rows @ others.T)
-    assert retrieve(rows, others).forward.value == found(csls(rows, others)).mean()
+    assert retrieve(rows, others).forward.value == hits(csls(rows, others)).mean()
 
 
 def test_intervals_cover_the_share_they_estimate():

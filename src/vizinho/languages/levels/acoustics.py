@@ -30,7 +30,7 @@ from vizinho.languages.levels.acoustic_tokens import (
     shuffled_runs,
 )
 from vizinho.languages.levels.sampling import centred_interval
-from vizinho.languages.measures import Gap, LevelResult, Measure, by_donor
+from vizinho.languages.measures import Gap, Kind, LevelResult, by_donor
 from vizinho.languages.sources import Inputs
 from vizinho.records import Utterance
 from vizinho.text.language import Language
@@ -46,6 +46,13 @@ FITS = 3
 SHUFFLES = 3
 SHOWN_UNITS = 12
 _BATCH = 32
+_SIMILARITY = Kind(
+    LEVEL,
+    "token_similarity",
+    "Similarity of the sounds that recur in recordings (acoustic-token distributions)",
+    "higher",
+    source="ATDS, San et al. 2024 (arXiv 2402.02302); norms corrected for the amount of speech",
+)
 Counts = npt.NDArray[np.float64]
 
 
@@ -224,19 +231,10 @@ def _compared(own: _Target, donor: Speech | None, pairs: Sequence[_Pair], seed: 
     if not np.isfinite([value, floor, own.ceiling]).all() or not resampled.size:
         raise CorpusError("too few sounds recur in the recordings", fix="give more speech of both languages")
     over = "speakers" if pairs[0].has_speakers else "utterances"
-    measure = Measure(
-        level=LEVEL,
-        name="token_similarity",
-        title="Similarity of the sounds that recur in recordings (acoustic-token distributions)",
-        value=value,
-        nearer="higher",
-        n=round(min(pair.seconds for pair in pairs)),
-        n_of=f"seconds of speech of each; interval over {over}",
-        floor=floor,
-        ceiling=own.ceiling,
-        ceiling_of=own.halves_of,
-        interval=centred_interval(value, resampled),
-        source="ATDS, San et al. 2024 (arXiv 2402.02302); norms corrected for the amount of speech",
+    sample = round(min(pair.seconds for pair in pairs)), f"seconds of speech of each; interval over {over}"
+    interval = centred_interval(value, resampled)
+    measure = _SIMILARITY.measure(
+        value, floor=floor, ceiling=(own.ceiling, own.halves_of), sample=sample, interval=interval
     )
     evidence = _evidence(own.speech, donor, pairs[0])
     if value > own.ceiling:
@@ -311,7 +309,7 @@ def _speech(language: Language, inputs: Inputs, frames: Frames) -> Speech:
     # A test set stays unseen, even without its texts: it must not choose the donor it later judges.
     pool = [u for u in everything if u.split != "test"] or everything
     chosen = in_turns(pool, 60 * inputs.minutes, np.random.default_rng([inputs.seed, 13]))
-    utterances, made, skipped = _frames_of(chosen, frames)
+    utterances, features, skipped = _frames_of(chosen, frames)
     seconds = sum(u.duration_seconds for u in utterances)
     if seconds < LEAST_SECONDS or len(utterances) < 4:
         raise CorpusError(
@@ -320,7 +318,7 @@ def _speech(language: Language, inputs: Inputs, frames: Frames) -> Speech:
             where=path.name,
             fix=f"give at least {LEAST_SECONDS:.0f} s in 4 recordings",
         )
-    normalised = normalise_by_speaker(made, [u.speaker for u in utterances])
+    normalised = normalise_by_speaker(features, [u.speaker for u in utterances])
     return Speech(language, tuple(utterances), tuple(normalised), tuple(skipped))
 
 
@@ -350,10 +348,10 @@ def _frames_of(chosen: Sequence[Utterance], frames: Frames) -> tuple[list[Uttera
     for start in range(0, len(chosen), _BATCH):
         batch = chosen[start : start + _BATCH]
         try:
-            made: list[Array | None] = list(frames([u.audio for u in batch]))
+            features: list[Array | None] = list(frames([u.audio for u in batch]))
         except AudioError:  # one of them; find out which
-            made = [_frames_or_none(u, frames, skipped) for u in batch]
-        for utterance, own in zip(batch, made, strict=True):
+            features = [_frames_or_none(u, frames, skipped) for u in batch]
+        for utterance, own in zip(batch, features, strict=True):
             if own is not None and np.isfinite(own).all() and len(own) >= 2:
                 readable.append((utterance, own))
             elif own is not None:

@@ -7,20 +7,23 @@ adds languages or replaces their rows.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
 import numpy as np
 
-from vizinho.languages.measures import Gap, LevelResult, Measure, by_donor
+from vizinho.languages.measures import Gap, Kind, LevelResult, by_donor
 from vizinho.languages.sources import Inputs, TextSources
 from vizinho.text.language import Language
 
 LEVEL = "map"
 EARTH_RADIUS_KM = 6371.0
-SOURCE = "Glottolog 5 (CC BY 4.0), simplified"
+_SOURCE = "Glottolog 5 (CC BY 4.0), simplified"
+_KILOMETRES = Kind(LEVEL, "kilometres", "Distance between homelands", "lower", True, "km", _SOURCE)
+_FAMILY_TITLE = "Distance in the family tree (0 the same language, 1 no common family)"
+_FAMILY = Kind(LEVEL, "family_distance", _FAMILY_TITLE, "lower", True, "share", _SOURCE)
 COLUMNS = ("code", "name", "latitude", "longitude", "classification")
 
 
@@ -66,25 +69,12 @@ def _compare(atlas: Atlas, target: Language, donor: Language) -> LevelResult:
         return LevelResult(LEVEL, gaps=(Gap(LEVEL, "*", f"the atlas has no {unknown}", fix), *gaps))
     others = [p for p in atlas.places.values() if p.code == Language.of(p.code).base != target.base]
     measures = []
-    for name, (title, unit, distance) in _FACTS.items():
-        measures.append(
-            Measure(
-                level=LEVEL,
-                name=name,
-                title=title,
-                value=distance(home, donor_home),
-                nearer="lower",
-                n=len(others),
-                n_of="languages of the atlas, whose median is the floor",
-                # What chance gives: the distance to a language taken at random.
-                floor=float(np.median([distance(home, other) for other in others])),
-                ceiling=0.0,
-                ceiling_of="the language itself",
-                symmetric=True,
-                unit=unit,
-                source=SOURCE,
-            )
-        )
+    for kind, distance in ((_KILOMETRES, distance_km), (_FAMILY, family_distance)):
+        # What chance gives: the distance to a language taken at random.
+        floor = float(np.median([distance(home, other) for other in others]))
+        sample = len(others), "languages of the atlas, whose median is the floor"
+        ceiling = 0.0, "the language itself"
+        measures.append(kind.measure(distance(home, donor_home), floor=floor, ceiling=ceiling, sample=sample))
     return LevelResult(LEVEL, tuple(measures), gaps, _evidence(home, donor_home))
 
 
@@ -150,14 +140,6 @@ def _place(line: str) -> Place:
     if not code or not path:
         raise ValueError("no code or no classification")
     return Place(Language.of(code).code, name, north, east, path)
-
-
-_FACTS: dict[str, tuple[str, str, Callable[[Place, Place], float]]] = {
-    "kilometres": ("Distance between homelands", "km", distance_km),
-    "family_distance": (
-        "Distance in the family tree (0 the same language, 1 no common family)", "share", family_distance
-    ),
-}  # fmt: skip
 
 
 def _evidence(home: Place, donor_home: Place) -> dict[str, Any]:

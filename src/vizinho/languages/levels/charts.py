@@ -56,10 +56,10 @@ def chart(shares: Mapping[str, tuple[float, float]]) -> list[dict[str, Any]]:
     the target's or only the donor's. Phones that are not charted stand in the row "other".
     """
     cells: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
-    for phone, (ours, theirs) in sorted(shares.items()):
-        where = "shared" if ours and theirs else "target" if ours else "donor"
-        row = {"ipa": phone, "xsampa": x_sampa(phone), "target": round(ours, 5), "donor": round(theirs, 5), "in": where}
-        cells.setdefault(place_of(phone) or ("other", "other", ""), []).append(row)
+    for phone, (target, donor) in sorted(shares.items()):
+        where = "shared" if target and donor else "target" if target else "donor"
+        shown = {"ipa": phone, "xsampa": x_sampa(phone), "target": round(target, 5), "donor": round(donor, 5)}
+        cells.setdefault(place_of(phone) or ("other", "other", ""), []).append(shown | {"in": where})
     return [{"chart": c, "row": r, "column": k, "phones": phones} for (c, r, k), phones in cells.items()]
 
 
@@ -70,13 +70,13 @@ def charted_phones() -> tuple[str, ...]:
 
 @cache
 def _charted() -> dict[str, tuple[str, str, str]]:
-    made: dict[str, tuple[str, str, str]] = {}
+    places: dict[str, tuple[str, str, str]] = {}
     for kind, table in (("consonant", _CONSONANTS), ("vowel", _VOWELS)):
         for row, cells in table.items():
             for cell in cells.split(", "):
                 column, *phones = cell.split()
-                made |= dict.fromkeys(phones, (kind, row, column))
-    return made
+                places |= dict.fromkeys(phones, (kind, row, column))
+    return places
 
 
 @cache

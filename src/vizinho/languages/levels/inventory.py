@@ -30,7 +30,7 @@ from vizinho.languages.levels.sampling import (
 )
 from vizinho.languages.levels.vocabulary import cognates
 from vizinho.languages.levels.words import Words, spellings, words_of
-from vizinho.languages.measures import Gap, LevelResult, Measure, by_donor
+from vizinho.languages.measures import Gap, Kind, LevelResult, Measure, by_donor
 from vizinho.languages.sources import Inputs
 from vizinho.text.language import Language
 
@@ -43,6 +43,14 @@ _LOOKALIKES = 2500
 """Most look-alike pairs that are compared."""
 _CEILING_WORDS = 1000
 """Words whose sound in another variant of the target gives the ceiling."""
+_OVERLAP_TITLE = "Phones in common among all phones of both; shown, never decisive"
+_OVERLAP = Kind(LEVEL, "inventory_overlap", _OVERLAP_TITLE, "higher", True, "share")
+_COVERAGE = Kind(LEVEL, "coverage", "Phones of the target's words that the donor has too", "higher", unit="share")
+_DIVERGENCE = Kind(LEVEL, "phone_divergence", "Divergence of phone frequencies", "lower", True, "bits")
+_LOOKALIKE = Kind(
+    LEVEL, "lookalike_distance", "How differently words that look alike sound (features to change, per phone)", "lower",
+    unit="share of features", source="phonological features of panphon (Mortensen et al. 2016)",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,20 +165,12 @@ def _overlap(target: _Target, donor: Pronunciations, counts: Sequence[Any], rng:
     for _ in range(200):
         a, b = ({*rng.choice(len(pool), size, replace=False)} for size in sizes)
         chance.append(len(a & b) / len(a | b))
-    return Measure(
-        level=LEVEL,
-        name="inventory_overlap",
-        title="Phones in common among all phones of both; shown, never decisive",
-        value=value,
-        nearer="higher",
-        n=len(inventory(target.spoken).keys() | inventory(donor).keys()),
-        n_of="phones",
+    return _OVERLAP.measure(
+        value,
         floor=float(np.mean(chance)),
-        ceiling=float(_jaccard(totals(own), totals(variant))),
-        ceiling_of=target.variant_code or "the language itself",
+        ceiling=(float(_jaccard(totals(own), totals(variant))), target.variant_code or "the language itself"),
+        sample=(len(inventory(target.spoken).keys() | inventory(donor).keys()), "phones"),
         interval=centred_interval(value, _jaccard(resampled_totals(own, rng), resampled_totals(other, rng))),
-        symmetric=True,
-        unit="share",
         source=f"{target.spoken.source}, {donor.source}; chance: as many phones drawn from the charts",
     )
 
@@ -198,40 +198,16 @@ def _frequencies(
     best = (own, variant) if target.variant else (own[first], own[second])
     mixed = [rng.permutation(totals(other)) for _ in range(50)]
     draws = resampled_totals(own, rng), resampled_totals(other, rng)
-    sample: dict[str, Any] = {
-        "level": LEVEL,
-        "n": int(min(own.sum(), other.sum())),
-        "n_of": "phones of each",
-        "ceiling_of": target.variant_code or "halves of the target's words",
-        "source": f"{target.spoken.source}, {donor.source}",
-    }
-
-    def numbers(distance: Any) -> dict[str, Any]:
+    for kind, distance in ((_COVERAGE, _covered), (_DIVERGENCE, js_divergence)):
         value = float(distance(totals(own), totals(other)))
-        return {
-            "value": value,
-            "floor": float(np.mean([distance(totals(own), m) for m in mixed])),
-            "ceiling": float(distance(*map(totals, best))),
-            "interval": centred_interval(value, distance(*draws)),
-        }
-
-    yield Measure(
-        name="coverage",
-        title="Phones of the target's words that the donor has too",
-        nearer="higher",
-        unit="share",
-        **sample,
-        **numbers(_covered),
-    )
-    yield Measure(
-        name="phone_divergence",
-        title="Divergence of phone frequencies",
-        nearer="lower",
-        symmetric=True,
-        unit="bits",
-        **sample,
-        **numbers(js_divergence),
-    )
+        yield kind.measure(
+            value,
+            floor=float(np.mean([distance(totals(own), m) for m in mixed])),
+            ceiling=(float(distance(*map(totals, best))), target.variant_code or "halves of the target's words"),
+            sample=(int(min(own.sum(), other.sum())), "phones of each"),
+            interval=centred_interval(value, distance(*draws)),
+            source=f"{target.spoken.source}, {donor.source}",
+        )
 
 
 def _lookalikes(target: _Target, donor: Pronunciations, rng: np.random.Generator) -> Measure:
@@ -250,20 +226,12 @@ def _lookalikes(target: _Target, donor: Pronunciations, rng: np.random.Generator
         variant = dict(target.variant.words)
         both = [(phones, variant[w]) for w, phones in list(own.items())[:_CEILING_WORDS] if w in variant]
         ceiling = float(np.mean([sound_distance(*pair) for pair in both]))
-    return Measure(
-        level=LEVEL,
-        name="lookalike_distance",
-        title="How differently words that look alike sound (features to change, per phone)",
-        value=float(values.mean()),
-        nearer="lower",
-        n=len(pairs),
-        n_of="word pairs",
+    return _LOOKALIKE.measure(
+        float(values.mean()),
         floor=float(chance),
-        ceiling=ceiling,
-        ceiling_of=target.variant_code or "the language itself",
+        ceiling=(ceiling, target.variant_code or "the language itself"),
+        sample=(len(pairs), "word pairs"),
         interval=mean_interval(values, rng),
-        unit="share of features",
-        source="phonological features of panphon (Mortensen et al. 2016)",
     )
 
 

@@ -15,7 +15,7 @@ from vizinho.languages.levels.ngrams import ORDER, CharacterModel
 from vizinho.languages.levels.sampling import centred_interval, js_divergence
 from vizinho.languages.levels.treebank import treebank_of
 from vizinho.languages.levels.words import Words, folded, spellings, words_of
-from vizinho.languages.measures import Gap, LevelResult, Measure, by_donor
+from vizinho.languages.measures import Gap, Kind, LevelResult, Measure, by_donor
 from vizinho.languages.sources import Inputs
 from vizinho.text.language import Language
 
@@ -27,6 +27,13 @@ LEAST_SENTENCES = 200
 RARE = 1e-5
 """Letters with a smaller share of the running text are foreign words' and left out of the alphabets."""
 RESAMPLES = 500
+_LETTERS = Kind(LEVEL, "letter_divergence", "Divergence of letter frequencies in running words", "lower", True, "bits",
+                "Jensen-Shannon divergence (Lin 1991)")  # fmt: skip
+_ON_WORDS, _ON_TEXT = (
+    Kind(LEVEL, name, f"Surprise at the target's {of} for one who knows the donor's spelling", "lower",
+         unit="bits a character", source=f"character {ORDER}-grams, Witten and Bell 1991")
+    for name, of in (("cross_entropy", "words"), ("text_cross_entropy", "running text"))
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +74,11 @@ def _compare(target: _Written, donor: _Written, seed: int) -> LevelResult:
     elif not isinstance(target.words, CorpusError) and not isinstance(donor.words, CorpusError):
         measures += [
             _letters(target.words, donor.words, rng),
-            _cross_entropy("cross_entropy", "words", spellings(target.words), spellings(donor.words), rng),
+            _cross_entropy(_ON_WORDS, "words", spellings(target.words), spellings(donor.words), rng),
         ]
         evidence = _evidence(target.words, donor.words)
     if target.sentences and donor.sentences:
-        measures.append(_cross_entropy("text_cross_entropy", "sentences", target.sentences, donor.sentences, rng))
+        measures.append(_cross_entropy(_ON_TEXT, "sentences", target.sentences, donor.sentences, rng))
     else:
         lacking = ", ".join(side.language.code for side in (target, donor) if not side.sentences)
         reason = f"no treebank of {LEAST_SENTENCES} sentences or more for {lacking}"
@@ -99,22 +106,14 @@ def _letters(words: Words, donor_words: Words, rng: np.random.Generator) -> Meas
         for _ in range(RESAMPLES // 5)
     ]
     order = rng.permutation(len(own))
-    return Measure(
-        level=LEVEL,
-        name="letter_divergence",
-        title="Divergence of letter frequencies in running words",
-        value=value,
-        nearer="lower",
-        n=min(len(words), len(donor_words)),
-        n_of="words of each",
+    ceiling = float(js_divergence(own[order[::2]].sum(axis=0), own[order[1::2]].sum(axis=0)))
+    return _LETTERS.measure(
+        value,
         # By chance each letter of the donor would be as frequent as some other one.
         floor=float(np.mean([js_divergence(own_total, rng.permutation(other_total)) for _ in range(50)])),
-        ceiling=float(js_divergence(own[order[::2]].sum(axis=0), own[order[1::2]].sum(axis=0))),
-        ceiling_of="halves of the target's words",
+        ceiling=(ceiling, "halves of the target's words"),
+        sample=(min(len(words), len(donor_words)), "words of each"),
         interval=centred_interval(value, resampled),
-        symmetric=True,
-        unit="bits",
-        source="Jensen-Shannon divergence (Lin 1991)",
     )
 
 
@@ -136,7 +135,7 @@ def _draw(count: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
 
 
 def _cross_entropy(
-    name: str, what: str, lines: Sequence[str], donor_lines: Sequence[str], rng: np.random.Generator
+    kind: Kind, what: str, lines: Sequence[str], donor_lines: Sequence[str], rng: np.random.Generator
 ) -> Measure:
     """Bits a character of half the target's lines under a model of as many donor lines.
 
@@ -154,21 +153,13 @@ def _cross_entropy(
     shuffled = ["".join(rng.permutation(list(line))) for line in judged]
     drawn = [_draw(len(judged), rng) for _ in range(RESAMPLES)]
     value = float(bits.sum() / lengths.sum())
-    of = "words" if what == "words" else "running text"
-    return Measure(
-        level=LEVEL,
-        name=name,
-        title=f"Surprise at the target's {of} for one who knows the donor's spelling",
-        value=value,
-        nearer="lower",
-        n=len(judged),
-        n_of=f"target {what}, against {len(teaching)} of the donor",
+    ceiling = float(CharacterModel(own, characters).bits(judged).sum() / lengths.sum())
+    return kind.measure(
+        value,
         floor=float(donor_model.bits(shuffled).sum() / lengths.sum()),
-        ceiling=float(CharacterModel(own, characters).bits(judged).sum() / lengths.sum()),
-        ceiling_of=f"the target's other {what}",
+        ceiling=(ceiling, f"the target's other {what}"),
+        sample=(len(judged), f"target {what}, against {len(teaching)} of the donor"),
         interval=centred_interval(value, [bits[i].sum() / lengths[i].sum() for i in drawn]),
-        unit="bits a character",
-        source=f"character {ORDER}-grams, Witten and Bell 1991",
     )
 
 

@@ -1,4 +1,4 @@
-"""How one spelling turns into another: rules learnt from cognates, and words respelt by them (after Khare et al. 2021).
+"""How one spelling turns into another: rules learnt from cognates (after Khare et al. 2021).
 
 Two spellings are aligned by their edits; each stretch that differs is counted with and without its neighbours and word
 ends. A rule is kept when it holds for most of the donor words that have its left side.
@@ -39,13 +39,13 @@ def align(donor: str, target: str) -> list[Segment]:
     """Segments (donor part, target part): equal letters one by one, stretches that differ whole."""
     segments: list[Segment] = [(_START, _START)]
     for op in Levenshtein.opcodes(donor, target):
-        ours, theirs = donor[op.src_start : op.src_end], target[op.dest_start : op.dest_end]
+        part, other = donor[op.src_start : op.src_end], target[op.dest_start : op.dest_end]
         if op.tag == "equal":
-            segments += [(c, c) for c in ours]
-        elif segments[-1][0] != segments[-1][1]:
-            segments[-1] = (segments[-1][0] + ours, segments[-1][1] + theirs)
+            segments += [(c, c) for c in part]
+        elif segments[-1][0] != segments[-1][1]:  # neighbouring edits are one stretch
+            segments[-1] = (segments[-1][0] + part, segments[-1][1] + other)
         else:
-            segments.append((ours, theirs))
+            segments.append((part, other))
     return [*segments, (_END, _END)]
 
 
@@ -62,26 +62,10 @@ def learn_rules(pairs: Iterable[tuple[str, str]]) -> tuple[Rule, ...]:
     frequent = {window for window, n in counts.items() if n >= LEAST_COUNT}
     occurrences = _occurrences([donor for donor, _ in words], {left for left, _ in frequent})
     shares = {w: counts[w] / max(occurrences[w[0]], counts[w]) for w in frequent}
-    kept = [w for w in sorted(frequent, key=lambda w: (len(w[0]), w)) if shares[w] >= LEAST_SHARE]
-    rules = [w for w in kept if not any(_says_the_same(w, shorter, shares) for shorter in kept)]
-    made = [Rule(*w, counts[w], round(shares[w], 3), tuple(examples[w])) for w in rules]
-    return tuple(sorted(made, key=lambda r: (-r.count, r.donor, r.target)))
-
-
-def respell(word: str, rules: Sequence[Rule]) -> str:
-    """The word with every rule applied once, from left to right, the longest left side first."""
-    by_length = sorted(rules, key=lambda r: (-len(r.donor), -r.share, -r.count, r.donor))
-    text, made, position = f"{_START}{word}{_END}", "", 0
-    while position < len(text):
-        for rule in by_length:
-            if rule.donor and text.startswith(rule.donor, position):
-                made += rule.target
-                position += len(rule.donor)
-                break
-        else:
-            made += text[position]
-            position += 1
-    return made.strip(_START + _END)
+    mostly = [w for w in sorted(frequent, key=lambda w: (len(w[0]), w)) if shares[w] >= LEAST_SHARE]
+    windows = [w for w in mostly if not any(_says_the_same(w, shorter, shares) for shorter in mostly)]
+    rules = [Rule(*w, counts[w], round(shares[w], 3), tuple(examples[w])) for w in windows]
+    return tuple(sorted(rules, key=lambda r: (-r.count, r.donor, r.target)))
 
 
 def _windows(segments: Sequence[Segment]) -> Iterable[Segment]:
@@ -97,18 +81,17 @@ def _windows(segments: Sequence[Segment]) -> Iterable[Segment]:
 def _occurrences(words: Iterable[str], lefts: set[str]) -> Counter[str]:
     """In how many words each left side occurs."""
     lengths = sorted({len(left) for left in lefts})
-    found: Counter[str] = Counter()
+    occurrences: Counter[str] = Counter()
     for word in words:
         text = f"{_START}{word}{_END}"
-        parts = {text[i : i + n] for n in lengths for i in range(len(text) - n + 1)}
-        found.update(parts & lefts)
-    return found
+        occurrences.update({text[i : i + n] for n in lengths for i in range(len(text) - n + 1)} & lefts)
+    return occurrences
 
 
 def _says_the_same(rule: Segment, shorter: Segment, shares: dict[Segment, float]) -> bool:
     """Whether `shorter` stands inside `rule`, makes the same change and holds nearly as often."""
     if len(shorter[0]) >= len(rule[0]) or shorter[0] not in rule[0]:
         return False
-    at = rule[0].find(shorter[0])
-    changed = rule[0][:at] + shorter[1] + rule[0][at + len(shorter[0]) :]
+    start = rule[0].find(shorter[0])
+    changed = rule[0][:start] + shorter[1] + rule[0][start + len(shorter[0]) :]
     return changed == rule[1] and shares[rule] < shares[shorter] + MARGIN

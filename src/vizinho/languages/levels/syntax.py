@@ -26,7 +26,7 @@ from vizinho.languages.levels.sampling import (
 )
 from vizinho.languages.levels.treebank import Node, Sentence, Treebank, built_in, treebank_of
 from vizinho.languages.levels.trees import draw_tree
-from vizinho.languages.measures import Gap, LevelResult, Measure, by_donor
+from vizinho.languages.measures import Gap, Kind, LevelResult, Measure, by_donor
 from vizinho.languages.sources import Inputs, TextSources
 from vizinho.text.language import Language
 
@@ -47,21 +47,17 @@ Triple = tuple[str, str, str, bool]
 
 
 @dataclass(frozen=True, slots=True)
-class _Kind:
+class _Counting:
     """Something that is counted in sentences, and the divergence between such counts."""
 
-    name: str
-    title: str
+    kind: Kind
     samples: Callable[[Sentence], Iterator[Any]]
     distance: Callable[[Counts, Counts], Any]
-    symmetric: bool
-    unit: str
-    source: str
 
 
 @dataclass(frozen=True, slots=True)
 class _Counted:
-    """Counts of one kind in the target's treebank, over K columns."""
+    """Counts of one thing in the target's treebank, over K columns."""
 
     columns: dict[Any, int]
     total: Counts
@@ -126,12 +122,12 @@ def _bank(language: Language, texts: TextSources) -> Treebank:
 def learn_treebank(bank: Treebank, *, seed: int = 1) -> LearntTreebank:
     """Count triples, trigrams and orders of the target's treebank."""
     counted = {}
-    for kind in (_TRIPLES, _TRIGRAMS):
+    for counting in (_TRIPLES, _TRIGRAMS):
         columns: dict[Any, int] = {}
-        counts = count_matrix([kind.samples(s) for s in bank.sentences], columns)
+        counts = count_matrix([counting.samples(s) for s in bank.sentences], columns)
         first, second = (resampled_totals(counts, np.random.default_rng([seed, 3, side])) for side in (0, 1))
-        ceiling = float(np.mean(kind.distance(first, second)))
-        counted[kind.name] = _Counted(columns, totals(counts), first, ceiling)
+        ceiling = float(np.mean(counting.distance(first, second)))
+        counted[counting.kind.name] = _Counted(columns, totals(counts), first, ceiling)
     return LearntTreebank(bank, counted, _order_counts(bank))
 
 
@@ -142,10 +138,10 @@ def compare_treebank(
     bank = target.bank
     shuffled = shuffled_classes(donor, np.random.default_rng([seed, 4]))
     measures, differences = [], []
-    for kind in (_TRIPLES, _TRIGRAMS):
-        measure, own, other, columns = _divergence(kind, target, donor, shuffled, seed)
+    for counting in (_TRIPLES, _TRIGRAMS):
+        measure, own, other, columns = _divergence(counting, target, donor, shuffled, seed)
         measures.append(measure)
-        differences += _differences(own, other, columns) if kind is _TRIPLES else []
+        differences += _differences(own, other, columns) if counting is _TRIPLES else []
     gaps = [*_skipped(bank), *(_skipped(donor) if donor is not bank else ())]
     counts = target.orders, _order_counts(donor)
     order = _word_order(bank, donor, counts, seed)
@@ -194,7 +190,7 @@ def edges(sentence: Sentence) -> Counter[Triple]:
 
 
 def edge_f1(first: Counter[Triple], second: Counter[Triple]) -> float:
-    """F1 of the edges two translations share: 1 for trees that are the same but for the words."""
+    """F1 of the edges two translations share: 1 for trees that differ in their words alone."""
     return 2 * (first & second).total() / max(1, first.total() + second.total())
 
 
@@ -246,57 +242,48 @@ def _head_class(sentence: Sentence, node: Node) -> str:
     return sentence.nodes[node.head - 1].upos if node.head else "ROOT"
 
 
-_TRIPLES = _Kind(
-    name="triple_divergence",
-    title="Divergence of dependency triples (head, relation, dependent, direction)",
-    samples=triples,
-    distance=js_divergence,
-    symmetric=True,
-    unit="bits",
-    source="Jensen-Shannon divergence (Lin 1991) over Universal Dependencies",
-)
-_TRIGRAMS = _Kind(
-    name="klcpos3",
-    title="Divergence of word-class trigrams, KLcpos3 (target from donor)",
-    samples=trigrams,
-    distance=kl_from,
-    symmetric=False,
-    unit="nats",
-    source="Rosa and Zabokrtsky 2015",
-)
+_TRIPLES = _Counting(
+    Kind(LEVEL, "triple_divergence", "Divergence of dependency triples (head, relation, dependent, direction)", "lower",
+         True, "bits", "Jensen-Shannon divergence (Lin 1991) over Universal Dependencies"),
+    triples, js_divergence,
+)  # fmt: skip
+_TRIGRAMS = _Counting(
+    Kind(LEVEL, "klcpos3", "Divergence of word-class trigrams, KLcpos3 (target from donor)", "lower", False, "nats",
+         "Rosa and Zabokrtsky 2015"),
+    trigrams, kl_from,
+)  # fmt: skip
+_ORDER = Kind(
+    LEVEL, "word_order", "Difference of word order: share of dependents before their heads, mean over relations",
+    "lower", True, "share", "relations of Universal Dependencies",
+)  # fmt: skip
+_EDGES = Kind(
+    LEVEL, "edge_f1", "Edges that translations of the same sentence share (F1, mean over sentences)", "higher", True,
+    source="parallel Universal Dependencies; punctuation left out",
+)  # fmt: skip
 _ORDER_COLUMNS = {(r, h, first): 2 * i + first for i, (r, h) in enumerate(ORDERS) for first in (False, True)}
 
 
 def _divergence(
-    kind: _Kind, target: LearntTreebank, donor: Treebank, shuffled: Treebank, seed: int
+    counting: _Counting, target: LearntTreebank, donor: Treebank, shuffled: Treebank, seed: int
 ) -> tuple[Measure, Counts, Counts, list[Any]]:
     """The measure, and the totals (K,) of both treebanks with the names of their columns."""
-    counted = target.counted[kind.name]
+    counted = target.counted[counting.kind.name]
     columns = dict(counted.columns)  # the donor's own kinds come after the target's, which are zero there
-    counts = count_matrix([kind.samples(s) for s in donor.sentences], columns)
-    chance = count_matrix([kind.samples(s) for s in shuffled.sentences], columns)
+    counts = count_matrix([counting.samples(s) for s in donor.sentences], columns)
+    chance = count_matrix([counting.samples(s) for s in shuffled.sentences], columns)
     resampled = resampled_totals(counts, np.random.default_rng([seed, 3, 1]))
 
     def wide(narrow: Counts) -> Counts:
         return np.pad(narrow, [(0, 0)] * (narrow.ndim - 1) + [(0, len(columns) - narrow.shape[-1])])
 
     own, other = wide(counted.total), wide(totals(counts))
-    value = float(kind.distance(own, other))
-    measure = Measure(
-        level=LEVEL,
-        name=kind.name,
-        title=kind.title,
-        value=value,
-        nearer="lower",
-        n=min(len(target.bank.sentences), len(donor.sentences)),
-        n_of="sentences of each",
-        floor=float(kind.distance(own, wide(totals(chance)))),
-        ceiling=counted.ceiling,
-        ceiling_of=_ceiling_of(target.bank),
-        interval=centred_interval(value, kind.distance(wide(counted.resampled), wide(resampled))),
-        symmetric=kind.symmetric,
-        unit=kind.unit,
-        source=kind.source,
+    value = float(counting.distance(own, other))
+    measure = counting.kind.measure(
+        value,
+        floor=float(counting.distance(own, wide(totals(chance)))),
+        ceiling=(counted.ceiling, _ceiling_of(target.bank)),
+        sample=(min(len(target.bank.sentences), len(donor.sentences)), "sentences of each"),
+        interval=centred_interval(value, counting.distance(wide(counted.resampled), wide(resampled))),
     )
     return measure, own, other, list(columns)
 
@@ -321,22 +308,12 @@ def _word_order(bank: Treebank, donor: Treebank, counts: tuple[Any, Any], seed: 
     value = float(distance(own, other))
     chance = _order_counts(shuffled_words(donor, np.random.default_rng([seed, 8])))
     first, second, resampled = (resampled_totals(c, rng) for c in (counts[0], *counts))
-    return Measure(
-        level=LEVEL,
-        name="word_order",
-        title="Difference of word order: share of dependents before their heads, mean over "
-        f"{int(seen.sum())} relations",
-        value=value,
-        nearer="lower",
-        n=int(min(own.sum(), other.sum())),
-        n_of="dependents of each",
+    return _ORDER.measure(
+        value,
         floor=float(distance(own, totals(chance))),
-        ceiling=float(np.mean(distance(first, second))),
-        ceiling_of=_ceiling_of(bank),
+        ceiling=(float(np.mean(distance(first, second))), _ceiling_of(bank)),
+        sample=(int(min(own.sum(), other.sum())), f"dependents of each, in {int(seen.sum())} relations"),
         interval=centred_interval(value, distance(first, resampled)),
-        symmetric=True,
-        unit="share",
-        source="relations of Universal Dependencies",
     )
 
 
@@ -359,20 +336,12 @@ def _edge_f1(pairs: Sequence[_Pair], seed: int) -> Measure:
     chance = np.mean(
         [edge_f1(pair.target_edges, pairs[int(i)].donor_edges) for pair, i in zip(pairs, order, strict=True)]
     )
-    return Measure(
-        level=LEVEL,
-        name="edge_f1",
-        title="Edges that translations of the same sentence share (F1, mean over sentences)",
-        value=float(values.mean()),
-        nearer="higher",
-        n=len(pairs),
-        n_of="sentence pairs",
+    return _EDGES.measure(
+        float(values.mean()),
         floor=float(chance),
-        ceiling=1.0,
-        ceiling_of="the language itself; chance: translations of other sentences",
+        ceiling=(1.0, "the language itself; chance: translations of other sentences"),
+        sample=(len(pairs), "sentence pairs"),
         interval=mean_interval(values, rng),
-        symmetric=True,
-        source="parallel Universal Dependencies; punctuation left out",
     )
 
 

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from vizinho.errors import CorpusError
 from vizinho.languages.levels.dictionary import WordPairs, parallel_sentences, word_pairs
 from vizinho.languages.levels.sampling import mean_interval, percentile_interval
-from vizinho.languages.measures import Gap, LevelResult, Measure, by_donor
+from vizinho.languages.measures import Gap, Kind, LevelResult, Measure, by_donor
 from vizinho.languages.sources import Inputs, TextSources
 from vizinho.text.language import Language
 from vizinho.vectors.align import (
@@ -48,6 +48,20 @@ _SHOWN = 12
 _PICTURED = 30
 _RELATION_RESAMPLES = 100
 _OPTIONS = VectorOptions()
+_TWICE = "the target's text trained twice"
+_CSLS = "word2vec, Procrustes and CSLS (Conneau et al. 2018); chance: the spaces as they are, not turned"
+_TRANSLATION = Kind(
+    LEVEL, "translation", "Donor words whose nearest target word is their translation, words spelt alike left out",
+    "higher", unit="share", source=_CSLS,
+)  # fmt: skip
+_RETRIEVAL = Kind(
+    LEVEL, "sentence_retrieval", "Donor sentences whose nearest target sentence is their translation", "higher",
+    unit="share", source=_CSLS,
+)  # fmt: skip
+_RELATIONS = Kind(
+    LEVEL, "relational_similarity", "Correlation of the relations among words with those among their translations",
+    "higher", True, "correlation", "RSIM, Vulic et al. 2020; chance: pairs shuffled",
+)  # fmt: skip
 Matrix = npt.NDArray[np.float32]
 Values = npt.NDArray[np.float64]
 
@@ -185,22 +199,14 @@ def _sentences(language: Language, texts: TextSources) -> list[list[str]]:
 
 
 def _hit_rate(
-    name: str, title: str, n_of: str, *, hit: Values, chance: Values, ceiling: Values, rng: np.random.Generator
+    kind: Kind, n_of: str, *, hit: Values, chance: Values, ceiling: Values, rng: np.random.Generator
 ) -> Measure:
-    return Measure(
-        level=LEVEL,
-        name=name,
-        title=title,
-        value=float(hit.mean()),
-        nearer="higher",
-        n=len(hit),
-        n_of=n_of,
+    return kind.measure(
+        float(hit.mean()),
         floor=float(chance.mean()),
-        ceiling=float(ceiling.mean()) if len(ceiling) else 1.0,
-        ceiling_of="the target's text trained twice",
+        ceiling=(float(ceiling.mean()) if len(ceiling) else 1.0, _TWICE),
+        sample=(len(hit), n_of),
         interval=mean_interval(hit, rng),
-        unit="share",
-        source="word2vec, Procrustes and CSLS (Conneau et al. 2018); chance: the spaces as they are, not turned",
     )
 
 
@@ -215,8 +221,7 @@ def _translation(space: Space, again: Space, tested: WordPairs, own: WordPairs, 
     unseeded = set(_unseeded(again.words))
     fair = [pair for pair in own if pair[0] in unseeded]
     return _hit_rate(
-        "translation",
-        "Donor words whose nearest target word is their translation, words spelt alike left out",
+        _TRANSLATION,
         f"word pairs; {space.seeds} seeds spelt alike",
         hit=_translated(space, tested, space.donor),
         chance=_translated(space, tested, space.unturned),
@@ -236,21 +241,12 @@ def _relations(space: Space, again: Space, tested: WordPairs, own: WordPairs, rn
         picks = np.unique(rng.integers(len(tested), size=len(tested)))  # a pair with itself would have cosine 1
         resampled.append(relational_similarity(first[picks], second[picks]))
     value = relational_similarity(first, second)
-    return Measure(
-        level=LEVEL,
-        name="relational_similarity",
-        title="Correlation of the relations among words with those among their translations",
-        value=value,
-        nearer="higher",
-        n=len(tested),
-        n_of="word pairs",
+    return _RELATIONS.measure(
+        value,
         floor=relational_similarity(first, second[rng.permutation(len(second))]),
-        ceiling=relational_similarity(*vectors(again, own)),
-        ceiling_of="the target's text trained twice",
+        ceiling=(relational_similarity(*vectors(again, own)), _TWICE),
+        sample=(len(tested), "word pairs"),
         interval=percentile_interval(resampled, enclose=value),
-        symmetric=True,
-        unit="correlation",
-        source="RSIM, Vulic et al. 2020; chance: pairs shuffled",
     )
 
 
@@ -264,8 +260,7 @@ def _retrieval(both: Aligned, again: Space, rng: np.random.Generator) -> Measure
         return hits(csls(queries, among), np.arange(len(order)))
 
     return _hit_rate(
-        "sentence_retrieval",
-        "Donor sentences whose nearest target sentence is their translation",
+        _RETRIEVAL,
         "sentence pairs",
         hit=retrieved(sentence_vectors(translations, space.donor_words, space.donor), candidates),
         chance=retrieved(sentence_vectors(translations, space.donor_words, space.unturned), candidates),

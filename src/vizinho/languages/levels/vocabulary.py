@@ -15,7 +15,7 @@ from vizinho.errors import CorpusError, VizinhoError
 from vizinho.languages.levels.respelling import Rule, learn_rules
 from vizinho.languages.levels.sampling import mean_interval
 from vizinho.languages.levels.words import Words, folded, spellings, words_of
-from vizinho.languages.measures import Gap, LevelResult, Measure, Nearer, by_donor
+from vizinho.languages.measures import Gap, Kind, LevelResult, Measure, by_donor
 from vizinho.languages.sources import Inputs
 from vizinho.text.language import Language
 
@@ -64,7 +64,7 @@ def compare_vocabulary(target: Language, donors: Sequence[Language], inputs: Inp
         donor_words = words_of(donor, inputs.texts, inputs.top)
         cosine = _cosine(target, donor, inputs) if inputs.false_friends else None
         listed = "wordfreq" if inputs.texts.frequencies(target) is None else "frequency lists"
-        return compare_words(words, donor_words, top=inputs.top, seed=inputs.seed, source=listed, cosine=cosine)
+        return compare_words(words, donor_words, seed=inputs.seed, source=listed, cosine=cosine)
 
     return by_donor(LEVEL, donors, lambda: words_of(target, inputs.texts, inputs.top), against)
 
@@ -79,7 +79,7 @@ def _cosine(target: Language, donor: Language, inputs: Inputs) -> Cosine | None:
 
 
 def compare_words(
-    words: Words, donor_words: Words, *, top: int, seed: int, source: str, cosine: Cosine | None = None
+    words: Words, donor_words: Words, *, seed: int, source: str, cosine: Cosine | None = None
 ) -> LevelResult:
     """The level's measures and evidence from two lists of words. Raises CorpusError where all words are short."""
     if not _long(words) or not _long(donor_words):
@@ -88,42 +88,39 @@ def compare_words(
     sample = _sample(words, rng)
     shuffled = tuple(("".join(rng.permutation(list(word))), frequency) for word, frequency in sample)
     per_word, by_chance = _per_word(words, donor_words), _per_word(shuffled, donor_words)
-    measures = []
-    for name, (title, nearer) in _MEASURES.items():
-        values = per_word[name]
-        measures.append(
-            Measure(
-                level=LEVEL,
-                name=name,
-                title=title.format(top=f"{top:,}"),
-                value=float(values.mean()),
-                nearer=nearer,
-                n=len(values),
-                n_of="target words",
-                floor=float(by_chance[name].mean()),
-                ceiling=1.0 if nearer == "higher" else 0.0,
-                ceiling_of="the language itself",
-                interval=mean_interval(values, rng),
-                unit="share" if nearer == "higher" else "edits per letter",
-                source=source,
-            )
+    measures = [
+        kind.measure(
+            float(per_word[kind.name].mean()),
+            floor=float(by_chance[kind.name].mean()),
+            ceiling=(1.0 if kind.nearer == "higher" else 0.0, "the language itself"),
+            sample=(len(per_word[kind.name]), "target words"),
+            interval=mean_interval(per_word[kind.name], rng),
+            source=source,
         )
+        for kind in _MEASURES
+    ]
     measures.append(_coverage(words, donor_words, shuffled, rng))
     pairs = cognates(words, donor_words)
     gaps = () if cosine else (Gap(LEVEL, "false_friends", "no word vectors", "ask for the level vectors too"),)
     return LevelResult(LEVEL, tuple(measures), gaps, _evidence(pairs, respelling_rules(pairs), cosine))
 
 
-_MEASURES: dict[str, tuple[str, Nearer]] = {
-    "exact_share": ("Words spelt alike among the {top} most frequent", "higher"),
-    "folded_share": ("Words spelt alike but for diacritics", "higher"),
-    "within_1": ("Words of 4 letters or more within one edit of a donor word", "higher"),
-    "within_2": ("Words of 4 letters or more within two edits of a donor word", "higher"),
-    "folded_within_1": ("Words of 4 letters or more within one edit, diacritics aside", "higher"),
-    "folded_within_2": ("Words of 4 letters or more within two edits, diacritics aside", "higher"),
-    "near_share": ("Words with at most a quarter of their letters to change, diacritics aside", "higher"),
-    "mean_distance": ("Letters to change to reach the nearest donor word, diacritics aside", "lower"),
-}
+def _share(name: str, title: str) -> Kind:
+    return Kind(LEVEL, name, title, "higher", unit="share")
+
+
+_DISTANCE_TITLE = "Letters to change to reach the nearest donor word, diacritics aside"
+_MEASURES = (
+    _share("exact_share", "Words spelt alike among the most frequent"),
+    _share("folded_share", "Words spelt alike but for diacritics"),
+    _share("within_1", "Words of 4 letters or more within one edit of a donor word"),
+    _share("within_2", "Words of 4 letters or more within two edits of a donor word"),
+    _share("folded_within_1", "Words of 4 letters or more within one edit, diacritics aside"),
+    _share("folded_within_2", "Words of 4 letters or more within two edits, diacritics aside"),
+    _share("near_share", "Words with at most a quarter of their letters to change, diacritics aside"),
+    Kind(LEVEL, "mean_distance", _DISTANCE_TITLE, "lower", unit="edits per letter"),
+)
+_COVERAGE = _share("token_coverage", "Running words of the target that are spelt like a donor word")
 
 
 def _per_word(words: Words, donor_words: Words) -> dict[str, Values]:
@@ -134,7 +131,7 @@ def _per_word(words: Words, donor_words: Words) -> dict[str, Values]:
     folded_edits = _edits(_folded(long), _folded(donor_long))
     distance = _per_letter(folded_edits, long, donor_long).min(axis=1)
     known, known_folded = set(all_donor), set(_folded(all_donor))
-    found: dict[str, Any] = {
+    by_measure: dict[str, Any] = {
         "exact_share": [word in known for word in all_words],
         "folded_share": [word in known_folded for word in _folded(all_words)],
         "within_1": edits <= 1,
@@ -144,7 +141,7 @@ def _per_word(words: Words, donor_words: Words) -> dict[str, Values]:
         "near_share": distance <= NEAR_DISTANCE,
         "mean_distance": distance,
     }
-    return {name: np.asarray(values, dtype=np.float64) for name, values in found.items()}
+    return {name: np.asarray(values, dtype=np.float64) for name, values in by_measure.items()}
 
 
 def _coverage(words: Words, donor_words: Words, shuffled: Words, rng: np.random.Generator) -> Measure:
@@ -155,19 +152,12 @@ def _coverage(words: Words, donor_words: Words, shuffled: Words, rng: np.random.
 
     shared, weights = covered(words)
     chance, chance_weights = covered(shuffled)
-    return Measure(
-        level=LEVEL,
-        name="token_coverage",
-        title="Running words of the target that are spelt like a donor word",
-        value=float((shared * weights).sum() / weights.sum()),
-        nearer="higher",
-        n=len(words),
-        n_of="target words",
+    return _COVERAGE.measure(
+        float((shared * weights).sum() / weights.sum()),
         floor=float((chance * chance_weights).sum() / chance_weights.sum()),
-        ceiling=1.0,
-        ceiling_of="the language itself",
+        ceiling=(1.0, "the language itself"),
+        sample=(len(words), "target words"),
         interval=mean_interval(shared, rng, weights),
-        unit="share",
     )
 
 

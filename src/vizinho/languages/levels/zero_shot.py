@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +14,7 @@ from vizinho.audio.io import SAMPLE_RATE, Waveform, load_audio
 from vizinho.corpora.manifest import read_manifest, select
 from vizinho.errors import VizinhoError
 from vizinho.languages.levels.sampling import percentile_interval
-from vizinho.languages.measures import Measure, Nearer
+from vizinho.languages.measures import Kind, Measure
 
 LEVEL = "acoustics"
 SECONDS = 60.0
@@ -41,10 +42,15 @@ class ZeroShot:
     """Tokens that greedy decoding would write, for each frame."""
 
 
-_MEASURES: tuple[tuple[str, str, Nearer, Callable[[ZeroShot], float]], ...] = (
-    ("zero_shot_entropy", "How unsure the donor's recogniser is of the target's speech", "lower", lambda z: z.entropy),
-    ("zero_shot_confidence", "How sure it is of the letters it hears", "higher", lambda z: z.confidence),
-    ("zero_shot_tokens", "Letters it hears for each frame", "higher", lambda z: z.tokens_per_frame),
+def _kind(name: str, title: str, nearer: Literal["higher", "lower"]) -> Kind:
+    source = "zero-shot decoding; chance: the recordings cut into 20 ms and shuffled"
+    return Kind(LEVEL, f"zero_shot_{name}", title, nearer, source=source)
+
+
+_MEASURES: tuple[tuple[Kind, Callable[[ZeroShot], float]], ...] = (
+    (_kind("entropy", "How unsure the donor's recogniser is of the target's speech", "lower"), lambda z: z.entropy),
+    (_kind("confidence", "How sure it is of the letters it hears", "higher"), lambda z: z.confidence),
+    (_kind("tokens", "Letters it hears for each frame", "higher"), lambda z: z.tokens_per_frame),
 )
 
 
@@ -65,21 +71,14 @@ def decode_untrained(model: Path, target: Path, own: Path, *, seed: int = 1) -> 
     picks = rng.integers(len(speech), size=(RESAMPLES, len(speech)))
     resampled = [zero_shot([outputs[0][int(i)] for i in row], blank) for row in picks]
     return [
-        Measure(
-            level=LEVEL,
-            name=name,
-            title=title,
-            value=value(decoded),
-            nearer=nearer,
-            n=decoded.frames,
-            n_of=f"frames of {len(speech)} utterances",
+        kind.measure(
+            value(decoded),
             floor=value(chance),
-            ceiling=value(ceiling),
-            ceiling_of="the model on its own language",
+            ceiling=(value(ceiling), "the model on its own language"),
+            sample=(decoded.frames, f"frames of {len(speech)} utterances"),
             interval=percentile_interval([value(z) for z in resampled], enclose=value(decoded)),
-            source="zero-shot decoding; chance: the recordings cut into 20 ms and shuffled",
         )
-        for name, title, nearer, value in _MEASURES
+        for kind, value in _MEASURES
     ]
 
 

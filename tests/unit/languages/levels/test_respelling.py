@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vizinho.languages.levels.respelling import align, learn_rules, respell
+from vizinho.languages.levels.respelling import align, learn_rules
 
 WORDS = ["senor", "mañana", "niño", "caña", "baño", "leña", "piña", "uña", "daño", "peña"]
 PAIRS = [(w, w.replace("ñ", "nh")) for w in WORDS] + [(f"{s}ción", f"{s}ção") for s in ("na", "ra", "fun", "po", "lo")]
@@ -14,15 +14,14 @@ def test_an_alignment_spells_both_words(donor, target):
     assert "".join(b for _, b in segments) == f"^{target}$"
 
 
-def test_rules_are_learnt_with_their_counts_and_carry_over_to_new_words():
+def test_rules_are_learnt_with_their_counts():
     rules = learn_rules(PAIRS)
     by_donor = {r.donor: r for r in rules}
     assert by_donor["ñ"].target == "nh"
     assert by_donor["ñ"].count == 9
     assert by_donor["ñ"].share == 1.0
-    assert respell("españa", rules) == "espanha"
-    assert respell("estación", rules) == "estação"
-    assert respell("casa", rules) == "casa"
+    assert by_donor["ción"].target == "ção" and by_donor["ción"].count == 5
+    assert all("s" not in donor for donor in by_donor), "letters that never change make no rule"
 
 
 def test_a_change_that_holds_less_than_half_the_time_is_no_rule():
@@ -33,4 +32,3 @@ def test_a_change_that_holds_less_than_half_the_time_is_no_rule():
 
 def test_no_pairs_no_rules():
     assert learn_rules([]) == ()
-    assert respell("señor", ()) == "señor"

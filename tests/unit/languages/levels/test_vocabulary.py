@@ -47,7 +47,7 @@ def test_disagreeing_vectors_are_flagged(tmp_path):
     made = sources(tmp_path, pt=["largo", "casa"], es=["largo", "casa"])
     cosines = {"largo": 0.0, "casa": 0.8}
     words = words_of(PT, made, 10)
-    result = compare_words(words, words, top=10, seed=1, source="test", cosine=lambda a, _: cosines[a])
+    result = compare_words(words, words, seed=1, source="test", cosine=lambda a, _: cosines[a])
     rows = {r["target"]: r["vectors disagree"] for r in result.evidence["cognates_spelt_alike"]}
     assert rows == {"largo": True, "casa": False}
     assert not result.gaps
