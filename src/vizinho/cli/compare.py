@@ -9,7 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
+from typer import Argument, Option
 
 from vizinho.cli.emit import emit, markdown
 from vizinho.cli.options import AsJson, Seed
@@ -29,13 +29,11 @@ class G2P(StrEnum):
 
 
 def compare(
-    target: Annotated[
-        str, typer.Argument(help="Language that is to get a recogniser: pt, or a variant such as pt-br.")
-    ],
-    donors: Annotated[str, typer.Option("--donors", help="Languages to compare it with, as es,gl,it,en.")],
+    target: Annotated[str, Argument(help="Language that needs a recogniser: pt, or a variant such as pt-br.")],
+    donors: Annotated[str, Option("--donors", help="Languages to compare it with, as es,gl,it,en.")],
     levels: Annotated[
         str | None,
-        typer.Option(
+        Option(
             "--levels",
             help="Levels to compare on, as sounds,vocabulary,spelling,syntax,map,acoustics,vectors; "
             "all but vectors if left out.",
@@ -43,7 +41,7 @@ def compare(
     ] = None,
     texts: Annotated[
         Path | None,
-        typer.Option(
+        Option(
             "--texts",
             help="Folder with treebanks/, lexicons/, sentences/ and parallel/ (docs/compare.md); "
             "$VIZINHO_SHARED/text where that is set; else only what is built in.",
@@ -51,36 +49,30 @@ def compare(
     ] = None,
     speech: Annotated[
         Path | None,
-        typer.Option(
+        Option(
             "--speech",
             help="Folder with a manifest of recordings for each language, as es.jsonl; $VIZINHO_SHARED/speech.",
         ),
     ] = None,
     models: Annotated[
         str | None,
-        typer.Option(
+        Option(
             "--models", help="Recognisers of the donors, as es=es-demo,en=en-demo; each decodes the target's speech."
         ),
     ] = None,
-    minutes: Annotated[
-        float, typer.Option("--minutes", help="Speech of each language for the acoustic level.", min=0)
-    ] = 5.0,
-    top: Annotated[int, typer.Option("--top", help="Most frequent words for the vocabulary level.", min=1)] = 5000,
+    minutes: Annotated[float, Option("--minutes", help="Speech of each language for the acoustic level.", min=0)] = 5.0,
+    top: Annotated[int, Option("--top", help="Most frequent words for the vocabulary level.", min=1)] = 5000,
     g2p: Annotated[
-        G2P, typer.Option("--g2p", help="Pronunciations from eSpeak NG's rules or from lexicons/, for both languages.")
+        G2P, Option("--g2p", help="Pronunciations from eSpeak NG's rules or from lexicons/, for both languages.")
     ] = G2P.espeak,
     seed: Seed = 1,
     predict: Annotated[
         list[Path] | None,
-        typer.Option("--predict", help="results.json of an experiment, to predict what donors bring; repeatable."),
+        Option("--predict", help="results.json of an experiment, to predict what donors bring; repeatable."),
     ] = None,
-    html: Annotated[Path | None, typer.Option("--html", help="Also write one self-contained page.")] = None,
-    cached: Annotated[
-        bool, typer.Option("--cache/--no-cache", help="Use and keep results in the store's cache.")
-    ] = True,
-    processes: Annotated[
-        int, typer.Option("--processes", help="Levels computed at the same time, one core each.", min=1)
-    ] = 2,
+    html: Annotated[Path | None, Option("--html", help="Also write one self-contained page.")] = None,
+    cached: Annotated[bool, Option("--cache/--no-cache", help="Read and write the store's cache.")] = True,
+    processes: Annotated[int, Option("--processes", help="Levels computed in parallel, one core each.", min=1)] = 2,
     as_json: AsJson = False,
 ) -> None:
     """Compare a target language with possible donors on every level, with evidence, and rank the donors.

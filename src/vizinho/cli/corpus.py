@@ -50,9 +50,7 @@ def convert(
             help="common-voice, mls, fleurs, kaldi, nemo, ljspeech, huggingface or lhotse; guessed if not given.",
         ),
     ] = None,
-    split: Annotated[
-        str | None, Option("--split", help="Read only this split; a source without splits becomes it.")
-    ] = None,
+    split: Annotated[str | None, Option("--split", help="Split to read; a source without splits becomes it.")] = None,
     copy: Annotated[bool, Option("--copy", help="Re-encode all audio to 16 kHz FLAC next to the manifest.")] = False,
     skip_bad: Annotated[bool, Option("--skip-bad", help="Skip bad rows and list them in a file.")] = False,
     as_json: AsJson = False,
@@ -90,9 +88,7 @@ def _counter(description: str) -> Iterator[Advance]:
 @app.command("check")
 def check(
     corpus: Manifest,
-    out: Annotated[
-        Path | None, Option("--out", help="Folder for the two files to write; the manifest's if not given.")
-    ] = None,
+    out: Annotated[Path | None, Option("--out", help="Folder for the two files; the manifest's by default.")] = None,
     lang: Lang = None,
     model: Annotated[str | None, Option("--model", help="Also report characters that this model lacks.")] = None,
     processes: Processes = 1,
@@ -250,9 +246,7 @@ def _shard_lines(index: ShardIndex) -> Iterator[str]:
 @app.command("label")
 def label(
     model: Model,
-    sources: Annotated[
-        list[Path], Argument(help="Audio files, folders of them, or one manifest (JSONL).", show_default=False)
-    ],
+    sources: Annotated[list[Path], Argument(help="Audio files, folders, or one manifest (JSONL).", show_default=False)],
     out: OutManifest,
     least_confidence: Annotated[
         float, Option("--least-confidence", help="Skip labels with a lower mean confidence.", min=0, max=1)
@@ -322,9 +316,7 @@ def speak(
     out: Annotated[Path, Option("--out", help="Folder for the manifest and its audio.")],
     minutes: Annotated[float, Option("--minutes", help="Minutes of speech over all splits.", min=0)] = 30.0,
     seed: Seed = 1,
-    text: Annotated[
-        Path | None, Option("--text", help="Your own sentences, one a line, instead of the phrase book.")
-    ] = None,
+    text: Annotated[Path | None, Option("--text", help="Your own sentences, one a line, to speak instead.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Synthesise practice speech with eSpeak NG: many voice variants, rates and pitches, noise, telephone band."""

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
+from typer import Option
 
 from vizinho.cli import options
 from vizinho.cli.emit import emit, warn
@@ -21,9 +21,7 @@ def evaluate(
     model: Model,
     corpus: Corpus,
     split: Split = None,
-    cluster: Annotated[
-        bool, typer.Option("--cluster", help="Resample speakers instead of utterances for the intervals.")
-    ] = False,
+    cluster: Annotated[bool, Option("--cluster", help="Resample speakers, not utterances, for intervals.")] = False,
     lms: options.Lms = None,
     lm_weight: options.LmWeight = None,
     word_score: options.WordScore = None,
@@ -32,10 +30,9 @@ def evaluate(
     hotwords: options.HotwordList = None,
     decoder: options.DecoderFile = None,
     rescore: Annotated[
-        Path | None,
-        typer.Option("--rescore", help="Folder of a neural language model that reorders the best hypotheses."),
+        Path | None, Option("--rescore", help="Folder of a neural language model that reorders the best hypotheses.")
     ] = None,
-    rescore_weight: Annotated[float, typer.Option("--rescore-weight", help="Weight of its log-probabilities.")] = 0.3,
+    rescore_weight: Annotated[float, Option("--rescore-weight", help="Weight of its log-probabilities.")] = 0.3,
     engine: Engine = "onnx",
     threads: Threads = 1,
     as_json: AsJson = False,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
+from typer import Argument, Option
 
 from vizinho.cli.emit import emit
 from vizinho.cli.options import AsJson, Fresh
@@ -16,18 +16,14 @@ if TYPE_CHECKING:
 
 
 def experiment(
-    spec: Annotated[Path, typer.Argument(help="Experiment file (TOML; docs/experiments.md).")],
+    spec: Annotated[Path, Argument(help="Experiment file (TOML; docs/experiments.md).")],
     out: Annotated[
-        Path | None, typer.Option("--out", help="Folder for donors, arms and results.json; runs/NAME if not given.")
+        Path | None, Option("--out", help="Folder for donors, arms and results.json; runs/NAME if not given.")
     ] = None,
-    processes: Annotated[
-        int, typer.Option("--processes", help="Arms trained at the same time, one core each.", min=1)
-    ] = 1,
+    processes: Annotated[int, Option("--processes", help="Arms trained in parallel, one core each.", min=1)] = 1,
     donors_from: Annotated[
         Path | None,
-        typer.Option(
-            "--donors-from", help="Folder of another experiment: donors trained there in the same way are used."
-        ),
+        Option("--donors-from", help="Folder of another experiment: donors trained there in the same way are used."),
     ] = None,
     fresh: Fresh = False,
     as_json: AsJson = False,
@@ -75,12 +71,10 @@ def table(pooled: Sequence[Pooled]) -> str:
 
 
 def report(
-    results: Annotated[Path, typer.Argument(help="results.json of an experiment.")],
-    out: Annotated[
-        Path | None, typer.Option("--out", help="Page to write; report.html next to the results if not given.")
-    ] = None,
+    results: Annotated[Path, Argument(help="results.json of an experiment.")],
+    out: Annotated[Path | None, Option("--out", help="Page to write; by default report.html by the results.")] = None,
     cards: Annotated[
-        bool, typer.Option("--cards", help="Also write README.md, a model card, into the model folder of every arm.")
+        bool, Option("--cards", help="Also write README.md, a model card, into the model folder of every arm.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:

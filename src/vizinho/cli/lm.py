@@ -83,9 +83,7 @@ def train(
         int | None,
         Option("--vocabulary", help="Most frequent words to keep; all (ngram) or 10000 (lstm) if not given.", min=1),
     ] = None,
-    model: Annotated[
-        str | None, Option("--model", help="ngram: take normaliser and letters of this recogniser.")
-    ] = None,
+    model: Annotated[str | None, Option("--model", help="ngram: use this recogniser's letters.")] = None,
     unit: Annotated[str, Option("--unit", help="ngram: word or char.")] = "word",
     order: Annotated[int, Option("--order", help="ngram: longest n-gram, 1 to 6.", min=1, max=6)] = 3,
     prune: Annotated[
@@ -106,9 +104,7 @@ def train(
             "skipped and counted.",
         ),
     ] = None,
-    exclude_from_lists: Annotated[
-        bool, Option("--exclude-from-lists", help="ngram: skip those texts in word lists too.")
-    ] = False,
+    exclude_from_lists: Annotated[bool, Option("--exclude-from-lists", help="ngram: in word lists too.")] = False,
     dev: Dev = None,
     width: Annotated[int, Option("--width", help="lstm: components of a word's vector.", min=1)] = 128,
     hidden: Annotated[int, Option("--hidden", help="lstm: cells of a layer.", min=1)] = 128,

@@ -7,19 +7,7 @@ import sys
 
 import typer
 
-from vizinho.cli import (
-    compare,
-    corpus,
-    evaluate,
-    experiment,
-    lm,
-    models,
-    serve,
-    topics,
-    train,
-    transcribe,
-    vectors,
-)
+from vizinho.cli import compare, corpus, evaluate, experiment, lm, models, serve, topics, train, transcribe, vectors
 from vizinho.cli.options import Commands
 from vizinho.errors import SpecError, VizinhoError
 from vizinho.training.torchrun import SEPARATE_STORES, process_count, restart_may_hang

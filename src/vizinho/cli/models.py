@@ -128,9 +128,7 @@ def _tree_lines(member: Member, before: str, below: str) -> Iterator[str]:
 @app.command("pin")
 def pin(
     name: Annotated[str, Argument(help="NAME of the model, without a version.")],
-    corpus: Annotated[
-        Path | None, Option("--corpus", help="Manifest (JSONL) that new versions are evaluated on.")
-    ] = None,
+    corpus: Annotated[Path | None, Option("--corpus", help="Manifest to evaluate new versions on.")] = None,
     split: Split = None,
     remove: Annotated[bool, Option("--remove", help="Remove the pin.")] = False,
     as_json: AsJson = False,
@@ -172,9 +170,7 @@ def rollback(
 def merge(
     donor: Annotated[str, Argument(help="The donor that the adapter was trained on.")],
     adapter: Annotated[Path, Argument(help="The adapter/ folder of a model trained with [adapter].")],
-    name: Annotated[
-        str | None, Option("--name", help="Name in the store; the adapter's language if not given.")
-    ] = None,
+    name: Annotated[str | None, Option("--name", help="Name; the adapter's language if not given.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Make a whole model of a donor and an adapter, which has a few megabytes and is all that has to be sent."""

@@ -40,9 +40,7 @@ Fresh = Annotated[bool, Option("--fresh", help="Start over instead of resuming a
 ShowPlan = Annotated[bool, Option("--show-plan", help="Print every row of the transfer plan, not its summary.")]
 DryRun = Annotated[bool, Option("--dry-run", help="Print the transfer plan and stop.")]
 
-Lang = Annotated[
-    str | None, Option("--lang", callback=language_tag, help="Language; the manifest's or the model's if not given.")
-]
+Lang = Annotated[str | None, Option("--lang", callback=language_tag, help="Language; the manifest's by default.")]
 To = Annotated[str, Option("--to", callback=language_tag, help="Target language, such as pt.")]
 Model = Annotated[str, Argument(help="Model: NAME, NAME@VERSION or a model folder.")]
 Manifest = Annotated[Path, Argument(help="Manifest (JSONL).")]
@@ -55,19 +53,13 @@ Split = Annotated[str | None, Option("--split", help="Only this split; test if t
 Engine = Annotated[str, Option("--engine", help="onnx, or torch: the network as it was trained, without an export.")]
 Rows = Annotated[list[str] | None, Option("--row", help="Start a token from one of the donor's, as ç=s; repeatable.")]
 
-Lms = Annotated[
-    list[Path] | None, Option("--lm", help="Language model (ARPA): of words, of characters, or one of each.")
-]
+Lms = Annotated[list[Path] | None, Option("--lm", help="Language model (ARPA) of words, characters or both.")]
 LmWeight = Annotated[float | None, Option("--lm-weight", help="Weight of the language model.")]
 WordScore = Annotated[float | None, Option("--word-score", help="Nats added for every word.")]
 LetterScore = Annotated[float | None, Option("--letter-score", help="Nats added for every letter.")]
 BeamWidth = Annotated[int | None, Option("--beam-width", help="Hypotheses kept after every frame.", min=1)]
-HotwordList = Annotated[
-    list[str] | None, Option("--hotword", help="Word or phrase to favour, as WORD or WORD=NATS; repeatable.")
-]
-DecoderFile = Annotated[
-    Path | None, Option("--decoder", help="Settings written by `vizinho lm tune`; the other options win.")
-]
+HotwordList = Annotated[list[str] | None, Option("--hotword", help="Phrase to favour: WORD or WORD=NATS; repeatable.")]
+DecoderFile = Annotated[Path | None, Option("--decoder", help="File of `vizinho lm tune`; other options win.")]
 
 Texts = Annotated[list[Path], Argument(help="Text files, one sentence a line.", show_default=False)]
 Dev = Annotated[

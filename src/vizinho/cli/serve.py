@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Argument, Option
 
 from vizinho.cli.options import Engine
 from vizinho.errors import SpecError
@@ -13,39 +13,37 @@ from vizinho.errors import SpecError
 
 def serve(
     names: Annotated[
-        list[str] | None,
-        typer.Argument(help="Models: NAME (every version) or NAME@VERSION; without any, the whole store."),
+        list[str] | None, Argument(help="Models: NAME (every version) or NAME@VERSION; without any, the whole store.")
     ] = None,
-    host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port to listen on.")] = 8080,
-    workers: Annotated[int, typer.Option("--workers", min=1, max=256, help="Worker processes; one a core.")] = 2,
-    no_auth: Annotated[bool, typer.Option("--no-auth", help="No keys; only on an address of this machine.")] = False,
+    host: Annotated[str, Option("--host", help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, Option("--port", min=0, max=65535, help="Port to listen on.")] = 8080,
+    workers: Annotated[int, Option("--workers", min=1, max=256, help="Worker processes; one a core.")] = 2,
+    no_auth: Annotated[bool, Option("--no-auth", help="No keys; only on an address of this machine.")] = False,
     alias: Annotated[
-        list[str] | None, typer.Option("--alias", help="OTHER=MODEL: a name that clients ask for, e.g. whisper-1=es.")
+        list[str] | None, Option("--alias", help="OTHER=MODEL: a name that clients ask for, e.g. whisper-1=es.")
     ] = None,
     fetch_host: Annotated[
-        list[str] | None,
-        typer.Option("--fetch-host", help='HOST or HOST:PORT that {"url": ...} may name; off without any.'),
+        list[str] | None, Option("--fetch-host", help='HOST or HOST:PORT that {"url": ...} may name; off without any.')
     ] = None,
     fetch_private: Annotated[
-        bool, typer.Option("--fetch-private", help="Allowed hosts may have addresses that are not public.")
+        bool, Option("--fetch-private", help="Allowed hosts may have addresses that are not public.")
     ] = False,
     topics: Annotated[
-        Path | None, typer.Option("--topics", help="Folder of a classifier of topics.", show_default=False)
+        Path | None, Option("--topics", help="Folder of a classifier of topics.", show_default=False)
     ] = None,
     engine: Engine = "onnx",
-    max_megabytes: Annotated[int, typer.Option("--max-megabytes", min=1, help="Largest recording.")] = 100,
-    max_minutes: Annotated[int, typer.Option("--max-minutes", min=1, help="Longest recording or stream.")] = 240,
-    max_streams: Annotated[int, typer.Option("--max-streams", min=1, help="Streams open at once.")] = 64,
-    max_waiting: Annotated[int, typer.Option("--max-waiting", min=1, help="Recordings that wait for a worker.")] = 64,
+    max_megabytes: Annotated[int, Option("--max-megabytes", min=1, help="Largest recording.")] = 100,
+    max_minutes: Annotated[int, Option("--max-minutes", min=1, help="Longest recording or stream.")] = 240,
+    max_streams: Annotated[int, Option("--max-streams", min=1, help="Streams open at once.")] = 64,
+    max_waiting: Annotated[int, Option("--max-waiting", min=1, help="Recordings that wait for a worker.")] = 64,
     requests_per_minute: Annotated[
-        int, typer.Option("--requests-per-minute", min=1, help="Requests and streams begun, for each key.")
+        int, Option("--requests-per-minute", min=1, help="Requests and streams begun, for each key.")
     ] = 600,
     patience: Annotated[
-        float, typer.Option("--patience", min=0.1, help="Seconds that a client may pause in a request or a stream.")
+        float, Option("--patience", min=0.1, help="Seconds that a client may pause in a request or a stream.")
     ] = 12.0,
     drain_seconds: Annotated[
-        float, typer.Option("--drain-seconds", min=0, help="Time for open work to end after SIGTERM.")
+        float, Option("--drain-seconds", min=0, help="Time for open work to end after SIGTERM.")
     ] = 30.0,
 ) -> None:
     """Serve models to the clients of Deepgram and OpenAI; keys come from VIZINHO_API_KEYS (KEY1,KEY2)."""

@@ -61,9 +61,7 @@ def train(
 
 @app.command()
 def predict(
-    transcript: Annotated[
-        str, Argument(help="Text file, JSON of `vizinho transcribe --json`, or - for standard input.")
-    ],
+    transcript: Annotated[str, Argument(help="Text file, JSON of `vizinho transcribe`, or - for standard input.")],
     classifier: Annotated[Path, Option("--classifier", help="Folder of `vizinho topics train`.")],
     vectors: Annotated[
         Path | None, Option("--vectors", help="Other vectors of the same space, such as the transcript's language's.")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
+from typer import Argument, Option
 
 from vizinho.cli.emit import emit, show_plan
 from vizinho.cli.options import AsJson, Corpora, DryRun, Fresh, Name, Quiet, Rows, ShowPlan, language_tag, row_overrides
@@ -16,33 +16,31 @@ if TYPE_CHECKING:
 
 Beside = Annotated[
     list[Path] | None,
-    typer.Option("--beside", help="Manifest of practice speech: its train part is added whole; repeatable."),
+    Option("--beside", help="Manifest of practice speech: its train part is added whole; repeatable."),
 ]
-Repeat = Annotated[int | None, typer.Option("--repeat", help="Repeat --corpus this many times per epoch (default 1).")]
+Repeat = Annotated[int | None, Option("--repeat", help="Repeat --corpus this many times per epoch (default 1).")]
 Steps = Annotated[
     int | None,
-    typer.Option(
-        "--steps", help="Optimiser steps (default: 3600 for train; 13 epochs, 400 to 20000, for transfer).", min=1
-    ),
+    Option("--steps", help="Optimiser steps (default: 3600 for train; 13 epochs, 400 to 20000, for transfer).", min=1),
 ]
-Minutes = Annotated[float | None, typer.Option("--minutes", help="Use at most these minutes of --corpus.", min=0)]
-Seed = Annotated[int | None, typer.Option("--seed", help="Seed of all randomness (default 1).", min=0)]
-Threads = Annotated[int | None, typer.Option("--threads", help="Torch threads (default 1).", min=1)]
-Recipe = Annotated[Path | None, typer.Option("--recipe", help="TOML file of training options (docs/recipes.md).")]
+Minutes = Annotated[float | None, Option("--minutes", help="Use at most these minutes of --corpus.", min=0)]
+Seed = Annotated[int | None, Option("--seed", help="Seed of all randomness (default 1).", min=0)]
+Threads = Annotated[int | None, Option("--threads", help="Torch threads (default 1).", min=1)]
+Recipe = Annotated[Path | None, Option("--recipe", help="TOML file of training options (docs/recipes.md).")]
 
 
 def train(
     corpus: Corpora,
-    language: Annotated[str, typer.Option("--lang", callback=language_tag, help="Language of the corpus, such as es.")],
+    language: Annotated[str, Option("--lang", callback=language_tag, help="Language of the corpus, such as es.")],
     beside: Beside = None,
     repeat: Repeat = None,
     name: Name = None,
     steps: Steps = None,
     minutes: Minutes = None,
     seed: Seed = None,
-    preset: Annotated[str, typer.Option("--preset", help="Size: tiny, small, base or large.")] = "tiny",
-    tokens: Annotated[str, typer.Option("--tokens", help="characters or bpe.")] = "characters",
-    pieces: Annotated[int, typer.Option("--pieces", help="Number of BPE pieces.", min=1)] = 256,
+    preset: Annotated[str, Option("--preset", help="Size: tiny, small, base or large.")] = "tiny",
+    tokens: Annotated[str, Option("--tokens", help="characters or bpe.")] = "characters",
+    pieces: Annotated[int, Option("--pieces", help="Number of BPE pieces.", min=1)] = 256,
     threads: Threads = None,
     recipe: Recipe = None,
     fresh: Fresh = False,
@@ -72,21 +70,19 @@ def train(
 
 
 def transfer(
-    donor: Annotated[
-        str, typer.Argument(help="Model to start from: NAME, NAME@VERSION, a folder, a .nemo file or a hub id.")
-    ],
+    donor: Annotated[str, Argument(help="Start from: NAME, NAME@VERSION, a folder, a .nemo file or a hub id.")],
     corpus: Corpora,
-    to: Annotated[str, typer.Option("--to", callback=language_tag, help="Target language, such as pt.")],
+    to: Annotated[str, Option("--to", callback=language_tag, help="Target language, such as pt.")],
     donor_language: Annotated[
         str | None,
-        typer.Option("--from", callback=language_tag, help="The donor's language, where its card does not say it."),
+        Option("--from", callback=language_tag, help="The donor's language, where its card does not say it."),
     ] = None,
     adapter: Annotated[
-        str | None, typer.Option("--adapter", help="Language adapter to start from, such as spa (MMS donors).")
+        str | None, Option("--adapter", help="Language adapter to start from, such as spa (MMS donors).")
     ] = None,
     practice: Annotated[
         float | None,
-        typer.Option(
+        Option(
             "--practice",
             help="Add this many minutes of synthetic speech, and as many of the donor's own recordings respelt in the "
             "target's letters (extra speak). Sets --repeat and warps channels. The case study uses 90 "
@@ -100,11 +96,11 @@ def transfer(
     steps: Steps = None,
     minutes: Minutes = None,
     seed: Seed = None,
-    preset: Annotated[str | None, typer.Option("--preset", help="Must be the donor's size.")] = None,
+    preset: Annotated[str | None, Option("--preset", help="Must be the donor's size.")] = None,
     threads: Threads = None,
     recipe: Recipe = None,
     new_rows: Annotated[
-        str, typer.Option("--new-rows", help="Start the rows of new tokens from: features, neighbours or fresh.")
+        str, Option("--new-rows", help="Start the rows of new tokens from: features, neighbours or fresh.")
     ] = "features",
     row: Rows = None,
     dry_run: DryRun = False,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from typer import Argument, Option
 
 from vizinho.cli import options
 from vizinho.cli.emit import emit
@@ -19,26 +20,26 @@ if TYPE_CHECKING:
 
 
 def transcribe(
-    model: Annotated[str, typer.Argument(help="Model: a name, name@version, a model folder or an exported one.")],
+    model: Annotated[str, Argument(help="Model: a name, name@version, a model folder or an exported one.")],
     files: Annotated[
         list[Path],
-        typer.Argument(
+        Argument(
             help="Audio files, folders of them (at any depth), or - for standard input: wav, flac, ogg, opus, mp3; "
             "webm, m4a and mp4 with the extra `media`. Any rate, any channels, any length.",
             show_default=False,
         ),
     ],
-    kind: Annotated[str, typer.Option("--format", help="txt, json, srt or vtt.")] = "txt",
+    kind: Annotated[str, Option("--format", help="txt, json, srt or vtt.")] = "txt",
     out: Annotated[
         Path | None,
-        typer.Option(
+        Option(
             "--out", help="Folder for one output per file. A command that is given again skips the files that are done."
         ),
     ] = None,
-    jobs: Annotated[int, typer.Option("--jobs", help="Processes.", min=1)] = 1,
+    jobs: Annotated[int, Option("--jobs", help="Processes.", min=1)] = 1,
     engine: Engine = "onnx",
     split_channels: Annotated[
-        bool, typer.Option("--split-channels", help="Transcribe each channel by itself, not their mean.")
+        bool, Option("--split-channels", help="Transcribe each channel by itself, not their mean.")
     ] = False,
     lms: options.Lms = None,
     lm_weight: options.LmWeight = None,
@@ -47,9 +48,7 @@ def transcribe(
     beam_width: options.BeamWidth = None,
     hotwords: options.HotwordList = None,
     decoder: options.DecoderFile = None,
-    n_best: Annotated[
-        int, typer.Option("--n-best", help="Print this many alternatives with their scores (nats).", min=0)
-    ] = 0,
+    n_best: Annotated[int, Option("--n-best", help="Print this many alternatives with scores (nats).", min=0)] = 0,
     threads: Threads = 1,
     as_json: AsJson = False,
 ) -> None:

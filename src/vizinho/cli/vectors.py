@@ -100,7 +100,7 @@ def train(
     rate: Rate = 3e-3,
     samples: Samples = 1024,
     fresh_embeddings: Annotated[
-        bool, Option("--fresh-embeddings", help="Transformer: do not start the embeddings from word2vec.")
+        bool, Option("--fresh-embeddings", help="Transformer: start the embeddings at random, not from word2vec.")
     ] = False,
     seed: Seed = 1,
     threads: Threads = 1,
@@ -176,9 +176,7 @@ def tune(
     encoder: Annotated[str, Argument(help="Folder of a transformer, or its name on the Hugging Face hub.")],
     pairs: Annotated[Path, Argument(help="Sentences that translate each other, a tab between.")],
     out: Out,
-    dev: Annotated[
-        Path | None, Option("--dev", help="Pairs to choose the step on; every twentieth pair if not given.")
-    ] = None,
+    dev: Annotated[Path | None, Option("--dev", help="Dev pairs; every twentieth pair if not given.")] = None,
     steps: Annotated[int, Option("--steps", help="Optimiser steps.", min=1)] = 400,
     rate: Rate = 3e-4,
     seed: Seed = 1,
@@ -282,11 +280,9 @@ def _show_boxes(drawing: Boxes, as_json: bool) -> None:
 def senses(
     word: Annotated[str, Argument(help="Word to look at.")],
     model: Annotated[str, Option("--model", help="Folder of contextual vectors or of a transformer, or a hub id.")],
-    corpus: Annotated[
-        list[Path] | None, Option("--corpus", help="Contextual: text to find the word in; repeatable.")
-    ] = None,
+    corpus: Annotated[list[Path] | None, Option("--corpus", help="Contextual: text to search; repeatable.")] = None,
     sentence: Annotated[
-        list[str] | None, Option("--sentence", help="Transformer: sentence with the word; repeatable.")
+        list[str] | None, Option("--sentence", help="Transformer: sentence with it; repeatable.")
     ] = None,
     groups: Annotated[int, Option("--groups", help="Contextual: groups to sort the occurrences into.", min=1)] = 2,
     count: Annotated[int, Option("--count", help="Contextual: occurrences of each group to print.", min=1)] = 5,
@@ -377,9 +373,7 @@ def align(
     donor: Annotated[Path, Argument(help="Vectors to rotate.")],
     target: Annotated[Path, Argument(help="Vectors to rotate them onto.")],
     out: Annotated[Path, Option("--out", help="File for the rotated vectors: .bin, .vec or .kv.")],
-    seeds: Annotated[
-        int, Option("--seeds", help="Most identically spelt words to learn the rotation from.", min=1)
-    ] = 1500,
+    seeds: Annotated[int, Option("--seeds", help="Most identically spelt words to learn from.", min=1)] = 1500,
     dictionary: Annotated[
         Path | None, Option("--dictionary", help="Pairs to learn from instead: donor word, tab, target word.")
     ] = None,
@@ -417,12 +411,8 @@ def evaluate(
     candidates: Annotated[
         int, Option("--candidates", help="Most frequent target words to choose a translation from.", min=1)
     ] = 10_000,
-    pairs: Annotated[
-        Path | None, Option("--pairs", help="Find translations of sentences: two sentences, a tab between.")
-    ] = None,
-    senses: Annotated[
-        bool, Option("--senses", help="Tell senses apart in hand-labelled sentences (contextual vectors).")
-    ] = False,
+    pairs: Annotated[Path | None, Option("--pairs", help="Retrieve translations: sentence, tab, sentence.")] = None,
+    senses: Annotated[bool, Option("--senses", help="Tell labelled senses apart (contextual vectors).")] = False,
     sentences: Annotated[
         Path | None,
         Option("--sentences", help="With --senses, lines of word, sense, sentence; the package's if not given."),
