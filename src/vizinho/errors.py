@@ -13,7 +13,7 @@ class VizinhoError(Exception):
     """
 
     def __init__(self, what: str, *, where: object = "", fix: str = "") -> None:
-        # What libraries say may run over several lines.
+        # A library's message may have several lines; the command line prints one.
         self.what, self.where, self.fix = " ".join(what.split("\n")).strip(), str(where), fix
         super().__init__(self._message())
 
@@ -24,7 +24,7 @@ class VizinhoError(Exception):
 
 
 def first_line(error: Exception) -> str:
-    """What a library's error says in one short line; its kind where it says nothing."""
+    """A library's error in one short line; its kind where it has no message."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
 
 

@@ -48,7 +48,7 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def is_file(path: Path) -> bool:
-    """Whether a file is there. A name too long for any disk, as a damaged table may hold, is no error but no file."""
+    """Whether a file exists. A name too long for any disk (from a damaged table) counts as missing, not as an error."""
     try:
         return path.is_file()
     except OSError:
@@ -88,23 +88,23 @@ def _copy_in(source: Path, destination: Path) -> None:
 
 @contextmanager
 def sole_lock(path: Path) -> Iterator[bool]:
-    """Hold the lock that a file stands for, and remove the file after; yields False where another holds it.
+    """Take the lock that a file stands for, and remove the file after; yields False where another process has it.
 
-    Raises OSError where the file cannot be written. A killed process holds nothing: neither do processes it had forked.
+    Raises OSError where the file cannot be written. A killed process loses its locks, and its forks never have them.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle = _lock(path)
     try:
         yield handle is not None
     finally:
-        if handle in _held:
-            _held.discard(handle)
+        if handle in _locks:
+            _locks.discard(handle)
             path.unlink(missing_ok=True)
             os.close(handle)
 
 
-_held: set[int] = set()
-"""File descriptors of the locks that this process holds."""
+_locks: set[int] = set()
+"""File descriptors of the locks that this process owns."""
 
 
 def _lock(path: Path) -> int | None:
@@ -112,6 +112,7 @@ def _lock(path: Path) -> int | None:
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Its last owner may have removed the file since it was opened: then the lock is that of a newer file.
             current = os.path.samestat(os.fstat(handle), path.stat())
         except BlockingIOError:
             os.close(handle)
@@ -119,41 +120,41 @@ def _lock(path: Path) -> int | None:
         except FileNotFoundError:
             current = False
         if current:
-            if not _held:
+            if not _locks:
                 _forget_in_forks()
-            _held.add(handle)
+            _locks.add(handle)
             return handle
-        os.close(handle)  # its last holder removed the file in the meantime: the lock is a new file's
+        os.close(handle)
 
 
 @functools.cache
 def _forget_in_forks() -> None:
-    """A forked process shares its parent's locks, and would keep them for seconds after the parent was killed."""
+    """Drop locks in forks: a fork shares its parent's locks, and would keep them for seconds after a killed parent."""
 
     def forget() -> None:
-        for handle in _held:
+        for handle in _locks:
             os.close(handle)
-        _held.clear()
+        _locks.clear()
 
     os.register_at_fork(after_in_child=forget)
 
 
 @contextmanager
 def scratch_folder(parent: Path, name: str) -> Iterator[Path]:
-    """An empty folder `.NAME.*` under `parent` that goes when the block ends. Raises OSError where none can be made.
+    """An empty folder `.NAME.*` under `parent`, removed when the block ends. Raises OSError where none can be made.
 
-    What killed processes left of the same name is removed first: its lock is free, and only its owner could need it.
+    Folders of the same name that killed processes left are removed first: their locks are free.
     """
     parent.mkdir(parents=True, exist_ok=True)
     for left in parent.glob(f".{glob.escape(name)}.*.lock"):
-        with sole_lock(left) as free:
-            if free:
+        with sole_lock(left) as owned:
+            if owned:
                 shutil.rmtree(left.with_suffix(""), ignore_errors=True)
     while True:
         folder = parent / f".{name}.{os.urandom(6).hex()}"
-        with sole_lock(folder.with_name(f"{folder.name}.lock")) as held:
-            if not held:
-                continue  # another process took the lock for a killed one's in the instant before it was held
+        with sole_lock(folder.with_name(f"{folder.name}.lock")) as owned:
+            if not owned:
+                continue  # another process saw the lock before it was taken, and is removing the folder
             folder.mkdir()
             try:
                 yield folder
@@ -163,12 +164,13 @@ def scratch_folder(parent: Path, name: str) -> Iterator[Path]:
 
 
 def _flush(folder: Path) -> None:
-    """Without this, a power cut after the rename could leave the right names with empty files."""
+    # Without this, a power cut after the rename could leave the right names with empty files.
     for path in [*folder.rglob("*"), folder]:
         _flush_entry(path)
 
 
 def _flush_entry(path: Path) -> None:
+    # Folders too: a new name is on disk only when its folder is.
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -1,4 +1,4 @@
-"""A file of JSON lines that only grows: what is done is on disk before the next thing begins."""
+"""A file of JSON lines that only grows: each line is on disk before the next task begins."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 
 class Ledger:
-    """Opens `path` for adding. `lines` are the objects that were there, in order; a line that a kill cut off is not.
+    """Opens `path` for adding. `lines` are the objects it contains, in order, without a line that a kill cut off.
 
     Raises OSError when the file cannot be written.
     """
@@ -29,6 +29,7 @@ class Ledger:
         os.fsync(self._file.fileno())
 
     def _share(self) -> bool:
+        # An exclusive lock for a moment tells whether somebody else has the shared one that every user keeps.
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             alone = True
@@ -40,23 +41,24 @@ class Ledger:
     def _read(self) -> list[dict[str, Any]]:
         self._file.seek(0)
         content = self._file.read()
+        # A line that a kill cut off must not swallow the next one.
         if content and not content.endswith("\n"):
             self._file.write("\n")
         return _objects(content)
 
 
 def read_ledger(path: Path) -> list[dict[str, Any]]:
-    """The objects that `Ledger.lines` would have, without opening the file for adding; none where there is none."""
+    """The objects that `Ledger.lines` would have, without opening the file for adding; none without a file."""
     return _objects(path.read_text(encoding="utf-8")) if path.is_file() else []
 
 
 def _objects(content: str) -> list[dict[str, Any]]:
-    found = []
+    objects = []
     for line in content.split("\n"):  # not splitlines: a name may hold a line separator of Unicode
         try:
             values = json.loads(line)
         except ValueError:
             continue
         if isinstance(values, dict):
-            found.append(values)
-    return found
+            objects.append(values)
+    return objects

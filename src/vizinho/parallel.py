@@ -19,15 +19,15 @@ from vizinho.errors import VizinhoError, first_line
 from vizinho.progress import Event
 
 Task = tuple[Callable[..., Any], tuple[Any, ...]]
-"""A function of the module's top level and its arguments; it is also given the Event to report to, last."""
+"""A function of a module's top level (so that it can be pickled) and its arguments; the Event comes last of them."""
 Work = Callable[[Sequence[Any]], list[Any]]
 """Results of a group of items, in order."""
 
 
 def end_with_parent() -> None:
-    """Called as a process begins: it ends when the one that started it is gone, be it killed.
+    """Called as a process begins: it ends when its parent does, killed or not.
 
-    Otherwise it would finish its task unseen, beside the same task of a command that was given again.
+    Otherwise it would finish its task unseen, while the command that runs again works on the same task.
     """
     parent = parent_process()
     if parent is not None:
@@ -65,6 +65,7 @@ def _with_queue(function: Callable[..., Any], arguments: tuple[Any, ...], events
 
 def _show_waiting(events: Any, show: Event) -> None:
     try:
+        # Waiting here is also what keeps the loop of `run_tasks` from spinning.
         show(*events.get(timeout=0.2))
         while True:
             show(*events.get_nowait())
@@ -81,14 +82,14 @@ def spread(
     processes: int = 1,
     on_ray: bool = False,
 ) -> Iterator[Any]:
-    """Results in the order of the items, as they are made.
+    """Results in the order of the items, as soon as they are known.
 
     Args:
-        begin: Makes the function that does the work, once a process; a function of a module's top level.
+        begin: Returns the function that does the work; called once in each process, so a module's top-level function.
         arguments: What `begin` is called with.
         items: What to work on.
         group: Items that a process takes at a time.
-        processes: How many; 1 works here.
+        processes: How many; with 1 the work is done in this process.
         on_ray: Work on Ray Data instead of processes of this machine: on the cluster that RAY_ADDRESS names, or on
             a Ray of its own.
 
@@ -113,6 +114,7 @@ def _spread_over_processes(
     waiting: deque[Future[list[Any]]] = deque()
     try:
         for items in groups:
+            # Two groups per process are under way: more would only fill memory with results that nobody took yet.
             waiting.append(pool.submit(_in_process, items))
             if len(waiting) > 2 * processes:
                 yield from waiting.popleft().result()
@@ -127,7 +129,7 @@ def _spread_over_processes(
 
 
 _own: Work | None = None
-"""What a process of the pool works with; set once, when it begins."""
+"""The work function of a process of the pool; set once, when it begins."""
 
 
 def _begin(begin: Callable[..., Work], arguments: tuple[Any, ...]) -> None:
@@ -144,13 +146,13 @@ def _in_process(items: Sequence[Any]) -> list[Any]:
 
 
 class _OnRay:
-    """The work of one Ray actor. Values travel pickled, since Ray's tables know only plain ones."""
+    """The work of one Ray actor. Values are pickled, since Ray's tables can only have plain ones."""
 
     def __init__(self, begin: Callable[..., Work], arguments: tuple[Any, ...]) -> None:
         self._work = begin(*arguments)
 
     def __call__(self, row: dict[str, bytes]) -> dict[str, bytes]:
-        return {"made": pickle.dumps(self._work(pickle.loads(row["items"])))}
+        return {"results": pickle.dumps(self._work(pickle.loads(row["items"])))}
 
 
 def _spread_on_ray(
@@ -160,11 +162,10 @@ def _spread_on_ray(
         import ray
         import ray.data
     except ImportError as error:
-        raise VizinhoError(
-            f"Ray Data cannot be imported ({error})", where="ray", fix='pip install "vizinho[ray]", or leave --ray out'
-        ) from error
-    ours = not ray.is_initialized()
-    if ours:
+        what = f"Ray Data cannot be imported ({error})"
+        raise VizinhoError(what, where="ray", fix='pip install "vizinho[ray]", or leave --ray out') from error
+    started_here = not ray.is_initialized()
+    if started_here:
         _start_ray(ray, processes)
     try:
         context = ray.data.DataContext.get_current()
@@ -174,11 +175,11 @@ def _spread_on_ray(
             [{"items": pickle.dumps(list(items))} for items in groups], override_num_blocks=len(groups)
         )
         pool = ray.data.ActorPoolStrategy(size=min(processes, len(groups)))
-        made = rows.map(_OnRay, fn_constructor_args=(begin, arguments), compute=pool, num_cpus=1)
-        for row in made.iter_rows():
-            yield from pickle.loads(row["made"])
+        results = rows.map(_OnRay, fn_constructor_args=(begin, arguments), compute=pool, num_cpus=1)
+        for row in results.iter_rows():
+            yield from pickle.loads(row["results"])
     finally:
-        if ours:
+        if started_here:
             ray.shutdown()
 
 

@@ -24,21 +24,21 @@ from rich.progress import (
 from rich.text import Text
 
 Advance = Callable[[float, str], None]
-"""Called with how much was done and a short note (a loss, a file name)."""
+"""Called with the amount done since the last call and a short note (a loss, a file name)."""
 
 Log = Callable[[str], None]
-"""Called with a line for whoever watches."""
+"""Called with a line for the user."""
 
 Event = Callable[[str, float, float, str], None]
-"""Called with a bar's name, its total, how much was done and a short note."""
+"""Called with a bar's name, its total, the amount done since the last call and a short note."""
 
 
 def silent(_done: float, _note: str = "") -> None:
-    """The progress of library calls that nobody watches."""
+    """An Advance that shows nothing."""
 
 
 def unseen(_name: str, _total: float, _amount: float, _note: str = "") -> None:
-    """The progress of library calls that nobody watches."""
+    """An Event that shows nothing."""
 
 
 class _Rate(ProgressColumn):
@@ -65,7 +65,7 @@ def board() -> Iterator[Event]:
 
         def event(name: str, total: float, amount: float, note: str = "") -> None:
             if name not in tasks:
-                # An amount that is no number is refused by whoever was given it, in words, not by the bar.
+                # A total that is not a number is refused by the code that works with it, in words, not by the bar.
                 known = total if math.isfinite(total) else None
                 tasks[name] = progress.add_task(name, total=known, note="")
             progress.update(tasks[name], advance=amount, note=note)
@@ -86,9 +86,9 @@ def bar(description: str, total: float) -> Iterator[Advance]:
 
 
 def quiet_transformers() -> None:
-    """Keep the transformers library from printing bars and reports of its own; ours say the same in one place."""
+    """Keep the transformers library from printing its own bars and reports next to those of this module."""
     logging.getLogger("transformers").setLevel(logging.ERROR)
-    # WavLM adds a float bias to a bool mask; torch speaks of it once per process.
+    # WavLM adds a float bias to a bool mask; torch warns about it once per process.
     warnings.filterwarnings("ignore", message="Support for mismatched key_padding_mask")
     from transformers.utils.logging import disable_progress_bar
 

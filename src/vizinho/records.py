@@ -1,6 +1,6 @@
-"""The values that travel between layers: utterances in, transcripts and scores out.
+"""The values that layers exchange: utterances in, transcripts and scores out.
 
-Frozen dataclasses; units stand in the names. JSON is made of them only at the edge.
+Frozen dataclasses with units in the names. They become JSON only at the edge.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """One recording and what is said in it. `audio` is absolute; the manifest stores it relative to itself."""
+    """One recording and its text. `audio` is absolute; the manifest stores it relative to itself."""
 
     id: str
     audio: Path
@@ -48,7 +48,7 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Alternative:
-    """One text that a beam search considered; scores in nats, `lm_score` is the part of everything but the sound."""
+    """One text that a beam search considered; scores in nats; `lm_score` is all of it but the sound's."""
 
     text: str
     score: float
@@ -57,7 +57,7 @@ class Alternative:
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """What a recogniser heard in one file. `confidence` is the mean of the words' (0 to 1)."""
+    """What a recogniser made of one file. `confidence` is the mean of the words' (0 to 1)."""
 
     id: str
     text: str
@@ -65,9 +65,9 @@ class Transcript:
     confidence: float
     duration_seconds: float
     segments: tuple[Segment, ...] = ()
-    """The same words, grouped; empty where nobody asked for groups."""
+    """The words in groups; empty unless groups were asked for."""
     n_best: tuple[Alternative, ...] = ()
-    """The best texts, the transcript's own first; empty where nobody asked for them."""
+    """The best texts, the transcript's own first; empty unless they were asked for."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,9 @@
-"""Carries out a transfer plan; every shape is checked before anything is written."""
+"""Applies a transfer plan; every shape is checked before anything is written."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
-from typing import Any
 
 import torch
 
@@ -35,49 +35,46 @@ def apply_plan(plan: TransferPlan, donor: Weights, fresh: Weights) -> dict[str, 
     Raises PlanError when plan and weights do not fit together; then nothing has been changed.
     """
     _check_complete(plan, fresh)
-    made = {name: tensor.detach().clone() for name, tensor in fresh.items()}
-    for line in plan.rows:
-        if line.target is not None and line.token is None and line.action != "fresh":
-            _copy_whole(made, donor, line)
+    start = {name: tensor.detach().clone() for name, tensor in fresh.items()}
+    for row in plan.rows:
+        if row.target is not None and row.token is None and row.action != "fresh":
+            start[row.target] = _whole(row, donor, start[row.target])
+    # Token rows are written into the fresh tensor one by one; rows without sources keep their random values.
     for axis in plan.axes:
-        donor_rows = {token: row for row, token in enumerate(axis.donor_tokens)}
-        for ours, theirs in axis.parameters.items():
-            if theirs is None:
+        donor_rows = {token: number for number, token in enumerate(axis.donor_tokens)}
+        for name, source_name in axis.parameters.items():
+            if source_name is None:
                 continue
-            source = donor[theirs]
-            for row, token in enumerate(axis.sources):
+            source = donor[source_name]
+            for number, token in enumerate(axis.sources):
                 if token.sources:
-                    made[ours][row] = sum(
-                        (share * source[donor_rows[name]] for name, share in token.sources), torch.zeros_like(source[0])
-                    )
-    return made
+                    shares = (share * source[donor_rows[donor_token]] for donor_token, share in token.sources)
+                    start[name][number] = sum(shares, torch.zeros_like(source[0]))
+    return start
 
 
-def _copy_whole(made: dict[str, torch.Tensor], donor: Weights, line: PlanRow) -> None:
-    assert line.target is not None
-    source = donor.get(line.source or "")
-    if source is None or source.shape != made[line.target].shape:
-        found = "missing" if source is None else tuple(source.shape)
-        raise PlanError(
-            f"the donor's tensor is {found}, the plan says {line.shape}", where=line.target, fix="plan again"
-        )
-    made[line.target] = source.detach().clone()
+def _whole(row: PlanRow, donor: Weights, fresh: torch.Tensor) -> torch.Tensor:
+    """A copy of the donor's tensor that a row names; it must have the shape of the `fresh` one it replaces."""
+    source = donor.get(row.source or "")
+    if source is None or source.shape != fresh.shape:
+        state = "missing" if source is None else tuple(source.shape)
+        what = f"the donor's tensor is {state}, the plan says {row.shape}"
+        raise PlanError(what, where=row.target or "", fix="plan again")
+    return source.detach().clone()
 
 
 def _check_complete(plan: TransferPlan, fresh: Weights) -> None:
-    rows_of = {name: len(axis.sources) for axis in plan.axes for name in axis.parameters}
-    planned: dict[str, int] = {}
-    for line in plan.rows:
-        if line.target is not None:
-            planned[line.target] = planned.get(line.target, 0) + 1
+    by_token = {name for axis in plan.axes for name in axis.parameters}
+    planned = Counter(row.target for row in plan.rows if row.target is not None)
     for name, tensor in fresh.items():
-        expected = tensor.shape[0] if name in rows_of else 1
+        # Parameters by token have one row of the plan for each of their own rows.
+        expected = tensor.shape[0] if name in by_token else 1
         if planned.pop(name, 0) != expected:
             raise PlanError("the plan does not name it exactly once", where=name, fix="plan again")
     if planned:
         raise PlanError("the plan names a parameter that the target lacks", where=next(iter(planned)), fix="plan again")
 
 
-def plant(model: Any, weights: Weights) -> None:
+def plant(model: torch.nn.Module, weights: Weights) -> None:
     """Load start weights into the target model; strict, so nothing can be left out."""
     model.load_state_dict(dict(weights), strict=True)

@@ -1,4 +1,4 @@
-"""Starts from which one explanation of a donor's benefit is taken away, the rest left as it is."""
+"""Control starts: each removes one explanation of a donor's benefit and leaves the rest as it is."""
 
 from __future__ import annotations
 
@@ -18,20 +18,21 @@ def permuted_rows(weights: Weights, tokens: TokenInventory, seed: int) -> dict[s
     If matching rows by name is what helps, this start must lose it.
     """
     letters = [row for row, role in enumerate(tokens.roles) if role == "letter"]
-    # A rotation of a random order leaves no row in its place, which a random order alone would now and then.
+    # A rotation of a random order leaves no row in its place; a random order alone sometimes would.
     order = [letters[i] for i in torch.randperm(len(letters), generator=_generator(seed)).tolist()]
-    made = {name: tensor.clone() for name, tensor in weights.items()}
+    permuted = {name: tensor.clone() for name, tensor in weights.items()}
     for name, tensor in weights.items():
         if layer_of(name) == "head":
-            made[name][order] = tensor[order[1:] + order[:1]]
-    return made
+            permuted[name][order] = tensor[order[1:] + order[:1]]
+    return permuted
 
 
 def shuffled_encoder(weights: Weights, seed: int) -> dict[str, torch.Tensor]:
-    """Every tensor of the encoder with its own values in random places: the same statistics to the last digit.
+    """Every tensor of the encoder with its own values in random places: equal mean, variance and histogram.
 
     If the donor only gives weights of a good size, this start is as good.
     """
+    # One generator for all tensors in the order of their names in the network: the seed alone decides the start.
     generator = _generator(seed)
     return {
         name: tensor.flatten()[torch.randperm(tensor.numel(), generator=generator)].view_as(tensor)
@@ -47,12 +48,13 @@ def gaussian_encoder(weights: Weights, seed: int) -> dict[str, torch.Tensor]:
     Batch norm's running statistics are shuffled instead: a variance cannot be negative.
     """
     generator = _generator(seed)
-    made = shuffled_encoder(weights, seed)
+    drawn = shuffled_encoder(weights, seed)
     for name, tensor in weights.items():
         if _is_encoders(name, tensor) and not name.endswith(("running_mean", "running_var")):
+            # The population's deviation (no correction): a tensor of one value has one.
             noise = torch.randn(tensor.shape, generator=generator)
-            made[name] = noise * tensor.std(correction=0) + tensor.mean()
-    return made
+            drawn[name] = noise * tensor.std(correction=0) + tensor.mean()
+    return drawn
 
 
 def _is_encoders(name: str, tensor: torch.Tensor) -> bool:

@@ -54,21 +54,21 @@ def movement(
     """
     for name in before.keys() | after.keys():
         if name not in before or name not in after or before[name].shape != after[name].shape:
-            raise ModelError(
-                "the two models differ in shape", where=name, fix="compare models of one lineage and one alphabet"
-            )
+            fix = "compare models of one lineage and one alphabet"
+            raise ModelError("the two models differ in shape", where=name, fix=fix)
     trained = [n for n, t in before.items() if t.is_floating_point() and not _is_statistic(n)]
+    # Of each layer: weights, weights that moved, |after - before|^2, |before|^2. Sums, so that layers add up.
     tallies = {layer: [0.0, 0.0, 0.0, 0.0] for layer in layer_order(trained)}
     for name in trained:
+        # Double precision: a sum of a million small squares loses its last terms in single.
         old, new = before[name].double(), after[name].double()
         change = (new - old).abs()
         reach = threshold * float(old.square().mean().sqrt())
-        tally = tallies[layer_of(name)]
-        for place, value in enumerate(
-            (old.numel(), int((change > reach).sum()), float(change.square().sum()), float(old.square().sum()))
-        ):
-            tally[place] += value
+        moved = int((change > reach).sum())
+        sums = (old.numel(), moved, float(change.square().sum()), float(old.square().sum()))
+        tallies[layer_of(name)] = [total + value for total, value in zip(tallies[layer_of(name)], sums, strict=True)]
     whole = [sum(values) for values in zip(*tallies.values(), strict=True)]
+    # Heads have other rows in another language, so the encoder alone is what two donors can be compared by.
     encoder = [sum(values) for values in zip(*(t for layer, t in tallies.items() if layer != "head"), strict=True)]
     return Movement(
         weights=int(whole[0]),
@@ -91,6 +91,7 @@ def _is_statistic(name: str) -> bool:
 
 
 def _statistics_drift(before: Mapping[str, torch.Tensor], after: Mapping[str, torch.Tensor]) -> float:
+    # Batch norm's statistics are not trained: they follow the data, and drift even where every weight is frozen.
     names = [n for n in before if n.endswith(("running_mean", "running_var"))]
     change = sum(float((after[n].double() - before[n].double()).square().sum()) for n in names)
     size = sum(float(before[n].double().square().sum()) for n in names)

@@ -35,7 +35,7 @@ class PlanRow:
 
 @dataclass(frozen=True, slots=True)
 class TokenAxis:
-    """Parameters whose first axis is V, one row a token, and where each token's row comes from."""
+    """Parameters whose first axis is V, one row per token, and where each token's row comes from."""
 
     sources: tuple[TokenSource, ...]
     """One per target token, in row order (`match_tokens`)."""
@@ -59,22 +59,14 @@ class TransferPlan:
 
     def counts(self) -> dict[str, int]:
         """Rows per action."""
-        found = Counter(row.action for row in self.rows)
-        return {action: found[action] for action in ACTIONS if found[action]}
+        numbers = Counter(row.action for row in self.rows)
+        return {action: numbers[action] for action in ACTIONS if numbers[action]}
 
     def as_json(self) -> list[dict[str, Any]]:
         """The rows as `transfer --json` and card.json show them."""
-        return [
-            {
-                "target": r.target,
-                "token": r.token,
-                "source": r.source,
-                "action": r.action,
-                "shape": list(r.shape),
-                "reason": r.reason,
-            }
-            for r in self.rows
-        ]
+        # Without `mix`, which `source` shows as text: a card has one row for each token of each parameter.
+        names = ("target", "token", "source", "action", "shape", "reason")
+        return [{n: getattr(row, n) for n in names} | {"shape": list(row.shape)} for row in self.rows]
 
 
 def build_plan(
@@ -99,13 +91,14 @@ def build_plan(
         donor_token_parameters: Their names in the donor, in the same order; the same names by default, and none for a
             donor without an output layer.
         lacking: Target parameters that the donor may lack, with the reason why they can start fresh.
-        unused: What the donor's file has beside the parameters, with shape and the reason why it is dropped.
+        unused: What the donor's file has besides the parameters, with shape and the reason why it is dropped.
         renewed: Target parameters that start fresh although the donor has them, with the reason.
 
     Raises PlanError as `plan_axes`.
     """
-    theirs = list(token_parameters if donor_token_parameters is None else donor_token_parameters)
-    names = dict(zip_longest(token_parameters, theirs))
+    sources = token_parameters if donor_token_parameters is None else donor_token_parameters
+    # A donor without an output layer names none: each target parameter is then paired with None.
+    names = dict(zip_longest(token_parameters, sources))
     axis = TokenAxis(tuple(tokens), tuple(donor_tokens), names)
     return plan_axes(target, donor, [axis], lacking=lacking, unused=unused, renewed=renewed)
 
@@ -129,11 +122,12 @@ def plan_axes(
     Raises PlanError naming the key when something has no place, no source or another shape.
     """
     axis_of = {name: axis for axis in axes for name in axis.parameters}
-    theirs = {name for axis in axes for name in axis.parameters.values() if name is not None}
+    donor_parameters = {name for axis in axes for name in axis.donor_parameters}
     for axis in axes:
         _check_token_axes(target, list(axis.parameters), len(axis.sources), "target")
         _check_token_axes(donor, axis.donor_parameters, len(axis.donor_tokens), "donor")
     rows: list[PlanRow] = []
+    # Every target parameter takes exactly one branch, so none can be forgotten; the last one refuses what is unknown.
     for name, shape in target.items():
         if name in axis_of:
             rows += _token_rows(name, shape, axis_of[name].parameters[name], donor, axis_of[name].sources)
@@ -142,13 +136,14 @@ def plan_axes(
         elif name in (renewed or {}):
             reason = (renewed or {})[name]
             rows.append(PlanRow(name, None, None, "fresh", shape, reason))
+            # The donor's values are dropped in a row of their own, so that each donor parameter appears too.
             rows += [PlanRow(None, None, name, "drop", donor[name], reason)] if name in donor else []
         else:
             rows.append(_whole(name, shape, donor))
     for axis in axes:
         rows += _dropped_tokens(donor, axis.donor_parameters, axis.donor_tokens, axis.sources)
     rows += [PlanRow(None, None, name, "drop", shape, reason) for name, (shape, reason) in (unused or {}).items()]
-    _refuse_leftovers(target, donor, theirs)
+    _refuse_leftovers(target, donor, donor_parameters)
     return TransferPlan(tuple(rows), tuple(axes))
 
 
@@ -156,11 +151,8 @@ def _whole(name: str, shape: Shape, donor: Mapping[str, Shape]) -> PlanRow:
     if name not in donor:
         raise PlanError("the donor has no such parameter", where=name, fix="build the target with the donor's preset")
     if donor[name] != shape:
-        raise PlanError(
-            f"the donor's shape is {donor[name]}, the target's {shape}",
-            where=name,
-            fix="build the target with the donor's preset",
-        )
+        what = f"the donor's shape is {donor[name]}, the target's {shape}"
+        raise PlanError(what, where=name, fix="build the target with the donor's preset")
     return PlanRow(name, None, name, "copy", shape, "same name, same shape")
 
 
@@ -170,11 +162,8 @@ def _token_rows(
     if source is None:
         return [PlanRow(name, t.token, None, "fresh", shape[1:], "the donor has no output layer") for t in tokens]
     if shape[1:] != donor[source][1:]:
-        raise PlanError(
-            f"the donor's rows have shape {donor[source][1:]}, the target's {shape[1:]}",
-            where=name,
-            fix="build the target with the donor's preset",
-        )
+        what = f"the donor's rows have shape {donor[source][1:]}, the target's {shape[1:]}"
+        raise PlanError(what, where=name, fix="build the target with the donor's preset")
     return [PlanRow(name, t.token, _show(source, t), t.action, shape[1:], t.reason, t.sources) for t in tokens]
 
 
@@ -189,6 +178,7 @@ def _show(parameter: str, token: TokenSource) -> str | None:
 def _dropped_tokens(
     donor: Mapping[str, Shape], parameters: Sequence[str], donor_tokens: Sequence[str], tokens: Sequence[TokenSource]
 ) -> list[PlanRow]:
+    # A token that only contributes to a mixture is used; what is dropped helps no target token at all.
     used = {source for token in tokens for source, _ in token.sources}
     return [
         PlanRow(None, token, f"{name}[{token}]", "drop", donor[name][1:], "the target has no such token")
@@ -201,22 +191,15 @@ def _dropped_tokens(
 def _refuse_leftovers(target: Mapping[str, Shape], donor: Mapping[str, Shape], token_parameters: set[str]) -> None:
     left = [name for name in donor if name not in target and name not in token_parameters]
     if left:
-        raise PlanError(
-            f"{len(left)} donor parameters have no place in the target; the first",
-            where=left[0],
-            fix="build the target with the donor's preset",
-        )
+        what = f"{len(left)} donor parameters have no place in the target; the first"
+        raise PlanError(what, where=left[0], fix="build the target with the donor's preset")
 
 
 def _check_token_axes(shapes: Mapping[str, Shape], names: Sequence[str], count: int, whose: str) -> None:
     for name in names:
         if name not in shapes:
-            raise PlanError(
-                f"the {whose} has no such parameter", where=name, fix="give a model with an output row per token"
-            )
+            fix = "give a model with an output row per token"
+            raise PlanError(f"the {whose} has no such parameter", where=name, fix=fix)
         if not shapes[name] or shapes[name][0] != count:
-            raise PlanError(
-                f"the {whose} has {count} tokens but {shapes[name][:1]} rows",
-                where=name,
-                fix="its tokeniser belongs to another model",
-            )
+            what = f"the {whose} has {count} tokens but {shapes[name][:1]} rows"
+            raise PlanError(what, where=name, fix="its tokeniser belongs to another model")

@@ -17,8 +17,9 @@ def summarise(plan: TransferPlan) -> list[str]:
     whole = [row for row in plan.rows if row.token is None]
     by_token = [row for row in plan.rows if row.token is not None]
     return [
+        # In the order of what a reader wants to know first: what is taken over, then what is new, then what is lost.
         *_copied([row for row in whole if row.action == "copy"]),
-        *_kept_tokens([row for row in by_token if row.action == "row copy"]),
+        *_same_tokens([row for row in by_token if row.action == "row copy"]),
         *_mixed_tokens([row for row in by_token if row.action in ("feature row", "neighbour row")]),
         *_tokens("new at random", [row for row in by_token if row.action == "fresh"]),
         *_parameters("new at random", [row for row in whole if row.action == "fresh"]),
@@ -32,13 +33,14 @@ def _copied(rows: Sequence[PlanRow]) -> Iterator[str]:
         yield f"copied as they are: {len(rows)} parameters, {sum(prod(row.shape) for row in rows):,} weights"
 
 
-def _kept_tokens(rows: Sequence[PlanRow]) -> Iterator[str]:
+def _same_tokens(rows: Sequence[PlanRow]) -> Iterator[str]:
     if tokens := _distinct(rows):
         yield f"copied by name: {len(tokens)} tokens ({_shortened(tokens, SHOWN_TOKENS)})"
 
 
 def _mixed_tokens(rows: Sequence[PlanRow]) -> Iterator[str]:
     """ "ç from s .35, z .35, c .31": a token has one row in every parameter of its axis, all of the same mixture."""
+    # Weight and bias repeat the mixture of a token; the dict keeps one of them.
     mixes = {row.token: ", ".join(f"{token} {weight:.2f}" for token, weight in row.mix) for row in rows}
     if mixes:
         shown = [f"{token} from {mix}" for token, mix in mixes.items()]

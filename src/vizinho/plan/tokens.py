@@ -22,7 +22,7 @@ LEAST_SIMILARITY = 0.3
 
 
 class Neighbourhood(Protocol):
-    """Knows which donor tokens are like a target token, and in which respect."""
+    """Tells which donor tokens are like a target token, and in which respect."""
 
     def nearest(self, token: str, among: Collection[str]) -> list[tuple[str, float]]:
         """Donor tokens (of `among`) and how alike they are, 0 to 1, best first; none where nothing is known."""
@@ -42,14 +42,14 @@ class SimilarityTable:
 
     def __post_init__(self) -> None:
         if self.values.shape != (len(self.rows), len(self.columns)):
-            raise PlanError(
-                f"a similarity table of shape {self.values.shape} for {len(self.rows)} x {len(self.columns)} letters"
-            )
+            expected = f"{len(self.rows)} x {len(self.columns)} letters"
+            raise PlanError(f"a similarity table of shape {self.values.shape} for {expected}")
 
     def nearest(self, token: str, among: Collection[str]) -> list[tuple[str, float]]:
         """Donor letters (of `among`) at least LEAST_SIMILARITY alike, best first, at most NEAREST."""
         if token not in self.rows:
             return []
+        # Donor tokens without a column (pieces of several letters) have no sound of their own and are passed over.
         scores = dict(zip(self.columns, self.values[self.rows.index(token)], strict=True))
         ranked = sorted(((t, float(scores[t])) for t in among if t in scores), key=lambda pair: -pair[1])
         return [(t, s) for t, s in ranked[:NEAREST] if s >= LEAST_SIMILARITY]
@@ -92,8 +92,8 @@ class RowOptions:
     overrides: Mapping[str, str] = field(default_factory=dict)
     """Target token -> donor token, decided by the user; beats everything else."""
     known_rows: str = "copy"
-    """"copy": a token that the donor has too takes its row; "fresh": it does not, as where toolkits make the output
-    layer anew."""
+    """"copy": a token that the donor has too takes its row; "fresh": every row is random, as in toolkits that replace
+    the whole output layer."""
     fresh_layers: tuple[str, ...] = ()
     """Layers that start fresh although the donor has them: "block5", ... (DeepSpeech's --drop_source_layers)."""
 
@@ -115,7 +115,7 @@ class TokenSource:
 
 
 class _Donor:
-    """The donor's tokens by role, looked up once: a vocabulary of words has tens of thousands."""
+    """The donor's tokens by role, in dicts for look-up: a vocabulary of words has tens of thousands."""
 
     def __init__(self, inventory: TokenInventory) -> None:
         self.by_role: dict[str, dict[str, None]] = {}
@@ -125,6 +125,7 @@ class _Donor:
         for role, tokens in self.by_role.items():
             names = self.folded[role] = {}
             for token in tokens:
+                # Of several tokens that differ in case alone, the first in row order stands for all.
                 names.setdefault(token.casefold(), token)
 
     @property
@@ -144,11 +145,8 @@ def match_tokens(
 ) -> list[TokenSource]:
     """One TokenSource per target token, in row order. Raises PlanError for overrides that name no token."""
     _check_overrides(options, target, donor)
-    theirs = _Donor(donor)
-    return [
-        _match(token, role, theirs, options, similarity)
-        for token, role in zip(target.tokens, target.roles, strict=True)
-    ]
+    by_role, pairs = _Donor(donor), zip(target.tokens, target.roles, strict=True)
+    return [_match(token, role, by_role, options, similarity) for token, role in pairs]
 
 
 def _match(token: str, role: str, donor: _Donor, options: RowOptions, similarity: Neighbourhood | None) -> TokenSource:
@@ -157,8 +155,10 @@ def _match(token: str, role: str, donor: _Donor, options: RowOptions, similarity
         return TokenSource(token, "neighbour row", ((chosen, 1.0),), f"{chosen} was asked for")
     if options.known_rows == "fresh":
         return TokenSource(token, "fresh", (), "every row is to start fresh")
+    # These have other names in other toolkits (<pad>, <blank>; |, ▁), so only the role counts.
     if role in ("blank", "unknown", "space"):
         return _match_role(token, role, donor)
+    # Same name and same role: a donor's letter "<unk>" or piece "▁" is no match for a special token of that name.
     same = donor.same_name(token, role)
     if same is not None:
         reason = "same token" if same == token else f"same letter as {same} in another case"
@@ -185,6 +185,7 @@ def _new_row(
             total = sum(score**2 for _, score in near)
             shares = tuple((t, score**2 / total) for t, score in near)
             return TokenSource(token, "feature row", shares, similarity.reason(token, near))
+    # Without a table of sounds, or where it knows nothing: ã from a. A rough start beats a random one.
     base = base_letter(token)
     if base != token and base in donor.letters:
         return TokenSource(token, "neighbour row", ((base, 1.0),), f"{base} is its base letter")
@@ -199,8 +200,7 @@ def base_letter(token: str) -> str:
 def _check_overrides(options: RowOptions, target: TokenInventory, donor: TokenInventory) -> None:
     for token, chosen in options.overrides.items():
         if token not in target.tokens:
-            raise PlanError(
-                f"no target token {token!r}", where="rows", fix=f"target tokens: {' '.join(target.letters)}"
-            )
+            fix = f"target tokens: {' '.join(target.letters)}"
+            raise PlanError(f"no target token {token!r}", where="rows", fix=fix)
         if chosen not in donor.tokens:
             raise PlanError(f"no donor token {chosen!r}", where="rows", fix=f"donor tokens: {' '.join(donor.letters)}")

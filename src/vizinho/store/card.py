@@ -44,7 +44,7 @@ class Card:
     """Each {"split", "cer", ..., "signature"}; dev scores were used for choosing."""
     movement: Mapping[str, Any] | None = None
     job: Mapping[str, Any] = field(default_factory=dict)
-    """What `recipe` lacks to run the same job again (`vizinho.job.card`); empty in cards of before there was such."""
+    """What `recipe` lacks to run the job again (`vizinho.job.card`); empty in cards written before this field."""
     command: Sequence[str] = ()
     software: Mapping[str, str] = field(default_factory=dict)
     """Versions by name."""
@@ -53,7 +53,7 @@ class Card:
     licence: str = ""
     notes: str = ""
     run: str = ""
-    """Random name of the run that made it: one that is killed while it publishes must not publish twice."""
+    """Random name of the training run: a run that is killed while it publishes must not publish twice."""
     files: Mapping[str, str] = field(default_factory=dict)
     """SHA-256 of every other file of the folder."""
 
@@ -61,6 +61,7 @@ class Card:
 def write_card(folder: Path, card: Card) -> Card:
     """Write README.md and card.json with the hashes of all files; returns the card as written."""
     write_text(folder / README, readme(card))
+    # card.json cannot contain its own hash; everything else is in it, README.md too.
     files = {
         path.relative_to(folder).as_posix(): sha256(path)
         for path in sorted(folder.rglob("*"))
@@ -81,19 +82,19 @@ def rewrite_card(folder: Path, card: Card) -> None:
 
 
 def read_card(folder: Path) -> Card | None:
-    """The card of a folder; None where there is none (a model of somebody else's). ModelError for a broken one."""
+    """The card of a folder; None without one (a model from elsewhere). Raises ModelError for a broken one."""
     path = folder / CARD
     if not path.is_file():
         return None
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-        found = values["format"]
+        version = values["format"]
     except (ValueError, KeyError, TypeError, OSError) as error:
         raise ModelError("not a card", where=path, fix="copy the model folder again") from error
-    if found != FORMAT:
-        raise ModelError(
-            f"card format {found}, this version reads {FORMAT}", where=path, fix="use the vizinho that wrote it"
-        )
+    if version != FORMAT:
+        what = f"card format {version}, this version reads {FORMAT}"
+        raise ModelError(what, where=path, fix="use the vizinho that wrote it")
+    # A key of a later version is refused, not ignored: whoever rewrote the card would lose it.
     unknown = sorted(values.keys() - {f.name for f in dataclasses.fields(Card)})
     if unknown:
         raise ModelError(f"unknown key {', '.join(unknown)}", where=path, fix="use the vizinho that wrote it")
@@ -105,31 +106,23 @@ def read_card(folder: Path) -> Card | None:
     return card
 
 
-_KINDS: dict[str, type | tuple[type, ...]] = {
-    "str": str,
-    "int": int,
-    "Mapping": dict,
-    "Sequence": (list, tuple),
-    "None": type(None),
-}
+_KINDS: dict[str, Any] = {"str": str, "int": int, "Mapping": dict, "Sequence": (list, tuple), "None": type(None)}
 
 
 def _check_kinds(path: Path, card: Card) -> None:
     for field_ in dataclasses.fields(Card):
+        # Annotations are strings here, such as "Mapping[str, Any] | None": only the outer kinds are checked.
         allowed = [_KINDS[kind.partition("[")[0]] for kind in str(field_.type).split(" | ")]
         value = getattr(card, field_.name)
         if not any(isinstance(value, kind) for kind in allowed):
-            raise ModelError(
-                f"{field_.name} is {type(value).__name__}, not {field_.type}",
-                where=path,
-                fix="copy the model folder again",
-            )
+            what = f"{field_.name} is {type(value).__name__}, not {field_.type}"
+            raise ModelError(what, where=path, fix="copy the model folder again")
 
 
 def verify(folder: Path) -> None:
     """Check every file against the card's hashes; ModelError names the first that changed or is missing.
 
-    README.md may be edited: people write to it.
+    README.md may be edited by people.
     """
     card = read_card(folder)
     if card is None:
@@ -139,9 +132,8 @@ def verify(folder: Path) -> None:
         if not path.is_file():
             raise ModelError("a file of the model is missing", where=path, fix="copy the model folder again")
         if name != README and sha256(path) != digest:
-            raise ModelError(
-                "the file is not the one the card was written for", where=path, fix="copy the model folder again"
-            )
+            what = "the file is not the one the card was written for"
+            raise ModelError(what, where=path, fix="copy the model folder again")
 
 
 def readme(card: Card) -> str:
@@ -155,6 +147,7 @@ def readme(card: Card) -> str:
     known += [f"{card.data['practice']['minutes']:.1f} minutes of practice"] if card.data.get("practice") else []
     if "fingerprint" in card.data:
         known.append(f"fingerprint `{card.data['fingerprint']}`")
+    # YAML first: Hugging Face's hub reads it only at the very start of the file.
     lines = [
         *_front_matter(card),
         "",
@@ -191,6 +184,7 @@ def _front_matter(card: Card) -> list[str]:
 
 
 def _model_index(card: Card) -> list[str]:
+    # Dev scores chose the weights, so they are not results.
     tested = [s for s in card.scores if s["split"] == "test"]
     if not tested:
         return []

@@ -31,6 +31,7 @@ def lineage(store: Store, ref: str) -> list[Ancestor]:
     A donor is known by the hash of its weights, not by its name alone. Raises StoreError for an unknown model.
     """
     card = store.card(ref)
+    # Refs already seen end the chain: copied or hand-made cards can name each other in a circle.
     chain = [Ancestor(ref if card is None else f"{card.name}@{card.version}", card.language if card else "?", card)]
     seen = {chain[0].ref}
     while card is not None and card.donor is not None and str(card.donor["ref"]) not in seen:
@@ -46,6 +47,7 @@ def _donor(store: Store, donor: Mapping[str, Any]) -> Ancestor:
     card = read_card(entry.folder) if entry else None
     if card is None:
         return Ancestor(ref, language, None, GONE)
+    # A name can be reused for another model (a store that was deleted and filled again); a hash cannot.
     recorded = donor.get("weights_sha256")
     if recorded and card.files.get(WEIGHTS) != recorded:
         return Ancestor(ref, language, None, OTHER_WEIGHTS)
@@ -61,13 +63,13 @@ class Member:
     card: Card | None
     current: bool
     asked: bool
-    """The model whose family this is."""
+    """Whether this is the model whose family it is."""
     note: str
     children: tuple[Member, ...]
 
 
 def family(store: Store, ref: str) -> Member:
-    """The tree from a model's first donor to today: its ancestors, its other versions, and all that came from it.
+    """The tree from a model's first donor to today: its ancestors, its other versions, and all its descendants.
 
     Raises StoreError for an unknown model.
     """
@@ -80,6 +82,7 @@ def family(store: Store, ref: str) -> Member:
     shown |= {r for r in parents if _comes_from(r, asked, parents)}
     notes = {a.ref: (a.language, a.note) for a in chain}
 
+    # A card whose weights differ from the recorded donor's is hidden: it is another model under the same name.
     def grown(at: str, seen: frozenset[str]) -> Member:
         card = cards.get(at) if not notes.get(at, ("", ""))[1] else None
         language = card.language if card else notes.get(at, ("?", ""))[0]
@@ -98,7 +101,7 @@ def family(store: Store, ref: str) -> Member:
 
 
 def _card(folder: Path) -> Card | None:
-    """A broken card hides its own model's place in the tree, not the tree; `models list` says what is broken."""
+    """None for a broken card, so that the rest of the tree is shown; `models list` says what is broken."""
     try:
         return read_card(folder)
     except ModelError:

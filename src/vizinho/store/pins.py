@@ -1,4 +1,4 @@
-"""The pinned test set of a name: what every new version is measured on before it is made current."""
+"""The pinned test set of a name: every new version is evaluated on it before it becomes current."""
 
 from __future__ import annotations
 
@@ -36,30 +36,30 @@ def pin(store: Store, name: str, corpus: Path, split: str | None = None, *, repl
     and CorpusError when the manifest cannot be read.
     """
     if not store.versions(name):
-        there = ", ".join(sorted({e.name for e in store.entries()})) or "no models"
-        raise StoreError(f"no model {name!r}", where=store.models, fix=f"the store has {there}")
+        known = ", ".join(sorted({e.name for e in store.entries()})) or "no models"
+        raise StoreError(f"no model {name!r}", where=store.models, fix=f"the store has {known}")
     everything = read_manifest(corpus)
     if split is None and any(u.split == "test" for u in everything):
         split = "test"
     chosen = select(everything, split=split)
-    made = Pin(
-        str(corpus.resolve()), split, fingerprint(chosen), len(chosen), datetime.now(UTC).isoformat(timespec="seconds")
-    )
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    new = Pin(str(corpus.resolve()), split, fingerprint(chosen), len(chosen), now)
+    # Read and written under one lock: of two first trainings of a name only one may pin.
     with store.locked():
         before = read_pin(store, name)
         if before is not None and not replace:
             return before
-        write_json(store.models / name / FILE, asdict(made))
-    return made
+        write_json(store.models / name / FILE, asdict(new))
+    return new
 
 
 def unpin(store: Store, name: str) -> bool:
-    """Take a pin away; False when there was none."""
+    """Remove a pin; False when there was none."""
+    path = store.models / name / FILE
     with store.locked():
-        path = store.models / name / FILE
-        there = path.is_file()
+        pinned = path.is_file()
         path.unlink(missing_ok=True)
-    return there
+    return pinned
 
 
 def read_pin(store: Store, name: str) -> Pin | None:
@@ -76,20 +76,20 @@ def read_pin(store: Store, name: str) -> Pin | None:
 def pinned_utterances(store: Store, name: str) -> list[Utterance]:
     """The pinned test set; empty where a name has none.
 
-    Raises CorpusError when the manifest or a recording is gone or is not what was pinned: versions measured on other
+    Raises CorpusError when the manifest or a recording is missing or differs from what was pinned: scores on other
     data could not be compared.
     """
-    found = read_pin(store, name)
-    if found is None:
+    pinned = read_pin(store, name)
+    if pinned is None:
         return []
-    mend = f"bring it back, or pin anew: vizinho models pin {name} --corpus FILE"
+    fix = f"restore it, or pin again: vizinho models pin {name} --corpus FILE"
     try:
-        chosen = select(read_manifest(Path(found.corpus)), split=found.split)
+        chosen = select(read_manifest(Path(pinned.corpus)), split=pinned.split)
         now = fingerprint(chosen)
     except CorpusError as error:
-        raise CorpusError(f"the pinned test set cannot be read: {error.what}", where=found.corpus, fix=mend) from error
-    if now != found.fingerprint:
-        raise CorpusError("the pinned test set has changed since it was pinned", where=found.corpus, fix=mend)
+        raise CorpusError(f"the pinned test set cannot be read: {error.what}", where=pinned.corpus, fix=fix) from error
+    if now != pinned.fingerprint:
+        raise CorpusError("the pinned test set has changed since it was pinned", where=pinned.corpus, fix=fix)
     return chosen
 
 

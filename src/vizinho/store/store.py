@@ -66,10 +66,12 @@ class Store:
         """Versions of a name, oldest first, bundled ones included; empty when there is no such name."""
         if not _NAME.fullmatch(name):
             return []
+        # A version in the store hides a bundled one of the same number.
         folders = {v: BUNDLED / name / str(v) for v in _numbers(BUNDLED / name)}
         bundled = set(folders)
         own = _numbers(self.models / name)
         folders |= {v: self.models / name / str(v) for v in own}
+        # Without a file `current` (bundled donors have none) the newest version is the current one.
         current = self._current(name) or max(folders, default=0)
         return [Entry(name, v, v == current, v in bundled and v not in own, folders[v]) for v in sorted(folders)]
 
@@ -130,6 +132,7 @@ class Store:
         home = self.models / name
         with self.locked():
             version = max([*_numbers(home), *_numbers(BUNDLED / name), 0]) + 1
+            # The card is written where the folder is now, so that the move alone makes the version visible.
             write_card(folder, dataclasses.replace(card, name=name, version=version))
             current = version if make_current else self._current(name) or version - 1
             move_folder(folder, home / str(version))
@@ -194,6 +197,7 @@ class Store:
         """Keep other writers out, of other processes too. Raises StoreError when the store cannot be written."""
         try:
             self.models.mkdir(parents=True, exist_ok=True)
+            # flock also excludes other processes, and the kernel releases it when its holder is killed.
             with (self.models / ".lock").open("w") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)
                 yield

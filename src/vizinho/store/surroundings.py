@@ -12,36 +12,22 @@ import torch
 from vizinho.version import __version__
 
 LIBRARIES = (
-    "torch",
-    "transformers",
-    "accelerate",
-    "tokenizers",
-    "sentencepiece",
-    "safetensors",
-    "peft",
-    "numpy",
-    "scipy",
-    "soundfile",
-    "soxr",
-    "lhotse",
-    "panphon",
-    "num2words",
-    "jiwer",
-    "espeakng-loader",
-)
-"""Libraries that touch the numbers on the way from a manifest to weights and scores."""
+    "torch", "transformers", "accelerate", "tokenizers", "sentencepiece", "safetensors", "peft", "numpy", "scipy",
+    "soundfile", "soxr", "lhotse", "panphon", "num2words", "jiwer", "espeakng-loader",
+)  # fmt: skip
+"""Libraries that influence the numbers on the way from a manifest to weights and scores."""
 
 
 def software() -> dict[str, str]:
     """Version by name; libraries that are not installed (the extras) are left out."""
-    found = {"vizinho": __version__, "python": platform.python_version()}
+    versions = {"vizinho": __version__, "python": platform.python_version()}
     for name in LIBRARIES:
         try:
-            found[name] = version(name)
+            versions[name] = version(name)
         except PackageNotFoundError:
             continue
-    found["torch"] = torch.__version__  # has the build (+cpu, +cu128) where the package's metadata may not
-    return found
+    versions["torch"] = torch.__version__  # has the build (+cpu, +cu128) where the package's metadata may not
+    return versions
 
 
 def machine() -> dict[str, str]:
@@ -58,7 +44,7 @@ def machine() -> dict[str, str]:
 
 
 def _processor() -> str:
-    """Linux names the processor in /proc/cpuinfo alone."""
+    # On Linux `platform` does not know the processor's name; /proc/cpuinfo does, on x86 at least.
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
