@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from vizinho.evaluation.collapse import Course, Finding, diagnose
 from vizinho.job.start import ReadyJob
-from vizinho.model.adapters import Adapter, attach, merge, take
 from vizinho.model.checkpoint import save_checkpoint, weights
-from vizinho.model.phonemes import save_head, with_head
 from vizinho.plan.movement import Movement, movement
 from vizinho.progress import Advance, Log, silent
 from vizinho.recognition.recognizer import Recognizer
 from vizinho.training.loop import fit
-from vizinho.training.mixing import mix_with_start
 from vizinho.training.selection import FitResult
 from vizinho.training.skipped import read_skipped
 from vizinho.training.speech_task import DevSet, SpeechTask, dev_rates
 from vizinho.training.torchrun import is_main_process
+
+if TYPE_CHECKING:
+    from vizinho.model.adapters import Adapter
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +45,14 @@ def fit_job(ready: ReadyJob, folder: Path, *, progress: Advance = silent, log: L
     """
     model, options = ready.checkpoint.model, ready.job.options
     # Adapters are attached before the loop wraps the model, and merged before anything measures its weights.
-    handle = attach(model, options.adapter, options.seed) if options.adapter is not None else None
+    handle = None
+    if options.adapter is not None:
+        from vizinho.model.adapters import attach, merge, take
+
+        handle = attach(model, options.adapter, options.seed)
     dev = _dev_set(ready, log)
-    phonemes = ready.phonemes
-    with nullcontext() if phonemes is None else with_head(model, phonemes.head):
-        task = SpeechTask(ready.checkpoint, ready.prepared.examples, dev if dev.utterances else None, phonemes)
+    with _phoneme_head(ready):
+        task = SpeechTask(ready.checkpoint, ready.prepared.examples, dev if dev.utterances else None, ready.phonemes)
         result = fit(task, options, folder, progress=progress, log=log)
     # Merged, an adapter's model is an ordinary one for dev, movement and whoever loads it.
     adapter = None
@@ -57,6 +61,8 @@ def fit_job(ready: ReadyJob, folder: Path, *, progress: Advance = silent, log: L
         merge(handle)
     # Mixing with the start's weights keeps more of the donor's language; dev decides whether it pays.
     if options.start_shares and ready.plan is not None and dev.utterances:
+        from vizinho.training.mixing import mix_with_start
+
         result = mix_with_start(
             model, ready.start, options.start_shares, result, lambda: dev_rates(ready.checkpoint, dev)[0], log
         )
@@ -65,10 +71,21 @@ def fit_job(ready: ReadyJob, folder: Path, *, progress: Advance = silent, log: L
     return FinishedJob(ready, result, moved, findings, adapter, (*ready.prepared.skipped, *read_skipped(folder)))
 
 
+def _phoneme_head(ready: ReadyJob) -> AbstractContextManager[None]:
+    """Makes the phone classifier a part of the network, where there is one."""
+    if ready.phonemes is None:
+        return nullcontext()
+    from vizinho.model.phonemes import with_head
+
+    return with_head(ready.checkpoint.model, ready.phonemes.head)
+
+
 def save(folder: Path, ready: ReadyJob) -> None:
     """Write a job's network as it is now, and its phone classifier if it has one, into a model folder."""
     save_checkpoint(folder, ready.checkpoint)
     if ready.phonemes is not None:
+        from vizinho.model.phonemes import save_head
+
         save_head(folder, ready.phonemes.head)
 
 

@@ -20,7 +20,6 @@ from vizinho.job.card import recipe_of, record
 from vizinho.job.fit import FinishedJob, save
 from vizinho.job.promote import Verdict, card_score, measure, promote
 from vizinho.job.start import ReadyJob
-from vizinho.model.adapters import merge_adapter, read_origin, save_adapter
 from vizinho.model.checkpoint import save_checkpoint, weights_digest
 from vizinho.recognition.recognizer import Recognizer
 from vizinho.records import Utterance
@@ -136,6 +135,8 @@ def _save_extras(folder: Path, finished: FinishedJob, card: Card) -> None:
     if len(finished.skipped) > NAMED:
         write_skipped(folder, finished.skipped)
     if finished.adapter is not None and card.donor is not None:
+        from vizinho.model.adapters import save_adapter
+
         origin = {key: getattr(card, key) for key in _ORIGIN}
         save_adapter(folder / ADAPTER, finished.adapter, finished.ready.checkpoint, origin)
 
@@ -183,6 +184,8 @@ def publish_merged(store: Store, name: str, donor: Path, adapter: Path, *, comma
 
     Raises ModelError when they do not belong together.
     """
+    from vizinho.model.adapters import merge_adapter, read_origin
+
     store.check_name(name)
     origin = read_origin(adapter)
     if lacking := [key for key in _ORIGIN if key not in origin]:

@@ -6,19 +6,17 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from vizinho.audio.features import make_extractor
-from vizinho.corpora.shards.source import ShardedExamples, Withheld
 from vizinho.errors import SpecError
 from vizinho.g2p.letters import base_letter_similarity, letter_similarity
 from vizinho.job.data import Dataset, SpeechAmount, read_dataset
 from vizinho.job.job import Job
 from vizinho.model.checkpoint import Checkpoint, like, load_donor, weights
 from vizinho.model.layers import layer_of, layer_order
-from vizinho.model.presets import SUBSAMPLING, build_model
 from vizinho.plan.apply import apply_plan, plant, shapes_of, token_parameters
 from vizinho.plan.plan import TransferPlan, build_plan
 from vizinho.plan.tokens import SimilarityTable, match_tokens
@@ -27,7 +25,9 @@ from vizinho.text.alphabets import alphabet
 from vizinho.text.tokens import bpe_tokenizer, character_tokenizer, characters_of
 from vizinho.training.data import Prepared, Preparer, prepare, prepare_shards
 from vizinho.training.options import TrainingOptions, differing
-from vizinho.training.phonemes import PhonemeTask, phoneme_task
+
+if TYPE_CHECKING:
+    from vizinho.training.phonemes import PhonemeTask
 
 Similarity = Callable[[str, str, Sequence[str], Sequence[str]], SimilarityTable | None]
 """(target language, donor language, target letters, donor letters) to their similarity, or None where unknown."""
@@ -105,6 +105,8 @@ def make_ready(
     speed_range = job.options.augment.speed_range if job.options.augment.speed_share else 0.0
     preparer = Preparer(checkpoint.tokenizer, dataset.normalizer, checkpoint.front, speed_range)
     if dataset.shards:
+        from vizinho.corpora.shards.source import ShardedExamples, Withheld
+
         withheld = Withheld.of([*dataset.dev, *pinned])
         prepared = prepare_shards(ShardedExamples(dataset.shards, preparer, withheld))
     else:
@@ -122,6 +124,8 @@ def _phonemes(job: Job, dataset: Dataset, checkpoint: Checkpoint) -> PhonemeTask
     options = job.options
     if not options.phonemes.weight:
         return None
+    from vizinho.training.phonemes import phoneme_task
+
     texts, model = dataset.texts(), checkpoint.model
     return phoneme_task(options.phonemes, job.language, texts, checkpoint.tokenizer, model, job.donor, options.seed)
 
@@ -131,12 +135,14 @@ def _tokenizer(job: Job, dataset: Dataset) -> Any:
     if job.tokens == "bpe":
         return bpe_tokenizer(dataset.texts(), job.pieces)
     if job.tokens != "characters":
-        raise SpecError(f"unknown kind of tokens {job.tokens!r}", fix=f"choose one of {', '.join(SUBSAMPLING)}")
+        raise SpecError(f"unknown kind of tokens {job.tokens!r}", fix="choose characters or bpe")
     used = [letter for index in dataset.shards for letter in index.letters] or characters_of(dataset.texts())
     return character_tokenizer(sorted({*alphabet(job.language), *used}))
 
 
 def _from_scratch(job: Job, dataset: Dataset) -> Checkpoint:
+    from vizinho.model.presets import build_model
+
     tokenizer = _tokenizer(job, dataset)
     model = build_model(job.preset, len(tokenizer), tokenizer.pad_token_id, tokens=job.tokens, seed=job.options.seed)
     return Checkpoint(model, make_extractor(), tokenizer)

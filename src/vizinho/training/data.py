@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from vizinho.audio.features import FrontEnd
 from vizinho.audio.io import SAMPLE_RATE
 from vizinho.corpora.batches import Example
-from vizinho.corpora.shards.source import ShardedExamples
 from vizinho.errors import CorpusError, TextError
 from vizinho.evaluation.collapse import letter_counts
 from vizinho.records import Utterance
 from vizinho.text.tokens import encode, frames_needed
 
-Examples = Sequence[Example] | ShardedExamples
+if TYPE_CHECKING:
+    from vizinho.corpora.shards.source import ShardedExamples
+
+Examples: TypeAlias = "Sequence[Example] | ShardedExamples"
 """What a network is trained on: a list, or shards that are read as they are needed."""
 
 

@@ -6,30 +6,29 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from vizinho.corpora.batches import Batch, BatchData, BatchSource, ListedSource, deaths_named, stream
-from vizinho.corpora.shards.source import ShardedExamples
 from vizinho.errors import ModelError, SpecError
 from vizinho.evaluation.score import error_rates
 from vizinho.model.checkpoint import Checkpoint
 from vizinho.model.ctc import ctc_loss
 from vizinho.model.fast import Chunks, can_stream, fast_forward, set_chunks
-from vizinho.model.phonemes import phonemes_heard
-from vizinho.model.recompute import recomputed_blocks
 from vizinho.progress import Log
 from vizinho.recognition.recognizer import Recognizer
 from vizinho.records import Utterance
 from vizinho.training.data import Examples
 from vizinho.training.health import bad_batch
 from vizinho.training.options import Chunking, StreamingOptions, TrainingOptions
-from vizinho.training.phonemes import PhonemeTask
 from vizinho.training.ranks import Ranks
 from vizinho.training.schedule import LayerRates
 from vizinho.training.skipped import SkippedList
 from vizinho.training.task import BatchFacts, Scores, Task
+
+if TYPE_CHECKING:
+    from vizinho.training.phonemes import PhonemeTask
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +76,7 @@ class SpeechTask(Task[TrainingOptions]):
         chunking = Chunking(options.streaming, options.seed)
         source = _source(self.examples, options, run)
         data = BatchData(source, self.checkpoint.front, options.augment, options.seed, chunking)
-        skipped = SkippedList(run, log, of=None if isinstance(self.examples, ShardedExamples) else len(self.examples))
+        skipped = SkippedList(run, log, of=len(self.examples) if isinstance(self.examples, Sequence) else None)
         return skipped.watch(stream(data, numbers, options.workers))
 
     @contextmanager
@@ -86,12 +85,16 @@ class SpeechTask(Task[TrainingOptions]):
         with ExitStack() as stack:
             stack.enter_context(deaths_named())
             if options.activation_checkpointing:
+                from vizinho.model.recompute import recomputed_blocks
+
                 stack.enter_context(recomputed_blocks(model, still))
             # The fast forward pass reads the blocks' weights itself; FSDP gathers them when a block is called.
             if model is self.model:
                 everywhere = options.streaming.share > 0 or self.phonemes is not None
                 stack.enter_context(fast_forward(model, everywhere=everywhere))
             if self.phonemes is not None:
+                from vizinho.model.phonemes import phonemes_heard
+
                 stack.enter_context(phonemes_heard(model))
             yield
 
@@ -127,9 +130,9 @@ class SpeechTask(Task[TrainingOptions]):
 
 
 def _source(examples: Examples, options: TrainingOptions, run: Path) -> BatchSource:
-    if isinstance(examples, ShardedExamples):
-        return examples.source(options.batch_seconds, options.seed, run / "places.jsonl")
-    return ListedSource(examples, options.batch_seconds, options.seed)
+    if isinstance(examples, Sequence):
+        return ListedSource(examples, options.batch_seconds, options.seed)
+    return examples.source(options.batch_seconds, options.seed, run / "places.jsonl")
 
 
 def mark_streaming(checkpoint: Checkpoint, options: StreamingOptions) -> None:
