@@ -9,7 +9,7 @@ import time
 
 import torch
 
-from vizinho.text_models.lstm import ARCHITECTURES, build, predictions
+from vizinho.text_models.lstm import Architecture, build, predictions
 from vizinho.text_models.lstm_task import word_loss
 from vizinho.text_models.words import Batch
 
@@ -18,7 +18,7 @@ WORDS, SENTENCES, PLACES, REPEATS = 10_000, 48, 21, 10
 
 def step_seconds(samples: int) -> float:
     """Fastest of several steps: forward, loss, backward."""
-    model = build(ARCHITECTURES["forward"], WORDS, None, seed=1)
+    model = build(Architecture(), WORDS, None, seed=1)
     rows = torch.randint(3, WORDS, (SENTENCES, PLACES))
     distinct, places = rows.unique(return_inverse=True)
     batch = Batch(distinct, places, rows, torch.full((SENTENCES,), PLACES))

@@ -122,7 +122,7 @@ def senses(
         raise TextError(
             f"{word!r} occurs in {len(places)} different sentences, too few for {groups} groups", fix="give more text"
         )
-    weights = [0.0] + [1.0] * trained.model.shape.layers
+    weights = [0.0] + [1.0] * trained.model.shape.layers  # without layer 0
     vectors = unit(weighted_sum(vectors_of(trained, places), weights))
     labels = KMeans(groups, n_init=10, random_state=seed).fit_predict(vectors) if groups > 1 else np.zeros(len(places))
     others = [s for s in sentences if word not in s]
@@ -130,6 +130,7 @@ def senses(
     found_groups = []
     for label in range(groups):
         members = np.flatnonzero(labels == label)
+        # The most typical first: nearest to the group's mean direction.
         centre = unit(vectors[members].mean(axis=0))
         typical = members[np.argsort(-(vectors[members] @ centre))]
         found_groups.append(Group(tuple(map(int, typical)), _nearest(words, around, centre)))
@@ -144,6 +145,7 @@ def _around(
     trained: TrainedModel, sentences: Sequence[Sentence], weights: Sequence[float], seed: int
 ) -> tuple[list[str], Matrix]:
     """Words of some sentences, and their vectors in context."""
+    # Enough sentences for `_AROUND` words: reading a whole corpus would take minutes.
     order = np.random.default_rng([seed, 13]).permutation(len(sentences))
     chosen: list[Sentence] = []
     total = 0
@@ -164,5 +166,6 @@ def _nearest(words: list[str], vectors: Matrix, centre: Matrix, count: int = 5) 
     for index in np.argsort(-cosines):
         if len(best) == count:
             break
+        # Each word once, with its nearest context.
         best.setdefault(words[int(index)], float(cosines[index]))
     return tuple(best.items())

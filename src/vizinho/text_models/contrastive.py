@@ -14,7 +14,6 @@ from vizinho.errors import SpecError, TextError
 from vizinho.progress import Log
 from vizinho.training.options import LoopOptions
 from vizinho.training.ranks import Ranks
-from vizinho.training.schedule import Rates, plain_rates
 from vizinho.training.task import BatchFacts, Scores, Task
 from vizinho.vectors.pieces import encode
 from vizinho.vectors.transformer import pool
@@ -50,27 +49,19 @@ class ContrastiveTask(Task[ContrastiveOptions]):
     share of dev sentences whose nearest is not their translation, the mean of both ways.
     """
 
-    def __init__(self, network: Any, tokenizer: Any, pairs: Pairs, dev_pairs: Pairs) -> None:
+    def __init__(self, model: Any, tokenizer: Any, pairs: Pairs, dev_pairs: Pairs) -> None:
         """Raises TextError for fewer than two pairs."""
         if len(pairs) < LEAST_PAIRS:
             raise TextError(
                 f"{len(pairs)} sentence pairs", fix=f"give at least {LEAST_PAIRS}: one is the other's negative"
             )
-        self._network, self._tokenizer = network, tokenizer
+        self.model, self._tokenizer = model, tokenizer
         self._sides = _sides(tokenizer, pairs)
         self._dev_sides = _sides(tokenizer, dev_pairs)
 
-    @property
-    def model(self) -> Any:
-        """The network."""
-        return self._network
-
-    def rates(self, model: Any, options: ContrastiveOptions, *, by_gradient: bool) -> Rates:
-        """One rate for all."""
-        return plain_rates(model, options)
-
     def batches(self, numbers: range, options: ContrastiveOptions, run: Path, log: Log) -> Iterator[list[int]]:
         """Numbers of pairs that have about `options.batch_pieces` pieces."""
+        # Both sides are padded to their longest sentence; the longer side decides.
         lengths = [2 * max(len(a), len(b)) for a, b in zip(*self._sides, strict=True)]
         plan = BatchPlan(lengths, options.batch_pieces, options.seed)
         for number in numbers:
@@ -89,7 +80,7 @@ class ContrastiveTask(Task[ContrastiveOptions]):
         """Share of dev sentences that miss their translation."""
         if not self._dev_sides[0]:
             return {"missed": None}
-        first, second = (_all_vectors(self._network, self._tokenizer, side) for side in self._dev_sides)
+        first, second = (_all_vectors(self.model, self._tokenizer, side) for side in self._dev_sides)
         return {"missed": missed(first, second)}
 
 
@@ -100,6 +91,7 @@ def _sides(tokenizer: Any, pairs: Pairs) -> list[list[list[int]]]:
 
 def ranking_loss(first: torch.Tensor, second: torch.Tensor, temperature: float) -> torch.Tensor:
     """Mean cross-entropy of finding each row's partner among the other side's rows (B, D), both ways."""
+    # (B, B): row i against all partners; its own is on the diagonal, the others of the batch are the negatives.
     scores = first @ second.T / temperature
     right = torch.arange(len(scores))
     entropy = torch.nn.functional.cross_entropy
@@ -122,6 +114,7 @@ def vectors_of(model: Any, tokenizer: Any, ids: Sequence[Sequence[int]]) -> torc
 
 
 def _all_vectors(model: Any, tokenizer: Any, ids: Sequence[Sequence[int]]) -> torch.Tensor:
+    # By length, so that little is padding; the order is restored at the end.
     order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
     parts = [vectors_of(model, tokenizer, [ids[i] for i in order[at : at + 64]]) for at in range(0, len(order), 64)]
     back = torch.tensor(order).argsort()

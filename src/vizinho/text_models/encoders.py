@@ -41,12 +41,13 @@ def make_masked(
     if len(texts) < 2:
         raise TextError(f"{len(texts)} lines of text", fix="give files with one sentence a line")
     dev = texts[:: min(DEV_EVERY, len(texts))][:MOST_DEV]
-    held_out = set(dev)
+    held_out = set(dev)  # by text: a line that occurs twice is not trained on either
     train = [line for line in texts if line not in held_out]
     tokenizer = train_pieces(train, options.vocabulary)
     model = new_model(tokenizer, options)
     run = run_folder(out, options, lines, fresh=fresh)
     task = MaskedTask(model, tokenizer, train, dev, options.mask_share)
+    # A resumed run has its embeddings in the checkpoint.
     if options.start_from_word2vec and not any(run.glob("step-*")):
         log("piece embeddings from word2vec")
         start_embeddings(model, task.ids, options)

@@ -6,9 +6,7 @@ bidirectional language model (Peters et al. 2018): both directions share the enc
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 from torch import nn
@@ -47,22 +45,6 @@ class Architecture:
         if not 0 <= self.dropout < 1:
             raise SpecError(f"dropout is {self.dropout}", fix="use 0 to below 1")
 
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> Architecture:
-        """From a configuration; SpecError for keys that do not fit."""
-        names = {f.name for f in fields(cls)}
-        if set(values) != names:
-            raise SpecError(f"keys {sorted(set(values) ^ names)} are missing or unknown", where="architecture")
-        return cls(**{**values, "filters": tuple(values["filters"])})
-
-
-ARCHITECTURES = {
-    "forward": Architecture(),
-    "contextual": Architecture("characters", two_way=True, hidden=192),
-}
-"""forward predicts the next word: it scores texts and is transferred between languages. contextual gives vectors to
-words in context."""
-
 
 class CharacterEncoder(nn.Module):
     """A word's vector from its characters: convolutions, maxima over places, a highway (Kim et al. 2016)."""
@@ -74,7 +56,7 @@ class CharacterEncoder(nn.Module):
             nn.Conv1d(shape.character_width, filters, wide) for wide, filters in enumerate(shape.filters, 1)
         )
         features = sum(shape.filters)
-        self.highway = nn.Linear(features, 2 * features)
+        self.highway = nn.Linear(features, 2 * features)  # transform and gate in one product
         self.project = nn.Linear(features, shape.width)
         # sigmoid(-1) = .27: the gate lets the input through at the start (Srivastava et al. 2015).
         nn.init.constant_(self.highway.bias[features:], -1.0)
@@ -93,6 +75,7 @@ class WordRows(nn.Module):
 
     def __init__(self, words: int, width: int) -> None:
         super().__init__()
+        # Rows of length about 1, whatever the width, as they are input and output at once.
         self.weight = nn.Parameter(torch.randn(words, width) / width**0.5)
         self.bias = nn.Parameter(torch.zeros(words))
 
@@ -145,6 +128,7 @@ class LanguageModel(nn.Module):
         ahead = self.ahead(words)
         if self.back is None:
             return ahead, []
+        # Each sentence is reversed within its own length, so that padding stays at the end.
         back = self.back(turn(words, batch.lengths))
         return ahead, [turn(layer, batch.lengths) for layer in back]
 
@@ -163,6 +147,7 @@ def turn(values: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
     """(B, T, D) with each sentence's places reversed; padding after its end stays where it is. Its own inverse."""
     places = torch.arange(values.shape[1])[None]
     reverse = torch.where(places < lengths[:, None], lengths[:, None] - 1 - places, places)
+    # gather wants an index for every component.
     return values.gather(1, reverse[:, :, None].expand(-1, -1, values.shape[2]))
 
 

@@ -18,6 +18,7 @@ from vizinho.files import write_json, write_text
 from vizinho.text.normalize import Normalizer, get_normalizer
 from vizinho.text_models.lstm import Architecture, LanguageModel
 from vizinho.text_models.words import TokenList
+from vizinho.training.options import from_dict
 
 FORMAT = "vizinho language model"
 VERSION = 1
@@ -52,6 +53,7 @@ def check_destination(folder: Path) -> None:
 def save_model(folder: Path, trained: TrainedModel, card: Mapping[str, Any]) -> None:
     """Write the folder. config.json comes last: a folder without it is incomplete."""
     folder.mkdir(parents=True, exist_ok=True)
+    # An older model here is incomplete from now on, so that a kill cannot leave its config with new weights.
     (folder / "config.json").unlink(missing_ok=True)
     weights = {name: tensor.detach().contiguous() for name, tensor in trained.model.state_dict().items()}
     writing = folder / ".model.safetensors"
@@ -77,7 +79,9 @@ def load_model(folder: Path) -> TrainedModel:
         raise ModelError("no such folder", where=folder, fix=_FIX)
     config = _config(folder)
     try:
-        shape = Architecture.from_json(config["architecture"])
+        shape = from_dict(Architecture, config["architecture"], where="architecture")
+        if asdict(shape).keys() != config["architecture"].keys():
+            raise ValueError("architecture has not all of its keys")
         words = TokenList(tuple(config["words"]))
         characters = TokenList(tuple(config["characters"])) if config["characters"] else None
         normalizer = get_normalizer(config["normalizer"])
@@ -124,6 +128,7 @@ def _load_weights(model: LanguageModel, path: Path) -> None:
         raise ModelError(f"the folder has no {path.name}", where=path.parent, fix=_FIX) from error
     except (SafetensorError, OSError) as error:
         raise ModelError(f"damaged ({error})", where=path, fix="copy the folder again") from error
+    # load_state_dict would raise an error of many lines.
     expected = model.state_dict()
     for name in expected.keys() | weights.keys():
         if name not in weights or name not in expected or weights[name].shape != expected[name].shape:

@@ -86,6 +86,7 @@ def make_ready(job: LmJob) -> ReadyLm:
         train, dev = hold_out(texts.sentences, [DEV_SHARE], job.options.seed)
     donor = load_model(job.start.donor) if job.start else None
     shape = donor.model.shape if donor else job.architecture
+    # Words come from the training part alone: one that only dev has is unknown, as in real use.
     words = word_list(train, job.vocabulary, job.min_count)
     characters = character_list(train, alphabet(job.language)) if shape.encoder == "characters" else None
     plan = None
@@ -112,6 +113,7 @@ def run(
     ready: ReadyLm, out: Path, *, fresh: bool = False, progress: Advance = silent, log: Log = lambda _line: None
 ) -> FitResult:
     """Train, and write the model's folder; an interrupted run continues, unless `fresh`."""
+    # The start's weights stand for donor, plan, architecture and seed.
     start = hashlib.sha256()
     for name, tensor in ready.trained.model.state_dict().items():
         start.update(name.encode() + tensor.numpy().tobytes())

@@ -58,6 +58,7 @@ def sentence_scores(
                 chances = -torch.nn.functional.cross_entropy(model.logits(states), rows, reduction="none")
                 sums = torch.zeros(len(chosen), dtype=torch.float64).index_add_(0, owner, chances.double())
                 scores[chosen, 0] += sums.numpy() / len(directions)
+            # Of a sentence's two ends one is predicted.
             scores[chosen, 1] = (batch.lengths - 1).numpy()
     return scores
 
@@ -74,6 +75,7 @@ def perplexity(trained: TrainedModel, sentences: Sequence[Sentence], seed: int =
     scores = sentence_scores(trained.model, trained.words, trained.characters, sentences)
     unknown = [[w for w in s if w not in trained.words] for s in sentences]
     spelt = sum(spelling_score(w, trained.letters) for s in unknown for w in s)
+    # Resampling sentences, not words: words of a sentence depend on each other.
     sums = bootstrap_sums(scores, np.random.default_rng([seed, 11]), RESAMPLES)
     low, high = percentiles(np.exp(-sums[:, 0] / sums[:, 1]))
     total = scores[:, 1].sum()
@@ -93,7 +95,7 @@ def letter_shares(sentences: Sequence[Sentence]) -> dict[str, float]:
     """
     counts = Counter(c for sentence in sentences for word in sentence for c in word)
     counts[""] = sum(map(len, sentences))
-    counts[UNKNOWN] = 0
+    counts[UNKNOWN] = 0  # add-one smoothing below gives it the share of one letter
     total = sum(counts.values()) + len(counts)
     return {c: math.log((counts[c] + 1) / total) for c in sorted(counts)}
 

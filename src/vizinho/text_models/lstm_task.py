@@ -62,13 +62,8 @@ class LmData:
 class LmTask(Task[LmOptions]):
     """A language model and its texts."""
 
-    network: LanguageModel
+    model: LanguageModel
     data: LmData
-
-    @property
-    def model(self) -> LanguageModel:
-        """The network."""
-        return self.network
 
     def rates(self, model: Any, options: LmOptions, *, by_gradient: bool) -> Rates:
         """One rate. Word rows are not decayed: that of a rare word would shrink between its occurrences."""
@@ -79,6 +74,7 @@ class LmTask(Task[LmOptions]):
     ) -> Iterator[tuple[Batch, torch.Generator]]:
         """Sentences of about `options.batch_words` words, and the generator that the samples are drawn from."""
         data = self.data
+        # A sentence's end counts as a word.
         plan = BatchPlan([len(sentence) + 1 for sentence in data.train], options.batch_words, options.seed)
         for number in numbers:
             batch = make_batch([data.train[i] for i in plan(number)[1]], data.words, data.characters)
@@ -101,7 +97,7 @@ class LmTask(Task[LmOptions]):
     def evaluate(self) -> Scores:
         """Perplexity on dev."""
         data = self.data
-        return {"perplexity": perplexity_of(sentence_scores(self.network, data.words, data.characters, data.dev))}
+        return {"perplexity": perplexity_of(sentence_scores(self.model, data.words, data.characters, data.dev))}
 
 
 def word_loss(
@@ -117,13 +113,17 @@ def word_loss(
     count = len(model.words.bias)
     if not samples or samples >= count:
         return F.cross_entropy(model.logits(states), rows)
+    # Zipf's law as in TensorFlow's log_uniform_candidate_sampler: P(rank) is proportional to log(1 + 1 / rank).
     ranks = torch.arange(1, count + 1, dtype=torch.float32)
     chances = (ranks + 1).log() - ranks.log()
     chances /= chances.sum()
     drawn = torch.multinomial(chances, samples, replacement=True, generator=generator)
     weight, bias = model.words.weight, model.words.bias
+    # Scores of the right word (N,) and of the drawn ones (N, samples), with the correction for how often each is drawn.
     right = (states * F.embedding(rows, weight)).sum(dim=1) + bias[rows]
     others = torch.addmm(bias[drawn] - (chances[drawn] * samples).log(), states, F.embedding(drawn, weight).T)
+    # The right word must not compete with itself.
     others = others.masked_fill(rows[:, None] == drawn[None], -torch.inf)
+    # The right word is column 0 of every row.
     scores = torch.cat([right[:, None], others], dim=1)
     return F.cross_entropy(scores, torch.zeros(len(rows), dtype=torch.long))

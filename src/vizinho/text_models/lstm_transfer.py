@@ -48,6 +48,7 @@ def word_neighbours(targets: Sequence[str], donors: Collection[str], vectors: Al
     how: dict[str, str] = {}
     tables = [("is used like", _used_alike(new, donors, vectors))] if vectors is not None else []
     tables.append(("is spelt like", _spelt_alike([w for w in new if len(w) >= SHORTEST], donors)))
+    # The first table that has a word wins: use says more than spelling.
     for phrase, table in tables:
         for word, near in table.items():
             if near and word not in neighbours:
@@ -63,6 +64,7 @@ def _used_alike(
     target_rows, donor_rows = normalize(target.matrix), normalize(donor.matrix)
     pairs = list(vectors.pairs) or identical_seeds(target, donor, SEEDS, set())
     donor_places, target_places = [donor.row(b) for _, b in pairs], [target.row(a) for a, _ in pairs]
+    # Rotate the donor's space onto the target's: both are of unit vectors, and a rotation keeps cosines.
     donor_rows = donor_rows @ procrustes(donor_rows[donor_places], target_rows[target_places])
     candidates = [w for w in donor.words if w in donors]
     rows = donor_rows[[donor.row(w) for w in candidates]]
@@ -71,6 +73,7 @@ def _used_alike(
     for start in range(0, len(known), _BLOCK):
         words = known[start : start + _BLOCK]
         queries = target_rows[[target.row(w) for w in words]]
+        # In blocks, because the scores of all words with all candidates would not fit into memory.
         order = np.argsort(-csls(queries, rows), axis=1)[:, :NEAREST]
         for word, query, best in zip(words, queries, order, strict=True):
             cosines = rows[best] @ query
@@ -90,7 +93,7 @@ def _spelt_alike(new: Sequence[str], donors: Collection[str]) -> dict[str, tuple
         words = new[start : start + _BLOCK]
         alike = cdist(words, candidates, scorer=Levenshtein.normalized_similarity, score_cutoff=LEAST_SPELLING)
         for word, scores in zip(words, alike, strict=True):
-            best = np.argsort(-scores, kind="stable")[:NEAREST]
+            best = np.argsort(-scores, kind="stable")[:NEAREST]  # of equals the more frequent word
             neighbours[word] = tuple((candidates[int(i)], float(scores[i])) for i in best if scores[i] > 0)
     return neighbours
 

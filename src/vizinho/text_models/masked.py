@@ -15,7 +15,6 @@ from vizinho.errors import SpecError, TextError
 from vizinho.progress import Log
 from vizinho.training.options import LoopOptions
 from vizinho.training.ranks import Ranks
-from vizinho.training.schedule import Rates, plain_rates
 from vizinho.training.task import BatchFacts, Scores, Task
 from vizinho.vectors.pieces import MAX_PIECES, encode
 
@@ -74,10 +73,10 @@ class MaskedTask(Task[MaskedOptions]):
     """A BertForMaskedLM that learns to fill in hidden pieces (Devlin et al. 2019); dev is the loss on `dev_lines`."""
 
     def __init__(
-        self, network: Any, tokenizer: Any, lines: Sequence[str], dev_lines: Sequence[str], mask_share: float
+        self, model: Any, tokenizer: Any, lines: Sequence[str], dev_lines: Sequence[str], mask_share: float
     ) -> None:
         """Raises TextError without text."""
-        self._network, self._tokenizer, self._mask_share = network, tokenizer, mask_share
+        self.model, self._tokenizer, self._mask_share = model, tokenizer, mask_share
         # Two pieces are the marks at both ends: nothing is between them.
         self.ids = [line for line in encode(tokenizer, lines) if len(line) > 2]
         """Piece numbers of the lines to train on."""
@@ -85,20 +84,11 @@ class MaskedTask(Task[MaskedOptions]):
         if not self.ids:
             raise TextError("no text to train on", fix="give files with one sentence a line")
 
-    @property
-    def model(self) -> Any:
-        """The network."""
-        return self._network
-
-    def rates(self, model: Any, options: MaskedOptions, *, by_gradient: bool) -> Rates:
-        """One rate for all."""
-        return plain_rates(model, options)
-
     def batches(self, numbers: range, options: MaskedOptions, run: Path, log: Log) -> Iterator[Hidden]:
         """Lines of about `options.batch_pieces` pieces, some of them hidden."""
         plan = BatchPlan([len(line) for line in self.ids], options.batch_pieces, options.seed)
         for number in numbers:
-            rng = np.random.default_rng([options.seed, number, 7])
+            rng = np.random.default_rng([options.seed, number, 7])  # 7: apart from the draws of the plan
             yield hide(self._tokenizer, [self.ids[i] for i in plan(number)[1]], self._mask_share, rng)
 
     def facts(self, batch: Hidden) -> BatchFacts:
@@ -117,7 +107,7 @@ class MaskedTask(Task[MaskedOptions]):
             return {"loss": None}
         rng = np.random.default_rng(_DEV_SEED)
         parts = [self._dev[i : i + 64] for i in range(0, len(self._dev), 64)]
-        losses = [masked_loss(self._network, hide(self._tokenizer, part, self._mask_share, rng)) for part in parts]
+        losses = [masked_loss(self.model, hide(self._tokenizer, part, self._mask_share, rng)) for part in parts]
         return {"loss": float(sum(float(total) for total, _ in losses)) / max(1, sum(count for _, count in losses))}
 
 
@@ -142,10 +132,13 @@ def hide(tokenizer: Any, ids: Sequence[Sequence[int]], share: float, rng: np.ran
     lengths = np.array([len(line) for line in ids])
     columns = np.arange(longest)[None]
     inner = (columns > 0) & (columns < lengths[:, None] - 1)  # neither marks nor padding
+    # Places that may not be hidden get 2.0, above every share; the smallest draw of a line is hidden in any case.
     draws = np.where(inner, rng.random(inputs.shape), 2.0)
     chosen = (draws < share) | ((draws == draws.min(axis=1, keepdims=True)) & inner)
     labels = np.where(chosen, inputs, _NOT_SCORED)
+    # Of the chosen pieces .8 become the mask and .1 another piece; the rest stays, and is predicted all the same.
     what = rng.random(inputs.shape)
+    # Special tokens come first in the vocabulary.
     others = rng.integers(len(tokenizer.all_special_ids), len(tokenizer), inputs.shape)
     inputs = np.where(chosen & (what < 0.8), tokenizer.mask_token_id, inputs)
     inputs = np.where(chosen & (what >= 0.8) & (what < 0.9), others, inputs)
@@ -166,6 +159,7 @@ def start_embeddings(model: Any, ids: Sequence[Sequence[int]], options: MaskedOp
     except TextError:  # too little text for word2vec: the fresh rows stay
         return
     rows = torch.tensor([int(word) for word in vectors.words])
+    # Centred and scaled: word2vec's vectors share a large mean, and BERT's layers expect a small spread.
     values = vectors.matrix - vectors.matrix.mean(axis=0)
     with torch.no_grad():
         weight = model.get_input_embeddings().weight

@@ -130,12 +130,14 @@ def measure(method: str, vectors: Matrix, items: Sequence[Labelled], seed: int =
         labels = np.array([items[n].sense for n in rows])
         distances = _distances(vectors[rows])
         nearest = _nearest(distances)
+        # What a measure without knowledge of senses would reach: labels shuffled within the word.
         permuted = [rng.permutation(labels) for _ in range(RESAMPLES)]
         credits.append(_credit(nearest, labels))
         shuffled.append([_credit(nearest, p).sum() for p in permuted])
         silhouettes.append(silhouette(distances, labels))
         shuffled_silhouettes.append([silhouette(distances, p) for p in permuted])
     credit = np.concatenate(credits)
+    # (RESAMPLES, occurrences) drawn with replacement: the spread of the accuracy over occurrences.
     drawn = credit[rng.integers(0, len(credit), size=(RESAMPLES, len(credit)))].mean(axis=1)
     return Separation(
         method,

@@ -91,6 +91,7 @@ def hold_out(sentences: Sequence[Sentence], shares: Sequence[float], seed: int) 
     random.Random(f"hold out {seed}").shuffle(order)
     counts = [max(1, round(share * len(blocks))) for share in shares]
     parts: list[list[int]] = []
+    # From the last part on: what is left is for training.
     for count in reversed(counts):
         parts.insert(0, sorted(order[:count]))
         order = order[count:]

@@ -42,6 +42,7 @@ class LinearTopics:
     def probabilities(self, rows: Any) -> npt.NDArray[np.float64]:
         """(S, K) for sentence vectors (S, D), which may be sparse."""
         scores = np.asarray(rows @ self.weights.T, dtype=np.float64) + self.bias
+        # Softmax; the largest score is subtracted so that exp cannot overflow.
         scores = np.exp(scores - scores.max(axis=1, keepdims=True))
         return np.asarray(scores / scores.sum(axis=1, keepdims=True))
 
@@ -68,6 +69,7 @@ class TopicClassifier:
         if not runs:
             raise TextError("no words to classify", where="text", fix="give a text of at least one word")
         rows = self.sentences.encode(runs)
+        # A run without a known word has a vector of zeros, and says nothing about the topic.
         known = np.linalg.norm(rows, axis=1) > 0
         if not known.any():
             raise TextError(
@@ -114,6 +116,7 @@ def fit(rows: Any, topics: Sequence[str], *, penalty: float = 10.0, balanced: bo
     model.fit(rows, list(topics))
     weights, bias = np.asarray(model.coef_), np.asarray(model.intercept_)
     if len(kinds) == 2:  # scikit-learn keeps one row for two topics
+        # Zeros for the first topic: softmax of (0, s) is the sigmoid of s.
         weights, bias = np.concatenate([0 * weights, weights]), np.concatenate([0 * bias, bias])
     return LinearTopics(kinds, weights.astype(np.float32), bias.astype(np.float32))
 

@@ -36,16 +36,7 @@ def score_topics(examples: Sequence[Labelled], predicted: Sequence[str], *, seed
     The documents drawn do not depend on the predictions, so that scores on one test set can be compared. Raises
     TextError when examples and predictions differ in number or all are of one document.
     """
-    (confusion,), present = _confusions(examples, predicted)
-    total, drawn = confusion.sum(axis=0)[None], _drawn(confusion, seed)
-    return TopicScores(
-        float(_accuracy(total)[0]),
-        _interval(_accuracy(drawn)),
-        float(_macro_f1(total, present)[0]),
-        _interval(_macro_f1(drawn, present)),
-        len(examples),
-        len(confusion),
-    )
+    return _scores(examples, (predicted,), seed)
 
 
 def compare_topics(
@@ -55,14 +46,22 @@ def compare_topics(
 
     Raises as `score_topics`.
     """
-    confusions, present = _confusions(examples, first, second)
-    totals = [c.sum(axis=0)[None] for c in confusions]
-    drawn = [_drawn(c, seed) for c in confusions]
+    return _scores(examples, (first, second), seed)
+
+
+def _scores(examples: Sequence[Labelled], predictions: Sequence[Sequence[str]], seed: int) -> TopicScores:
+    """Scores of the first predictions, minus those of the second where there are two."""
+    confusions, present = _confusions(examples, *predictions)
+    totals, drawn = [c.sum(axis=0)[None] for c in confusions], [_drawn(c, seed) for c in confusions]
+
+    def both(measured: list[Counts]) -> Counts:
+        return measured[0] - measured[1] if len(measured) > 1 else measured[0]
+
     return TopicScores(
-        float(_accuracy(totals[0])[0] - _accuracy(totals[1])[0]),
-        _interval(_accuracy(drawn[0]) - _accuracy(drawn[1])),
-        float(_macro_f1(totals[0], present)[0] - _macro_f1(totals[1], present)[0]),
-        _interval(_macro_f1(drawn[0], present) - _macro_f1(drawn[1], present)),
+        float(both([_accuracy(c) for c in totals])[0]),
+        _interval(both([_accuracy(c) for c in drawn])),
+        float(both([_macro_f1(c, present) for c in totals])[0]),
+        _interval(both([_macro_f1(c, present) for c in drawn])),
         len(examples),
         len(confusions[0]),
     )
@@ -93,6 +92,7 @@ def _confusions(examples: Sequence[Labelled], *predictions: Sequence[str]) -> tu
 
 def _drawn(confusion: Counts, seed: int) -> Counts:
     """(R, K, K): confusions of documents drawn with replacement; each prediction draws the same documents."""
+    # Documents, not sentences, are drawn: sentences of one document are not independent.
     flat = confusion.reshape(len(confusion), -1)
     return bootstrap_sums(flat, np.random.default_rng(seed), RESAMPLES).reshape(-1, *confusion.shape[1:])
 
@@ -106,6 +106,7 @@ def _macro_f1(confusion: Counts, present: Any) -> Counts:
     """(R,): the mean over the topics of the test set; a topic that a resample did not draw is left out of its mean."""
     right = np.diagonal(confusion, axis1=1, axis2=2)
     actual, predicted = confusion.sum(axis=2), confusion.sum(axis=1)
+    # F1 = 2 TP / (2 TP + FP + FN), and actual + predicted = 2 TP + FP + FN.
     f1 = 2 * right / np.maximum(actual + predicted, 1)
     counted = present[None] & (actual > 0)
     return np.asarray((f1 * counted).sum(axis=1) / np.maximum(counted.sum(axis=1), 1))

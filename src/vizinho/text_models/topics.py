@@ -84,6 +84,7 @@ def split_documents(
         if len(names) < LEAST_DOCUMENTS:
             left_out.append(topic)
             continue
+        # By hash and not by a shuffle: a document that is added later hardly moves any other.
         order = sorted(names, key=lambda name: hashlib.sha256(f"{seed}\t{name}".encode()).digest())
         tested, chosen_on = max(1, round(test * len(order))), max(1, round(dev * len(order)))
         sides[2].update(order[:tested])

@@ -105,7 +105,7 @@ def make_batch(sentences: Sequence[Sentence], words: TokenList, characters: Toke
     framed = [(START, *sentence, END) for sentence in sentences]
     lengths = torch.tensor([len(s) for s in framed])
     longest = int(lengths.max())
-    seen: dict[str, int] = {}
+    seen: dict[str, int] = {}  # distinct words of the batch, in the order of their first occurrence
     places, rows = [], []
     for sentence in framed:
         padding = longest - len(sentence)

@@ -74,7 +74,7 @@ def save_state(run: Path, state: RunState) -> None:
     """
     target, scratch = run / f"step-{state.step:08d}", run / f"writing-{state.step:08d}"
     try:
-        _sweep(run)
+        _sweep(run)  # before the room is needed
         scratch.mkdir(parents=True)
         _write(scratch, state)
         _drop(target)
@@ -88,6 +88,7 @@ def save_state(run: Path, state: RunState) -> None:
             where=run,
             fix="make room there and run the same command again: it goes on from the checkpoint before",
         ) from error
+    # Names have eight digits, so their order is that of the steps.
     whole = sorted(run.glob("step-*"))
     newest = whole.index(target)
     # Later ones were found damaged, or this run would have gone on from them.
@@ -100,6 +101,7 @@ def _write(folder: Path, state: RunState) -> None:
     for name, group in state.extra.items():
         save_file(_flat(group), folder / f"extra-{name}.safetensors")
     torch.save(state.optimizer, folder / "optimizer.pt")
+    # The header comes last and has the hash of every other file: with it a checkpoint is whole or known not to be.
     digests = {file.name: sha256(file) for file in sorted(folder.iterdir())}
     header = {"format": FORMAT, "step": state.step, "values": state.values, "sha256": digests}
     (folder / HEADER).write_text(json.dumps(header | {"check": _check(header)}))
@@ -196,4 +198,5 @@ def _read(folder: Path) -> RunState:
 
 
 def _flat(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    # safetensors writes neither views nor tensors that share memory, as tied embeddings do.
     return {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}

@@ -37,6 +37,7 @@ class Health:
         self.causes[cause] = self.causes.get(cause, 0) + 1
         of = f" of {', '.join(ids[:3])}{' ...' if len(ids) > 3 else ''}" if ids else ""
         log(f"step {step}: {cause}; skipped the batch{of}")
+        # In a row: the weights are broken. Beyond a share: so much of the corpus is that the result would not be its.
         too_often = self.skipped > MAX_SKIPPED and self.skipped > SKIPPED_SHARE * (step + 1)
         if self.in_a_row > MAX_SKIPPED or too_often:
             seen = ", ".join(f"{name} ({count} times)" for name, count in self.causes.items())

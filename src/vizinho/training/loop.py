@@ -28,12 +28,7 @@ ANOTHER_PROCESS = "a batch of another process cannot be used"
 
 
 def fit(
-    task: Task[Options],
-    options: Options,
-    run: Path,
-    *,
-    progress: Advance = silent,
-    log: Log = lambda _line: None,
+    task: Task[Options], options: Options, run: Path, *, progress: Advance = silent, log: Log = lambda _line: None
 ) -> FitResult:
     """Train `task.model` in place and leave the weights chosen on dev in it.
 
@@ -50,6 +45,7 @@ def fit(
         progress, log = silent, lambda _line: None
     state = _resume(run, learner, log)
     if state is None:
+        # The point of step 0 shows what the start was worth before any update.
         state = RunProgress(step_batches=ranks.step_batches)
         if ranks.main:
             evaluate(task, state, log)
@@ -59,6 +55,7 @@ def fit(
     learner.network.train()
     with interruptible() as interrupted, task.computing(learner.model, options, learner.statistics.still):
         while state.step < options.steps:
+            # The rate depends on the step alone, so a resumed run has the rates of an uninterrupted one.
             rate = learner.rates.apply(state.step, learner.optimizer)
             loss = _step(learner, list(islice(batches, options.accumulate)), state, log)
             learner.rates.pull(learner.optimizer)
@@ -75,8 +72,10 @@ def fit(
                     average(task.model, state, options)
                     _write_dev(writer, state)
                 learner.network.train()
+            # Only the main process knows the dev scores; the others must leave the loop in the same step.
             stopped = bool(options.patience) and ranks.from_main(state.stale >= options.patience)
             halted = ranks.any(interrupted())
+            # After the last step too: a run that is killed while weights are chosen is not trained again.
             if halted or stopped or last or state.step % options.checkpoint_every == 0:
                 _save(run, learner, state)
             if halted:
@@ -93,6 +92,7 @@ def fit(
     # The last updates can overflow the weights before enough batches were skipped to end the run.
     if ranks.any(ranks.main and not _finite(task.model)):
         raise ModelError("the weights are not numbers", where=f"step {state.step}", fix="lower the learning rate")
+    # Every process returns the chosen weights, so that what follows (mixing, movement) is equal in all of them.
     result = ranks.from_main(choose(task, state, log) if ranks.main else None)
     ranks.share(task.model)
     task.model.eval()
@@ -110,6 +110,7 @@ class _Learner(Generic[Options]):
         """The module whose parameters learn: the task's, or this process's part of it."""
         # Before the wrapper, which counts on the gradients of the parameters that could learn when it was made.
         self.rates = task.rates(self.model, options, by_gradient=self.ranks.sharded)
+        # beta2 is .98 as in the transformer's own recipe (Vaswani et al. 2017, arXiv 1706.03762), not AdamW's .999.
         self.optimizer = torch.optim.AdamW(self.rates.groups, lr=0.0, betas=(0.9, 0.98), fused=True)
         self.network = self.ranks.wrap(self.model, every_gradient=self.rates.every_gradient)
         """What the forward pass is called on: the model, or what wraps it for several processes."""
@@ -142,9 +143,10 @@ def _step(learner: _Learner[Any], batches: Sequence[Any], state: RunProgress, lo
     if faulty:
         state.health.skip(state.step, fault or ANOTHER_PROCESS, ranks.gather_names(ids if fault else []), log)
         return math.nan
+    # From here on a bad loss or gradient must leave no trace: weights, optimiser and running statistics stay.
     learner.statistics.remember()
     loss = ranks.total(_backward(learner, batches, [f.items for f in facts], state.step, items))[0]
-    learner.rates.hold_back(learner.optimizer)
+    learner.rates.hold_back(learner.optimizer)  # before the norm, which must not count frozen layers
     norm = ranks.clip(learner.model.parameters(), learner.options.clip_norm)
     if fault := bad_update(loss, norm):
         learner.optimizer.zero_grad(set_to_none=True)

@@ -37,7 +37,7 @@ def mix_with_start(
     """
     end = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
     best_share, best_cer = 0.0, result.dev_score
-    for share in sorted(shares):
+    for share in sorted(shares):  # from least to most, so that equal scores leave the least
         plant(model, between(start, end, 1.0 - share))
         cer = measure()
         log(f"with {share:g} of the start's weights: dev CER {cer:.3f}")

@@ -20,6 +20,7 @@ class RunningStatistics:
         self._modules = [
             module
             for module in model.modules()
+            # Without a momentum the running values are plain means over all batches: nothing has to be weighed.
             if isinstance(module, torch.nn.modules.batchnorm._BatchNorm)
             and module.track_running_stats
             and module.momentum is not None
@@ -52,7 +53,7 @@ class RunningStatistics:
         return [
             buffer
             for module in self._modules
-            if module.training
+            if module.training  # frozen layers keep the donor's statistics
             for buffer in (module.running_mean, module.running_var)
             if buffer is not None
         ]

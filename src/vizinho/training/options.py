@@ -91,6 +91,7 @@ class Chunking:
 
     def __call__(self, number: int) -> tuple[int, int] | None:
         """None: the whole utterance at once."""
+        # 5 keeps these draws apart from the others that follow from seed and number.
         rng = np.random.default_rng([self.seed, number, 5])
         if rng.random() >= self.options.share:
             return None
@@ -161,7 +162,7 @@ class LoopOptions:
 
 def check_least(options: Any, name: str, least: float) -> None:
     """Raises SpecError for an option below its least value."""
-    if not getattr(options, name) >= least:
+    if not getattr(options, name) >= least:  # this way round NaN is refused too
         raise SpecError(f"{name} is {getattr(options, name)}", fix=f"use at least {least:g}")
 
 

@@ -34,6 +34,7 @@ class Pronunciations:
         Raises SpecError without eSpeak NG or a voice for the language, TextError when no text has phones.
         """
         self._language, self._tokenizer = language, tokenizer
+        # eSpeak NG takes milliseconds a text: each different one is spoken once.
         self._phones = {text: spoken_phones(text, language) for text in dict.fromkeys(texts)}
         distinct = sorted({_features(phone) for phones in self._phones.values() for phone in phones})
         if not distinct:
@@ -46,6 +47,7 @@ class Pronunciations:
     def __call__(self, tokens: tuple[int, ...]) -> tuple[int, ...]:
         """Rows of the phones of a text given as token rows. Raises TextError when it has none, or one without a row."""
         if tokens not in self._known:
+            # group_tokens=False: CTC decoding would drop one of two equal letters in a row.
             text = self._tokenizer.decode(list(tokens), group_tokens=False).strip()
             self._known[tokens] = tuple(map(self.row, self._spoken(text)))
         if not self._known[tokens]:
@@ -132,6 +134,7 @@ def phoneme_task(
     head = PhonemeHead(width, spoken.vectors, options.layer, feature_names(), seed)
     # Why the donor's head cannot be taken over; empty where it was.
     obstacle = take_over(head, donor) if donor is not None else "no donor"
+    # A copy, for the plan and for how far the head moves.
     start = {f"phonemes.{name}": tensor.clone() for name, tensor in weights(head).items()}
     rows = tuple(
         PlanRow(name, None, None, "fresh", tuple(tensor.shape), obstacle)

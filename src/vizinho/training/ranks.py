@@ -93,10 +93,11 @@ class Ranks:
         from transformers.modeling_layers import GradientCheckpointingLayer  # every encoder's block is one
 
         mesh = init_device_mesh(self.device.type, (self.world,))
+        # The main process's `model` stays whole: dev and checkpoints use it.
         parts = copy.deepcopy(model)
         for block in [m for m in parts.modules() if isinstance(m, GradientCheckpointingLayer)]:
             fully_shard(block, mesh=mesh)
-        fully_shard(parts, mesh=mesh)
+        fully_shard(parts, mesh=mesh)  # what is in no block: front end and output layer
         return parts
 
     def wrap(self, placed: Any, *, every_gradient: bool) -> Any:
@@ -145,13 +146,14 @@ class Ranks:
     def clip(self, parameters: Any, norm: float) -> float:
         """Scale gradients down to a norm; returns the one they had."""
         clip = self._accelerator.clip_grad_norm_ if self._accelerator else torch.nn.utils.clip_grad_norm_
-        before = clip(parameters, norm)
+        before = clip(parameters, norm)  # a DTensor under FSDP, of which each process has a part
         return float(before.full_tensor() if hasattr(before, "full_tensor") else before)
 
     def total(self, *values: float) -> list[float]:
         """Sums over the processes."""
         if self.world == 1:
             return list(values)
+        # float64, as Python's own numbers are: the sums of one process and of several differ by rounding only.
         own = torch.tensor(values, dtype=torch.float64, device=self.device)
         return [float(v) for v in self._accelerator.reduce(own, "sum")]
 
@@ -197,7 +199,7 @@ class Ranks:
         if self.world == 1:
             return
         for tensor in model.state_dict().values():
-            sent = tensor.contiguous()
+            sent = tensor.contiguous()  # NCCL and Gloo need contiguous memory
             torch.distributed.broadcast(sent, src=0)
             tensor.copy_(sent)
 

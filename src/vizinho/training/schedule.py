@@ -23,6 +23,7 @@ def rate_at(step: int, options: LoopOptions) -> float:
     if step < warmup:
         return (step + 1) / warmup
     decay_from = warmup + round(options.steps * options.hold_share)
+    # Share of the decay that is done, 0 at its first step and 1 at the end.
     done = max(0.0, (step - decay_from) / max(1, options.steps - decay_from))
     return options.final_rate + (1 - options.final_rate) * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
 
@@ -47,6 +48,7 @@ def layer_schedules(layers: list[str], policy: LayerPolicy, steps: int) -> list[
     schedules = []
     for depth, layer in enumerate(reversed(layers)):  # depth 0 is the head
         rate = 1.0 if depth == 0 else policy.encoder_rate * policy.layer_decay ** (depth - 1)
+        # Blocks below the top one, over which the thawing is spread; head and top block do not count.
         below = max(1, len(layers) - 2)
         thaw = 0 if depth == 0 else head_steps + round(thaw_steps * (depth - 1) / below)
         schedules.append(LayerSchedule(layer, rate, None if layer in policy.frozen else thaw))
@@ -108,7 +110,7 @@ class LayerRates(Rates):
         for name, parameter in model.named_parameters():
             if options.adapter is not None and not adapted(name):
                 continue
-            parameter.requires_grad_(True)
+            parameter.requires_grad_(True)  # a run before may have left it frozen
             # One-dimensional parameters (biases, norms) are not decayed, as is usual for transformers.
             kind = "norm" if name in norms else "matrix" if parameter.ndim > 1 else "bias"
             members.setdefault((layer_of(name), kind), []).append(parameter)
@@ -136,10 +138,11 @@ class LayerRates(Rates):
         rate = self._options.learning_rate * rate_at(step, self._options)
         for group, (schedule, kind) in zip(optimizer.param_groups, self._schedule_of_group, strict=True):
             learns = self._learns(schedule, step) or (kind == "norm" and self._layers.norms_always)
+            # With a rate of zero AdamW would still gather moments; without a gradient it skips the parameter.
             group["lr"] = rate * schedule.rate if learns else 0.0
             if not self._by_gradient:
                 for parameter in group["params"]:
-                    parameter.requires_grad_(learns)
+                    parameter.requires_grad_(learns)  # no gradient is computed for what is frozen, which saves time
         self._set_batch_norm(step)
         return rate
 

@@ -134,8 +134,10 @@ def choose(task: Task[Any], state: RunProgress, log: Log) -> FitResult:
     model, best = task.model, state.best_score
     chosen, score = ("last", None) if best is None else (f"step {state.best_step}", best)
     if state.averaged > 1:
+        # Counters of batches are whole numbers: the last ones are taken.
         model.load_state_dict({n: t / state.averaged if t.is_floating_point() else t for n, t in state.sums.items()})
         average_score = next(iter(_scores(task).values()), None)
+        # Of equals the average, which depends less on where the last steps led.
         if average_score is None or best is None or average_score <= best:
             chosen, score = f"average of {state.averaged}", average_score
     if chosen.startswith("step") and state.best:

@@ -46,6 +46,7 @@ class SkippedList:
     def _check(self, batch: Batch) -> None:
         if self._of is None or not batch.broken:
             return
+        # A few lost files cost little; many mean that a disk is gone, and the run would learn from what is left.
         many = len(self._ids) > MAX_BROKEN and len(self._ids) > BROKEN_SHARE * self._of
         if many or len(self._ids) >= self._of:
             where, reason = batch.broken[0]

@@ -51,7 +51,7 @@ class SpeechTask(Task[TrainingOptions]):
     """Phones that are learnt with the letters; the network then has their head (`with_head`), which learns too."""
 
     @property
-    def model(self) -> Any:
+    def model(self) -> Any:  # type: ignore[override]
         """The network."""
         return self.checkpoint.model
 
@@ -83,7 +83,7 @@ class SpeechTask(Task[TrainingOptions]):
     def computing(self, model: Any, options: TrainingOptions, still: Callable[[], Any]) -> Iterator[None]:
         """The network is computed as the options say: recomputed, by the fast forward pass, with phones."""
         with ExitStack() as stack:
-            stack.enter_context(deaths_named())
+            stack.enter_context(deaths_named())  # outermost: a batch may be missed anywhere
             if options.activation_checkpointing:
                 from vizinho.model.recompute import recomputed_blocks
 
@@ -106,6 +106,7 @@ class SpeechTask(Task[TrainingOptions]):
     def loss(self, network: Any, batch: Batch, options: TrainingOptions, ranks: Ranks) -> torch.Tensor:
         """CTC loss, the mean over utterances of the loss per label; mixed with that of the phones."""
         mask = self.checkpoint.front.attention_mask(batch.mask.to(ranks.device))
+        # Only the network runs in the lower precision: sums of log probabilities need float32.
         with ranks.autocast():
             streamed = {"chunks": Chunks(*batch.chunk)} if batch.chunk else {}
             outputs = network(batch.features.to(ranks.device), attention_mask=mask, **streamed)
@@ -143,6 +144,7 @@ def mark_streaming(checkpoint: Checkpoint, options: StreamingOptions) -> None:
             where="streaming",
             fix="use a FastConformer (vizinho train), or leave [streaming] out",
         )
+    # A network that streamed before and is trained on whole utterances now no longer does.
     set_chunks(checkpoint.model, Chunks(options.usual_frames, options.left_chunks) if options.share else None)
 
 

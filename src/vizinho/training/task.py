@@ -13,7 +13,7 @@ import torch
 from vizinho.progress import Log
 from vizinho.training.options import LoopOptions
 from vizinho.training.ranks import Ranks
-from vizinho.training.schedule import Rates
+from vizinho.training.schedule import Rates, plain_rates
 
 Options = TypeVar("Options", bound=LoopOptions, contravariant=True)
 
@@ -42,17 +42,19 @@ class Task(Protocol[Options]):
     loop seeds torch's generator by that number, so that a resumed run ends with the weights of an uninterrupted one.
     """
 
-    @property
-    def model(self) -> Any:
-        """The network (torch.nn.Module): trained in place, and left with the chosen weights."""
+    model: Any
+    """The network (torch.nn.Module): trained in place, and left with the chosen weights."""
 
     def begin(self, options: Options) -> Ranks:
         """Check the options against the network; returns the processes that train it. Raises SpecError, ModelError."""
         return Ranks(options)
 
     def rates(self, model: Any, options: Options, *, by_gradient: bool) -> Rates:
-        """The parameter groups of the placed model, and how their learning rates change (`LayerRates`)."""
-        ...
+        """The parameter groups of the placed model, and how their learning rates change.
+
+        With `by_gradient` layers are frozen by dropping their gradients (`LayerRates`).
+        """
+        return plain_rates(model, options)
 
     def batches(self, numbers: range, options: Options, run: Path, log: Log) -> Iterator[Any]:
         """The batches with these numbers. `run` is the run's folder."""
