@@ -35,9 +35,16 @@ def test_every_command_in_the_documents_exists():
             assert tuple(words[:1]) in known or tuple(words[:2]) in known, f"{document.name}: vizinho {match.group(1)}"
 
 
-def test_help_does_not_load_torch():
-    code = "import sys, vizinho.cli.main; sys.exit(int('torch' in sys.modules or 'transformers' in sys.modules))"
-    assert subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": str(ROOT / "src")}).returncode == 0
+def loaded(code: str) -> set[str]:
+    """Packages of others that a program has loaded at its end."""
+    code += "; import sys; print(*{m.split('.')[0] for m in sys.modules} - set(sys.stdlib_module_names))"
+    done = subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": str(ROOT / "src")}, capture_output=True)
+    return set(done.stdout.decode().split()) - {"__main__", "_distutils_hack", "vizinho"}
+
+
+def test_help_and_the_package_load_nothing_heavy():
+    assert loaded("import vizinho") == set()
+    assert loaded("import vizinho.cli.main") <= {"typer", "click", "shellingham", "annotated_doc", "typing_extensions"}
 
 
 def test_links_between_documents_lead_somewhere():

@@ -25,7 +25,9 @@ from vizinho.cli.options import (
     To,
     language_tag,
 )
+from vizinho.corpora.manifest import fingerprint, held_out_texts, read_manifest, select, write_manifest
 from vizinho.errors import CorpusError
+from vizinho.store.store import Store
 
 if TYPE_CHECKING:
     from vizinho.corpora.check import CheckReport
@@ -33,7 +35,6 @@ if TYPE_CHECKING:
     from vizinho.progress import Advance
     from vizinho.recognition.label import LabelReport
     from vizinho.records import Utterance
-    from vizinho.store.store import Store
 
 app = Commands(help="Corpora: convert, check, count, shard, pseudo-label, make practice speech.")
 
@@ -65,6 +66,7 @@ def convert(
     values = conversion.to_json()
     splits = ", ".join(f"{name} {count}" for name, count in values["splits"].items())
     text = f"{values['utterances']} utterances, {values['minutes']:.1f} minutes ({splits}), {conversion.format}"
+    # Without --skip-bad, bad rows have raised an error before this line.
     problems = shortened([f"skipped: {p}" for p in conversion.problems], more=f"{manifest.stem}.problems.jsonl")
     emit(values, as_json, [f"{manifest}: {text}", *problems])
 
@@ -98,7 +100,6 @@ def check(
 ) -> None:
     """Decode everything, name every fault by id, and write NAME.clean.jsonl and NAME.quarantine.jsonl."""
     from vizinho.corpora.check import check_corpus, write_check
-    from vizinho.corpora.manifest import read_manifest
     from vizinho.progress import bar
     from vizinho.text.normalize import get_normalizer
 
@@ -120,7 +121,7 @@ def check(
     values |= {"clean_manifest": clean, "quarantine_file": quarantine}
     emit(values, as_json, _check_lines(values, report))
     if strict and report.quarantined:
-        raise typer.Exit(1)
+        raise typer.Exit(1)  # for scripts: 2 would mean that the command itself failed
 
 
 def _only_lang(utterances: list[Utterance], corpus: Path) -> str:
@@ -134,7 +135,6 @@ def _only_lang(utterances: list[Utterance], corpus: Path) -> str:
 def _model_limits(model: str) -> tuple[set[str], float]:
     """Characters of the model's tokens, and seconds per output frame."""
     from vizinho.model.checkpoint import load_checkpoint
-    from vizinho.store.store import Store
 
     checkpoint = load_checkpoint(Store().resolve(model))
     letters = checkpoint.inventory.letters
@@ -159,7 +159,6 @@ def _check_lines(values: dict[str, Any], report: CheckReport) -> Iterator[str]:
 @app.command("stats")
 def stats(corpus: Manifest, lang: Lang = None, as_json: AsJson = False) -> None:
     """Count utterances, minutes, characters and texts by split and speaker."""
-    from vizinho.corpora.manifest import fingerprint, read_manifest
     from vizinho.corpora.stats import corpus_stats
     from vizinho.text.normalize import get_normalizer
 
@@ -266,14 +265,13 @@ def label(
     from vizinho.progress import bar
     from vizinho.recognition.files import Work
     from vizinho.recognition.label import PseudoLabelOptions, pseudo_label
-    from vizinho.store.store import Store
 
     store = Store()
     options = PseudoLabelOptions(least_confidence, processes, on_ray)
     folder = store.resolve(model)
     utterances = _unlabelled(sources, split, lang, store, model)
     entry = store.find(model)
-    ref = entry.ref if entry else folder.name
+    ref = entry.ref if entry else folder.name  # the labels' source names the exact version
     with bar("pseudo-labelling", len(utterances)) as advance:
         report = pseudo_label(Work(folder, engine), ref, utterances, out, options, advance)
     emit(report, as_json, _label_lines(report))
@@ -284,12 +282,11 @@ def label(
 
 
 def _unlabelled(sources: list[Path], split: str, lang: str | None, store: Store, model: str) -> list[Utterance]:
-    from vizinho.corpora.manifest import read_manifest, select
     from vizinho.recognition.files import collect
     from vizinho.recognition.label import from_files
 
     if any(path.suffix == ".jsonl" for path in sources):
-        if len(sources) > 1:
+        if len(sources) > 1:  # a manifest names speakers and ids, bare files do not: one ledger cannot hold both
             raise CorpusError("a manifest among other sources", where="label", fix="label them one after another")
         return select(read_manifest(sources[0]), split=split)
     card = store.card(model)
@@ -320,7 +317,6 @@ def speak(
     as_json: AsJson = False,
 ) -> None:
     """Synthesise practice speech with eSpeak NG: many voice variants, rates and pitches, noise, telephone band."""
-    from vizinho.corpora.manifest import read_manifest
     from vizinho.corpora.synthetic import practice_corpus
     from vizinho.progress import bar
     from vizinho.text.language import Language
@@ -350,12 +346,11 @@ def respell(
     as_json: AsJson = False,
 ) -> None:
     """Turn a donor's corpus into practice speech: its sounds, in the target's letters (needs eSpeak NG)."""
-    from vizinho.corpora.manifest import held_out_texts, read_manifest, write_manifest
     from vizinho.g2p.respell import respell_corpus
     from vizinho.progress import bar
     from vizinho.text.normalize import get_normalizer
 
-    if out.resolve() == corpus.resolve():
+    if out.resolve() == corpus.resolve():  # also by another name of the same file
         raise CorpusError("the corpus would be overwritten", where=out, fix="give another --out")
     held_out = held_out_texts((u for path in leave_out or () for u in read_manifest(path)), get_normalizer(to))
     utterances = read_manifest(corpus)
@@ -374,7 +369,6 @@ def revoice(
     as_json: AsJson = False,
 ) -> None:
     """Copy the train part into other voices: Praat changes pitch, vocal tract and pace (extra "voices")."""
-    from vizinho.corpora.manifest import read_manifest, write_manifest
     from vizinho.corpora.revoice import revoice_corpus
     from vizinho.progress import bar
 

@@ -23,6 +23,7 @@ def emit(values: Any, as_json: bool, text: str | Iterable[str] = ()) -> None:
     Values may hold dataclasses and paths.
     """
     if as_json:
+        # Letters as they are: \u00e7 would be unreadable in a terminal and longer in a file.
         typer.echo(json.dumps(values, ensure_ascii=False, default=_plain))
         return
     for line in [text] if isinstance(text, str) else text:

@@ -32,7 +32,9 @@ from vizinho.cli.options import (
     language_tag,
     refuse_options_of_other_kinds,
 )
+from vizinho.corpora.manifest import fingerprint, held_out_texts, read_manifest, select
 from vizinho.errors import SpecError
+from vizinho.store.store import Store
 
 if TYPE_CHECKING:
     from vizinho.decoding.lm.train import Source, SourceReport
@@ -157,10 +159,10 @@ def _train_ngrams(
     exclude_from_lists: bool,
     as_json: bool,
 ) -> None:
-    from vizinho.corpora.manifest import held_out_texts, read_manifest
     from vizinho.decoding.lm.train import train_language_model
     from vizinho.progress import bar
 
+    # Held-out texts are compared as the model would see them, so case and punctuation hide no leak.
     normalize, letters = target
     excluded = (utterance for manifest in exclude_corpora for utterance in read_manifest(manifest))
     with bar("lines", sum(source.size for source in sources)) as advance:
@@ -203,7 +205,6 @@ def _target(lang: str | None, model: str | None) -> tuple[Any, frozenset[str]]:
     from transformers import AutoProcessor
 
     from vizinho.decoding.beam import letters_of
-    from vizinho.store.store import Store
     from vizinho.text.tokens import inventory_of
 
     store = Store()
@@ -215,7 +216,7 @@ def _target(lang: str | None, model: str | None) -> tuple[Any, frozenset[str]]:
 def _source(text: str, *, most: int | None, once: bool) -> Source:
     from vizinho.decoding.lm.train import frequency_list, text_file
 
-    if text.startswith(_WORD_LIST):
+    if text.startswith(_WORD_LIST):  # no file: the list that the package wordfreq brings
         return frequency_list(text.removeprefix(_WORD_LIST), most=most, once=once)
     return text_file(Path(text))
 
@@ -276,7 +277,7 @@ def run_job(job: LmJob, out: Path, *, fresh: bool, quiet: bool, as_json: bool, d
         show_plan(ready.plan, as_json, all_rows=dry_run)
     if dry_run:
         return
-    log = (lambda _line: None) if quiet else (lambda line: warn([line]))
+    log = (lambda _line: None) if quiet else (lambda line: warn([line]))  # not on standard output, which --json owns
     with bar(f"training {out.name}", job.options.steps) as advance:
         result = run(ready, out, fresh=fresh, progress=advance, log=log)
     words, running_words = len(ready.trained.words), sum(map(len, ready.data.train))
@@ -369,25 +370,24 @@ def tune(
     as_json: AsJson = False,
 ) -> None:
     """Choose the language model's weight and the scores per word and letter on dev, and write a decoder file."""
-    from vizinho.corpora.manifest import fingerprint, read_manifest, select
     from vizinho.decoding.setup import DecoderSpec, write_decoder
     from vizinho.decoding.tune import best, grid_for
     from vizinho.decoding.tune import tune as run
     from vizinho.evaluation.score import error_rates
     from vizinho.progress import bar
     from vizinho.recognition.files import Work
-    from vizinho.store.store import Store
     from vizinho.text.normalize import get_normalizer
 
-    if split == "test":  # a weight that is chosen on test makes every later test score too good
+    if split == "test":  # weights that are chosen on test make every later test score too good
         raise SpecError("weights are not chosen on test", where="lm tune", fix="use dev")
     recognizer = Work(Store().resolve(model), threads=threads).open()
     chosen = select(read_manifest(corpus), split=split)
     normalize = get_normalizer(chosen[0].lang)
-    references = {u.id: text for u in chosen if (text := normalize(u.text))}
+    references = {u.id: text for u in chosen if (text := normalize(u.text))}  # no rate is defined without words
     spec = options.spec_of(lms, beam_width=beam_width)
     assert spec is not None
     decoder = recognizer.beam(spec)
+    # The network runs once; only the search is repeated for every trial.
     with bar("computing log-probabilities", len(references)) as advance:
         recordings = list(recognizer.corpus_log_probs([u for u in chosen if u.id in references], advance))
 
@@ -421,7 +421,7 @@ def _rows(greedy: tuple[float, float], trials: list[Any], best: Any, metric: str
     for trial in trials:
         o = trial.options
         scores = (o.lm_weight, o.word_score, o.letter_score, o.unknown_score)
-        if trial in ranked or not any(scores):
+        if trial in ranked or not any(scores):  # all weights zero is the search without a language model
             name = "chosen" if trial == best else "" if any(scores) else "beam alone"
             rows.append([name, f"{trial.cer:.3f}", f"{trial.wer:.3f}", *(f"{s:g}" for s in scores)])
     return rows

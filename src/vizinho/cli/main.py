@@ -48,6 +48,7 @@ EXTRAS = {
 }
 """Import names of what each extra of pyproject.toml brings; the first extra that has a module is the one to name."""
 
+# Commands import what they use inside their functions: --help would otherwise wait seconds for torch.
 app = Commands(
     name="vizinho",
     add_completion=False,
@@ -98,7 +99,7 @@ def _root(
     _: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version and exit."),
 ) -> None:
     """Global options."""
-    together = process_count()
+    together = process_count()  # 1 without torchrun
     if together > 1 and context.invoked_subcommand not in SHARED_BY_PROCESSES:
         raise SpecError(
             f"torchrun started `vizinho {context.invoked_subcommand}` {together} times",
@@ -119,7 +120,7 @@ def extra_of(module: str) -> str | None:
 
 
 def _refuse_renamed(arguments: list[str]) -> None:
-    typed = " ".join(arguments)
+    typed = " ".join(arguments)  # the words of a command come first: only --help and --version may precede them
     for old, new in RENAMED.items():
         if f"{typed} ".startswith(f"{old} "):
             raise SpecError(f"`vizinho {old}` has a new name", fix=f"use `vizinho {new}`; its --help lists the options")
@@ -134,11 +135,12 @@ def main() -> None:
         from vizinho.training.interrupt import InterruptedRunError
 
         typer.echo(f"error: {error}", err=True)
+        # 130 is what shells expect of a program that Ctrl-C ended (128 + SIGINT).
         sys.exit(130 if isinstance(error, InterruptedRunError) else 2)
     except ModuleNotFoundError as error:
         extra = extra_of(error.name or "")
         if extra is None:
-            raise
+            raise  # a broken installation, or a bug: the traceback says where
         what = f"this needs {error.name}, which the extra {extra!r} brings"
         typer.echo(f"error: {what} -> pip install 'vizinho[{extra}]'", err=True)
         sys.exit(2)

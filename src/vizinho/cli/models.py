@@ -15,12 +15,12 @@ from typer import Argument, Option
 from vizinho.cli.emit import describe, emit, warn
 from vizinho.cli.options import AsJson, Commands, Model, Quiet, Split
 from vizinho.errors import CorpusError, ModelError, StoreError
+from vizinho.store.store import Store
 
 if TYPE_CHECKING:
     from vizinho.job.reproduce import Order, Reproduction
     from vizinho.store.card import Card
     from vizinho.store.lineage import Member
-    from vizinho.store.store import Store
 
 app = Commands(help="Models of the store: list, show, lineage, rollback, pin, merge, reproduce.")
 
@@ -30,8 +30,6 @@ Ref = Annotated[str, Argument(help="NAME or NAME@VERSION.")]
 @app.command("list")
 def list_models(as_json: AsJson = False) -> None:
     """List all models; the current version of each name has a star."""
-    from vizinho.store.store import Store
-
     store = Store()
     rows = [{"ref": e.ref, "current": e.current, "bundled": e.bundled, **_readable(e.folder)} for e in store.entries()]
     lines = map(_row_line, rows) if rows else [f"no models in {store.models}"]
@@ -70,8 +68,6 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Show a model's card; for a model without one, its kind, its input and its tokens by role."""
-    from vizinho.store.store import Store
-
     store = Store()
     card = store.card(ref)
     if card is not None:
@@ -97,7 +93,6 @@ def lineage(ref: Ref, as_json: AsJson = False) -> None:
     """Draw the tree from the first donor to today: ancestors, other versions, and descendants of this model."""
     from vizinho.store.lineage import family
     from vizinho.store.lineage import lineage as ancestors
-    from vizinho.store.store import Store
 
     store = Store()
     root = family(store, ref)
@@ -121,7 +116,7 @@ def _tree_lines(member: Member, before: str, below: str) -> Iterator[str]:
     marks = "*" * member.current + " <-" * member.asked
     yield f"{before}{member.ref}{marks} ({member.language})  {note}".rstrip()
     for number, child in enumerate(member.children):
-        last = number == len(member.children) - 1
+        last = number == len(member.children) - 1  # no line goes on below the last child
         yield from _tree_lines(child, below + ("└─ " if last else "├─ "), below + ("   " if last else "│  "))
 
 
@@ -136,7 +131,6 @@ def pin(
     """Pin a test set: a new version is promoted only if its CER on it is not higher. Without options, show it."""
     from vizinho.store.pins import pin as pin_test_set
     from vizinho.store.pins import read_pin, unpin
-    from vizinho.store.store import Store
 
     store = Store()
     if remove and corpus is not None:
@@ -157,8 +151,7 @@ def rollback(
     ref: Annotated[str, Argument(help="NAME@VERSION to make current again.")], as_json: AsJson = False
 ) -> None:
     """Make an older version current; nothing is deleted."""
-    from vizinho.store.store import Store
-
+    # The version is required: "the one before" would change its meaning with every rollback.
     name, _, version = ref.partition("@")
     if not version.isdecimal():
         raise StoreError(f"{ref!r} names no version", where="rollback", fix="give NAME@VERSION")
@@ -176,7 +169,6 @@ def merge(
     """Make a whole model of a donor and an adapter, which has a few megabytes and is all that has to be sent."""
     from vizinho.job.publish import publish_merged
     from vizinho.model.adapters import read_origin
-    from vizinho.store.store import Store
 
     store = Store()
     name = name or str(read_origin(adapter)["language"])
@@ -205,7 +197,6 @@ def reproduce(
     """
     from vizinho.files import write_json
     from vizinho.job.reproduce import Order, chain_of
-    from vizinho.store.store import Store
 
     store = Store(home)
     if chain and corpus:
@@ -220,7 +211,7 @@ def reproduce(
         write_json(out / "report.json", values)
     emit(values, as_json, (line for result in results for line in _reproduction_lines(result)))
     if not same:
-        raise typer.Exit(1)
+        raise typer.Exit(1)  # a difference is a result, not an error (2)
 
 
 def _reproduced(store: Store, ref: str, order: Order, *, quiet: bool) -> Reproduction:
@@ -268,7 +259,6 @@ def export(
 ) -> None:
     """Export a model to ONNX. `vizinho transcribe` and sherpa-onnx read the folder; neither needs torch then."""
     from vizinho.recognition.export import export as write
-    from vizinho.store.store import Store
 
     exported = write(Store().resolve(model), out, "int8" if int8 else "fp32")
     size = f"{exported.folder}: {exported.precision}, {exported.megabytes:.1f} MB"

@@ -25,9 +25,10 @@ def language_tag(parameter: typer.CallbackParam, value: str | None) -> str | Non
     """Callback of options that take a language: its canonical tag. Raises SpecError naming the option."""
     from vizinho.text.language import Language
 
-    return Language.parse(value, where=parameter.opts[0], error=SpecError).tag if value else value
+    return Language.parse(value, where=parameter.opts[0], error=SpecError).tag if value else value  # None: not given
 
 
+# For all commands.
 AsJson = Annotated[bool, Option("--json", help="Print one JSON object.")]
 Seed = Annotated[int, Option("--seed", help="Seed of all randomness.", min=0)]
 Threads = Annotated[int, Option("--threads", help="Threads of each process.", min=1)]
@@ -40,6 +41,7 @@ Fresh = Annotated[bool, Option("--fresh", help="Start over instead of resuming a
 ShowPlan = Annotated[bool, Option("--show-plan", help="Print every row of the transfer plan, not its summary.")]
 DryRun = Annotated[bool, Option("--dry-run", help="Print the transfer plan and stop.")]
 
+# For data, models and languages.
 Lang = Annotated[str | None, Option("--lang", callback=language_tag, help="Language; the manifest's by default.")]
 To = Annotated[str, Option("--to", callback=language_tag, help="Target language, such as pt.")]
 Model = Annotated[str, Argument(help="Model: NAME, NAME@VERSION or a model folder.")]
@@ -53,6 +55,7 @@ Split = Annotated[str | None, Option("--split", help="Only this split; test if t
 Engine = Annotated[str, Option("--engine", help="onnx, or torch: the network as it was trained, without an export.")]
 Rows = Annotated[list[str] | None, Option("--row", help="Start a token from one of the donor's, as ç=s; repeatable.")]
 
+# For commands that decode (see `spec_of`).
 Lms = Annotated[list[Path] | None, Option("--lm", help="Language model (ARPA) of words, characters or both.")]
 LmWeight = Annotated[float | None, Option("--lm-weight", help="Weight of the language model.")]
 WordScore = Annotated[float | None, Option("--word-score", help="Nats added for every word.")]
@@ -61,6 +64,7 @@ BeamWidth = Annotated[int | None, Option("--beam-width", help="Hypotheses kept a
 HotwordList = Annotated[list[str] | None, Option("--hotword", help="Phrase to favour: WORD or WORD=NATS; repeatable.")]
 DecoderFile = Annotated[Path | None, Option("--decoder", help="File of `vizinho lm tune`; other options win.")]
 
+# For models of text.
 Texts = Annotated[list[Path], Argument(help="Text files, one sentence a line.", show_default=False)]
 Dev = Annotated[
     list[Path] | None,
@@ -76,7 +80,7 @@ Samples = Annotated[
 def refuse_options_of_other_kinds(context: typer.Context, kind: str, options_of: Mapping[str, Collection[str]]) -> None:
     """Check that no option was typed that only other kinds have; SpecError names the option and its kinds."""
     for name in sorted({name for names in options_of.values() for name in names} - set(options_of[kind])):
-        source = context.get_parameter_source(name)
+        source = context.get_parameter_source(name)  # a default must not count as typed
         if source is not None and source.name == "COMMANDLINE":
             kinds = " or ".join(other for other, names in options_of.items() if name in names)
             option = f"--{name.replace('_', '-')}"
@@ -92,7 +96,7 @@ def standard_input() -> bytes:
 
 def row_overrides(rows: Sequence[str]) -> dict[str, str]:
     """Target token -> donor token from `--row` options; SpecError for one that is no pair."""
-    pairs = [row.partition("=") for row in rows]
+    pairs = [row.partition("=") for row in rows]  # only the first =, since a token may be one
     for token, equals, source in pairs:
         if not (token and equals and source):
             raise SpecError(f"--row {token}{equals}{source} is not TOKEN=DONOR_TOKEN", fix="write it as --row ç=s")
@@ -163,7 +167,7 @@ class FiniteCommand(TyperCommand):
         """Run the command; click's BadParameter (exit code 2) names the option that is not a finite number."""
         for option in self.params:
             value = ctx.params.get(option.name)
-            for number in value if isinstance(value, (list, tuple)) else (value,):
+            for number in value if isinstance(value, (list, tuple)) else (value,):  # repeatable options have several
                 if isinstance(number, float) and not math.isfinite(number):
                     raise typer.BadParameter(f"{number} is not a finite number", param_hint=repr(option.opts[0]))
         return super().invoke(ctx)

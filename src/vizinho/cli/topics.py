@@ -36,7 +36,7 @@ def train(
     from vizinho.text_models.topics import read_topics, split_documents
     from vizinho.vectors.sentences import load_sentences
 
-    if out.exists():
+    if out.exists():  # before minutes of training, not after
         raise ModelError("there is something already", where=out, fix="give a new folder, or remove this one")
     examples = read_topics(topics)
     test_examples = read_topics(test) if test else examples

@@ -66,6 +66,7 @@ def transcribe(
     place = Store().resolve(model)
     inputs = collect(files)
     if out is None and kind in ("srt", "vtt") and len(inputs.files) > 1:
+        # Times of several recordings in one stream of subtitles would overlap.
         raise SpecError("subtitles of several files need a folder", where="--format", fix="give --out DIR")
     for suffix, count in sorted(inputs.skipped.items()):
         typer.echo(f"skipped, not audio: {count} {suffix}", err=True)

@@ -139,7 +139,7 @@ def train(
     from vizinho.vectors.static import VectorOptions, check_suffix, save_vectors, tokenize, train_vectors
 
     check_suffix(out)
-    name: Any = kind.value
+    name: Any = kind.value  # one of the two literals that VectorOptions takes
     static = VectorOptions(name, dim, window, min_count, epochs, seed=seed, threads=threads)
     sentences = tokenize(_lines_of(texts))
     with bar("training vectors", epochs) as advance:
@@ -194,7 +194,7 @@ def tune(
     train_pairs = distinct(read_pairs(pairs))
     dev_pairs = distinct(read_pairs(dev)) if dev else train_pairs[::20]
     if not dev:
-        train_pairs = [pair for i, pair in enumerate(train_pairs) if i % 20]
+        train_pairs = [pair for i, pair in enumerate(train_pairs) if i % 20]  # what dev has, train must not have
     every = max(1, min(50, steps // 4))
     options = ContrastiveOptions(
         steps=steps, learning_rate=rate, evaluate_every=every, checkpoint_every=every, threads=threads, seed=seed
@@ -255,7 +255,8 @@ def _show_boxes(drawing: Boxes, as_json: bool) -> None:
 
     pairs = list(zip(drawing.words, drawing.values, strict=True))
     console, label = Console(highlight=False), max(map(len, drawing.words)) + 1
-    coloured = console.color_system is not None
+    coloured = console.color_system is not None  # without colours, signs stand for high and low
+    # As many components as fit a line form a band; bands follow each other like lines of text.
     for band in () if as_json else bands(drawing, max(10, console.width - label)):
         for word, row in pairs:
             line = Text(word.ljust(label))
@@ -359,7 +360,7 @@ def _compare_sentences(word: str, encoder: str, sentences: list[str], layer: int
             raise TextError(f"no {word!r} in it", where=text, fix="give sentences with the word")
     for vectors, tokens in zip(load_encoder(encoder, layer=layer).words(split), split, strict=True):
         row = vectors[tokens.index(word.lower())]
-        rows.append(row / max(float(np.linalg.norm(row)), 1e-9))
+        rows.append(row / max(float(np.linalg.norm(row)), 1e-9))  # unit length: products are then cosines
     cosines = np.array(rows) @ np.array(rows).T
     table = markdown(
         ["", *range(1, len(rows) + 1), "sentence"],
@@ -390,6 +391,7 @@ def align(
     onto_rows, source_rows = normalize(onto.matrix), normalize(source.matrix)
     rotation = procrustes(source_rows[[source.row(b) for _, b in pairs]], onto_rows[[onto.row(a) for a, _ in pairs]])
     save_vectors(out, WordVectors(source.words, source_rows @ rotation))
+    # The target is normalised too (length, mean), so its own file would not share the space.
     normal = out.with_name(f"{target.stem}.normal{out.suffix}")
     save_vectors(normal, WordVectors(onto.words, onto_rows))
     values = {"vectors": out, "target": normal, "seeds": len(pairs)}
@@ -444,6 +446,7 @@ def _evaluate_translation(
     if seed_dictionary:
         seeds = read_dictionary(seed_dictionary, onto, source)
     else:
+        # Words of the test dictionary are left out: learning from them would make the test easy.
         seeds = identical_seeds(onto, source, 1500, {word for pair in tested for word in pair})
     result = evaluate_alignment(onto, source, seeds, tested, candidates=candidates)
     rows = [[r.mapping, r.band, r.csls.n, _share(r.csls), _share(r.nearest)] for r in result.rows]
