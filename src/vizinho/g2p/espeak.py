@@ -46,6 +46,7 @@ _VOICES = {
 """eSpeak NG's voices of a language or variant, the standard one first. French is "fr" and British
 English "en": "fr-fr" and "en-gb" are refused."""
 
+# Constants of espeak-ng/speak_lib.h.
 _SYNCHRONOUS, _CHARS_UTF8, _PHONEMES_IPA = 2, 1, 2
 _RATE, _PITCH, _RANGE = 1, 3, 4
 _RATES_WPM = range(80, 451)
@@ -70,9 +71,8 @@ class Voice:
         for field, allowed in limits:
             value = getattr(self, field)
             if value not in allowed:
-                raise VizinhoError(
-                    f"{field} is {value}", where=self.name, fix=f"give {allowed.start} to {allowed.stop - 1}"
-                )
+                fix = f"give {allowed.start} to {allowed.stop - 1}"
+                raise VizinhoError(f"{field} is {value}", where=self.name, fix=fix)
 
     @property
     def name(self) -> str:
@@ -93,9 +93,7 @@ def synthesise(text: str, voice: Voice) -> Waveform:
             engine.check(engine.library.espeak_SetParameter(parameter, value, 0), f"parameter {parameter}={value}")
         samples = engine.speak(text)
     if samples.size == 0 or float(np.abs(samples).max()) < 1e-3:
-        raise VizinhoError(
-            "eSpeak gave silence", where=f"{voice.name}: {text!r}", fix="use another voice variant or text"
-        )
+        raise _error("eSpeak gave silence", "use another voice variant or text", f"{voice.name}: {text!r}")
     return resample(samples, engine.sample_rate, 16_000)
 
 
@@ -115,7 +113,7 @@ def voices_of(language: str) -> tuple[str, ...]:
 def voice_of(language: str) -> str:
     """The standard voice of a language. Raises VizinhoError without eSpeak NG, TextError where there is no voice."""
     if not is_available():
-        raise VizinhoError("eSpeak NG is not installed", where="voices", fix="pip install 'vizinho[speak]'")
+        raise _not_installed()
     voices = voices_of(language)
     if not voices:
         known = ", ".join(code for code in _VOICES if "-" not in code)
@@ -139,6 +137,14 @@ def is_available() -> bool:
     return True
 
 
+def _error(what: str, fix: str, where: str = "speech synthesis") -> VizinhoError:
+    return VizinhoError(what, where=where, fix=fix)
+
+
+def _not_installed() -> VizinhoError:
+    return _error("eSpeak NG is not installed", "pip install 'vizinho[speak]'")
+
+
 class _Engine:
     """The one initialised library of this process; eSpeak keeps global state, so callers hold the lock."""
 
@@ -146,9 +152,7 @@ class _Engine:
         try:
             import espeakng_loader
         except ImportError as error:
-            raise VizinhoError(
-                "eSpeak NG is not installed", where="speech synthesis", fix="pip install 'vizinho[speak]'"
-            ) from error
+            raise _not_installed() from error
         self._library_file = str(espeakng_loader.get_library_path())
         self._data = Path(str(espeakng_loader.get_data_path()))
         self._variants = self._data / "voices" / "!v"
@@ -162,9 +166,7 @@ class _Engine:
         self._voice = ""
         rate = self.library.espeak_Initialize(_SYNCHRONOUS, 0, str(self._data).encode(), 0)
         if rate <= 0:
-            raise VizinhoError(
-                f"eSpeak NG did not start (code {rate})", where="speech synthesis", fix="reinstall espeakng-loader"
-            )
+            raise _error(f"eSpeak NG did not start (code {rate})", "reinstall espeakng-loader")
         self.sample_rate = int(rate)
         self.library.espeak_SetSynthCallback(self._callback)
         self.library.espeak_TextToPhonemes.restype = ctypes.c_char_p
@@ -194,38 +196,31 @@ class _Engine:
 
     def check(self, code: int, what: str) -> None:
         if code != 0:
-            raise VizinhoError(
-                f"eSpeak NG refused {what} (code {code})", where="speech synthesis", fix="use a voice it has"
-            )
+            raise _error(f"eSpeak NG refused {what} (code {code})", "use a voice it has")
 
     def use(self, name: str) -> None:
         if name != self._voice:
             self._voice = ""
             variant = name.partition("+")[2]
             # An unknown variant is no error to eSpeak: it speaks with the plain voice and says nothing.
-            if variant and variant not in self._variant_names():
-                raise VizinhoError(
-                    f"eSpeak NG has no voice variant {variant!r}", where="speech synthesis", fix=f"see {self._variants}"
-                )
+            if variant and variant not in {file.name for file in self._variants.iterdir()}:
+                raise _error(f"eSpeak NG has no voice variant {variant!r}", f"see {self._variants}")
             self.check(self.library.espeak_SetVoiceByName(name.encode()), f"the voice {name!r}")
             self._voice = name
-
-    def _variant_names(self) -> frozenset[str]:
-        return frozenset(file.name for file in self._variants.iterdir())
 
     def speak(self, text: str) -> Waveform:
         self._collected.clear()
         data = text.encode()
         with _interrupt_after():
+            # From its first character (kind of position 1) to its end, as UTF-8; the callback collects the samples.
             code = self.library.espeak_Synth(data, len(data) + 1, 0, 1, 0, _CHARS_UTF8, None, None)
         self.check(code, f"the text {text!r}")
         if self._is_too_long():
-            raise VizinhoError(
-                f"more than {_MAX_SECONDS} seconds of speech", where=f"{text[:40]!r}...", fix="give shorter sentences"
-            )
+            what = f"more than {_MAX_SECONDS} seconds of speech"
+            raise _error(what, "give shorter sentences", f"{text[:40]!r}...")
         if not self._collected:
             return np.zeros(0, dtype=np.float32)
-        return np.asarray(np.concatenate(self._collected) / 32768, dtype=np.float32)
+        return np.asarray(np.concatenate(self._collected) / 32768, dtype=np.float32)  # from 16-bit integers
 
     def phonemes(self, text: str) -> str:
         pointer = ctypes.c_char_p(text.encode())

@@ -26,14 +26,14 @@ from vizinho.text.language import Language
 WORDS = 1500
 """Most frequent words of each language that are aligned."""
 SPELLING_SHARE = 0.3
-"""Weight of being the same letter but for diacritics: spelling keeps a history that the features do not know."""
+"""Weight of differing in diacritics alone: spelling keeps a history that the features do not know."""
 ROUNDS = 4
 """Rounds of alignment and counting (hard EM)."""
 LOOKS = {
     "ç": ("s", "z"), "ñ": ("n",), "ß": ("s",), "œ": ("o", "e"), "æ": ("a", "e"), "ø": ("o",), "ł": ("l",), "đ": ("d",),
     "ı": ("i",), "þ": ("t",), "ð": ("d",),
 }  # fmt: skip
-"""Letters that stand in for one another where nothing can be heard, beside the same letter without its diacritics."""
+"""Letters that replace one another where no sound is known, after the same letter without its diacritics."""
 LOOKS_SHARE = 0.6
 """Likeness of a pair of LOOKS; the same base letter has 1."""
 _MARKS = "ˈˌːˑ‿.-|_ "
@@ -67,9 +67,8 @@ class LetterSimilarity:
         sound, donor_sound = self.sounds.get(target, ""), self.donor_sounds.get(donor, "")
         if not sound or not donor_sound:
             return f"{target} beside {donor} by spelling"
-        if sound == donor_sound:
-            return f"{target} is said [{sound}], as {donor} is"
-        return f"{target} is said [{sound}], {donor} is said [{donor_sound}]"
+        other = f"as {donor} is" if sound == donor_sound else f"{donor} is said [{donor_sound}]"
+        return f"{target} is said [{sound}], {other}"
 
 
 def letter_similarity(
@@ -78,8 +77,8 @@ def letter_similarity(
     """Compare the letters of two languages by sound; None where a language has no voice or eSpeak is not installed.
 
     A letter is the distribution of the phone strings it is spoken as; two letters are as alike as the expected
-    likeness of their phones (scaled so that every letter is wholly like itself), mixed with whether they are the same
-    letter but for diacritics.
+    likeness of their phones (scaled so that every letter is wholly like itself), mixed with whether they differ in
+    diacritics alone.
     """
     if not is_available():
         return None
@@ -100,7 +99,7 @@ def letter_similarity(
 def base_letter_similarity(targets: Sequence[str], donors: Sequence[str]) -> LetterSimilarity:
     """Compare letters by their looks, where eSpeak or a language's voice is missing: values (V_target, V_donor).
 
-    1 for the same letter but for diacritics, LOOKS_SHARE for a pair of the table LOOKS, else 0.
+    1 for letters that differ in diacritics alone, LOOKS_SHARE for a pair of the table LOOKS, else 0.
     """
     values = np.array([[_looks_alike(a, b) for b in donors] for a in targets], dtype=np.float64)
     return LetterSimilarity(tuple(targets), tuple(donors), values.reshape(len(targets), len(donors)), {})
@@ -123,24 +122,18 @@ def letter_sounds(language: str) -> dict[str, dict[Phones, float]]:
     return {letter: of_letter for letter, of_letter in shares.items() if of_letter}
 
 
-def align_letters(pairs: Sequence[tuple[str, Phones]]) -> list[list[tuple[str, Phones]]]:
-    """Words and their phones, letter by letter: (letter, the 0 to 2 phones it is spoken as).
-
-    Learnt from the pairs themselves; a word whose letters cannot be aligned gives an empty list.
-    """
-    align = letter_aligner(pairs)
-    return [align(word, phones) for word, phones in pairs]
-
-
 def letter_aligner(pairs: Sequence[tuple[str, Phones]]) -> Callable[[str, Phones], list[tuple[str, Phones]]]:
-    """What `align_letters` learns from the pairs, for any word of their language and its phones."""
+    """A function from a word and its phones to (letter, the 0 to 2 phones it is spoken as), learnt from the pairs.
+
+    A word whose letters cannot be aligned gives an empty list.
+    """
     costs = _costs(_converged(pairs))
     return lambda word, phones: _align(word, phones, costs)
 
 
 def _converged(pairs: Sequence[tuple[str, Phones]]) -> dict[str, Counter[Phones]]:
-    counts: dict[str, Counter[Phones]] = defaultdict(Counter)
-    for _ in range(ROUNDS):
+    counts: dict[str, Counter[Phones]] = {}
+    for _ in range(ROUNDS):  # align by the counts of the round before, then count again
         counts = _count(pairs, counts)
     return counts
 
@@ -197,6 +190,7 @@ def _costs(counts: Mapping[str, Counter[Phones]]) -> dict[str, _LetterCosts]:
     costs = {}
     for letter, sounds in counts.items():
         total = sum(sounds.values()) + 1.0
+        # Smoothed by a hundredth of an occurrence: an unseen sound stays possible, at about 5 nats more.
         spoken = {sound: -math.log((n + 0.01) / total) for sound, n in sounds.items()}
         costs[letter] = _LetterCosts(spoken, -math.log(0.01 / total))
     return costs
@@ -217,7 +211,7 @@ def _align(word: str, phones: Phones, costs: Mapping[str, _LetterCosts]) -> list
                 end = start + length
                 if costs:
                     total = cost + known.spoken.get(phones[start:end], known.otherwise)
-                else:
+                else:  # first round: one phone a letter, near its place in the word
                     total = cost + (1.5, 0.0, 1.5)[length] + _skew(position, end, word, phones)
                 if end not in reached or total < reached[end][0]:
                     reached[end] = (total, length)
@@ -240,6 +234,7 @@ def _skew(position: int, end: int, word: str, phones: Phones) -> float:
 def _shares(counts: Counter[Phones]) -> dict[Phones, float]:
     spoken = {sound: n for sound, n in counts.items() if sound}
     total = sum(spoken.values())
+    # Rarer sounds are foreign words and slips of the alignment.
     return {sound: n / total for sound, n in spoken.items() if n >= 0.05 * total} if total else {}
 
 

@@ -1,10 +1,9 @@
 """Writes what is heard in one language as another would spell it: a donor's transcripts in the target's letters.
 
-Phones of the words by eSpeak NG's rules; each phone that the target lacks becomes the nearest it has (panphon's
-features); then the likeliest spellings under a bigram model of graphones learnt from the target's own words (Bisani &
-Ney 2008, used backwards). Each of them, and the donor's own spelling, is read aloud by the target's rules, and the one
-that sounds most like the donor's word is taken. Respelling donor transcripts before a transfer: Khare et al. 2021, who
-transliterate.
+eSpeak NG's rules give the phones of each word; a phone that the target lacks becomes the nearest it has (panphon's
+features). A bigram model of graphones, learnt from the target's words (Bisani & Ney 2008, used backwards), proposes
+spellings. Each of them, and the donor's own spelling, is read by the target's rules, and the one that sounds most like
+the donor's word is taken. Khare et al. 2021 transliterate donor transcripts before a transfer.
 """
 
 from __future__ import annotations
@@ -21,15 +20,7 @@ from rapidfuzz.distance import Levenshtein
 
 from vizinho.errors import CorpusError
 from vizinho.g2p.espeak import phonemes, voice_of
-from vizinho.g2p.letters import (
-    Phones,
-    align_letters,
-    feature_names,
-    letter_aligner,
-    phone_features,
-    phone_likeness,
-    segments,
-)
+from vizinho.g2p.letters import Phones, feature_names, letter_aligner, phone_features, phone_likeness, segments
 from vizinho.g2p.words import frequent_words, letters_of
 from vizinho.progress import Advance, silent
 from vizinho.records import Utterance
@@ -97,6 +88,7 @@ class SoundSpeller:
             best = sorted(beams[position].items(), key=lambda item: item[1][0])[:BEAM]
             for graphone, length, likeness in self._written(candidates[position : position + 2]):
                 same = not letters or _plain("".join(letters[position : position + length])) == _plain(graphone[1])
+                # `likeness` is a sum over the phones that the graphone writes, 1 each where all are the target's own.
                 changed = UNLIKENESS * (length - likeness) + (0.0 if same else OTHER_LETTERS)
                 for before, (cost, written) in best:
                     total = cost - math.log(self._share(before, graphone)) + changed
@@ -123,6 +115,7 @@ class SoundSpeller:
 
     def _share(self, before: Graphone, graphone: Graphone) -> float:
         following = self.bigrams.get(before, {})
+        # Bigram counts with the unigram share as prior (Dirichlet smoothing).
         prior = SMOOTHING * self.unigrams.get(graphone, 1e-6)
         return (following.get(graphone, 0) + prior) / (sum(following.values()) + SMOOTHING)
 
@@ -130,7 +123,8 @@ class SoundSpeller:
 @cache
 def sound_speller(language: str) -> SoundSpeller:
     """Learn a language's spelling from its frequent words. Raises VizinhoError for a language without a voice."""
-    return _learn(language, [_graphones(aligned) for aligned in align_letters(_frequent(language))])
+    align = _aligner(language)
+    return _learn(language, [_graphones(align(word, phones)) for word, phones in _frequent(language)])
 
 
 @cache
@@ -242,7 +236,7 @@ def unlikeness(spoken: Phones, target: Phones) -> float:
     row = [float(n) for n in range(len(target) + 1)]
     for phone in spoken:
         phone = _HEARD_AS.get(phone, phone)
-        before, row = row, [row[0] + 1.0]
+        before, row = row, [row[0] + 1.0]  # one row of the edit table at a time
         for n, other in enumerate(target):
             likeness = 1.0 if other in _SAME_LETTER.get(phone, "") else phone_likeness(phone, other)
             row.append(min(row[n] + 1.0, before[n + 1] + 1.0, before[n] + 1.0 - likeness))

@@ -20,7 +20,7 @@ def frequent_words(language: str, count: int, *, letters: Collection[str] = (), 
     With `letters`, words written with these characters alone, which may include an apostrophe or a middle dot. Raises
     TextError for a language without a list.
     """
-    chosen: list[str] = []
+    chosen: list[str] = []  # of equally frequent words the first by alphabet, as wordfreq lists them
     allowed = set(letters)
     for word in _ranked(list_name(language)):
         if len(chosen) == count:

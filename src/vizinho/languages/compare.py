@@ -7,11 +7,12 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from vizinho.errors import SpecError, VizinhoError
-from vizinho.files import write_json
+from vizinho.files import sha256, write_json
 from vizinho.languages.levels.acoustics import compare_acoustics
 from vizinho.languages.levels.atlas import compare_map
 from vizinho.languages.levels.inventory import compare_sounds
@@ -21,7 +22,7 @@ from vizinho.languages.levels.vectors import compare_vectors
 from vizinho.languages.levels.vocabulary import compare_vocabulary
 from vizinho.languages.levels.zero_shot import LEVEL as ZERO_SHOT_LEVEL
 from vizinho.languages.levels.zero_shot import decode_untrained
-from vizinho.languages.measures import Gap, LevelResult
+from vizinho.languages.measures import Gap, LevelResult, Measure
 from vizinho.languages.rank import Ranked, rank
 from vizinho.languages.sources import Inputs
 from vizinho.parallel import run_tasks
@@ -133,7 +134,7 @@ def _levels_task(
         paths = [_cache_path(cache, level, target, donor, inputs) for donor in donors]
         stored = [_read_cached(path) for path in paths]
         missing = [donor for donor, result in zip(donors, stored, strict=True) if result is None]
-        new = _results(level, target, missing, inputs)
+        new = _results(level, target, missing, inputs)  # in the order of `missing`
         results = []
         for donor, path, result in zip(donors, paths, stored, strict=True):
             if result is None:
@@ -151,16 +152,17 @@ def _results(level: str, target: Language, donors: Sequence[Language], inputs: I
     """The results of a level in the order of the donors; what stops the level as a whole is a gap of each."""
     apart = [donor for donor in donors if not _is_one_source(level, target, donor, inputs)]
     try:
-        own = LEVELS[level](target, apart, inputs) if apart else iter(())
+        own = LEVELS[level](target, apart, inputs) if apart else iter(())  # a generator: nothing is computed yet
         for donor in donors:
             yield next(own) if donor in apart else _one_source(level, target, donor)
-    except ImportError as error:
-        reason, fix = f"{error.name} is not installed", f"pip install {error.name}"
-        while True:
-            yield LevelResult(level, gaps=(Gap(level, "*", reason, fix),))
-    except VizinhoError as error:
-        while True:
-            yield LevelResult(level, gaps=(Gap.of(level, error),))
+    except (ImportError, VizinhoError) as error:
+        gap = _missing(level, error) if isinstance(error, ImportError) else Gap.of(level, error)
+        while True:  # for each of the donors that are left
+            yield LevelResult(level, gaps=(gap,))
+
+
+def _missing(level: str, error: ImportError) -> Gap:
+    return Gap(level, "*", f"{error.name} is not installed", f"pip install {error.name}")
 
 
 def _is_one_source(level: str, target: Language, donor: Language, inputs: Inputs) -> bool:
@@ -181,18 +183,18 @@ def _with_zero_shot(
     """The results of a donor with its recogniser's zero-shot decoding added to the level of acoustics."""
     speech = {language.code: inputs.recordings(language) for language in (target, donor)}
     lacking = [code for code, path in speech.items() if path is None]
+    gaps: tuple[Gap, ...] = ()
+    measures: tuple[Measure, ...] = ()
     if lacking:
         fix = "put LANG.jsonl into the folder given with --speech"
-        gaps: tuple[Gap, ...] = (Gap(ZERO_SHOT_LEVEL, "zero_shot", f"no recordings of {', '.join(lacking)}", fix),)
-        added = LevelResult(ZERO_SHOT_LEVEL, gaps=gaps)
+        gaps = (Gap(ZERO_SHOT_LEVEL, "zero_shot", f"no recordings of {', '.join(lacking)}", fix),)
     else:
         own, other = (path for path in speech.values() if path is not None)
-        measures = decode_untrained(inputs.models[donor.code], own, other)
-        added = LevelResult(ZERO_SHOT_LEVEL, tuple(measures))
+        measures = tuple(decode_untrained(inputs.models[donor.code], own, other))
     if all(result.level != ZERO_SHOT_LEVEL for result in results):
-        return (*results, added)
+        return (*results, LevelResult(ZERO_SHOT_LEVEL, measures, gaps))
     return tuple(
-        replace(r, measures=r.measures + added.measures, gaps=r.gaps + added.gaps) if r.level == ZERO_SHOT_LEVEL else r
+        replace(r, measures=r.measures + measures, gaps=r.gaps + gaps) if r.level == ZERO_SHOT_LEVEL else r
         for r in results
     )
 
@@ -200,11 +202,9 @@ def _with_zero_shot(
 def _cache_path(cache: Path | None, level: str, target: Language, donor: Language, inputs: Inputs) -> Path | None:
     if cache is None:
         return None
-    digest = hashlib.sha256(_code_version().encode())
     settings = [target.code, donor.code, inputs.minutes, inputs.top, inputs.seed, inputs.g2p, inputs.false_friends]
-    digest.update(json.dumps([level, *settings]).encode())
-    for path in _files(level, (target, donor), inputs):
-        digest.update(path.name.encode() + _content(path).encode())
+    contents = [(path.name, sha256(path)) for path in _files(level, (target, donor), inputs)]
+    digest = hashlib.sha256(json.dumps([_code_version(), level, settings, contents]).encode())
     return cache / f"{target.code}-{donor.code}-{level}-{digest.hexdigest()[:16]}.json"
 
 
@@ -216,14 +216,11 @@ def _files(level: str, languages: Sequence[Language], inputs: Inputs) -> list[Pa
     if level == "map":
         added = texts.folder / "atlas.tsv" if texts.folder else None
         return [added] if added is not None and added.is_file() else []
-    parts = {
-        "sounds": (texts.frequencies, texts.lexicon),
-        "vocabulary": (texts.frequencies,),
-        "spelling": (texts.frequencies, texts.treebank),
-    }.get(level, ())
     if level == "syntax":  # parsed where there is no treebank
         banks = [(texts.treebank(language), language) for language in languages]
         return [p for bank, language in banks for p in ([bank] if bank else texts.sentences(language))]
+    lists, extra = texts.frequencies, {"sounds": texts.lexicon, "spelling": texts.treebank}.get(level)
+    parts = [part for part in (lists, extra) if part is not None] if level != "vectors" else []
     files = [path for language in languages for part in parts if (path := part(language)) is not None]
     if level == "vectors" or (level == "vocabulary" and inputs.false_friends):
         files += [path for language in languages for path in texts.sentences(language)]
@@ -231,24 +228,12 @@ def _files(level: str, languages: Sequence[Language], inputs: Inputs) -> list[Pa
     return files
 
 
-_digests: dict[tuple[Path, int, int], str] = {}
-
-
-def _content(path: Path) -> str:
-    stat = path.stat()
-    key = (path.resolve(), stat.st_mtime_ns, stat.st_size)
-    if key not in _digests:
-        _digests[key] = hashlib.sha256(path.read_bytes()).hexdigest()
-    return _digests[key]
-
-
-_CODE = (".py", ".tsv", ".conllu")
-
-
+@cache
 def _code_version() -> str:
     """Changes with the code of the levels and what is built in, so that a cache never outlives a correction."""
     folders = (Path(__file__).parent, Path(__file__).parents[1] / "g2p")
-    return "".join(_content(p) for folder in folders for p in sorted(folder.rglob("*")) if p.suffix in _CODE)
+    files = [path for folder in folders for path in sorted(folder.rglob("*"))]
+    return "".join(sha256(path) for path in files if path.suffix in (".py", ".tsv", ".conllu"))
 
 
 def _read_cached(path: Path | None) -> LevelResult | None:

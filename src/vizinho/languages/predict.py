@@ -2,7 +2,7 @@
 
 Benefit is 1 - CER(donor) / CER(scratch) at equal budgets. It is fitted to the votes of the comparison, either by one
 slope on their weighted nearness or with weights of their own, ridge-shrunk towards the default ones; whichever errs
-less on transfers left out (leave one out) is used, and if neither beats the plain mean, that is said.
+less on transfers left out (leave one out) is used, and if neither beats the plain mean, the note says so.
 """
 
 from __future__ import annotations
@@ -60,21 +60,15 @@ def read_measured(path: Path) -> list[Measured]:
         languages = {d["name"]: d["language"] for d in values["donors"]}
         pooled = values["pooled"]
         scratch = {p["minutes"]: p["cer"] for p in pooled if p["donor"] is None}
+        transfers = [p for p in pooled if p["donor"] is not None and p["minutes"] in scratch]
+        donors = [Language.of(languages.get(p["start"], p["start"])).code for p in transfers]
         return [
-            Measured(
-                values["target"],
-                Language.of(languages.get(p["start"], p["start"])).code,
-                p["minutes"],
-                1 - p["cer"] / scratch[p["minutes"]],
-                str(path),
-            )
-            for p in pooled
-            if p["donor"] is not None and p["minutes"] in scratch
+            Measured(values["target"], donor, p["minutes"], 1 - p["cer"] / scratch[p["minutes"]], str(path))
+            for donor, p in zip(donors, transfers, strict=True)
         ]
     except OSError as error:
-        raise SpecError(
-            f"cannot be read ({error.strerror})", where=path, fix="give the results.json of an experiment"
-        ) from error
+        fix = "give the results.json of an experiment"
+        raise SpecError(f"cannot be read ({error.strerror})", where=path, fix=fix) from error
     except (ValueError, KeyError, TypeError) as error:
         raise SpecError("not a results.json", where=path, fix="give what `vizinho experiment` wrote") from error
 
@@ -94,8 +88,10 @@ def predict(ranking: Sequence[Ranked], measured: Sequence[Measured], target: str
     methods = {"mean": _fit_mean, "score": _fit_score, "refitted weights": _fit_weights}
     residuals = {name: _left_out(fit, nearness, y, prior) for name, fit in methods.items()}
     errors = {name: round(float(np.abs(r).mean()), 4) for name, r in residuals.items()}
+    # Of equally good methods the plainest.
     method = min(methods, key=lambda name: (errors[name], name != "mean"))
     offset, slopes = methods[method](nearness, y, prior)
+    # Root mean square error when left out, times the t quantile: few transfers make wide intervals.
     spread = float(np.sqrt((residuals[method] ** 2).mean())) * float(scipy.stats.t.ppf(0.975, max(1, len(used) - 2)))
     expected = {}
     for r in ranking:
@@ -105,10 +101,9 @@ def predict(ranking: Sequence[Ranked], measured: Sequence[Measured], target: str
             expected[r.donor] = (value, value - spread, value + spread)
     note = f"from {len(used)} measured transfers, each left out once; intervals 95 %"
     if method == "mean":
-        note += "; no vote foretold the benefit better than its mean"
-    return Prediction(
-        len(used), method, errors, dict(zip(names, map(float, slopes), strict=True)), expected, used, note
-    )
+        note += "; no vote predicts the benefit better than its mean"
+    weights = dict(zip(names, map(float, slopes), strict=True))
+    return Prediction(len(used), method, errors, weights, expected, used, note)
 
 
 def _key(vote: Any) -> str:
@@ -133,7 +128,7 @@ def _fit_mean(nearness: Array, y: Array, prior: Array) -> tuple[float, Array]:
 
 def _fit_score(nearness: Array, y: Array, prior: Array) -> tuple[float, Array]:
     """One slope on the nearness weighted by default."""
-    s = nearness @ prior
+    s = nearness @ prior  # (transfers,)
     centred = s - s.mean()
     slope = float(centred @ (y - y.mean()) / max(float(centred @ centred), 1e-12))
     return float(y.mean() - slope * s.mean()), slope * prior
@@ -142,8 +137,9 @@ def _fit_score(nearness: Array, y: Array, prior: Array) -> tuple[float, Array]:
 def _fit_weights(nearness: Array, y: Array, prior: Array) -> tuple[float, Array]:
     """Weights of their own, shrunk towards those of `_fit_score`."""
     _, slopes = _fit_score(nearness, y, prior)
-    centred = nearness - nearness.mean(axis=0)
+    centred = nearness - nearness.mean(axis=0)  # (transfers, votes)
     rest = y - y.mean() - centred @ slopes
+    # Ridge regression of what `_fit_score` leaves, with a penalty in units of the votes' own spread.
     scale = RIDGE * max(float((centred**2).sum(axis=0).mean()), 1e-12)
     change = np.linalg.solve(centred.T @ centred + scale * np.eye(len(prior)), centred.T @ rest)
     slopes = slopes + change

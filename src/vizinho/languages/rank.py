@@ -79,6 +79,7 @@ def _ranked(
             cast.append(Vote(level, name, weight, value=None, nearness=None, won=None))
             continue
         rivals = [other[level, name] for other in others if (level, name) in other]
+        # Each rival is beaten with a probability, so that a lead within the noise is half a win.
         wins = sum(_wins(measure, rival) for rival in rivals)
         won, possible = won + weight * wins, possible + weight * len(rivals)
         share = wins / len(rivals) if rivals else None
@@ -97,6 +98,7 @@ def _wins(measure: Measure, rival: Measure) -> float:
     spread = math.hypot(_deviation(measure), _deviation(rival))
     if spread == 0.0:
         return 0.5 if lead == 0.0 else float(lead > 0)
+    # The normal distribution's share below lead / spread.
     return 0.5 * (1 + math.erf(lead / spread / math.sqrt(2)))
 
 

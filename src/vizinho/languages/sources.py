@@ -30,15 +30,15 @@ class TextSources:
 
     def treebank(self, language: Language) -> Path | None:
         """The CoNLL-U file of a language, if there is one."""
-        return next(iter(self._files("treebanks", language, "{}_*.conllu", "{}.conllu")), None)
+        return self._first("treebanks", language, "{}_*.conllu", "{}.conllu")
 
     def lexicon(self, language: Language) -> Path | None:
         """The pronunciation lexicon (word, tab, IPA) of a language, if there is one."""
-        return next(iter(self._files("lexicons", language, "{}.tsv", "{}-*.tsv")), None)
+        return self._first("lexicons", language, "{}.tsv", "{}-*.tsv")
 
     def frequencies(self, language: Language) -> Path | None:
         """The frequency list (word, tab, count) of a language, if there is one."""
-        return next(iter(self._files("frequencies", language, "{}.tsv")), None)
+        return self._first("frequencies", language, "{}.tsv")
 
     def sentences(self, language: Language) -> list[Path]:
         """Files of raw sentences, one a line: <code>_*.txt and *_<code>.txt."""
@@ -47,6 +47,9 @@ class TextSources:
     def parallel(self) -> list[Path]:
         """Files of sentence pairs, of all languages."""
         return sorted((self.folder / "parallel").glob("*.tsv")) if self.folder else []
+
+    def _first(self, part: str, language: Language, *patterns: str) -> Path | None:
+        return next(iter(self._files(part, language, *patterns)), None)
 
     def _files(self, part: str, language: Language, *patterns: str) -> list[Path]:
         """Files that match the first pattern that any file matches, for the closest code first."""

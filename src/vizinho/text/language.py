@@ -75,7 +75,7 @@ def _canonical(code: str) -> Language | None:
 
     try:
         tag = standardize_tag(code.strip())
-        general = standardize_tag(tag, macro=True)
+        general = standardize_tag(tag, macro=True)  # "cmn-Hans" to "zh-Hans"
     except tag_parser.LanguageTagError:
         return None
     return Language(tag, general if general.startswith("x-") else general.split("-")[0]) if tag_is_valid(tag) else None

@@ -72,6 +72,7 @@ class Normalizer:
         in words of the language.
         """
         text = unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).lower()).translate(_APOSTROPHES)
+        # Signs before numbers: a percent sign is read after digits only.
         text = self._signs_to_words(_without_format_characters(text))
         if _DIGITS.search(text):
             text = self._numbers_to_words(text)

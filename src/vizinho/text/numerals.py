@@ -6,6 +6,7 @@ from num2words import num2words
 
 from vizinho.errors import TextError
 
+# European Portuguese numbers differ ("dezasseis"); those of most speakers are taken.
 _NUM2WORDS_LANGUAGE = {"pt": "pt_BR"}
 _DECIMAL_MARK = {
     "pt": "vírgula", "es": "coma", "gl": "coma", "ca": "coma", "it": "virgola", "fr": "virgule", "en": "point",
@@ -37,7 +38,7 @@ def decimal_words(whole: str, fraction: str, lang: str) -> str:
     if lang == "en":
         parts = [number_words(digit, lang) for digit in fraction]
     else:
-        rest = fraction.lstrip("0")
+        rest = fraction.lstrip("0")  # ,05 is "zero five", not "five"
         parts = [number_words("0", lang)] * (len(fraction) - len(rest))
         parts += [number_words(rest, lang)] if rest else []
     return " ".join([number_words(whole, lang), _DECIMAL_MARK[lang], *parts])
@@ -69,7 +70,7 @@ def _unwritable(number: str, lang: str) -> TextError:
 
 
 def _galician(digits: str) -> str:
-    number = int(digits) if len(digits) < 20 else _GALICIAN_END
+    number = int(digits) if len(digits) < 20 else _GALICIAN_END  # beyond its words anyway
     if number >= _GALICIAN_END:
         raise _unwritable(digits, "gl")
     thousands, rest = divmod(number, 1000)

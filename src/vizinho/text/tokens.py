@@ -60,7 +60,7 @@ def letters_model(tokens: Sequence[str], unknown: str) -> Tokenizer:
     """Tokens of one letter each, in row order, with SPACE for the space; letters without a token become `unknown`."""
     tokenizer = Tokenizer(models.WordLevel({token: row for row, token in enumerate(tokens)}, unk_token=unknown))
     tokenizer.normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.Replace(" ", SPACE)])
-    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")  # every character, line breaks too
     tokenizer.decoder = decoders.Sequence([decoders.Replace(SPACE, " "), decoders.Fuse()])
     return tokenizer
 
@@ -96,6 +96,7 @@ def inventory_of(tokenizer: Any, rows: int | None = None) -> TokenInventory:
     named = {row: token for token, row in by_row}
     count = len(named) if rows is None else rows
     roles = {row: role_of(token, tokenizer) for row, token in named.items()}
+    # Letters beyond the last row could never be written; special tokens there are not needed.
     lost = [token for token, row in by_row if row >= count and roles[row] not in ("special", "unknown", "language")]
     if len(named) != len(by_row) or lost or (rows is None and list(named) != list(range(count))):
         raise TextError(
@@ -126,6 +127,7 @@ def role_of(token: str, tokenizer: Any) -> str:
 
 def encode(tokenizer: Any, text: str, *, where: str = "") -> list[int]:
     """Token rows of a normalised text. Raises TextError that names the letters the tokens lack."""
+    # No marks around the text: CTC has no start and no end.
     rows: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
     if tokenizer.unk_token_id in rows:
         known = set(tokenizer.get_vocab())

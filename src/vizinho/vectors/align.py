@@ -75,8 +75,8 @@ def csls(queries: Matrix, candidates: Matrix) -> Matrix:
 def csls_of(cosines: Matrix) -> Matrix:
     """As `csls`, from the cosines (Q, C)."""
     k = min(NEIGHBOURS, cosines.shape[0], cosines.shape[1])
-    around_queries = np.partition(cosines, -k, axis=1)[:, -k:].mean(axis=1)
-    around_candidates = np.partition(cosines, -k, axis=0)[-k:].mean(axis=0)
+    around_queries = np.partition(cosines, -k, axis=1)[:, -k:].mean(axis=1)  # (Q,): mean of the k greatest
+    around_candidates = np.partition(cosines, -k, axis=0)[-k:].mean(axis=0)  # (C,)
     return np.asarray(2 * cosines - around_queries[:, None] - around_candidates[None], dtype=np.float32)
 
 
@@ -104,6 +104,7 @@ def sentence_vectors(sentences: Sequence[Sequence[str]], vectors: WordVectors, m
     Weights a / (a + share) with a = 1e-3 (Arora et al. 2017), shares by Zipf's law from the rank. A sentence without a
     known word is zero.
     """
+    # Word lists are in the order of frequency, but hold no counts.
     ranks = np.arange(1, len(vectors.words) + 1)
     shares = 1 / ranks / (1 / ranks).sum()
     weights = 1e-3 / (1e-3 + shares)

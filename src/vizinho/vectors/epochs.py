@@ -14,6 +14,7 @@ from vizinho.files import replacing
 def save_epoch(path: Path, model: Any, epoch: int, digest: str) -> None:
     """Write weights, random state and the number of finished epochs, whole or not at all."""
     arrays = {name: rows for name, (rows, _) in _weights(model).items()}
+    # numpy's generator (MT19937), from which gensim draws windows and subsamples.
     kind, keys, position, has_gauss, gauss = model.random.get_state()
     with replacing(path) as temporary, temporary.open("wb") as stream:
         np.savez(

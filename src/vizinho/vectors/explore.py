@@ -48,6 +48,7 @@ def analogy(vectors: WordVectors, a: str, b: str, c: str, count: int = 5) -> lis
 def _nearest(vectors: WordVectors, query: Any, leave_out: set[str], count: int) -> list[tuple[str, float]]:
     lengths = np.maximum(np.linalg.norm(vectors.matrix, axis=1), 1e-9)
     cosines = vectors.matrix @ query / lengths / max(float(np.linalg.norm(query)), 1e-9)
+    # As many more as may be left out.
     order = np.argsort(-cosines)[: count + len(leave_out)]
     return [(vectors.words[int(i)], float(cosines[i])) for i in order if vectors.words[int(i)] not in leave_out][:count]
 
@@ -59,7 +60,7 @@ def boxes(vectors: WordVectors, words: Sequence[str]) -> Boxes:
     # Components of trained vectors have means far from zero, which would paint every word alike.
     deviations = (matrix - matrix.mean(axis=0)) / np.maximum(matrix.std(axis=0), 1e-9)
     together = _shared(deviations[rows]) if len(words) > 1 else np.zeros(matrix.shape[1], dtype=bool)
-    rng = np.random.default_rng(1)
+    rng = np.random.default_rng(1)  # always the same, so that a drawing is
     chance = [_shared(deviations[rng.integers(len(matrix), size=len(words))]).mean() for _ in range(_FLOOR_SETS)]
     return Boxes(tuple(words), deviations[rows], tuple(map(bool, together)), float(np.mean(chance)))
 
@@ -82,7 +83,7 @@ def draw_boxes(boxes: Boxes) -> str:
     width, height = label + BOX * len(runs[0]) + GAP, tall * len(runs)
     parts = []
     for band, run in enumerate(runs):
-        top = band * tall + GAP
+        top = band * tall + GAP  # y of the band's first row
         for row, word in enumerate(boxes.words):
             y = top + row * step
             parts.append(f'<text x="0" y="{y + BOX - 3}" fill="currentColor">{escape(word)}</text>')

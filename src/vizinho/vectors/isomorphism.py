@@ -41,6 +41,7 @@ def _spectrum(rows: Matrix) -> npt.NDArray[np.float64]:
 
 
 def _count(spectrum: npt.NDArray[np.float64]) -> int:
+    # The first place where the cumulated share reaches ENERGY.
     return int(np.searchsorted(np.cumsum(spectrum) / spectrum.sum(), ENERGY)) + 1
 
 

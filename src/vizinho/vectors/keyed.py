@@ -61,5 +61,5 @@ class _Reader(pickle.Unpickler):
         if name in _NUMPY.get(module, ()):
             return super().find_class(module, name)
         if module in _GENSIM and name in _BAGS:
-            return type(name, (), {})
+            return type(name, (), {})  # an empty class: its values are filled in, none of its code runs
         raise ForeignPickleError(f"it names {module}.{name}, which is no part of word vectors")

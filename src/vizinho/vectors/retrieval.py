@@ -58,7 +58,7 @@ def retrieve_by(cosines: Any, *, scaled: bool = True, seed: int = 1) -> Retrieva
 
 def hits(scores: Any) -> Hits:
     """1 for each row (S,) whose diagonal is its highest score, 0 where another is higher or as high."""
-    right = np.diagonal(scores)
+    right = np.diagonal(scores)  # sentence i of one side translates sentence i of the other
     others = np.array(scores, dtype=np.float64)
     np.fill_diagonal(others, -np.inf)
     return np.asarray(right > others.max(axis=1), dtype=np.float64)

@@ -62,6 +62,7 @@ def read_settings(folder: Path) -> SentenceSettings:
         )
     encoder = folder / kinds["Transformer"]
     limits = encoder / "sentence_bert_config.json"
+    # Older folders have no such file.
     general: Any = _read(limits) if limits.is_file() else {}
     return SentenceSettings(
         _pooling(folder / kinds["Pooling"] / "config.json"),

@@ -58,7 +58,7 @@ class TransformerSentences:
 
     def encode(self, sentences: Sequence[str]) -> Matrix:
         """(S, D)."""
-        rows = self.encoder.encode(sentences)
+        rows = self.encoder.encode(sentences)  # the folder may say that they are not normalised
         return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9), dtype=np.float32)
 
 

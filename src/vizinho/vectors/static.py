@@ -61,7 +61,7 @@ class WordVectors:
         if word not in self._index:
             from rapidfuzz import process
 
-            near = process.extractOne(word, self.words[:50_000])
+            near = process.extractOne(word, self.words[:50_000])  # rarer words are rarely what was meant
             raise TextError(
                 f"no vector for {word!r}", fix=f"did you mean {near[0]!r}?" if near else "train on more text"
             )
@@ -93,7 +93,7 @@ def train_vectors(
     when no word is frequent enough.
     """
     options = options or VectorOptions()
-    watched = _Watched(sentences, progress)
+    watched = _Watched(sentences, progress)  # silent while the vocabulary is built, which reads everything once
     model = _new_model(options)
     model.build_vocab(watched)
     if not len(model.wv):
@@ -103,7 +103,7 @@ def train_vectors(
         )
     digest = _digest(sentences, options) if state else ""
     done = load_epoch(state, model, digest) if state else 0
-    model.finished_epochs = done
+    model.finished_epochs = done  # the learning rate falls over all epochs, not over those that are left
     watched.watched = True
     progress(done, "")
     if done < options.epochs:
@@ -158,7 +158,7 @@ def _new_model(options: VectorOptions) -> Any:
         "min_count": options.min_count,
         "epochs": options.epochs,
         "negative": options.negative,
-        "sg": 1,
+        "sg": 1,  # skip-gram
         "seed": options.seed,
         "workers": options.threads,
     }

@@ -93,6 +93,7 @@ class Encoder:
 
     def _rows(self, texts: Sequence[str]) -> Iterator[list[int]]:
         """Batches of the texts that are not empty, like lengths together."""
+        # Little padding then, and the texts come back to their places by their numbers.
         order = sorted((i for i, t in enumerate(texts) if t.strip()), key=lambda i: len(texts[i]))
         for start in range(0, len(order), BATCH):
             yield order[start : start + BATCH]
@@ -114,7 +115,7 @@ class Encoder:
 
 def pool(states: torch.Tensor, mask: torch.Tensor, kinds: Sequence[str] = ("mean",)) -> torch.Tensor:
     """States (B, T, D) of pieces to sentences (B, D * kinds); what `mask` (B, T) leaves out counts for nothing."""
-    keep = mask.unsqueeze(-1).to(states.dtype)
+    keep = mask.unsqueeze(-1).to(states.dtype)  # (B, T, 1)
     total, length = (states * keep).sum(dim=1), keep.sum(dim=1).clamp(min=1)
     pooled = {
         # Padding may stand on the left: the first piece is the first that the mask keeps.
@@ -188,10 +189,10 @@ def _hub_settings(name: str) -> SentenceSettings:
 
 
 def _words_of(states: torch.Tensor, word_ids: Sequence[int | None], words: Sequence[str]) -> Matrix:
-    total = torch.zeros(len(words), states.shape[1])
+    total = torch.zeros(len(words), states.shape[1])  # (W, D)
     count = torch.zeros(len(words), 1)
     for place, word in enumerate(word_ids):
-        if word is not None:
+        if word is not None:  # marks such as [CLS] belong to no word
             total[word] += states[place]
             count[word] += 1
     lacking = next((w for w, n in zip(words, count[:, 0].tolist(), strict=True) if n == 0), None)

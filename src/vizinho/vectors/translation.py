@@ -83,6 +83,7 @@ def evaluate_alignment(
     rows, donor_rows = [target.row(a) for a, _ in fair], [donor.row(b) for _, b in fair]
     rng = np.random.default_rng(seed)
     rotation = procrustes(second[donor_rows], first[rows])
+    # The floor has a rotation too, learnt from as many pairs: what any rotation can reach.
     shuffled = procrustes(second[donor_rows], first[list(rng.permutation(rows))])
     mapped: dict[Start, Any] = {"unmapped": second, "floor": second @ shuffled, "aligned": second @ rotation}
     table: list[Row] = []
@@ -114,7 +115,7 @@ def _rows(
 ) -> list[Row]:
     scaled, plain = (_right(scores, right) for scores in (csls(queries, candidates), queries @ candidates.T))
     rows = [Row(mapping, "all", share(scaled, rng), share(plain, rng))]
-    for low, high in zip((0, *BANDS), (*BANDS, None), strict=True):
+    for low, high in zip((0, *BANDS), (*BANDS, None), strict=True):  # rows of vectors are ranks
         places = [i for i, rank in enumerate(ranks) if low <= rank and (high is None or rank < high)]
         if places:
             name = f"{low + 1}-{high}" if high else f"{low + 1}-"

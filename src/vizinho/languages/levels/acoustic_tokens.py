@@ -71,7 +71,7 @@ class Tokeniser:
         """How often each unit occurs in each utterance, (S, K)."""
         counts = np.zeros((len(runs), self.pieces.get_vocab_size()))
         for row, encoded in enumerate(self.pieces.encode_batch([_spell(run) for run in runs])):
-            np.add.at(counts[row], encoded.ids, 1)
+            np.add.at(counts[row], encoded.ids, 1)  # unlike +=, adds an id once for each time it occurs
         return counts
 
 
@@ -80,10 +80,10 @@ def learn_tokens(frames: Sequence[Array], settings: TokenSettings) -> Tokeniser:
     from sklearn.cluster import MiniBatchKMeans
     from tokenizers import Tokenizer, models, trainers
 
-    pooled = np.concatenate(list(frames)).astype(np.float32)
+    pooled = np.concatenate(list(frames)).astype(np.float32)  # (all T, F)
     k = max(2, min(settings.clusters, len(pooled) // FRAMES_PER_CLUSTER))
     clusters = MiniBatchKMeans(k, random_state=settings.seed, n_init=1, batch_size=2048).fit(pooled)
-    pieces = Tokenizer(models.BPE())
+    pieces = Tokenizer(models.BPE())  # each cluster is spelt as one letter, so that text tools learn the units
     trainer = trainers.BpeTrainer(
         vocab_size=max(settings.units, k),
         min_frequency=settings.least_count,
@@ -116,6 +116,7 @@ def mfcc(samples: Waveform) -> Array:
     """MFCC and their slopes of (N,) samples at RATE: (T, 26), silence at both ends cut off."""
     from scipy.signal import savgol_filter  # takes a second to import
 
+    # A recording shorter than one window gets one window.
     padded = np.pad(samples, (0, max(0, WINDOW - samples.size)))
     windows = np.lib.stride_tricks.sliding_window_view(padded, WINDOW)[::HOP]  # (T, 200)
     power = np.abs(np.fft.rfft(windows * np.hanning(WINDOW), 256)) ** 2  # (T, 129)
@@ -136,7 +137,7 @@ def normalise_by_speaker(frames: Sequence[Array], speakers: Sequence[str]) -> li
     for speaker in set(speakers):
         own = [i for i, name in enumerate(speakers) if name == speaker]
         pooled = np.concatenate([frames[i] for i in own])
-        mean, spread = pooled.mean(axis=0), pooled.std(axis=0) + 1e-6
+        mean, spread = pooled.mean(axis=0), pooled.std(axis=0) + 1e-6  # (F,)
         for i in own:
             normalised[i] = np.asarray((frames[i] - mean) / spread, dtype=np.float32)
     return normalised

@@ -192,7 +192,7 @@ def plain_cosine(target: Counts, donor: Counts) -> float:
 
 def _similarities(target: Counts, donor: Counts, weights: Counts, donor_weights: Counts) -> Counts:
     """`similarity` for R weightings of the utterances, (R, S) and (R, S'), at once: (R,)."""
-    a, b = weights @ target, donor_weights @ donor  # (R, K)
+    a, b = weights @ target, donor_weights @ donor  # (R, K): unit counts of each weighting
     norms = _squared_norms(target, weights, a) * _squared_norms(donor, donor_weights, b)
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.asarray((a * b).sum(axis=1) / np.sqrt(norms))
@@ -204,8 +204,8 @@ def _squared_norms(counts: Counts, weights: Counts, sums: Counts) -> Counts:
     |sum of w c|^2 holds each utterance with itself, whose noise adds up; w^2 |c|^2 takes these pairs out, and what is
     left is scaled from the pairs that remain to all pairs.
     """
-    own = (weights**2) @ (counts**2).sum(axis=1)
-    everything = weights.sum(axis=1) ** 2
+    own = (weights**2) @ (counts**2).sum(axis=1)  # (R,)
+    everything = weights.sum(axis=1) ** 2  # all pairs of utterances, each with itself included
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.asarray(((sums**2).sum(axis=1) - own) * everything / (everything - (weights**2).sum(axis=1)))
 
@@ -213,12 +213,13 @@ def _squared_norms(counts: Counts, weights: Counts, sums: Counts) -> Counts:
 def _pairs(own: _Target, donor: Speech) -> tuple[_Pair, ...]:
     rows = _as_long(own.speech, donor.seconds)
     part = own.speech.part(rows)
-    pairs = []
-    for tokens, counts in own.fits:
-        runs = tuple(tokens.runs(f) for f in donor.frames)
-        seconds = min(part.seconds, donor.seconds)
-        pairs.append(_Pair(tokens, counts[rows], part.speakers, runs, tokens.counts(runs), donor.speakers, seconds))
-    return tuple(pairs)
+    return tuple(_pair(tokens, counts[rows], part, donor) for tokens, counts in own.fits)
+
+
+def _pair(tokens: Tokeniser, counts: Counts, own: Speech, other: Speech) -> _Pair:
+    runs = tuple(tokens.runs(f) for f in other.frames)
+    seconds = min(own.seconds, other.seconds)
+    return _Pair(tokens, counts, own.speakers, runs, tokens.counts(runs), other.speakers, seconds)
 
 
 def _compared(own: _Target, donor: Speech | None, pairs: Sequence[_Pair], seed: int) -> LevelResult:
@@ -227,7 +228,7 @@ def _compared(own: _Target, donor: Speech | None, pairs: Sequence[_Pair], seed: 
     floor = float(np.mean([pair.chance(rng) for pair in pairs]))
     # The same utterances are drawn for every fit, else their average would hide how much depends on the utterances.
     resampled = np.mean([pair.resampled(np.random.default_rng([seed, 11])) for pair in pairs[:FITS]], axis=0)
-    resampled = resampled[np.isfinite(resampled)]
+    resampled = resampled[np.isfinite(resampled)]  # NaN where a draw has one utterance alone
     if not np.isfinite([value, floor, own.ceiling]).all() or not resampled.size:
         raise CorpusError("too few sounds recur in the recordings", fix="give more speech of both languages")
     over = "speakers" if pairs[0].has_speakers else "utterances"
@@ -248,7 +249,7 @@ def _compared(own: _Target, donor: Speech | None, pairs: Sequence[_Pair], seed: 
 
 def _weights(groups: Sequence[Any], rng: np.random.Generator) -> Counts:
     """How often each utterance is drawn, (R, S), when its group (speaker, or itself) is drawn with replacement."""
-    column = {g: i for i, g in enumerate(dict.fromkeys(groups))}
+    column = {g: i for i, g in enumerate(dict.fromkeys(groups))}  # groups in the order they first occur
     drawn = rng.multinomial(len(column), np.full(len(column), 1 / len(column)), size=RESAMPLES)
     return np.asarray(drawn[:, [column[g] for g in groups]], dtype=np.float64)
 
@@ -264,22 +265,15 @@ def _learn(speech: Speech, seed: int, settings: TokenSettings) -> _Target:
     starts = [replace(settings, seed=settings.seed + i) for i in range(FITS)]
     fits = tuple(_fit(speech, start) for start in starts)
     first, second, of = speaker_halves(speech.utterances, np.random.default_rng([seed, 12]))
-    ways = ((first, second), (second, first))
-    halves = tuple(_half_pair(speech.part(a), speech.part(b), start) for a, b in ways for start in starts)
-    return _Target(speech, fits, halves, of)
+    sides = speech.part(first), speech.part(second)
+    # The computation for a donor, with each half of the target's speech as the donor of the other.
+    ways = ((own, other, start) for own, other in (sides, sides[::-1]) for start in starts)
+    return _Target(speech, fits, tuple(_pair(*_fit(own, start), own, other) for own, other, start in ways), of)
 
 
 def _fit(speech: Speech, settings: TokenSettings) -> tuple[Tokeniser, Counts]:
     tokens = learn_tokens(speech.frames, settings)
     return tokens, tokens.counts([tokens.runs(f) for f in speech.frames])
-
-
-def _half_pair(own: Speech, other: Speech, settings: TokenSettings) -> _Pair:
-    """The computation for a donor, with half of the target's speech as the donor of the other half."""
-    tokens, counts = _fit(own, settings)
-    runs = tuple(tokens.runs(f) for f in other.frames)
-    seconds = min(own.seconds, other.seconds)
-    return _Pair(tokens, counts, own.speakers, runs, tokens.counts(runs), other.speakers, seconds)
 
 
 def speaker_halves(utterances: Sequence[Utterance], rng: np.random.Generator) -> tuple[list[int], list[int], str]:
@@ -295,7 +289,7 @@ def speaker_halves(utterances: Sequence[Utterance], rng: np.random.Generator) ->
         middle = len(order) // 2
         return sorted(order[:middle]), sorted(order[middle:]), "halves of the utterances of the target's one speaker"
     sides: tuple[list[str], list[str]] = ([], [])
-    for speaker in sorted(seconds, key=lambda s: (-seconds[s], s)):
+    for speaker in sorted(seconds, key=lambda s: (-seconds[s], s)):  # the most talkative first, to the shorter side
         side = min(sides, key=lambda names: sum(seconds[n] for n in names))
         side.append(speaker)
     first, second = ([i for i, u in enumerate(utterances) if u.speaker in names] for names in sides)
@@ -331,7 +325,7 @@ def in_turns(utterances: Sequence[Utterance], seconds: float, rng: np.random.Gen
     left = seconds
     while queues:
         for speaker in list(queues):
-            utterance = queues[speaker].pop()
+            utterance = queues[speaker].pop()  # the queues are in random order already
             left -= utterance.duration_seconds
             if left < 0:
                 return chosen

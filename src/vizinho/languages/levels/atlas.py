@@ -67,6 +67,7 @@ def _compare(atlas: Atlas, target: Language, donor: Language) -> LevelResult:
         unknown = " and ".join(v.code for v, place in ((target, home), (donor, donor_home)) if place is None)
         fix = f"add a line to atlas.tsv in the folder of texts: {form}"
         return LevelResult(LEVEL, gaps=(Gap(LEVEL, "*", f"the atlas has no {unknown}", fix), *gaps))
+    # Variants and the target's own language are no strangers.
     others = [p for p in atlas.places.values() if p.code == Language.of(p.code).base != target.base]
     measures = []
     for kind, distance in ((_KILOMETRES, distance_km), (_FAMILY, family_distance)):
@@ -82,7 +83,9 @@ def distance_km(a: Place, b: Place) -> float:
     """Great-circle distance in kilometres, by the haversine formula."""
     north, south = math.radians(a.latitude), math.radians(b.latitude)
     east = math.radians(b.longitude - a.longitude)
+    # Square of half the chord between the two points.
     chord = math.sin((south - north) / 2) ** 2 + math.cos(north) * math.cos(south) * math.sin(east / 2) ** 2
+    # Rounding may carry opposite points beyond 1.
     return 2 * EARTH_RADIUS_KM * math.asin(min(1.0, math.sqrt(chord)))
 
 

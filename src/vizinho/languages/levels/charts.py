@@ -40,6 +40,7 @@ _VOWELS = {
 
 def place_of(phone: str) -> tuple[str, str, str] | None:
     """("consonant", manner, place) or ("vowel", height, backness) of a phone, marks aside; None for one not charted."""
+    # Palatalised, aspirated, labialised, velarised and long phones stand in the cell of the plain one.
     return _charted().get("".join(c for c in phone if not unicodedata.combining(c) and c not in "ʲʰʷˠː"))
 
 

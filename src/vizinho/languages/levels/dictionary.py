@@ -59,10 +59,11 @@ def word_pairs(pairs: Sequence[SentencePair]) -> WordPairs:
     first, second = (count_matrix([dict.fromkeys(pair[i]) for pair in pairs], columns[i]) for i in (0, 1))
     if not all(columns):
         return []
-    together = (first.T @ second).tocoo()
+    together = (first.T @ second).tocoo()  # (V, V'), sparse: sentence pairs that both words are in
     often = together.data >= LEAST_TOGETHER
     rows, cols, counts = together.row[often], together.col[often], together.data[often]
     f1, f2 = (np.asarray(m.sum(axis=0)).ravel() for m in (first, second))
+    # Twice the pairs in common over the pairs of each: 1 for words that only occur together.
     dice = 2 * counts / (f1[rows] + f2[cols])
     best_of_row, best_of_col = _best(rows, dice, len(columns[0])), _best(cols, dice, len(columns[1]))
     mutual = (dice >= best_of_row[rows]) & (dice >= best_of_col[cols]) & (dice >= LEAST_DICE)
@@ -77,5 +78,5 @@ def word_pairs(pairs: Sequence[SentencePair]) -> WordPairs:
 
 def _best(index: Any, dice: Any, size: int) -> Any:
     best = np.zeros(size)
-    np.maximum.at(best, index, dice)
+    np.maximum.at(best, index, dice)  # the greatest of each row (or column) of the sparse matrix
     return best

@@ -18,16 +18,9 @@ import numpy as np
 from vizinho.errors import CorpusError, TextError
 from vizinho.g2p.espeak import other_variant, phonemes, voice_of
 from vizinho.g2p.letters import feature_names, phone_features, segments
+from vizinho.languages.levels import sampling
 from vizinho.languages.levels.charts import chart, charted_phones, x_sampa
-from vizinho.languages.levels.sampling import (
-    centred_interval,
-    count_matrices,
-    halves,
-    js_divergence,
-    mean_interval,
-    resampled_totals,
-    totals,
-)
+from vizinho.languages.levels.sampling import centred_interval, count_matrices, resampled_totals, totals
 from vizinho.languages.levels.vocabulary import cognates
 from vizinho.languages.levels.words import Words, spellings, words_of
 from vizinho.languages.measures import Gap, Kind, LevelResult, Measure, by_donor
@@ -117,10 +110,8 @@ def _spoken(language: Language, inputs: Inputs) -> Pronunciations:
 def _from_lexicon(language: Language, inputs: Inputs, listed: Words) -> Pronunciations:
     path = inputs.texts.lexicon(language)
     if path is None:
-        raise CorpusError(
-            f"no pronunciation lexicon for {language.code}",
-            fix="put CODE.tsv (word, tab, phones with spaces) into lexicons/ of the folder given with --texts",
-        )
+        fix = "put CODE.tsv (word, tab, phones with spaces) into lexicons/ of the folder given with --texts"
+        raise CorpusError(f"no pronunciation lexicon for {language.code}", fix=fix)
     lexicon: dict[str, tuple[str, ...]] = {}
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
         word, tab, ipa = line.partition("\t")
@@ -157,11 +148,11 @@ def inventory(spoken: Pronunciations) -> dict[str, float]:
 
 
 def _overlap(target: _Target, donor: Pronunciations, counts: Sequence[Any], rng: np.random.Generator) -> Measure:
-    own, other, variant = counts
+    own, other, variant = counts  # sparse (words, K) over the same phones
     value = float(_jaccard(totals(own), totals(other)))
     sizes = [int(_present(totals(c)).sum()) for c in (own, other)]
     pool = charted_phones()
-    chance = []
+    chance = []  # overlap of as many phones, drawn at random
     for _ in range(200):
         a, b = ({*rng.choice(len(pool), size, replace=False)} for size in sizes)
         chance.append(len(a & b) / len(a | b))
@@ -194,11 +185,13 @@ def _frequencies(
     target: _Target, donor: Pronunciations, counts: Sequence[Any], rng: np.random.Generator
 ) -> Iterator[Measure]:
     own, other, variant = counts
-    first, second = halves(own.shape[0], rng)
-    best = (own, variant) if target.variant else (own[first], own[second])
+    order = rng.permutation(own.shape[0])
+    first, second = own[order[: len(order) // 2]], own[order[len(order) // 2 :]]
+    best = (own, variant) if target.variant else (first, second)
+    # By chance each phone of the donor would be as frequent as some other one.
     mixed = [rng.permutation(totals(other)) for _ in range(50)]
     draws = resampled_totals(own, rng), resampled_totals(other, rng)
-    for kind, distance in ((_COVERAGE, _covered), (_DIVERGENCE, js_divergence)):
+    for kind, distance in ((_COVERAGE, _covered), (_DIVERGENCE, sampling.js_divergence)):
         value = float(distance(totals(own), totals(other)))
         yield kind.measure(
             value,
@@ -218,8 +211,8 @@ def _lookalikes(target: _Target, donor: Pronunciations, rng: np.random.Generator
     if not pairs:
         raise CorpusError("no words of the two languages look alike", fix="give longer word lists")
     pairs = [pairs[int(i)] for i in np.sort(rng.permutation(len(pairs))[:_LOOKALIKES])]
-    values = np.array([sound_distance(a, b) for a, b in pairs])
-    order = rng.permutation(len(pairs))
+    values = np.array([sound_distance(a, b) for a, b in pairs])  # (pairs,)
+    order = rng.permutation(len(pairs))  # by chance: each word with the donor word of another pair
     chance = np.mean([sound_distance(a, pairs[int(i)][1]) for (a, _), i in zip(pairs, order, strict=True)])
     ceiling = 0.0
     if target.variant:
@@ -231,7 +224,7 @@ def _lookalikes(target: _Target, donor: Pronunciations, rng: np.random.Generator
         floor=float(chance),
         ceiling=(ceiling, target.variant_code or "the language itself"),
         sample=(len(pairs), "word pairs"),
-        interval=mean_interval(values, rng),
+        interval=sampling.mean_interval(values, rng),
     )
 
 
@@ -257,12 +250,12 @@ def _substitution(p: str, q: str) -> float:
     first, second = phone_features(p), phone_features(q)
     if first is None or second is None:
         return 1.0
-    return min(1.0, float(np.abs(first - second).mean()))
+    return min(1.0, float(np.abs(first - second).mean()))  # features are -1, 0 or 1, so that 1 is half of them opposite
 
 
 def _evidence(target: Pronunciations, donor: Pronunciations) -> dict[str, Any]:
     own, other = inventory(target), inventory(donor)
-    shares = {p: (own.get(p, 0.0), other.get(p, 0.0)) for p in sorted({*own, *other})}
+    shares = {p: (own.get(p, 0.0), other.get(p, 0.0)) for p in {*own, *other}}
     lacking = [p for p in sorted(own, key=lambda p: -own[p]) if p not in other]
     return {"charts": chart(shares), "nearest_phones": [_nearest(p, own[p], other) for p in lacking]}
 

@@ -26,7 +26,7 @@ class CharacterModel:
     def bits(self, lines: Sequence[str]) -> npt.NDArray[np.float64]:
         """Bits that each line costs, its end included: (lines,)."""
         codes, ends, line_of = self._encode(lines)
-        probability = np.full(len(ends), 1.0 / len(self._codes))
+        probability = np.full(len(ends), 1.0 / len(self._codes))  # order zero: every character alike
         for n, level in enumerate(self._levels, 1):
             probability = level.interpolate(_grams(codes, ends, n), probability)
         return np.asarray(np.bincount(line_of, weights=-np.log2(probability), minlength=len(lines)), dtype=np.float64)
@@ -40,9 +40,10 @@ class CharacterModel:
         """
         edges = _EDGE * (ORDER - 1)
         codes = np.array([self._codes[c] for c in edges + edges.join(lines) + _EDGE], dtype=np.int64)
-        predicted = np.array([len(line) + 1 for line in lines], dtype=np.int64)
+        predicted = np.array([len(line) + 1 for line in lines], dtype=np.int64)  # characters and the end of each line
         starts = ORDER - 1 + np.concatenate(([0], np.cumsum(predicted + ORDER - 2)[:-1]))
         line_of = np.repeat(np.arange(len(lines)), predicted)
+        # Number of predictions before each line; with it, a place within its line becomes a place in `codes`.
         before = np.concatenate(([0], np.cumsum(predicted)[:-1]))
         ends = np.arange(len(line_of)) - before[line_of] + starts[line_of]
         return codes, ends, line_of
@@ -57,9 +58,9 @@ class _Level:
 
     def __init__(self, grams: npt.NDArray[np.int64], counts: npt.NDArray[Any]) -> None:
         self._grams, self._counts = grams, counts.astype(np.float64)
-        self._contexts, first = np.unique(grams // BASE, return_index=True)
+        self._contexts, first = np.unique(grams // BASE, return_index=True)  # sorted n-grams: contexts are runs
         self._context_counts = np.add.reduceat(self._counts, first)
-        self._kinds = np.diff([*first, len(grams)]).astype(np.float64)
+        self._kinds = np.diff([*first, len(grams)]).astype(np.float64)  # different continuations of each context
 
     def interpolate(self, grams: npt.NDArray[np.int64], lower: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         count = _look_up(self._grams, self._counts, grams)

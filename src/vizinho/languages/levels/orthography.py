@@ -98,7 +98,7 @@ def letter_shares(words: Words) -> dict[str, float]:
 
 
 def _letters(words: Words, donor_words: Words, rng: np.random.Generator) -> Measure:
-    own, other = _letter_matrices(words, donor_words)
+    own, other = _letter_matrices(words, donor_words)  # (V, letters), (V', letters)
     own_total, other_total = own.sum(axis=0), other.sum(axis=0)
     value = float(js_divergence(own_total, other_total))
     resampled = [
@@ -141,15 +141,17 @@ def _cross_entropy(
 
     The ceiling's model has learnt from the target's other half. Words are lines too: each weighs the same.
     """
+    # The split depends on the number of lines alone, so that every donor meets the same half of the target.
     order = np.random.default_rng(len(lines)).permutation(len(lines))
     middle = len(lines) // 2
     judged, own = ([lines[int(i)] for i in part] for part in (order[:middle], order[middle:]))
     picks = np.random.default_rng(len(donor_lines)).permutation(len(donor_lines))[: len(own)]
     teaching = [donor_lines[int(i)] for i in picks]
+    # Both models know all characters, else a letter of one language alone would cost endless bits.
     characters = "".join(sorted({c for line in (*lines, *donor_lines) for c in line}))
     donor_model = CharacterModel(teaching, characters)
     lengths = np.array([len(line) + 1 for line in judged], dtype=np.float64)  # the end of a line costs bits too
-    bits = donor_model.bits(judged)
+    bits = donor_model.bits(judged)  # (lines,)
     shuffled = ["".join(rng.permutation(list(line))) for line in judged]
     drawn = [_draw(len(judged), rng) for _ in range(RESAMPLES)]
     value = float(bits.sum() / lengths.sum())

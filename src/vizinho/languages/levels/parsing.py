@@ -53,12 +53,9 @@ def _installed(language: str) -> Any:
 
     names = _names(language)
     if not names:
-        raise VizinhoError(
-            f"no pipeline that parses {language!r} is installed",
-            where="parsing",
-            fix=f"install one of spaCy's, such as {language}_core_news_sm, or parse with another tool, such as UDPipe,"
-            f" and give its CoNLL-U as treebanks/{language}.conllu",
-        )
+        fix = f"install one of spaCy's, such as {language}_core_news_sm, or parse with another tool, such as UDPipe,"
+        fix += f" and give its CoNLL-U as treebanks/{language}.conllu"
+        raise VizinhoError(f"no pipeline that parses {language!r} is installed", where="parsing", fix=fix)
     return spacy.load(names[0])
 
 
@@ -76,11 +73,9 @@ def _nodes(span: Any, name: str) -> tuple[Node, ...]:
     for token in words:
         relation = token.dep_.lower().split(":")[0]
         if relation not in RELATIONS:
-            raise VizinhoError(
-                f"label {token.dep_!r} is not one of Universal Dependencies",
-                where=name,
-                fix="use a pipeline trained on them, or a treebank in CoNLL-U",
-            )
+            fix = "use a pipeline trained on them, or a treebank in CoNLL-U"
+            raise VizinhoError(f"label {token.dep_!r} is not one of Universal Dependencies", where=name, fix=fix)
+        # spaCy's root is its own head; a head outside the sentence (none, in a parsed span) counts as the root.
         head = 0 if token.head.i == token.i else place.get(token.head.i, 0)
         nodes.append(Node(token.text, token.pos_ or "X", head, relation))
     return tuple(nodes)

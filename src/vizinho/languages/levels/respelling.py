@@ -55,11 +55,12 @@ def learn_rules(pairs: Iterable[tuple[str, str]]) -> tuple[Rule, ...]:
     counts: Counter[Segment] = Counter()
     examples: dict[Segment, list[tuple[str, str]]] = defaultdict(list)
     for donor, target in words:
-        for window in set(_windows(align(donor, target))):
+        for window in set(_windows(align(donor, target))):  # a rule counts once for each word
             counts[window] += 1
             if len(examples[window]) < 4:
                 examples[window].append((donor, target))
     frequent = {window for window, n in counts.items() if n >= LEAST_COUNT}
+    # A share is what the rule holds for, of all words with its left side, changed or not.
     occurrences = _occurrences([donor for donor, _ in words], {left for left, _ in frequent})
     shares = {w: counts[w] / max(occurrences[w[0]], counts[w]) for w in frequent}
     mostly = [w for w in sorted(frequent, key=lambda w: (len(w[0]), w)) if shares[w] >= LEAST_SHARE]
@@ -72,7 +73,7 @@ def _windows(segments: Sequence[Segment]) -> Iterable[Segment]:
     """Every stretch of one to three segments that has a difference in it, neighbours included."""
     for start in range(len(segments)):
         for end in range(start + 1, min(start + 3, len(segments)) + 1):
-            part = segments[start:end]
+            part = segments[start:end]  # a difference alone, or with a letter on one side or on both
             left = "".join(a for a, _ in part)
             if any(a != b for a, b in part) and left.strip(_START + _END):
                 yield left, "".join(b for _, b in part)

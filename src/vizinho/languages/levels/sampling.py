@@ -39,6 +39,7 @@ def count_matrices(*sides: Sequence[Iterable[Hashable]]) -> list[Any]:
 def resampled_totals(counts: Any, rng: np.random.Generator, resamples: int = RESAMPLES) -> Counts:
     """Totals (R, K) over samples drawn with replacement (R times) from the rows of `counts` (S, K)."""
     S = counts.shape[0]
+    # How often each sample is drawn: (R, S).
     weights = rng.multinomial(S, np.full(S, 1 / S), size=resamples)
     # The counts stay sparse: hardly any kind occurs in any one sample.
     return np.ascontiguousarray((counts.T.tocsr() @ weights.T.astype(np.float64)).T)
@@ -54,6 +55,7 @@ def js_divergence(p: Counts, q: Counts) -> Any:
     p = p / p.sum(axis=-1, keepdims=True)
     q = q / q.sum(axis=-1, keepdims=True)
     middle = (p + q) / 2
+    # Rounding may carry equal counts below zero.
     return np.maximum(0.0, (_kl(p, middle) + _kl(q, middle)) / 2)
 
 
@@ -66,7 +68,7 @@ def mean_interval(
     values: npt.NDArray[np.float64], rng: np.random.Generator, weights: npt.NDArray[np.float64] | None = None
 ) -> tuple[float, float]:
     """95 % bootstrap interval of the mean of (N,) values, by their weights (N,) where given."""
-    picks = rng.integers(len(values), size=(MEAN_RESAMPLES, len(values)))
+    picks = rng.integers(len(values), size=(MEAN_RESAMPLES, len(values)))  # (R, N)
     if weights is None:
         return percentile_interval(values[picks].mean(axis=1))
     return percentile_interval((values * weights)[picks].sum(axis=1) / weights[picks].sum(axis=1))
@@ -87,9 +89,3 @@ def centred_interval(value: float, resampled: npt.ArrayLike, least: float = 0.0)
     draws = np.asarray(resampled, dtype=np.float64)
     low, high = np.quantile(draws - draws.mean(), [0.025, 0.975])
     return max(least, float(value + low)), float(value + high)
-
-
-def halves(count: int, rng: np.random.Generator) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
-    """Indices of two random halves of `count` samples."""
-    order = rng.permutation(count)
-    return order[: count // 2], order[count // 2 :]

@@ -14,16 +14,9 @@ from typing import Any
 import numpy as np
 
 from vizinho.errors import CorpusError
+from vizinho.languages.levels import sampling
 from vizinho.languages.levels.parsing import is_parsed, parse
-from vizinho.languages.levels.sampling import (
-    Counts,
-    centred_interval,
-    count_matrix,
-    js_divergence,
-    mean_interval,
-    resampled_totals,
-    totals,
-)
+from vizinho.languages.levels.sampling import Counts, centred_interval, count_matrix, resampled_totals, totals
 from vizinho.languages.levels.treebank import Node, Sentence, Treebank, built_in, treebank_of
 from vizinho.languages.levels.trees import draw_tree
 from vizinho.languages.measures import Gap, Kind, LevelResult, Measure, by_donor
@@ -60,10 +53,8 @@ class _Counted:
     """Counts of one thing in the target's treebank, over K columns."""
 
     columns: dict[Any, int]
-    total: Counts
-    """(K,)"""
-    resampled: Counts
-    """(R, K): totals of as many sentences, drawn with replacement."""
+    total: Counts  # (K,)
+    resampled: Counts  # (R, K): totals of as many sentences, drawn with replacement
     ceiling: float
     """Mean divergence of two resamples. Halves would not do: with half the sentences the noise of counting is twice
     that of the value, and in a small treebank it exceeds the distance between languages."""
@@ -211,6 +202,7 @@ def kl_from(target: Counts, donor: Counts) -> Any:
     What the donor lacks counts as seen there once (Rosa and Zabokrtsky 2015, KLcpos3).
     """
     p = target / target.sum(axis=-1, keepdims=True)
+    # Not renormalised, as in the paper: unseen trigrams of the donor get a count of one on top.
     q = np.maximum(donor, 1.0) / donor.sum(axis=-1, keepdims=True)
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(p > 0, p * np.log(p / q), 0.0).sum(axis=-1)
@@ -231,7 +223,7 @@ def shuffled_words(bank: Treebank, rng: np.random.Generator) -> Treebank:
     sentences = []
     for sentence in bank.sentences:
         order = [int(i) for i in rng.permutation(len(sentence.nodes))]
-        place = {old + 1: new + 1 for new, old in enumerate(order)} | {0: 0}
+        place = {old + 1: new + 1 for new, old in enumerate(order)} | {0: 0}  # heads count from 1; 0 is the root
         moved = (sentence.nodes[i] for i in order)
         nodes = (Node(n.form, n.upos, place[n.head], n.relation) for n in moved)
         sentences.append(Sentence(sentence.id, sentence.text, tuple(nodes)))
@@ -245,7 +237,7 @@ def _head_class(sentence: Sentence, node: Node) -> str:
 _TRIPLES = _Counting(
     Kind(LEVEL, "triple_divergence", "Divergence of dependency triples (head, relation, dependent, direction)", "lower",
          True, "bits", "Jensen-Shannon divergence (Lin 1991) over Universal Dependencies"),
-    triples, js_divergence,
+    triples, sampling.js_divergence,
 )  # fmt: skip
 _TRIGRAMS = _Counting(
     Kind(LEVEL, "klcpos3", "Divergence of word-class trigrams, KLcpos3 (target from donor)", "lower", False, "nats",
@@ -295,7 +287,7 @@ def _order_counts(bank: Treebank) -> Any:
 def _word_order(bank: Treebank, donor: Treebank, counts: tuple[Any, Any], seed: int) -> Measure | None:
     """Mean difference of the share of dependents that stand before their heads; None where no relation is frequent."""
     rng = np.random.default_rng([seed, 6])
-    own, other = map(totals, counts)
+    own, other = map(totals, counts)  # (2 x ORDERS,): after the head, before it, for each relation
     seen = np.minimum(*(c.reshape(-1, 2).sum(axis=1) for c in (own, other))) >= LEAST_SEEN
     if not seen.any():
         return None
@@ -323,7 +315,7 @@ def _ceiling_of(bank: Treebank) -> str:
 
 def _first_share(counts: Counts) -> Counts:
     """(..., 2 x relations) counts to the share of dependents before their heads; NaN where a relation is absent."""
-    pairs = counts.reshape(*counts.shape[:-1], len(ORDERS), 2)
+    pairs = counts.reshape(*counts.shape[:-1], len(ORDERS), 2)  # last axis: after its head, before it
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.asarray(pairs[..., 1] / pairs.sum(axis=-1))
 
@@ -331,17 +323,16 @@ def _first_share(counts: Counts) -> Counts:
 def _edge_f1(pairs: Sequence[_Pair], seed: int) -> Measure:
     rng = np.random.default_rng([seed, 7])
     values = np.array([pair.f1 for pair in pairs])
-    # By chance: each sentence beside the translation of another one.
+    # By chance: each sentence with the translation of another one, all moved on by one random number of places.
     order = (np.arange(len(pairs)) + rng.integers(1, max(2, len(pairs)), endpoint=False)) % len(pairs)
-    chance = np.mean(
-        [edge_f1(pair.target_edges, pairs[int(i)].donor_edges) for pair, i in zip(pairs, order, strict=True)]
-    )
+    strangers = [(pair.target_edges, pairs[int(i)].donor_edges) for pair, i in zip(pairs, order, strict=True)]
+    chance = np.mean([edge_f1(*edges_of_both) for edges_of_both in strangers])
     return _EDGES.measure(
         float(values.mean()),
         floor=float(chance),
         ceiling=(1.0, "the language itself; chance: translations of other sentences"),
         sample=(len(pairs), "sentence pairs"),
-        interval=mean_interval(values, rng),
+        interval=sampling.mean_interval(values, rng),
     )
 
 
@@ -405,7 +396,7 @@ def _chosen(pairs: Sequence[_Pair]) -> list[tuple[str, _Pair]]:
     short = [p for p, size in zip(pairs, sizes, strict=True) if min(size) >= 4 and max(size) <= LONGEST_DRAWN]
     if not short:
         return []
-    short.sort(key=lambda p: (-p.f1, -len(p.target.nodes), p.target.id))
+    short.sort(key=lambda p: (-p.f1, -len(p.target.nodes), p.target.id))  # most alike first, then the longest
     mean = float(np.mean([p.f1 for p in pairs]))
     typical = min(range(len(short)), key=lambda i: (abs(short[i].f1 - mean), i))
     named = {0: "most alike", typical: "typical", len(short) - 1: "least alike"}

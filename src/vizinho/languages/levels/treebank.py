@@ -86,11 +86,8 @@ def parse_treebank(text: str, name: str) -> Treebank:
             skipped.append(f"{name}:{error.line}: {error}")
     if not sentences:
         first = f"; the first fault: {skipped[0]}" if skipped else ""
-        raise CorpusError(
-            f"no sentence could be read{first}",
-            where=name,
-            fix="give a file in CoNLL-U format: ten columns with tabs between them",
-        )
+        fix = "give a file in CoNLL-U format: ten columns with tabs between them"
+        raise CorpusError(f"no sentence could be read{first}", where=name, fix=fix)
     return Treebank(name, tuple(sentences), tuple(skipped))
 
 
@@ -158,10 +155,11 @@ def _check_tree(nodes: list[Node], lines: list[int]) -> None:
     for node, number in zip(nodes, lines, strict=True):
         if not 0 <= node.head <= len(nodes):
             raise _MalformedError(f"{node.form!r} has head {node.head} in a sentence of {len(nodes)} words", number)
+    # Exactly one root and no circle make the heads a tree.
     roots = [i for i, node in enumerate(nodes) if node.head == 0]
     if len(roots) != 1:
         raise _MalformedError(f"{len(roots)} roots, not 1", lines[roots[1] if roots else 0])
-    reaches_root = {0}
+    reaches_root = {0}  # words whose heads lead to the root, as far as they have been followed
     for start in range(1, len(nodes) + 1):
         trail: list[int] = []
         place = start

@@ -35,6 +35,7 @@ def draw_tree(nodes: Sequence[Node], place: str = "") -> str:
         for position, node in enumerate(nodes)
         if node.head
     ]
+    # One page holds many drawings, whose arrows refer to ids of their own.
     name = f"tree-{zlib.crc32(repr((place, nodes)).encode()):08x}"
     renderer = DependencyRenderer(_OPTIONS)
     drawing: str = renderer.render_svg(name, words, arcs)

@@ -153,7 +153,7 @@ def _turn(words: WordVectors, donor_words: WordVectors, leave_out: set[str]) -> 
     target, donor = normalize(words.matrix), normalize(donor_words.matrix)
     seeds = identical_seeds(words, donor_words, SEEDS, leave_out)
     rows, donor_rows = [words.row(a) for a, _ in seeds], [donor_words.row(b) for _, b in seeds]
-    rotation = procrustes(donor[donor_rows], target[rows])
+    rotation = procrustes(donor[donor_rows], target[rows])  # (D, D)
     return Space(words, donor_words, target, donor @ rotation, donor, len(seeds))
 
 
@@ -212,7 +212,7 @@ def _hit_rate(
 
 def _translated(space: Space, pairs: WordPairs, donor: Matrix) -> Values:
     """Whether the nearest target word of each donor word is its translation; rare target words are left out."""
-    rows, donor_rows = (np.array(side) for side in space.rows(pairs))
+    rows, donor_rows = (np.array(side) for side in space.rows(pairs))  # rows are ranks: frequent words come first
     candidate = rows < CANDIDATES
     return hits(csls(donor[donor_rows[candidate]], space.target[:CANDIDATES]), rows[candidate])
 
@@ -241,6 +241,7 @@ def _relations(space: Space, again: Space, tested: WordPairs, own: WordPairs, rn
         picks = np.unique(rng.integers(len(tested), size=len(tested)))  # a pair with itself would have cosine 1
         resampled.append(relational_similarity(first[picks], second[picks]))
     value = relational_similarity(first, second)
+    # A resample holds fewer different pairs, so that the resamples' middle 95 % may miss the value: it is enclosed.
     return _RELATIONS.measure(
         value,
         floor=relational_similarity(first, second[rng.permutation(len(second))]),
@@ -254,7 +255,7 @@ def _retrieval(both: Aligned, again: Space, rng: np.random.Generator) -> Measure
     space = both.space
     order = [int(i) for i in rng.permutation(len(both.sentences))[:TESTED]]
     sentences, translations = ([both.sentences[i][side] for i in order] for side in (0, 1))
-    candidates = sentence_vectors(sentences, space.words, space.target)
+    candidates = sentence_vectors(sentences, space.words, space.target)  # (S, D)
 
     def retrieved(queries: Matrix, among: Matrix) -> Values:
         return hits(csls(queries, among), np.arange(len(order)))
@@ -278,7 +279,7 @@ def _evidence(space: Space, tested: WordPairs) -> dict[str, Any]:
     nearest: Any = []
     if shown:
         similarity = csls(space.target[space.rows(shown)[0]], space.donor[:CANDIDATES])
-        nearest = similarity.argsort(axis=1)[:, ::-1][:, :3]
+        nearest = similarity.argsort(axis=1)[:, ::-1][:, :3]  # the three best, best first
     return {
         "nearest_across": [
             {
@@ -299,7 +300,7 @@ def _picture(space: Space, pairs: WordPairs) -> list[dict[str, Any]]:
     rows, donor_rows = space.rows(pairs)
     together = np.concatenate([space.target[rows], space.donor[donor_rows]])
     centred = together - together.mean(axis=0)
-    axes = np.linalg.svd(centred, full_matrices=False)[2]
+    axes = np.linalg.svd(centred, full_matrices=False)[2]  # right singular vectors: the principal axes
     words = [("target", a) for a, _ in pairs] + [("donor", b) for _, b in pairs]
     return [
         {"language": language, "word": word, "x": round(float(x), 4), "y": round(float(y), 4)}

@@ -68,7 +68,7 @@ def decode_untrained(model: Path, target: Path, own: Path, *, seed: int = 1) -> 
     samples = (speech, [_shuffled(w, rng) for w in speech], own_speech)
     outputs = [[recognizer.engine.log_probs([w])[0] for w in waveforms] for waveforms in samples]
     decoded, chance, ceiling = (zero_shot(output, blank) for output in outputs)
-    picks = rng.integers(len(speech), size=(RESAMPLES, len(speech)))
+    picks = rng.integers(len(speech), size=(RESAMPLES, len(speech)))  # utterances, drawn with replacement
     resampled = [zero_shot([outputs[0][int(i)] for i in row], blank) for row in picks]
     return [
         kind.measure(
@@ -90,7 +90,7 @@ def zero_shot(log_probs: Sequence[LogProbs], blank: int) -> ZeroShot:
     rows = [np.asarray(one, dtype=np.float64) for one in log_probs if len(one)]
     if not rows:
         raise VizinhoError("no frames of log-probabilities", where="zero-shot statistics", fix="give some utterances")
-    pooled = np.concatenate(rows)
+    pooled = np.concatenate(rows)  # (all T, V)
     V = pooled.shape[1]
     if not 0 <= blank < V:
         raise VizinhoError(f"blank {blank} is not one of {V} tokens", where="blank", fix=f"give 0 to {V - 1}")
@@ -100,6 +100,7 @@ def zero_shot(log_probs: Sequence[LogProbs], blank: int) -> ZeroShot:
     best = pooled.argmax(axis=1)
     # 0 log 0 is 0, and a log-probability of minus infinity must not become NaN.
     terms = np.where(probabilities > 0, probabilities * np.where(np.isfinite(pooled), pooled, 0.0), 0.0)
+    # Divided by ln V, the entropy of a uniform distribution over V tokens.
     entropy = -terms.sum(axis=1) / np.log(V) if V > 1 else np.zeros(len(pooled))
     speaking = best != blank
     return ZeroShot(

@@ -8,7 +8,6 @@ from vizinho.languages.levels.sampling import (
     centred_interval,
     count_matrices,
     count_matrix,
-    halves,
     js_divergence,
     resampled_totals,
     totals,
@@ -40,5 +39,3 @@ def test_an_interval_holds_its_value_and_ends_at_nought():
     low, high = centred_interval(0.01, np.random.default_rng(1).normal(0.3, 0.1, 500))
     assert low == 0.0
     assert high > 0.01
-    a, b = halves(7, np.random.default_rng(1))
-    assert sorted([*a, *b]) == list(range(7))
