@@ -144,10 +144,10 @@ def _with_failures(work: float, start: float, plan: Plan, rng: np.random.Generat
 
 
 REMEDIES = {
-    "time": "there: more processes for a language (torchrun, SLURM), a run for each language (SLURM's arrays), a GPU "
-    "(bench/gpu.py; no figure yet). Lacking: one network for many languages, a queue of our own over machines.",
-    "memory": "there: shards, of which one window of rows is in memory, in each worker (corpora.md).",
-    "disk": "there: audio stays compressed, features are made on the fly, shards may lie on several disks. Lacking: "
+    "time": "available: more processes for a language (torchrun, SLURM), a run for each language (SLURM's arrays), a GPU "
+    "(bench/gpu.py; no figure yet). Missing: one network for many languages, a queue over machines.",
+    "memory": "available: shards, of which one window of rows is in memory, in each worker (corpora.md).",
+    "disk": "available: audio stays compressed, features are made on the fly, shards may lie on several disks. Missing: "
     "reading shards from an object store without a file system in between.",
 }
 
@@ -179,12 +179,12 @@ def columns(cell: Cell, hours: int, languages: int, worker: str, price: float | 
         f"{worker}-hours to train": f"{cell.worker_hours:,.0f}",
         **paid,
         "days": f"{cell.days:,.1f}",
-        "machines to be in time": f"{cell.machines_in_time:,}",
+        "machines for the deadline": f"{cell.machines_in_time:,}",
         "lost to failures": f"{cell.lost_share:.1%}",
-        "looking at dev": f"{cell.waiting_share:.1%}",
+        "evaluating on dev": f"{cell.waiting_share:.1%}",
         f"{worker}-hours to decode once": f"{cell.decode_hours:,.1f}",
         "speech and models, GiB": f"{cell.disk_gib:,.1f}",
-        "features if kept, GiB": f"{cell.features_gib:,.0f}",
+        "features if stored, GiB": f"{cell.features_gib:,.0f}",
         "memory, GiB": f"{cell.memory_gib:,.1f}",
         "start, min": f"{cell.start_minutes:,.1f}",
         "what breaks": breaks(cell),
