@@ -144,11 +144,11 @@ def _with_failures(work: float, start: float, plan: Plan, rng: np.random.Generat
 
 
 REMEDIES = {
-    "time": "available: more processes for a language (torchrun, SLURM), a run for each language (SLURM's arrays), a GPU "
-    "(bench/gpu.py; no figure yet). Missing: one network for many languages, a queue over machines.",
+    "time": "available: more processes for a language (torchrun, SLURM), a run for each language (SLURM's arrays), a "
+    "GPU (bench/gpu.py; no figure yet). Missing: one network for many languages, a queue over machines.",
     "memory": "available: shards, of which one window of rows is in memory, in each worker (corpora.md).",
-    "disk": "available: audio stays compressed, features are made on the fly, shards may lie on several disks. Missing: "
-    "reading shards from an object store without a file system in between.",
+    "disk": "available: audio stays compressed, features are made on the fly, shards may lie on several disks. "
+    "Missing: reading shards from an object store without a file system in between.",
 }
 
 
