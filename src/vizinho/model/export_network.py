@@ -49,10 +49,10 @@ class ExportNetwork(nn.Module):
         hidden, frames = self.front(audio_signal, length)
         B, T = hidden.shape[0], hidden.shape[1]
         inside = (torch.arange(T) < frames[:, None]).float()  # (B, T)
-        # Sines and cosines of the distances T-1 ... -(T-1), interleaved as in the original; computed in the graph,
-        # since T is known only when it runs.
-        distances = torch.arange(T - 1, -T, -1).float()[:, None] * self.frequencies
-        positions = torch.stack([distances.sin(), distances.cos()], dim=-1).flatten(1)  # (2T-1, F)
+        # Sines and cosines of the distances T ... -(T-1), interleaved as in the original; computed in the graph, since
+        # T is known only when it runs. No two frames are T apart: that row is for the shift in `_Attention`.
+        distances = torch.arange(T, -T, -1).float()[:, None] * self.frequencies
+        positions = torch.stack([distances.sin(), distances.cos()], dim=-1).flatten(1)  # (2T, F)
         rows = hidden.reshape(B * T, -1)
         for block in self.blocks:
             rows = block(rows, positions, inside)
@@ -136,13 +136,13 @@ class _Attention(nn.Module):
         B, T = inside.shape
         H, D = self.heads, self.size
         query, key, value = (project(rows).view(B, T, H, D) for project in self.projections)
-        relative = self.relative(positions).view(-1, H, D).permute(1, 2, 0)  # (H, D, 2T-1)
+        relative = self.relative(positions).view(-1, H, D).permute(1, 2, 0)  # (H, D, 2T)
         by_position = (query + self.by_position).transpose(1, 2) @ relative
-        # `conformer.relative_shift` without strides, which ONNX does not have. Entry (i, j) is at T-1-i+j of row i: in
-        # one long row of all, at i(2T-2) + T-1 + j. (Slices like these make torch's backward pass 7 times as slow.)
-        flat = by_position.reshape(B, H, T * (2 * T - 1))[:, :, T - 1 : T - 1 + T * (2 * T - 2)]
+        # `conformer.relative_shift` without strides, which ONNX does not have. Entry (i, j) is at T-i+j of row i: in
+        # one long row of all, at i(2T-1) + T + j. (Slices like these make torch's backward pass 7 times as slow.)
+        flat = by_position.reshape(B, H, T * 2 * T)[:, :, T:]
         scores = (query + self.by_content).transpose(1, 2) @ key.permute(0, 2, 3, 1)
-        scores = scores + flat.reshape(B, H, T, 2 * T - 2)[..., :T] + ((inside - 1.0) * 1e9)[:, None, None]
+        scores = scores + flat.reshape(B, H, T, 2 * T - 1)[..., :T] + ((inside - 1.0) * 1e9)[:, None, None]
         mixed = scores.softmax(dim=-1) @ value.transpose(1, 2)
         return self.mix(mixed.transpose(1, 2).reshape(B * T, H * D))  # type: ignore[no-any-return]
 
