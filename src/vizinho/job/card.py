@@ -18,6 +18,7 @@ from vizinho.store.card import Card
 from vizinho.store.store import Store
 from vizinho.training.options import TrainingOptions, from_dict
 
+# Cards of versions that recorded fewer of these cannot be reproduced; their models load all the same.
 _JOB_KEYS = ("corpora", "minutes", "repeat", "preset", "pieces", "donor_adapter")
 
 
@@ -47,6 +48,7 @@ def source_record(source: Source) -> dict[str, Any]:
 
     Shards are known by the hashes in their index.
     """
+    # `fingerprint` is order-free and cheap; `content` reads every recording, so that a changed sound is noticed.
     shards, listed = source.shards, fingerprint(source.utterances)
     return {
         "place": str(source.place),
@@ -62,6 +64,7 @@ def lacking(card: Card) -> str:
     if card.job:
         missing = [key for key in _JOB_KEYS if key not in card.job]
         return f"its card's job lacks {', '.join(missing)}" if missing else ""
+    # Merging has no job of its own: what it merged was trained by another one.
     if tuple(card.command[1:3]) == ("models", "merge"):
         return "it was merged from a donor and an adapter; reproduce the model that the adapter belongs to"
     written = card.software.get("vizinho", "of an unknown version")
@@ -81,6 +84,7 @@ def recorded_job(store: Store, ref: str, card: Card, corpora: Sequence[Path] = (
     # A card's recipe is flat: the rows' options and the kind of tokens stand among the training options.
     recipe = dict(card.recipe)
     rows, tokens = from_dict(RowOptions, recipe.pop("rows"), where=f"{ref}: rows"), str(recipe.pop("tokens"))
+    # "?" stands for a donor whose language nobody gave: rows then start from letters that look alike.
     language = None if card.donor is None else str(card.donor["language"])
     return Job(
         card.language,

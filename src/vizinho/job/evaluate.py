@@ -95,6 +95,7 @@ def evaluate(
     Raises CorpusError where no utterance has text, and what loading raises.
     """
     store, corpus = store or Store(), Path(corpus)
+    # A manifest without splits is scored whole; one with a test split never by its train part.
     utterances = read_manifest(corpus)
     if split is None and any(u.split == "test" for u in utterances):
         split = "test"
@@ -117,6 +118,7 @@ def evaluate(
 
 def _texts(recognizer: Recognizer, utterances: Sequence[Utterance], progress: Advance) -> list[dict[str, str]]:
     """Texts by id of greedy decoding and, where there is a search, of that; the network runs once for both."""
+    # Log-probabilities are the expensive part: every way of decoding reads the same ones.
     ways = [recognizer.with_decoder(None)] + [recognizer] * (recognizer.decoder is not None)
     texts: list[dict[str, str]] = [{} for _ in ways]
     for acoustics in recognizer.corpus_log_probs(utterances, progress):

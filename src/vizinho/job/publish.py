@@ -110,6 +110,7 @@ def publish(
     card = card_of(store, name, finished, donor=donor, command=command, notes=notes)
     scores, pin = None, read_pin(store, name)
     run, known = (run, True) if run else _token(work)
+    # A run that was killed between `store.add` and the removal of its checkpoints must not become a second version.
     ref = _made_before(store, name, run) if known else None
     # Put together in the run's folder, so that what a kill leaves there goes with the run.
     staging = work / "publishing"
@@ -123,6 +124,7 @@ def publish(
     if ref is None:
         with _room(staging):
             _save_extras(staging, finished, card)
+        # Without a pinned test set there is nothing to judge by: the new version is current at once.
         ref = store.add(name, staging, replace(card, run=run), make_current=scores is None)
     elif scores is None:
         store.set_current(name, int(ref.partition("@")[2]))
@@ -158,6 +160,7 @@ def _token(work: Path) -> tuple[str, bool]:
     place = work / "run.txt"
     try:
         known = place.is_file()
+        # Random, not the run's identity: the same command, given again later, makes a version of its own.
         if not known:
             write_text(place, os.urandom(8).hex())
         return place.read_text(encoding="utf-8"), known

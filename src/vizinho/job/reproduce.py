@@ -87,6 +87,7 @@ def chain_of(store: Store, ref: str) -> tuple[list[str], list[str]]:
 
     Raises StoreError for an unknown model. The model itself is always among the first: `reproduce` refuses it.
     """
+    # The oldest first, so that each is trained again before what was started from it.
     *ancestors, asked = lineage(store, ref)
     reasons = {a.ref: a.note if a.card is None else lacking(a.card) for a in ancestors}
     able = [name for name, reason in reasons.items() if not reason]
@@ -110,6 +111,7 @@ def reproduce(
         raise ModelError("it has no card", where=ref, fix="only what vizinho trained can be reproduced")
     target = _free(order.out, ref)
     job = recorded_job(store, ref, card, order.corpora)
+    # The dataset is read once: it is compared with the card, and then trained on.
     dataset = read_dataset(job.corpora, job.language, job.minutes, job.options.seed, job.repeat, job.beside)
     changed = changed_sources(dataset, card)
     if changed and not order.anyway:
@@ -122,8 +124,10 @@ def reproduce(
     work = run_folder(store, f"reproduce-{ref}", ready)
     with sole_run(store, work):
         finished = fit_job(ready, work, progress=progress, log=log)
+        # The new card is written as the first one was, so that the two can be compared key by key.
         donor = None if card.donor is None else str(card.donor["ref"])
         new = card_of(store, card.name, finished, donor=donor, command=card.command)
+        # Scores are those of a model in a folder, as evaluation has them; without --out the folder is temporary.
         with scratch_folder(work.parent, "reproduced") as scratch:
             save(model := target or scratch / "model", ready)
             tests, unchecked = _tests(store, card, model)
