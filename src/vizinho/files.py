@@ -26,6 +26,7 @@ def replacing(path: Path) -> Iterator[Path]:
     Raises OSError as writing does; `path` is then unchanged and nothing stays behind.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    # In the same folder: a rename is atomic only within one file system. Random, so that two writers do not meet.
     temporary = path.with_name(f".{path.name}.{os.urandom(6).hex()}")
     try:
         yield temporary
@@ -73,6 +74,7 @@ def move_folder(source: Path, destination: Path) -> None:
         _flush(source)
         source.rename(destination)
     else:
+        # Copied next to the destination first, so that it appears there by a rename as well.
         _copy_in(source, destination)
         shutil.rmtree(source)
     _flush_entry(destination.parent)

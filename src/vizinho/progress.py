@@ -81,6 +81,7 @@ def bar(description: str, total: float) -> Iterator[Advance]:
         def advance(amount: float, note: str = "") -> None:
             event(description, total, amount, note)
 
+        # Shows the bar at once: the first step can take a minute.
         advance(0.0)
         yield advance
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any
+from typing import TYPE_CHECKING
 
 from vizinho.errors import ModelError
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
 
 @contextmanager
-def recomputed_blocks(model: Any, again: Callable[[], AbstractContextManager[None]]) -> Iterator[None]:
+def recomputed_blocks(model: PreTrainedModel, again: Callable[[], AbstractContextManager[None]]) -> Iterator[None]:
     """Within the context the blocks of a network in training are recomputed; `again` is entered for the second pass.
 
     Raises ModelError for a network whose class cannot do this.

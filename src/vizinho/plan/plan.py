@@ -84,15 +84,12 @@ def build_plan(
     """Plan every parameter of a model with one kind of tokens.
 
     Args:
-        target, donor: Shapes of all parameters and saved buffers by name.
+        target, donor, lacking, unused, renewed: As `plan_axes`.
         tokens: One source per target token, in row order (`match_tokens`).
         donor_tokens: The donor's tokens in row order.
         token_parameters: Target parameters whose first axis is V, the tokens (output weight and bias, embeddings).
         donor_token_parameters: Their names in the donor, in the same order; the same names by default, and none for a
             donor without an output layer.
-        lacking: Target parameters that the donor may lack, with the reason why they can start fresh.
-        unused: What the donor's file has besides the parameters, with shape and the reason why it is dropped.
-        renewed: Target parameters that start fresh although the donor has them, with the reason.
 
     Raises PlanError as `plan_axes`.
     """
@@ -117,7 +114,9 @@ def plan_axes(
     Args:
         target, donor: Shapes of all parameters and saved buffers by name.
         axes: One for each kind of tokens.
-        lacking, unused, renewed: As `build_plan`.
+        lacking: Target parameters that the donor may lack, with the reason why they can start fresh.
+        unused: What the donor's file has besides the parameters, with shape and the reason why it is dropped.
+        renewed: Target parameters that start fresh although the donor has them, with the reason.
 
     Raises PlanError naming the key when something has no place, no source or another shape.
     """

@@ -74,6 +74,7 @@ def write_card(folder: Path, card: Card) -> Card:
 
 def rewrite_card(folder: Path, card: Card) -> None:
     """Replace card.json, and README.md unless it was edited; the weights and their hashes stay."""
+    # README.md is one's own as soon as its hash differs from the recorded one.
     before = card.files.get(README)
     if before is not None and (folder / README).is_file() and sha256(folder / README) == before:
         write_text(folder / README, readme(card))

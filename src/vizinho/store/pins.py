@@ -95,6 +95,7 @@ def pinned_utterances(store: Store, name: str) -> list[Utterance]:
 
 def refuse_pinned(name: str, pinned: Sequence[Utterance], utterances: Sequence[Utterance]) -> None:
     """Raises CorpusError when a new version would be trained or chosen on a recording of the pinned test set."""
+    # Recordings are compared by content: names and ids differ between corpora.
     sizes = {u.audio.stat().st_size for u in pinned}
     hashes = {sha256(u.audio) for u in pinned}
     # Equal sizes are compared first, so that a large corpus is not hashed as a whole.

@@ -82,6 +82,7 @@ class Store:
         """
         name, at, number = ref.partition("@")
         versions = self.versions(name)
+        # Versions are compared as text: "es@01" and "es@+1" are no names of es@1.
         wanted = [e for e in versions if (e.current if not at else str(e.version) == number)]
         if versions and not wanted and not at:
             raise StoreError(
@@ -171,6 +172,7 @@ class Store:
             if entry is None:
                 raise StoreError(f"no model {ref!r}", where=self.models, fix="see `vizinho models list`")
             card = read_card(entry.folder)
+            # Bundled models belong to the installed package, which may be read-only and is replaced by updates.
             if entry.bundled or card is None:
                 return False
             others = [s for s in card.scores if s.get("signature") != score["signature"]]
@@ -223,4 +225,5 @@ def unwritable(error: Exception, where: Path) -> StoreError:
 def _numbers(folder: Path) -> list[int]:
     if not folder.is_dir():
         return []
+    # A folder without config.json is what a killed copy left, or something else's.
     return sorted(int(p.name) for p in folder.iterdir() if p.name.isdecimal() and (p / "config.json").is_file())

@@ -21,6 +21,7 @@ LIBRARIES = (
 def software() -> dict[str, str]:
     """Version by name; libraries that are not installed (the extras) are left out."""
     versions = {"vizinho": __version__, "python": platform.python_version()}
+    # Read from the packages' metadata: importing them would take seconds.
     for name in LIBRARIES:
         try:
             versions[name] = version(name)
