@@ -34,7 +34,7 @@ class _Node(LMState):  # type: ignore[misc]
     def __init__(self, in_word: bool, word: Any, letter: Any, space: bool, boosting: Boosting) -> None:
         super().__init__()
         self.in_word, self.word, self.letter, self.space, self.boosting = in_word, word, letter, space, boosting
-        self.after: dict[int, tuple[_Node, float]] = {}
+        self.after: dict[int, tuple[_Node, float]] = {}  # by token
         self.ended: tuple[_Node, float] | None = None
 
 
@@ -74,7 +74,7 @@ class Fusion(LM):  # type: ignore[misc]
         return node.ended
 
     def _written(self, node: _Node, step: str) -> tuple[_Node, float]:
-        total, after = 0.0, node
+        total, after = 0.0, node  # a piece may write several letters, and the space before them
         for character in step:
             after, score = self._boundary(after) if character == " " else self._letter(after, character)
             total += score

@@ -46,6 +46,7 @@ class RescoringDecoder:
 
     def n_best(self, log_probs: LogProbs, count: int) -> list[Hypothesis]:
         """At most `count` hypotheses, the best first; `score` is the combined one."""
+        # More than asked for, because the best text may not be among the first few of the search alone.
         hypotheses = self.beam.n_best(log_probs, max(count, self.options.n_best))
         return rescore(hypotheses, self.scorer, self.options)[:count]
 

@@ -89,7 +89,7 @@ def best(trials: Sequence[Trial], metric: str = "cer") -> Trial:
 
     def order(trial: Trial) -> tuple[float, ...]:
         o = trial.options
-        away = abs(o.word_score) + abs(o.letter_score) + abs(o.unknown_score)
+        away = abs(o.word_score) + abs(o.letter_score) + abs(o.unknown_score)  # from not using the scores at all
         return (getattr(trial, metric), o.lm_weight, away, o.beam_width)
 
     return min(trials, key=order)

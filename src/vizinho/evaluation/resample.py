@@ -19,7 +19,7 @@ _BLOCK_CELLS = 2_000_000
 
 def blocks(units: int, resamples: int) -> Iterator[int]:
     """Sizes of the blocks that make up all resamples. Random streams do not depend on them."""
-    size = max(1, _BLOCK_CELLS // units)
+    size = max(1, _BLOCK_CELLS // units)  # resamples per block
     for start in range(0, resamples, size):
         yield min(size, resamples - start)
 

@@ -32,7 +32,7 @@ def cached_engine(model: Path, threads: int = 1, home: Path | None = None) -> On
     if place.is_dir():
         try:
             return OnnxEngine.load(place, threads)
-        except ModelError:
+        except ModelError:  # damaged: export again
             shutil.rmtree(place, ignore_errors=True)
     try:
         with scratch_folder(place.parent, "making") as scratch:
@@ -46,7 +46,7 @@ def key_of(model: Path) -> str:
     """Hash of all that a model's log-probabilities depend on; of a model folder, an exported one or an archive."""
     if model.is_file():
         return sha256(model)[:32]
-    digest = hashlib.sha256(f"export {FORMAT}\n".encode())
+    digest = hashlib.sha256(f"export {FORMAT}\n".encode())  # another format of exports gets other keys
     for name in _FILES:
         path = model / name
         digest.update(f"{name} {sha256(path) if path.is_file() else '-'}\n".encode())

@@ -94,7 +94,7 @@ def can_export(model: Path) -> bool:
         config = json.loads((model / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
-    size = sum(file.stat().st_size for file in model.glob("*.safetensors"))
+    size = sum(file.stat().st_size for file in model.glob("*.safetensors"))  # of one file or of shards
     return isinstance(config, dict) and config.get("model_type") == "parakeet_ctc" and size < _LARGEST
 
 
@@ -143,7 +143,7 @@ def _write_graph(checkpoint: Any, order: list[int], path: Path) -> None:
 
 
 def _quantize(source: Path, target: Path) -> None:
-    """Weights of matrix products in 8 bits, activations quantised on the fly."""
+    """Weights of matrix products in 8 bits; activations are quantised at each call."""
     import logging
 
     from onnxruntime.quantization import QuantType, quantize_dynamic

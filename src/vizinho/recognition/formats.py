@@ -19,7 +19,7 @@ def render(transcripts: Sequence[Transcript], kind: str) -> str:
     if kind == "json":
         rows = [as_json(t) for t in transcripts]
         return json.dumps(rows[0] if len(rows) == 1 else rows, ensure_ascii=False) + "\n"
-    segments = sorted(_labelled(transcripts), key=lambda s: (s[1].start_seconds, s[0]))
+    segments = sorted(_labelled(transcripts), key=lambda s: (s[1].start_seconds, s[0]))  # channels take turns
     if kind == "txt":
         if any(t.n_best for t in transcripts):
             labels = zip(_labels(transcripts), transcripts, strict=True)

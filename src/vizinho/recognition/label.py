@@ -100,7 +100,7 @@ def pseudo_label(
         ledger = Ledger(path)
     except OSError as error:
         raise SpecError(f"cannot be written ({error.strerror})", where=path, fix="choose another place") from error
-    key = hashlib.sha256(work.key().encode()).hexdigest()[:16]
+    key = hashlib.sha256(work.key().encode()).hexdigest()[:16]  # another model or search makes other labels
     labels = _earlier(ledger, key)
     stamps = {u.audio: _stamp(u.audio) for u in utterances}
     known = {a for a, stamp in stamps.items() if a in labels and (labels[a].size, labels[a].changed_ns) == stamp}
@@ -138,7 +138,7 @@ def _earlier(ledger: Ledger, key: str) -> dict[Path, PseudoLabel]:
     for line in ledger.lines:
         try:
             label = PseudoLabel(**line)
-        except TypeError:
+        except TypeError:  # a line of another version
             continue
         if label.key == key:
             labels[Path(label.audio)] = label
@@ -155,7 +155,7 @@ def _stamp(audio: Path) -> tuple[int, int]:
 
 
 def _label(outcome: Outcome, stamp: tuple[int, int], key: str) -> PseudoLabel:
-    (transcript,) = outcome.transcripts
+    (transcript,) = outcome.transcripts  # of the mean of the channels
     seconds = round(transcript.duration_seconds, 4)
     return PseudoLabel(str(outcome.audio), *stamp, key, transcript.text, round(transcript.confidence, 4), seconds)
 

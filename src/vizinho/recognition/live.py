@@ -42,6 +42,7 @@ class LiveUtterance:
         self._encoder = ChunkedEncoder(model, chunks)
         self._features = RunningFeatures(features, self._encoder.chunk_features)
         self._samples = 0
+        # All of the utterance so far: a decoder starts again from its first frame.
         self._log_probs: LogProbs = np.zeros((0, int(model.config.vocab_size)), np.float32)
 
     def feed(self, samples: Waveform) -> LogProbs:

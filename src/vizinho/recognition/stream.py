@@ -117,7 +117,7 @@ class StreamSession:
 
     def finalize(self) -> list[Event]:
         """Make all words so far final; the stream goes on."""
-        return [event for piece in self._cutter.flush() for event in self._finish(piece)]
+        return [event for piece in self._cutter.flush() for event in self._finish(piece)]  # at most one piece
 
     def finish(self) -> list[Event]:
         """The last events, at the end of the stream."""
@@ -132,7 +132,7 @@ class StreamSession:
             return self._utterance_end() if self._end_is_over_due() else []
         events = self._started(piece)
         partial = self.options.partial_seconds
-        new = (piece.end_sample - max(self._decoded_until, piece.start_sample)) / SAMPLE_RATE
+        new = (piece.end_sample - max(self._decoded_until, piece.start_sample)) / SAMPLE_RATE  # seconds not decoded yet
         # Decoding the utterance again after each quarter more costs at most five times its length in all.
         wait = 0.0 if self._recognizer.live else piece.samples.size / SAMPLE_RATE / 4
         if partial is not None and new >= max(partial, wait):

@@ -125,7 +125,7 @@ def _read_card(arpa: Path) -> LmCard | None:
         raise ModelError(
             f"not the card of a language model ({error})", where=path, fix="train the model again, or delete the card"
         ) from error
-    if card.arpa_sha256 and sha256(arpa) != card.arpa_sha256:
+    if card.arpa_sha256 and sha256(arpa) != card.arpa_sha256:  # cards written by hand may have none
         read_arpa(arpa)  # raises an error that names the line, if one is broken
         raise ModelError(
             f"the file is not the one that {path.name} describes",
