@@ -113,7 +113,7 @@ def running(*options: str, home: Path, log: Path, key: str = KEY):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "VIZINHO_HOME": str(home), "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "VIZINHO_HOME": str(home)}
     environment |= {"VIZINHO_API_KEYS": key}
     command = [sys.executable, "-m", "vizinho.cli.main", "serve", "--port", str(port), *options]
     with log.open("w") as output:

@@ -1,11 +1,16 @@
-"""Runs tasks here, in several processes, or on Ray: few large ones with bars each, or groups of many small ones."""
+"""Runs tasks here, in several processes, or on Ray, and decides how many processes and threads there are.
+
+Tasks are few large ones with bars each, or groups of many small ones.
+"""
 
 from __future__ import annotations
 
+import math
 import os
 import pickle
 import queue
 import signal
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -13,15 +18,104 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context, parent_process
 from multiprocessing.managers import SyncManager
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from vizinho.errors import VizinhoError, first_line
-from vizinho.progress import Event
+
+if TYPE_CHECKING:
+    from vizinho.progress import Event  # it imports rich, which the threads of a process do not need
 
 Task = tuple[Callable[..., Any], tuple[Any, ...]]
 """A function of a module's top level (so that it can be pickled) and its arguments; the Event comes last of them."""
 Work = Callable[[Sequence[Any]], list[Any]]
 """Results of a group of items, in order."""
+
+
+def usable_cores(*, physical: bool = False) -> int:
+    """Cores that this process may use, by its affinity and the quota of its control groups; at least 1.
+
+    With `physical` the hyperthreads of one core count once: they share its units of arithmetic.
+    """
+    allowed = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set(range(os.cpu_count() or 1))
+    cores = {_text(f"/sys/devices/system/cpu/cpu{n}/topology/thread_siblings_list") or str(n) for n in allowed}
+    return max(1, int(min(len(cores if physical else allowed), cgroup_quota())))
+
+
+def cgroup_quota(groups: Path = Path("/proc/self/cgroup"), root: Path = Path("/sys/fs/cgroup")) -> float:
+    """Cores that the control groups (version 1 or 2) of this process allow it on average; inf without a limit."""
+    quota = math.inf
+    for line in _text(groups).splitlines():
+        _, controllers, group = line.split(":", 2)
+        if controllers and "cpu" not in controllers.split(","):
+            continue
+        mount = root / "cpu" if controllers else root
+        place = mount / group.lstrip("/")
+        # A limit holds for the groups below it. In a container the path may not exist; its own group is the mount.
+        for folder in (place, *place.parents):
+            if not folder.is_relative_to(mount):
+                break
+            if controllers:
+                limit = f"{_text(folder / 'cpu.cfs_quota_us')} {_text(folder / 'cpu.cfs_period_us')}".split()
+            else:
+                limit = _text(folder / "cpu.max").split()
+            if len(limit) == 2 and limit[0].isdigit():
+                quota = min(quota, int(limit[0]) / int(limit[1]))
+    return quota
+
+
+def _text(path: str | Path) -> str:
+    try:
+        return Path(path).read_text(encoding="ascii").strip()
+    except (OSError, ValueError):
+        return ""
+
+
+def fitting_processes(requested: int | None, threads: int = 1, items: int | None = None) -> int:
+    """Processes of so many threads each that fit on the usable cores: at most as many as requested.
+
+    Without a request one for each physical core and 64 items: a process takes as long to begin as some dozens of
+    recordings.
+    """
+    most = usable_cores(physical=requested is None) // threads
+    if requested is None and items is not None:
+        requested = items // 64
+    return max(1, most if requested is None else min(requested, most))
+
+
+_BLAS_VARIABLE = "OPENBLAS_NUM_THREADS"
+
+
+def limit_blas() -> None:
+    """Give numpy's BLAS one thread in this process, unless the user set OPENBLAS_NUM_THREADS.
+
+    By default it takes every core in every process, and its threads spin while they wait: the products of a few
+    features keep all cores busy. MKL is left alone: torch computes with it, and its threads sleep.
+    """
+    if _BLAS_VARIABLE in os.environ or "numpy" not in sys.modules:
+        return
+    from threadpoolctl import ThreadpoolController
+
+    ThreadpoolController().select(internal_api=["openblas", "blis"]).limit(limits=1)
+
+
+def set_threads(threads: int) -> int:
+    """Give torch, if it is loaded, this many threads and BLAS one; returns the number, lowered to what fits.
+
+    Processes that torchrun started on this machine share its cores.
+    """
+    threads = max(1, min(threads, usable_cores() // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))))
+    limit_blas()
+    if torch := sys.modules.get("torch"):
+        torch.set_num_threads(threads)
+    return threads
+
+
+def begin_process(threads: int = 1) -> None:
+    """Every process of this package calls this first: its own threads, and those of libraries that it loads later."""
+    set_threads(threads)
+    os.environ.setdefault(_BLAS_VARIABLE, "1")
+    os.environ.setdefault("OMP_NUM_THREADS", str(threads))
 
 
 def end_with_parent() -> None:
@@ -42,12 +136,13 @@ def _wait_and_leave(parent: Any) -> None:
 def run_tasks(tasks: Sequence[Task], processes: int, show: Event) -> list[Any]:
     """Results in the order of the tasks. The first error stops those not yet begun and is raised."""
     if processes <= 1 or len(tasks) <= 1:
+        limit_blas()
         return [function(*arguments, show) for function, arguments in tasks]
     # Spawned, not forked: a fork after torch has started threads can hang.
     context = get_context("spawn")
     manager = SyncManager(ctx=context)
     manager.start(initializer=end_with_parent)
-    with manager, ProcessPoolExecutor(processes, context, end_with_parent) as pool:
+    with manager, ProcessPoolExecutor(processes, context, _begin_task) as pool:
         events: Any = manager.Queue()
         futures = [pool.submit(_with_queue, function, arguments, events) for function, arguments in tasks]
         while not all(f.done() for f in futures):
@@ -57,6 +152,11 @@ def run_tasks(tasks: Sequence[Task], processes: int, show: Event) -> list[Any]:
         _show_waiting(events, show)
         failed = [f for f in futures if not f.cancelled() and f.exception()]
         return [f.result() for f in failed or futures]
+
+
+def _begin_task() -> None:
+    end_with_parent()
+    begin_process()
 
 
 def _with_queue(function: Callable[..., Any], arguments: tuple[Any, ...], events: Any) -> Any:
@@ -101,6 +201,7 @@ def spread(
     elif processes > 1 and len(groups) > 1:
         yield from _spread_over_processes(begin, arguments, groups, processes)
     elif groups:
+        limit_blas()
         work = begin(*arguments)
         for items_of_group in groups:
             yield from work(items_of_group)
@@ -137,6 +238,7 @@ def _begin(begin: Callable[..., Work], arguments: tuple[Any, ...]) -> None:
     # The terminal sends an interrupt to all processes; the first one ends the pool.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     end_with_parent()
+    begin_process()
     _own = begin(*arguments)
 
 
@@ -149,6 +251,7 @@ class _OnRay:
     """The work of one Ray actor. Values are pickled, since Ray's tables can only have plain ones."""
 
     def __init__(self, begin: Callable[..., Work], arguments: tuple[Any, ...]) -> None:
+        begin_process()
         self._work = begin(*arguments)
 
     def __call__(self, row: dict[str, bytes]) -> dict[str, bytes]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 from typer import Argument, Option
 
 from vizinho.cli.emit import emit, markdown
-from vizinho.cli.options import AsJson, Seed
+from vizinho.cli.options import AsJson, Processes, Seed, processes_that_fit
 
 if TYPE_CHECKING:
     from vizinho.languages.compare import Comparison
@@ -72,7 +72,7 @@ def compare(
     ] = None,
     html: Annotated[Path | None, Option("--html", help="Also write one self-contained page.")] = None,
     cached: Annotated[bool, Option("--cache/--no-cache", help="Read and write the store's cache.")] = True,
-    processes: Annotated[int, Option("--processes", help="Levels computed in parallel, one core each.", min=1)] = 2,
+    processes: Processes = None,
     as_json: AsJson = False,
 ) -> None:
     """Compare a target language with possible donors on every level, with evidence, and rank the donors.
@@ -102,7 +102,7 @@ def compare(
             inputs,
             levels=_listed(levels) if levels else comparing.QUICK_LEVELS,
             cache=home / "cache" / "compare" if cached else None,
-            processes=processes,
+            processes=processes_that_fit("--processes", processes),
             progress=show,
         )
     prediction = _prediction(comparison, predict) if predict else None

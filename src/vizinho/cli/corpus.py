@@ -24,6 +24,7 @@ from vizinho.cli.options import (
     Seed,
     To,
     language_tag,
+    processes_that_fit,
 )
 from vizinho.corpora.manifest import fingerprint, held_out_texts, read_manifest, select, write_manifest
 from vizinho.errors import CorpusError
@@ -93,7 +94,7 @@ def check(
     out: Annotated[Path | None, Option("--out", help="Folder for the two files; the manifest's by default.")] = None,
     lang: Lang = None,
     model: Annotated[str | None, Option("--model", help="Also report characters that this model lacks.")] = None,
-    processes: Processes = 1,
+    processes: Processes = None,
     on_ray: OnRay = False,
     strict: Annotated[bool, Option("--strict", help="Exit with 1 when anything is quarantined.")] = False,
     as_json: AsJson = False,
@@ -113,7 +114,7 @@ def check(
             tokens=tokens,
             frame_seconds=frame_seconds,
             progress=advance,
-            processes=processes,
+            processes=processes_that_fit("--processes", processes, items=len(utterances)),
             on_ray=on_ray,
         )
     clean, quarantine = write_check(report, corpus.parent if out is None else out, corpus.stem)
@@ -252,7 +253,7 @@ def label(
     ] = 0.0,
     lang: Lang = None,
     split: Annotated[str, Option("--split", help="Split of the manifest to label; its rows become train.")] = "train",
-    processes: Processes = 1,
+    processes: Processes = None,
     on_ray: OnRay = False,
     engine: Engine = "onnx",
     as_json: AsJson = False,
@@ -267,9 +268,10 @@ def label(
     from vizinho.recognition.label import PseudoLabelOptions, pseudo_label
 
     store = Store()
-    options = PseudoLabelOptions(least_confidence, processes, on_ray)
     folder = store.resolve(model)
     utterances = _unlabelled(sources, split, lang, store, model)
+    processes = processes_that_fit("--processes", processes, items=len(utterances))
+    options = PseudoLabelOptions(least_confidence, processes, on_ray)
     entry = store.find(model)
     ref = entry.ref if entry else folder.name  # the labels' source names the exact version
     with bar("pseudo-labelling", len(utterances)) as advance:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from typer import Argument, Option
 
 from vizinho.cli.emit import emit
-from vizinho.cli.options import AsJson, Fresh
+from vizinho.cli.options import AsJson, Fresh, Processes, processes_that_fit
 
 if TYPE_CHECKING:
     from vizinho.experiment.results import Pooled
@@ -20,7 +20,7 @@ def experiment(
     out: Annotated[
         Path | None, Option("--out", help="Folder for donors, arms and results.json; runs/NAME if not given.")
     ] = None,
-    processes: Annotated[int, Option("--processes", help="Arms trained in parallel, one core each.", min=1)] = 1,
+    processes: Processes = None,
     donors_from: Annotated[
         Path | None,
         Option("--donors-from", help="Folder of another experiment: donors trained there in the same way are used."),
@@ -34,6 +34,8 @@ def experiment(
     """
     import shutil
 
+    import torch
+
     from vizinho.experiment.read_spec import read_spec
     from vizinho.experiment.results import as_json as plain
     from vizinho.experiment.run import run_experiment
@@ -43,6 +45,9 @@ def experiment(
     folder = out if out is not None else Path("runs") / read.name
     if fresh:
         shutil.rmtree(folder, ignore_errors=True)
+    if processes is None and torch.cuda.is_available():
+        processes = 1  # two arms might need more of its memory than there is
+    processes = processes_that_fit("--processes", processes, read.training.threads)
     with board() as show:
         results = run_experiment(read, folder, processes=processes, donors_from=donors_from, show=show)
     utterances = {"arms": {"__all__": {"test": {"per_utterance"}}}}

@@ -10,6 +10,7 @@ import typer
 from vizinho.cli import compare, corpus, evaluate, experiment, lm, models, serve, topics, train, transcribe, vectors
 from vizinho.cli.options import Commands
 from vizinho.errors import SpecError, VizinhoError
+from vizinho.parallel import begin_process
 from vizinho.training.torchrun import SEPARATE_STORES, process_count, restart_may_hang
 from vizinho.version import __version__
 
@@ -128,6 +129,7 @@ def _refuse_renamed(arguments: list[str]) -> None:
 
 def main() -> None:
     """Entry point of the console script."""
+    begin_process()
     try:
         _refuse_renamed(sys.argv[1:])
         app()

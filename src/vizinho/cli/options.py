@@ -32,7 +32,7 @@ def language_tag(parameter: typer.CallbackParam, value: str | None) -> str | Non
 AsJson = Annotated[bool, Option("--json", help="Print one JSON object.")]
 Seed = Annotated[int, Option("--seed", help="Seed of all randomness.", min=0)]
 Threads = Annotated[int, Option("--threads", help="Threads of each process.", min=1)]
-Processes = Annotated[int, Option("--processes", help="Number of processes.", min=1)]
+Processes = Annotated[int | None, Option("--processes", help="Number of processes (default: what fits).", min=1)]
 OnRay = Annotated[
     bool, Option("--ray", help='Run on Ray Data (pip install "vizinho[ray]"): the cluster RAY_ADDRESS, or a new one.')
 ]
@@ -85,6 +85,18 @@ def refuse_options_of_other_kinds(context: typer.Context, kind: str, options_of:
             kinds = " or ".join(other for other, names in options_of.items() if name in names)
             option = f"--{name.replace('_', '-')}"
             raise SpecError(f"{option} has no effect with --kind {kind}", where=option, fix=f"it belongs to {kinds}")
+
+
+def processes_that_fit(option: str, requested: int | None, threads: int = 1, items: int | None = None) -> int:
+    """Number of processes for an option and its threads, with a line on standard error where it had to be lowered."""
+    from vizinho.parallel import fitting_processes, usable_cores
+
+    processes = fitting_processes(requested, threads, items)
+    if requested is not None and processes < requested:
+        each = f" of {threads} threads" if threads > 1 else ""
+        cores = f"{usable_cores()} core{'s' * (usable_cores() > 1)}"
+        typer.echo(f"{option} is lowered to {processes}: {requested} processes{each} do not fit on {cores}", err=True)
+    return processes
 
 
 def standard_input() -> bytes:

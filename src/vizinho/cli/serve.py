@@ -7,7 +7,7 @@ from typing import Annotated
 
 from typer import Argument, Option
 
-from vizinho.cli.options import Engine
+from vizinho.cli.options import Engine, processes_that_fit
 from vizinho.errors import SpecError
 
 
@@ -17,7 +17,9 @@ def serve(
     ] = None,
     host: Annotated[str, Option("--host", help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, Option("--port", min=0, max=65535, help="Port to listen on.")] = 8080,
-    workers: Annotated[int, Option("--workers", min=1, max=256, help="Worker processes; one a core.")] = 2,
+    workers: Annotated[
+        int | None, Option("--workers", min=1, max=256, help="Worker processes (default: one a physical core).")
+    ] = None,
     no_auth: Annotated[bool, Option("--no-auth", help="No keys; only on an address of this machine.")] = False,
     alias: Annotated[
         list[str] | None, Option("--alias", help="OTHER=MODEL: a name that clients ask for, e.g. whisper-1=es.")
@@ -72,7 +74,7 @@ def serve(
         aliases=dict(map(_alias, alias or ())),
         host=host,
         port=port,
-        workers=workers,
+        workers=processes_that_fit("--workers", workers),
         no_auth=no_auth,
         fetch_hosts=tuple(fetch_host or ()),
         fetch_private=fetch_private,

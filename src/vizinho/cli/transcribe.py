@@ -12,7 +12,7 @@ from typer import Argument, Option
 
 from vizinho.cli import options
 from vizinho.cli.emit import emit
-from vizinho.cli.options import AsJson, Engine, Threads, standard_input
+from vizinho.cli.options import AsJson, Engine, Threads, processes_that_fit, standard_input
 from vizinho.errors import SpecError
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def transcribe(
             "--out", help="Folder for one output per file. A command that is given again skips the files that are done."
         ),
     ] = None,
-    jobs: Annotated[int, Option("--jobs", help="Processes.", min=1)] = 1,
+    jobs: Annotated[int | None, Option("--jobs", help="Number of processes (default: what fits).", min=1)] = None,
     engine: Engine = "onnx",
     split_channels: Annotated[
         bool, Option("--split-channels", help="Transcribe each channel by itself, not their mean.")
@@ -76,6 +76,7 @@ def transcribe(
     folder = OutputFolder(out, kind, work.key()) if out is not None else None
     pending = folder.pending(inputs.files) if folder else [file.audio for file in inputs.files]
     done_before = len(inputs.files) - len(pending)
+    jobs = processes_that_fit("--jobs", jobs, threads, len(pending))
     transcripts, failed = [], []
     try:
         for outcome in _outcomes(work, pending, jobs, watched=folder is not None or as_json):

@@ -24,6 +24,7 @@ from vizinho.audio.io import SAMPLE_RATE, Waveform, load_audio
 from vizinho.audio.logmel import at_least_minimum
 from vizinho.audio.running import normalize_running
 from vizinho.errors import AudioError, CorpusError, ModelError
+from vizinho.parallel import begin_process
 from vizinho.records import Utterance
 
 
@@ -248,7 +249,7 @@ def stream(data: BatchData, numbers: range, workers: int) -> Iterator[Batch]:
         sampler=numbers,
         num_workers=workers,
         prefetch_factor=4 if workers else None,  # batches that each worker prepares ahead
-        worker_init_fn=_one_thread,
+        worker_init_fn=_begin_worker,
         generator=torch.Generator(),
     )
     return iter(loader)
@@ -281,7 +282,7 @@ def _death() -> ModelError:
     )
 
 
-def _one_thread(_worker: int) -> None:
-    torch.set_num_threads(1)
+def _begin_worker(_worker: int) -> None:
+    begin_process()
     # Ctrl-C reaches every process of the terminal; only the training loop may answer it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -6,7 +6,10 @@ HOME/exports/KEY/ is a folder as `export` writes it. Deleting any of it is safe:
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -54,7 +57,12 @@ def key_of(model: Path) -> str:
 
 
 def _make(model: Path, scratch: Path, place: Path | None, threads: int) -> OnnxEngine:
-    export(model, scratch)
+    if sys.stderr is not None and sys.stderr.isatty():
+        print(f"first use of {model}: it is exported for onnxruntime, which takes some seconds", file=sys.stderr)
+    # Torch would stay in memory: a worker that exports by itself needs 580 MB for good instead of 140. Where it is
+    # loaded already nothing is saved; and what goes wrong in the process is raised by the export in this one.
+    if "torch" in sys.modules or not _exported_in_process(model, scratch, threads):
+        export(model, scratch)
     engine = OnnxEngine.load(scratch, threads)  # reads the whole graph, so the folder may be moved or removed
     if place is not None and not place.exists():
         try:
@@ -64,3 +72,29 @@ def _make(model: Path, scratch: Path, place: Path | None, threads: int) -> OnnxE
             if not place.is_dir():
                 raise
     return engine
+
+
+_EXPORT = """
+import json, sys
+from pathlib import Path
+sys.path[:] = json.loads(sys.argv[1])
+from vizinho.parallel import begin_process
+begin_process(int(sys.argv[2]))
+from vizinho.recognition.export import export
+export(Path(sys.argv[3]), Path(sys.argv[4]))
+"""
+
+
+def _exported_in_process(model: Path, scratch: Path, threads: int) -> bool:
+    """Export in a process of its own; False where that fails.
+
+    It is no child of multiprocessing, which would run the user's script again unless its main part is guarded.
+    """
+    arguments = [json.dumps(sys.path), str(threads), str(model), str(scratch)]
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", _EXPORT, *arguments], stdin=subprocess.DEVNULL, capture_output=True
+        )
+    except OSError:
+        return False
+    return done.returncode == 0

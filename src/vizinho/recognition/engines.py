@@ -24,6 +24,7 @@ from vizinho.audio.io import Waveform
 from vizinho.audio.logmel import LogMel, at_least_minimum
 from vizinho.decoding.greedy import LogProbs
 from vizinho.errors import ModelError, first_line
+from vizinho.parallel import usable_cores
 from vizinho.text.tokens import TokenInventory
 
 if TYPE_CHECKING:
@@ -168,7 +169,7 @@ def open_session(path: Path, threads: int) -> Any:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    options.intra_op_num_threads, options.inter_op_num_threads = min(threads, usable_cores()), 1
     options.log_severity_level = 3
     # A plan of memory would be kept for every length of input that ever came.
     options.enable_mem_pattern = False

@@ -19,7 +19,7 @@ from vizinho.decoding.setup import DecoderSpec
 from vizinho.errors import AudioError, SpecError
 from vizinho.files import sha256, write_text
 from vizinho.ledger import Ledger
-from vizinho.parallel import spread
+from vizinho.parallel import set_threads, spread
 from vizinho.recognition.cache import key_of
 from vizinho.recognition.engines import TorchEngine
 from vizinho.recognition.formats import render
@@ -115,9 +115,7 @@ class Work:
         options = TranscribeOptions(n_best=self.n_best)
         recognizer = Recognizer.load(self.model, self.engine, options, threads=self.threads, search=self.decoder)
         if isinstance(recognizer.engine, TorchEngine):
-            import torch
-
-            torch.set_num_threads(self.threads)
+            set_threads(self.threads)
         return recognizer
 
 

@@ -20,6 +20,7 @@ from vizinho.audio.blocks import mono, read_blocks
 from vizinho.audio.io import SAMPLE_RATE, Waveform
 from vizinho.decoding.greedy import Decoder, Emission, LogProbs, greedy, words_of
 from vizinho.errors import ModelError, SpecError
+from vizinho.parallel import limit_blas
 from vizinho.progress import Advance, silent
 from vizinho.recognition.cache import cached_engine
 from vizinho.recognition.cutting import CutOptions, Cutter, Piece
@@ -123,6 +124,7 @@ class Recognizer:
         """
         if engine not in ENGINES:
             raise SpecError(f"unknown engine {engine!r}", where="engine", fix=f"use {' or '.join(ENGINES)}")
+        limit_blas()  # features are computed in NumPy
         loaded: Engine
         live = None
         if (folder / SETTINGS).is_file() and engine == "onnx":

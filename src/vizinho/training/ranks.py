@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import torch
 
 from vizinho.errors import SpecError
+from vizinho.parallel import set_threads
 from vizinho.training.options import LoopOptions, TrainingOptions
 from vizinho.training.torchrun import process_count
 
@@ -33,7 +34,7 @@ class Ranks:
         if accelerator is None and process_count() > 1:
             raise SpecError("this network is trained by one process", where="torchrun", fix="run it without torchrun")
         self._accelerator, self._compile, self._accumulate = accelerator, compile, options.accumulate
-        torch.set_num_threads(options.threads)  # accelerate sets its own
+        set_threads(options.threads)  # accelerate sets its own
         self.world: int = accelerator.num_processes if accelerator else 1
         self.number: int = accelerator.process_index if accelerator else 0
         self.device: torch.device = accelerator.device if accelerator else torch.device("cpu")

@@ -1,8 +1,11 @@
 import json
 import logging
+import subprocess
+import sys
 
 import numpy as np
 import pytest
+from processor import environment
 from tones import tone_speech
 
 from vizinho.errors import ModelError
@@ -117,3 +120,15 @@ def test_a_network_whose_export_computes_something_else_is_computed_in_torch(ton
     recognizer = Recognizer.load(tone_model)
     assert isinstance(recognizer.engine, TorchEngine)
     assert recognizer.transcribe(tone_speech("abc def")).text == "abc def"
+
+
+def test_a_first_use_leaves_no_torch_in_memory(tone_model, tmp_path):
+    program = (
+        "import sys; from pathlib import Path; from vizinho.recognition.recognizer import Recognizer\n"
+        "engine = Recognizer.load(Path(sys.argv[1])).engine\n"
+        "print(type(engine).__name__, 'torch' in sys.modules, 'onnxruntime' in sys.modules)"
+    )
+    command = [sys.executable, "-c", program, str(tone_model)]
+    done = subprocess.run(command, env=environment(VIZINHO_HOME=str(tmp_path)), capture_output=True, text=True)
+    assert done.stdout.split() == ["OnnxEngine", "False", "True"], done.stderr
+    assert not done.stderr  # which is no terminal

@@ -18,6 +18,7 @@ from multiprocessing.connection import Connection
 from vizinho.decoding.beam import BeamOptions
 from vizinho.decoding.setup import DecoderSpec
 from vizinho.errors import AudioError, TextError, VizinhoError
+from vizinho.parallel import begin_process
 from vizinho.recognition.recognizer import Recognizer, mean_confidence
 from vizinho.recognition.stream import Event, Final, StreamOptions, StreamSession
 from vizinho.records import Transcript
@@ -37,6 +38,7 @@ def work(connection: Connection, options: messages.WorkerOptions) -> None:
     """Execute orders until the server is gone. Signals are the server's to handle: it drains, then ends its workers."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    begin_process(options.threads)
     try:
         classify = load_classifier(options.classifier)
     except VizinhoError as error:
