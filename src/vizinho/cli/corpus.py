@@ -114,7 +114,7 @@ def check(
             tokens=tokens,
             frame_seconds=frame_seconds,
             progress=advance,
-            processes=processes_that_fit("--processes", processes, items=len(utterances)),
+            processes=_processes(processes, on_ray, len(utterances)),
             on_ray=on_ray,
         )
     clean, quarantine = write_check(report, corpus.parent if out is None else out, corpus.stem)
@@ -123,6 +123,11 @@ def check(
     emit(values, as_json, _check_lines(values, report))
     if strict and report.quarantined:
         raise typer.Exit(1)  # for scripts: 2 would mean that the command itself failed
+
+
+def _processes(requested: int | None, on_ray: bool, items: int) -> int:
+    """Processes on this machine's cores; a cluster has others."""
+    return requested or 1 if on_ray else processes_that_fit("--processes", requested, items=items)
 
 
 def _only_lang(utterances: list[Utterance], corpus: Path) -> str:
@@ -270,8 +275,7 @@ def label(
     store = Store()
     folder = store.resolve(model)
     utterances = _unlabelled(sources, split, lang, store, model)
-    processes = processes_that_fit("--processes", processes, items=len(utterances))
-    options = PseudoLabelOptions(least_confidence, processes, on_ray)
+    options = PseudoLabelOptions(least_confidence, _processes(processes, on_ray, len(utterances)), on_ray)
     entry = store.find(model)
     ref = entry.ref if entry else folder.name  # the labels' source names the exact version
     with bar("pseudo-labelling", len(utterances)) as advance:
