@@ -67,7 +67,7 @@ def test_an_altered_corpus_is_named_and_refused_or_shown(world, tmp_path):
     soundfile.write(first, samples // 2, rate, subtype="PCM_16")
     refused = vizinho(*command, home=world / "home")
     assert refused.returncode == 2
-    assert f"{moved}: texts and sizes are as recorded, not so" in refused.stderr
+    assert f"{moved}: texts and sizes are as recorded; order, lengths or sound are not" in refused.stderr
 
 
 def test_other_training_data_gives_other_weights_with_anyway(world, tmp_path):
@@ -107,8 +107,8 @@ def test_weights_that_the_recorded_job_does_not_give_are_found(world, tmp_path):
     [
         (("pt@7",), "no model 'pt@7'"),
         (("es-demo",), "its card was written by a vizinho (0.1.0) that did not record the job"),
-        (("pt@1", "--corpus", "{es}", "--corpus", "{es}"), "2 corpora were given, pt@1 was made of 1"),
-        (("pt@1", "--corpus", "nosuch.jsonl"), "nosuch.jsonl: a corpus that pt@1 was made of is not here"),
+        (("pt@1", "--corpus", "{es}", "--corpus", "{es}"), "2 corpora are given, pt@1 was trained on 1"),
+        (("pt@1", "--corpus", "nosuch.jsonl"), "nosuch.jsonl: a corpus that pt@1 was trained on is not here"),
         (("pt@1", "--corpus", "{es}"), "in 'es', not in 'pt'"),
         (("pt@1", "--corpus", "{es}", "--chain"), "--corpus and --chain were both given"),
     ],
