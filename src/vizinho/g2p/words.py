@@ -53,13 +53,18 @@ def is_word(text: str) -> bool:
 
 def list_name(language: str) -> str:
     """Wordfreq's name of a language. Raises TextError for a language without a list."""
+    base = Language.of(language).base
+    if not is_listed(base):
+        raise TextError(f"wordfreq has no words of {base!r}", where="frequent words", fix="give a list of your own")
+    return _LISTED_AS.get(base, base)
+
+
+def is_listed(language: str) -> bool:
+    """Whether there is a list of a language's frequent words."""
     import wordfreq
 
     base = Language.of(language).base
-    name = _LISTED_AS.get(base, base)
-    if name not in wordfreq.available_languages("best"):
-        raise TextError(f"wordfreq has no words of {base!r}", where="frequent words", fix="give a list of your own")
-    return name
+    return _LISTED_AS.get(base, base) in wordfreq.available_languages("best")
 
 
 @lru_cache(maxsize=16)

@@ -17,6 +17,7 @@ from vizinho.corpora.synthetic import phrase_books, practice_corpus, practice_di
 from vizinho.errors import CorpusError, SpecError, TextError
 from vizinho.g2p.espeak import voices_of
 from vizinho.g2p.respell import respell_corpus
+from vizinho.g2p.words import is_listed
 from vizinho.job.data import Corpus, open_corpus
 from vizinho.progress import Event, unseen
 from vizinho.records import Utterance
@@ -75,9 +76,10 @@ def make_practice(home: Path, target: Target, minutes: float, donor: Card | None
             where=sharded[0].place,
             fix="leave --practice out",
         )
-    if not voices_of(target.language):
+    if not voices_of(target.language) or not is_listed(target.language):
+        lacking = "list of frequent words" if voices_of(target.language) else "voice of eSpeak NG"
         raise SpecError(
-            f"eSpeak NG is not known to speak {target.language!r}",
+            f"there is no {lacking} for {target.language!r}",
             where="--practice",
             fix="leave it out; --beside takes practice speech of your own",
         )

@@ -12,6 +12,7 @@ from typing import Any
 
 from vizinho.errors import SpecError
 from vizinho.g2p.espeak import voices_of
+from vizinho.g2p.words import is_listed
 from vizinho.job.data import Corpus, Dataset, make_dataset, open_corpus, target_minutes
 from vizinho.job.fit import FinishedJob, fit_job
 from vizinho.job.job import Job
@@ -303,7 +304,7 @@ def _practice_may_help(
     language: str, corpora: Sequence[Corpus], practice: Sequence[Corpus], target_speech: float
 ) -> bool:
     few = target_speech < MUCH_MINUTES and not practice and not any(c.shards for c in corpora)
-    return few and bool(voices_of(language))
+    return few and bool(voices_of(language)) and is_listed(language)
 
 
 def _log_skipped(ready: ReadyJob, reporting: Reporting) -> None:

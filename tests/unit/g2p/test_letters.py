@@ -16,6 +16,7 @@ from vizinho.g2p.letters import (
     phone_likeness,
     segments,
 )
+from vizinho.g2p.words import is_listed, letters_of
 from vizinho.text.alphabets import alphabet
 
 PHONES = (*"pbtdkɡmnɲszʃʒfvlɾaeiouɐɛɔ", "o\u0303", "ɐ\u0303", "c\u0327")
@@ -146,3 +147,17 @@ def test_phones_that_share_more_features_are_more_alike() -> None:
 
 def test_marks_of_another_languages_words_are_no_phones() -> None:
     assert segments("(en)pɛni(fr)", "fr") == ("p", "ɛ", "n", "i")
+
+
+@pytest.mark.parametrize(("target", "donor"), [("ro", "it"), ("hi", "ne"), ("bn", "hi")])
+def test_languages_without_an_alphabet_of_ours_are_compared_by_the_letters_of_their_words(
+    target: str, donor: str
+) -> None:
+    if not is_listed(donor):
+        assert letter_similarity(target, donor, "a", "a") is None
+        return
+    targets, donors = letters_of(target), letters_of(donor)
+    similarity = letter_similarity(target, donor, targets, donors)
+    assert similarity is not None and similarity.values.shape == (len(targets), len(donors))
+    sounded = [row for row, letter in enumerate(targets) if letter in similarity.sounds]
+    assert len(sounded) > 20 and (similarity.values[sounded].max(axis=1) > 0.3).mean() > 0.8

@@ -163,7 +163,7 @@ def test_shards_unspoken_languages_and_a_store_that_cannot_be_written_are_refuse
     sharded = Corpus(tmp_path, (), ShardIndex(tmp_path, "pt", "train", (), 0, "", {}, {}))
     with pytest.raises(SpecError, match="this is a sharded corpus"):
         make_practice(place, Target("pt", (sharded,), 1.0), MINUTES, None)
-    with pytest.raises(SpecError, match="not known to speak 'gl'"):
+    with pytest.raises(SpecError, match="no voice of eSpeak NG for 'gl'"):
         make(place, None, "gl")
     with pytest.raises(StoreError, match="cannot be written"):
         make_practice(Path("/proc/nowhere"), Target("pt", (open_corpus(place / "pt.train.jsonl"),), 1.0), MINUTES, None)
