@@ -48,6 +48,7 @@ docs: install
 
 bench: install
 	$(BIN)/python bench/train_throughput.py
+	$(BIN)/python bench/jobs.py
 	$(BIN)/python bench/train_memory.py
 	$(BIN)/python bench/compare_levels.py
 	$(BIN)/python bench/beam.py

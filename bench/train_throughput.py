@@ -7,6 +7,8 @@ its worker. Augmentation is off on both sides. Runs alternate, so a machine that
 each pair is what counts.
 
     .venv/bin/python bench/train_throughput.py [--pairs 3] [--steps 40] [--threads 1] [--corpus MANIFEST]
+
+With `--threads` above 1 our loop with that many is then compared with our loop with one, in alternating pairs too.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from surroundings import describe
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import Trainer, TrainingArguments
 from transformers.trainer_pt_utils import LengthGroupedSampler
@@ -177,6 +180,23 @@ def where_time_goes(corpus: Path, threads: int) -> None:
         print(f"forward and backward, {name}: {statistics.median(found) / peak:.0%} of the peak")
 
 
+def scaling(corpus: Path, steps: int, threads: int, pairs: int) -> None:
+    """What more threads gain: our loop with `threads` against one."""
+    ratios = []
+    for pair in range(pairs):
+        rates, spent = {}, {}
+        for count in (1, threads) if pair % 2 else (threads, 1):
+            begun = time.process_time()
+            rates[count] = ours(corpus, steps, count)
+            spent[count] = time.process_time() - begun
+        ratios.append(rates[threads] / rates[1])
+        print(
+            f"pair {pair + 1}: 1 thread {rates[1]:.1f}, {threads} threads {rates[threads]:.1f} s of audio per second: "
+            f"{ratios[-1]:.2f}; processor time {spent[threads] / spent[1]:.2f} times"
+        )
+    print(f"{threads} threads against 1: median {statistics.median(ratios):.2f}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pairs", type=int, default=3)
@@ -186,6 +206,7 @@ def main() -> None:
     arguments = parser.parse_args()
     logging.disable(logging.WARNING)
     corpus = arguments.corpus or practice_corpus("es", 12, Path("runs/bench/es"), seed=31)
+    print(describe())
     where_time_goes(corpus, arguments.threads)
     ratios = []
     for pair in range(arguments.pairs):
@@ -196,6 +217,8 @@ def main() -> None:
         rates = f"ours {found['ours']:.1f}, Trainer {found['huggingface']:.1f} s of audio per second"
         print(f"pair {pair + 1}: {rates}, ratio {ratios[-1]:.2f}")
     print(f"ratio: median {statistics.median(ratios):.2f}, from {min(ratios):.2f} to {max(ratios):.2f}")
+    if arguments.threads > 1:
+        scaling(corpus, arguments.steps, arguments.threads, arguments.pairs)
 
 
 if __name__ == "__main__":

@@ -152,7 +152,9 @@ class LoopOptions:
     checkpoint_every: int = 40
     """Steps between checkpoints to resume from."""
     threads: int = 1
-    """Torch threads; more than one on a busy machine can be many times slower."""
+    """Torch threads. Sums are ordered by their number, so results are bit-equal for the same number only."""
+    # 1 on every machine, so that a recipe means the same everywhere: no gain of 2 threads for preset tiny was shown
+    # (bench/train_throughput.py --threads 2), and on a machine with other work 2 were many times slower.
     seed: int = 1
 
     def __post_init__(self) -> None:
