@@ -83,10 +83,8 @@ def hold_out(sentences: Sequence[Sentence], shares: Sequence[float], seed: int) 
     """
     blocks = [sentences[i : i + BLOCK] for i in range(0, len(sentences), BLOCK)]
     if len(blocks) <= len(shares):
-        raise TextError(
-            f"{len(sentences)} sentences cannot be split into {len(shares) + 1} parts",
-            fix=f"give more than {len(shares) * BLOCK} sentences, or a file to choose on",
-        )
+        fix = f"give more than {len(shares) * BLOCK} sentences, or a file to choose on"
+        raise TextError(f"{len(sentences)} sentences cannot be split into {len(shares) + 1} parts", fix=fix)
     order = list(range(len(blocks)))
     random.Random(f"hold out {seed}").shuffle(order)
     counts = [max(1, round(share * len(blocks))) for share in shares]

@@ -72,11 +72,8 @@ class TopicClassifier:
         # A run without a known word has a vector of zeros, and says nothing about the topic.
         known = np.linalg.norm(rows, axis=1) > 0
         if not known.any():
-            raise TextError(
-                f"no word of {text[:40]!r} is known to the vectors",
-                where="text",
-                fix="use vectors of the text's language",
-            )
+            fix = "use vectors of the text's language"
+            raise TextError(f"no word of {text[:40]!r} is known to the vectors", where="text", fix=fix)
         weights = np.array([len(run.split()) for run in runs], dtype=np.float64)[known]
         mean = (self.linear.probabilities(rows[known]) * weights[:, None]).sum(axis=0) / weights.sum()
         order = np.argsort(-mean, kind="stable")
