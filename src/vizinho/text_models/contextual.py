@@ -44,6 +44,7 @@ def layers(trained: TrainedModel, sentences: Sequence[Sentence]) -> list[Matrix]
             batch = make_batch([sentences[i] for i in chosen], trained.words, trained.characters)
             alone = trained.model.encode(batch)
             ahead, back = trained.model(batch)
+            # Layer 0 is paired with itself, the others with their layer of the other direction.
             pairs = zip([alone, *ahead], [alone, *back], strict=True)
             stacked = torch.stack([torch.cat(pair, dim=2) for pair in pairs], dim=1)
             for row, index in enumerate(chosen):

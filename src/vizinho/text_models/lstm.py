@@ -117,7 +117,7 @@ class LanguageModel(nn.Module):
         """(B, T, D): the vector of each word without its context."""
         distinct = self.encoder(batch.distinct) if self.encoder is not None else self.words.weight[batch.distinct]
         # The gradient of an embedding is a sum of rows; that of indexing is equal and many times slower.
-        return F.embedding(batch.places, distinct)
+        return F.embedding(batch.places, distinct)  # (U, D) to (B, T, D)
 
     def forward(self, batch: Batch) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
         """Layers (B, T, D) of the direction that reads forward, and of the one that reads backward (or no layers).
@@ -125,6 +125,7 @@ class LanguageModel(nn.Module):
         At place t the first depends on words 0 to t, the second on words t to the end.
         """
         words = self.encode(batch)
+        # The two directions share only the words' vectors and the output.
         ahead = self.ahead(words)
         if self.back is None:
             return ahead, []

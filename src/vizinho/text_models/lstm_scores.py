@@ -74,6 +74,7 @@ def perplexity(trained: TrainedModel, sentences: Sequence[Sentence], seed: int =
         raise TextError("no sentences to evaluate on", fix="give one sentence a line")
     scores = sentence_scores(trained.model, trained.words, trained.characters, sentences)
     unknown = [[w for w in s if w not in trained.words] for s in sentences]
+    # An unknown word costs the probability of UNKNOWN and of its letters, so a small word list gains nothing.
     spelt = sum(spelling_score(w, trained.letters) for s in unknown for w in s)
     # Resampling sentences, not words: words of a sentence depend on each other.
     sums = bootstrap_sums(scores, np.random.default_rng([seed, 11]), RESAMPLES)

@@ -92,6 +92,7 @@ class LmTask(Task[LmOptions]):
         directions = [
             word_loss(network, states, rows, options.samples, generator) for states, rows in predictions(network, words)
         ]
+        # Both directions predict equally many words, so their means weigh the same.
         return torch.stack(directions).mean()
 
     def evaluate(self) -> Scores:

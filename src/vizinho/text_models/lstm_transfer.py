@@ -131,6 +131,7 @@ def transferred(
     seed: int = 1,
 ) -> tuple[LanguageModel, TransferPlan]:
     """A model of the donor's shape for other words, at its start, and the plan of where its parameters come from."""
+    # Fresh weights first: rows that the plan does not fill keep them.
     target = build(donor.model.shape, len(words), len(characters) if characters is not None else None, seed)
     plan = plan_transfer(target, words, characters, donor, rows, vectors)
     plant(target, apply_plan(plan, donor.model.state_dict(), target.state_dict()))

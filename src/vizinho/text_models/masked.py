@@ -130,7 +130,7 @@ def hide(tokenizer: Any, ids: Sequence[Sequence[int]], share: float, rng: np.ran
     for row, line in enumerate(ids):
         inputs[row, : len(line)] = line
     lengths = np.array([len(line) for line in ids])
-    columns = np.arange(longest)[None]
+    columns = np.arange(longest)[None]  # (1, T), compared with lengths (B, 1)
     inner = (columns > 0) & (columns < lengths[:, None] - 1)  # neither marks nor padding
     # Places that may not be hidden get 2.0, above every share; the smallest draw of a line is hidden in any case.
     draws = np.where(inner, rng.random(inputs.shape), 2.0)
@@ -158,6 +158,7 @@ def start_embeddings(model: Any, ids: Sequence[Sequence[int]], options: MaskedOp
         vectors = train_vectors([[str(i) for i in line[1:-1]] for line in ids], settings)
     except TextError:  # too little text for word2vec: the fresh rows stay
         return
+    # The words of these vectors are piece numbers; pieces that occur less than five times have none.
     rows = torch.tensor([int(word) for word in vectors.words])
     # Centred and scaled: word2vec's vectors share a large mean, and BERT's layers expect a small spread.
     values = vectors.matrix - vectors.matrix.mean(axis=0)

@@ -113,7 +113,7 @@ def context_means(items: Sequence[Labelled], static: WordVectors) -> Matrix:
     for row, item in enumerate(items):
         words, place = item.occurrence.sentence, item.occurrence.place
         around = [*words[max(0, place - WINDOW) : place], *words[place + 1 : place + 1 + WINDOW]]
-        known = [static[w] for w in around if w in static]
+        known = [static[w] for w in around if w in static]  # without any, the mean stays zero
         if known:
             means[row] = unit(np.array(known, dtype=np.float32)).mean(axis=0)
     return means
@@ -179,6 +179,7 @@ def silhouette(distances: npt.NDArray[np.float64], labels: npt.NDArray[np.str_])
 def _nearest(distances: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """(N, N): for each point 1 at its nearest other point, or equal shares at several that are equally near."""
     others = distances + np.diag(np.full(len(distances), np.inf))
+    # Each of k equally near points gets 1 / k, so that their order in the file has no influence.
     ties = others <= others.min(axis=1, keepdims=True) + _TIE
     return np.asarray(ties / ties.sum(axis=1, keepdims=True), dtype=np.float64)
 

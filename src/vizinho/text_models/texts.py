@@ -63,6 +63,7 @@ def to_sentences(lines: Sequence[str], normalizer: Normalizer, where: str = "") 
         except TextError as error:
             skipped.append(f"{where}:{number}: {error.what}")
             continue
+        # Long lines are cut: LSTM steps are sequential, and one long sentence would pad a whole batch.
         sentences += [words[i : i + LONGEST_SENTENCE] for i in range(0, len(words), LONGEST_SENTENCE)]
     return Texts(sentences, tuple(skipped))
 

@@ -76,7 +76,7 @@ class TopicClassifier:
             raise TextError(f"no word of {text[:40]!r} is known to the vectors", where="text", fix=fix)
         weights = np.array([len(run.split()) for run in runs], dtype=np.float64)[known]
         mean = (self.linear.probabilities(rows[known]) * weights[:, None]).sum(axis=0) / weights.sum()
-        order = np.argsort(-mean, kind="stable")
+        order = np.argsort(-mean, kind="stable")  # of equals the first by alphabet
         return [(self.linear.topics[int(i)], float(mean[i])) for i in order]
 
     def with_vectors(self, sentences: SentenceVectors) -> TopicClassifier:
@@ -207,6 +207,7 @@ def load_classifier(folder: Path, *, vectors: Path | None = None) -> TopicClassi
         raise ModelError(
             f"{len(topics)} topics but weights of {linear.weights.shape}", where=folder, fix="train it again"
         )
+    # A file (vectors.bin, .vec, .kv) or the folder of an encoder.
     own = next(iter(sorted(folder.glob("vectors*"))), None)
     source = vectors or own
     if source is None:

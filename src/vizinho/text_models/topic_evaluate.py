@@ -108,6 +108,7 @@ def _macro_f1(confusion: Counts, present: Any) -> Counts:
     actual, predicted = confusion.sum(axis=2), confusion.sum(axis=1)
     # F1 = 2 TP / (2 TP + FP + FN), and actual + predicted = 2 TP + FP + FN.
     f1 = 2 * right / np.maximum(actual + predicted, 1)
+    # A topic that is only predicted has no F1 of its own; predicting it is a miss of the right topic.
     counted = present[None] & (actual > 0)
     return np.asarray((f1 * counted).sum(axis=1) / np.maximum(counted.sum(axis=1), 1))
 

@@ -69,6 +69,7 @@ def word_list(sentences: Iterable[Sentence], size: int, min_count: int = 2) -> T
         raise TextError(
             f"no word occurs {min_count} times in {sum(counts.values())} running words", fix="give more text"
         )
+    # Ordered by frequency: sampled softmax draws ranks by Zipf's law (`word_loss`).
     return TokenList((UNKNOWN, START, END, *ranked[: max(0, size - 3)]))
 
 
@@ -102,6 +103,7 @@ class Batch:
 
 def make_batch(sentences: Sequence[Sentence], words: TokenList, characters: TokenList | None) -> Batch:
     """Sentences (of words, without ends) to a batch; with `characters`, words are given by their spelling."""
+    # Both ends are there for both directions: each predicts the end that it reads towards.
     framed = [(START, *sentence, END) for sentence in sentences]
     lengths = torch.tensor([len(s) for s in framed])
     longest = int(lengths.max())

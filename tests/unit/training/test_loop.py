@@ -2,7 +2,6 @@
 
 import json
 import signal
-from pathlib import Path
 
 import pytest
 import torch
@@ -136,9 +135,3 @@ def test_checkpoints_of_an_older_version_are_refused_with_a_message(tmp_path):
         header.write_text(json.dumps({name: values[name] for name in ("step", "values", "sha256")}))
     with pytest.raises(ModelError, match=r"begun by an older version of vizinho.* -> start over with --fresh"):
         fit(Line(), OPTIONS, tmp_path)
-
-
-def test_every_network_is_trained_by_the_one_loop():
-    """Another place that updates weights would have to skip, save and resume by itself."""
-    source = Path(__file__).parents[3] / "src"
-    assert [p.name for p in source.rglob("*.py") if "optimizer.step(" in p.read_text()] == ["loop.py"]
