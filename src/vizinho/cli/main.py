@@ -10,7 +10,6 @@ import typer
 from vizinho.cli import compare, corpus, evaluate, experiment, lm, models, serve, topics, train, transcribe, vectors
 from vizinho.cli.options import Commands
 from vizinho.errors import SpecError, VizinhoError
-from vizinho.parallel import begin_process
 from vizinho.training.torchrun import SEPARATE_STORES, process_count, restart_may_hang
 from vizinho.version import __version__
 
@@ -129,6 +128,8 @@ def _refuse_renamed(arguments: list[str]) -> None:
 
 def main() -> None:
     """Entry point of the console script."""
+    from vizinho.parallel import begin_process
+
     begin_process()
     try:
         _refuse_renamed(sys.argv[1:])

@@ -153,7 +153,7 @@ class LoopOptions:
     """Steps between checkpoints to resume from."""
     threads: int = 1
     """Torch threads. Sums are ordered by their number, so results are bit-equal for the same number only."""
-    # 1 on every machine, so that a recipe means the same everywhere: no gain of 2 threads for preset tiny was shown
+    # 1 on every machine, so that the number does not depend on it: no gain of 2 threads for preset tiny was shown
     # (bench/train_throughput.py --threads 2), and on a machine with other work 2 were many times slower.
     seed: int = 1
 
