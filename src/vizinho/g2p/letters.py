@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from vizinho.errors import SpecError, VizinhoError
 from vizinho.g2p.espeak import is_available, phonemes, voice_of, voices_of
-from vizinho.g2p.words import frequent_words, letters_of
+from vizinho.g2p.words import frequent_words, is_word, letters_of
 from vizinho.text.language import Language
 
 WORDS = 1500
@@ -112,7 +112,7 @@ def letter_sounds(language: str) -> dict[str, dict[Phones, float]]:
     Raises VizinhoError without eSpeak NG, a voice or a list of words.
     """
     voice, letters = voice_of(language), letters_of(language)
-    words = frequent_words(language, WORDS, letters=[c for c in letters if c.isalpha()])
+    words = frequent_words(language, WORDS, letters=[c for c in letters if is_word(f"a{c}")])
     # Rare letters must not be judged by chance: every letter gets the words it is in, as far as there are any.
     many = frequent_words(language, 30_000, letters=letters)
     for letter in letters:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import pickle
+import unicodedata
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -73,10 +75,21 @@ class WordVectors:
 
 
 def tokenize(lines: Iterable[str]) -> list[list[str]]:
-    """Lines to lower-case words of letters only."""
+    """Lines to lower-case words of letters and their marks."""
     from gensim.utils import tokenize as words
 
-    return [list(words(line, lowercase=True)) for line in lines]
+    # gensim takes marks for spaces, which leaves pieces of words in scripts with vowel signs.
+    return [_words(line) if any(map(_is_mark, line)) else list(words(line, lowercase=True)) for line in lines]
+
+
+def _words(line: str) -> list[str]:
+    in_word = ((c, _is_mark(c) or c == "_" or (c.isalnum() and not c.isdecimal())) for c in line.lower())
+    return "".join(c if inside else " " for c, inside in in_word).split()
+
+
+@cache
+def _is_mark(c: str) -> bool:
+    return unicodedata.category(c).startswith("M")
 
 
 def train_vectors(

@@ -153,3 +153,16 @@ def test_the_same_text_gives_the_same_vectors_in_another_process():
         for seed in ("1", "2")
     ]
     assert made[0] == made[1] != ""
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("O gato, a 2ª casa!", ["o", "gato", "a", "ª", "casa"]),
+        ("O ca\u0303o,", ["o", "ca\u0303o"]),
+        ("नमस्ते, दुनिया 12", ["नमस्ते", "दुनिया"]),
+        ("ภาษาที่ดี", ["ภาษาที่ดี"]),
+    ],
+)
+def test_words_are_letters_with_their_marks(line, words):
+    assert tokenize([line]) == [words]
