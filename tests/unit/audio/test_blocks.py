@@ -86,6 +86,8 @@ def test_blocks_have_no_seams_and_channels_stay_apart(rate):
         (b"\x1a\x45\xdf\xa3" + bytes(100), AudioLimits(), "cannot decode"),
         (b"\0\0\0\x18ftypM4A " + bytes(100), AudioLimits(), "cannot decode|no audio track"),
     ],
+    # Names of their own: a recording's bytes hold the time at which it was written.
+    ids=["long", "large", "channels", "rate", "nan", "inf", "no samples", "nothing", "webm", "m4a"],
 )
 def test_what_is_refused_and_why(data, limits, message):
     pytest.importorskip("av", reason="the extra `media` is not installed")
