@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import soundfile
 import soxr
 
-from vizinho.audio.containers import ADVICE, open_native
-from vizinho.audio.ogg_opus import repair_clock
+from vizinho.audio.containers import open_native
 from vizinho.errors import AudioError
 from vizinho.files import replacing
-
-_T = TypeVar("_T")
 
 SAMPLE_RATE = 16_000  # samples per second inside the project; every loader resamples to it
 
@@ -26,28 +20,14 @@ Waveform = npt.NDArray[np.float32]
 """Mono samples, shape (N,), nominally in [-1, 1]."""
 
 
-@dataclass(frozen=True, slots=True)
-class AudioInfo:
-    """Facts from a file's header, before anything is decoded."""
-
-    duration_seconds: float
-    sample_rate: int
-    channels: int
-    container: str
-
-
-def audio_info(path: Path) -> AudioInfo:
-    """Read the header of an audio file. Raises AudioError for one that libsndfile cannot read."""
-    info = _open(path, soundfile.info)
-    return AudioInfo(info.frames / info.samplerate, info.samplerate, info.channels, info.format)
-
-
-def seconds_of(data: bytes, name: object = "") -> float:
-    """Seconds of a file's bytes, by the header where libsndfile can read it. Raises AudioError."""
+def seconds_of(source: Path | bytes, name: object = "") -> float:
+    """Seconds of a file or of a file's bytes, by the header where libsndfile can read it. Raises AudioError."""
     try:
-        info = _with_repair(data, soundfile.info)
-    except (soundfile.LibsndfileError, ValueError):
-        samples, rate = _mono(data, name)
+        info = soundfile.info(str(source) if isinstance(source, Path) else io.BytesIO(source))
+    except (soundfile.LibsndfileError, OSError, ValueError):
+        info = None
+    if info is None or not 0 < info.frames < 2**62:  # the header may be unreadable, or of a stream of unknown length
+        samples, rate = _mono(source, name)
         return samples.size / rate
     return float(info.frames / info.samplerate)
 
@@ -70,24 +50,6 @@ def _mono(source: Path | bytes, name: object = "") -> tuple[Waveform, int]:
     with open_native(source, name) as native:
         parts = [b[:, 0] if native.channels == 1 else b.mean(axis=1, dtype=np.float32) for b in native.blocks]
         return (parts[0] if len(parts) == 1 else np.concatenate(parts)), native.sample_rate
-
-
-def _open(path: Path, reader: Callable[[Any], _T]) -> _T:
-    try:
-        return reader(str(path))
-    except (soundfile.LibsndfileError, OSError) as error:
-        try:
-            return _with_repair(path.read_bytes(), reader)
-        except (soundfile.LibsndfileError, OSError, ValueError):
-            raise _unreadable(path, error) from error
-
-
-def _with_repair(data: bytes, reader: Callable[[Any], _T]) -> _T:
-    """Read bytes; where libsndfile refuses an Ogg Opus file for its page clock, repair the clock and read again."""
-    try:
-        return reader(io.BytesIO(data))
-    except soundfile.LibsndfileError:
-        return reader(io.BytesIO(repair_clock(data)))
 
 
 def resample(samples: Waveform, from_rate: int, to_rate: int) -> Waveform:
@@ -117,10 +79,3 @@ def save_audio(path: Path, samples: Waveform, sample_rate: int = SAMPLE_RATE) ->
             soundfile.write(str(temporary), np.clip(samples, -1.0, 1.0), sample_rate, format=container, subtype=subtype)
     except soundfile.LibsndfileError as error:
         raise AudioError(f"cannot be written ({error})", where=path, fix="make room on the disk") from error
-
-
-def _unreadable(path: Path, error: Exception) -> AudioError:
-    if not path.is_file():
-        return AudioError("no such audio file", where=path, fix="check the path")
-    reason = str(error).removeprefix(f"Error opening {str(path)!r}: ").rstrip(".")
-    return AudioError(f"cannot decode the audio ({reason})", where=path, fix=ADVICE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -170,7 +171,7 @@ def stats(corpus: Manifest, lang: Lang = None, as_json: AsJson = False) -> None:
 
     utterances = read_manifest(corpus)
     normalizer = get_normalizer(lang or _only_lang(utterances, corpus))
-    rows = [row.to_json() for row in corpus_stats(utterances, normalizer)]
+    rows = [asdict(row) for row in corpus_stats(utterances, normalizer)]
     values = {"corpus": corpus, "fingerprint": fingerprint(utterances), "normalizer": normalizer.name, "rows": rows}
     lines = [
         f"{row['split'] or 'all':<8}{row['utterances']:>11}{row['minutes']:>9.2f}{row['characters']:>12}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -52,10 +52,6 @@ class CheckReport:
         pairs = {(f.kind, f.id) for f in self.findings if f.severity == severity}
         return dict(sorted(Counter(kind for kind, _ in pairs).items(), key=lambda item: (-item[1], item[0])))
 
-    def reasons(self, utterance_id: str) -> list[Finding]:
-        """The findings that put an utterance into quarantine."""
-        return [f for f in self.findings if f.id == utterance_id and f.severity == QUARANTINE]
-
     def to_json(self) -> dict[str, Any]:
         """Counts, minutes and findings as JSON values."""
         return {
@@ -66,9 +62,7 @@ class CheckReport:
             "quarantined_minutes": _minutes(self.quarantined),
             "quarantine": self.counts("quarantine"),
             "warnings": self.counts("warning"),
-            "findings": [
-                {"id": f.id, "kind": f.kind, "severity": f.severity, "detail": f.detail} for f in self.findings
-            ],
+            "findings": [asdict(f) for f in self.findings],
         }
 
 

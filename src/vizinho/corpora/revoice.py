@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vizinho.audio.io import audio_info, load_audio, save_audio
+from vizinho.audio.io import load_audio, save_audio, seconds_of
 from vizinho.audio.other_voice import other_voice
 from vizinho.corpora.manifest import claim_folder, content_digest
 from vizinho.corpora.readers.base import file_name
@@ -58,5 +58,5 @@ def _copy(utterance: Utterance, number: int, seed: int, folder: Path) -> Utteran
         rng = np.random.default_rng([seed, number, *utterance.id.encode()])
         save_audio(path, other_voice(load_audio(utterance.audio), rng))
     # The speaker stays: checks for a test speaker in train must still see who this is.
-    seconds = round(audio_info(path).duration_seconds, 3)
+    seconds = round(seconds_of(path), 3)
     return replace(utterance, id=name, audio=path.absolute(), duration_seconds=seconds)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 from vizinho.records import Utterance
 
@@ -24,10 +23,6 @@ class Counts:
     characters: int
     distinct_texts: int
     letters_per_second: float
-
-    def to_json(self) -> dict[str, Any]:
-        """The fields by name."""
-        return asdict(self)
 
 
 def corpus_stats(utterances: Iterable[Utterance], normalizer: Callable[[str], str] = str) -> list[Counts]:

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from vizinho.audio.augment import add_noise, band_limit
-from vizinho.audio.io import SAMPLE_RATE, audio_info, save_audio
+from vizinho.audio.io import SAMPLE_RATE, save_audio, seconds_of
 from vizinho.corpora.manifest import claim_folder, write_manifest
 from vizinho.errors import AudioError, CorpusError, VizinhoError
 from vizinho.g2p.espeak import HELD_OUT_VARIANTS, TRAIN_VARIANTS, Voice, synthesise, voices_of
@@ -204,5 +204,5 @@ def _record(text: str, voice: Voice, path: Path, rng: np.random.Generator) -> fl
 def _duration_if_whole(path: Path) -> float | None:
     """Seconds of a recording, or None where it is missing or damaged, and must be made."""
     with contextlib.suppress(AudioError):
-        return audio_info(path).duration_seconds if path.is_file() else None
+        return seconds_of(path) if path.is_file() else None
     return None

@@ -31,7 +31,7 @@ def test_counts_by_split_and_speaker() -> None:
         ("train", "b"): (1, 1, 0.5, 7, 1),
     }
     assert rows[0].letters_per_second == round(15 / 66, 2)
-    assert rows[0].to_json()["utterances"] == 3
+    assert rows[0].utterances == 3
 
 
 def test_an_empty_corpus_has_no_rows() -> None:

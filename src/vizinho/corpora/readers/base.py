@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from vizinho.audio.io import Waveform, audio_info, resample, save_audio
+from vizinho.audio.io import Waveform, resample, save_audio, seconds_of
 from vizinho.errors import AudioError, CorpusError, VizinhoError
 from vizinho.files import is_file
 from vizinho.records import Utterance
@@ -151,7 +151,7 @@ def duration_of(path: Path, where: str) -> float:
     if not is_file(path):
         raise CorpusError(f"no such audio file: {path}", where=where, fix="add the file or leave the row out")
     try:
-        return audio_info(path).duration_seconds
+        return seconds_of(path)
     except AudioError as error:
         raise CorpusError(error.what, where=f"{where} ({path})", fix=error.fix) from error
 
