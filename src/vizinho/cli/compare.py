@@ -95,6 +95,7 @@ def compare(
         seed=seed,
         work=home / "cache" / "vectors",
     )
+    # The bars are drawn here, the levels report to them from their own processes.
     with board() as show:
         comparison = comparing.compare(
             target,
@@ -123,6 +124,7 @@ def _prediction(comparison: Comparison, results: Sequence[Path]) -> Prediction:
 
 def text(comparison: Comparison, prediction: Prediction | None = None) -> str:
     """The ranking, every measure of every donor, and the gaps, as plain tables."""
+    # A donor with a model has the level of acoustics even where it was not asked for.
     levels = dict.fromkeys(result.level for results in comparison.results.values() for result in results)
     parts = [_ranking(comparison), *(_level(comparison, level) for level in levels)]
     if prediction is not None:
@@ -158,6 +160,7 @@ def _level(comparison: Comparison, level: str) -> str:
     names = dict.fromkeys(name for measures in by_donor.values() for name in measures)
     rows = []
     for name in names:
+        # Title, floor and ceiling are the target's, nearly the same for every donor: one is shown.
         some = next(m[name] for m in by_donor.values() if name in m)
         cells = [_value(by_donor[donor].get(name)) for donor in donors]
         rows.append([some.title, some.nearer, *cells, f"{some.floor:.3g}", f"{some.ceiling:.3g}", some.n])
@@ -189,6 +192,7 @@ def _predicted(prediction: Prediction) -> str:
 
 
 def _gaps(comparison: Comparison) -> list[str]:
+    # Donors with the same gap share a line.
     donors_of: dict[str, list[str]] = {}
     for donor, levels in comparison.results.items():
         for gap in (gap for result in levels for gap in result.gaps):
@@ -230,4 +234,5 @@ def _manifests(folder: Path | None) -> dict[str, Path]:
     if not folder.is_dir():
         fix = "give --speech a folder of LANG.jsonl files"
         raise CorpusError("no such folder of recordings", where=folder, fix=fix)
+    # Other manifests in the folder, such as pt_read.jsonl, keep their name and are never asked for.
     return {Language.of(path.stem).code: path for path in sorted(folder.glob("*.jsonl"))}

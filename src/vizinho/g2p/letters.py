@@ -66,7 +66,7 @@ class LetterSimilarity:
         """Why a target letter and a donor letter are as alike as they are, such as "ç is said [s], as s is"."""
         sound, donor_sound = self.sounds.get(target, ""), self.donor_sounds.get(donor, "")
         if not sound or not donor_sound:
-            return f"{target} beside {donor} by spelling"
+            return f"{target} like {donor} by spelling"
         other = f"as {donor} is" if sound == donor_sound else f"{donor} is said [{donor_sound}]"
         return f"{target} is said [{sound}], {other}"
 
@@ -77,7 +77,7 @@ def letter_similarity(
     """Compare the letters of two languages by sound; None where a language has no voice or eSpeak is not installed.
 
     A letter is the distribution of the phone strings it is spoken as; two letters are as alike as the expected
-    likeness of their phones (scaled so that every letter is wholly like itself), mixed with whether they differ in
+    likeness of their phones (scaled so that every letter has likeness 1 to itself), mixed with whether they differ in
     diacritics alone.
     """
     if not is_available():
@@ -263,8 +263,8 @@ def _letters_alike(
 def _alike(a: Mapping[Phones, float], b: Mapping[Phones, float]) -> float:
     """Cosine of two letters' distributions over phone strings, where like strings are not orthogonal; 0 if silent.
 
-    With the likeness of strings as inner product K, the cosine is a'Kb / sqrt(a'Ka b'Kb), and every letter is wholly
-    like itself.
+    With the likeness of strings as inner product K, the cosine is a'Kb / sqrt(a'Ka b'Kb), and every letter has
+    likeness 1 to itself.
     """
     if not a or not b:
         return 0.0

@@ -57,7 +57,7 @@ _SAME_LETTER = {"a": "ɐ", "e": "ɪɛ", "o": "ʊɔ", "i": "ɪ", "u": "ʊ", "j": 
 _PALATAL = {"pt": {"t": "ʃ", "d": "ʒ"}}
 """What comes between these and an i in some accents of a language (Brazil's tia, dia), and has no letter."""
 _SUPPORT = {"pt": "ə"}
-"""A vowel that eSpeak's rules put beside a consonant (after the r of parte), and that has no letter either."""
+"""A vowel that eSpeak's rules put next to a consonant (after the r of parte), and that has no letter either."""
 _MARKS = "\u0301\u0300\u0302"
 """Acute, grave and circumflex show stress and openness, which differ between languages; tilde and cedilla stay."""
 Graphone = tuple[Phones, str]

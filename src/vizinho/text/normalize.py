@@ -115,9 +115,9 @@ class Normalizer:
 def get_normalizer(name: str) -> Normalizer:
     """The normaliser of a language ("pt", "por", "pt_BR") or of a recorded name ("pt-v1").
 
-    A language without rules of its own gets the general ones. A recorded name is taken as it stands, so that a model
-    goes on with the rules that it was trained with. Raises TextError for an unknown language code and for a version
-    that does not exist.
+    A language without rules of its own gets the general ones. A recorded name keeps its language as written, so
+    that a model keeps the rules that it was trained with. Raises TextError for an unknown language code and for a
+    version that does not exist.
     """
     recorded = _RECORDED.fullmatch(name.strip().lower())
     if recorded is None:
@@ -133,5 +133,5 @@ def _is_letter(c: str) -> bool:
 
 
 def _without_format_characters(text: str) -> str:
-    """Drop soft hyphens, zero-width characters and direction marks: they are inside words and nobody hears them."""
+    """Drop soft hyphens, zero-width characters and direction marks: they occur inside words and have no sound."""
     return text if text.isascii() else "".join(c for c in text if unicodedata.category(c) != "Cf")

@@ -1,7 +1,7 @@
 """gensim's own files of word vectors (.kv), read without running what a pickle may ask for.
 
 A .kv file is a pickle, and a pickle can name any function and have it called. Here only numpy's arrays can be made;
-gensim's classes become a bag of values, and every other name is an error. Large arrays lie beside it as .npy files.
+gensim's classes become a bag of values, and every other name is an error. Large arrays are .npy files next to it.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ def read_keyed(path: Path) -> tuple[list[str], Any]:
     words = values.get("index_to_key", values.get("index2word"))
     matrix = values.get("vectors", values.get("syn0"))
     for name in ("vectors", "syn0"):
-        beside = path.with_name(f"{path.name}.{name}.npy")
-        if matrix is None and name in values.get("__numpys", ()) and beside.is_file():
-            matrix = np.load(beside, allow_pickle=False)
+        array = path.with_name(f"{path.name}.{name}.npy")
+        if matrix is None and name in values.get("__numpys", ()) and array.is_file():
+            matrix = np.load(array, allow_pickle=False)
     if not isinstance(words, list) or not isinstance(matrix, np.ndarray):
         raise ValueError("no words with their vectors in it")
     return [str(word) for word in words], matrix

@@ -74,7 +74,7 @@ def read_settings(folder: Path) -> SentenceSettings:
 
 
 def write_settings(folder: Path, dim: int, max_pieces: int) -> None:
-    """Put what sentence-transformers needs beside an encoder: mean pooling, normalised."""
+    """Write the files that sentence-transformers needs next to an encoder: mean pooling, normalised."""
     kinds = ("Transformer", "Pooling", "Normalize")
     paths = ("", "1_Pooling", "2_Normalize")
     modules = [

@@ -241,7 +241,7 @@ def load_vectors(path: Path) -> WordVectors:
     except _UNREADABLE as error:
         raise ModelError(f"cannot be read as word vectors ({error})", where=path, fix="write the file again") from error
     if not words:
-        raise ModelError("the file holds no vectors", where=path, fix="write the file again")
+        raise ModelError("the file has no vectors", where=path, fix="write the file again")
     vectors = WordVectors(tuple(words), np.array(matrix, dtype=np.float32))
     wrong = np.flatnonzero(~np.isfinite(vectors.matrix).all(axis=1))
     if len(wrong):
@@ -258,7 +258,7 @@ def _read_word2vec(path: Path) -> tuple[list[str], Any]:
 
 
 def check_suffix(path: Path) -> None:
-    """Raises ModelError for a file that is not .vec, .bin or .kv, before anything is trained in vain."""
+    """Raises ModelError for a file that is not .vec, .bin or .kv, before anything is trained."""
     if path.suffix not in (".vec", ".bin", ".kv"):
         raise ModelError(
             f"unknown kind of vectors {path.suffix!r}",

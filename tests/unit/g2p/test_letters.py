@@ -90,7 +90,7 @@ def test_evidence_names_both_sounds() -> None:
     similarity = _similarity("pt", "es")
     assert similarity.evidence("ç", "s") == "ç is said [s], as s is"
     assert similarity.evidence("v", "f") == "v is said [v], f is said [f]"
-    assert base_letter_similarity("ç", "c").evidence("ç", "c") == "ç beside c by spelling"
+    assert base_letter_similarity("ç", "c").evidence("ç", "c") == "ç like c by spelling"
 
 
 def test_a_language_without_a_voice_and_a_missing_extra_give_none(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -371,7 +371,7 @@ def _evidence(target: Speech, donor: Speech | None, pair: _Pair) -> dict[str, An
     longer = [int(i) for i in np.argsort(-(shares[0] + shares[1]), kind="stable") if " " in names[i]][:SHOWN_UNITS]
     notes = []
     if donor is None:
-        notes.append("One set of recordings stands for both sides, so one half of it is compared with the other.")
+        notes.append("Both sides have the same recordings, so one half of them is compared with the other.")
     if not pair.has_speakers:
         notes.append(
             "Few speakers: how these people speak and were recorded counts as a difference between the languages, and"

@@ -1,4 +1,4 @@
-"""Where a phone stands in the charts of the International Phonetic Association (2020 revision), and its X-SAMPA."""
+"""The place of a phone in the charts of the International Phonetic Association (2020 revision), and its X-SAMPA."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _VOWELS = {
 
 def place_of(phone: str) -> tuple[str, str, str] | None:
     """("consonant", manner, place) or ("vowel", height, backness) of a phone, marks aside; None for one not charted."""
-    # Palatalised, aspirated, labialised, velarised and long phones stand in the cell of the plain one.
+    # Palatalised, aspirated, labialised, velarised and long phones are in the cell of the plain one.
     return _charted().get("".join(c for c in phone if not unicodedata.combining(c) and c not in "ʲʰʷˠː"))
 
 
@@ -54,7 +54,7 @@ def chart(shares: Mapping[str, tuple[float, float]]) -> list[dict[str, Any]]:
     """Cells of the consonant and vowel charts that hold phones; `shares` are a phone's in the target and in the donor.
 
     Each cell: chart, row, column, and its phones with IPA, X-SAMPA, both shares and whether they are "shared", only
-    the target's or only the donor's. Phones that are not charted stand in the row "other".
+    the target's or only the donor's. Phones that are not charted are in the row "other".
     """
     cells: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
     for phone, (target, donor) in sorted(shares.items()):

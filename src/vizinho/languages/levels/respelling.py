@@ -90,7 +90,7 @@ def _occurrences(words: Iterable[str], lefts: set[str]) -> Counter[str]:
 
 
 def _says_the_same(rule: Segment, shorter: Segment, shares: dict[Segment, float]) -> bool:
-    """Whether `shorter` stands inside `rule`, makes the same change and holds nearly as often."""
+    """Whether `shorter` is a part of `rule`, makes the same change and holds nearly as often."""
     if len(shorter[0]) >= len(rule[0]) or shorter[0] not in rule[0]:
         return False
     start = rule[0].find(shorter[0])

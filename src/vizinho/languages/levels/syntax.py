@@ -285,7 +285,7 @@ def _order_counts(bank: Treebank) -> Any:
 
 
 def _word_order(bank: Treebank, donor: Treebank, counts: tuple[Any, Any], seed: int) -> Measure | None:
-    """Mean difference of the share of dependents that stand before their heads; None where no relation is frequent."""
+    """Mean difference of the share of dependents that come before their heads; None where no relation is frequent."""
     rng = np.random.default_rng([seed, 6])
     own, other = map(totals, counts)  # (2 x ORDERS,): after the head, before it, for each relation
     seen = np.minimum(*(c.reshape(-1, 2).sum(axis=1) for c in (own, other))) >= LEAST_SEEN

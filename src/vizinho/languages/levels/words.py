@@ -51,7 +51,7 @@ def _read(path: Path, top: int) -> Words:
         if len(word) > 1 and is_word(word):
             counts[word] = counts.get(word, 0.0) + value
     if not counts:
-        raise CorpusError("the frequency list holds no words", where=path, fix="write a word, a tab and a count a line")
+        raise CorpusError("the frequency list has no words", where=path, fix="write a word, a tab and a count a line")
     total = sum(counts.values())
     ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:top]
     return tuple((word, count / total) for word, count in ranked)

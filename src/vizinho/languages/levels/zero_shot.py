@@ -33,7 +33,7 @@ class ZeroShot:
     blank_share: float
     """Share of frames whose most probable token is the blank: high when the donor hears nothing it knows."""
     entropy: float
-    """Mean entropy of the frames' distributions, as a share of the greatest possible (0 sure, 1 at a loss)."""
+    """Mean entropy of the frames' distributions, as a share of the greatest possible (0 sure, 1 uniform)."""
     entropy_spread: float
     """Standard deviation of the frames' entropies."""
     confidence: float
