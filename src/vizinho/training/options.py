@@ -153,8 +153,8 @@ class LoopOptions:
     """Steps between checkpoints to resume from."""
     threads: int = 1
     """Torch threads. Sums are ordered by their number, so results are bit-equal for the same number only."""
-    # 1 on every machine, so that the number does not depend on it: no gain of 2 threads for preset tiny was shown
-    # (bench/train_throughput.py --threads 2), and on a machine with other work 2 were many times slower.
+    # 1 on every machine, so that results do not depend on it. What 2 gain on an idle machine is not measured yet
+    # (bench/train_throughput.py --threads 2); on a machine with other work they were 5 to 50 times slower.
     seed: int = 1
 
     def __post_init__(self) -> None:
