@@ -6,6 +6,7 @@ out to be another: only whole phrases between word boundaries keep it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -34,13 +35,13 @@ class Hotwords:
     """Phrases with their boosts; states are the phrases that may be going on."""
 
     def __init__(self, boosts: Mapping[str, float]) -> None:
-        """Take normalised phrases. Raises TextError for an empty phrase or a boost that is not positive."""
+        """Take normalised phrases. Raises TextError for an empty phrase or a boost that is not positive and finite."""
         self.boosts = {" ".join(phrase.split()): boost for phrase, boost in boosts.items()}
         self.words = frozenset(word for phrase in self.boosts for word in phrase.split())
         self._root = _Place()
         for phrase, boost in self.boosts.items():
-            if not phrase or not boost > 0:
-                raise TextError(f"hotword {phrase!r} with boost {boost}", fix="give a word and a boost above 0")
+            if not phrase or not 0 < boost < math.inf:  # an infinite boost would cancel every other score
+                raise TextError(f"hotword {phrase!r} with boost {boost}", fix="give a word and a finite boost above 0")
             place = self._root
             for done, character in enumerate(phrase, start=1):  # each letter adds its share of the boost
                 place = place.next.setdefault(character, _Place())

@@ -213,7 +213,7 @@ def test_a_hotword_is_whole_words_only():
     assert gain("ratas") == gain("erata") == gain("rat") == gain("o rato") == gain("pato") == gain("o") == 0.0
 
 
-@pytest.mark.parametrize("boosts", [{"": 1.0}, {"a": 0.0}, {"a": -1.0}, {"a": math.nan}])
+@pytest.mark.parametrize("boosts", [{"": 1.0}, {"a": 0.0}, {"a": -1.0}, {"a": math.nan}, {"a": math.inf}])
 def test_impossible_hotwords_are_refused(boosts):
     with pytest.raises(TextError):
         Hotwords(boosts)

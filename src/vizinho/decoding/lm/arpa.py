@@ -13,7 +13,7 @@ from vizinho.errors import ModelError, TextError
 from vizinho.files import replacing
 
 LN10 = math.log(10.0)
-_COUNT = re.compile(r"ngram (\d+)\s*=\s*(\d+)\s*")
+_COUNT = re.compile(r"ngram\s+(\d+)\s*=\s*(\d+)\s*")  # IRSTLM pads both sides of the number with spaces
 _SECTION = re.compile(r"\\(\d+)-grams:\s*")
 _FIX = "train it again with `vizinho lm train`, or copy the whole file again"
 

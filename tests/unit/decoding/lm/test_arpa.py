@@ -45,6 +45,13 @@ def test_what_was_written_is_read(arpa):
     assert read_unigrams(arpa) == (2, {n: p for n, p, _ in ROWS[0]})
 
 
+def test_a_header_padded_with_spaces_is_read(arpa, tmp_path):
+    """IRSTLM writes `ngram  1=       489`."""
+    padded = tmp_path / "padded.arpa"
+    padded.write_text(arpa.read_text().replace("ngram 1=5", "ngram  1=       5"))
+    assert read_arpa(padded) == read_arpa(arpa)
+
+
 def test_backing_off_by_hand(arpa):
     found = read_arpa(arpa)
     assert found.log10_of(["a", "é", "z"]) == pytest.approx([-0.4, -0.6, -0.1 - 1.5, -0.9])
