@@ -43,6 +43,7 @@ def fit(
     ranks = learner.ranks
     if not ranks.main:
         progress, log = silent, lambda _line: None
+    log(f"training on {ranks.where}")
     state = _resume(run, learner, log)
     if state is None:
         # The point of step 0 shows what the start was worth before any update.

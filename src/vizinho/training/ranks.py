@@ -40,6 +40,16 @@ class Ranks:
         self.device: torch.device = accelerator.device if accelerator else torch.device("cpu")
         self.sharded = strategy == "fsdp" and self.world > 1
 
+    @property
+    def where(self) -> str:
+        """The device in words, with threads and processes where there are several."""
+        if self.device.type == "cuda":
+            place = torch.cuda.get_device_name(self.device)
+        else:
+            threads = torch.get_num_threads()
+            place = f"the {self.device.type.upper()} with {threads} thread{'s' if threads > 1 else ''}"
+        return place if self.world == 1 else f"{place} in each of {self.world} processes"
+
     @classmethod
     def accelerated(cls, options: TrainingOptions) -> Ranks:
         """On the accelerator where there is one, with the other processes that torchrun started."""
