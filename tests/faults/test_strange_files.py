@@ -117,7 +117,7 @@ def recordings_changed(corpus: Path, **values: str) -> None:
     [
         ("command", "touch {ran}; cat a.wav", "is a command"),
         ("url", "http://localhost:9/a.wav", "is a url"),
-        ("file", "/nowhere/$(touch {ran}).sph", "a shell would read"),
+        ("file", "/nowhere/$(touch {ran}).sph", "characters that the shell which starts sph2pipe would interpret"),
     ],
 )
 def test_a_corpus_runs_no_command(corpora, tmp_path, kind, name, said):
