@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from transformers import ParakeetCTCConfig, ParakeetEncoderConfig, ParakeetForCTC
 
 from vizinho.audio.features import MEL_CHANNELS
-from vizinho.errors import SpecError
+from vizinho.errors import ModelError, SpecError
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,22 +85,39 @@ def _config(size: Preset, subsampling: int, vocabulary: int, blank: int) -> Para
 
 
 def has_output_layer(folder: Path) -> bool:
-    """Whether a donor has rows for tokens that a CTC network can take over, by what its configuration says it is."""
-    config = folder / "config.json"
-    if not config.is_file():
-        return True  # a NeMo archive: its readers say if it has none
-    classes = json.loads(config.read_text(encoding="utf-8")).get("architectures") or ["ForCTC"]
-    return any("ForCTC" in name for name in classes)
+    """Whether a donor has rows for tokens that a CTC network can take over, by what its configuration says it is.
+
+    True for NeMo archives, whose readers say if they have none. Raises ModelError for a broken configuration.
+    """
+    classes = _configuration(folder).get("architectures")
+    return not isinstance(classes, list) or any("ForCTC" in str(name) for name in classes)
 
 
 def check_preset(folder: Path, preset: str) -> None:
-    """Raise SpecError unless a model folder has the size of a preset: a transfer cannot change the size."""
+    """Raise SpecError unless a model folder has the size of a preset: a transfer cannot change the size.
+
+    Raises ModelError for a broken configuration.
+    """
     if preset not in PRESETS:
         raise SpecError(f"unknown preset {preset!r}", fix=f"choose one of {', '.join(PRESETS)}")
-    config = folder / "config.json"
-    encoder = json.loads(config.read_text(encoding="utf-8")).get("encoder_config", {}) if config.is_file() else {}
-    size = (encoder.get("hidden_size"), encoder.get("num_hidden_layers"))
-    wanted = (PRESETS[preset].hidden, PRESETS[preset].layers)
-    if size != wanted:
-        what = f"the donor has width {size[0]} and {size[1]} blocks, preset {preset} has {wanted[0]} and {wanted[1]}"
+    encoder = _configuration(folder).get("encoder_config")
+    names = ("hidden_size", "num_hidden_layers")
+    width, blocks = (encoder.get(name) if isinstance(encoder, dict) else None for name in names)
+    size = PRESETS[preset]
+    if (width, blocks) != (size.hidden, size.layers):
+        what = f"the donor has width {width} and {blocks} blocks, preset {preset} has {size.hidden} and {size.layers}"
         raise SpecError(what, where=folder, fix="leave --preset out: the target takes the donor's size")
+
+
+def _configuration(folder: Path) -> dict[str, Any]:
+    """A folder's config.json; empty for what has none, such as an archive."""
+    path = folder / "config.json"
+    if not path.is_file():
+        return {}
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:  # not JSON, or not UTF-8
+        raise ModelError(f"not JSON ({error})", where=path, fix="copy the model folder again") from error
+    if not isinstance(values, dict):
+        raise ModelError("not a JSON object", where=path, fix="copy the model folder again")
+    return values

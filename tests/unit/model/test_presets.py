@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from vizinho.errors import SpecError
+from vizinho.errors import ModelError, SpecError
 from vizinho.model.presets import PRESETS, check_preset, has_output_layer
 from vizinho.store.store import BUNDLED
 
@@ -31,3 +31,20 @@ def test_a_preset_must_be_the_donors(tmp_path):
         check_preset(BUNDLED / "es-demo" / "1", "small")
     with pytest.raises(SpecError, match="unknown preset 'huge'"):
         check_preset(BUNDLED / "es-demo" / "1", "huge")
+
+
+@pytest.mark.parametrize("content", [b"{", b"[]", b"\xff", b""])
+def test_a_broken_configuration_is_named(tmp_path, content):
+    (tmp_path / "config.json").write_bytes(content)
+    with pytest.raises(ModelError, match=r"config\.json: not (JSON|a JSON object)"):
+        has_output_layer(tmp_path)
+    with pytest.raises(ModelError, match=r"config\.json: not (JSON|a JSON object)"):
+        check_preset(tmp_path, "tiny")
+
+
+@pytest.mark.parametrize("values", [{"architectures": 5}, {"architectures": [None]}, {"encoder_config": []}])
+def test_strange_values_in_a_configuration_are_no_surprise(tmp_path, values):
+    (tmp_path / "config.json").write_text(json.dumps(values))
+    assert has_output_layer(tmp_path) is ("architectures" not in values or values["architectures"] == 5)
+    with pytest.raises(SpecError, match="the donor has width None"):
+        check_preset(tmp_path, "tiny")
