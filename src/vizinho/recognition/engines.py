@@ -15,7 +15,7 @@ import json
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +25,7 @@ from vizinho.audio.logmel import LogMel, at_least_minimum
 from vizinho.decoding.greedy import LogProbs
 from vizinho.errors import ModelError, first_line
 from vizinho.parallel import usable_cores
+from vizinho.records import Word
 from vizinho.text.tokens import TokenInventory
 
 if TYPE_CHECKING:
@@ -58,6 +59,18 @@ class Engine(Protocol):
 
     def log_probs(self, waveforms: Sequence[Waveform]) -> list[LogProbs]:
         """Log-probabilities of 16 kHz waveforms, each (N,), as one batch; each (T, V) without padding."""
+
+
+@runtime_checkable
+class WordsEngine(Protocol):
+    """An encoder-decoder network, which writes words by itself and gives no log-probabilities for a decoder."""
+
+    @property
+    def max_seconds(self) -> float | None:
+        """See Engine."""
+
+    def words(self, waveforms: Sequence[Waveform]) -> list[list[Word]]:
+        """Words of 16 kHz waveforms, each (N,), with times from the start of its waveform; several calls at once."""
 
 
 class TorchEngine:

@@ -24,7 +24,7 @@ from vizinho.parallel import limit_blas
 from vizinho.progress import Advance, silent
 from vizinho.recognition.cache import cached_engine
 from vizinho.recognition.cutting import CutOptions, Cutter, Piece
-from vizinho.recognition.engines import SETTINGS, Engine, OnnxEngine, TorchEngine
+from vizinho.recognition.engines import SETTINGS, Engine, OnnxEngine, TorchEngine, WordsEngine
 from vizinho.recognition.export import can_export
 from vizinho.recognition.live import Live, live_of
 from vizinho.records import Alternative, Segment, Transcript, Utterance, Word
@@ -57,10 +57,11 @@ class TranscribeOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class PieceLogProbs:
-    """Log-probabilities (T, V) of one piece of a recording, and where the piece lies in it."""
+class PieceOutput:
+    """What the engine makes of one piece of a recording, and where the piece lies in it."""
 
-    log_probs: LogProbs
+    output: LogProbs | list[Word]
+    """Log-probabilities (T, V); of a `WordsEngine` words, with times from the start of the piece."""
     start_seconds: float
     until_seconds: float
     """See `Piece.until_seconds`."""
@@ -72,7 +73,7 @@ class Acoustics:
 
     id: str
     duration_seconds: float
-    pieces: tuple[PieceLogProbs, ...]
+    pieces: tuple[PieceOutput, ...]
 
 
 class Recognizer:
@@ -85,7 +86,7 @@ class Recognizer:
 
     def __init__(
         self,
-        engine: Engine,
+        engine: Engine | WordsEngine,
         decoder: Decoder | None = None,
         options: TranscribeOptions | None = None,
         *,
@@ -140,12 +141,23 @@ class Recognizer:
         """A network in memory, such as one that is being trained; its weights are used as they stand at each call."""
         return cls(TorchEngine(checkpoint))
 
+    @property
+    def ctc(self) -> Engine:
+        """The engine, where it gives log-probabilities; raises SpecError for one that writes words by itself."""
+        if isinstance(self.engine, WordsEngine):
+            raise SpecError(
+                "an encoder-decoder network gives no log-probabilities for a decoder",
+                where=self._folder or "",
+                fix="leave out the beam search, or transfer with --head ctc",
+            )
+        return self.engine
+
     def beam(self, spec: DecoderSpec) -> BeamDecoder:
         """The beam search that `spec` describes, for this network. Raises what `make_decoder` raises."""
         from vizinho.decoding.setup import make_decoder
 
         card = read_card(self._folder) if self._folder else None
-        return make_decoder(spec, self.engine.inventory, card.normalizer if card else None)
+        return make_decoder(spec, self.ctc.inventory, card.normalizer if card else None)
 
     def with_decoder(self, decoder: Decoder | None) -> Recognizer:
         """This network with another decoder; None decodes greedily."""
@@ -173,7 +185,7 @@ class Recognizer:
         return {acoustics.id: self.decode(acoustics) for acoustics in self.corpus_log_probs(utterances, progress)}
 
     def log_probs(self, waveforms: Sequence[Waveform], names: Sequence[str] | None = None) -> list[Acoustics]:
-        """Log-probabilities of several waveforms (N,) in their order, for any number of decoders; see `decode`."""
+        """What the engine makes of several waveforms (N,), in their order, for any number of decoders; see `decode`."""
         pieces = [self._cut(samples) for samples in waveforms]
         # Pieces of all recordings share batches; their results come back in order and are dealt out again.
         computed = iter(self._run([piece for of_one in pieces for piece in of_one]))
@@ -184,7 +196,7 @@ class Recognizer:
         ]
 
     def corpus_log_probs(self, utterances: Sequence[Utterance], progress: Advance = silent) -> Iterator[Acoustics]:
-        """Log-probabilities of utterances, the shortest first. Raises AudioError as `transcribe_corpus` does."""
+        """What the engine makes of utterances, the shortest first. Raises AudioError as `transcribe_corpus` does."""
         sizes = [round(u.duration_seconds * SAMPLE_RATE) for u in utterances]
         for batch in batches(sizes, self.options.batch_seconds):
             short: list[tuple[str, Waveform]] = []
@@ -203,26 +215,29 @@ class Recognizer:
                 progress(1, "")
 
     def decode(self, acoustics: Acoustics) -> Transcript:
-        """The transcript that the decoder makes of a recording's log-probabilities."""
+        """The transcript that the decoder makes of a recording's pieces."""
         return self._transcript(acoustics.id, acoustics.duration_seconds, *self._decode(acoustics.pieces))
 
     def words(self, piece: Piece) -> list[Word]:
         """Words of one piece, their times counted from the beginning of the stream that it was cut from."""
-        return self.words_of(self.engine.log_probs([piece.samples])[0], piece.start_sample / SAMPLE_RATE)
+        return self.words_of(self._outputs([piece.samples])[0], piece.start_sample / SAMPLE_RATE)
 
-    def words_of(self, log_probs: LogProbs, start_seconds: float) -> list[Word]:
-        """Words of log-probabilities (T, V), their times counted from `start_seconds` before the first frame."""
+    def words_of(self, output: LogProbs | list[Word], start_seconds: float) -> list[Word]:
+        """Words of what the engine made of a piece, their times counted from `start_seconds` before its start."""
+        if isinstance(output, list):
+            return _later(output, start_seconds)
         if self.decoder is None:
-            return self._words(greedy(log_probs, self.engine.blank), start_seconds)
+            return self._words(greedy(output, self.ctc.blank), start_seconds)
         with self._decoding:  # a decoder of the caller's own may hold state
-            return self._words(self.decoder(log_probs), start_seconds)
+            return self._words(self.decoder(output), start_seconds)
 
     def _words(self, emissions: Sequence[Emission], start_seconds: float) -> list[Word]:
-        words = words_of(emissions, self.engine.inventory, self.engine.frame_seconds)
-        return [
-            replace(w, start_seconds=start_seconds + w.start_seconds, end_seconds=start_seconds + w.end_seconds)
-            for w in words
-        ]
+        return _later(words_of(emissions, self.ctc.inventory, self.ctc.frame_seconds), start_seconds)
+
+    def _outputs(self, waveforms: Sequence[Waveform]) -> Sequence[LogProbs | list[Word]]:
+        """One batch through the network."""
+        engine = self.engine
+        return engine.words(waveforms) if isinstance(engine, WordsEngine) else engine.log_probs(waveforms)
 
     def _cut(self, samples: Waveform) -> list[Piece]:
         if samples.size <= self.options.cut_above_seconds * SAMPLE_RATE:
@@ -230,7 +245,7 @@ class Recognizer:
         cutter = Cutter(self.options.cutting)
         return [*cutter.feed(samples), *cutter.flush()]
 
-    def _long(self, cutter: Cutter, blocks: Iterable[Waveform]) -> Iterator[PieceLogProbs]:
+    def _long(self, cutter: Cutter, blocks: Iterable[Waveform]) -> Iterator[PieceOutput]:
         """Pieces of a long recording in order of time, as soon as two batches of them are full."""
         waiting: list[Piece] = []
         for block in blocks:
@@ -241,25 +256,25 @@ class Recognizer:
                 waiting = []
         yield from self._run([*waiting, *cutter.flush()])
 
-    def _run(self, pieces: Sequence[Piece]) -> list[PieceLogProbs]:
+    def _run(self, pieces: Sequence[Piece]) -> list[PieceOutput]:
         """Pieces through the network, in batches of similar length; results in the order of the pieces."""
-        log_probs: dict[int, LogProbs] = {}
+        outputs: dict[int, LogProbs | list[Word]] = {}
         for batch in batches([p.samples.size for p in pieces], self.options.batch_seconds):
-            log_probs |= zip(batch, self.engine.log_probs([pieces[i].samples for i in batch]), strict=True)
+            outputs |= zip(batch, self._outputs([pieces[i].samples for i in batch]), strict=True)
         return [
-            PieceLogProbs(log_probs[i], piece.start_sample / SAMPLE_RATE, piece.until_seconds)
+            PieceOutput(outputs[i], piece.start_sample / SAMPLE_RATE, piece.until_seconds)
             for i, piece in enumerate(pieces)
         ]
 
-    def _decode(self, pieces: Iterable[PieceLogProbs]) -> tuple[Sequence[Word], tuple[Alternative, ...]]:
+    def _decode(self, pieces: Iterable[PieceOutput]) -> tuple[Sequence[Word], tuple[Alternative, ...]]:
         """Words of pieces that come in order of time, and the alternatives to them that the options ask for."""
         if not self.options.n_best:
-            return joined((p.until_seconds, self.words_of(p.log_probs, p.start_seconds)) for p in pieces), ()
+            return joined((p.until_seconds, self.words_of(p.output, p.start_seconds)) for p in pieces), ()
         paths = self._paths(pieces)
         texts = (Alternative(" ".join(w.text for w in p.words), p.score, p.lm_score) for p in paths)
         return paths[0].words, tuple(texts)
 
-    def _paths(self, pieces: Iterable[PieceLogProbs]) -> list[_Path]:
+    def _paths(self, pieces: Iterable[PieceOutput]) -> list[_Path]:
         """The best ways through all pieces, the best first.
 
         Pieces are searched one by one, so a way's score is the sum of its hypotheses' scores, and the best ways so far
@@ -271,8 +286,9 @@ class Recognizer:
             raise SpecError("alternatives need a beam search", where="n_best", fix="give a beam width")
         paths = [_Path((), 0.0, 0.0)]
         for piece in pieces:
+            assert not isinstance(piece.output, list)  # `ctc` refused a beam search on words
             with self._decoding:
-                hypotheses = self.decoder.n_best(piece.log_probs, self.options.n_best)
+                hypotheses = self.decoder.n_best(piece.output, self.options.n_best)
             longer: dict[str, _Path] = {}
             for hypothesis in hypotheses:
                 words = self._words(hypothesis.emissions, piece.start_seconds)
@@ -301,6 +317,10 @@ def _exported(folder: Path, threads: int) -> OnnxEngine | TorchEngine:
         with suppress(ModelError):  # of a graph that does not compute what the network does; torch names other causes
             return cached_engine(folder, threads)
     return TorchEngine.load(folder)
+
+
+def _later(words: Iterable[Word], seconds: float) -> list[Word]:
+    return [replace(w, start_seconds=seconds + w.start_seconds, end_seconds=seconds + w.end_seconds) for w in words]
 
 
 @dataclass(frozen=True, slots=True)

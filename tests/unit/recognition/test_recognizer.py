@@ -127,7 +127,7 @@ def test_alternatives_are_the_best_ways_through_all_pieces(tone_model, monkeypat
     audio = np.concatenate([tone_speech("abc"), pause, tone_speech("fed"), pause])
     (acoustics,) = recognizer.log_probs([audio])
     assert len(acoustics.pieces) == 2
-    first, second = (recognizer.decoder.n_best(p.log_probs, 4) for p in acoustics.pieces)
+    first, second = (recognizer.decoder.n_best(p.output, 4) for p in acoustics.pieces)
     ways = {}
     for a, b in product(first, second):
         text = f"{a.text} {b.text}".strip()

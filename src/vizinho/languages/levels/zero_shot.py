@@ -64,9 +64,9 @@ def decode_untrained(model: Path, target: Path, own: Path, *, seed: int = 1) -> 
     recognizer = Recognizer.load(model)
     rng = np.random.default_rng([seed, 9])
     speech, own_speech = (_waveforms(path, seed) for path in (target, own))
-    blank = recognizer.engine.blank
+    blank = recognizer.ctc.blank
     samples = (speech, [_shuffled(w, rng) for w in speech], own_speech)
-    outputs = [[recognizer.engine.log_probs([w])[0] for w in waveforms] for waveforms in samples]
+    outputs = [[recognizer.ctc.log_probs([w])[0] for w in waveforms] for waveforms in samples]
     decoded, chance, ceiling = (zero_shot(output, blank) for output in outputs)
     picks = rng.integers(len(speech), size=(RESAMPLES, len(speech)))  # utterances, drawn with replacement
     resampled = [zero_shot([outputs[0][int(i)] for i in row], blank) for row in picks]

@@ -34,7 +34,7 @@ def evidence(recognizer: Recognizer, samples: Waveform, language: str) -> float:
     """
     if samples.size == 0:
         return _UNKNOWN
-    engine = recognizer.engine
+    engine = recognizer.ctc
     log_probs = engine.log_probs([samples])[0]
     spoken = log_probs.argmax(axis=1) != engine.blank
     words = recognizer.transcribe(samples).words
