@@ -63,6 +63,8 @@ class FrontEnd:
     """Whether the extractor subtracts the mean, so that zero stands for a masked value."""
     max_seconds: float | None = None
     """Longest audio for which the network has position embeddings."""
+    windows: tuple[float, ...] = ()
+    """Lengths in seconds, in rising order, that audio is padded to; empty where padding means nothing."""
 
     @property
     def waveform(self) -> bool:
@@ -101,12 +103,17 @@ class FrontEnd:
         """Whether audio is not longer than `max_seconds`."""
         return self.max_seconds is None or seconds <= self.max_seconds
 
+    def window_samples(self, samples: int) -> int:
+        """Samples of the shortest window that holds so many."""
+        sizes = [round(seconds * SAMPLE_RATE) for seconds in self.windows]
+        return next((size for size in sizes if size >= samples), samples)
+
     def attention_mask(self, mask: torch.Tensor) -> torch.Tensor | None:
         """The mask as the network takes it: None for networks without one."""
         return mask if self.masked else None
 
     def extract(self, waveforms: Sequence[Waveform]) -> FeatureBatch:
-        """Inputs of several waveforms, each (N,), padded to the longest.
+        """Inputs of several waveforms, each (N,), padded to the longest, or to the shortest window that holds it.
 
         Raises AudioError for waveforms under 40 ms or over `max_seconds`.
         """
@@ -124,10 +131,16 @@ class FrontEnd:
                     where=f"waveform {position}",
                     fix=f"cut it into pieces of at most {self.max_seconds:g} s",
                 )
+        longest = max(samples.size for samples in waveforms)
+        padding = (
+            {"padding": "max_length", "max_length": self.window_samples(longest)}
+            if self.windows
+            else {"padding": "longest"}
+        )
         extracted = self.extractor(
             list(waveforms),
             sampling_rate=SAMPLE_RATE,
-            padding="longest",
+            **padding,
             truncation=False,
             return_attention_mask=True,
             return_tensors="pt",

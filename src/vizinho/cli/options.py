@@ -115,6 +115,23 @@ def row_overrides(rows: Sequence[str]) -> dict[str, str]:
     return {token: source for token, _, source in pairs}
 
 
+def language_shares(text: str | None) -> tuple[tuple[str, float], ...]:
+    """Languages and their shares from "es,gl:0.5" (a share is 1 if not given); SpecError for what is none."""
+    from vizinho.text.language import Language
+
+    pairs = []
+    for part in (text or "").split(",") if text else ():
+        code, _, share = part.strip().partition(":")
+        try:
+            value = float(share) if share else 1.0
+        except ValueError:
+            value = 0.0
+        if not 0 < value <= 1:
+            raise SpecError(f"the share of {part.strip()!r} is no number above 0, up to 1", where="--language-like")
+        pairs.append((Language.parse(code, where="--language-like", error=SpecError).base, value))
+    return tuple(pairs)
+
+
 def spec_of(
     lms: list[Path] | None = None,
     lm_weight: float | None = None,

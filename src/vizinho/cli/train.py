@@ -9,7 +9,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Argument, Option
 
 from vizinho.cli.emit import emit, show_plan
-from vizinho.cli.options import AsJson, Corpora, DryRun, Fresh, Name, Quiet, Rows, ShowPlan, language_tag, row_overrides
+from vizinho.cli.options import (
+    AsJson,
+    Corpora,
+    DryRun,
+    Fresh,
+    Name,
+    Quiet,
+    Rows,
+    ShowPlan,
+    language_shares,
+    language_tag,
+    row_overrides,
+)
 
 if TYPE_CHECKING:
     from vizinho.job.run import Outcome, Reporting
@@ -103,6 +115,20 @@ def transfer(
         str, Option("--new-rows", help="Start the rows of new tokens from: features, neighbours or fresh.")
     ] = "features",
     row: Rows = None,
+    head: Annotated[
+        str,
+        Option(
+            "--head", help="auto keeps the decoder of Whisper donors; ctc takes the encoder, with a new output layer."
+        ),
+    ] = "auto",
+    language_like: Annotated[
+        str | None,
+        Option(
+            "--language-like",
+            help="For a Whisper donor without the target language: start its token from these, such as es,gl:0.5 "
+            "(default: the nearest in the family tree).",
+        ),
+    ] = None,
     dry_run: DryRun = False,
     all_rows: ShowPlan = False,
     fresh: Fresh = False,
@@ -130,6 +156,8 @@ def transfer(
         seed=seed,
         threads=threads,
         rows=RowOptions(new_rows, row_overrides(row or [])),
+        head=head,
+        language_like=language_shares(language_like),
         dry_run=dry_run,
         fresh=fresh,
         reporting=_reporting(quiet, as_json, all_rows=all_rows or dry_run, dry_run=dry_run),
@@ -157,7 +185,9 @@ def _lines(outcome: dict[str, Any]) -> Iterator[str]:
         f"{outcome['chosen']}"
     )
     if outcome["dev_cer"] is not None:
-        yield f"dev CER {outcome['dev_cer']:.3f} (used for choosing; not a test result)"
+        untrained = outcome["untrained_dev_cer"]
+        before = "" if untrained is None else f", of the donor untrained {untrained:.3f}"
+        yield f"dev CER {outcome['dev_cer']:.3f}{before} (used for choosing; not a test result)"
     if outcome["movement"] is not None:
         yield (
             f"movement: {outcome['movement']['moved_share']:.1%} of the weights moved, "

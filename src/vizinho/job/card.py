@@ -40,6 +40,8 @@ def record(ready: ReadyJob) -> dict[str, Any]:
         "preset": job.preset,
         "pieces": job.pieces,
         "donor_adapter": job.donor_adapter,
+        "head": job.head,
+        "language_like": [list(pair) for pair in job.language_like],
     }
 
 
@@ -99,6 +101,9 @@ def recorded_job(store: Store, ref: str, card: Card, corpora: Sequence[Path] = (
         tokens=tokens,
         pieces=card.job["pieces"],
         rows=rows,
+        # Cards of version 0.x lack these two: every donor got an output layer for CTC then.
+        head=card.job.get("head", "ctc"),
+        language_like=tuple((str(code), float(share)) for code, share in card.job.get("language_like", ())),
         options=from_dict(TrainingOptions, recipe, where=f"{ref}: recipe"),
     )
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vizinho.evaluation.collapse import Course, Finding, diagnose
+from vizinho.files import write_json
 from vizinho.job.start import ReadyJob
 from vizinho.model.checkpoint import save_checkpoint, weights
+from vizinho.model.whisper import OWN_WINDOW, is_whole_whisper, set_windows, windows_of
+from vizinho.plan.apply import plant
 from vizinho.plan.movement import Movement, movement
 from vizinho.progress import Advance, Log, silent
 from vizinho.recognition.recognizer import Recognizer
@@ -18,6 +22,7 @@ from vizinho.training.selection import FitResult
 from vizinho.training.skipped import read_skipped
 from vizinho.training.speech_task import DevSet, SpeechTask, dev_rates
 from vizinho.training.torchrun import is_main_process
+from vizinho.training.written_task import WrittenTask
 
 if TYPE_CHECKING:
     from vizinho.model.adapters import Adapter
@@ -36,6 +41,8 @@ class FinishedJob:
     """The low-rank weights that were trained, where the options ask for an adapter; the network has them merged."""
     skipped: tuple[tuple[str, str], ...] = ()
     """(Utterance id, reason) of all that was skipped, before training or during it."""
+    untrained: float | None = None
+    """Dev CER of a donor as it is, before any training; None without a donor or a dev set."""
 
 
 def fit_job(ready: ReadyJob, folder: Path, *, progress: Advance = silent, log: Log = lambda _line: None) -> FinishedJob:
@@ -52,7 +59,11 @@ def fit_job(ready: ReadyJob, folder: Path, *, progress: Advance = silent, log: L
         handle = attach(model, options.adapter, options.seed)
     dev = _dev_set(ready, log)
     with _phoneme_head(ready):
-        task = SpeechTask(ready.checkpoint, ready.prepared.examples, dev if dev.utterances else None, ready.phonemes)
+        kind = WrittenTask if is_whole_whisper(model) else SpeechTask
+        untrained = _untrained(ready, dev, folder)
+        if untrained is not None:
+            log(f"the donor untrained: dev CER {untrained:.3f}")
+        task = kind(ready.checkpoint, ready.prepared.examples, dev if dev.utterances else None, ready.phonemes)
         result = fit(task, options, folder, progress=progress, log=log)
     # Merged, an adapter's model is an ordinary one for dev, movement and whoever loads it.
     adapter = None
@@ -66,9 +77,35 @@ def fit_job(ready: ReadyJob, folder: Path, *, progress: Advance = silent, log: L
         result = mix_with_start(
             model, ready.start, options.start_shares, result, lambda: dev_rates(ready.checkpoint, dev)[0], log
         )
+    if untrained is not None and result.dev_score is not None and result.dev_score >= untrained:
+        log(f"training does not help on dev ({result.dev_score:.3f}): the donor stays as it is")
+        plant(model, ready.start)
+        set_windows(model, OWN_WINDOW)
+        result = replace(result, chosen="the donor untrained", dev_score=untrained, best_step=0)
+    if untrained is None and ready.donor is not None and ready.donor["tokens"]:
+        untrained = result.curve[0].score  # the start is what the donor is, but for rows that it lacks
     moved = movement(ready.start, weights(model))
     findings = _findings(ready, result, dev) if is_main_process() else ()
-    return FinishedJob(ready, result, moved, findings, adapter, (*ready.prepared.skipped, *read_skipped(folder)))
+    skipped = (*ready.prepared.skipped, *read_skipped(folder))
+    return FinishedJob(ready, result, moved, findings, adapter, skipped, untrained)
+
+
+def _untrained(ready: ReadyJob, dev: DevSet, folder: Path) -> float | None:
+    """Dev CER of a donor with a decoder as it is, in windows of 30 s; None for other donors, whose step 0 tells it.
+
+    Training has shorter windows, in which an untrained Whisper loops: its score at step 0 says nothing.
+    """
+    if not is_whole_whisper(ready.checkpoint.model) or not dev.utterances or not is_main_process():
+        return None
+    place = folder / "untrained.json"
+    if place.is_file():  # an interrupted run goes on
+        return float(json.loads(place.read_text())["dev_cer"])
+    windows = windows_of(ready.checkpoint.model.config)
+    set_windows(ready.checkpoint.model, OWN_WINDOW)
+    cer = dev_rates(ready.checkpoint, dev)[0]
+    set_windows(ready.checkpoint.model, windows)
+    write_json(place, {"dev_cer": cer})
+    return cer
 
 
 def _phoneme_head(ready: ReadyJob) -> AbstractContextManager[None]:
@@ -99,7 +136,7 @@ def _dev_set(ready: ReadyJob, log: Log) -> DevSet:
         elif text:
             dev.append((utterance.id, text))
     references = dict(dev)
-    return DevSet([u for u in ready.dataset.dev if u.id in references], references)
+    return DevSet([u for u in ready.dataset.dev if u.id in references], references, ready.dataset.normalizer)
 
 
 def _findings(ready: ReadyJob, result: FitResult, dev: DevSet) -> tuple[Finding, ...]:
@@ -111,4 +148,4 @@ def _findings(ready: ReadyJob, result: FitResult, dev: DevSet) -> tuple[Finding,
         result.skipped_batches,
         ready.prepared.letters,
     )
-    return tuple(diagnose(course, dev.references, {id_: t.text for id_, t in transcripts.items()}))
+    return tuple(diagnose(course, dev.references, {id_: dev.normalize(t.text) for id_, t in transcripts.items()}))

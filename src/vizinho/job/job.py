@@ -8,6 +8,8 @@ from pathlib import Path
 from vizinho.plan.tokens import RowOptions
 from vizinho.training.options import TrainingOptions
 
+HEADS = ("auto", "ctc")
+
 
 @dataclass(frozen=True, slots=True)
 class Job:
@@ -20,6 +22,11 @@ class Job:
     donor_language: str | None = None
     donor_adapter: str | None = None
     """Language of the adapter to start from, for donors that have one adapter per language (MMS)."""
+    head: str = "auto"
+    """"auto" keeps the decoder of an encoder-decoder donor; "ctc" takes its encoder alone, with a new output layer."""
+    language_like: tuple[tuple[str, float], ...] = ()
+    """Languages of an encoder-decoder donor and their shares, from which the token of a language that it lacks starts;
+    empty for those next to it in the family tree."""
     minutes: float | None = None
     """Limit of target speech; None uses all of it."""
     beside: tuple[Path, ...] = ()

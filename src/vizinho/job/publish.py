@@ -283,6 +283,7 @@ def summary(published: Published, finished: FinishedJob) -> dict[str, Any]:
         "audio_seconds_seen": round(result.amount, 1),
         "chosen": result.chosen,
         "dev_cer": result.dev_score,
+        "untrained_dev_cer": finished.untrained,
         "set_aside": len(finished.skipped),
         "skipped_batches": result.skipped_batches,
         "movement": finished.movement.as_json() if ready.plan else None,

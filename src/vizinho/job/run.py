@@ -15,11 +15,11 @@ from vizinho.g2p.espeak import voices_of
 from vizinho.g2p.words import is_listed
 from vizinho.job.data import Corpus, Dataset, make_dataset, open_corpus, target_minutes
 from vizinho.job.fit import FinishedJob, fit_job
-from vizinho.job.job import Job
+from vizinho.job.job import HEADS, Job
 from vizinho.job.practice import Target, make_practice
 from vizinho.job.publish import Published, drop_run, publish, run_folder, sole_run, summary, unfinished
 from vizinho.job.start import ReadyJob, make_ready, sound_similarity
-from vizinho.model.presets import check_preset, has_output_layer
+from vizinho.model.presets import check_preset, donor_kind
 from vizinho.plan.tokens import RowOptions
 from vizinho.progress import board, unseen
 from vizinho.records import Utterance
@@ -157,6 +157,8 @@ def transfer(
     seed: int | None = None,
     threads: int | None = None,
     rows: RowOptions = RowOptions(),
+    head: str = "auto",
+    language_like: Sequence[tuple[str, float]] = (),
     dry_run: bool = False,
     fresh: bool = False,
     store: Store | None = None,
@@ -180,6 +182,10 @@ def transfer(
         recipe: Training options or a TOML file of them; if not given, a default by the minutes of target speech.
         steps, seed, threads: Instead of the recipe's.
         rows: How the rows of tokens that the donor lacks start.
+        head: "ctc" takes the encoder of a donor with a decoder (Whisper) and gives it a new output layer; "auto" keeps
+            the decoder.
+        language_like: For a donor with a decoder that lacks the target: languages and shares from which the target's
+            language token starts; those next to it in the family tree if not given.
         dry_run: Stop after the plan.
         fresh: Throw away an interrupted run of the same job instead of continuing it.
         store: Where models live; the user's store if not given.
@@ -192,6 +198,8 @@ def transfer(
     store.check_name(name)
     donor = str(donor)
     folder, card = store.resolve(donor), store.card(donor)
+    if head not in HEADS:
+        raise SpecError(f"unknown head {head!r}", where="--head", fix=f"use {' or '.join(HEADS)}")
     if preset is not None:
         check_preset(folder, preset)
     corpora, practice = _open(corpus), _open(beside)
@@ -199,8 +207,8 @@ def transfer(
     target_speech = target_minutes(corpora, minutes)
     recipe_given = recipe is not None
     if recipe is None:
-        new_head = not has_output_layer(folder)
-        recipe = default_recipe("transfer", target_speech, practice=bool(practice_minutes), new_head=new_head)
+        kind = donor_kind(folder, head)
+        recipe = default_recipe("transfer", target_speech, practice=bool(practice_minutes), donor=kind)
     options = _options(recipe, steps, seed, threads)
     if not recipe_given:
         of_encoder = (
@@ -232,6 +240,8 @@ def transfer(
         beside=tuple(c.place for c in practice),
         repeat=repeats,
         rows=rows,
+        head=head,
+        language_like=tuple(language_like),
         options=options,
     )
     dataset = make_dataset(corpora, to, minutes, options.seed, repeat=repeats, practice=practice)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
+import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -15,15 +18,27 @@ from vizinho.errors import SpecError
 from vizinho.g2p.letters import base_letter_similarity, letter_similarity
 from vizinho.job.data import Dataset, SpeechAmount, read_dataset
 from vizinho.job.job import Job
-from vizinho.model.checkpoint import Checkpoint, like, load_donor, weights
+from vizinho.languages.levels.atlas import related
+from vizinho.model.checkpoint import Checkpoint, Donor, like, load_donor, weights
 from vizinho.model.layers import layer_of, layer_order
+from vizinho.model.whisper import (
+    SHORT_WINDOWS,
+    TOKEN_PARAMETERS,
+    extended,
+    is_whole_whisper,
+    language_token,
+    languages_of,
+    most_tokens,
+    set_windows,
+    written_rows,
+)
 from vizinho.plan.apply import apply_plan, plant, shapes_of, token_parameters
-from vizinho.plan.plan import TransferPlan, build_plan
-from vizinho.plan.tokens import SimilarityTable, match_tokens
+from vizinho.plan.plan import TokenAxis, TransferPlan, build_plan, plan_axes
+from vizinho.plan.tokens import NeighbourTable, SimilarityTable, match_tokens
 from vizinho.records import Utterance
 from vizinho.text.alphabets import alphabet
 from vizinho.text.tokens import bpe_tokenizer, character_tokenizer, characters_of
-from vizinho.training.data import Prepared, Preparer, prepare, prepare_shards
+from vizinho.training.data import Prepared, Preparer, WrittenPreparer, prepare, prepare_shards
 from vizinho.training.options import TrainingOptions, differing
 
 if TYPE_CHECKING:
@@ -103,7 +118,12 @@ def make_ready(
         checkpoint, plan, donor = _from_donor(job, dataset, similarity)
     # An utterance must fit the network at every speed that augmentation may give it.
     speed_range = job.options.augment.speed_range if job.options.augment.speed_share else 0.0
-    preparer = Preparer(checkpoint.tokenizer, dataset.normalizer, checkpoint.front, speed_range)
+    preparer: Preparer | WrittenPreparer = Preparer(
+        checkpoint.tokenizer, dataset.normalizer, checkpoint.front, speed_range
+    )
+    if is_whole_whisper(checkpoint.model):
+        room = most_tokens(checkpoint.model, math.inf)
+        preparer = WrittenPreparer(checkpoint.tokenizer, dataset.normalizer, checkpoint.front, speed_range, room)
     if dataset.shards:
         from vizinho.corpora.shards.source import ShardedExamples, Withheld
 
@@ -153,7 +173,9 @@ def _from_donor(
 ) -> tuple[Checkpoint, TransferPlan, dict[str, Any]]:
     """The target's network after the transfer plan, the plan, and what the donor is."""
     assert job.donor is not None
-    donor = load_donor(job.donor, job.donor_adapter)
+    donor = load_donor(job.donor, job.donor_adapter, ctc=job.head == "ctc")
+    if is_whole_whisper(donor.model):
+        return _from_whisper(job, dataset, donor)
     tokenizer = _tokenizer(job, dataset)
     target = Checkpoint(like(donor.model, tokenizer, job.options.seed), donor.extractor, tokenizer)
     # The table (V_target, V_donor) is only needed, and eSpeak only started, where the donor lacks a letter.
@@ -176,6 +198,34 @@ def _from_donor(
         renewed=_renewed(fresh, job.rows.fresh_layers),
     )
     plant(target.model, apply_plan(plan, donated, fresh))
+    return target, plan, donor.describe()
+
+
+def _from_whisper(job: Job, dataset: Dataset, donor: Donor) -> tuple[Checkpoint, TransferPlan, dict[str, Any]]:
+    """Whisper keeps its decoder and its tokens; a language that it lacks gets a token of its own."""
+    tokenizer = copy.deepcopy(donor.tokenizer)
+    assert tokenizer is not None
+    token = language_token(job.language)
+    known = languages_of(donor.inventory.tokens)
+    if known and token not in donor.inventory.tokens:
+        tokenizer.add_tokens([token], special_tokens=True)
+    texts = Counter(row for u in dataset.train for row in written_rows(tokenizer, u.text))
+    network = extended(donor.model, tokenizer, job.language, texts.keys(), job.options.seed)
+    set_windows(network, SHORT_WINDOWS)
+    target = Checkpoint(network, donor.extractor, tokenizer)
+    near = job.language_like or related(job.language, known)
+    neighbours = NeighbourTable(
+        {token: tuple((language_token(code), share) for code, share in near)},
+        {token: "is a language like"},
+        "--language-like" if job.language_like else "by the family tree",
+    )
+    fresh, donated = weights(network), donor.weights()
+    sources = match_tokens(target.inventory, donor.inventory, job.rows, neighbours)
+    names = {name: name for name in TOKEN_PARAMETERS if name in fresh}
+    axis = TokenAxis(tuple(sources), donor.inventory.tokens, names, grouped=True)
+    renewed = _renewed(fresh, job.rows.fresh_layers)
+    plan = plan_axes(shapes_of(fresh), shapes_of(donated), [axis], renewed=renewed)
+    plant(network, apply_plan(plan, donated, fresh))
     return target, plan, donor.describe()
 
 

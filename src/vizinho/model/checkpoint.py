@@ -15,6 +15,7 @@ from vizinho.errors import ModelError
 from vizinho.files import sha256
 from vizinho.model.frontends import front_end
 from vizinho.model.layers import layer_of
+from vizinho.model.whisper import is_whole_whisper
 from vizinho.progress import quiet_transformers
 from vizinho.text.tokens import TokenInventory, inventory_of
 
@@ -50,10 +51,10 @@ class Checkpoint:
 
 @dataclass(frozen=True, slots=True)
 class Donor:
-    """A network to start from: anything that becomes a CTC network with the target's tokens."""
+    """A network to start from: anything that becomes a CTC network with the target's tokens, or Whisper."""
 
     model: PreTrainedModel
-    """A network with a CTC output layer; without tokens of the donor's own that layer is meaningless."""
+    """A network with a CTC output layer, which means nothing without tokens of the donor's own, or a whole Whisper."""
     extractor: FeatureExtractionMixin
     kind: str
     """What it was saved as: a class of transformers or of NeMo."""
@@ -103,14 +104,22 @@ class Donor:
 
 
 def weights(model: torch.nn.Module) -> dict[str, torch.Tensor]:
-    """Every parameter and saved buffer by name, detached; a view, not a copy."""
-    return {name: tensor.detach() for name, tensor in model.state_dict().items()}
+    """Every parameter and saved buffer by name, detached; a view, not a copy. Tied tensors stand under one name."""
+    unique: dict[str, torch.Tensor] = {}
+    places: set[int] = set()
+    for name, tensor in model.state_dict().items():
+        place = tensor.data_ptr()
+        if not (place and place in places):  # tensors without numbers have no place
+            unique[name] = tensor.detach()
+            places.add(place)
+    return unique
 
 
-def load_donor(path: Path, adapter: str | None = None) -> Donor:
+def load_donor(path: Path, adapter: str | None = None, *, ctc: bool = False) -> Donor:
     """Open a model folder or a .nemo archive as the start of a transfer, in float32 and evaluation mode.
 
-    `adapter` names the language of a network with an adapter per language (MMS). Raises ModelError naming what is
+    `adapter` names the language of a network with an adapter per language (MMS). Whisper keeps its decoder unless `ctc`
+    asks for its encoder alone. Raises ModelError naming what is
     missing, left over, of another shape, or not known.
     """
     # Each format needs libraries of its own, so only the one at hand is imported.
@@ -122,11 +131,11 @@ def load_donor(path: Path, adapter: str | None = None) -> Donor:
         return read_archive(path)
     from vizinho.model.formats.huggingface import read_folder
 
-    return read_folder(path, adapter)
+    return read_folder(path, adapter, ctc=ctc)
 
 
 def load_checkpoint(folder: Path) -> Checkpoint:
-    """Open a recogniser: a folder that AutoModelForCTC and AutoProcessor can read, or a .nemo archive.
+    """Open a recogniser: a folder of transformers (a CTC network or a whole Whisper), or a .nemo archive.
 
     Raises ModelError as `load_donor` does, and for encoders without an output layer.
     """
@@ -165,9 +174,11 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
 
 
 def processor_of(checkpoint: Checkpoint) -> ProcessorMixin:
-    """Features and tokens as one, of a class that AutoProcessor finds; Wav2Vec2Processor takes any of both."""
-    from transformers import ParakeetFeatureExtractor, ParakeetProcessor, Wav2Vec2Processor
+    """Features and tokens as one, of a class that AutoProcessor finds; Wav2Vec2Processor takes any but Whisper's."""
+    from transformers import ParakeetFeatureExtractor, ParakeetProcessor, Wav2Vec2Processor, WhisperProcessor
 
+    if is_whole_whisper(checkpoint.model):
+        return WhisperProcessor(checkpoint.extractor, checkpoint.tokenizer)
     if isinstance(checkpoint.extractor, ParakeetFeatureExtractor):
         return ParakeetProcessor(checkpoint.extractor, checkpoint.tokenizer, decoder_type="ctc")
     return Wav2Vec2Processor(checkpoint.extractor, checkpoint.tokenizer)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from vizinho.audio.features import Convolution, FrontEnd
 from vizinho.audio.io import SAMPLE_RATE
 from vizinho.errors import ModelError
+from vizinho.model.whisper import windows_of
 
 if TYPE_CHECKING:
     from transformers import FeatureExtractionMixin, PreTrainedConfig
@@ -20,6 +21,8 @@ STACKED = ("wav2vec2-bert",)
 """Model types that read pairs of log-mel frames side by side (Seamless Communication 2023, arXiv 2312.05187)."""
 FASTCONFORMER = ("parakeet_ctc",)
 WHISPER = ("whisper_ctc",)
+WHOLE_WHISPER = ("whisper",)
+"""Model types with a decoder, which is trained with the encoder."""
 FAMILIES = (*FASTCONFORMER, *WAVEFORM, *STACKED, *WHISPER)
 """Model types that can be trained with CTC here."""
 
@@ -45,11 +48,23 @@ def front_end(config: PreTrainedConfig, extractor: FeatureExtractionMixin) -> Fr
         hop, window, stacked = SAMPLE_RATE // 100, SAMPLE_RATE // 40, extractor.stride
         adapter = _adapter(config)
         return FrontEnd(extractor, stacked * hop, window - hop, adapter, alone=bool(adapter), stacked=stacked)
-    if config.model_type in WHISPER:
+    if config.model_type in (*WHISPER, *WHOLE_WHISPER):
         # Two convolutions, the second of stride 2; one position per output frame, so positions limit the length.
         halving = (Convolution(3, 1, 1), Convolution(3, 2, 1))
         seconds = config.max_source_positions * 2 * extractor.hop_length / SAMPLE_RATE
-        return FrontEnd(extractor, extractor.hop_length, 0, halving, centred=False, max_seconds=seconds)
+        whole = config.model_type in WHOLE_WHISPER
+        # With its decoder Whisper hears the silence after the speech; without, padding is masked.
+        windows = tuple(w for w in windows_of(config) if w <= seconds) if whole else ()
+        return FrontEnd(
+            extractor,
+            extractor.hop_length,
+            0,
+            halving,
+            masked=not whole,
+            centred=False,
+            max_seconds=seconds,
+            windows=windows,
+        )
     raise ModelError(f"networks of type {config.model_type!r} are not known", fix=f"known types: {', '.join(FAMILIES)}")
 
 

@@ -1,9 +1,11 @@
 """Names the layers of a network, so that plan, recipe and movement speak of the same things; what an adapter changes.
 
 "front" is everything before the first block, "block0", "block1", ... are the encoder's blocks, "top" is what some
-networks have between the last block and the output layer (strided adapters), "head" are the output layers. Works on
-parameter names alone, for every encoder whose blocks are a numbered list; a norm of the encoder that is in no block
-counts as part of the front, because names do not tell on which side of the blocks it is.
+networks have between the last block and the output layer (strided adapters), "head" are the output layers. A network
+with a decoder has its blocks, "decoder0", "decoder1", ..., and "tokens", its rows per token, instead of a head.
+
+Works on parameter names alone, for every encoder whose blocks are a numbered list; a norm of the encoder that is in no
+block counts as part of the front, because names do not tell on which side of the blocks it is.
 """
 
 from __future__ import annotations
@@ -14,6 +16,8 @@ from dataclasses import dataclass
 
 from vizinho.errors import SpecError
 
+_DECODER = re.compile(r"(?:^|\.)decoder\.layers\.(\d+)\.")
+_TOKENS = re.compile(r"(?:^|\.)decoder\.(?:embed_tokens|embed_positions|layer_norm)\.|(?:^|\.)proj_out\.")
 _BLOCK = re.compile(r"(?:^|\.)(?:layers|layer|blocks)\.(\d+)\.")
 _FRONT = re.compile(
     r"subsampling|feature_extractor|feature_projection|conv_layers|encode_positions|masked_spec_embed|pos_conv"
@@ -23,7 +27,11 @@ _HEAD = re.compile(r"(?:^|\.)(?:ctc_head|lm_head|head|phonemes)\.")
 
 
 def layer_of(name: str) -> str:
-    """The layer a parameter belongs to: "front", "blockN", "top" or "head"."""
+    """The layer a parameter belongs to: "front", "blockN", "decoderN", "top", "tokens" or "head"."""
+    if match := _DECODER.search(name):
+        return f"decoder{match.group(1)}"
+    if _TOKENS.search(name):
+        return "tokens"
     # The order matters: heads, strided adapters and feature extractors have numbered layers of their own.
     if _HEAD.search(name):
         return "head"
@@ -38,8 +46,12 @@ def layer_of(name: str) -> str:
 def layer_order(names: Iterable[str]) -> list[str]:
     """Distinct layers from the input to the output."""
     layers = {layer_of(name) for name in names}
-    blocks = sorted((n for n in layers if n.startswith("block")), key=lambda n: int(n.removeprefix("block")))
-    return [layer for layer in ("front", *blocks, "top", "head") if layer in layers]
+    blocks = [sorted((n for n in layers if n.startswith(kind)), key=_number) for kind in ("block", "decoder")]
+    return [layer for layer in ("front", *blocks[0], *blocks[1], "top", "tokens", "head") if layer in layers]
+
+
+def _number(layer: str) -> int:
+    return int(layer.removeprefix("block").removeprefix("decoder"))
 
 
 def adapted(name: str) -> bool:

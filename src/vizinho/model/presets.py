@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from transformers import ParakeetCTCConfig, ParakeetEncoderConfig, ParakeetForCTC
@@ -84,13 +84,21 @@ def _config(size: Preset, subsampling: int, vocabulary: int, blank: int) -> Para
     )
 
 
-def has_output_layer(folder: Path) -> bool:
-    """Whether a donor has rows for tokens that a CTC network can take over, by what its configuration says it is.
+DonorKind = Literal["recogniser", "encoder", "whisper"]
+"""A CTC network with rows for tokens; a network whose encoder gets a new output layer; Whisper with its decoder."""
 
-    True for NeMo archives, whose readers say if they have none. Raises ModelError for a broken configuration.
+
+def donor_kind(folder: Path, head: str = "auto") -> DonorKind:
+    """What a donor is, by its configuration; with head "ctc" a Whisper is an encoder.
+
+    NeMo archives are recognisers: their readers say if they are none. Raises ModelError for a broken configuration.
     """
-    classes = _configuration(folder).get("architectures")
-    return not isinstance(classes, list) or any("ForCTC" in str(name) for name in classes)
+    configuration = _configuration(folder)
+    if configuration.get("model_type") == "whisper" and head != "ctc":
+        return "whisper"
+    classes = configuration.get("architectures")
+    ctc = not isinstance(classes, list) or any("ForCTC" in str(name) for name in classes)
+    return "recogniser" if ctc else "encoder"
 
 
 def check_preset(folder: Path, preset: str) -> None:

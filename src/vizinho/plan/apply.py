@@ -46,8 +46,13 @@ def apply_plan(plan: TransferPlan, donor: Weights, fresh: Weights) -> dict[str, 
             if source_name is None:
                 continue
             source = donor[source_name]
+            # Copies at once: a vocabulary may have tens of thousands.
+            copied = [(n, donor_rows[t.sources[0][0]]) for n, t in enumerate(axis.sources) if len(t.sources) == 1]
+            if copied:
+                numbers, donor_numbers = (list(column) for column in zip(*copied, strict=True))
+                start[name][numbers] = source[donor_numbers]
             for number, token in enumerate(axis.sources):
-                if token.sources:
+                if len(token.sources) > 1:
                     shares = (share * source[donor_rows[donor_token]] for donor_token, share in token.sources)
                     start[name][number] = sum(shares, torch.zeros_like(source[0]))
     return start
@@ -65,7 +70,10 @@ def _whole(row: PlanRow, donor: Weights, fresh: torch.Tensor) -> torch.Tensor:
 
 def _check_complete(plan: TransferPlan, fresh: Weights) -> None:
     by_token = {name for axis in plan.axes for name in axis.parameters}
-    planned = Counter(row.target for row in plan.rows if row.target is not None)
+    planned: Counter[str] = Counter()
+    for row in plan.rows:
+        if row.target is not None:
+            planned[row.target] += row.count
     for name, tensor in fresh.items():
         # Parameters by token have one row of the plan for each of their own rows.
         expected = tensor.shape[0] if name in by_token else 1
@@ -76,5 +84,11 @@ def _check_complete(plan: TransferPlan, fresh: Weights) -> None:
 
 
 def plant(model: torch.nn.Module, weights: Weights) -> None:
-    """Load start weights into the target model; strict, so nothing can be left out."""
-    model.load_state_dict(dict(weights), strict=True)
+    """Load start weights into the target model; strict, so nothing can be left out but the other names of a tensor."""
+    missing, _ = model.load_state_dict(dict(weights), strict=False)
+    here = model.state_dict()
+    unknown = sorted(weights.keys() - here.keys())
+    places = {here[name].data_ptr() for name in weights.keys() & here.keys()}
+    left_out = [name for name in missing if here[name].data_ptr() not in places]
+    if unknown or left_out:
+        raise PlanError("the weights are not those of the model", where=[*unknown, *left_out][0], fix="plan again")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 from typing import Any
 
@@ -31,6 +31,8 @@ class PlanRow:
     reason: str
     mix: tuple[tuple[str, float], ...] = ()
     """Donor tokens and their weights; empty for whole parameters and fresh rows."""
+    count: int = 1
+    """Token rows that this line stands for, where a vocabulary is taken over as it is (`TokenAxis.grouped`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,8 @@ class TokenAxis:
     """In row order."""
     parameters: Mapping[str, str | None]
     """The target's name of each such parameter -> the donor's; None where the donor has none (no output layer)."""
+    grouped: bool = False
+    """Whether rows that are copied by the same name share one line of the plan: a vocabulary of 50,000 taken over."""
 
     @property
     def donor_parameters(self) -> list[str]:
@@ -59,14 +63,21 @@ class TransferPlan:
 
     def counts(self) -> dict[str, int]:
         """Rows per action."""
-        numbers = Counter(row.action for row in self.rows)
+        numbers: Counter[str] = Counter()
+        for row in self.rows:
+            numbers[row.action] += row.count
         return {action: numbers[action] for action in ACTIONS if numbers[action]}
 
     def as_json(self) -> list[dict[str, Any]]:
         """The rows as `transfer --json` and card.json show them."""
         # Without `mix`, which `source` shows as text: a card has one row for each token of each parameter.
         names = ("target", "token", "source", "action", "shape", "reason")
-        return [{n: getattr(row, n) for n in names} | {"shape": list(row.shape)} for row in self.rows]
+        return [
+            {n: getattr(row, n) for n in names}
+            | {"shape": list(row.shape)}
+            | ({"count": row.count} if row.count > 1 else {})
+            for row in self.rows
+        ]
 
 
 def build_plan(
@@ -129,7 +140,8 @@ def plan_axes(
     # Every target parameter takes exactly one branch, so none can be forgotten; the last one refuses what is unknown.
     for name, shape in target.items():
         if name in axis_of:
-            rows += _token_rows(name, shape, axis_of[name].parameters[name], donor, axis_of[name].sources)
+            axis = axis_of[name]
+            rows += _grouped(_token_rows(name, shape, axis.parameters[name], donor, axis.sources), axis)
         elif name in (lacking or {}) and name not in donor:
             rows.append(PlanRow(name, None, None, "fresh", shape, (lacking or {})[name]))
         elif name in (renewed or {}):
@@ -164,6 +176,24 @@ def _token_rows(
         what = f"the donor's rows have shape {donor[source][1:]}, the target's {shape[1:]}"
         raise PlanError(what, where=name, fix="build the target with the donor's preset")
     return [PlanRow(name, t.token, _show(source, t), t.action, shape[1:], t.reason, t.sources) for t in tokens]
+
+
+def _grouped(rows: Sequence[PlanRow], axis: TokenAxis) -> list[PlanRow]:
+    """The rows of a parameter, or one line for all that are copied by name, and then the others."""
+    same = [row for row in rows if _by_name(row)]
+    if not axis.grouped or len(same) < 2:
+        return list(rows)
+    first = same[0]
+    # The donor's parameter stands before the bracket that names its token.
+    parameter = (first.source or "").removesuffix(f"[{first.token}]")
+    group = replace(
+        first, token=f"{len(same):,} tokens", source=parameter, reason="same token", mix=(), count=len(same)
+    )
+    return [group, *(row for row in rows if not _by_name(row))]
+
+
+def _by_name(row: PlanRow) -> bool:
+    return row.action == "row copy" and row.mix[0][0] == row.token
 
 
 def _show(parameter: str, token: TokenSource) -> str | None:

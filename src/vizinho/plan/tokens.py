@@ -176,16 +176,22 @@ def _match_role(token: str, role: str, donor: _Donor) -> TokenSource:
 def _new_row(
     token: str, role: str, donor: _Donor, options: RowOptions, similarity: Neighbourhood | None
 ) -> TokenSource:
-    if options.new_rows == "fresh" or role != "letter":
+    if options.new_rows == "fresh" or role not in ("letter", "language"):
         return TokenSource(token, "fresh", (), "the donor lacks it")
     if options.new_rows == "features" and similarity is not None:
-        near = similarity.nearest(token, donor.letters)
+        near = similarity.nearest(token, donor.by_role.get(role, {}))
         if near:
             # Squaring favours the nearest, so that a vowel is not blurred into the mean of all vowels.
             total = sum(score**2 for _, score in near)
             shares = tuple((t, score**2 / total) for t, score in near)
             return TokenSource(token, "feature row", shares, similarity.reason(token, near))
     # Without a table of sounds, or where it knows nothing: ã from a. A rough start beats a random one.
+    if (
+        role == "language"
+        and similarity is not None
+        and (near := similarity.nearest(token, donor.by_role.get(role, {})))
+    ):
+        return TokenSource(token, "neighbour row", ((near[0][0], 1.0),), f"{near[0][0]} is the nearest language")
     base = base_letter(token)
     if base != token and base in donor.letters:
         return TokenSource(token, "neighbour row", ((base, 1.0),), f"{base} is its base letter")

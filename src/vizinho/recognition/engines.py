@@ -126,6 +126,17 @@ class TorchEngine:
         return [log_probs[i, :length] for i, length in enumerate(lengths)]
 
 
+def torch_engine(checkpoint: Checkpoint, language: str | None = None) -> TorchEngine | WordsEngine:
+    """What computes with a network in memory; `language` is for those that write several."""
+    from vizinho.model.whisper import is_whole_whisper
+
+    if is_whole_whisper(checkpoint.model):
+        from vizinho.recognition.whisper_torch import TorchWhisper
+
+        return TorchWhisper(checkpoint, language)
+    return TorchEngine(checkpoint)
+
+
 class OnnxEngine:
     """An exported network in onnxruntime, whose sessions may be shared by threads; features without torch."""
 

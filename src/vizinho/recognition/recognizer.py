@@ -24,7 +24,7 @@ from vizinho.parallel import limit_blas
 from vizinho.progress import Advance, silent
 from vizinho.recognition.cache import cached_engine
 from vizinho.recognition.cutting import CutOptions, Cutter, Piece
-from vizinho.recognition.engines import SETTINGS, Engine, OnnxEngine, TorchEngine, WordsEngine
+from vizinho.recognition.engines import SETTINGS, Engine, OnnxEngine, TorchEngine, WordsEngine, torch_engine
 from vizinho.recognition.export import can_export
 from vizinho.recognition.live import Live, live_of
 from vizinho.records import Alternative, Segment, Transcript, Utterance, Word
@@ -139,7 +139,7 @@ class Recognizer:
     @classmethod
     def of(cls, checkpoint: Checkpoint) -> Recognizer:
         """A network in memory, such as one that is being trained; its weights are used as they stand at each call."""
-        return cls(TorchEngine(checkpoint))
+        return cls(torch_engine(checkpoint))
 
     @property
     def ctc(self) -> Engine:

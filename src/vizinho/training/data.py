@@ -12,6 +12,7 @@ from vizinho.audio.io import SAMPLE_RATE
 from vizinho.corpora.batches import Example
 from vizinho.errors import CorpusError, TextError
 from vizinho.evaluation.collapse import letter_counts
+from vizinho.model.whisper import written_rows
 from vizinho.records import Utterance
 from vizinho.text.tokens import encode, frames_needed
 
@@ -57,6 +58,26 @@ class Preparer:
             return f"{longest_seconds:.1f} s at its slowest, the network hears {self.front.max_seconds:g} s"
         if frames_needed(labels) > frames:
             return f"{frames_needed(labels)} labels but only {frames} frames"
+        return Example(utterance, tuple(labels))
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenPreparer(Preparer):
+    """Encodes texts as they are written, with case and punctuation, for a network with a decoder."""
+
+    most_tokens: int
+    """More tokens than the decoder has positions for."""
+
+    def __call__(self, utterance: Utterance) -> Example | str:
+        """See Preparer."""
+        labels = written_rows(self.tokenizer, utterance.text)
+        longest_seconds = utterance.duration_seconds / (1 - self.speed_range)
+        if not labels or not self.normalizer(utterance.text):
+            return "no text left after normalising"
+        if not self.front.can_hear(longest_seconds):
+            return f"{longest_seconds:.1f} s at its slowest, the network hears {self.front.max_seconds:g} s"
+        if len(labels) > self.most_tokens:
+            return f"{len(labels)} tokens of text, the network writes at most {self.most_tokens}"
         return Example(utterance, tuple(labels))
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from vizinho.model.checkpoint import weights
 from vizinho.plan.apply import plant
 from vizinho.training.selection import FitResult
 
@@ -35,7 +36,7 @@ def mix_with_start(
     `shares` of the start's weights are tried as well as none; of equals the one with least of the start is taken, as
     the trained weights have seen the target.
     """
-    end = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
+    end = {name: tensor.clone() for name, tensor in weights(model).items()}
     best_share, best_cer = 0.0, result.dev_score
     for share in sorted(shares):  # from least to most, so that equal scores leave the least
         plant(model, between(start, end, 1.0 - share))

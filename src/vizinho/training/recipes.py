@@ -12,6 +12,8 @@ from vizinho.training.options import LayerPolicy, TrainingOptions, from_dict
 PASSES = 13
 """Epochs of a transfer over the target speech, where that makes between LEAST_STEPS and MOST_STEPS steps."""
 LEAST_STEPS, MOST_STEPS = 400, 20_000
+WHISPER_PASSES = 8
+"""Epochs of a transfer from Whisper with its decoder."""
 MUCH_MINUTES = 30.0
 """With this much target speech a transfer gets the rate of training from scratch."""
 NEW_HEAD_ENCODER_RATE = 0.05
@@ -20,7 +22,7 @@ minutes, 400 steps) and .557 with one rate of 5e-5 (one seed each)."""
 
 
 def default_recipe(
-    kind: str, minutes: float = 0.0, *, practice: bool = False, new_head: bool = False
+    kind: str, minutes: float = 0.0, *, practice: bool = False, donor: str = "recogniser"
 ) -> TrainingOptions:
     """Options of "train", or of "transfer" to a target with this much speech.
 
@@ -32,11 +34,15 @@ def default_recipe(
         kind: "train" or "transfer".
         minutes: Target speech; steps and rate of a transfer follow it.
         practice: With practice speech every voice is also trained with other vocal tracts, as it was measured.
-        new_head: The donor has no output layer, such as a pretrained encoder: the head's rate is high and the encoder's
-            a twentieth of it. With one rate such a network stays on the CTC plateau (docs/donors.md).
+        donor: "recogniser"; "encoder" for one that gets a new output layer, whose rate is high and the encoder's a
+            twentieth of it (with one rate such a network stays on the CTC plateau: docs/donors.md); "whisper" for one
+            that keeps its decoder.
     """
     if kind == "train":
         return TrainingOptions(steps=3600, learning_rate=1e-3)
+    if donor == "whisper":
+        return _of_whisper(minutes)
+    new_head = donor == "encoder"
     layers = LayerPolicy(head_first_share=0.1, encoder_rate=NEW_HEAD_ENCODER_RATE if new_head else 1.0)
     options = TrainingOptions(learning_rate=5e-4, layers=layers)
     passes = round(PASSES * minutes * 60 / options.batch_seconds, -2)
@@ -47,6 +53,22 @@ def default_recipe(
     augment = replace(options.augment, warp_share=0.5) if practice else options.augment
     return replace(
         options, steps=steps, learning_rate=rate, evaluate_every=every, checkpoint_every=every, augment=augment
+    )
+
+
+def _of_whisper(minutes: float) -> TrainingOptions:
+    """A low rate for all layers, as the network knows the task; dev says when it begins to overfit."""
+    batch_seconds = 24.0
+    passes = round(WHISPER_PASSES * minutes * 60 / batch_seconds, -1)
+    steps = int(min(max(passes, 120), MOST_STEPS))
+    every = max(20, 10 * round(steps / 100))
+    return TrainingOptions(
+        steps=steps,
+        learning_rate=2e-5,
+        batch_seconds=batch_seconds,
+        evaluate_every=every,
+        checkpoint_every=every,
+        start_shares=(0.25, 0.5),
     )
 
 

@@ -37,6 +37,8 @@ class DevSet:
 
     utterances: Sequence[Utterance]
     references: Mapping[str, str]
+    normalize: Callable[[str], str]
+    """What the references went through; transcripts go through it before they are scored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,4 +154,4 @@ def dev_rates(checkpoint: Checkpoint, dev: DevSet) -> tuple[float, float]:
     """CER and WER of the network as it stands, which is left in evaluation mode."""
     checkpoint.model.eval()
     transcripts = Recognizer.of(checkpoint).transcribe_corpus(dev.utterances)
-    return error_rates(dev.references, {id_: t.text for id_, t in transcripts.items()})
+    return error_rates(dev.references, {id_: dev.normalize(t.text) for id_, t in transcripts.items()})

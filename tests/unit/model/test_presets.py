@@ -5,7 +5,7 @@ import json
 import pytest
 
 from vizinho.errors import ModelError, SpecError
-from vizinho.model.presets import PRESETS, check_preset, has_output_layer
+from vizinho.model.presets import PRESETS, check_preset, donor_kind
 from vizinho.store.store import BUNDLED
 
 
@@ -21,8 +21,8 @@ from vizinho.store.store import BUNDLED
 )
 def test_a_pretrained_encoder_has_no_output_layer(tmp_path, classes, has):
     (tmp_path / "config.json").write_text(json.dumps({"architectures": classes}))
-    assert has_output_layer(tmp_path) is has
-    assert has_output_layer(tmp_path / "model.nemo")
+    assert (donor_kind(tmp_path) == "recogniser") is has
+    assert donor_kind(tmp_path / "model.nemo") == "recogniser"
 
 
 def test_a_preset_must_be_the_donors(tmp_path):
@@ -37,7 +37,7 @@ def test_a_preset_must_be_the_donors(tmp_path):
 def test_a_broken_configuration_is_named(tmp_path, content):
     (tmp_path / "config.json").write_bytes(content)
     with pytest.raises(ModelError, match=r"config\.json: not (JSON|a JSON object)"):
-        has_output_layer(tmp_path)
+        donor_kind(tmp_path)
     with pytest.raises(ModelError, match=r"config\.json: not (JSON|a JSON object)"):
         check_preset(tmp_path, "tiny")
 
@@ -45,6 +45,6 @@ def test_a_broken_configuration_is_named(tmp_path, content):
 @pytest.mark.parametrize("values", [{"architectures": 5}, {"architectures": [None]}, {"encoder_config": []}])
 def test_strange_values_in_a_configuration_are_no_surprise(tmp_path, values):
     (tmp_path / "config.json").write_text(json.dumps(values))
-    assert has_output_layer(tmp_path) is ("architectures" not in values or values["architectures"] == 5)
+    assert (donor_kind(tmp_path) == "recogniser") is ("architectures" not in values or values["architectures"] == 5)
     with pytest.raises(SpecError, match="the donor has width None"):
         check_preset(tmp_path, "tiny")

@@ -7,7 +7,7 @@ adds languages or replaces their rows.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from typing import Any
@@ -96,6 +96,21 @@ def family_distance(a: Place, b: Place) -> float:
     different families share.
     """
     return 1 - 2 * shared_groups(a, b) / (len(a.path) + len(b.path))
+
+
+def related(language: str, among: Iterable[str]) -> tuple[tuple[str, float], ...]:
+    """Languages (of `among`) in the same family, and 1 - `family_distance`, the nearest first.
+
+    Of equally near ones the nearer on the map comes first; empty for a language that the atlas lacks.
+    """
+    atlas = read_atlas()
+    home = atlas.find(Language.of(language))
+    places = {code: place for code in among if (place := atlas.find(Language.of(code)))}
+    if home is None:
+        return ()
+    near = {code: 1 - family_distance(home, place) for code, place in places.items() if shared_groups(home, place)}
+    ranked = sorted(near, key=lambda code: (-near[code], distance_km(home, places[code])))
+    return tuple((code, near[code]) for code in ranked)
 
 
 def shared_groups(a: Place, b: Place) -> int:

@@ -23,6 +23,7 @@ from transformers import (
     PreTrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
+    WhisperForConditionalGeneration,
     WhisperModel,
 )
 
@@ -30,8 +31,9 @@ from vizinho.errors import ModelError, TextError, first_line
 from vizinho.model.checkpoint import Donor, Shape
 from vizinho.model.formats.checks import check_size, check_stored
 from vizinho.model.formats.whisper_ctc import WhisperCTCConfig, WhisperForCTC, register
-from vizinho.model.frontends import FAMILIES
+from vizinho.model.frontends import FAMILIES, WHOLE_WHISPER
 from vizinho.model.layers import layer_of
+from vizinho.model.whisper import accept_any_length, completed
 from vizinho.progress import quiet_transformers
 from vizinho.text.tokens import inventory_of
 
@@ -44,8 +46,11 @@ _Value = TypeVar("_Value")
 _ADAPTER = re.compile(r"adapter\.(.+)\.(?:safetensors|bin)")
 
 
-def read_folder(folder: Path, adapter: str | None = None) -> Donor:
-    """Open a folder, in float32 and evaluation mode. Raises ModelError naming the fault."""
+def read_folder(folder: Path, adapter: str | None = None, *, ctc: bool = False) -> Donor:
+    """Open a folder, in float32 and evaluation mode. Raises ModelError naming the fault.
+
+    Whisper keeps its decoder unless `ctc` asks for its encoder alone.
+    """
     _require_files(folder)
     if adapter is not None and adapter not in _adapters(folder):
         known = ", ".join(_adapters(folder)) or "none; leave --adapter out"
@@ -54,6 +59,8 @@ def read_folder(folder: Path, adapter: str | None = None) -> Donor:
     register()
     config = _guarded(folder, AutoConfig.from_pretrained, folder, **SAFE)
     extractor = _guarded(folder, AutoFeatureExtractor.from_pretrained, folder, **SAFE)
+    if config.model_type in WHOLE_WHISPER and not ctc:
+        return _whole_whisper(folder, config, extractor)
     if config.model_type in _ENCODERS:
         return _encoder_of(folder, config, extractor)
     if config.model_type not in FAMILIES:
@@ -88,6 +95,33 @@ def read_folder(folder: Path, adapter: str | None = None) -> Donor:
         {name: (shape, _OTHER_TASK) for name, shape in unused.items()},
         _notes(folder, model, tokenizer, adapter),
     )
+
+
+def _whole_whisper(folder: Path, config: PreTrainedConfig, extractor: FeatureExtractionMixin) -> Donor:
+    if not (folder / "tokenizer.json").is_file() and not (folder / "vocab.json").is_file():
+        raise ModelError(
+            "Whisper without its tokeniser cannot write",
+            where=folder,
+            fix="copy tokenizer.json into the folder, or take the encoder alone: transfer --head ctc",
+        )
+    model, info = _load(WhisperForConditionalGeneration, folder, config)
+    _refuse(folder, info["missing_keys"], "weights are missing")
+    _refuse(folder, info["unexpected_keys"], "weights have no place")
+    if getattr(model.generation_config, "no_timestamps_token_id", None) is None:
+        raise ModelError(
+            "its generation settings do not name the token <|notimestamps|>",
+            where=folder / "generation_config.json",
+            fix="copy the file from the model's hub page, or take the encoder alone: transfer --head ctc",
+        )
+    accept_any_length(model)
+    tokenizer = completed(read_tokenizer(folder), config.vocab_size)
+    if len(tokenizer) != config.vocab_size:
+        raise ModelError(
+            f"the tokeniser has {len(tokenizer)} tokens, config.json says {config.vocab_size}",
+            where=folder,
+            fix="restore the tokeniser that the model was trained with",
+        )
+    return Donor(model.eval(), extractor, (config.architectures or [type(model).__name__])[0], tokenizer)
 
 
 _ENCODERS: dict[str, type[PreTrainedModel]] = {

@@ -1,0 +1,71 @@
+"""Training a recogniser with a decoder (Whisper): cross-entropy of the next token, the true ones before it given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+from torch.nn.functional import cross_entropy
+
+from vizinho.corpora.batches import Batch, deaths_named
+from vizinho.errors import SpecError
+from vizinho.model.whisper import prompt_of
+from vizinho.training.options import TrainingOptions
+from vizinho.training.ranks import Ranks
+from vizinho.training.speech_task import SpeechTask
+
+_IGNORED = -100  # cross_entropy's label of what has no part in the loss
+
+
+class WrittenTask(SpeechTask):
+    """A recogniser with a decoder and what it learns from: batches and dev scores are those of `SpeechTask`."""
+
+    def begin(self, options: TrainingOptions) -> Ranks:
+        """Raises SpecError for what only networks with CTC can do."""
+        ctc_only = {"streaming": options.streaming.share, "phonemes": options.phonemes.weight}
+        for what in (name for name, asked in ctc_only.items() if asked):
+            raise SpecError("a network with a decoder cannot", where=what, fix="leave the table out, or use --head ctc")
+        ranks = Ranks.accelerated(options)
+        if ranks.sharded:
+            raise SpecError("Whisper cannot be sharded", where="distributed", fix='use strategy = "ddp"')
+        return ranks
+
+    @contextmanager
+    def computing(self, model: Any, options: TrainingOptions, still: Callable[[], Any]) -> Iterator[None]:
+        """Blocks are recomputed where the options say so."""
+        with ExitStack() as stack:
+            stack.enter_context(deaths_named())  # outermost: a batch may be missed anywhere
+            if options.activation_checkpointing:
+                from vizinho.model.recompute import recomputed_blocks
+
+                stack.enter_context(recomputed_blocks(model, still))
+            yield
+
+    def loss(self, network: Any, batch: Batch, options: TrainingOptions, ranks: Ranks) -> torch.Tensor:
+        """Mean over the tokens of the batch, each text's end among them; the prompt is given and not learnt."""
+        inputs, labels = self._teacher(batch)
+        with ranks.autocast():
+            outputs = network(
+                input_features=batch.features.transpose(1, 2).to(ranks.device),
+                decoder_input_ids=inputs.to(ranks.device),
+                use_cache=False,
+            )
+        return cross_entropy(outputs.logits.float().transpose(1, 2), labels.to(ranks.device), ignore_index=_IGNORED)
+
+    def _teacher(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+        """What the decoder reads (B, L) and what it is to write at each place (B, L)."""
+        config = self.checkpoint.model.config
+        prompt = prompt_of(self.checkpoint.model)
+        texts = torch.split(batch.labels, batch.label_lengths.tolist())
+        width = len(prompt) + int(batch.label_lengths.max())
+        inputs = torch.full((len(texts), width), int(config.eos_token_id))
+        labels = torch.full((len(texts), width), _IGNORED)
+        inputs[:, : len(prompt)] = torch.tensor(prompt)
+        for row, text in enumerate(texts):
+            inputs[row, len(prompt) : len(prompt) + len(text)] = text
+            # The last row of the prompt writes the first token, the last token writes the end.
+            labels[row, len(prompt) - 1 : len(prompt) - 1 + len(text)] = text
+            labels[row, len(prompt) - 1 + len(text)] = int(config.eos_token_id)
+        return inputs, labels
