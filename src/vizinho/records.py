@@ -10,6 +10,15 @@ from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where an utterance was cut out of a long recording, and the tier of its transcript."""
+
+    recording: Path
+    start_seconds: float
+    tier: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Utterance:
     """One recording and its text. `audio` is absolute; the manifest stores it relative to itself."""
 
@@ -23,6 +32,11 @@ class Utterance:
     accent: str = ""
     source: str = ""
     licence: str = ""
+    variant: str = ""
+    domain: str = ""
+    events: str = ""
+    """What the transcript names besides words, such as "[laugh]"."""
+    place: Place | None = None
 
 
 @dataclass(frozen=True, slots=True)

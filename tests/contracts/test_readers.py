@@ -16,6 +16,7 @@ from vizinho.audio.io import load_audio
 from vizinho.corpora.convert import convert_corpus
 from vizinho.corpora.manifest import read_manifest
 from vizinho.corpora.readers import READERS, detect, get_reader
+from vizinho.corpora.readers.field import FieldReader
 from vizinho.errors import CorpusError, VizinhoError
 from vizinho.records import Utterance
 
@@ -150,6 +151,50 @@ def lhotse_manifests(root: Path) -> Path:
     return paths[1]
 
 
+def field_files(root: Path, suffix: str, write_one: Callable[[Path, Clip], object]) -> Path:
+    """A transcript beside each recording, in folders named after their splits."""
+    paths = []
+    for clip in CLIPS:
+        paths.append(write(root / clip.split / f"{clip.name}.wav", clip))
+        write_one(paths[-1].with_suffix(suffix), clip)
+    return paths[1]
+
+
+def eaf(root: Path) -> Path:
+    import pympi
+
+    def one(path: Path, clip: Clip) -> None:
+        document = pympi.Eaf()
+        document.remove_tier("default")
+        document.add_linked_file(f"file:///C:/fieldwork/{path.stem}.wav", f"./{path.stem}.wav", "audio/x-wav")
+        document.add_tier("speech", part=clip.speaker)
+        document.add_annotation("speech", 0, round(clip.seconds * 1000), clip.text)
+        document.to_file(path)
+
+    return field_files(root, ".eaf", one)
+
+
+def textgrid(root: Path) -> Path:
+    from praatio.data_classes.interval_tier import IntervalTier
+    from praatio.textgrid import Textgrid
+
+    def one(path: Path, clip: Clip) -> None:
+        grid = Textgrid()
+        grid.addTier(IntervalTier("frase", [(0, clip.seconds, clip.text)], 0, clip.seconds))
+        grid.save(str(path), format="long_textgrid", includeBlankSpaces=True)
+
+    return field_files(root, ".TextGrid", one)
+
+
+def subtitles(suffix: str, voices: bool) -> Callable[[Path], Path]:
+    def one(path: Path, clip: Clip) -> None:
+        point, head = (",", "1") if suffix == ".srt" else (".", "WEBVTT\n")
+        times = f"00:00:00{point}000 --> 00:00:{int(clip.seconds):02d}{point}{round(clip.seconds % 1 * 1000):03d}"
+        write_text(path, head, times, f"<v {clip.speaker}>{clip.text}</v>" if voices else clip.text)
+
+    return lambda root: field_files(root, suffix, one)
+
+
 BUILDERS: dict[str, Callable[[Path], Path]] = {
     "common-voice": common_voice,
     "mls": mls,
@@ -159,9 +204,15 @@ BUILDERS: dict[str, Callable[[Path], Path]] = {
     "ljspeech": ljspeech,
     "huggingface": parquet,
     "lhotse": lhotse_manifests,
+    "eaf": eaf,
+    "textgrid": textgrid,
+    "srt": subtitles(".srt", voices=False),
+    "vtt": subtitles(".vtt", voices=True),
 }
+FIELD = tuple(name for name, reader in READERS.items() if isinstance(reader, FieldReader))
 WITHOUT_SPLITS = ("kaldi", "ljspeech")
-SPEAKERS = {"fleurs": ("", "", ""), "ljspeech": ("corpus", "corpus", "corpus")}
+NOBODY = ("", "", "")
+SPEAKERS = {"fleurs": NOBODY, "ljspeech": ("corpus", "corpus", "corpus"), "textgrid": NOBODY, "srt": NOBODY}
 
 
 @pytest.fixture(params=sorted(READERS))
@@ -183,7 +234,9 @@ def test_reads_the_same_utterances(kind: str, tmp_path: Path) -> None:
     BUILDERS[kind](tmp_path / "corpus")
     found = read(kind, tmp_path / "corpus")
     assert all(type(u) is Utterance and u.audio.is_absolute() and u.lang == "pt" for u in found)
-    assert [u.id for u in found] == [c.name for c in CLIPS]
+    ids = [f"{c.split}-{c.name}-00000000" if kind in FIELD else c.name for c in CLIPS]
+    assert [u.id for u in found] == (sorted(ids) if kind in FIELD else ids)
+    found.sort(key=lambda u: u.id.split("-")[-2:])
     assert [u.text for u in found] == [c.text for c in CLIPS]
     assert tuple(u.speaker for u in found) == SPEAKERS.get(kind, tuple(c.speaker for c in CLIPS))
     splits = ["train"] * 3 if kind in WITHOUT_SPLITS else [c.split for c in CLIPS]
@@ -219,7 +272,7 @@ def test_missing_audio_stops_or_is_reported(kind: str, tmp_path: Path) -> None:
     problems: list[VizinhoError] = []
     reader = get_reader(kind)
     rest = list(reader(tmp_path / "corpus", lang="pt", split=None, audio_dir=tmp_path, on_problem=problems.append))
-    assert sorted(u.id for u in rest) == [CLIPS[0].name, CLIPS[2].name]
+    assert sorted(u.text for u in rest) == sorted([CLIPS[0].text, CLIPS[2].text])
     assert len(problems) == 1
     assert str(tmp_path) in problems[0].where
 

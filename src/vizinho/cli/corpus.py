@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -33,6 +34,7 @@ from vizinho.store.store import Store
 
 if TYPE_CHECKING:
     from vizinho.corpora.check import CheckReport
+    from vizinho.corpora.convert import Conversion
     from vizinho.corpora.shards.index import ShardIndex
     from vizinho.progress import Advance
     from vizinho.recognition.label import LabelReport
@@ -50,27 +52,68 @@ def convert(
         str | None,
         Option(
             "--format",
-            help="common-voice, mls, fleurs, kaldi, nemo, ljspeech, huggingface or lhotse; guessed if not given.",
+            help="Guessed if not given. One of: common-voice, mls, fleurs, kaldi, nemo, ljspeech, huggingface, "
+            "lhotse; for field recordings eaf (ELAN), textgrid (Praat), srt, vtt.",
         ),
     ] = None,
     split: Annotated[str | None, Option("--split", help="Split to read; a source without splits becomes it.")] = None,
     copy: Annotated[bool, Option("--copy", help="Re-encode all audio to 16 kHz FLAC next to the manifest.")] = False,
     skip_bad: Annotated[bool, Option("--skip-bad", help="Skip bad rows and list them in a file.")] = False,
+    tiers: Annotated[
+        list[str] | None,
+        Option(
+            "--tier",
+            help="Tier of the transcription: name, type or wildcard such as tx@*; repeatable. Guessed if not given.",
+        ),
+    ] = None,
+    media: Annotated[
+        list[Path] | None, Option("--media", help="Folder with the recordings of field transcripts; repeatable.")
+    ] = None,
+    encoding: Annotated[
+        str, Option("--encoding", help="Encoding of lines of field transcripts that are not UTF-8, such as cp1252.")
+    ] = "",
+    parentheses: Annotated[
+        str,
+        Option("--parentheses", help="What (round brackets) hold: words (that are uncertain), events, or leave them."),
+    ] = "",
+    keep_unclear: Annotated[
+        bool, Option("--keep-unclear", help="Read texts in which some words were not understood, too.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Make a manifest of Common Voice, MLS, FLEURS, Kaldi, NeMo, LJSpeech, Hugging Face or lhotse data."""
+    """Make a manifest of field recordings (ELAN, Praat, subtitles), or of a corpus in another toolkit's format."""
     from vizinho.corpora.convert import convert_corpus
+    from vizinho.corpora.turns import FieldOptions
 
+    options = FieldOptions(tuple(tiers or ()), tuple(media or ()), encoding, parentheses, keep_unclear)
     with _counter("reading") as advance:
         conversion = convert_corpus(
-            source, manifest, lang=lang, reader=reader, split=split, copy=copy, skip_bad=skip_bad, progress=advance
+            source,
+            manifest,
+            lang=lang,
+            reader=reader,
+            split=split,
+            copy=copy,
+            skip_bad=skip_bad,
+            options=options,
+            progress=advance,
         )
     values = conversion.to_json()
     splits = ", ".join(f"{name} {count}" for name, count in values["splits"].items())
     text = f"{values['utterances']} utterances, {values['minutes']:.1f} minutes ({splits}), {conversion.format}"
     # Without --skip-bad, bad rows have raised an error before this line.
     problems = shortened([f"skipped: {p}" for p in conversion.problems], more=f"{manifest.stem}.problems.jsonl")
-    emit(values, as_json, [f"{manifest}: {text}", *problems])
+    tier_lines = conversion.tiers.lines if conversion.tiers else []
+    emit(values, as_json, [f"{manifest}: {text}", *tier_lines, *_note_lines(conversion), *problems])
+
+
+def _note_lines(conversion: Conversion) -> Iterator[str]:
+    """Notes by kind, with the most frequent texts of each."""
+    for kind, count in conversion.note_counts.items():
+        details = Counter(note.detail for note in conversion.notes if note.kind == kind).most_common(3)
+        yield f"note: {kind}, {count}: " + "; ".join(f"{detail[:80]} ({times})" for detail, times in details)
+    if conversion.notes:
+        yield f"all notes with their places: {conversion.manifest.with_name(conversion.manifest.stem + '.notes.jsonl')}"
 
 
 @contextmanager

@@ -6,14 +6,16 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from vizinho.audio.io import SAMPLE_RATE, load_audio
 from vizinho.corpora.manifest import check_utterance, write_lines, write_manifest
-from vizinho.corpora.readers import detect, get_reader
+from vizinho.corpora.readers import configured, detect
 from vizinho.corpora.readers.base import store_clip
+from vizinho.corpora.tiers import Choice
+from vizinho.corpora.turns import FieldOptions, Note
 from vizinho.errors import CorpusError, VizinhoError
 from vizinho.progress import Advance, silent
 from vizinho.records import Utterance
@@ -29,6 +31,15 @@ class Conversion:
     format: str
     utterances: tuple[Utterance, ...]
     problems: tuple[str, ...]
+    notes: tuple[Note, ...] = ()
+    """What field transcripts have besides words, and what was done with it."""
+    tiers: Choice | None = None
+    """The tiers of field transcripts, and which were read."""
+
+    @property
+    def note_counts(self) -> dict[str, int]:
+        """Notes by kind, the most frequent first."""
+        return dict(Counter(note.kind for note in self.notes).most_common())
 
     def to_json(self) -> dict[str, Any]:
         """Counts and problems as JSON values."""
@@ -40,6 +51,8 @@ class Conversion:
             "splits": dict(Counter(u.split for u in self.utterances)),
             "left_out": len(self.problems),
             "problems": list(self.problems),
+            "notes": self.note_counts,
+            "tiers": [group.to_json() for group in self.tiers.groups] if self.tiers else [],
         }
 
 
@@ -52,9 +65,12 @@ def convert_corpus(
     split: str | None = None,
     copy: bool = False,
     skip_bad: bool = False,
+    options: FieldOptions = FieldOptions(),
     progress: Advance = silent,
 ) -> Conversion:
     """Read `source` and write `manifest`; new audio files go to `<manifest name>_audio` next to it.
+
+    Notes on field transcripts go to `<manifest name>.notes.jsonl`.
 
     Args:
         source: A corpus of one of the kinds in docs/corpora.md.
@@ -64,6 +80,7 @@ def convert_corpus(
         split: Split to read; of a source without splits, the name of the split that it becomes.
         copy: Re-encode every recording to 16 kHz mono FLAC, so that the corpus stands alone.
         skip_bad: Leave bad rows out, naming them in `<manifest name>.problems.jsonl`.
+        options: How to read field transcripts (ELAN, TextGrid, subtitles and others).
         progress: Told about each utterance.
 
     Raises CorpusError when the source cannot be read, has no usable row, or has bad rows without `skip_bad`, and writes
@@ -72,17 +89,27 @@ def convert_corpus(
     kind = reader or detect(source)
     audio_dir = manifest.parent / f"{manifest.stem}_audio"
     problems: list[VizinhoError] = []
-    read = get_reader(kind)(source, lang=lang, split=split, audio_dir=audio_dir, on_problem=problems.append)
+    notes: list[Note] = []
+    choices: list[Choice] = []
+    reading = configured(kind, options, notes.append, choices.append)
+    read = reading(source, lang=lang, split=split, audio_dir=audio_dir, on_problem=problems.append)
     checked = _checked(read, problems, progress)
     utterances = list(_stored(checked, audio_dir, problems) if copy else checked)
     if problems and not skip_bad:
         raise _too_bad(problems, len(utterances), source)
-    record = manifest.with_name(f"{manifest.stem}.problems.jsonl")
-    record.unlink(missing_ok=True)  # that of an earlier conversion
-    if problems:
-        write_lines(record, (json.dumps({"where": p.where, "what": p.what}, ensure_ascii=False) for p in problems))
+    _record(manifest, "problems", [{"where": p.where, "what": p.what} for p in problems])
+    _record(manifest, "notes", [asdict(note) for note in notes])
     write_manifest(manifest, utterances)
-    return Conversion(manifest, kind, tuple(utterances), tuple(str(p) for p in problems))
+    shown = tuple(str(p) for p in problems)
+    return Conversion(manifest, kind, tuple(utterances), shown, tuple(notes), choices[0] if choices else None)
+
+
+def _record(manifest: Path, name: str, rows: list[dict[str, str]]) -> None:
+    """Write rows beside the manifest; none removes those of an earlier conversion."""
+    path = manifest.with_name(f"{manifest.stem}.{name}.jsonl")
+    path.unlink(missing_ok=True)
+    if rows:
+        write_lines(path, (json.dumps(row, ensure_ascii=False) for row in rows))
 
 
 def _checked(utterances: Iterator[Utterance], problems: list[VizinhoError], progress: Advance) -> Iterator[Utterance]:

@@ -12,11 +12,13 @@ from typing import Any
 
 from vizinho.errors import CorpusError
 from vizinho.files import replacing, sha256, write_text
-from vizinho.records import Utterance
+from vizinho.records import Place, Utterance
 from vizinho.text.language import Language
 
 REQUIRED = ("id", "audio", "text", "lang", "speaker", "duration", "split")  # keys that every line has
 OPTIONAL = ("accent", "source", "licence")  # keys that are read where they exist; others are allowed and ignored
+EXTRA = ("variant", "domain", "events")  # as above, but other tools' values under these keys are ignored, not refused
+PLACE = ("recording", "start", "tier")  # where a long recording holds the utterance
 BOM = b"\xef\xbb\xbf"  # some editors write one before the first line
 _MAY_BE_EMPTY = ("text", "speaker", *OPTIONAL)
 
@@ -67,7 +69,7 @@ def write_manifest(path: Path, utterances: Iterable[Utterance]) -> None:
 def check_utterance(utterance: Utterance) -> None:
     """Raise CorpusError for an utterance that a manifest can be written with but not read back."""
     row, where = manifest_row(utterance, Path()), utterance.id or str(utterance.audio)
-    for key in row.keys() - {"duration"}:
+    for key in row.keys() - {"duration", "start"}:
         _string(row, key, where)
     _duration(row, where)
 
@@ -85,7 +87,12 @@ def manifest_row(utterance: Utterance, folder: Path) -> dict[str, Any]:
         "duration": utterance.duration_seconds,
         "split": utterance.split,
     }
-    return row | {key: getattr(utterance, key) for key in OPTIONAL if getattr(utterance, key)}
+    row |= {key: getattr(utterance, key) for key in (*OPTIONAL, *EXTRA) if getattr(utterance, key)}
+    if utterance.place:
+        recording = Path(os.path.relpath(utterance.place.recording, os.path.abspath(folder)))  # noqa: PTH100
+        values = (recording.as_posix(), utterance.place.start_seconds, utterance.place.tier)
+        row |= {key: value for key, value in zip(PLACE, values, strict=True) if value != ""}
+    return row
 
 
 def write_lines(path: Path, lines: Iterable[str]) -> None:
@@ -220,7 +227,18 @@ def _utterance(row: dict[str, Any], path: Path, number: int) -> Utterance:
         duration_seconds=_duration(row, where),
         split=strings["split"],
         **{key: strings[key] for key in OPTIONAL},
+        **{key: row[key] for key in EXTRA if isinstance(row.get(key), str)},
+        place=_place(row, path),
     )
+
+
+def _place(row: dict[str, Any], path: Path) -> Place | None:
+    recording, start, tier = (row.get(key) for key in PLACE)
+    if not isinstance(recording, str) or isinstance(start, bool) or not isinstance(start, int | float):
+        return None
+    if not math.isfinite(start) or start < 0:
+        return None
+    return Place(Path(os.path.abspath(path.parent / recording)), float(start), tier if isinstance(tier, str) else "")  # noqa: PTH100
 
 
 def _string(row: dict[str, Any], key: str, where: str) -> str:

@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from fieldwork import eaf, recording
 from typer.testing import CliRunner
 
 from vizinho.cli.corpus import app
 from vizinho.corpora.manifest import read_manifest, write_manifest
-from vizinho.errors import CorpusError
+from vizinho.errors import CorpusError, SpecError, VizinhoError
 from vizinho.records import Utterance
 
 RATE = 16_000
@@ -35,7 +36,7 @@ def ljspeech(tmp_path: Path) -> Path:
 
 def run(*words: object, code: int = 0) -> str:
     result = CliRunner().invoke(app, [str(word) for word in words])
-    if isinstance(result.exception, CorpusError):
+    if isinstance(result.exception, VizinhoError):
         raise result.exception
     assert result.exit_code == code, result.output
     return result.stdout
@@ -106,3 +107,34 @@ def test_help_loads_no_heavy_library() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
+
+
+def test_field_recordings_are_converted_with_the_guess_and_the_notes_shown(tmp_path: Path) -> None:
+    recording(tmp_path / "visits" / "v.wav")
+    spans = [(0.0, 1.0, "bom dia"), (1.0, 2.0, "[riso]"), (2.0, 3.0, "até já")]
+    eaf(tmp_path / "visits" / "v.eaf", [("tx@ana", "Ana", spans), ("ft@ana", "Ana", [(0.0, 1.0, "good day")])])
+    manifest = tmp_path / "pt.jsonl"
+    shown = run("convert", tmp_path / "visits", manifest, "--lang", "pt")
+    assert "2 utterances, 0.0 minutes (train 2), eaf" in shown
+    assert "tiers (guessed; --tier NAME chooses others):\n  * tx*: 3 texts, 1.7 words each, 0.1 min, " in shown
+    assert "note: event, 1: [riso] (1)\nnote: events only, 1: [riso] (1)\n" in shown
+    notes = [json.loads(line) for line in (tmp_path / "pt.notes.jsonl").read_text("utf-8").splitlines()]
+    assert [(n["kind"], n["detail"]) for n in notes] == [("event", "[riso]"), ("events only", "[riso]")]
+    back = read_manifest(manifest)
+    assert [u.place.start_seconds for u in back] == [0.0, 2.0]
+    assert {u.place.recording for u in back} == {tmp_path / "visits" / "v.wav"}
+    shown = json.loads(run("convert", tmp_path / "visits", manifest, "--lang", "pt", "--tier", "ft@*", "--json"))
+    assert [(t["label"], t["chosen"]) for t in shown["tiers"]] == [("ft*", True), ("tx*", False)]
+    assert read_manifest(manifest)[0].text == "good day"
+    with pytest.raises(CorpusError, match="no tier with a transcription among: ft@ana, tx@ana"):
+        run("convert", tmp_path / "visits", manifest, "--lang", "pt", "--tier", "nada")
+
+
+def test_options_of_field_recordings_are_refused_for_other_corpora(ljspeech: Path, tmp_path: Path) -> None:
+    with pytest.raises(CorpusError, match="ljspeech has no tiers"):
+        run("convert", ljspeech, tmp_path / "m.jsonl", "--lang", "pt", "--tier", "tx")
+    recording(tmp_path / "v.wav")
+    eaf(tmp_path / "v.eaf", [("tx", "", [(0.0, 1.0, "bom dia")])])
+    for option, value in (("--parentheses", "maybe"), ("--encoding", "latin-77")):
+        with pytest.raises(SpecError, match=option):
+            run("convert", tmp_path / "v.eaf", tmp_path / "m.jsonl", "--lang", "pt", option, value)

@@ -1,0 +1,144 @@
+"""Reads what field linguists have: time-aligned transcripts of long recordings, whatever program wrote them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from vizinho.corpora.documents import Document
+from vizinho.corpora.readers.base import OnProblem, UniqueIds, fail, split_named_by, splits_here
+from vizinho.corpora.readers.cutting import Cutter
+from vizinho.corpora.readers.media import MediaFinder, Recording
+from vizinho.corpora.tiers import Choice, choose_tiers
+from vizinho.corpora.turns import FieldOptions, Note, OnNote, Turn, turns_of
+from vizinho.errors import CorpusError, VizinhoError
+from vizinho.files import is_file
+from vizinho.records import Place, Utterance
+
+Parse = Callable[[Path, str, OnProblem], Document]
+"""Reads one file, in an encoding ("" for UTF-8), and reports its bad rows. Raises CorpusError for another format."""
+
+
+_GUESS = FieldOptions()
+
+
+def _silent(_: object) -> None:
+    """Takes a note or a choice and does nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class FieldReader:
+    """A reader (`vizinho.corpora.readers.base.Reader`) of one format, with options and with notes on what it does."""
+
+    parse: Parse
+    suffixes: tuple[str, ...]
+    parentheses: str = "words"
+    options: FieldOptions = _GUESS
+    on_note: OnNote = _silent
+    on_choice: Callable[[Choice], None] = _silent
+
+    def __call__(
+        self, source: Path, *, lang: str, split: str | None, audio_dir: Path, on_problem: OnProblem = fail
+    ) -> Iterator[Utterance]:
+        """Read one file, or all files of a folder and its folders; each turn becomes a FLAC file under `audio_dir`.
+
+        ::
+
+            recordings/
+                visit1.eaf  visit1.wav         a transcript beside its recording
+                test/visit2.eaf  visit2.wav    in a folder named after a split
+
+        A file that cannot be read is a problem; the others are read.
+        """
+        root = source if source.is_dir() else source.parent
+        splits = _splits(self._files(source), source, split)
+        parsed = {name: list(self._documents(files, on_problem)) for name, files in splits.items()}
+        choice = choose_tiers([d for documents in parsed.values() for d in documents], self.options.tiers, lang)
+        _check(choice, source)
+        self.on_choice(choice)
+        finder, cut, ids = MediaFinder((root, *self.options.media)), Cutter(audio_dir), UniqueIds()
+        for name, document in ((name, document) for name, documents in parsed.items() for document in documents):
+            turns = self._turns(document, choice, on_problem)
+            recording = self._recording(document, len(turns), finder, on_problem) if turns else None
+            if recording is None:
+                continue
+            stem = "-".join(document.path.relative_to(root).with_suffix("").parts)
+            for number, turn in enumerate(turns, start=1):
+                try:
+                    yield _utterance(turn, recording, ids, f"{stem}-", number, lang, name, cut)
+                except VizinhoError as problem:
+                    on_problem(problem)
+
+    def _files(self, source: Path) -> list[Path]:
+        if not source.is_dir():
+            return [source]
+        files = sorted(p for p in source.rglob("*") if p.suffix.lower() in self.suffixes and is_file(p))
+        if not files:
+            raise CorpusError(f"no {' or '.join(self.suffixes)} files here", where=source, fix="check the folder")
+        return files
+
+    def _documents(self, files: Sequence[Path], on_problem: OnProblem) -> Iterator[Document]:
+        for file in files:
+            try:
+                yield self.parse(file, self.options.encoding, on_problem)
+            except VizinhoError as problem:
+                on_problem(problem)
+
+    def _turns(self, document: Document, choice: Choice, on_problem: OnProblem) -> list[Turn]:
+        tiers = [tier for tier in document.tiers if choice.takes(tier)]
+        if not any(span.text for tier in tiers for span in tier.spans):
+            detail = f"no text in {', '.join(t.name for t in tiers or document.tiers) or 'any tier'}"
+            self.on_note(Note("untranscribed", str(document.path), detail))
+        options = replace(self.options, parentheses=self.options.parentheses or self.parentheses)
+        return turns_of(document, tiers, options, self.on_note, on_problem)
+
+    def _recording(
+        self, document: Document, turns: int, finder: MediaFinder, on_problem: OnProblem
+    ) -> Recording | None:
+        try:
+            recording = finder.find(document)
+        except CorpusError as problem:
+            on_problem(CorpusError(f"{problem.what}, for {turns} turns", where=problem.where, fix=problem.fix))
+            return None
+        if recording.moved:
+            names = ", ".join(media.name for media in document.media)
+            self.on_note(Note("recording elsewhere", str(document.path), f"{names} is read from {recording.path}"))
+        return recording
+
+
+def _splits(files: Sequence[Path], source: Path, split: str | None) -> dict[str, list[Path]]:
+    """Files by split: that of the nearest folder named after one, or all in the one that the source becomes."""
+    named = {file: split_named_by(file.parent, source) if file.parent != source else None for file in files}
+    if not source.is_dir() or not any(named.values()):
+        return {split or split_named_by(source.absolute()) or "train": list(files)}
+    splits: dict[str, list[Path]] = {}
+    for file, name in named.items():
+        splits.setdefault(name or "train", []).append(file)
+    return splits_here(splits, split, source)
+
+
+def _check(choice: Choice, source: Path) -> None:
+    if not any(group.chosen for group in choice.groups):
+        tiers = ", ".join(sorted(name for group in choice.groups for name in group.names)) or "none"
+        fix = "give --tier with the name of the transcription"
+        raise CorpusError(f"no tier with a transcription among: {tiers}", where=source, fix=fix)
+
+
+def _utterance(
+    turn: Turn, recording: Recording, ids: UniqueIds, stem: str, number: int, lang: str, split: str, cut: Cutter
+) -> Utterance:
+    start, end = (t + recording.offset_seconds for t in (turn.span.start_seconds, turn.span.end_seconds))
+    utterance_id = ids(f"{stem}{round(start * 1000):08d}", number)
+    audio, seconds = cut(recording.path, start, end, utterance_id, turn.where, turn.span.channel)
+    return Utterance(
+        id=utterance_id,
+        audio=audio,
+        text=turn.speech.text,
+        lang=lang,
+        speaker=turn.span.speaker,
+        duration_seconds=round(seconds, 4),
+        split=split,
+        events=" ".join(turn.speech.events),
+        place=Place(recording.path, round(start, 4), turn.tier),
+    )

@@ -1,0 +1,89 @@
+"""Finds the recording of a document: where the document says, or where it was moved to."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from vizinho.corpora.documents import Document, Media
+from vizinho.errors import CorpusError
+from vizinho.files import is_file
+
+SOUND = (".wav", ".flac", ".aif", ".aiff", ".opus", ".ogg", ".oga", ".mp3", ".m4a")
+PICTURES = (".mp4", ".webm", ".mkv", ".mov", ".m4v")
+"""Videos have sound too; they are taken where there is no other recording."""
+_UPLOADED = re.compile(r"^[0-9a-f]{8}-")  # Label Studio puts this before the name of a file
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """The recording of a document. Time 0 of the document is `offset_seconds` into it."""
+
+    path: Path
+    offset_seconds: float
+    moved: bool
+    """It is not where the document says."""
+
+
+class MediaFinder:
+    """Looks for recordings beside documents and in the folders that the user names, at any depth."""
+
+    def __init__(self, folders: Sequence[Path]) -> None:
+        self._by_name: dict[str, list[Path]] = defaultdict(list)
+        for path in dict.fromkeys(p for folder in folders for p in sorted(folder.rglob("*"))):
+            if path.suffix.lower() in SOUND + PICTURES and is_file(path):
+                self._by_name[path.name.casefold()].append(path)
+                self._by_name[path.stem.casefold()].append(path)
+
+    def find(self, document: Document) -> Recording:
+        """The recording of a document.
+
+        The place that the document names comes first, then its name in the known folders with any suffix, then the
+        document's own name. Raises CorpusError where there is none, or several of that name.
+        """
+        media = sorted(document.media, key=lambda m: _path(m).suffix.lower() in PICTURES)
+        for named in media:
+            place = document.path.parent / _path(named)
+            if _path(named).name and is_file(place):
+                return Recording(place.absolute(), named.offset_seconds, moved=False)
+        own = Media(document.path.stem, media[0].line if media else 0, media[0].offset_seconds if media else 0.0)
+        for named in [*media, own]:
+            name = _path(named).name
+            for key in (name, _UPLOADED.sub("", name), Path(name).stem if named is not own else name):
+                if path := self._nearest(key, document.path):
+                    return Recording(path.absolute(), named.offset_seconds, moved=bool(media))
+        names = ", ".join(dict.fromkeys(_path(m).name for m in media)) or f"{document.path.stem}.wav"
+        where = f"{document.path}:{own.line}" if own.line else document.path
+        raise CorpusError(
+            f"no recording {names}", where=where, fix="put it beside the file, or name its folder: --media"
+        )
+
+    def _nearest(self, name: str, document: Path) -> Path | None:
+        """The file of that name in the document's folder, or the only one elsewhere; sound before video."""
+        paths = self._by_name.get(name.casefold(), []) if name else []
+        beside = [p for p in paths if p.absolute().parent == document.absolute().parent]
+        candidates = beside or paths
+        sounds = [p for p in candidates if p.suffix.lower() in SOUND] or candidates
+        ranked = sorted(sounds, key=lambda p: (SOUND + PICTURES).index(p.suffix.lower()))
+        folders = {p.absolute().parent for p in sounds}
+        if len(folders) > 1:
+            what = f"{len(sounds)} recordings are called {name}: {', '.join(map(str, sounds[:3]))}"
+            raise CorpusError(what, where=document, fix="put the right one beside the file")
+        return ranked[0] if ranked else None
+
+
+def _path(media: Media) -> Path:
+    """The path in a name, a file URL of any system, or the address of an upload."""
+    parts = urlsplit(media.name)
+    query = parse_qs(parts.query).get("d", [])  # Label Studio's local files: /data/local-files/?d=folder/a.wav
+    name = (
+        unquote(query[0] if query else parts.path)
+        if parts.scheme in ("file", "http", "https", "s3", "gs") or query
+        else media.name
+    )
+    name = name.replace("\\", "/")
+    return Path(re.sub(r"^/?[A-Za-z]:", "", name))

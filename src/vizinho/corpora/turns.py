@@ -1,0 +1,176 @@
+"""Turns the chosen tiers of a document into what was spoken, by whom and when; says what it leaves out or changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+from statistics import mean
+
+from vizinho.corpora.conventions import PARENTHESES, Speech, speaker_labels, split_labels, spoken
+from vizinho.corpora.documents import Document, Span, Tier
+from vizinho.corpora.readers.base import OnProblem
+from vizinho.corpora.readers.decoding import UNREADABLE
+from vizinho.errors import CorpusError, SpecError
+
+_TOUCH_SECONDS = 0.05  # turns that meet may overlap by this much
+_PAUSE_SECONDS, _LONGEST_SECONDS = 0.3, 15.0
+"""Single words are joined up to a pause, and up to a length that recognisers are trained on."""
+
+
+@dataclass(frozen=True, slots=True)
+class FieldOptions:
+    """How to read transcripts that were not made for speech recognition."""
+
+    tiers: tuple[str, ...] = ()
+    """Names, types or wildcards of the tiers that hold the transcription; guessed where empty."""
+    media: tuple[Path, ...] = ()
+    """Folders with the recordings, besides those of the transcripts."""
+    encoding: str = ""
+    """Encoding of lines that are not UTF-8."""
+    parentheses: str = ""
+    """One of PARENTHESES; the custom of the format where empty."""
+    keep_unclear: bool = False
+    """Read spans in which some words were not understood, too."""
+
+    def __post_init__(self) -> None:
+        if self.parentheses not in ("", *PARENTHESES):
+            what = f"unknown {self.parentheses!r}"
+            raise SpecError(what, where="--parentheses", fix=f"use {', '.join(PARENTHESES)}")
+        try:
+            "".encode(self.encoding or "utf-8")
+        except LookupError as error:
+            raise SpecError(f"unknown encoding {self.encoding!r}", where="--encoding", fix="such as cp1252") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something about a source that is no error but may matter: what was left out, guessed, changed or moved."""
+
+    kind: str
+    where: str
+    detail: str
+
+
+OnNote = Callable[[Note], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """Words that one person spoke without a longer pause; `where` is file, line and time."""
+
+    span: Span
+    speech: Speech
+    tier: str
+    where: str
+
+
+def turns_of(
+    document: Document, tiers: Sequence[Tier], options: FieldOptions, on_note: OnNote, on_problem: OnProblem
+) -> list[Turn]:
+    """What these tiers of a document say, in the order of time.
+
+    Notes: `empty` (no text), `events only`, `unclear` and `several speakers` are left out; `event`, `uncertain`,
+    `overlap`, `speaker label` and `words joined` are read. Spans with impossible times or broken characters are
+    problems.
+    """
+    turns = []
+    for tier in tiers:
+        speaker = tier.speaker or (tier.name.rpartition("@")[2] if len(tiers) > 1 else "")
+        spans = [replace(span, speaker=span.speaker or speaker) for span in tier.spans]
+        for span in _joined(_labelled(spans, document, on_note), document, tier, on_note):
+            turn = _turn(document, tier, span, options, on_note, on_problem)
+            turns += [turn] if turn else []
+    turns.sort(key=lambda t: (t.span.start_seconds, t.span.end_seconds, t.tier))
+    for note in _overlaps(turns):
+        on_note(note)
+    return turns
+
+
+def place_of(document: Document, span: Span) -> str:
+    """File, line and time of a span."""
+    line = f":{span.line}" if span.line else ""
+    return f"{document.path}{line} ({span.start_seconds:.2f} s)"
+
+
+def _labelled(spans: Sequence[Span], document: Document, on_note: OnNote) -> Iterator[Span]:
+    """Spans whose texts begin with names ("Ana: sim") with these as speakers."""
+    labels = speaker_labels([span.text for span in spans if span.text])
+    for span in spans:
+        turns = split_labels(span.text, labels)
+        speakers = {speaker or span.speaker for speaker, _ in turns}
+        if labels and span.text and not span.mixed:
+            detail = ", ".join(sorted(filter(None, speakers))) or "none"
+            on_note(Note("speaker label", place_of(document, span), detail))
+        text = " ".join(words for _, words in turns)
+        yield replace(span, text=text, speaker=min(speakers), mixed=span.mixed or len(speakers) > 1)
+
+
+def _joined(spans: Iterator[Span], document: Document, tier: Tier, on_note: OnNote) -> list[Span]:
+    """Spans of single words that follow each other closely, as aligners write them, joined to phrases."""
+    words = list(spans)
+    texts = [span for span in words if span.text]
+    close = sum(a.end_seconds + _TOUCH_SECONDS > b.start_seconds for a, b in pairwise(texts))
+    if len(texts) < 4 or mean(len(s.text.split()) for s in texts) > 1.1 or close * 2 < len(texts):
+        return words
+    phrases: list[Span] = []
+    for span in texts:
+        last = phrases[-1] if phrases else None
+        if last and _continues(last, span):
+            phrases[-1] = replace(last, end_seconds=span.end_seconds, text=f"{last.text} {span.text}")
+        else:
+            phrases.append(span)
+    detail = f"{len(texts)} words of tier {tier.name} in {len(phrases)} phrases"
+    on_note(Note("words joined", str(document.path), detail))
+    return [*phrases, *(span for span in words if not span.text)]
+
+
+def _continues(phrase: Span, word: Span) -> bool:
+    pause, length = word.start_seconds - phrase.end_seconds, word.end_seconds - phrase.start_seconds
+    return pause < _PAUSE_SECONDS and length < _LONGEST_SECONDS and word.speaker == phrase.speaker
+
+
+def _turn(
+    document: Document, tier: Tier, span: Span, options: FieldOptions, on_note: OnNote, on_problem: OnProblem
+) -> Turn | None:
+    """The turn of a span; None for one that is left out, which is noted or reported."""
+    where = place_of(document, span)
+    if not span.text.strip():
+        on_note(Note("empty", where, f"no text in tier {tier.name}"))
+        return None
+    if span.mixed:
+        on_note(Note("several speakers", where, span.text))
+        return None
+    if UNREADABLE in span.text:
+        what = f"broken characters: {span.text[:60]!r}"
+        fix = "save the file as UTF-8, or name what it is in: --encoding cp1252"
+        on_problem(CorpusError(what, where=where, fix=fix))
+        return None
+    if not span.start_seconds < span.end_seconds:
+        what = f"ends at {span.end_seconds:.2f} s, before it begins: {span.text[:60]!r}"
+        on_problem(CorpusError(what, where=where, fix="correct the times"))
+        return None
+    speech = spoken(span.text, options.parentheses)
+    for kind, details in (("event", speech.events), ("uncertain", speech.uncertain)):
+        for detail in details:
+            on_note(Note(kind, where, detail))
+    if speech.unclear and not options.keep_unclear:
+        on_note(Note("unclear", where, span.text))
+    elif not speech.has_words:
+        on_note(Note("events only", where, span.text))
+    else:
+        return Turn(span, speech, tier.name, where)
+    return None
+
+
+def _overlaps(turns: Sequence[Turn]) -> Iterator[Note]:
+    """Turns, in the order of time, during which somebody else still speaks."""
+    last: Turn | None = None
+    for turn in turns:
+        if last and last.span.end_seconds - turn.span.start_seconds > _TOUCH_SECONDS:
+            seconds = min(last.span.end_seconds, turn.span.end_seconds) - turn.span.start_seconds
+            kind = "overlap in one tier" if last.tier == turn.tier else "overlap"
+            yield Note(kind, turn.where, f"{seconds:.2f} s with {last.where} of tier {last.tier}")
+        if last is None or turn.span.end_seconds > last.span.end_seconds:
+            last = turn

@@ -1,0 +1,52 @@
+"""What becomes of the spans of a document: turns, notes, problems."""
+
+from __future__ import annotations
+
+from fieldwork import Reading, eaf, recording
+
+
+def test_what_is_left_out_or_doubtful_is_named_with_its_place(tmp_path):
+    recording(tmp_path / "v.wav")
+    ana = [(0, 1, "bom (dia) [riso]"), (1, 2, ""), (2, 3, "[riso]"), (3, 4, "vi xxx"), (4, 6, "até já")]
+    ben = [(5.5, 6.5, "pois"), (8, 99, "tarde")]
+    path = eaf(tmp_path / "v.eaf", [("tx@ana", "Ana", ana), ("tx@ben", "Ben", ben)])
+    read = Reading("eaf", path)
+    assert [(u.text, u.events) for u in read.utterances] == [("bom dia", "[riso]"), ("até já", ""), ("pois", "")]
+    assert [(note.kind, note.detail) for note in read.notes if note.kind != "event"] == [
+        ("uncertain", "dia"),
+        ("empty", "no text in tier tx@ana"),
+        ("events only", "[riso]"),
+        ("unclear", "vi xxx"),
+        ("overlap", f"0.50 s with {path}:44 (4.00 s) of tier tx@ana"),
+    ]
+    assert all(note.where.startswith(f"{path}:") and " s)" in note.where for note in read.notes)
+    assert len(read.faults) == 1
+    assert "8 to 99 s does not lie in the 10.00 s" in read.faults[0]
+    assert Reading("eaf", path, keep_unclear=True).texts == ["bom dia", "vi", "até já", "pois"]
+
+
+def test_two_speakers_on_one_tier_are_told_apart_by_labels_or_left_out(tmp_path):
+    recording(tmp_path / "v.wav")
+    spans = [(0, 1, "Ana: bom dia"), (1, 2, "Ben: olá"), (2, 3, "Ana: sim? Ben: sim"), (3, 4, "Ben: pois não")]
+    read = Reading("eaf", eaf(tmp_path / "v.eaf", [("speech", "", spans)]))
+    assert read.said == [("Ana", "bom dia"), ("Ben", "olá"), ("Ben", "pois não")]
+    assert read.noted("several speakers") == ["sim? sim"]
+    assert read.noted("speaker label") == ["Ana", "Ben", "Ana, Ben", "Ben"]
+
+
+def test_turns_of_one_tier_that_overlap_are_named_as_such(tmp_path):
+    recording(tmp_path / "v.wav")
+    read = Reading("eaf", eaf(tmp_path / "v.eaf", [("speech", "", [(0, 2, "bom dia"), (1, 3, "olá bem")])]))
+    assert read.texts == ["bom dia", "olá bem"]
+    assert [note.kind for note in read.notes] == ["overlap in one tier"]
+
+
+def test_tiers_and_files_without_text_are_named(tmp_path):
+    recording(tmp_path / "v.wav")
+    recording(tmp_path / "w.wav")
+    eaf(tmp_path / "v.eaf", [("tx", "", [(0, 1, "bom dia")])])
+    eaf(tmp_path / "w.eaf", [("tx", "", [(0, 1, "")]), ("notas", "", [(0, 1, "ontem")])])
+    read = Reading("eaf", tmp_path)
+    assert read.texts == ["bom dia"]
+    assert read.noted("untranscribed") == ["no text in tx"]
+    assert read.noted("empty") == ["no text in tier tx"]
