@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 from collections.abc import Callable
@@ -111,7 +112,33 @@ def nemo(root: Path) -> Path:
 
 def ljspeech(root: Path) -> Path:
     paths = [write(root / "wavs" / f"{c.name}.wav", c) for c in CLIPS]
-    write_text(root / "metadata.csv", *(f"{c.name}|raw|{c.text}" for c in CLIPS))
+    write_text(root / "metadata.csv", *(f"{c.name}|{c.text}|{c.text}" for c in CLIPS))
+    return paths[1]
+
+
+def piper(root: Path) -> Path:
+    paths = [write(root / "wav" / f"{c.name}.wav", c) for c in CLIPS]
+    write_text(root / "metadata.csv", *(f"{c.name}|{c.speaker}|{c.text}" for c in CLIPS))
+    return paths[1]
+
+
+def audiofolder(root: Path) -> Path:
+    paths = [write(root / c.split / "clips" / f"{c.name}.wav", c) for c in CLIPS]
+    for split in ("train", "test"):
+        with (root / split / "metadata.csv").open("w", encoding="utf-8", newline="") as file:
+            table = csv.writer(file)
+            table.writerow(["file_name", "speaker_id", "transcription"])
+            table.writerows([f"clips/{c.name}.wav", c.speaker, c.text] for c in CLIPS if c.split == split)
+    return paths[1]
+
+
+def spontaneous(root: Path) -> Path:
+    paths = [write(root / "audios" / f"{c.name}.wav", c) for c in CLIPS]
+    header = (
+        "client_id\taudio_id\taudio_file\tduration_ms\tprompt_id\tprompt\ttranscription\tvotes\tsplit\tquality_tags"
+    )
+    rows = [f"{c.speaker}\t1\t{c.name}.wav\t500\t2\tOnde?\t[laugh] {c.text}\t2\t{c.split}\t" for c in CLIPS]
+    write_text(root / "ss-corpus-pt.tsv", header, *rows)
     return paths[1]
 
 
@@ -195,6 +222,56 @@ def subtitles(suffix: str, voices: bool) -> Callable[[Path], Path]:
     return lambda root: field_files(root, suffix, one)
 
 
+def audacity(root: Path) -> Path:
+    def one(path: Path, clip: Clip) -> None:
+        write_text(path, f"0.000000\t{clip.seconds:.6f}\t{clip.text}", "\\\t100.0\t2000.0")
+
+    return field_files(root, ".txt", one)
+
+
+def label_studio(root: Path) -> Path:
+    def one(path: Path, clip: Clip) -> None:
+        place = {"start": 0, "end": clip.seconds, "channel": 0}
+        region = {"id": "x", "to_name": "audio", "original_length": clip.seconds}
+        result = [
+            region | {"from_name": "labels", "type": "labels", "value": place | {"labels": [clip.speaker]}},
+            region | {"from_name": "transcription", "type": "textarea", "value": place | {"text": [clip.text]}},
+        ]
+        task = {
+            "id": 7,
+            "data": {"audio": f"/data/upload/3/0a1b2c3d-{path.stem}.wav"},
+            "annotations": [{"result": result}],
+        }
+        write_text(path, json.dumps([task], indent=1))
+
+    return field_files(root, ".json", one)
+
+
+def chat(root: Path) -> Path:
+    pytest.importorskip("pylangacq")
+
+    def one(path: Path, clip: Clip) -> None:
+        header = ("@UTF8", "@Begin", "@Languages:\tpor", f"@Participants:\tCHI {clip.speaker} Target_Child")
+        line = f"*CHI:\t{clip.text} \x150_{round(clip.seconds * 1000)}\x15"
+        write_text(path, *header, f"@Media:\t{path.stem}, audio", line, "%com:\tnada", "@End")
+
+    return field_files(root, ".cha", one)
+
+
+def transcriber(root: Path) -> Path:
+    def one(path: Path, clip: Clip) -> None:
+        write_text(
+            path,
+            '<?xml version="1.0" encoding="ISO-8859-1"?>\n<!DOCTYPE Trans SYSTEM "trans-14.dtd">',
+            f'<Trans audio_filename="{path.stem}"><Speakers><Speaker id="spk1" name="{clip.speaker}"/></Speakers>',
+            f'<Episode><Section type="report"><Turn speaker="spk1" startTime="0" endTime="{clip.seconds}">',
+            f'<Sync time="0"/>\n{clip.text}\n</Turn></Section></Episode></Trans>',
+        )
+        path.write_bytes(path.read_text("utf-8").encode("latin-1"))
+
+    return field_files(root, ".trs", one)
+
+
 BUILDERS: dict[str, Callable[[Path], Path]] = {
     "common-voice": common_voice,
     "mls": mls,
@@ -208,11 +285,24 @@ BUILDERS: dict[str, Callable[[Path], Path]] = {
     "textgrid": textgrid,
     "srt": subtitles(".srt", voices=False),
     "vtt": subtitles(".vtt", voices=True),
+    "audacity": audacity,
+    "label-studio": label_studio,
+    "chat": chat,
+    "transcriber": transcriber,
+    "piper": piper,
+    "audiofolder": audiofolder,
+    "common-voice-spontaneous": spontaneous,
 }
 FIELD = tuple(name for name, reader in READERS.items() if isinstance(reader, FieldReader))
-WITHOUT_SPLITS = ("kaldi", "ljspeech")
+WITHOUT_SPLITS = ("kaldi", "ljspeech", "piper")
 NOBODY = ("", "", "")
-SPEAKERS = {"fleurs": NOBODY, "ljspeech": ("corpus", "corpus", "corpus"), "textgrid": NOBODY, "srt": NOBODY}
+SPEAKERS = {
+    "fleurs": NOBODY,
+    "ljspeech": ("corpus", "corpus", "corpus"),
+    "textgrid": NOBODY,
+    "srt": NOBODY,
+    "audacity": NOBODY,
+}
 
 
 @pytest.fixture(params=sorted(READERS))
@@ -234,9 +324,10 @@ def test_reads_the_same_utterances(kind: str, tmp_path: Path) -> None:
     BUILDERS[kind](tmp_path / "corpus")
     found = read(kind, tmp_path / "corpus")
     assert all(type(u) is Utterance and u.audio.is_absolute() and u.lang == "pt" for u in found)
-    ids = [f"{c.split}-{c.name}-00000000" if kind in FIELD else c.name for c in CLIPS]
+    part = "task-7-" if kind == "label-studio" else ""
+    ids = [f"{c.split}-{c.name}-{part}00000000" if kind in FIELD else c.name for c in CLIPS]
     assert [u.id for u in found] == (sorted(ids) if kind in FIELD else ids)
-    found.sort(key=lambda u: u.id.split("-")[-2:])
+    found.sort(key=lambda u: u.audio.name.removeprefix("test-").removeprefix("train-"))
     assert [u.text for u in found] == [c.text for c in CLIPS]
     assert tuple(u.speaker for u in found) == SPEAKERS.get(kind, tuple(c.speaker for c in CLIPS))
     splits = ["train"] * 3 if kind in WITHOUT_SPLITS else [c.split for c in CLIPS]

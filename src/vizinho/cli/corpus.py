@@ -52,8 +52,9 @@ def convert(
         str | None,
         Option(
             "--format",
-            help="Guessed if not given. One of: common-voice, mls, fleurs, kaldi, nemo, ljspeech, huggingface, "
-            "lhotse; for field recordings eaf (ELAN), textgrid (Praat), srt, vtt.",
+            help="Guessed if not given. Field recordings: eaf (ELAN), textgrid (Praat), srt, vtt, audacity, "
+            "label-studio, chat, transcriber. Corpora: common-voice, common-voice-spontaneous, mls, fleurs, kaldi, "
+            "nemo, ljspeech, piper, audiofolder, huggingface, lhotse.",
         ),
     ] = None,
     split: Annotated[str | None, Option("--split", help="Split to read; a source without splits becomes it.")] = None,

@@ -42,6 +42,7 @@ EXTRAS = {
     "tensorboard": ("tensorboard",),
     "media": ("av",),
     "streams": ("datasets",),
+    "field": ("pylangacq", "rustling", "pympi", "praatio"),
     "speak": ("espeakng_loader",),
     "voices": ("parselmouth",),
     "ray": ("ray",),

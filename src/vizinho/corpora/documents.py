@@ -8,7 +8,10 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A stretch of a recording and its text. `line` is where the source says so; 0 where a format has no lines."""
+    """A stretch of a recording and its text. `line` is where the source says so; 0 where a format has no lines.
+
+    The end is infinite where a text is of the whole recording, whatever its length.
+    """
 
     start_seconds: float
     end_seconds: float
@@ -49,8 +52,10 @@ class Media:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One file of time-aligned transcripts and the recordings that it belongs to."""
+    """Time-aligned transcripts and the recordings that they belong to."""
 
     path: Path
     tiers: tuple[Tier, ...]
     media: tuple[Media, ...] = ()
+    part: str = ""
+    """Which one of several documents in one file."""

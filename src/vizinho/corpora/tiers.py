@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from itertools import accumulate
+from math import inf
 from typing import Any
 
 from vizinho.corpora.documents import Document, Span, Tier
@@ -116,19 +117,21 @@ def _label(tier: Tier) -> str:
     name = tier.name
     if tier.speaker and tier.speaker.casefold() != name.casefold():
         name = re.sub(rf"(?i)[@\s_:-]*\b{re.escape(tier.speaker)}\b[@\s_:-]*", "", name) or name
-    name = re.sub(r"@.*$", "@*", re.sub(r"^[A-Z][0-9]?_(?=\w)", "*_", name)) if name == tier.name else f"{name}*"
+    # Toolbox writes tx@ana, FLEx A_Transcription, others Transcription:speaker0.
+    name = re.sub(r"([@:]).*$", r"\1*", re.sub(r"^[A-Z][0-9]?_(?=\w)", "*_", name)) if name == tier.name else f"{name}*"
     return f"{name} ({tier.kind})" if tier.kind and tier.kind not in ("default", "default-lt") else name
 
 
 def _group(label: str, tiers: Sequence[Tier], lang: str) -> TierGroup:
     spans = [span for tier in tiers for span in tier.spans if span.text.strip()]
-    seconds = sum(max(0.0, s.end_seconds - s.start_seconds) for s in spans)
+    timed = [span for span in spans if span.end_seconds < inf]
+    seconds = sum(max(0.0, s.end_seconds - s.start_seconds) for s in timed)
     words = sum(len(s.text.split()) for s in spans) / max(1, len(spans))
     rank, reason = _rank(label, tiers[0], lang)
-    letters = sum(len(s.text) for s in spans)
+    letters = sum(len(s.text) for s in timed)
     if not spans:
         rank, reason = -9, "no text"
-    elif seconds <= 0 or letters / seconds > _MOST_LETTERS_PER_SECOND:
+    elif letters > seconds * _MOST_LETTERS_PER_SECOND:
         rank, reason = min(rank, -2), f"{reason}; more text than anybody can speak in its time"
     speakers = frozenset(filter(None, (t.speaker for t in tiers)))
     return TierGroup(
@@ -155,6 +158,7 @@ def _rank(label: str, tier: Tier, lang: str) -> tuple[int, str]:
 
 def _likeliest(groups: list[TierGroup], documents: Sequence[Document]) -> set[str]:
     """The best group and those of equal rank that are other speakers, not other texts of the same speech."""
+    # Sentences before single words, as a recogniser learns from them; then the tier with more speech.
     usable = sorted((g for g in groups if g.texts), key=lambda g: (-g.rank, -min(g.words_per_text, 3), -g.seconds))
     chosen: list[TierGroup] = []
     for group in usable:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -56,6 +57,10 @@ class Note:
 OnNote = Callable[[Note], None]
 
 
+def silent(_: object) -> None:
+    """Takes a note and does nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Turn:
     """Words that one person spoke without a longer pause; `where` is file, line and time."""
@@ -77,7 +82,7 @@ def turns_of(
     """
     turns = []
     for tier in tiers:
-        speaker = tier.speaker or (tier.name.rpartition("@")[2] if len(tiers) > 1 else "")
+        speaker = tier.speaker or (re.split("[@:]", tier.name)[-1] if len(tiers) > 1 else "")
         spans = [replace(span, speaker=span.speaker or speaker) for span in tier.spans]
         for span in _joined(_labelled(spans, document, on_note), document, tier, on_note):
             turn = _turn(document, tier, span, options, on_note, on_problem)
@@ -90,7 +95,7 @@ def turns_of(
 
 def place_of(document: Document, span: Span) -> str:
     """File, line and time of a span."""
-    line = f":{span.line}" if span.line else ""
+    line = f":{span.line}" if span.line else f": {document.part}" if document.part else ""
     return f"{document.path}{line} ({span.start_seconds:.2f} s)"
 
 
@@ -103,6 +108,7 @@ def _labelled(spans: Sequence[Span], document: Document, on_note: OnNote) -> Ite
         if labels and span.text and not span.mixed:
             detail = ", ".join(sorted(filter(None, speakers))) or "none"
             on_note(Note("speaker label", place_of(document, span), detail))
+        # A text with two names is left out later; until then it is the speech of either.
         text = " ".join(words for _, words in turns)
         yield replace(span, text=text, speaker=min(speakers), mixed=span.mixed or len(speakers) > 1)
 
@@ -112,6 +118,7 @@ def _joined(spans: Iterator[Span], document: Document, tier: Tier, on_note: OnNo
     words = list(spans)
     texts = [span for span in words if span.text]
     close = sum(a.end_seconds + _TOUCH_SECONDS > b.start_seconds for a, b in pairwise(texts))
+    # Word lists have pauses between their words, and stay single words.
     if len(texts) < 4 or mean(len(s.text.split()) for s in texts) > 1.1 or close * 2 < len(texts):
         return words
     phrases: list[Span] = []
@@ -151,16 +158,22 @@ def _turn(
         what = f"ends at {span.end_seconds:.2f} s, before it begins: {span.text[:60]!r}"
         on_problem(CorpusError(what, where=where, fix="correct the times"))
         return None
-    speech = spoken(span.text, options.parentheses)
+    speech = speech_in(span.text, where, options, on_note)
+    return Turn(span, speech, tier.name, where) if speech else None
+
+
+def speech_in(text: str, where: str, options: FieldOptions, on_note: OnNote) -> Speech | None:
+    """What a text says was spoken, with notes on the rest; None where it is left out."""
+    speech = spoken(text, options.parentheses or PARENTHESES[0])
     for kind, details in (("event", speech.events), ("uncertain", speech.uncertain)):
         for detail in details:
             on_note(Note(kind, where, detail))
     if speech.unclear and not options.keep_unclear:
-        on_note(Note("unclear", where, span.text))
+        on_note(Note("unclear", where, text))
     elif not speech.has_words:
-        on_note(Note("events only", where, span.text))
+        on_note(Note("events only", where, text))
     else:
-        return Turn(span, speech, tier.name, where)
+        return speech
     return None
 
 

@@ -91,11 +91,13 @@ def test_the_main_job_needs_the_base_alone(tmp_path):
         (("serve", "--no-auth"), "serve"),
         (("report", "r.json"), "compare"),
         (("vectors", "show", "casa", "--vectors", "es.vec"), "text"),
+        (("corpus", "convert", "v.cha", "v.jsonl", "--lang", "pt"), "field"),
     ],
 )
 def test_a_command_without_its_extra_names_it_in_one_line(tmp_path, command, extra):
     (tmp_path / "es.vec").write_text("1 2\ncasa 1 0\n")
-    command = [str(tmp_path / part) if part in ("es.vec", "r.json") else part for part in command]
+    (tmp_path / "v.cha").write_text("@UTF8\n*ANA:\tbom dia . \x150_900\x15\n")
+    command = [str(tmp_path / part) if part in ("es.vec", "r.json", "v.cha") else part for part in command]
     done = without_extras(*command, home=tmp_path)
     assert done.returncode == 2
     assert done.stderr.strip().splitlines()[-1].endswith(f"pip install 'vizinho[{extra}]'"), done.stderr

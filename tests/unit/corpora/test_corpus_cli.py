@@ -131,7 +131,7 @@ def test_field_recordings_are_converted_with_the_guess_and_the_notes_shown(tmp_p
 
 
 def test_options_of_field_recordings_are_refused_for_other_corpora(ljspeech: Path, tmp_path: Path) -> None:
-    with pytest.raises(CorpusError, match="ljspeech has no tiers"):
+    with pytest.raises(CorpusError, match="ljspeech has nothing for options"):
         run("convert", ljspeech, tmp_path / "m.jsonl", "--lang", "pt", "--tier", "tx")
     recording(tmp_path / "v.wav")
     eaf(tmp_path / "v.eaf", [("tx", "", [(0.0, 1.0, "bom dia")])])

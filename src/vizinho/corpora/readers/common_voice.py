@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from vizinho.corpora.readers.base import SPLITS, OnProblem, duration_of, fail, numbered_lines, splits_here
@@ -22,7 +22,7 @@ def read_common_voice(
     ::
 
         cv-corpus-21.0/pt/
-            train.tsv  dev.tsv  test.tsv       client_id, path, sentence and more columns
+            train.tsv  dev.tsv  test.tsv       client_id, path, sentence and more columns, of any release
             clip_durations.tsv                 optional: clip, duration[ms]
             clips/common_voice_pt_1234.mp3
 
@@ -39,14 +39,15 @@ def read_common_voice(
     if not (folder / "clips").is_dir():
         raise CorpusError("no folder clips", where=folder, fix="unpack the clips of the release there")
     for name, table in chosen.items():
-        for number, row in _rows(table, on_problem):
+        for number, row in tsv_rows(table, _NEEDED, on_problem):
             try:
                 yield _utterance(row, f"{table}:{number}", folder, lang, name, durations)
             except VizinhoError as problem:
                 on_problem(problem)
 
 
-def _rows(table: Path, on_problem: OnProblem) -> Iterator[tuple[int, dict[str, str]]]:
+def tsv_rows(table: Path, needed: Sequence[str], on_problem: OnProblem) -> Iterator[tuple[int, dict[str, str]]]:
+    """Rows of a table with their line numbers. Raises CorpusError where a needed column is missing."""
     lines = numbered_lines(table)
     header: list[str] = []
     for number, line in lines:
@@ -54,7 +55,7 @@ def _rows(table: Path, on_problem: OnProblem) -> Iterator[tuple[int, dict[str, s
         fields = line.split("\t")
         if not header:
             header = fields
-            missing = [name for name in _NEEDED if name not in header]
+            missing = [name for name in needed if name not in header]
             if missing:
                 raise CorpusError(
                     f"columns missing: {', '.join(missing)}", where=f"{table}:{number}", fix="is it Common Voice?"
@@ -88,6 +89,8 @@ def _utterance(
         accent=row.get("accents") or row.get("accent") or "",
         source="Common Voice",
         licence="CC0-1.0",
+        variant=row.get("variant", ""),
+        domain=row.get("sentence_domain", ""),
     )
 
 

@@ -30,6 +30,7 @@ def read_text(path: Path, encoding: str = "") -> str:
     if data.startswith(_UTF16):
         text = data.decode("utf-16", errors="replace")
     else:
+        # Line by line: files that two programs wrote have lines of both encodings.
         lines = data.removeprefix(codecs.BOM_UTF8).split(b"\n")
         text = "\n".join(_decoded(line, encoding) for line in lines)
     return text.replace("\r\n", "\n").replace("\r", "\n")

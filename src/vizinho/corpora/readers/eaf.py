@@ -53,6 +53,7 @@ def _seconds(slot: Element, path: Path, on_problem: OnProblem) -> float | None:
 
 
 def _media(element: Element) -> Media:
+    # The absolute URL is of the machine that the file was made on.
     name = element.get("RELATIVE_MEDIA_URL") or element.get("MEDIA_URL")
     origin = element.get("TIME_ORIGIN")
     return Media(name, element.line, int(origin) / 1000 if origin.lstrip("-").isdecimal() else 0.0)
@@ -86,6 +87,7 @@ class _Places:
 def _spread(annotations: Sequence[Element], slots: Times) -> Times:
     """Slots of a tier, those without a time at equal distances between the neighbours that have one."""
     times = dict(slots)
+    # Slots in a row, each the end of one annotation and the start of the next; only the first has a time so far.
     chain: list[str] = []
     for annotation in annotations:
         first, last = annotation.get("TIME_SLOT_REF1"), annotation.get("TIME_SLOT_REF2")
@@ -112,6 +114,7 @@ def _spans(tier: Element, places: _Places, path: Path, on_problem: OnProblem) ->
             what = f"annotation {annotation_id} of tier {tier.get('TIER_ID')!r} has no times"
             on_problem(CorpusError(what, where=f"{path}:{line}", fix="align it in ELAN"))
             continue
+        # ELAN breaks long values into lines, and a value may be missing.
         texts = [v.text.strip() for a in group for v in a.children if v.tag == "ANNOTATION_VALUE"]
         spans.append(Span(*place, " ".join(filter(None, texts)), line))
     yield from sorted(spans, key=lambda s: (s.start_seconds, s.end_seconds))

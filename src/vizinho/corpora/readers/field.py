@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from math import isinf
 from pathlib import Path
 
 from vizinho.corpora.documents import Document
@@ -11,20 +12,20 @@ from vizinho.corpora.readers.base import OnProblem, UniqueIds, fail, split_named
 from vizinho.corpora.readers.cutting import Cutter
 from vizinho.corpora.readers.media import MediaFinder, Recording
 from vizinho.corpora.tiers import Choice, choose_tiers
-from vizinho.corpora.turns import FieldOptions, Note, OnNote, Turn, turns_of
+from vizinho.corpora.turns import FieldOptions, Note, OnNote, Turn, silent, turns_of
 from vizinho.errors import CorpusError, VizinhoError
 from vizinho.files import is_file
 from vizinho.records import Place, Utterance
 
-Parse = Callable[[Path, str, OnProblem], Document]
+Parse = Callable[[Path, str, OnProblem], Document | Iterable[Document]]
 """Reads one file, in an encoding ("" for UTF-8), and reports its bad rows. Raises CorpusError for another format."""
 
 
 _GUESS = FieldOptions()
 
 
-def _silent(_: object) -> None:
-    """Takes a note or a choice and does nothing."""
+def _any(_path: Path) -> bool:
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +35,11 @@ class FieldReader:
     parse: Parse
     suffixes: tuple[str, ...]
     parentheses: str = "words"
+    recognises: Callable[[Path], bool] = _any
+    """Whether a file of these suffixes has the format."""
     options: FieldOptions = _GUESS
-    on_note: OnNote = _silent
-    on_choice: Callable[[Choice], None] = _silent
+    on_note: OnNote = silent
+    on_choice: Callable[[Choice], None] = silent
 
     def __call__(
         self, source: Path, *, lang: str, split: str | None, audio_dir: Path, on_problem: OnProblem = fail
@@ -63,7 +66,8 @@ class FieldReader:
             recording = self._recording(document, len(turns), finder, on_problem) if turns else None
             if recording is None:
                 continue
-            stem = "-".join(document.path.relative_to(root).with_suffix("").parts)
+            parts = document.path.relative_to(root).with_suffix("").parts
+            stem = "-".join((*parts, document.part) if document.part else parts)
             for number, turn in enumerate(turns, start=1):
                 try:
                     yield _utterance(turn, recording, ids, f"{stem}-", number, lang, name, cut)
@@ -73,7 +77,10 @@ class FieldReader:
     def _files(self, source: Path) -> list[Path]:
         if not source.is_dir():
             return [source]
-        files = sorted(p for p in source.rglob("*") if p.suffix.lower() in self.suffixes and is_file(p))
+        paths = sorted(p for p in source.rglob("*") if p.suffix.lower() in self.suffixes and is_file(p))
+        files = [path for path in paths if self.recognises(path)]
+        for path in sorted({*paths} - {*files}):
+            self.on_note(Note("another file", str(path), "does not begin as a file of this format does"))
         if not files:
             raise CorpusError(f"no {' or '.join(self.suffixes)} files here", where=source, fix="check the folder")
         return files
@@ -81,7 +88,8 @@ class FieldReader:
     def _documents(self, files: Sequence[Path], on_problem: OnProblem) -> Iterator[Document]:
         for file in files:
             try:
-                yield self.parse(file, self.options.encoding, on_problem)
+                parsed = self.parse(file, self.options.encoding, on_problem)
+                yield from [parsed] if isinstance(parsed, Document) else parsed
             except VizinhoError as problem:
                 on_problem(problem)
 
@@ -130,7 +138,9 @@ def _utterance(
 ) -> Utterance:
     start, end = (t + recording.offset_seconds for t in (turn.span.start_seconds, turn.span.end_seconds))
     utterance_id = ids(f"{stem}{round(start * 1000):08d}", number)
-    audio, seconds = cut(recording.path, start, end, utterance_id, turn.where, turn.span.channel)
+    audio, seconds = cut(
+        recording.path, start, None if isinf(end) else end, utterance_id, turn.where, turn.span.channel
+    )
     return Utterance(
         id=utterance_id,
         audio=audio,

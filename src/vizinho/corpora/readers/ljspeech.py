@@ -20,6 +20,7 @@ from vizinho.records import Utterance
 _AUDIO_NAMES = ("id", "file", "filename", "file_name", "path", "audio", "wav")
 _TEXT_NAMES = ("normalized_text", "normalised_text", "normalized", "text", "transcription", "transcript", "sentence")
 _SPEAKER_NAMES = ("speaker", "speaker_id", "speaker_name")
+_PIPER = {"audio": 0, "speaker": 1, "text": 2, "fields": 3}
 
 
 def read_ljspeech(
@@ -39,20 +40,49 @@ def read_ljspeech(
     the speaker.
     """
     # Not lhotse's prepare_ljspeech: it expects exactly three columns and skips rows without audio with a log line.
+    yield from _read(source, {}, lang, split, on_problem)
+
+
+def _read(
+    source: Path, columns: dict[str, int], lang: str, split: str | None, on_problem: OnProblem
+) -> Iterator[Utterance]:
     table = source / "metadata.csv" if source.is_dir() else source
     name = split or split_named_by(table) or "train"
-    columns: dict[str, int] = {}
     ids = UniqueIds()
     for position, (number, line) in enumerate(numbered_lines(table)):
         fields = [field.strip() for field in line.split("|")]
-        if position == 0:
-            columns = _header(fields)
-            if columns:
-                continue
+        if position == 0 and (header := _header(fields)):
+            columns = header
+            continue
         try:
             yield _utterance(fields, columns, table, number, lang, name, ids)
         except VizinhoError as problem:
             on_problem(problem)
+
+
+def read_piper(
+    source: Path, *, lang: str, split: str | None, audio_dir: Path, on_problem: OnProblem = fail
+) -> Iterator[Utterance]:
+    """Read `metadata.csv` of several speakers, as Piper trains on it; without speakers it is that of LJSpeech.
+
+    ::
+
+        voices/
+            metadata.csv      a1|ana|the text
+            wavs/a1.wav       or wav/, or any path that the first column gives, with or without its suffix
+    """
+    yield from _read(source, _PIPER, lang, split, on_problem)
+
+
+def is_piper(table: Path) -> bool:
+    """Whether the second of three columns names speakers: short, and no part of the text in the third."""
+    with table.open("rb") as file:
+        head = file.read(100_000).decode("utf-8", errors="replace").removeprefix("\ufeff")
+    rows = [line.split("|") for line in head.split("\n")[:200] if line.strip()]
+    named = sum(
+        len(row) == 3 and len(row[1].split()) in (1, 2) and row[1].lower() not in row[2].lower() for row in rows
+    )
+    return bool(rows) and not _header(rows[0]) and named * 10 >= len(rows) * 9
 
 
 def _header(fields: list[str]) -> dict[str, int]:
@@ -92,4 +122,5 @@ def _utterance(
 
 
 def _audio(folder: Path, name: str) -> Path | None:
-    return find_audio(folder / "wavs" / name) or find_audio(folder / name) if name else None
+    places = (folder / "wavs" / name, folder / "wav" / name, folder / name)
+    return next(filter(None, map(find_audio, places)), None) if name else None

@@ -50,6 +50,7 @@ class MediaFinder:
             place = document.path.parent / _path(named)
             if _path(named).name and is_file(place):
                 return Recording(place.absolute(), named.offset_seconds, moved=False)
+        # Programs name the recording without its folder, or not at all: then it is called as the document is.
         own = Media(document.path.stem, media[0].line if media else 0, media[0].offset_seconds if media else 0.0)
         for named in [*media, own]:
             name = _path(named).name
@@ -80,10 +81,7 @@ def _path(media: Media) -> Path:
     """The path in a name, a file URL of any system, or the address of an upload."""
     parts = urlsplit(media.name)
     query = parse_qs(parts.query).get("d", [])  # Label Studio's local files: /data/local-files/?d=folder/a.wav
-    name = (
-        unquote(query[0] if query else parts.path)
-        if parts.scheme in ("file", "http", "https", "s3", "gs") or query
-        else media.name
-    )
-    name = name.replace("\\", "/")
-    return Path(re.sub(r"^/?[A-Za-z]:", "", name))
+    # "C:" of a Windows path would be the scheme of an address.
+    address = parts.scheme in ("file", "http", "https", "s3", "gs")
+    name = query[0] if query else parts.path if address else media.name
+    return Path(re.sub(r"^/?[A-Za-z]:", "", unquote(name).replace("\\", "/")))

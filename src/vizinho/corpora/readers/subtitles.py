@@ -35,6 +35,7 @@ def parse_subtitles(path: Path, encoding: str, on_problem: OnProblem) -> Documen
         position = next((i for i, line in enumerate(lines[:2]) if "->" in line), None)
         where = f"{path}:{first + (position or 0)}"
         if position is None:
+            # A number alone is that of a cue without text.
             if not lines[0].startswith(_BLOCKS) and not (len(lines) == 1 and lines[0].strip().isdecimal()):
                 on_problem(CorpusError(f"text outside a cue: {lines[0][:60]!r}", where=where, fix="give it times"))
             continue
@@ -64,6 +65,7 @@ def _blocks(text: str) -> Iterator[tuple[int, list[str]]]:
 
 def _seconds(parts: Sequence[str | None]) -> float:
     hours, minutes, seconds, fraction = parts
+    # "1,5" is half a second: a fraction, whatever its digits.
     return int(hours or 0) * 3600 + int(minutes or 0) * 60 + int(seconds or 0) + float(f"0.{fraction}")
 
 

@@ -31,6 +31,7 @@ class _Tokens:
 
     def __init__(self, text: str) -> None:
         self._lines = [m.start() for m in re.finditer("\n", text)]
+        # "intervals [3]:" has no number: brackets touch it. The end has a token of its own, which nothing accepts.
         tokens = [(m.start(), m[0]) for m in _TOKEN.finditer(text) if not m[0].startswith("!")]
         self._tokens, self._next = [*tokens, (len(text), "")], 0
 
@@ -79,7 +80,7 @@ def parse_textgrid(path: Path, encoding: str, on_problem: OnProblem) -> Document
         name = f"tier {len(tiers) + 1}"
         spans: list[Span] = []
         try:
-            name = tokens.string().strip() or name
+            name = tokens.string().strip() or name  # Praat allows tiers without a name
             for span in _spans(tokens, _TIERS[kind]):
                 spans.append(span)
         except _BrokenError as error:
