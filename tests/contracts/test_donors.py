@@ -48,7 +48,7 @@ def corpus(tmp_path_factory) -> Path:
 def kind(request, tmp_path_factory, corpus):
     """The donor, and a job from it made ready; once a kind."""
     path = KINDS[request.param](tmp_path_factory.mktemp("donor") / "model")
-    return load_donor(path), make_ready(Job("pt", (corpus,), path, "es", options=OPTIONS))
+    return load_donor(path, ctc=True), make_ready(Job("pt", (corpus,), path, "es", head="ctc", options=OPTIONS))
 
 
 def test_the_plan_accounts_for_every_parameter(kind):

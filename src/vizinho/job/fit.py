@@ -136,7 +136,10 @@ def _dev_set(ready: ReadyJob, log: Log) -> DevSet:
         elif text:
             dev.append((utterance.id, text))
     references = dict(dev)
-    return DevSet([u for u in ready.dataset.dev if u.id in references], references, ready.dataset.normalizer)
+    # Only Whisper decodes token by token, so long that the faster precision matters on dev too.
+    precision = ready.job.options.precision if is_whole_whisper(ready.checkpoint.model) else "no"
+    utterances = [u for u in ready.dataset.dev if u.id in references]
+    return DevSet(utterances, references, ready.dataset.normalizer, precision)
 
 
 def _findings(ready: ReadyJob, result: FitResult, dev: DevSet) -> tuple[Finding, ...]:

@@ -22,7 +22,6 @@ from vizinho.languages.levels.atlas import related
 from vizinho.model.checkpoint import Checkpoint, Donor, like, load_donor, weights
 from vizinho.model.layers import layer_of, layer_order
 from vizinho.model.whisper import (
-    SHORT_WINDOWS,
     TOKEN_PARAMETERS,
     extended,
     is_whole_whisper,
@@ -211,7 +210,7 @@ def _from_whisper(job: Job, dataset: Dataset, donor: Donor) -> tuple[Checkpoint,
         tokenizer.add_tokens([token], special_tokens=True)
     texts = Counter(row for u in dataset.train for row in written_rows(tokenizer, u.text))
     network = extended(donor.model, tokenizer, job.language, texts.keys(), job.options.seed)
-    set_windows(network, SHORT_WINDOWS)
+    set_windows(network, job.options.audio_windows)
     target = Checkpoint(network, donor.extractor, tokenizer)
     near = job.language_like or related(job.language, known)
     neighbours = NeighbourTable(

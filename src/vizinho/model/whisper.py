@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
 OWN_WINDOW = (30.0,)
 """Seconds that an untouched Whisper pads all audio to."""
-SHORT_WINDOWS = (5.0, 10.0, 15.0, 20.0, 25.0, 30.0)
-"""Windows of what is trained here: an utterance is padded to the shortest that holds it."""
 TOKENS_PER_SECOND, TOKENS_AT_LEAST = 20, 16
 """Nobody speaks more tokens: what goes on after so many is a loop."""
 TOKEN_PARAMETERS = ("model.decoder.embed_tokens.weight", "proj_out.weight")

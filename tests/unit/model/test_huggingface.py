@@ -113,7 +113,7 @@ def test_the_networks_own_masks_stay_off(tmp_path):
 
 def test_whispers_encoder_is_the_official_one_on_a_whole_window(tmp_path):
     folder = donor_zoo.whisper(tmp_path / "whisper")
-    donor = load_donor(folder)
+    donor = load_donor(folder, ctc=True)
     official = hf.WhisperModel.from_pretrained(folder).eval()
     window = np.concatenate([SAMPLES, np.zeros(30 * 16000 - SAMPLES.size, dtype=np.float32)])
     features = donor.recogniser.front.extract([window]).features
@@ -125,7 +125,7 @@ def test_whispers_encoder_is_the_official_one_on_a_whole_window(tmp_path):
 
 
 def test_others_can_load_whispers_ctc_without_this_package(tmp_path):
-    donor = load_donor(donor_zoo.whisper(tmp_path / "whisper"))
+    donor = load_donor(donor_zoo.whisper(tmp_path / "whisper"), ctc=True)
     tokenizer = character_tokenizer("abc")
     checkpoint = Checkpoint(like(donor.model, tokenizer, 1), donor.extractor, tokenizer)
     save_checkpoint(tmp_path / "saved", checkpoint)
