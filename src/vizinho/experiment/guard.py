@@ -16,6 +16,7 @@ from vizinho.experiment.results import Leaks
 from vizinho.experiment.spec import SCRATCH, ExperimentSpec
 from vizinho.files import sha256, write_json
 from vizinho.job.start import ReadyJob
+from vizinho.model.whisper import is_whole_whisper
 from vizinho.records import Utterance
 from vizinho.text.alphabets import alphabet
 from vizinho.text.normalize import Normalizer, get_normalizer
@@ -154,6 +155,8 @@ def refuse_foreign_tokens(ready: ReadyJob) -> None:
 
     Raises SpecError naming such tokens.
     """
+    if is_whole_whisper(ready.checkpoint.model):
+        return  # its tokens are the donor's
     text = " ".join(ready.dataset.normalizer(u.text) for u in ready.dataset.train)
     known = {*alphabet(ready.job.language), *text}
     # Dev is no source either: weights are chosen on it, and its letters are not to be known before.

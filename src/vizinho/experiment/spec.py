@@ -100,6 +100,7 @@ Minutes = Annotated[float, Field(gt=0, le=LARGEST)]
 Seed = Annotated[int, Field(ge=-LARGEST, le=LARGEST)]
 Times = Annotated[int, Field(ge=1, le=LARGEST)]
 Share = Annotated[float, Field(ge=0, le=1)]
+Head = Literal["auto", "ctc"]
 Training = Annotated[TrainingOptions, PlainValidator(_options(TrainingOptions))]
 Rows = Annotated[RowOptions, PlainValidator(_options(RowOptions))]
 
@@ -118,6 +119,8 @@ class DonorSpec:
     matched: bool = True  # False: its budget may differ from the other donors'; it is then reported apart and marked
     training: Training = field(default_factory=TrainingOptions)
     seed: Seed = 1
+    head: Head = "auto"
+    """"ctc" takes the encoder of a base that has a decoder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +159,10 @@ class RecipeSpec:
     """How often the train part of each corpus, those beside last, comes in an epoch; empty: once."""
     source: str = ""
     """File or paper a baseline comes from."""
+    head: Head = "auto"
+    """"ctc" takes the encoder of a start that has a decoder (Whisper) and gives it a new output layer."""
+    language_like: dict[str, Share] = field(default_factory=dict)
+    """Languages and shares from which the target's token starts, where a start with a decoder lacks it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +176,8 @@ class ExperimentSpec:
     corpora: Corpora
     starts: tuple[str, ...]
     seeds: tuple[Seed, ...]
+    folders: dict[str, Corpus] = field(default_factory=dict)
+    """Model folders by the name of the start that they are, such as a public checkpoint."""
     training: Training = field(default_factory=TrainingOptions)
     scratch: Training = field(default_factory=TrainingOptions)
     """Options of the scratch arms: same steps and batches, but their own learning rates, tuned on dev."""

@@ -139,6 +139,8 @@ def job_of(spec: ExperimentSpec, arm: Arm, start: Start) -> Job:
         repeat=recipe.repeat,
         preset=spec.preset,
         rows=recipe.rows,
+        head=recipe.head,
+        language_like=tuple(recipe.language_like.items()),
         options=_options_of(spec, arm),
     )
 
@@ -190,6 +192,8 @@ def start_of(spec: ExperimentSpec, arm: Arm, space: Workspace) -> Start:
 
 def _start(spec: ExperimentSpec, name: str, space: Workspace) -> Start:
     donor = spec.donor(name)
+    if donor is None and name in spec.folders:
+        return Start(str(spec.folders[name]), spec.folders[name])
     return _stored(Store(space.home), name) if donor is None else _stored(space.store, _donor_name(donor))
 
 
@@ -247,6 +251,7 @@ def donor_task(spec: ExperimentSpec, donor: DonorSpec, space: Workspace, donors_
         minutes=donor.minutes,
         preset=spec.preset,
         rows=spec.rows,
+        head=donor.head,
         options=replace(donor.training, seed=donor.seed),
     )
     ready = make_ready(job, sound_similarity)

@@ -126,14 +126,16 @@ class TorchEngine:
         return [log_probs[i, :length] for i, length in enumerate(lengths)]
 
 
-def torch_engine(checkpoint: Checkpoint, language: str | None = None) -> TorchEngine | WordsEngine:
-    """What computes with a network in memory; `language` is for those that write several."""
+def torch_engine(
+    checkpoint: Checkpoint, language: str | None = None, precision: str = "no"
+) -> TorchEngine | WordsEngine:
+    """What computes with a network in memory; `language` and `precision` ("no", "bf16") are for those with a decoder."""
     from vizinho.model.whisper import is_whole_whisper
 
     if is_whole_whisper(checkpoint.model):
         from vizinho.recognition.whisper_torch import TorchWhisper
 
-        return TorchWhisper(checkpoint, language)
+        return TorchWhisper(checkpoint, language, precision)
     return TorchEngine(checkpoint)
 
 

@@ -137,9 +137,12 @@ class Recognizer:
         return recognizer if search is None else recognizer.with_decoder(recognizer.beam(search))
 
     @classmethod
-    def of(cls, checkpoint: Checkpoint) -> Recognizer:
-        """A network in memory, such as one that is being trained; its weights are used as they stand at each call."""
-        return cls(torch_engine(checkpoint))
+    def of(cls, checkpoint: Checkpoint, precision: str = "no") -> Recognizer:
+        """A network in memory, such as one that is being trained; its weights are used as they stand at each call.
+
+        `precision` is that of a network with a decoder: "no" (float32) or "bf16".
+        """
+        return cls(torch_engine(checkpoint, precision=precision))
 
     @property
     def ctc(self) -> Engine:

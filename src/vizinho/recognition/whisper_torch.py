@@ -21,8 +21,8 @@ class TorchWhisper:
     Times are shares of the waveform by letters, since nothing here aligns words to the sound (CTranslate2 does).
     """
 
-    def __init__(self, checkpoint: Checkpoint, language: str | None = None) -> None:
-        self._checkpoint, self._language = checkpoint, language
+    def __init__(self, checkpoint: Checkpoint, language: str | None = None, precision: str = "no") -> None:
+        self._checkpoint, self._language, self._precision = checkpoint, language, precision
 
     @property
     def max_seconds(self) -> float | None:
@@ -45,12 +45,15 @@ class TorchWhisper:
         return words
 
     def _write(self, waveforms: Sequence[Waveform]) -> list[Written]:
+        import torch
+
         from vizinho.model.whisper import most_tokens, prompt_of, write
 
         model = self._checkpoint.model
         features = self._checkpoint.front.extract(waveforms).features.to(model.device)
         most = [most_tokens(model, samples.size / SAMPLE_RATE) for samples in waveforms]
-        return write(model, features, prompt_of(model, self._language), most)
+        with torch.autocast(model.device.type, torch.bfloat16, enabled=self._precision == "bf16"):
+            return write(model, features, prompt_of(model, self._language), most)
 
 
 def _words(tokenizer: Any, written: Written, seconds: float) -> list[Word]:

@@ -207,7 +207,7 @@ class TrainingOptions(LoopOptions):
             raise SpecError(f"precision is {self.precision!r}", fix='use "no" or "bf16"')
         if not self.audio_windows or list(self.audio_windows) != sorted({*self.audio_windows}):
             raise SpecError(f"audio_windows is {list(self.audio_windows)}", fix="use seconds in rising order")
-        if not 0.1 <= self.audio_windows[0] or self.audio_windows[-1] > 30:
+        if self.audio_windows[0] < 0.1 or self.audio_windows[-1] > 30:
             raise SpecError(f"audio_windows is {list(self.audio_windows)}", fix="use 0.1 to 30 seconds")
         if any(not 0 < share < 1 for share in self.start_shares):
             raise SpecError(f"start_shares is {list(self.start_shares)}", fix="use shares between 0 and 1")

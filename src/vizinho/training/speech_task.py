@@ -40,7 +40,7 @@ class DevSet:
     normalize: Callable[[str], str]
     """What the references went through; transcripts go through it before they are scored."""
     precision: str = "no"
-    """That the network is computed in while it is scored; see `TrainingOptions.precision`."""
+    """That a network with a decoder is computed in while it is scored; see `TrainingOptions.precision`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +154,6 @@ def mark_streaming(checkpoint: Checkpoint, options: StreamingOptions) -> None:
 
 def dev_rates(checkpoint: Checkpoint, dev: DevSet) -> tuple[float, float]:
     """CER and WER of the network as it stands, which is left in evaluation mode."""
-    model = checkpoint.model.eval()
-    with torch.autocast(model.device.type, torch.bfloat16, enabled=dev.precision == "bf16"):
-        transcripts = Recognizer.of(checkpoint).transcribe_corpus(dev.utterances)
+    checkpoint.model.eval()
+    transcripts = Recognizer.of(checkpoint, dev.precision).transcribe_corpus(dev.utterances)
     return error_rates(dev.references, {id_: dev.normalize(t.text) for id_, t in transcripts.items()})
