@@ -154,7 +154,7 @@ def _targets(model: PreTrainedModel, where: str) -> list[str]:
         name
         for name, module in model.named_modules()
         if isinstance(module, torch.nn.Linear)
-        and layer_of(f"{name}.weight").startswith("block")
+        and layer_of(f"{name}.weight").startswith(("block", "decoder"))
         and (where == "all" or "attn" in name or "attention" in name)
         and not any(name.startswith(f"{parent}.") for parent in opaque)
     ]

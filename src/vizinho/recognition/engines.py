@@ -129,7 +129,7 @@ class TorchEngine:
 def torch_engine(
     checkpoint: Checkpoint, language: str | None = None, precision: str = "no"
 ) -> TorchEngine | WordsEngine:
-    """What computes with a network in memory; `language` and `precision` ("no", "bf16") are for those with a decoder."""
+    """What computes with a network in memory; the two options are for those with a decoder."""
     from vizinho.model.whisper import is_whole_whisper
 
     if is_whole_whisper(checkpoint.model):

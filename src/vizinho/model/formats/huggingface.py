@@ -42,6 +42,8 @@ SAFE = {"local_files_only": True, "trust_remote_code": False}
 _AGAIN = "give a folder written by `vizinho train` or by save_pretrained"
 _UNUSED_MASK = "its file lacks it; it only fills the network's own masks, which stay off"
 _OTHER_TASK = "belongs to the task it was trained for, not to the encoder"
+_LFS_POINTER = b"version https://git-lfs"
+"""What a clone without Git LFS has in place of a large file."""
 _Value = TypeVar("_Value")
 _ADAPTER = re.compile(r"adapter\.(.+)\.(?:safetensors|bin)")
 
@@ -240,6 +242,16 @@ def _notes(
 def _require_files(folder: Path) -> None:
     if not folder.is_dir():
         raise ModelError("no such model folder", where=folder, fix="see `vizinho models list`")
+    if (folder / "adapter_config.json").is_file() and not (folder / "config.json").is_file():
+        raise ModelError(
+            "an adapter, not a model", where=folder, fix="merge it with its donor first: vizinho models merge"
+        )
+    for path in (*folder.glob("*.safetensors"), *folder.glob("*.bin")):
+        with path.open("rb") as file:
+            if file.read(len(_LFS_POINTER)) == _LFS_POINTER:
+                raise ModelError(
+                    "a pointer to the weights, not the weights", where=path, fix="fetch them with `git lfs pull`"
+                )
     lacking = [] if (folder / "config.json").is_file() else ["config.json"]
     if not any(folder.glob("model*.safetensors")) and not any(folder.glob("pytorch_model*.bin")):
         lacking.append("model.safetensors")
