@@ -210,7 +210,7 @@ def _target(lang: str | None, model: str | None) -> tuple[Any, frozenset[str]]:
     store = Store()
     card = store.card(model)
     letters = letters_of(inventory_of(AutoProcessor.from_pretrained(store.resolve(model)).tokenizer))
-    return get_normalizer(card.normalizer if card else lang or ""), letters
+    return (card.text_normalizer() if card else get_normalizer(needed_language(lang))), letters
 
 
 def _source(text: str, *, most: int | None, once: bool) -> Source:
@@ -325,7 +325,8 @@ def _evaluate_ngrams(lm: Path, texts: list[Path], lang: str | None, as_json: boo
     card = load_language_model(lm).card
     if not (lang or card.normalizer):
         raise SpecError("the model has no card that names its normaliser", where=lm, fix="give --lang")
-    normalize, arpa = get_normalizer(lang or card.normalizer or ""), read_arpa(lm)
+    normalize = get_normalizer(lang) if lang else get_normalizer(card.normalizer or "", card.orthography)
+    arpa = read_arpa(lm)
     measured = {}
     for text in texts:
         prediction = predict(arpa, card.unit, (normalize(line) for line, _ in text_file(text).lines))
@@ -374,15 +375,15 @@ def tune(
     from vizinho.decoding.tune import best, grid_for
     from vizinho.decoding.tune import tune as run
     from vizinho.evaluation.score import error_rates
+    from vizinho.job.promote import normalizer_of
     from vizinho.progress import bar
     from vizinho.recognition.files import Work
-    from vizinho.text.normalize import get_normalizer
 
     if split == "test":  # weights that are chosen on test make every later test score too good
         raise SpecError("weights are not chosen on test", where="lm tune", fix="use dev")
     recognizer = Work(Store().resolve(model), threads=threads).open()
     chosen = select(read_manifest(corpus), split=split)
-    normalize = get_normalizer(chosen[0].lang)
+    normalize = normalizer_of(recognizer, chosen)
     references = {u.id: text for u in chosen if (text := normalize(u.text))}  # no rate is defined without words
     spec = options.spec_of(lms, beam_width=beam_width)
     assert spec is not None

@@ -25,8 +25,8 @@ from vizinho.errors import CorpusError
 from vizinho.parallel import spread
 from vizinho.progress import Advance
 from vizinho.records import Utterance
+from vizinho.text.normalize import Normalizer
 
-Normalizer = Callable[[str], str]
 _GROUP = 32  # utterances that a process takes at a time
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from vizinho.audio.io import SAMPLE_RATE, load_audio
 from vizinho.corpora.pace import Pace, measure_pace
 from vizinho.errors import AudioError, VizinhoError
 from vizinho.records import Utterance
+from vizinho.text.normalize import Normalizer
 
 QUARANTINE, WARNING = "quarantine", "warning"
 
@@ -28,6 +30,7 @@ MIN_LETTERS_PER_SECOND = 0.5
 PACE_WARNING, PACE_QUARANTINE = 3.5, 4.0
 """Robust z-scores of the speaker's own pace (Iglewicz and Hoaglin 1993 advise 3.5)."""
 _BRACKETS = re.compile(r"[\[\](){}<>]")
+_SPOKEN = frozenset({"Sc", "Nd", "Nl", "No", "Lu", "Ll", "Lt", "Lo", "Lm", "Cn", "Co"})
 _EVALUATION = ("test", "dev")
 
 
@@ -48,7 +51,8 @@ class Facts:
     utterance: Utterance
     text: str
     text_error: str
-    digits_lost: bool
+    lost: str
+    """Characters that the normaliser drops although they may be heard."""
     audio_error: str
     digest: str
     seconds: float
@@ -66,14 +70,12 @@ class Facts:
         return len(self.text.replace(" ", ""))
 
 
-def measure(utterance: Utterance, normalizer: Callable[[str], str]) -> Facts:
+def measure(utterance: Utterance, normalizer: Normalizer) -> Facts:
     """Decode one recording and normalise its text; errors are recorded, not raised."""
-    text, text_error, digits_lost = "", "", False
+    text, text_error, lost = "", "", ""
     try:
-        text = normalizer(utterance.text)
-        without = re.sub(r"\d", " ", utterance.text)
-        # A normaliser that has no words for a number may drop it: then the text without digits gives an equal result.
-        digits_lost = without != utterance.text and normalizer(without) == text
+        read = normalizer.read(utterance.text)
+        text, lost = read.text, read.lost
     except VizinhoError as error:
         text_error = str(error)
     audio_error, digest, seconds, peak, clipped = "", "", 0.0, 0.0, 0.0
@@ -84,7 +86,7 @@ def measure(utterance: Utterance, normalizer: Callable[[str], str]) -> Facts:
         clipped = float((samples >= FULL_SCALE).mean())
     except AudioError as error:
         audio_error = f"{error.what}: {utterance.audio}"
-    return Facts(utterance, text, text_error, digits_lost, audio_error, digest, seconds, peak, clipped)
+    return Facts(utterance, text, text_error, lost, audio_error, digest, seconds, peak, clipped)
 
 
 def audio_findings(facts: Iterable[Facts]) -> Iterator[Finding]:
@@ -104,7 +106,7 @@ def audio_findings(facts: Iterable[Facts]) -> Iterator[Finding]:
 
 
 def text_findings(facts: Iterable[Facts], tokens: set[str] | None, frame_seconds: float) -> Iterator[Finding]:
-    """Empty texts, digits, brackets, characters without a token, and labels that do not fit into the frames."""
+    """Empty texts, signs that get lost, brackets, characters without a token, labels that do not fit the frames."""
     for f in facts:
         if f.text_error:
             yield Finding(f.id, "text", QUARANTINE, f.text_error)
@@ -112,8 +114,10 @@ def text_findings(facts: Iterable[Facts], tokens: set[str] | None, frame_seconds
         if not f.text.strip():
             yield Finding(f.id, "empty-text", QUARANTINE, f"nothing is left of {f.utterance.text!r}")
             continue
-        if f.digits_lost or re.search(r"\d", f.text):
-            yield Finding(f.id, "digits", QUARANTINE, f"numbers that are not words: {f.utterance.text[:80]!r}")
+        if f.lost:
+            spoken = any(_is_spoken(c) for c in f.lost)
+            detail = f"dropped, though it may be heard: {' '.join(f.lost)} of {f.utterance.text[:80]!r}"
+            yield Finding(f.id, "signs", QUARANTINE if spoken else WARNING, detail)
         if _BRACKETS.search(f.utterance.text):
             yield Finding(f.id, "brackets", QUARANTINE, f"perhaps not spoken: {f.utterance.text[:80]!r}")
         unknown = set() if tokens is None else set(f.text) - tokens - {" "}
@@ -121,6 +125,11 @@ def text_findings(facts: Iterable[Facts], tokens: set[str] | None, frame_seconds
             yield Finding(f.id, "characters", QUARANTINE, f"without a token: {' '.join(sorted(unknown))}")
         if not f.audio_error:
             yield from _label_finding(f, frame_seconds)
+
+
+def _is_spoken(c: str) -> bool:
+    """Whether a dropped character is surely read out: a currency, a fraction, a letter; not a star, a clock's colon."""
+    return unicodedata.category(c) in _SPOKEN or c in "%&@#§‰°+=×÷−"
 
 
 def _label_finding(f: Facts, frame_seconds: float) -> Iterator[Finding]:

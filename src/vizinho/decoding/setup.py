@@ -13,7 +13,7 @@ from vizinho.decoding.beam import BeamDecoder, BeamOptions, letters_of
 from vizinho.decoding.lm.model import LanguageModel, check_fits, load_language_model, quoted
 from vizinho.errors import SpecError, TextError
 from vizinho.files import write_json
-from vizinho.text.normalize import get_normalizer
+from vizinho.text.normalize import Normalizer
 from vizinho.text.tokens import TokenInventory
 
 FORMAT = 1
@@ -30,7 +30,7 @@ class DecoderSpec:
     """Words and phrases as a user writes them, and the nats each is worth."""
 
 
-def make_decoder(spec: DecoderSpec, inventory: TokenInventory, normalizer: str | None) -> BeamDecoder:
+def make_decoder(spec: DecoderSpec, inventory: TokenInventory, normalizer: Normalizer | None) -> BeamDecoder:
     """A beam search for a recogniser with these tokens and the normaliser that its texts went through.
 
     Raises ModelError for a language model that is broken or was made for another alphabet or normaliser, SpecError for
@@ -40,7 +40,7 @@ def make_decoder(spec: DecoderSpec, inventory: TokenInventory, normalizer: str |
     models: dict[str, LanguageModel] = {}
     for path in spec.lms:
         model = load_language_model(path)
-        check_fits(model.card, letters, normalizer, path)
+        check_fits(model.card, letters, normalizer.name if normalizer else None, path)
         if model.card.unit in models:
             what = f"a second language model of {model.card.unit}s"
             raise SpecError(what, where=path, fix="give one of words, one of chars")
@@ -49,11 +49,11 @@ def make_decoder(spec: DecoderSpec, inventory: TokenInventory, normalizer: str |
     return BeamDecoder(inventory, spec.options, words=models.get("word"), letters=models.get("char"), hotwords=hotwords)
 
 
-def _written(hotwords: Mapping[str, float], letters: frozenset[str], normalizer: str | None) -> dict[str, float]:
+def _written(hotwords: Mapping[str, float], letters: frozenset[str], normalizer: Normalizer | None) -> dict[str, float]:
     """Hotwords as the recogniser writes them."""
     boosts: dict[str, float] = {}
     for phrase, boost in hotwords.items():
-        text = get_normalizer(normalizer)(phrase) if normalizer else " ".join(phrase.split())
+        text = normalizer(phrase) if normalizer else " ".join(phrase.split())
         foreign = sorted(set(text) - letters - {" "})
         if not text or foreign:
             what = f"has {quoted(foreign)}, which the recogniser cannot write" if foreign else "holds no letters"

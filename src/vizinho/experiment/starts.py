@@ -316,7 +316,7 @@ def _make_control(spec: ExperimentSpec, control: ControlSpec, seed: int, space: 
         language=language,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         tokens=len(checkpoint.inventory.tokens),
-        normalizer=get_normalizer(language).name,
+        **get_normalizer(language).recorded(),
         steps=0,
         seed=seed,
         donor={"ref": origin.ref, "language": language, "weights_sha256": weights_digest(origin.folder)},

@@ -100,6 +100,7 @@ def recorded_job(store: Store, ref: str, card: Card, corpora: Sequence[Path] = (
         preset=card.job["preset"],
         tokens=tokens,
         pieces=card.job["pieces"],
+        normalizer=card.text_normalizer(),
         rows=rows,
         # Cards of version 0.x lack these two: every donor got an output layer for CTC then.
         head=card.job.get("head", "ctc"),

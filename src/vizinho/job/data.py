@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from vizinho.corpora.manifest import fingerprint, read_manifest, select
-from vizinho.corpora.shards.index import ShardIndex, first_texts, index_path, read_index
+from vizinho.corpora.shards.index import ShardIndex, first_texts, index_path, read_index, spelt_by
 from vizinho.errors import CorpusError, SpecError
 from vizinho.records import Utterance
 from vizinho.text.language import Language, same_language
@@ -109,10 +109,11 @@ def read_dataset(
     seed: int = 1,
     repeat: Sequence[int] = (),
     practice: Sequence[Path] = (),
+    normalizer: Normalizer | None = None,
 ) -> Dataset:
     """Open corpora and make a dataset of them: `make_dataset` says how and what is raised."""
     opened, added = ([open_corpus(path) for path in paths] for paths in (corpora, practice))
-    return make_dataset(opened, language, minutes, seed, repeat=repeat, practice=added)
+    return make_dataset(opened, language, minutes, seed, repeat=repeat, practice=added, normalizer=normalizer)
 
 
 def make_dataset(
@@ -123,6 +124,7 @@ def make_dataset(
     *,
     repeat: Sequence[int] = (),
     practice: Sequence[Corpus] = (),
+    normalizer: Normalizer | None = None,
 ) -> Dataset:
     """Choose what to train on and what to choose on; utterances of test splits are never used.
 
@@ -134,6 +136,7 @@ def make_dataset(
         repeat: How many times an epoch has the train part of each corpus, practice last, each copy augmented in its own
             way: a small real corpus keeps its weight next to a large synthetic one. Empty repeats nothing.
         practice: Corpora whose train part is added whole; their dev part is not used.
+        normalizer: Of an edited orthography or an older version; the language's if not given.
 
     Raises CorpusError for utterances of another language, for an id that two corpora share, and for shards without dev;
     SpecError for minutes, repeats or practice speech together with shards.
@@ -145,7 +148,7 @@ def make_dataset(
                 where=sharded[0].folder,
                 fix="choose the utterances first, then `vizinho corpus shard` them",
             )
-        return _sharded(corpora, sharded, language)
+        return _sharded(corpora, sharded, language, normalizer or get_normalizer(language))
     # Practice stands last everywhere: repeats, sources and the card's list of corpora rely on this order.
     opened = [*corpora, *practice]
     target = [u for corpus in corpora for u in corpus.utterances]
@@ -168,7 +171,7 @@ def make_dataset(
     times = {u.id: n for n, corpus in zip(repeat, opened, strict=True) for u in corpus.utterances} if repeat else {}
     train = [copy for u in train for copy in _copies(u, times.get(u.id, 1))]
     digest = fingerprint([*train, *dev])  # repeats count: another --repeat is another run
-    return Dataset(tuple(train), tuple(dev), held_out, digest, get_normalizer(language), sources)
+    return Dataset(tuple(train), tuple(dev), held_out, digest, normalizer or get_normalizer(language), sources)
 
 
 def target_minutes(corpora: Sequence[Corpus], limit: float | None) -> float:
@@ -179,7 +182,9 @@ def target_minutes(corpora: Sequence[Corpus], limit: float | None) -> float:
     return minutes if limit is None else min(limit, minutes)
 
 
-def _sharded(corpora: Sequence[Corpus], indexes: Sequence[ShardIndex], language: str) -> Dataset:
+def _sharded(
+    corpora: Sequence[Corpus], indexes: Sequence[ShardIndex], language: str, normalizer: Normalizer
+) -> Dataset:
     """Shards to train on, with the dev splits of their folders or of further manifests."""
     utterances = [u for corpus in corpora for u in corpus.utterances]
     _check_language(utterances, language, corpora)
@@ -201,11 +206,12 @@ def _sharded(corpora: Sequence[Corpus], indexes: Sequence[ShardIndex], language:
             fix="give a manifest of one: --corpus dev.jsonl",
         )
     digest = hashlib.sha256("|".join([*(i.fingerprint for i in indexes), fingerprint(dev)]).encode()).hexdigest()[:16]
+    spelt = tuple(spelt_by(index, normalizer) for index in indexes)
     ordered = sorted(corpora, key=lambda corpus: corpus.shards is None)  # cards list shards before manifests
     sources = tuple(
         Source(c.place, tuple(u for u in c.utterances if u.split == "dev"), shards=c.shards) for c in ordered
     )
-    return Dataset((), tuple(dev), False, digest, get_normalizer(language), sources, tuple(indexes))
+    return Dataset((), tuple(dev), False, digest, normalizer, sources, spelt)
 
 
 def _copies(utterance: Utterance, times: int) -> list[Utterance]:

@@ -12,7 +12,7 @@ from vizinho.audio.blocks import mono, read_blocks
 from vizinho.corpora.manifest import read_manifest, select
 from vizinho.errors import CorpusError, StoreError
 from vizinho.evaluation.significance import Comparison, compare
-from vizinho.job.promote import card_score, scored, with_text
+from vizinho.job.promote import card_score, normalizer_of, scored, with_text
 from vizinho.progress import Advance, Event, unseen
 from vizinho.recognition.recognizer import Recognizer
 from vizinho.records import Scores, Transcript, Utterance
@@ -100,15 +100,18 @@ def evaluate(
     if split is None and any(u.split == "test" for u in utterances):
         split = "test"
     utterances = select(utterances, split=split)
-    chosen = with_text(utterances)
+    recognizer = recognizer or load(model, store=store)
+    normalize = normalizer_of(recognizer, utterances)
+    chosen = with_text(utterances, normalize)
     if not chosen:
         raise CorpusError("no utterance has text", where=corpus, fix="run `vizinho corpus check`")
     skipped = tuple(sorted({u.id for u in utterances} - {u.id for u in chosen}))
-    recognizer = recognizer or load(model, store=store)
     progress = partial(show, "transcribing", len(chosen))
     progress(0, "")
     # Greedy first: it is what a card keeps, so that versions stay comparable whatever decoder comes later.
-    greedy, *searched = (scored(texts, chosen, cluster=cluster) for texts in _texts(recognizer, chosen, progress))
+    greedy, *searched = (
+        scored(texts, chosen, normalize, cluster=cluster) for texts in _texts(recognizer, chosen, progress)
+    )
     pinned, remarks = _keep(store, str(model), corpus, split, greedy)
     if not searched:
         return Evaluation(greedy, split, skipped, pinned=pinned, remarks=remarks)

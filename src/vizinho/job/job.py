@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from vizinho.plan.tokens import RowOptions
+from vizinho.text.normalize import Normalizer
 from vizinho.training.options import TrainingOptions
 
 HEADS = ("auto", "ctc")
@@ -38,5 +39,7 @@ class Job:
     tokens: str = "characters"
     pieces: int = 256
     """Number of BPE pieces, where tokens are "bpe"."""
+    normalizer: Normalizer | None = None
+    """Of an edited orthography or of a recorded job; None for the language's own."""
     rows: RowOptions = field(default_factory=RowOptions)
     options: TrainingOptions = field(default_factory=TrainingOptions)

@@ -12,7 +12,7 @@ from vizinho.evaluation.significance import compare
 from vizinho.recognition.recognizer import Recognizer
 from vizinho.records import Scores, Utterance
 from vizinho.store.store import Store
-from vizinho.text.normalize import get_normalizer
+from vizinho.text.normalize import Normalizer, get_normalizer
 
 SIGNIFICANT = 0.05
 
@@ -53,24 +53,32 @@ class Verdict:
         return asdict(self) | {"says": self.sentence()}
 
 
-def measure(recognizer: Recognizer, utterances: Sequence[Utterance]) -> Scores:
-    """Scores of a recogniser on the utterances that have text."""
-    chosen = with_text(utterances)
-    return scored({i: t.text for i, t in recognizer.transcribe_corpus(chosen).items()}, chosen)
+def measure(recognizer: Recognizer, utterances: Sequence[Utterance], normalize: Normalizer | None = None) -> Scores:
+    """Scores of a recogniser on the utterances that have text, as it is normalised itself if not given."""
+    normalize = normalize or normalizer_of(recognizer, utterances)
+    chosen = with_text(utterances, normalize)
+    return scored({i: t.text for i, t in recognizer.transcribe_corpus(chosen).items()}, chosen, normalize)
 
 
-def with_text(utterances: Sequence[Utterance]) -> list[Utterance]:
-    """Those of one language whose text is not empty after normalising."""
-    normalize = get_normalizer(utterances[0].lang)
+def normalizer_of(recognizer: Recognizer, utterances: Sequence[Utterance]) -> Normalizer:
+    """The normaliser that a recogniser is scored with: its own, or the language's where it has none or another one."""
+    own = recognizer.normalizer
+    language = get_normalizer(utterances[0].lang)
+    return own if own is not None and own.lang == language.lang else language
+
+
+def with_text(utterances: Sequence[Utterance], normalize: Normalizer) -> list[Utterance]:
+    """Those whose text is not empty after normalising."""
     return [u for u in utterances if normalize(u.text)]
 
 
-def scored(texts: Mapping[str, str], utterances: Sequence[Utterance], *, cluster: bool = False) -> Scores:
-    """Scores of recognised texts by id; both sides are normalised for the utterances' language.
+def scored(
+    texts: Mapping[str, str], utterances: Sequence[Utterance], normalize: Normalizer, *, cluster: bool = False
+) -> Scores:
+    """Scores of recognised texts by id, both sides normalised.
 
     With `cluster` speakers are resampled for the intervals. Raises CorpusError as `evaluation.score.score` does.
     """
-    normalize = get_normalizer(utterances[0].lang)
     return score(
         {u.id: normalize(u.text) for u in utterances},
         {i: normalize(text) for i, text in texts.items()},
@@ -94,11 +102,14 @@ def card_score(scores: Scores, split: str | None, data: str) -> dict[str, Any]:
     }
 
 
-def promote(store: Store, name: str, version: int, scores: Scores, pinned: Sequence[Utterance]) -> Verdict | None:
+def promote(
+    store: Store, name: str, version: int, scores: Scores, pinned: Sequence[Utterance], normalize: Normalizer
+) -> Verdict | None:
     """Compare a version that is in the store with the current one and make it current unless its CER is higher.
 
-    When another writer changes the current version in the meantime, the new version is compared with that one. Returns
-    None when there is nothing to compare with: the version is current then.
+    Both are scored with `normalize`, the new version's. When another writer changes the current version meanwhile,
+    the new version is compared with that one. Returns None when there is nothing to compare with: the version is
+    current then.
     """
     # Another writer may promote a third version while this one is measured: then compare with that one.
     measured: dict[int, Scores] = {}
@@ -107,7 +118,7 @@ def promote(store: Store, name: str, version: int, scores: Scores, pinned: Seque
         if current is None or current.version == version:
             return None
         if current.version not in measured:
-            measured[current.version] = measure(Recognizer.load(store.resolve(current.ref)), pinned)
+            measured[current.version] = measure(Recognizer.load(store.resolve(current.ref)), pinned, normalize)
         verdict = _compare(f"{name}@{version}", current.ref, scores, measured[current.version])
         if not verdict.promoted or store.replace_current(name, version, instead_of=current.version):
             return verdict

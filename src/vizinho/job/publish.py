@@ -108,7 +108,7 @@ def publish(
     every other: a version that has it in its card is this run's. It is random if not given.
     """
     card = card_of(store, name, finished, donor=donor, command=command, notes=notes)
-    scores, pin = None, read_pin(store, name)
+    scores, pin, normalize = None, read_pin(store, name), finished.ready.dataset.normalizer
     run, known = (run, True) if run else _token(work)
     # A run that was killed between `store.add` and the removal of its checkpoints must not become a second version.
     ref = _made_before(store, name, run) if known else None
@@ -119,7 +119,7 @@ def publish(
         with _room(staging):
             save(staging, finished.ready)
     if pinned and pin is not None:  # measured as it will be used: from its folder
-        scores = measure(Recognizer.load(staging if ref is None else store.resolve(ref)), pinned)
+        scores = measure(Recognizer.load(staging if ref is None else store.resolve(ref)), pinned, normalize)
         card = replace(card, scores=[*card.scores, card_score(scores, pin.split, Path(pin.corpus).name)])
     if ref is None:
         with _room(staging):
@@ -128,7 +128,7 @@ def publish(
         ref = store.add(name, staging, replace(card, run=run), make_current=scores is None)
     elif scores is None:
         store.set_current(name, int(ref.partition("@")[2]))
-    verdict = None if scores is None else promote(store, name, int(ref.partition("@")[2]), scores, pinned)
+    verdict = None if scores is None else promote(store, name, int(ref.partition("@")[2]), scores, pinned, normalize)
     return Published(ref, verdict)
 
 
@@ -139,7 +139,7 @@ def _save_extras(folder: Path, finished: FinishedJob, card: Card) -> None:
     if finished.adapter is not None and card.donor is not None:
         from vizinho.model.adapters import save_adapter
 
-        origin = {key: getattr(card, key) for key in _ORIGIN}
+        origin = {key: getattr(card, key) for key in (*_ORIGIN, "orthography")}
         save_adapter(folder / ADAPTER, finished.adapter, finished.ready.checkpoint, origin)
 
 
@@ -194,7 +194,7 @@ def publish_merged(store: Store, name: str, donor: Path, adapter: Path, *, comma
     if lacking := [key for key in _ORIGIN if key not in origin]:
         raise ModelError(f"its origin lacks {', '.join(lacking)}", where=adapter, fix="copy the adapter again")
     checkpoint = merge_adapter(donor, adapter)
-    known = {key: origin[key] for key in _ORIGIN}
+    known = {key: origin[key] for key in _ORIGIN} | {"orthography": origin.get("orthography")}
     card = Card(
         **known | {"name": name, "tokens": len(checkpoint.inventory.tokens)},
         command=list(command),
@@ -233,7 +233,7 @@ def card_of(
         language=ready.job.language,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         tokens=len(ready.checkpoint.inventory.tokens),
-        normalizer=ready.dataset.normalizer.name,
+        **ready.dataset.normalizer.recorded(),
         steps=result.steps,
         seed=ready.job.options.seed,
         donor=_donor(store, donor, ready),

@@ -112,7 +112,9 @@ def reproduce(
     target = _free(order.out, ref)
     job = recorded_job(store, ref, card, order.corpora)
     # The dataset is read once: it is compared with the card, and then trained on.
-    dataset = read_dataset(job.corpora, job.language, job.minutes, job.options.seed, job.repeat, job.beside)
+    dataset = read_dataset(
+        job.corpora, job.language, job.minutes, job.options.seed, job.repeat, job.beside, job.normalizer
+    )
     changed = changed_sources(dataset, card)
     if changed and not order.anyway:
         raise CorpusError(
@@ -192,7 +194,9 @@ def _tests(store: Store, card: Card, model: Path) -> tuple[list[dict[str, Any]],
         pinned = pinned_utterances(store, card.name)
     except CorpusError as error:
         return [], [f"{len(recorded)} test scores: {error.what}"]
-    measured = card_score(measure(Recognizer.load(model), pinned), pin.split, Path(pin.corpus).name)
+    measured = card_score(
+        measure(Recognizer.load(model), pinned, card.text_normalizer()), pin.split, Path(pin.corpus).name
+    )
     others = [s for s in recorded if s["signature"] != measured["signature"]]
     lines = [f"{s['split']} score on {s.get('data', '?')} ({s['signature']}): not the pinned test set" for s in others]
     return ([measured] if len(others) < len(recorded) else []), lines

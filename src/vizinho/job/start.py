@@ -110,7 +110,9 @@ def make_ready(
             "an adapter needs a donor", where="adapter", fix="use `vizinho transfer`, or leave [adapter] out"
         )
     if dataset is None:
-        dataset = read_dataset(job.corpora, job.language, job.minutes, job.options.seed, job.repeat, job.beside)
+        dataset = read_dataset(
+            job.corpora, job.language, job.minutes, job.options.seed, job.repeat, job.beside, job.normalizer
+        )
     if job.donor is None:
         checkpoint, plan, donor = _from_scratch(job, dataset), None, None
     else:

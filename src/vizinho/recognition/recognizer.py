@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from vizinho.decoding.beam import BeamDecoder
     from vizinho.decoding.setup import DecoderSpec
     from vizinho.model.checkpoint import Checkpoint
+    from vizinho.text.normalize import Normalizer
 
 ENGINES = ("onnx", "torch")
 _SAME_WORD_SECONDS = 0.2
@@ -159,8 +160,13 @@ class Recognizer:
         """The beam search that `spec` describes, for this network. Raises what `make_decoder` raises."""
         from vizinho.decoding.setup import make_decoder
 
+        return make_decoder(spec, self.ctc.inventory, self.normalizer)
+
+    @property
+    def normalizer(self) -> Normalizer | None:
+        """The normaliser that the model's texts went through; None for a model without a card."""
         card = read_card(self._folder) if self._folder else None
-        return make_decoder(spec, self.ctc.inventory, card.normalizer if card else None)
+        return card.text_normalizer() if card else None
 
     def with_decoder(self, decoder: Decoder | None) -> Recognizer:
         """This network with another decoder; None decodes greedily."""

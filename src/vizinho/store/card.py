@@ -7,10 +7,13 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vizinho.errors import ModelError
 from vizinho.files import sha256, write_json, write_text
+
+if TYPE_CHECKING:
+    from vizinho.text.normalize import Normalizer
 
 FORMAT = 1
 """Version of card.json; readers refuse others."""
@@ -54,8 +57,16 @@ class Card:
     notes: str = ""
     run: str = ""
     """Random name of the training run: a run that is killed while it publishes must not publish twice."""
+    orthography: Mapping[str, Any] | None = None
+    """How the normaliser spells, from its version 2 on (`vizinho.text.orthography`)."""
     files: Mapping[str, str] = field(default_factory=dict)
     """SHA-256 of every other file of the folder."""
+
+    def text_normalizer(self) -> Normalizer:
+        """The normaliser that the model's texts went through. Raises TextError for a version that is not known."""
+        from vizinho.text.normalize import get_normalizer  # the commands that only list models do without
+
+        return get_normalizer(self.normalizer, self.orthography)
 
 
 def write_card(folder: Path, card: Card) -> Card:

@@ -1,137 +1,99 @@
-"""Versioned text normalisers: what counts as the same text, per language; diacritics are kept."""
+"""Versioned text normalisers: what counts as the same text, per language; letters, marks and joiners are kept.
+
+Language + orthography -> fold -> signs and numbers in words -> words. Version 1 is frozen in `version1.py`.
+"""
 
 from __future__ import annotations
 
 import re
-import unicodedata
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from vizinho.errors import TextError
+from vizinho.text import version1
 from vizinho.text.language import Language
-from vizinho.text.numerals import decimal_words, number_words, ordinal_words
+from vizinho.text.orthography import Orthography, default_orthography, orthography_of
+from vizinho.text.readout import read_out
+from vizinho.text.spelling import spelling_of
 
-VERSION = 1
-_RECORDED = re.compile(r"([a-z]{2,8})(?:[-_][a-z0-9]+)*-v(\d+)")
+VERSION = 2
+_RECORDED = re.compile(r"([a-z]{2,8})(?:[-_][a-z0-9]+)*-v(\d+)(?:-([0-9a-f]{8}))?")
 
-_APOSTROPHES = str.maketrans(dict.fromkeys("’‘ʼʹ′`´＇", "'"))
-_KEEPS_APOSTROPHE = frozenset({"en", "fr", "it", "ca"})
-_DIGIT_PERIOD = re.compile(r"(?<=\d)\.(?=[ºª])")
-_DIGITS = re.compile(r"\d+")
-_CATALAN_L = re.compile(r"(?<=l)[·•‧∙⋅](?=l)")
 
-# Signs that are read out. Other signs count as punctuation; in other languages these do too.
-_SIGNS = {
-    "pt": {"%": "por cento", "&": "e", "nº": "número", "°": "graus"},
-    "es": {"%": "por ciento", "&": "y", "nº": "número", "°": "grados"},
-    "gl": {"%": "por cento", "&": "e", "nº": "número", "°": "graos"},
-    "ca": {"%": "per cent", "&": "i", "nº": "número", "°": "graus"},
-    "it": {"%": "per cento", "&": "e", "nº": "numero", "°": "gradi"},
-    "fr": {"%": "pour cent", "&": "et", "nº": "numéro", "°": "degrés"},
-    "en": {"%": "percent", "&": "and", "°": "degrees"},
-    "de": {"%": "prozent", "&": "und", "°": "grad"},
-}
-# Percent and degrees are read after a number only: elsewhere they stand for something else.
-_SIGN_PATTERNS = {
-    "%": re.compile(r"(?<=\d)\s?%"),
-    "°": re.compile(r"(?<=\d)\s?°"),
-    "&": re.compile("&"),
-    "nº": re.compile(r"(?<![^\W\d_])n\.?[º°](?=\s*\d)"),
-}
-# How an ordinal is marked behind its digits.
-_ROMANCE_ORDINAL = re.compile(r"(\d+)(º|ª)")
-_ORDINALS = {
-    "pt": _ROMANCE_ORDINAL,
-    "gl": _ROMANCE_ORDINAL,
-    "it": _ROMANCE_ORDINAL,
-    "es": re.compile(r"(\d+)(º|ª|er(?![^\W\d_]))"),
-    "fr": re.compile(r"(\d+)(ère|ere|re|er|ème|eme|e)(?![^\W\d_])"),
-    "en": re.compile(r"(\d+)(st|nd|rd|th)(?![^\W\d_])"),
-}
-# A dot or a comma between digits: English groups thousands with the comma, the others with the dot.
-_ENGLISH_NUMBER = re.compile(r"\d{1,3}(?:,\d{3})+(?!\d)(?:\.\d+)?|\d+(?:\.\d+)?")
-_CONTINENTAL_NUMBER = re.compile(r"\d{1,3}(?:[.\u00a0\u202f]\d{3})+(?!\d)(?:,\d+)?|\d+(?:[.,]\d+)?")
+@dataclass(frozen=True, slots=True)
+class Normalised:
+    """A text as a model learns it, and what is dropped of it although it may be heard."""
+
+    text: str
+    lost: str
+    """Signs without words and marks without a letter, in their order."""
 
 
 @dataclass(frozen=True, slots=True)
 class Normalizer:
-    """NFC, lower case, numbers as words, no punctuation. `name` is part of every score's signature."""
+    """NFC, small letters, numbers and signs as words, no punctuation. `name` is part of every score's signature."""
 
     lang: str
     version: int = VERSION
+    own: Orthography | None = None
+    """None for the language's default orthography."""
+
+    @property
+    def orthography(self) -> Orthography:
+        """Which characters are letters, joiners, marks and tones."""
+        return self.own or default_orthography(self.lang)
 
     @property
     def name(self) -> str:
-        """Such as "pt-v1"."""
-        return f"{self.lang}-v{self.version}"
+        """Such as "pt-v2-0123abcd": language, version, and from version 2 on the orthography's digest."""
+        return f"{self.lang}-v{self.version}" + (f"-{self.orthography.digest}" if self.version > 1 else "")
+
+    def recorded(self) -> dict[str, Any]:
+        """`normalizer` and `orthography` as cards have them, for `get_normalizer`."""
+        spelt = self.orthography.to_json() if self.version > 1 else None
+        return {"normalizer": self.name, "orthography": spelt}
 
     def __call__(self, text: str) -> str:
         """Normalise one text; idempotent.
 
-        Letters with their marks stay; hyphens, brackets and other signs become spaces; apostrophes stay inside words
-        of en, fr, ca and it, and Catalan keeps the dot of l·l. Raises TextError for a number that cannot be written
-        in words of the language.
+        Letters with their marks stay, joiners such as the apostrophe stay between letters; hyphens, brackets and other
+        punctuation become spaces. Raises TextError for a number that cannot be written in words of the language.
         """
-        text = unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).lower()).translate(_APOSTROPHES)
-        # Signs before numbers: a percent sign is read after digits only.
-        text = self._signs_to_words(_without_format_characters(text))
-        if _DIGITS.search(text):
-            text = self._numbers_to_words(text)
-        words = "".join(self._words_and_spaces(text)).split()
-        return unicodedata.normalize("NFC", " ".join(words))
+        return self.read(text).text
 
-    def _numbers_to_words(self, text: str) -> str:
-        text = _DIGIT_PERIOD.sub("", text)
-        if self.lang in _ORDINALS:
-            text = _ORDINALS[self.lang].sub(lambda m: f" {ordinal_words(m[1], m[2], self.lang)} ", text)
-        numbers = _ENGLISH_NUMBER if self.lang == "en" else _CONTINENTAL_NUMBER
-        text = numbers.sub(lambda m: f" {self._number(m[0])} ", text)
-        return _DIGITS.sub(lambda m: f" {number_words(m[0], self.lang)} ", text)
-
-    def _number(self, written: str) -> str:
-        group, mark = (",", ".") if self.lang == "en" else (".\u00a0\u202f", ",")
-        if re.fullmatch(rf"\d{{1,3}}(?:[{group}]\d{{3}})+(?:{re.escape(mark)}\d+)?", written):
-            written = re.sub(f"[{group}]", "", written)
-        whole, _, fraction = written.replace(",", ".").partition(".")
-        return decimal_words(whole, fraction, self.lang) if fraction else number_words(whole, self.lang)
-
-    def _signs_to_words(self, text: str) -> str:
-        for sign, words in _SIGNS.get(self.lang, {}).items():
-            text = _SIGN_PATTERNS[sign].sub(f" {words} ", text)
-        return _CATALAN_L.sub("·", text.replace("ŀ", "l·")) if self.lang == "ca" else text
-
-    def _words_and_spaces(self, text: str) -> list[str]:
-        """The characters, with a space for everything that is not part of a word."""
-        characters = [" "]
-        for c, following in zip(text, text[1:] + " ", strict=False):
-            # A mark belongs to the letter before it; an apostrophe joins letters on both sides.
-            joins = unicodedata.category(c).startswith("M") or (_is_letter(following) and self._joins(c))
-            characters.append(c if _is_letter(c) or (characters[-1] != " " and joins) else " ")
-        return characters
-
-    def _joins(self, c: str) -> bool:
-        return (c == "'" and self.lang in _KEEPS_APOSTROPHE) or (c == "·" and self.lang == "ca")
+    def read(self, text: str) -> Normalised:
+        """Normalise one text and say what is dropped (version 1 does not know). Raises TextError."""
+        if self.version == 1:
+            return Normalised(version1.normalise(text, self.lang), "")
+        spelling = spelling_of(self.orthography)
+        words = read_out(spelling.fold(text), self.lang, spelling.lower)
+        return Normalised(*spelling.words(words))
 
 
-def get_normalizer(name: str) -> Normalizer:
-    """The normaliser of a language ("pt", "por", "pt_BR") or of a recorded name ("pt-v1").
+def get_normalizer(name: str, orthography: Orthography | Mapping[str, Any] | None = None) -> Normalizer:
+    """The normaliser of a language ("pt", "por", "pt_BR") or of a recorded name ("pt-v1", "pt-v2-0123abcd").
 
-    A language without rules of its own gets the general ones. A recorded name keeps its language as written, so
-    that a model keeps the rules that it was trained with. Raises TextError for an unknown language code and for a
-    version that does not exist.
+    A recorded name keeps its language as written, so that a model keeps the rules that it was trained with;
+    `orthography` is the one recorded beside it, or a language's edited one. Raises TextError for an unknown language
+    code, a version that does not exist, and a name whose orthography is another one.
     """
     recorded = _RECORDED.fullmatch(name.strip().lower())
+    spelt = orthography if isinstance(orthography, Orthography | None) else orthography_of(orthography, name)
     if recorded is None:
-        return Normalizer(Language.parse(name, where="normaliser").base)
-    lang, version = recorded[1], int(recorded[2])
-    if version != VERSION:
-        raise TextError(f"no version {version} of {lang}", where="normaliser", fix=f'use "{lang}-v{VERSION}"')
-    return Normalizer(lang, version)
+        return _spelt(Language.parse(name, where="normaliser").base, spelt)
+    lang, version, digest = recorded[1], int(recorded[2]), recorded[3]
+    if version not in (1, VERSION) or (version == 1) != (digest is None):
+        raise TextError(f"no version {version} of {lang}", where="normaliser", fix=f'use "{lang}" or "{lang}-v1"')
+    if version == 1:
+        return Normalizer(lang, 1)
+    normalizer = _spelt(lang, spelt)
+    if normalizer.orthography.digest != digest:
+        what = f"{name} has another orthography than {lang} has here ({normalizer.name})"
+        raise TextError(what, where="normaliser", fix="give the orthography that it was made with")
+    return normalizer
 
 
-def _is_letter(c: str) -> bool:
-    return c.isalpha() and c not in "ºª"
-
-
-def _without_format_characters(text: str) -> str:
-    """Drop soft hyphens, zero-width characters and direction marks: they occur inside words and have no sound."""
-    return text if text.isascii() else "".join(c for c in text if unicodedata.category(c) != "Cf")
+def _spelt(lang: str, orthography: Orthography | None) -> Normalizer:
+    """Two normalisers of a language are equal where one was given its default orthography."""
+    return Normalizer(lang, own=None if orthography == default_orthography(lang) else orthography)

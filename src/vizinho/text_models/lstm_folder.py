@@ -64,7 +64,7 @@ def save_model(folder: Path, trained: TrainedModel, card: Mapping[str, Any]) -> 
     config = {
         "format": FORMAT,
         "version": VERSION,
-        "normalizer": trained.normalizer.name,
+        **trained.normalizer.recorded(),
         "architecture": asdict(trained.model.shape),
         "letters": dict(trained.letters),
         "characters": list(trained.characters.tokens) if trained.characters else None,
@@ -84,7 +84,7 @@ def load_model(folder: Path) -> TrainedModel:
             raise ValueError("architecture has not all of its keys")
         words = TokenList(tuple(config["words"]))
         characters = TokenList(tuple(config["characters"])) if config["characters"] else None
-        normalizer = get_normalizer(config["normalizer"])
+        normalizer = get_normalizer(config["normalizer"], config.get("orthography"))
         letters = {str(c): float(p) for c, p in config["letters"].items()}
     except (KeyError, TypeError, AttributeError, ValueError, VizinhoError) as error:
         raise ModelError(f"does not describe a model ({error})", where=folder / "config.json", fix=_FIX) from error

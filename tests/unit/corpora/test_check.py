@@ -16,7 +16,7 @@ from vizinho.corpora.check import CheckReport, check_corpus, write_check
 from vizinho.corpora.findings import Finding
 from vizinho.corpora.manifest import read_manifest
 from vizinho.corpora.pace import measure_pace
-from vizinho.errors import CorpusError, TextError
+from vizinho.errors import CorpusError
 from vizinho.records import Utterance
 from vizinho.text.normalize import get_normalizer
 
@@ -176,22 +176,30 @@ def assert_adds_up(report: CheckReport, corpus: Corpus, folder: Path) -> None:
     assert len(as_json["findings"]) == len(report.findings)
 
 
-def test_numbers_that_the_normalizer_leaves_or_loses_are_found(corpus: Corpus) -> None:
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("uma casa 3", set()),
+        ("uma casa 3%", set()),
+        ("uma casa ½", {("signs", "quarantine")}),
+        ("uma casa 5¥", {("signs", "quarantine")}),
+        ("uma casa 3/4", {("signs", "warning")}),
+        ("uma casa ♪", {("signs", "warning")}),
+        ("uma casa, “xa”…", set()),
+    ],
+)
+def test_signs_that_may_be_heard_and_are_dropped_are_found(
+    words: str, expected: set[tuple[str, str]], corpus: Corpus
+) -> None:
+    corpus[0] = replace(corpus[0], text=words)
+    assert {f for f in found(check(corpus), "u00") if f[0] == "signs"} == expected
+
+
+def test_numbers_without_words_are_quarantined(corpus: Corpus) -> None:
     corpus[0] = replace(corpus[0], text="uma casa 3")
-    assert ("digits", "quarantine") not in found(check(corpus), "u00"), "the normaliser says numbers as words"
-    kept = check_corpus(corpus, normalizer=str.lower)
-    assert ("digits", "quarantine") in found(kept, "u00")
-    lost = check_corpus(corpus, normalizer=lambda t: "".join(c for c in t if not c.isdigit()).strip())
-    assert ("digits", "quarantine") in found(lost, "u00")
-
-
-def test_texts_that_the_normalizer_refuses_are_quarantined(corpus: Corpus) -> None:
-    def refuse(value: str) -> str:
-        if value == corpus[0].text:
-            raise TextError("cannot be said", where=value)
-        return value
-
-    assert found(check_corpus(corpus, normalizer=refuse), "u00") == {("text", "quarantine")}
+    report = check_corpus(corpus, normalizer=get_normalizer("gn"))
+    assert ("text", "quarantine") in found(report, "u00")
+    assert "the number 3 cannot be written as words in 'gn'" in reasons(report, "u00")[0].detail
 
 
 def test_characters_without_a_token_are_named(corpus: Corpus) -> None:

@@ -17,6 +17,7 @@ from vizinho.cli.corpus import app
 from vizinho.corpora.manifest import read_manifest, write_manifest
 from vizinho.errors import CorpusError, SpecError, VizinhoError
 from vizinho.records import Utterance
+from vizinho.text.normalize import get_normalizer
 
 RATE = 16_000
 
@@ -49,7 +50,7 @@ def test_convert_then_check_then_count(ljspeech: Path, tmp_path: Path) -> None:
     report = json.loads(run("check", manifest, "--json"))
     assert (report["utterances"], report["clean"], report["quarantined"]) == (3, 2, 1)
     assert report["quarantine"] == {"empty-text": 1}
-    assert report["normalizer"] == "pt-v1"
+    assert report["normalizer"] == get_normalizer("pt").name
     assert [u.id for u in read_manifest(Path(report["clean_manifest"]))] == ["a", "b"]
     counted = json.loads(run("stats", report["clean_manifest"], "--json"))
     assert counted["rows"][0]["utterances"] == 2

@@ -6,6 +6,7 @@ from lm_files import INVENTORY, heard, lm_file
 from vizinho.decoding.beam import BeamOptions
 from vizinho.decoding.setup import DecoderSpec, make_decoder, read_decoder, write_decoder
 from vizinho.errors import ModelError, SpecError, TextError
+from vizinho.text.normalize import get_normalizer
 
 
 @pytest.fixture
@@ -18,7 +19,7 @@ def files(tmp_path):
 
 def test_a_spec_becomes_a_search(files):
     spec = DecoderSpec(files, BeamOptions(lm_weight=0.8), {"Rata!": 3.0})
-    decoder = make_decoder(spec, INVENTORY, "pt-v1")
+    decoder = make_decoder(spec, INVENTORY, get_normalizer("pt"))
     assert decoder.scores_words and decoder.options == spec.options
     assert decoder.n_best(heard("a rota", doubt=[(3, "a", 0.2)]), 1)[0].text == "a rata"
 
@@ -57,17 +58,17 @@ def test_a_wrong_decoder_file_is_refused(tmp_path, content, message):
 def test_models_of_other_letters_are_refused(tmp_path):
     other = lm_file(tmp_path / "o.arpa", "o gato", letters="aceoprstg")
     with pytest.raises(ModelError, match="the recogniser cannot write 'g'"):
-        make_decoder(DecoderSpec((other,)), INVENTORY, "pt-v1")
-    with pytest.raises(ModelError, match="normaliser pt-v1"):
-        make_decoder(DecoderSpec((lm_file(tmp_path / "p.arpa", "o pato"),)), INVENTORY, "es-v1")
+        make_decoder(DecoderSpec((other,)), INVENTORY, get_normalizer("pt"))
+    with pytest.raises(ModelError, match=r"normaliser pt-v2-[0-9a-f]{8}, the recogniser's through es-v1"):
+        make_decoder(DecoderSpec((lm_file(tmp_path / "p.arpa", "o pato"),)), INVENTORY, get_normalizer("es-v1"))
 
 
 def test_two_models_of_one_unit_are_refused(files):
     with pytest.raises(SpecError, match="a second language model of words"):
-        make_decoder(DecoderSpec((files[0], files[0])), INVENTORY, "pt-v1")
+        make_decoder(DecoderSpec((files[0], files[0])), INVENTORY, get_normalizer("pt"))
 
 
 @pytest.mark.parametrize(("word", "message"), [("Gana", "has 'g' 'n', which"), ("!", "holds no letters")])
 def test_hotwords_that_cannot_be_written_are_refused(word, message):
     with pytest.raises(TextError, match=message):
-        make_decoder(DecoderSpec(hotwords={word: 1.0}), INVENTORY, "pt-v1")
+        make_decoder(DecoderSpec(hotwords={word: 1.0}), INVENTORY, get_normalizer("pt"))

@@ -5,6 +5,7 @@ import pytest
 from grammar import TWO_WAY, fresh, sentences
 
 from vizinho.errors import TextError
+from vizinho.text.normalize import get_normalizer
 from vizinho.text_models.lstm_scores import NeuralScorer, letter_shares, perplexity, sentence_scores, spelling_score
 
 
@@ -42,7 +43,7 @@ def test_the_scorer_compares_hypotheses_and_an_unknown_word_is_no_way_out():
     assert known > unknown > longer
     assert scorer.score([]) == []
     assert scorer.score([""])[0] < 0
-    assert scorer.normalizer == "pt-v1"
+    assert scorer.normalizer == get_normalizer("pt").name
 
 
 def test_perplexity_counts_unknown_words_and_has_an_interval():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
@@ -12,8 +11,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vizinho.corpora.manifest import write_lines
-from vizinho.corpora.shards.index import INDEX, Row, Shard, ShardIndex, read_index, read_rows, row_lines, write_index
-from vizinho.errors import CorpusError, TextError, VizinhoError
+from vizinho.corpora.shards.index import (
+    INDEX,
+    Row,
+    Shard,
+    ShardIndex,
+    count_letters,
+    read_index,
+    read_rows,
+    row_lines,
+    write_index,
+)
+from vizinho.errors import CorpusError, VizinhoError
 from vizinho.files import sha256, write_json
 from vizinho.text.normalize import get_normalizer
 
@@ -80,9 +89,7 @@ class Building:
             if not rows:
                 continue
             speakers |= {row.speaker for row in rows if row.speaker}  # unknown speakers are not counted as one
-            for row in rows:
-                with contextlib.suppress(TextError):  # training will name the utterance and skip it
-                    letters.update(normalizer(row.text).replace(" ", ""))
+            letters.update(count_letters(rows, normalizer))
             shards.append(_shard(self.folder, tar, rows_path, rows))
         problems = self._problems()
         index = ShardIndex(

@@ -15,15 +15,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from vizinho.errors import CorpusError
+from vizinho.errors import CorpusError, TextError
 from vizinho.files import write_json
 from vizinho.records import Utterance
+from vizinho.text.normalize import Normalizer
 
 INDEX = "corpus.json"
 _VERSION = 1
@@ -161,6 +164,26 @@ def read_rows(path: Path, sha256: str = "") -> list[Row]:
         return [Row(**json.loads(line)) for line in content.split(b"\n") if line]
     except (ValueError, TypeError) as error:
         raise CorpusError(f"not the rows of a shard ({error})", where=path, fix=_MEND) from error
+
+
+def count_letters(rows: Iterable[Row], normalizer: Normalizer) -> Counter[str]:
+    """How often each letter occurs in normalised texts. Those that cannot be normalised are skipped here; training
+    names them."""
+    letters: Counter[str] = Counter()
+    for row in rows:
+        with suppress(TextError):
+            letters.update(normalizer(row.text).replace(" ", ""))
+    return letters
+
+
+def spelt_by(index: ShardIndex, normalizer: Normalizer) -> ShardIndex:
+    """The index with its letters as this normaliser writes them; reads all rows where it was made with another one."""
+    if index.normalizer == normalizer.name:
+        return index
+    letters: Counter[str] = Counter()
+    for shard in index.shards:
+        letters.update(count_letters(read_rows(index.folder / shard.rows, shard.rows_sha256), normalizer))
+    return replace(index, normalizer=normalizer.name, letters=dict(sorted(letters.items())))
 
 
 def first_texts(indexes: Iterable[ShardIndex], most: int = 200_000) -> Iterator[str]:

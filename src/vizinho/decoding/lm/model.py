@@ -32,6 +32,8 @@ class LmCard:
     """Letters that its units are made of, in code point order."""
     normalizer: str | None = None
     language: str | None = None
+    orthography: Mapping[str, Any] | None = None
+    """How the normaliser spells, from its version 2 on."""
     sizes: tuple[int, ...] = ()
     """N-grams of each order."""
     sentences: int = 0

@@ -136,7 +136,7 @@ def train_language_model(
     write_arpa(out, model.sizes, model.ngrams())
     card = LmCard(
         unit=options.unit, order=options.order, prune=options.prune, discounts=model.discounts, sizes=model.sizes,
-        alphabet="".join(sorted(letters)) or _alphabet(model), normalizer=normalize.name, language=normalize.lang,
+        alphabet="".join(sorted(letters)) or _alphabet(model), language=normalize.lang, **normalize.recorded(),
         sentences=counts.sentences, units=counts.units, unknown=counts.unknown,
         sources=tuple(asdict(r) for r in reports), text_fingerprint=digest.hexdigest(), arpa_sha256=sha256(out),
     )  # fmt: skip

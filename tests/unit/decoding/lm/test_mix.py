@@ -57,7 +57,7 @@ def test_files_are_mixed_with_their_cards(tmp_path):
     ("options", "message"),
     [
         ({"unit": "char"}, "of chars"),
-        ({"lang": "es"}, "normalisers pt-v1 and es-v1"),
+        ({"lang": "es"}, "normalisers pt-v2-[0-9a-f]{8} and es-v2-"),
         ({"letters": "acosñ"}, "letters of one only: 'ñ'"),
     ],
 )

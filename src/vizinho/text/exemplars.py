@@ -1,0 +1,61 @@
+"""What Unicode's CLDR knows of a language's spelling, as the package `gflanguages` carries it for 1,000 languages."""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from vizinho.text.language import Language
+
+_FILED_AS = {"no": ("nb",), "sh": ("sr", "bs", "hr")}
+"""Codes that gflanguages files under other names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exemplars:
+    """Characters of one language, over all the scripts it is written in; empty for a language that nobody listed."""
+
+    letters: frozenset[str]
+    """The main letters in lower case, each a character or a cluster such as "oʻ"."""
+    auxiliary: frozenset[str]
+    """Letters of loans and names."""
+    marks: frozenset[str]
+
+
+@cache
+def exemplars(language: str) -> Exemplars:
+    """The exemplar characters of a language, by its code."""
+    base = Language.of(language).base
+    entries = [_entry(name) for name in _names() if name.partition("_")[0] in (base, *_FILED_AS.get(base, ()))]
+    letters, auxiliary, marks = (
+        frozenset(sign for entry in entries for sign in _signs(getattr(entry, part) or ""))
+        for part in ("base", "auxiliary", "marks")
+    )
+    return Exemplars(letters, auxiliary, frozenset("".join(marks)) - {"◌"})
+
+
+def _signs(listed: str) -> set[str]:
+    """The text "{oʻ} a A b-d" as {"oʻ", "a", "b", "c", "d"}."""
+    signs: set[str] = set()
+    for sign in unicodedata.normalize("NFC", listed).split():
+        if len(sign) == 3 and sign[1] == "-":
+            signs |= {chr(code) for code in range(ord(sign[0]), ord(sign[2]) + 1)}
+        else:
+            signs.add("i" if sign == "İ" else sign.strip("{}").lower())
+    return signs - {""}
+
+
+@cache
+def _names() -> tuple[str, ...]:
+    files = resources.files("gflanguages").joinpath("data/languages").iterdir()
+    return tuple(sorted(file.name.removesuffix(".textproto") for file in files if file.name.endswith(".textproto")))
+
+
+def _entry(name: str) -> Any:
+    from gflanguages import LanguageProto, text_format  # loaded when a language is first looked up
+
+    file = resources.files("gflanguages").joinpath(f"data/languages/{name}.textproto")
+    return text_format.Parse(file.read_text(encoding="utf-8"), LanguageProto()).exemplar_chars
