@@ -36,6 +36,8 @@ class Utterance:
     domain: str = ""
     events: str = ""
     """What the transcript names besides words, such as "[laugh]"."""
+    confidence: float | None = None
+    """Of a text that a model wrote, 0 to 1."""
     place: Place | None = None
 
 

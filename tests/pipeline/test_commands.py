@@ -237,7 +237,7 @@ def test_models_list_show_lineage_rollback(world):
         (("models", "show", "pt@9"), "no model 'pt@9'"),
         (("transcribe", "es@1", "nosuch.wav"), "nosuch.wav: no such file or folder"),
         (("transcribe", "es@1", "{pt}", "--format", "doc"), "unknown format 'doc'"),
-        (("transcribe", "es@1", "{pt}", "{es}", "--format", "srt"), "subtitles of several files need a folder"),
+        (("transcribe", "es@1", "{pt}", "{es}", "--format", "srt"), "srt of several files needs a folder"),
         (("report", "nosuch.json"), "nosuch.json: no such file"),
     ],
 )

@@ -117,6 +117,25 @@ def _note_lines(conversion: Conversion) -> Iterator[str]:
         yield f"all notes with their places: {conversion.manifest.with_name(conversion.manifest.stem + '.notes.jsonl')}"
 
 
+@app.command("export")
+def export(
+    corpus: Manifest,
+    out: Annotated[Path, Option("--out", help="Folder to write; one file for each recording.")],
+    kind: Annotated[str, Option("--format", help="eaf (ELAN), textgrid (Praat), audacity or label-studio.")] = "eaf",
+    split: Annotated[str | None, Option("--split", help="Only this split.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write transcripts for ELAN, Praat, Audacity or Label Studio; utterances go back to the recordings they are from.
+
+    `corpus convert` reads these files again after people have corrected them.
+    """
+    from vizinho.corpora.export import export_corpus
+
+    exported = export_corpus(select(read_manifest(corpus), split=split), out, kind)
+    text = f"{out}: {exported.utterances} utterances in {len(exported.files)} {kind} files"
+    emit({"out": out, "format": kind, **asdict(exported)}, as_json, text)
+
+
 @contextmanager
 def _counter(description: str) -> Iterator[Advance]:
     """Progress without a total, for sources that are read as they come."""

@@ -1,4 +1,4 @@
-"""`vizinho transcribe`: files, folders or standard input in; text, JSON or subtitles out."""
+"""`vizinho transcribe`: files, folders or standard input in; text, JSON, subtitles or annotations out."""
 
 from __future__ import annotations
 
@@ -29,7 +29,9 @@ def transcribe(
             show_default=False,
         ),
     ],
-    kind: Annotated[str, Option("--format", help="txt, json, srt or vtt.")] = "txt",
+    kind: Annotated[
+        str, Option("--format", help="txt, json, srt, vtt, eaf (ELAN), textgrid (Praat), audacity or label-studio.")
+    ] = "txt",
     out: Annotated[
         Path | None,
         Option(
@@ -65,9 +67,9 @@ def transcribe(
         raise SpecError(f"unknown format {kind!r}", where="--format", fix=f"use {', '.join(FORMATS)}")
     place = Store().resolve(model)
     inputs = collect(files)
-    if out is None and kind in ("srt", "vtt") and len(inputs.files) > 1:
+    if out is None and kind not in ("txt", "json") and len(inputs.files) > 1:
         # Times of several recordings in one stream of subtitles would overlap.
-        raise SpecError("subtitles of several files need a folder", where="--format", fix="give --out DIR")
+        raise SpecError(f"{kind} of several files needs a folder", where="--format", fix="give --out DIR")
     for suffix, count in sorted(inputs.skipped.items()):
         typer.echo(f"skipped, not audio: {count} {suffix}", err=True)
     spec = options.spec_of(lms, lm_weight, word_score, letter_score, beam_width, hotwords, decoder)
@@ -115,10 +117,12 @@ def _outcomes(work: Work, files: Sequence[Path], jobs: int, *, watched: bool) ->
 
 
 def _print(outcome: Outcome, kind: str, *, named: bool) -> None:
+    from vizinho.recognition.files import STDIN
     from vizinho.recognition.formats import render
 
     if kind != "txt":
-        typer.echo(render(outcome.transcripts, kind), nl=False)
+        audio = None if outcome.audio == STDIN else outcome.audio
+        typer.echo(render(outcome.transcripts, kind, audio), nl=False)
         return
     for number, transcript in enumerate(outcome.transcripts, start=1):
         channel = f"[{number}]" if len(outcome.transcripts) > 1 else ""

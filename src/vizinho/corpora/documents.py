@@ -59,3 +59,5 @@ class Document:
     media: tuple[Media, ...] = ()
     part: str = ""
     """Which one of several documents in one file."""
+    duration_seconds: float = 0.0
+    """Of the recording, where it is known."""

@@ -69,7 +69,7 @@ def write_manifest(path: Path, utterances: Iterable[Utterance]) -> None:
 def check_utterance(utterance: Utterance) -> None:
     """Raise CorpusError for an utterance that a manifest can be written with but not read back."""
     row, where = manifest_row(utterance, Path()), utterance.id or str(utterance.audio)
-    for key in row.keys() - {"duration", "start"}:
+    for key in row.keys() - {"duration", "start", "confidence"}:
         _string(row, key, where)
     _duration(row, where)
 
@@ -88,6 +88,8 @@ def manifest_row(utterance: Utterance, folder: Path) -> dict[str, Any]:
         "split": utterance.split,
     }
     row |= {key: getattr(utterance, key) for key in (*OPTIONAL, *EXTRA) if getattr(utterance, key)}
+    if utterance.confidence is not None:
+        row["confidence"] = utterance.confidence
     if utterance.place:
         recording = Path(os.path.relpath(utterance.place.recording, os.path.abspath(folder)))  # noqa: PTH100
         values = (recording.as_posix(), utterance.place.start_seconds, utterance.place.tier)
@@ -228,17 +230,23 @@ def _utterance(row: dict[str, Any], path: Path, number: int) -> Utterance:
         split=strings["split"],
         **{key: strings[key] for key in OPTIONAL},
         **{key: row[key] for key in EXTRA if isinstance(row.get(key), str)},
+        confidence=_number(row.get("confidence"), most=1.0),
         place=_place(row, path),
     )
 
 
 def _place(row: dict[str, Any], path: Path) -> Place | None:
-    recording, start, tier = (row.get(key) for key in PLACE)
-    if not isinstance(recording, str) or isinstance(start, bool) or not isinstance(start, int | float):
+    recording, start, tier = row.get("recording"), _number(row.get("start")), row.get("tier")
+    if not isinstance(recording, str) or start is None:
         return None
-    if not math.isfinite(start) or start < 0:
-        return None
-    return Place(Path(os.path.abspath(path.parent / recording)), float(start), tier if isinstance(tier, str) else "")  # noqa: PTH100
+    return Place(Path(os.path.abspath(path.parent / recording)), start, tier if isinstance(tier, str) else "")  # noqa: PTH100
+
+
+def _number(value: Any, most: float = math.inf) -> float | None:
+    """A finite number from 0 to `most`; None for anything else, which another tool may have meant otherwise."""
+    number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    number = number and 0 <= value <= most
+    return float(value) if number else None
 
 
 def _string(row: dict[str, Any], key: str, where: str) -> str:

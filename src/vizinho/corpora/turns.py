@@ -72,9 +72,14 @@ class Turn:
 
 
 def turns_of(
-    document: Document, tiers: Sequence[Tier], options: FieldOptions, on_note: OnNote, on_problem: OnProblem
+    document: Document,
+    tiers: Sequence[Tier],
+    options: FieldOptions,
+    on_note: OnNote,
+    on_problem: OnProblem,
+    labels: frozenset[str] = frozenset(),
 ) -> list[Turn]:
-    """What these tiers of a document say, in the order of time.
+    """What these tiers of a document say, in the order of time. `labels` are speakers that all documents share.
 
     Notes: `empty` (no text), `events only`, `unclear` and `several speakers` are left out; `event`, `uncertain`,
     `overlap`, `speaker label` and `words joined` are read. Spans with impossible times or broken characters are
@@ -82,9 +87,11 @@ def turns_of(
     """
     turns = []
     for tier in tiers:
-        speaker = tier.speaker or (re.split("[@:]", tier.name)[-1] if len(tiers) > 1 else "")
+        # A name alone tells speakers apart only where there are several.
+        named = "@" in tier.name or len(tiers) > 1
+        speaker = tier.speaker or (re.split("[@:]", tier.name)[-1] if named else "")
         spans = [replace(span, speaker=span.speaker or speaker) for span in tier.spans]
-        for span in _joined(_labelled(spans, document, on_note), document, tier, on_note):
+        for span in _joined(_labelled(spans, document, on_note, labels), document, tier, on_note):
             turn = _turn(document, tier, span, options, on_note, on_problem)
             turns += [turn] if turn else []
     turns.sort(key=lambda t: (t.span.start_seconds, t.span.end_seconds, t.tier))
@@ -99,9 +106,9 @@ def place_of(document: Document, span: Span) -> str:
     return f"{document.path}{line} ({span.start_seconds:.2f} s)"
 
 
-def _labelled(spans: Sequence[Span], document: Document, on_note: OnNote) -> Iterator[Span]:
+def _labelled(spans: Sequence[Span], document: Document, on_note: OnNote, shared: frozenset[str]) -> Iterator[Span]:
     """Spans whose texts begin with names ("Ana: sim") with these as speakers."""
-    labels = speaker_labels([span.text for span in spans if span.text])
+    labels = speaker_labels([span.text for span in spans if span.text]) or shared
     for span in spans:
         turns = split_labels(span.text, labels)
         speakers = {speaker or span.speaker for speaker, _ in turns}

@@ -22,7 +22,7 @@ from vizinho.ledger import Ledger
 from vizinho.parallel import set_threads, spread
 from vizinho.recognition.cache import key_of
 from vizinho.recognition.engines import TorchEngine
-from vizinho.recognition.formats import render
+from vizinho.recognition.formats import render, suffix_of
 from vizinho.recognition.recognizer import Recognizer, TranscribeOptions, beginning
 from vizinho.records import Transcript
 
@@ -192,14 +192,14 @@ class Done:
 
 
 class OutputFolder:
-    """FOLDER/NAME.KIND for each file, and FOLDER/transcribed.jsonl, which gets a line when an output is in place.
+    """FOLDER/NAME.SUFFIX for each file, and FOLDER/transcribed.jsonl, which gets a line when an output is in place.
 
     A file is done when the same bytes were transcribed to the same output with the same `key`. Raises SpecError when
     the folder cannot be written.
     """
 
     def __init__(self, folder: Path, kind: str, key: str) -> None:
-        self._folder, self._kind, self._key = folder, kind, key
+        self._folder, self._kind, self._key, self._suffix = folder, kind, key, suffix_of(kind)
         try:
             self._ledger = Ledger(folder / LEDGER)
         except OSError as error:
@@ -214,7 +214,7 @@ class OutputFolder:
     def pending(self, inputs: Sequence[Input]) -> list[Path]:
         """The files that are not done yet, in order."""
         for file in inputs:
-            done = Done(str(file.audio), _content(file.audio), self._key, f"{file.output}.{self._kind}")
+            done = Done(str(file.audio), _content(file.audio), self._key, f"{file.output}.{self._suffix}")
             if done not in self._done or not (self._folder / done.output).is_file():
                 self._pending[file.audio] = done
         return list(self._pending)
@@ -222,13 +222,15 @@ class OutputFolder:
     def write(self, outcome: Outcome) -> None:
         """Put a pending file's output in place, whole, then note it."""
         done = self._pending[outcome.audio]
-        write_text(self._folder / done.output, render(outcome.transcripts, self._kind))
+        path = self._folder / done.output
+        audio = None if outcome.audio == STDIN else outcome.audio
+        write_text(path, render(outcome.transcripts, self._kind, audio, path))
         self._ledger.add(asdict(done))
 
     def _sweep(self) -> None:
         """Remove half-written outputs of killed processes; `files.replacing` names them so."""
-        half = re.compile(rf"\..+\.{re.escape(self._kind)}\.[0-9a-f]{{12}}")
-        for path in self._folder.rglob(f".*.{self._kind}.*"):
+        half = re.compile(rf"\..+\.{re.escape(self._suffix)}\.[0-9a-f]{{12}}")
+        for path in self._folder.rglob(f".*.{self._suffix}.*"):
             if half.fullmatch(path.name):
                 path.unlink(missing_ok=True)
 

@@ -1,21 +1,35 @@
-"""Transcripts as text, JSON and subtitles (SubRip and WebVTT)."""
+"""Transcripts as text, JSON, subtitles (SubRip and WebVTT), and documents of ELAN, Praat, Audacity and Label Studio."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
+from vizinho.corpora.documents import Document, Media, Span, Tier
+from vizinho.corpora.writers import WRITERS
 from vizinho.records import Segment, Transcript, Word
 
-FORMATS = ("txt", "json", "srt", "vtt")
+FORMATS = ("txt", "json", "srt", "vtt", *WRITERS)
+_HERE = Path("transcript")
 _LINE_LETTERS = 84
 """Two lines of 42 letters: more cannot be read in the time it is shown (a common limit of subtitling guides)."""
 
 
-def render(transcripts: Sequence[Transcript], kind: str) -> str:
-    """One file's transcripts (one, or one for each channel) in one of FORMATS; ends with a line end."""
+def suffix_of(kind: str) -> str:
+    """The suffix of files in one of FORMATS, without its dot."""
+    return WRITERS[kind][0].removeprefix(".") if kind in WRITERS else kind
+
+
+def render(transcripts: Sequence[Transcript], kind: str, audio: Path | None = None, path: Path = _HERE) -> str:
+    """One file's transcripts (one, or one for each channel) in one of FORMATS; ends with a line end.
+
+    Documents name their recording `audio`, relative to the `path` that they are written to.
+    """
+    if kind in WRITERS:
+        return WRITERS[kind][1](document_of(transcripts, audio, path))
     if kind == "json":
         rows = [as_json(t) for t in transcripts]
         return json.dumps(rows[0] if len(rows) == 1 else rows, ensure_ascii=False) + "\n"
@@ -29,6 +43,23 @@ def render(transcripts: Sequence[Transcript], kind: str) -> str:
     if kind == "srt":
         return "\n".join(f"{n}\n{_times(p, ',')}\n{label}{p.text}\n" for n, (label, p) in enumerate(cues, start=1))
     return "\n".join(["WEBVTT\n", *(f"{_times(p, '.')}\n{_escaped(label + p.text)}\n" for label, p in cues)])
+
+
+def document_of(transcripts: Sequence[Transcript], audio: Path | None, path: Path) -> Document:
+    """Transcripts as tiers: segments of each channel, and below them their words, all with confidences."""
+    tiers = []
+    for number, transcript in enumerate(transcripts):
+        name = "speech" if len(transcripts) == 1 else f"speech@channel-{number + 1}"
+        channel = number if len(transcripts) > 1 else None
+        segments = [_span(s, channel) for s in transcript.segments]
+        words = [_span(w, channel) for s in transcript.segments for w in s.words]
+        tiers += [Tier(name, tuple(segments)), Tier(name.replace("speech", "words"), tuple(words), parent=name)]
+    seconds = max(t.duration_seconds for t in transcripts)
+    return Document(path, tuple(tiers), (Media(str(audio)),) if audio else (), duration_seconds=seconds)
+
+
+def _span(part: Segment | Word, channel: int | None) -> Span:
+    return Span(part.start_seconds, part.end_seconds, part.text, channel=channel, confidence=part.confidence)
 
 
 def as_json(transcript: Transcript) -> dict[str, Any]:

@@ -83,3 +83,22 @@ def test_standard_input_is_always_pending(tmp_path):
     for _ in range(2):
         folder = OutputFolder(tmp_path, "txt", "k")
         assert folder.pending(collect([STDIN]).files) == [Path("-")]
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        ("eaf", "a.eaf"),
+        ("textgrid", "a.TextGrid"),
+        ("audacity", "a.labels.txt"),
+        ("label-studio", "a.label-studio.json"),
+    ],
+)
+def test_annotations_have_the_suffixes_of_their_programs(tmp_path, kind, name):
+    touch(tmp_path / "in", "a.wav")
+    inputs, out = collect([tmp_path / "in"]).files, tmp_path / "out"
+    folder = OutputFolder(out, kind, "k")
+    for audio in folder.pending(inputs):
+        folder.write(heard(audio))
+    assert sorted(p.name for p in out.iterdir() if p.name != LEDGER) == [name]
+    assert OutputFolder(out, kind, "k").pending(inputs) == []

@@ -2,7 +2,7 @@ import json
 import re
 from itertools import pairwise
 
-from vizinho.recognition.formats import render
+from vizinho.recognition.formats import document_of, render
 from vizinho.records import Segment, Transcript, Word
 
 
@@ -59,3 +59,24 @@ def test_nothing_said():
     nothing = Transcript("a", "", (), 0.0, 1.0)
     assert [render([nothing], kind) for kind in ("txt", "srt")] == ["", ""]
     assert render([nothing], "vtt") == "WEBVTT\n"
+
+
+def test_annotations_have_segments_words_and_confidences_of_each_channel(tmp_path):
+    left, right = transcript(("bom dia", 0.0)), transcript(("olá", 4.0))
+    document = document_of([left, right], tmp_path / "a.wav", tmp_path / "out" / "a.eaf")
+    assert [(t.name, t.parent, [s.text for s in t.spans]) for t in document.tiers] == [
+        ("speech@channel-1", "", ["bom dia"]),
+        ("words@channel-1", "speech@channel-1", ["bom", "dia"]),
+        ("speech@channel-2", "", ["olá"]),
+        ("words@channel-2", "speech@channel-2", ["olá"]),
+    ]
+    assert {(s.confidence, s.channel) for t in document.tiers[:2] for s in t.spans} == {(0.5, 0)}
+    assert document.duration_seconds == 4000.0
+    for kind in ("eaf", "textgrid", "audacity", "label-studio"):
+        text = render([left, right], kind, tmp_path / "a.wav", tmp_path / "out" / "a.eaf")
+        assert "bom dia" in text
+        assert "0.5" in text
+    assert 'RELATIVE_MEDIA_URL="./../a.wav"' in render([left], "eaf", tmp_path / "a.wav", tmp_path / "out" / "a.eaf")
+    assert "MEDIA_DESCRIPTOR" not in render([left], "eaf")  # standard input has no name
+    assert json.loads(render([left, right], "label-studio"))[0]["predictions"][0]["result"][2]["value"]["channel"] == 1
+    assert render([Transcript("a", "", (), 0.0, 1.0)], "audacity") == ""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from math import isinf
 from pathlib import Path
 
+from vizinho.corpora.conventions import speaker_labels
 from vizinho.corpora.documents import Document
 from vizinho.corpora.readers.base import OnProblem, UniqueIds, fail, split_named_by, splits_here
 from vizinho.corpora.readers.cutting import Cutter
@@ -60,9 +61,11 @@ class FieldReader:
         choice = choose_tiers([d for documents in parsed.values() for d in documents], self.options.tiers, lang)
         _check(choice, source)
         self.on_choice(choice)
+        texts = (s.text for ds in parsed.values() for d in ds for t in d.tiers if choice.takes(t) for s in t.spans)
+        labels = speaker_labels(filter(None, texts))
         finder, cut, ids = MediaFinder((root, *self.options.media)), Cutter(audio_dir), UniqueIds()
         for name, document in ((name, document) for name, documents in parsed.items() for document in documents):
-            turns = self._turns(document, choice, on_problem)
+            turns = self._turns(document, choice, labels, on_problem)
             recording = self._recording(document, len(turns), finder, on_problem) if turns else None
             if recording is None:
                 continue
@@ -93,13 +96,13 @@ class FieldReader:
             except VizinhoError as problem:
                 on_problem(problem)
 
-    def _turns(self, document: Document, choice: Choice, on_problem: OnProblem) -> list[Turn]:
+    def _turns(self, document: Document, choice: Choice, labels: frozenset[str], on_problem: OnProblem) -> list[Turn]:
         tiers = [tier for tier in document.tiers if choice.takes(tier)]
         if not any(span.text for tier in tiers for span in tier.spans):
             detail = f"no text in {', '.join(t.name for t in tiers or document.tiers) or 'any tier'}"
             self.on_note(Note("untranscribed", str(document.path), detail))
         options = replace(self.options, parentheses=self.options.parentheses or self.parentheses)
-        return turns_of(document, tiers, options, self.on_note, on_problem)
+        return turns_of(document, tiers, options, self.on_note, on_problem, labels)
 
     def _recording(
         self, document: Document, turns: int, finder: MediaFinder, on_problem: OnProblem

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import defaultdict
 from collections.abc import Sequence
@@ -49,14 +50,15 @@ class MediaFinder:
         for named in media:
             place = document.path.parent / _path(named)
             if _path(named).name and is_file(place):
-                return Recording(place.absolute(), named.offset_seconds, moved=False)
+                return Recording(Path(os.path.abspath(place)), named.offset_seconds, moved=False)  # noqa: PTH100
         # Programs name the recording without its folder, or not at all: then it is called as the document is.
         own = Media(document.path.stem, media[0].line if media else 0, media[0].offset_seconds if media else 0.0)
         for named in [*media, own]:
             name = _path(named).name
-            for key in (name, _UPLOADED.sub("", name), Path(name).stem if named is not own else name):
+            stems = (name.rsplit(".", dots)[0] for dots in range(1, name.count(".") + 1))  # film.pt.srt is of film.mp4
+            for key in (name, _UPLOADED.sub("", name), *stems):
                 if path := self._nearest(key, document.path):
-                    return Recording(path.absolute(), named.offset_seconds, moved=bool(media))
+                    return Recording(Path(os.path.abspath(path)), named.offset_seconds, moved=bool(media))  # noqa: PTH100
         names = ", ".join(dict.fromkeys(_path(m).name for m in media)) or f"{document.path.stem}.wav"
         where = f"{document.path}:{own.line}" if own.line else document.path
         raise CorpusError(

@@ -1,0 +1,78 @@
+"""Writes a corpus as time-aligned transcripts for other programs: one file for each recording."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from vizinho.audio.io import seconds_of
+from vizinho.corpora.documents import Document, Media, Span, Tier
+from vizinho.corpora.readers.base import file_name
+from vizinho.corpora.writers import WRITERS
+from vizinho.errors import AudioError, CorpusError, SpecError
+from vizinho.files import write_text
+from vizinho.records import Utterance
+
+_TIER = "speech"
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """The files that an export wrote, and the number of utterances in them."""
+
+    files: tuple[Path, ...]
+    utterances: int
+
+
+def export_corpus(utterances: Iterable[Utterance], out: Path, kind: str) -> Exported:
+    """Write the utterances of each recording to `out` in one of WRITERS' formats, at their places in it.
+
+    Utterances that were cut out of a recording go back to it; others are recordings of their own. Raises SpecError for
+    an unknown format, CorpusError where a file cannot be written.
+    """
+    if kind not in WRITERS:
+        raise SpecError(f"unknown format {kind!r}", where="--format", fix=f"use {', '.join(WRITERS)}")
+    suffix, write = WRITERS[kind]
+    by_recording: dict[Path, list[Utterance]] = defaultdict(list)
+    for utterance in utterances:
+        by_recording[utterance.place.recording if utterance.place else utterance.audio].append(utterance)
+    files = []
+    for name, (recording, parts) in zip(_names(by_recording), by_recording.items(), strict=True):
+        path = out / f"{name}{suffix}"
+        try:
+            write_text(path, write(_document(path, recording, parts)))
+        except OSError as error:
+            what = f"cannot write here ({error.strerror})"
+            raise CorpusError(what, where=path, fix="choose another folder") from error
+        files.append(path)
+    return Exported(tuple(files), sum(map(len, by_recording.values())))
+
+
+def _names(recordings: Iterable[Path]) -> Iterator[str]:
+    """File names after the recordings; those of one name in several folders get numbers."""
+    taken: set[str] = set()
+    for recording in recordings:
+        name, number = file_name(recording.stem), 1
+        while name.casefold() in taken:
+            number += 1
+            name = f"{file_name(recording.stem)}-{number}"
+        taken.add(name.casefold())
+        yield name
+
+
+def _document(path: Path, recording: Path, utterances: list[Utterance]) -> Document:
+    tiers: dict[tuple[str, str], list[Span]] = defaultdict(list)
+    for u in utterances:
+        start = u.place.start_seconds if u.place else 0.0
+        text = " ".join(filter(None, (u.text, u.events)))  # where an event was between the words is not known
+        name = (u.place.tier if u.place else "") or _TIER
+        span = Span(start, start + u.duration_seconds, text, speaker=u.speaker, confidence=u.confidence)
+        tiers[name if u.speaker in name else f"{name}@{u.speaker}", u.speaker].append(span)
+    read = tuple(Tier(name, tuple(spans), speaker) for (name, speaker), spans in tiers.items())
+    try:
+        seconds = seconds_of(recording)
+    except AudioError:
+        seconds = 0.0  # a recording may be on another disk; its last utterance then ends it
+    return Document(path, read, (Media(str(recording)),), duration_seconds=seconds)
