@@ -452,6 +452,86 @@ def test_nemo_offsets_are_cut_out(tmp_path: Path) -> None:
     np.testing.assert_allclose(load_audio(found[0].audio), tone(CLIPS[1]), atol=1e-4)
 
 
+@pytest.mark.parametrize("duration", [0.5, 0.75])
+def test_nemo_durations_without_offsets_are_those_of_the_beginning(duration: float, tmp_path: Path) -> None:
+    long_recording(tmp_path / "all.wav")
+    rows = [{"audio_filepath": "all.wav", "duration": duration, "text": "um"}]
+    (found,) = read("nemo", write_text(tmp_path / "m.json", *map(json.dumps, rows)))
+    assert (found.duration_seconds, found.id) == (duration, "all-0")
+    assert load_audio(found.audio).size == round(duration * RATE)
+
+
+@pytest.mark.parametrize(
+    "bad", [{"duration": 9.0}, {"duration": 0.0}, {"offset": 3.0}, {"offset": 1.0, "duration": 5.0}, {"duration": "2"}]
+)
+def test_nemo_ranges_outside_the_recording_are_named(bad: dict[str, object], tmp_path: Path) -> None:
+    long_recording(tmp_path / "all.wav")
+    row = {"audio_filepath": "all.wav", "text": "um"}
+    write_text(tmp_path / "m.json", json.dumps(row | bad), json.dumps(row | {"duration": 2.3}))
+    problems: list[VizinhoError] = []
+    reader = get_reader("nemo")
+    whole = reader(tmp_path / "m.json", lang="pt", split=None, audio_dir=tmp_path, on_problem=problems.append)
+    assert [(u.audio.name, u.duration_seconds) for u in whole] == [("all.wav", 2.25)]
+    assert ["m.json:1" in p.where for p in problems] == [True]
+
+
+def stereo(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    seconds = np.arange(RATE) / RATE
+    soundfile.write(path, np.stack([0.3 * np.sin(2 * np.pi * hz * seconds) for hz in (300, 700)], axis=1), RATE)
+    return path
+
+
+@pytest.mark.parametrize(
+    "segments", [(), ("a call_a 0 0.5", "b call_b 0 0.5"), ("a call_a 0 0.5 0", "b call_a 0 0.5 1")]
+)
+def test_kaldi_takes_each_speaker_from_their_channel(segments: tuple[str, ...], tmp_path: Path) -> None:
+    stereo(tmp_path / "call.wav")
+    keys = ("a", "b") if segments else ("call_a", "call_b")
+    write_text(tmp_path / "wav.scp", "call_a call.wav", "call_b call.wav")
+    write_text(tmp_path / "reco2file_and_channel", "call_a call A", "call_b call B")
+    write_text(tmp_path / "text", f"{keys[0]} um", f"{keys[1]} dois")
+    if segments:
+        write_text(tmp_path / "segments", *segments)
+    found = read("kaldi", tmp_path)
+    pitches = [np.argmax(np.abs(np.fft.rfft(load_audio(u.audio)))) / u.duration_seconds for u in found]
+    assert pitches == [300, 700]
+
+
+@pytest.mark.parametrize("kind", ["common-voice", "mls", "fleurs", "nemo", "ljspeech"])
+def test_a_line_that_is_not_utf8_is_named_and_the_others_are_read(kind: str, tmp_path: Path) -> None:
+    BUILDERS[kind](tmp_path / "corpus")
+    tables = (p for p in sorted((tmp_path / "corpus").rglob("*")) if p.is_file() and p.suffix not in (".wav", ".flac"))
+    table = next(t for t in tables if "comeu" in t.read_text("utf-8"))
+    table.write_bytes(table.read_bytes().replace("pão".encode(), "pão".encode("latin-1")))
+    problems: list[VizinhoError] = []
+    reader = get_reader(kind)
+    rest = list(reader(tmp_path / "corpus", lang="pt", split=None, audio_dir=tmp_path, on_problem=problems.append))
+    if kind == "nemo":  # its JSON has escapes for such letters
+        assert len(rest) == 3
+    else:
+        assert (len(rest), [str(p).partition(" -> ")[0].rpartition(": ")[2] for p in problems]) == (
+            2,
+            ["the line is not UTF-8"],
+        )
+
+
+def test_a_broken_file_of_several_parquet_files_is_named_and_the_others_are_read(tmp_path: Path) -> None:
+    parquet(tmp_path / "corpus")
+    (tmp_path / "corpus" / "data" / "train-00001-of-00002.parquet").write_bytes(b"PAR1 nothing")
+    problems: list[VizinhoError] = []
+    reader = get_reader("huggingface")
+    rest = list(
+        reader(tmp_path / "corpus", lang="pt", split=None, audio_dir=tmp_path / "a", on_problem=problems.append)
+    )
+    assert len(rest) == 3
+    assert ["train-00001-of-00002.parquet" in p.where for p in problems] == [True]
+    (tmp_path / "saved").mkdir()
+    (tmp_path / "saved" / "state.json").write_text('{"_data_files": [3]}')
+    with pytest.raises(CorpusError, match=r"state\.json: does not list files"):
+        read("huggingface", tmp_path / "saved")
+
+
 @pytest.mark.parametrize(
     ("table", "line", "message"),
     [

@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 
+from vizinho.audio.chained import split_streams
 from vizinho.audio.ogg_opus import repair_clock
 from vizinho.errors import AudioError
 
@@ -74,15 +75,34 @@ def open_native(source: Path | bytes, name: object = "", limits: AudioLimits = D
         with _open_media(source, head, where, limits) as native:
             yield native
         return
-    file = _open_sound(source, where)
+    streams = _streams(source)
+    file = _open_sound(streams[0] if streams else source, where)
     with file:
         _check(file.samplerate, file.channels, where, limits)
         # A stream of unknown length has 2**63 - 1 frames in its header.
         if 0 < file.frames < 2**62 and file.frames / file.samplerate > limits.max_seconds:
             raise _too_long(where, limits)
-        yield NativeAudio(
-            file.samplerate, file.channels, _checked(_sound_blocks(file, source, where), file.samplerate, where, limits)
-        )
+        blocks = _chained_blocks(file, streams, where) if streams else _sound_blocks(file, source, where)
+        yield NativeAudio(file.samplerate, file.channels, _checked(blocks, file.samplerate, where, limits))
+
+
+def _streams(source: Path | bytes) -> list[bytes]:
+    try:
+        return split_streams(source)
+    except (OSError, ValueError):  # an empty file, or one that cannot be mapped; it is named when it is opened
+        return []
+
+
+def _chained_blocks(first: Any, streams: Sequence[bytes], where: object) -> Iterator[Block]:
+    """Blocks of all streams of a file, one after another."""
+    yield from _sound_blocks(first, streams[0], where)
+    for number, data in enumerate(streams[1:], start=2):
+        with _open_sound(data, where) as file:
+            if (file.samplerate, file.channels) != (first.samplerate, first.channels):
+                what = f"stream {number} of the file has {file.samplerate} Hz and {file.channels} channels, "
+                what += f"the first one {first.samplerate} Hz and {first.channels}"
+                raise AudioError(what, where=where, fix="split the file, or convert it")
+            yield from _sound_blocks(file, data, where)
 
 
 def _check_size(source: Path | bytes, where: object, limits: AudioLimits) -> None:

@@ -50,6 +50,7 @@ def spoken(text: str, parentheses: str = "words") -> Speech:
     `[laugh]`, `<noise>`, `{cough}`, `((comment))` and `(.)` are events, `xxx`, `***`, `(?)` and `[unclear]` stand for
     words that were not understood, `(perhaps)` holds a guess.
     """
+    # First, because [unclear] and (?) would count as an event and as a guess.
     text, unclear = _UNCLEAR.subn(" ", text)
     events = _EVENT.findall(text)
     text = _EVENT.sub(" ", text)
@@ -77,6 +78,7 @@ def split_labels(text: str, labels: frozenset[str]) -> list[tuple[str, str]]:
     if not labels:
         return [("", text)]
     marks = re.compile(rf"(?:^|(?<=\s))({'|'.join(map(re.escape, sorted(labels)))})\s?:\s+")
+    # A split at a group gives the group too.
     parts = marks.split(text)  # words before, then label and words by turns
     turns = [("", parts[0]), *zip(parts[1::2], parts[2::2], strict=True)]
     return [(speaker, words.strip()) for speaker, words in turns if words.strip()] or [("", text)]

@@ -8,10 +8,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A stretch of a recording and its text. `line` is where the source says so; 0 where a format has no lines.
-
-    The end is infinite where a text is of the whole recording, whatever its length.
-    """
+    """A stretch of a recording and its text. `line` is where the source says so; 0 where a format has no lines."""
 
     start_seconds: float
     end_seconds: float
@@ -25,6 +22,8 @@ class Span:
     """Of spans that a recogniser wrote, 0 to 1."""
     mixed: bool = False
     """Several people speak, and nobody knows when which of them does."""
+    to_the_end: bool = False
+    """Of a text that belongs to the whole recording, whatever its length; the end is then infinite."""
 
 
 @dataclass(frozen=True, slots=True)

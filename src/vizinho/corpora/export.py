@@ -65,7 +65,7 @@ def _names(recordings: Iterable[Path]) -> Iterator[str]:
 def _document(path: Path, recording: Path, utterances: list[Utterance]) -> Document:
     tiers: dict[tuple[str, str], list[Span]] = defaultdict(list)
     for u in utterances:
-        start = u.place.start_seconds if u.place else 0.0
+        start = u.place.start_seconds if u.place else 0.0  # a clip is the whole of its recording
         text = " ".join(filter(None, (u.text, u.events)))  # where an event was between the words is not known
         name = (u.place.tier if u.place else "") or _TIER
         span = Span(start, start + u.duration_seconds, text, speaker=u.speaker, confidence=u.confidence)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from math import isinf
 from pathlib import Path
 from statistics import mean
 
@@ -161,8 +162,9 @@ def _turn(
         fix = "save the file as UTF-8, or name what it is in: --encoding cp1252"
         on_problem(CorpusError(what, where=where, fix=fix))
         return None
-    if not span.start_seconds < span.end_seconds:
-        what = f"ends at {span.end_seconds:.2f} s, before it begins: {span.text[:60]!r}"
+    # NaN compares with nothing.
+    if not span.start_seconds < span.end_seconds or (isinf(span.end_seconds) and not span.to_the_end):
+        what = f"ends at {span.end_seconds:.2f} s, which cannot be: {span.text[:60]!r}"
         on_problem(CorpusError(what, where=where, fix="correct the times"))
         return None
     speech = speech_in(span.text, where, options, on_note)

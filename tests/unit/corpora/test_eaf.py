@@ -88,7 +88,7 @@ def test_of_a_truncated_file_what_comes_before_is_read(tmp_path):
             'TIME_VALUE="99000"',
             r"v\.eaf:\d+ \(1\.00 s\): segment 1 to 99 s does not lie in the 10",
         ),
-        ('TIME_VALUE="2000"', 'TIME_VALUE="500"', r"v\.eaf:\d+ \(1\.00 s\): ends at 0\.50 s, before it begins"),
+        ('TIME_VALUE="2000"', 'TIME_VALUE="500"', r"v\.eaf:\d+ \(1\.00 s\): ends at 0\.50 s, which cannot be"),
     ],
 )
 def test_a_bad_annotation_is_named_and_the_others_are_read(tmp_path, old, new, message):

@@ -25,8 +25,8 @@ def test_audacity_names_bad_lines_and_reads_confidences_as_such(tmp_path):
     assert [(u.text, u.duration_seconds) for u in read.utterances] == [("bom dia", 1.0)]
     assert [fault.removeprefix(f"{tmp_path}/v.txt")[:30] for fault in read.faults] == [
         ":4: not start, end and text be",
-        ":3 (2.00 s): ends at 2.00 s, b",
-        ":6 (5.00 s): ends at 4.00 s, b",
+        ":3 (2.00 s): ends at 2.00 s, w",
+        ":6 (5.00 s): ends at 4.00 s, w",
         ":7 (8.00 s): segment 8 to 99 s",
     ]
     assert read.noted("empty") == ["no text in tier labels"]

@@ -88,7 +88,7 @@ def _rows(table: Path, on_problem: OnProblem) -> Iterator[tuple[str, Path, dict[
 
 
 def _csv_rows(table: Path, text: str, on_problem: OnProblem) -> Iterator[tuple[str, Path, dict[str, Any]]]:
-    csv.field_size_limit(2**31 - 1)
+    csv.field_size_limit(2**31 - 1)  # its own limit of 128 kB is an error of a whole file
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     header: list[str] = []
     while True:

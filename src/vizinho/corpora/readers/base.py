@@ -55,8 +55,8 @@ class Reader(Protocol):
         ...
 
 
-def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Non-empty lines of a UTF-8 file with their numbers. Raises CorpusError naming file and line."""
+def numbered_lines(path: Path, on_problem: OnProblem = fail) -> Iterator[tuple[int, str]]:
+    """Non-empty lines of a UTF-8 file with their numbers; others are reported. Raises CorpusError without a file."""
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -66,8 +66,9 @@ def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
     for number, line in enumerate(content.removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1):
         try:
             text = line.decode("utf-8").rstrip("\r")
-        except UnicodeDecodeError as error:
-            raise CorpusError("the line is not UTF-8", where=f"{path}:{number}", fix="convert the file") from error
+        except UnicodeDecodeError:
+            on_problem(CorpusError("the line is not UTF-8", where=f"{path}:{number}", fix="convert the file"))
+            continue
         if text.strip():
             yield number, text
 

@@ -46,7 +46,7 @@ def parse_chat(path: Path, encoding: str, on_problem: OnProblem) -> Document:
                 on_problem(CorpusError(what, where=f"{path}:{number}", fix="correct it; CLAN's CHECK finds such lines"))
                 continue
             code = head[1:]
-            start, end = int(times[0][0]) / 1000, int(times[-1][1]) / 1000
+            start, end = float(times[0][0]) / 1000, float(times[-1][1]) / 1000
             spans.append(Span(start, end, _audible(_TIMES.sub(" ", rest)), number, names.get(code, code)))
     if not spans and not names:
         raise CorpusError("no lines of speakers here", where=path, fix="is it a CHAT file?")

@@ -48,7 +48,7 @@ def read_common_voice(
 
 def tsv_rows(table: Path, needed: Sequence[str], on_problem: OnProblem) -> Iterator[tuple[int, dict[str, str]]]:
     """Rows of a table with their line numbers. Raises CorpusError where a needed column is missing."""
-    lines = numbered_lines(table)
+    lines = numbered_lines(table, on_problem)
     header: list[str] = []
     for number, line in lines:
         # Sentences hold unbalanced quotation marks, so quotes mean nothing here, and csv refuses long fields.

@@ -56,6 +56,7 @@ class Cutter:
         if channel is not None and not 0 <= channel < samples.shape[1]:
             what = f"channel {channel} of a recording with {samples.shape[1]} (counted from 0): {recording}"
             raise CorpusError(what, where=where, fix="correct the channel")
+        # Only these samples are read from the disk.
         piece = samples[round(start_seconds * SAMPLE_RATE) : round(end * SAMPLE_RATE)]
         mono = piece.mean(axis=1, dtype=np.float32) if channel is None else piece[:, channel]
         return store_clip(self._audio_dir, utterance_id, mono, SAMPLE_RATE)

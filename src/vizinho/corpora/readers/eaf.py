@@ -49,14 +49,14 @@ def _seconds(slot: Element, path: Path, on_problem: OnProblem) -> float | None:
     if value and not value.isdecimal():
         what = f"{value!r} is no time in milliseconds"
         on_problem(CorpusError(what, where=f"{path}:{slot.line}", fix="open and save the file in ELAN"))
-    return int(value) / 1000 if value.isdecimal() else None
+    return float(value) / 1000 if value.isdecimal() else None
 
 
 def _media(element: Element) -> Media:
     # The absolute URL is of the machine that the file was made on.
     name = element.get("RELATIVE_MEDIA_URL") or element.get("MEDIA_URL")
     origin = element.get("TIME_ORIGIN")
-    return Media(name, element.line, int(origin) / 1000 if origin.lstrip("-").isdecimal() else 0.0)
+    return Media(name, element.line, float(origin) / 1000 if origin.removeprefix("-").isdecimal() else 0.0)
 
 
 class _Places:

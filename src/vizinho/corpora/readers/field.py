@@ -61,6 +61,7 @@ class FieldReader:
         choice = choose_tiers([d for documents in parsed.values() for d in documents], self.options.tiers, lang)
         _check(choice, source)
         self.on_choice(choice)
+        # Over all documents: a short one says each name only once.
         texts = (s.text for ds in parsed.values() for d in ds for t in d.tiers if choice.takes(t) for s in t.spans)
         labels = speaker_labels(filter(None, texts))
         finder, cut, ids = MediaFinder((root, *self.options.media)), Cutter(audio_dir), UniqueIds()
@@ -121,6 +122,7 @@ class FieldReader:
 def _splits(files: Sequence[Path], source: Path, split: str | None) -> dict[str, list[Path]]:
     """Files by split: that of the nearest folder named after one, or all in the one that the source becomes."""
     named = {file: split_named_by(file.parent, source) if file.parent != source else None for file in files}
+    # A folder "test" beside unnamed files is a part that was held out, so the rest is train.
     if not source.is_dir() or not any(named.values()):
         return {split or split_named_by(source.absolute()) or "train": list(files)}
     splits: dict[str, list[Path]] = {}

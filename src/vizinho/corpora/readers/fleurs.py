@@ -33,7 +33,7 @@ def read_fleurs(
         folder = next((f for f in (source / "audio" / name, source / name) if f.is_dir()), None)
         if folder is None:
             raise CorpusError(f"no folder audio/{name}", where=source, fix=f"unpack audio/{name}.tar.gz there")
-        for number, line in numbered_lines(table):
+        for number, line in numbered_lines(table, on_problem):
             try:
                 yield _utterance(line, f"{table}:{number}", folder, lang, name)
             except VizinhoError as problem:

@@ -53,7 +53,7 @@ def read_huggingface(
     for name, files in splits_here(files_of, split, source).items():
         number = 0
         for file in files:
-            for row in _rows(file):
+            for row in _rows(file, on_problem):
                 number += 1
                 where = f"{file}: row {number}"
                 try:
@@ -72,9 +72,8 @@ def files_by_split(source: Path) -> dict[str, list[Path]]:
     files: dict[str, list[Path]] = {}
     for state in sorted([source / "state.json", *source.glob("*/state.json")]):
         if state.is_file():
-            listed = json.loads(state.read_text("utf-8"))["_data_files"]
             split = "" if state.parent == source else split_called(state.parent.name)
-            files[split] = [state.parent / entry["filename"] for entry in listed]
+            files[split] = [state.parent / name for name in _listed(state)]
     if files:
         return files
     paths = sorted(source.rglob("*.parquet"))
@@ -89,7 +88,15 @@ def files_by_split(source: Path) -> dict[str, list[Path]]:
     return files
 
 
-def _rows(path: Path) -> Iterator[dict[str, Any]]:
+def _listed(state: Path) -> list[str]:
+    try:
+        return [str(entry["filename"]) for entry in json.loads(state.read_text("utf-8"))["_data_files"]]
+    except (ValueError, LookupError, TypeError) as error:
+        raise CorpusError(f"does not list files ({error})", where=state, fix="save the data set again") from error
+
+
+def _rows(path: Path, on_problem: OnProblem) -> Iterator[dict[str, Any]]:
+    """Rows of a table; one that breaks off is reported, and what comes before is read."""
     import pyarrow
     import pyarrow.parquet
 
@@ -104,7 +111,7 @@ def _rows(path: Path) -> Iterator[dict[str, Any]]:
                 for start in range(0, batch.num_rows, 16):
                     yield from batch.slice(start, 16).to_pylist()
     except (pyarrow.ArrowInvalid, OSError) as error:
-        raise CorpusError(f"cannot read the table ({error})", where=path, fix="save the data set again") from error
+        on_problem(CorpusError(f"cannot read the table ({error})", where=path, fix="save the data set again"))
 
 
 def _utterance(

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from vizinho.audio.containers import open_native
 from vizinho.corpora.readers.base import OnProblem, duration_of, fail, numbered_lines, split_named_by
 from vizinho.corpora.readers.cutting import Cutter
-from vizinho.errors import CorpusError, VizinhoError
+from vizinho.errors import AudioError, CorpusError, VizinhoError
 from vizinho.files import is_file
 from vizinho.records import Utterance
 
+_CHANNELS = (*"ABCDEFGH", *"12345678")
 Table = dict[str, tuple[int, str]]
 """Key of a line to its number and the rest of it."""
 
@@ -26,7 +28,9 @@ def read_kaldi(
             wav.scp     recording path          pipes and ark offsets are refused: no commands are run
             text        utterance the words of it
             utt2spk     utterance speaker       optional
-            segments    utterance recording start end       optional; seconds, end -1 is the end of the recording
+            segments    utterance recording start end       optional; seconds, end -1 is the end of the recording;
+                                                            a fifth field is the channel, from 0
+            reco2file_and_channel    recording file A       optional; A is the first channel of a stereo file
 
     Paths are taken relative to the folder or to one of the two above it, where recipes run. With `segments`, each
     utterance becomes a FLAC file under `audio_dir`.
@@ -38,7 +42,9 @@ def read_kaldi(
     texts = _table(source / "text")
     speakers = _table(source / "utt2spk") if (source / "utt2spk").is_file() else {}
     segments = _table(source / "segments") if (source / "segments").is_file() else None
-    row = _Rows(source, recordings, segments, Cutter(audio_dir))
+    channel_table = source / "reco2file_and_channel"
+    channels = _table(channel_table) if channel_table.is_file() else {}
+    row = _Rows(source, recordings, segments, channels, Cutter(audio_dir))
     for key, (number, text) in texts.items():
         try:
             audio, seconds = row.audio(key, f"{source / 'text'}:{number}")
@@ -57,26 +63,43 @@ def read_kaldi(
 class _Rows:
     """Finds the audio of an utterance: a recording or a segment of one."""
 
-    def __init__(self, source: Path, recordings: Table, segments: Table | None, cut: Cutter) -> None:
+    def __init__(self, source: Path, recordings: Table, segments: Table | None, channels: Table, cut: Cutter) -> None:
         self._source, self._recordings, self._segments, self._cut = source.absolute(), recordings, segments, cut
+        self._channels = channels
 
     def audio(self, key: str, where: str) -> tuple[Path, float]:
         if self._segments is None:
             path = self._recording(key, where)
-            return path, duration_of(path, where)
+            channel = self._channel(key, path)
+            return (
+                (path, duration_of(path, where)) if channel is None else self._cut(path, 0, None, key, where, channel)
+            )
         if key not in self._segments:
             raise CorpusError(f"{key!r} has no line in segments", where=where, fix="add it or remove the text")
         number, rest = self._segments[key]
         where = f"{self._source / 'segments'}:{number}"
         try:
-            recording, start, end = rest.split()
+            recording, start, end, *more = rest.split()
             start_seconds, end_seconds = float(start), float(end)
+            (channel,) = map(int, more or ["-1"])
         except ValueError as error:
             raise CorpusError(
                 f"not `recording start end`: {rest!r}", where=where, fix="give two times in seconds"
             ) from error
         path = self._recording(recording, where)
-        return self._cut(path, start_seconds, None if end_seconds == -1 else end_seconds, key, where)
+        chosen = self._channel(recording, path) if channel == -1 else channel
+        return self._cut(path, start_seconds, None if end_seconds == -1 else end_seconds, key, where, chosen)
+
+    def _channel(self, recording: str, path: Path) -> int | None:
+        """The channel of a recording by reco2file_and_channel, None where its file has only one."""
+        letter = self._channels.get(recording, (0, ""))[1].rpartition(" ")[2].upper()
+        if letter not in _CHANNELS:
+            return None
+        try:
+            with open_native(path) as native:
+                return _CHANNELS.index(letter) % 8 if native.channels > 1 else None
+        except AudioError:
+            return None  # said when the file is read
 
     def _recording(self, key: str, where: str) -> Path:
         if key not in self._recordings:

@@ -61,6 +61,7 @@ def _document(path: Path, task: Mapping[str, Any], position: int) -> Document:
             speaker=row["speaker"],
             channel=int(row["channel"]) if several else None,
             confidence=row["score"],
+            to_the_end=row["end"] == math.inf,
         )
         tiers.setdefault(row["control"], []).append(span)
     part = f"task-{task.get('id', position)}"

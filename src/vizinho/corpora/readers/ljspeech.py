@@ -49,7 +49,7 @@ def _read(
     table = source / "metadata.csv" if source.is_dir() else source
     name = split or split_named_by(table) or "train"
     ids = UniqueIds()
-    for position, (number, line) in enumerate(numbered_lines(table)):
+    for position, (number, line) in enumerate(numbered_lines(table, on_problem)):
         fields = [field.strip() for field in line.split("|")]
         if position == 0 and (header := _header(fields)):
             columns = header

@@ -28,7 +28,7 @@ def read_mls(
     paths = {name: source / name / "transcripts.txt" for name in SPLITS}
     tables = {name: table for name, table in paths.items() if table.is_file()}
     for name, table in splits_here(tables, split, source).items():
-        for number, line in numbered_lines(table):
+        for number, line in numbered_lines(table, on_problem):
             try:
                 yield _utterance(line, f"{table}:{number}", source / name / "audio", lang, name)
             except VizinhoError as problem:

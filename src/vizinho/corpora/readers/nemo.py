@@ -24,6 +24,8 @@ from vizinho.errors import CorpusError, VizinhoError
 from vizinho.records import Utterance
 from vizinho.text.language import Language
 
+_ROUNDED_SECONDS = 0.1
+
 
 def read_nemo(
     source: Path, *, lang: str, split: str | None, audio_dir: Path, on_problem: OnProblem = fail
@@ -35,12 +37,12 @@ def read_nemo(
         train_manifest.json      {"audio_filepath": "wavs/a.wav", "duration": 2.5, "text": "...", "speaker": "..."}
         test_manifest.json
 
-    Paths are relative to the manifest. `speaker` and `duration` are optional; a row with `offset` is cut out of its
-    recording and becomes a FLAC file under `audio_dir`.
+    Paths are relative to the manifest. `speaker` and `duration` are optional; a row with `offset`, or with a duration
+    that is not the recording's, is cut out of it and becomes a FLAC file under `audio_dir`.
     """
     ids, cut = UniqueIds(), Cutter(audio_dir)
     for name, manifest in _manifests(source, split).items():
-        for number, line in numbered_lines(manifest):
+        for number, line in numbered_lines(manifest, on_problem):
             where = f"{manifest}:{number}"
             try:
                 yield _utterance(line, where, number, manifest.absolute().parent, lang, name, ids, cut)
@@ -62,14 +64,14 @@ def _utterance(
     # NeMo's own scripts write null for what they do not know.
     row = {key: value for key, value in _row(line, where).items() if value is not None}
     audio = (folder / row["audio_filepath"]).absolute()
-    if "offset" in row:
-        name = ids(f"{audio.stem}-{row['offset']:g}", number)
-        start, duration = float(row["offset"]), row.get("duration")
-        end = None if duration is None else start + duration
-        path, seconds = cut(audio, start, end, name, where)
+    start, duration = float(row.get("offset", 0.0)), row.get("duration")
+    # A duration without an offset is that of the recording's beginning; NeMo rounds the durations of whole files.
+    part = "offset" in row or (duration is not None and abs(duration_of(audio, where) - duration) > _ROUNDED_SECONDS)
+    if part:
+        name = ids(f"{audio.stem}-{start:g}", number)
+        path, seconds = cut(audio, start, None if duration is None else start + duration, name, where)
     else:
-        header_seconds = duration_of(audio, where)
-        name, path, seconds = ids(audio.stem, number), audio, float(row.get("duration", header_seconds))
+        name, path, seconds = ids(audio.stem, number), audio, duration_of(audio, where)
     return Utterance(
         id=name,
         audio=path,

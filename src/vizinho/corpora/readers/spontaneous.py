@@ -48,6 +48,7 @@ class SpontaneousReader:
         for number, row in tsv_rows(table, _NEEDED, on_problem):
             name = split_called(row.get("split", "").strip()) or _UNASSIGNED
             by_split.setdefault(name, []).append((f"{table}:{number}", row))
+        # Of a language without checked answers all are unassigned, and these are its corpus.
         if split is None and len(by_split) > 1:
             for where, _ in by_split.pop(_UNASSIGNED, []):
                 self.on_note(Note(_UNASSIGNED, where, "in no split; --split unassigned reads these as train"))

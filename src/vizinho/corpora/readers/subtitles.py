@@ -66,7 +66,7 @@ def _blocks(text: str) -> Iterator[tuple[int, list[str]]]:
 def _seconds(parts: Sequence[str | None]) -> float:
     hours, minutes, seconds, fraction = parts
     # "1,5" is half a second: a fraction, whatever its digits.
-    return int(hours or 0) * 3600 + int(minutes or 0) * 60 + int(seconds or 0) + float(f"0.{fraction}")
+    return float(hours or 0) * 3600 + float(minutes or 0) * 60 + float(seconds or 0) + float(f"0.{fraction}")
 
 
 def _cue(start: float, end: float, lines: Sequence[str], line: int, earlier: Sequence[Span]) -> Iterator[Span]:

@@ -20,6 +20,7 @@ def layers(tier: Tier) -> Iterator[Tier]:
     parts: list[list[Span]] = []
     for span in sorted(tier.spans, key=lambda s: (s.start_seconds, s.end_seconds)):
         end = max(span.end_seconds, span.start_seconds + _SHORTEST_SECONDS)
+        # The first layer whose last span has ended.
         free = next((n for n, last in enumerate(ends) if last <= span.start_seconds), len(ends))
         if free == len(ends):
             ends.append(0.0)

@@ -22,6 +22,7 @@ def write_textgrid(document: Document) -> str:
             grid.addTier(IntervalTier(name, entries, 0, seconds))
     with TemporaryDirectory() as folder:  # praatio writes files only
         path = Path(folder) / "document.TextGrid"
+        # Without a least length: praatio would give short words to their neighbours.
         grid.save(str(path), "long_textgrid", includeBlankSpaces=True, minimumIntervalLength=None)
         return path.read_text(encoding="utf-8")
 
