@@ -4,7 +4,7 @@ Settings are those of the blog "Fine-Tune Whisper For Multilingual ASR" (hugging
 Seq2SeqTrainer, 16 clips a step padded to 30 s, AdamW at 1e-5, an eighth of the steps of warm-up, linear decay, the best
 checkpoint by dev. It scores by CER here, as everything else does. bfloat16 stands for its fp16, which processors lack.
 
-    PYTHONPATH=bench .venv/bin/python bench/peers/whisper_recipe.py WHISPER MANIFEST --lang pt --steps 80 --out FOLDER [--seed 1]
+    PYTHONPATH=bench .venv/bin/python bench/peers/whisper_recipe.py WHISPER MANIFEST --lang pt --steps 80 --out FOLDER
 
 FOLDER/model is a folder for `vizinho evaluate`; FOLDER/result.json has the dev curve, seconds a step and peak memory.
 """
