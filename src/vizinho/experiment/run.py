@@ -144,8 +144,10 @@ def arm_task(spec: ExperimentSpec, arm: Arm, space: Workspace, show: Event) -> T
     with sole_run(space.store, work):
         finished = _untrained(ready) if arm.recipe == UNTRAINED else fit_here(ready, name, arm.name, space, show)
         trained = _trained(spec, arm, finished)
-        result = trained if kind is TrainedArm else _tested(spec, trained, finished, start)
         ref = keep(finished, name, start, space)
+        # The version is tested as it is served, not the network in memory: same engine, same cutting.
+        served = Recognizer.load(space.store.resolve(ref))
+        result = trained if kind is TrainedArm else _tested(spec, trained, finished, served, start)
         if isinstance(result, ArmResult):
             space.store.add_score(ref, {"split": "test"} | as_json(result.test, include={"cer", "wer", "signature"}))
         # An arm with a result is done. Whether it is matched depends on donors that may be added.
@@ -194,8 +196,9 @@ def _trained(spec: ExperimentSpec, arm: Arm, finished: FinishedJob) -> TrainedAr
     )
 
 
-def _tested(spec: ExperimentSpec, trained: TrainedArm, finished: FinishedJob, start: Start) -> ArmResult:
-    recognizer = Recognizer.of(finished.ready.checkpoint)
+def _tested(
+    spec: ExperimentSpec, trained: TrainedArm, finished: FinishedJob, recognizer: Recognizer, start: Start
+) -> ArmResult:
     home, moved = home_of(spec, trained.start), trained.steps > 0
     return ArmResult(
         **fields_of(trained),

@@ -76,8 +76,7 @@ def retention(recognizer: Recognizer, home: DonorSpec | None, start: Start) -> R
     if home is None or start.folder is None:
         return None
     utterances = held_out(home)
-    # In torch like the arm, which is scored before it has a folder: one engine on both sides of the difference.
-    before = scored(Recognizer.load(start.folder, "torch"), utterances, home.language)
+    before = scored(Recognizer.load(start.folder), utterances, home.language)
     after = scored(recognizer, utterances, home.language)
     return Retained(home.language, after.cer, before.cer, after.utterances)
 

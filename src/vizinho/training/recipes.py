@@ -12,6 +12,8 @@ from vizinho.training.options import LayerPolicy, TrainingOptions, from_dict
 PASSES = 13
 """Epochs of a transfer over the target speech, where that makes between LEAST_STEPS and MOST_STEPS steps."""
 LEAST_STEPS, MOST_STEPS = 400, 20_000
+START_SHARES = (0.25, 0.5)
+"""Shares of the start's weights that are tried on dev at the end; each costs one evaluation."""
 WHISPER_PASSES = 8
 """Epochs of a transfer from Whisper with its decoder."""
 MUCH_MINUTES = 30.0
@@ -51,8 +53,16 @@ def default_recipe(
     every = max(options.evaluate_every, 10 * round(steps / 400))
     rate = 1e-3 if new_head or minutes >= MUCH_MINUTES else options.learning_rate
     augment = replace(options.augment, warp_share=0.5) if practice else options.augment
+    # A new head has nothing to mix: its start is random.
+    shares = () if new_head else START_SHARES
     return replace(
-        options, steps=steps, learning_rate=rate, evaluate_every=every, checkpoint_every=every, augment=augment
+        options,
+        steps=steps,
+        learning_rate=rate,
+        evaluate_every=every,
+        checkpoint_every=every,
+        augment=augment,
+        start_shares=shares,
     )
 
 
@@ -68,7 +78,7 @@ def _of_whisper(minutes: float) -> TrainingOptions:
         batch_seconds=batch_seconds,
         evaluate_every=every,
         checkpoint_every=every,
-        start_shares=(0.25, 0.5),
+        start_shares=START_SHARES,
         precision="bf16" if fast_bf16() else "no",
     )
 

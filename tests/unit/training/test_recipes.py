@@ -19,10 +19,19 @@ def test_an_hour_is_gone_through_as_often_as_was_found_to_pay():
 
 
 def test_an_encoder_without_an_output_layer_gets_two_rates():
-    with_rows, without = (default_recipe("transfer", 8, new_head=new_head) for new_head in (False, True))
+    with_rows, without = (default_recipe("transfer", 8, donor=donor) for donor in ("recogniser", "encoder"))
     assert (with_rows.learning_rate, with_rows.layers.encoder_rate) == (5e-4, 1.0)
     assert (without.learning_rate, without.layers.encoder_rate) == (1e-3, 0.05)
     assert with_rows.steps == without.steps == LEAST_STEPS
+    assert with_rows.start_shares
+    assert not without.start_shares, "a head that starts at random has nothing to mix"
+
+
+def test_whisper_keeps_a_low_rate_and_tries_the_donors_weights():
+    recipe = default_recipe("transfer", 8, donor="whisper")
+    assert recipe.learning_rate < default_recipe("transfer", 8).learning_rate / 10
+    assert recipe.start_shares
+    assert recipe.evaluate_every < recipe.steps
 
 
 def test_scratch_does_not_follow_the_amount():
