@@ -65,6 +65,8 @@ class FrontEnd:
     """Longest audio for which the network has position embeddings."""
     windows: tuple[float, ...] = ()
     """Lengths in seconds, in rising order, that audio is padded to; empty where padding means nothing."""
+    margin_seconds: float = 0.0
+    """Silence that a window has at its end, except the longest."""
 
     @property
     def waveform(self) -> bool:
@@ -104,9 +106,10 @@ class FrontEnd:
         return self.max_seconds is None or seconds <= self.max_seconds
 
     def window_samples(self, samples: int) -> int:
-        """Samples of the shortest window that holds so many."""
+        """Samples of the shortest window that holds so many and the margin."""
         sizes = [round(seconds * SAMPLE_RATE) for seconds in self.windows]
-        return next((size for size in sizes if size >= samples), samples)
+        needed = samples + round(self.margin_seconds * SAMPLE_RATE)
+        return next((size for size in sizes if size >= needed), sizes[-1])
 
     def attention_mask(self, mask: torch.Tensor) -> torch.Tensor | None:
         """The mask as the network takes it: None for networks without one."""

@@ -43,7 +43,6 @@ from vizinho.job.fit import FinishedJob
 from vizinho.job.publish import drop_run, run_folder, sole_run
 from vizinho.job.start import ReadyJob, make_ready, sound_similarity
 from vizinho.model.checkpoint import weights
-from vizinho.model.whisper import OWN_WINDOW, is_whole_whisper, set_windows
 from vizinho.parallel import Task, run_tasks
 from vizinho.plan.movement import movement
 from vizinho.progress import Event, unseen
@@ -158,8 +157,6 @@ def arm_task(spec: ExperimentSpec, arm: Arm, space: Workspace, show: Event) -> T
 
 def _untrained(ready: ReadyJob) -> FinishedJob:
     """A job that ends where it starts; what it scores on dev is in its curve, as that of step 0."""
-    if is_whole_whisper(ready.checkpoint.model):
-        set_windows(ready.checkpoint.model, OWN_WINDOW)
     dev = ready.dataset.dev
     scores = scored(Recognizer.of(ready.checkpoint), dev, ready.job.language) if dev else None
     rates = {"CER": scores.cer if scores else None, "WER": scores.wer if scores else None}

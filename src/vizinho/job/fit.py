@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vizinho.evaluation.collapse import Course, Finding, diagnose
-from vizinho.files import write_json
 from vizinho.job.start import ReadyJob
 from vizinho.model.checkpoint import save_checkpoint, weights
-from vizinho.model.whisper import OWN_WINDOW, is_whole_whisper, set_windows, windows_of
-from vizinho.plan.apply import plant
+from vizinho.model.whisper import is_whole_whisper
 from vizinho.plan.movement import Movement, movement
 from vizinho.progress import Advance, Log, silent
 from vizinho.recognition.recognizer import Recognizer
@@ -60,9 +57,6 @@ def fit_job(ready: ReadyJob, folder: Path, *, progress: Advance = silent, log: L
     dev = _dev_set(ready, log)
     with _phoneme_head(ready):
         kind = WrittenTask if is_whole_whisper(model) else SpeechTask
-        untrained = _untrained(ready, dev, folder)
-        if untrained is not None:
-            log(f"the donor untrained: dev CER {untrained:.3f}")
         task = kind(ready.checkpoint, ready.prepared.examples, dev if dev.utterances else None, ready.phonemes)
         result = fit(task, options, folder, progress=progress, log=log)
     # Merged, an adapter's model is an ordinary one for dev, movement and whoever loads it.
@@ -77,35 +71,12 @@ def fit_job(ready: ReadyJob, folder: Path, *, progress: Advance = silent, log: L
         result = mix_with_start(
             model, ready.start, options.start_shares, result, lambda: dev_rates(ready.checkpoint, dev)[0], log
         )
-    if untrained is not None and result.dev_score is not None and result.dev_score >= untrained:
-        log(f"training does not help on dev ({result.dev_score:.3f}): the donor stays as it is")
-        plant(model, ready.start)
-        set_windows(model, OWN_WINDOW)
-        result = replace(result, chosen="the donor untrained", dev_score=untrained, best_step=0)
-    if untrained is None and ready.donor is not None and ready.donor["tokens"]:
-        untrained = result.curve[0].score  # the start is what the donor is, but for rows that it lacks
+    # The start of a donor with tokens is what the donor is, but for rows that it lacks.
+    untrained = result.curve[0].score if ready.donor is not None and ready.donor["tokens"] else None
     moved = movement(ready.start, weights(model))
     findings = _findings(ready, result, dev) if is_main_process() else ()
     skipped = (*ready.prepared.skipped, *read_skipped(folder))
     return FinishedJob(ready, result, moved, findings, adapter, skipped, untrained)
-
-
-def _untrained(ready: ReadyJob, dev: DevSet, folder: Path) -> float | None:
-    """Dev CER of a donor with a decoder as it is, in windows of 30 s; None for other donors, whose step 0 tells it.
-
-    Training has shorter windows, in which an untrained Whisper loops: its score at step 0 says nothing.
-    """
-    if not is_whole_whisper(ready.checkpoint.model) or not dev.utterances or not is_main_process():
-        return None
-    place = folder / "untrained.json"
-    if place.is_file():  # an interrupted run goes on
-        return float(json.loads(place.read_text())["dev_cer"])
-    windows = windows_of(ready.checkpoint.model.config)
-    set_windows(ready.checkpoint.model, OWN_WINDOW)
-    cer = dev_rates(ready.checkpoint, dev)[0]
-    set_windows(ready.checkpoint.model, windows)
-    write_json(place, {"dev_cer": cer})
-    return cer
 
 
 def _phoneme_head(ready: ReadyJob) -> AbstractContextManager[None]:

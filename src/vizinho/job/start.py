@@ -28,7 +28,6 @@ from vizinho.model.whisper import (
     language_token,
     languages_of,
     most_tokens,
-    set_windows,
     written_rows,
 )
 from vizinho.plan.apply import apply_plan, plant, shapes_of, token_parameters
@@ -212,7 +211,6 @@ def _from_whisper(job: Job, dataset: Dataset, donor: Donor) -> tuple[Checkpoint,
         tokenizer.add_tokens([token], special_tokens=True)
     texts = Counter(row for u in dataset.train for row in written_rows(tokenizer, u.text))
     network = extended(donor.model, tokenizer, job.language, texts.keys(), job.options.seed)
-    set_windows(network, job.options.audio_windows)
     target = Checkpoint(network, donor.extractor, tokenizer)
     near = job.language_like or related(job.language, known)
     neighbours = NeighbourTable(

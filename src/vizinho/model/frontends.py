@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from vizinho.audio.features import Convolution, FrontEnd
 from vizinho.audio.io import SAMPLE_RATE
 from vizinho.errors import ModelError
-from vizinho.model.whisper import windows_of
+from vizinho.model.whisper_silence import MARGIN, WINDOWS
 
 if TYPE_CHECKING:
     from transformers import FeatureExtractionMixin, PreTrainedConfig
@@ -54,7 +54,6 @@ def front_end(config: PreTrainedConfig, extractor: FeatureExtractionMixin) -> Fr
         seconds = config.max_source_positions * 2 * extractor.hop_length / SAMPLE_RATE
         whole = config.model_type in WHOLE_WHISPER
         # With its decoder Whisper hears the silence after the speech; without, padding is masked.
-        windows = tuple(w for w in windows_of(config) if w <= seconds) if whole else ()
         return FrontEnd(
             extractor,
             extractor.hop_length,
@@ -63,7 +62,8 @@ def front_end(config: PreTrainedConfig, extractor: FeatureExtractionMixin) -> Fr
             masked=not whole,
             centred=False,
             max_seconds=seconds,
-            windows=windows,
+            windows=WINDOWS if whole else (),
+            margin_seconds=MARGIN if whole else 0.0,
         )
     raise ModelError(f"networks of type {config.model_type!r} are not known", fix=f"known types: {', '.join(FAMILIES)}")
 

@@ -1,33 +1,27 @@
-"""Whisper with its decoder (Radford et al. 2022, arXiv 2212.04356): prompts, languages, windows and greedy decoding.
+"""Whisper with its decoder (Radford et al. 2022, arXiv 2212.04356): prompts, languages and greedy decoding.
 
-Whisper reads windows of 30 s, silence included. A network that is trained here reads shorter windows (`windows`), which
-cost less; config.json names them as `audio_windows`. Weights, names and files stay those of
-WhisperForConditionalGeneration, and its own `generate` works on what is saved.
+Weights, names and files stay those of WhisperForConditionalGeneration, and its own `generate` works on what is saved.
 """
 
 from __future__ import annotations
 
 import copy
 import re
-import types
 import unicodedata
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import nn
 from transformers import WhisperForConditionalGeneration
-from transformers.modeling_outputs import BaseModelOutput
 
 from vizinho.errors import ModelError, SpecError
+from vizinho.model.whisper_silence import pool_silence
 from vizinho.text.language import Language
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-OWN_WINDOW = (30.0,)
-"""Seconds that an untouched Whisper pads all audio to."""
 TOKENS_PER_SECOND, TOKENS_AT_LEAST = 20, 16
 """Nobody speaks more tokens: what goes on after so many is a loop."""
 TOKEN_PARAMETERS = ("model.decoder.embed_tokens.weight", "proj_out.weight")
@@ -40,37 +34,6 @@ _OTHER_CODES = {"jv": "jw", "fil": "tl"}
 def is_whole_whisper(model: Any) -> bool:
     """Whether a network is a Whisper with its decoder."""
     return isinstance(model, WhisperForConditionalGeneration)
-
-
-def windows_of(config: Any) -> tuple[float, ...]:
-    """Seconds that audio is padded to, by a network's configuration."""
-    return tuple(getattr(config, "audio_windows", None) or OWN_WINDOW)
-
-
-def set_windows(model: PreTrainedModel, windows: Sequence[float]) -> None:
-    """Note in a network's configuration which windows it reads."""
-    model.config.audio_windows = list(windows)
-
-
-def accept_any_length(model: PreTrainedModel) -> None:
-    """Let the encoder read windows of any length up to its positions: transformers' own takes 30 s alone."""
-    encoder = model.model.encoder
-    encoder.forward = types.MethodType(_encode, encoder)
-
-
-def _encode(
-    encoder: Any, input_features: torch.Tensor, attention_mask: torch.Tensor | None = None, **options: Any
-) -> BaseModelOutput:
-    """Log-mel features (B, F, T) to hidden states (B, T / 2, width); positions are counted from the window's start."""
-    hidden = nn.functional.gelu(encoder.conv1(input_features))
-    hidden = nn.functional.gelu(encoder.conv2(hidden)).transpose(1, 2)
-    hidden = hidden + encoder.embed_positions.weight[: hidden.shape[1]]
-    hidden = nn.functional.dropout(hidden, p=encoder.dropout, training=encoder.training)
-    for layer in encoder.layers:
-        if encoder.training and encoder.layerdrop > 0.0 and float(torch.rand([])) < encoder.layerdrop:
-            continue
-        hidden = layer(hidden, None)
-    return BaseModelOutput(last_hidden_state=encoder.layer_norm(hidden))
 
 
 # Languages and prompts.
@@ -124,7 +87,7 @@ def extended(
     config.vocab_size = max(len(tokenizer), donor.config.vocab_size)
     torch.manual_seed(seed)
     network = type(donor)(config).eval()
-    accept_any_length(network)
+    pool_silence(network)
     settings = copy.deepcopy(donor.generation_config)
     token = language_token(language)
     if getattr(settings, "lang_to_id", None):

@@ -188,9 +188,6 @@ class TrainingOptions(LoopOptions):
     """Compile the network (torch.compile); on processors it was found not to pay (docs/scale.md)."""
     workers: int = 1
     """Processes that prepare batches ahead of time."""
-    audio_windows: tuple[float, ...] = (2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 20.0, 30.0)
-    """Seconds, in rising order, that a network with a decoder (Whisper) has its audio padded to, in training and ever
-    after: the shortest that holds an utterance. (30.0,) is how Whisper was made; shorter ones cost less."""
     augment: AugmentOptions = field(default_factory=AugmentOptions)
     layers: LayerPolicy = field(default_factory=LayerPolicy)
     streaming: StreamingOptions = field(default_factory=StreamingOptions)
@@ -205,10 +202,6 @@ class TrainingOptions(LoopOptions):
         check_least(self, "workers", 0)
         if self.precision not in ("no", "bf16"):
             raise SpecError(f"precision is {self.precision!r}", fix='use "no" or "bf16"')
-        if not self.audio_windows or list(self.audio_windows) != sorted({*self.audio_windows}):
-            raise SpecError(f"audio_windows is {list(self.audio_windows)}", fix="use seconds in rising order")
-        if self.audio_windows[0] < 0.1 or self.audio_windows[-1] > 30:
-            raise SpecError(f"audio_windows is {list(self.audio_windows)}", fix="use 0.1 to 30 seconds")
         if any(not 0 < share < 1 for share in self.start_shares):
             raise SpecError(f"start_shares is {list(self.start_shares)}", fix="use shares between 0 and 1")
 

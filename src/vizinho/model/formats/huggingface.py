@@ -33,7 +33,8 @@ from vizinho.model.formats.checks import check_size, check_stored
 from vizinho.model.formats.whisper_ctc import WhisperCTCConfig, WhisperForCTC, register
 from vizinho.model.frontends import FAMILIES, WHOLE_WHISPER
 from vizinho.model.layers import layer_of
-from vizinho.model.whisper import accept_any_length, completed
+from vizinho.model.whisper import completed
+from vizinho.model.whisper_silence import pool_silence
 from vizinho.progress import quiet_transformers
 from vizinho.text.tokens import inventory_of
 
@@ -115,7 +116,7 @@ def _whole_whisper(folder: Path, config: PreTrainedConfig, extractor: FeatureExt
             where=folder / "generation_config.json",
             fix="copy the file from the model's hub page, or take the encoder alone: transfer --head ctc",
         )
-    accept_any_length(model)
+    pool_silence(model)
     tokenizer = completed(read_tokenizer(folder), config.vocab_size)
     if len(tokenizer) != config.vocab_size:
         raise ModelError(
