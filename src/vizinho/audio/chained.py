@@ -5,7 +5,6 @@ Ogg calls this chaining (RFC 3533) and allows it, internet radio and `cat` make 
 
 from __future__ import annotations
 
-import mmap
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,58 +13,71 @@ _FLAC_HEADS = (b"fLaC\x00\x00\x00\x22", b"fLaC\x80\x00\x00\x22")  # marker, then
 _MP3_MARKS = (b"Xing", b"Info")
 _MP3_OFFSETS = (36, 21, 13)
 """Bytes from a frame's header to its mark: MPEG 1 stereo; MPEG 1 mono and MPEG 2 stereo; MPEG 2 mono."""
-
-Bytes = bytes | mmap.mmap
+_WINDOW_BYTES, _OVERLAP_BYTES = 16 * 2**20, 64
 
 
 def split_streams(source: Path | bytes) -> list[bytes]:
-    """The bytes of each stream of a file that has several; empty for a file with one, which is not read into memory.
+    """The bytes of each stream of a file that has several; empty for a file with one, which is not held in memory.
 
-    Raises OSError and ValueError where the file cannot be read.
+    Raises OSError where the file cannot be read.
     """
-    if isinstance(source, bytes):
-        return _parts(source)
-    with source.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
-        return _parts(mapped)
+    starts = sorted({0, *_starts(source)})  # tags before the first frame belong to the first stream
+    if len(starts) == 1:
+        return []
+    data = source if isinstance(source, bytes) else source.read_bytes()
+    return [data[start:end] for start, end in zip(starts, [*starts[1:], len(data)], strict=True)]
 
 
-def _parts(data: Bytes) -> list[bytes]:
-    starts = sorted({0, *_starts(data)})  # tags before the first frame belong to the first stream
-    ends = [*starts[1:], len(data)]
-    return [data[start:end] for start, end in zip(starts, ends, strict=True)] if len(starts) > 1 else []
-
-
-def _starts(data: Bytes) -> Iterator[int]:
+def _starts(source: Path | bytes) -> Iterator[int]:
     """Where streams after the first one begin."""
-    head = data[:4]
+    head = next(_windows(source), (0, b""))[1][:4]
     if head == b"OggS":
         # Streams that play together, such as sound and picture, have their first pages one after another.
         begun = False
-        for position in _occurrences(data, _OGG_PAGE):
-            first = data[position : position + 6] == _OGG_FIRST
+        for position, window, place in _occurrences(source, _OGG_PAGE):
+            first = window[place : place + len(_OGG_FIRST)] == _OGG_FIRST
             if first and begun:
                 yield position
             begun = not first
     elif head == b"fLaC":
         for mark in _FLAC_HEADS:
-            yield from (position for position in _occurrences(data, mark) if position)
+            yield from (position for position, _, _ in _occurrences(source, mark) if position)
     elif head[:3] == b"ID3" or (head[:1] == b"\xff" and head[1:2] >= b"\xe0"):
-        frames = sorted(frame for mark in _MP3_MARKS for frame in _mp3_frames(data, mark))
+        frames = sorted(frame for mark in _MP3_MARKS for frame in _mp3_frames(source, mark))
         yield from frames[1:]
 
 
-def _mp3_frames(data: Bytes, mark: bytes) -> Iterator[int]:
+def _mp3_frames(source: Path | bytes, mark: bytes) -> Iterator[int]:
     """Frames that describe the stream that they begin: such a mark is at a fixed place after a frame's header."""
-    for position in _occurrences(data, mark):
+    for position, window, place in _occurrences(source, mark):
         for offset in _MP3_OFFSETS:
-            header = data[max(0, position - offset) : max(0, position - offset) + 2]
+            header = window[max(0, place - offset) :][:2]
             if len(header) == 2 and header[0] == 0xFF and header[1] & 0xE6 == 0xE2:  # 11 bits of sync, layer 3
                 yield position - offset
                 break
 
 
-def _occurrences(data: Bytes, mark: bytes) -> Iterator[int]:
-    position = data.find(mark)
-    while position >= 0:
-        yield position
-        position = data.find(mark, position + 1)
+def _occurrences(source: Path | bytes, mark: bytes) -> Iterator[tuple[int, bytes, int]]:
+    """Each place of a mark in the file, a window around it, and its place in the window."""
+    last = -1
+    for offset, window in _windows(source):
+        place = window.find(mark)
+        while place >= 0:
+            if offset + place > last:  # windows overlap
+                last = offset + place
+                yield last, window, place
+            place = window.find(mark, place + 1)
+
+
+def _windows(source: Path | bytes) -> Iterator[tuple[int, bytes]]:
+    """Parts of a file with their offsets; what is cut at the end of one is whole in the next."""
+    if isinstance(source, bytes):
+        yield 0, source
+        return
+    with source.open("rb") as file:
+        offset, window = 0, file.read(_WINDOW_BYTES)
+        while window:
+            yield offset, window
+            more = file.read(_WINDOW_BYTES)
+            offset += len(window) - _OVERLAP_BYTES
+            window = window[-_OVERLAP_BYTES:] + more if more else b""

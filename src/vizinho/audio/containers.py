@@ -89,7 +89,7 @@ def open_native(source: Path | bytes, name: object = "", limits: AudioLimits = D
 def _streams(source: Path | bytes) -> list[bytes]:
     try:
         return split_streams(source)
-    except (OSError, ValueError):  # an empty file, or one that cannot be mapped; it is named when it is opened
+    except OSError:  # named when the file is opened
         return []
 
 

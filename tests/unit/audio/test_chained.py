@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from vizinho.audio import chained
 from vizinho.audio.chained import split_streams
 from vizinho.audio.io import load_audio
 from vizinho.errors import AudioError
@@ -41,6 +42,20 @@ def test_every_stream_is_heard(kind, channels, rate, tmp_path):
     assert samples.size / 16_000 == pytest.approx(6, abs=0.1)
     pitches = [np.argmax(np.abs(np.fft.rfft(samples[s * 16_000 : (s + 1) * 16_000]))) for s in (0, 3, 5)]
     assert pitches == pytest.approx([300, 500, 700], abs=5)
+
+
+def test_marks_across_the_windows_of_a_long_file_are_found(tmp_path, monkeypatch):
+    parts = [stream(kind, 300, 1) for kind in ("mp3",) * 3]
+    path = tmp_path / "a.mp3"
+    path.write_bytes(b"".join(parts))
+    for window in (100, 997, len(parts[0]) + 2, len(parts[0]) + 37):
+        monkeypatch.setattr(chained, "_WINDOW_BYTES", window)
+        assert [len(part) for part in split_streams(path)] == [len(part) for part in parts]
+    ogg = stream("opus", 300, 1)
+    path.write_bytes(ogg * 3)
+    for window in (100, 997, len(ogg) + 2):
+        monkeypatch.setattr(chained, "_WINDOW_BYTES", window)
+        assert split_streams(path) == [ogg] * 3
 
 
 def test_streams_that_do_not_belong_together_are_named(tmp_path):

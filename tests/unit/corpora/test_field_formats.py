@@ -125,10 +125,21 @@ def test_chat_is_read_as_it_sounds(tmp_path):
     assert read.noted("events only") == ["[laughs] ."]
     assert read.noted("unclear") == ["quero xxx"]
     assert [fault.removeprefix(f"{tmp_path}/v.cha")[:28] for fault in read.faults] == [
-        ":9: no times: 'não sei .' ->",
         ":12: a bracket without its p",
+        ":9: no times: 'não sei .' ->",
         ":13 (8.00 s): segment 8 to 9",
     ]
+
+
+def test_chat_that_was_never_linked_is_one_problem(tmp_path):
+    pytest.importorskip("pylangacq")
+    recording(tmp_path / "v.wav")
+    linked = "@Participants:\tCHI Rui Target_Child\n*CHI:\tsim . \x150_900\x15\n"
+    write(tmp_path / "v.cha", linked)
+    write(tmp_path / "w.cha", "@Participants:\tCHI Rui Target_Child\n*CHI:\tsim .\n*CHI:\tnão .\n")
+    read = Reading("chat", tmp_path)
+    assert read.texts == ["sim."]
+    assert [fault.partition(" -> ")[0] for fault in read.faults] == [f"{tmp_path}/w.cha: none of its 2 lines has times"]
 
 
 TRS = """<?xml version="1.0" encoding="ISO-8859-1"?>

@@ -28,7 +28,8 @@ def parse_chat(path: Path, encoding: str, on_problem: OnProblem) -> Document:
     """
     media: list[Media] = []
     names: dict[str, str] = {}
-    spans = []
+    spans: list[Span] = []
+    unlinked: list[CorpusError] = []
     for number, line in _lines(read_text(path, encoding)):
         head, _, rest = line.partition(":")
         if head == "@Media":
@@ -39,7 +40,9 @@ def parse_chat(path: Path, encoding: str, on_problem: OnProblem) -> Document:
             times = _TIMES.findall(rest)
             if not times:
                 what = f"no times: {rest.strip()[:60]!r}"
-                on_problem(CorpusError(what, where=f"{path}:{number}", fix="link the line to the recording in CLAN"))
+                unlinked.append(
+                    CorpusError(what, where=f"{path}:{number}", fix="link the line to the recording in CLAN")
+                )
                 continue
             if any(rest.count(a) != rest.count(b) for a, b in ("()", "[]")):
                 what = f"a bracket without its partner: {rest.strip()[:60]!r}"
@@ -48,6 +51,11 @@ def parse_chat(path: Path, encoding: str, on_problem: OnProblem) -> Document:
             code = head[1:]
             start, end = float(times[0][0]) / 1000, float(times[-1][1]) / 1000
             spans.append(Span(start, end, _audible(_TIMES.sub(" ", rest)), number, names.get(code, code)))
+    if unlinked and not spans:  # a transcript that was never linked is one problem, not one for each line
+        what = f"none of its {len(unlinked)} lines has times"
+        unlinked = [CorpusError(what, where=path, fix="link it to the recording in CLAN")]
+    for problem in unlinked:
+        on_problem(problem)
     if not spans and not names:
         raise CorpusError("no lines of speakers here", where=path, fix="is it a CHAT file?")
     return Document(path, (Tier("main", tuple(spans)),), tuple(media))
