@@ -74,7 +74,7 @@ class Cutter:
             self._path, self._fault, self._count = recording, None, 0
             self._clear()
             try:
-                with open(self._samples, "wb", closefd=False) as file:  # noqa: PTH123
+                with open(self._samples, "wb", closefd=False) as file:
                     for block in read_blocks(recording):
                         self._channels, self._count = block.shape[0], self._count + block.shape[1]
                         file.write(block.T.tobytes())  # (channels, N) to frames
