@@ -162,8 +162,9 @@ def _faults(spec: ExperimentSpec) -> Faults:
             f'give [synthetic] corpora = [...], and starts = [..., "scratch{SYNTHETIC}", "es{SYNTHETIC}"]',
         )
     yield from _donor_faults(spec)
-    if SCRATCH not in spec.starts:
-        yield "there is no scratch arm", f'add "{SCRATCH}" to starts: without it nothing is shown'
+    # Something must be there to beat: training without the donor, or the donor without training.
+    if SCRATCH not in spec.starts and not spec.untrained:
+        yield "there is no scratch arm", f'add "{SCRATCH}" to starts, or untrained = true: without it nothing is shown'
     if not spec.seeds:
         yield "there are no seeds", "give at least three, as seeds = [1, 2, 3]"
     yield from _budget_faults(spec.training, spec.scratch, SCRATCH)
