@@ -29,7 +29,7 @@ from vizinho.cli.options import (
     processes_that_fit,
 )
 from vizinho.corpora.manifest import fingerprint, held_out_texts, read_manifest, select, write_manifest
-from vizinho.errors import CorpusError
+from vizinho.errors import CorpusError, SpecError
 from vizinho.store.store import Store
 
 if TYPE_CHECKING:
@@ -77,6 +77,10 @@ def convert(
         str,
         Option("--parentheses", help="What (round brackets) hold: words (that are uncertain), events, or leave them."),
     ] = "",
+    channels: Annotated[
+        list[str] | None,
+        Option("--channel", help="Channel of a speaker's microphone, from 0, as ana=0; repeatable. Else their mean."),
+    ] = None,
     keep_unclear: Annotated[
         bool, Option("--keep-unclear", help="Read texts in which some words were not understood, too.")
     ] = False,
@@ -86,7 +90,14 @@ def convert(
     from vizinho.corpora.convert import convert_corpus
     from vizinho.corpora.turns import FieldOptions
 
-    options = FieldOptions(tuple(tiers or ()), tuple(media or ()), encoding, parentheses, keep_unclear)
+    options = FieldOptions(
+        tuple(tiers or ()),
+        tuple(media or ()),
+        encoding,
+        parentheses,
+        keep_unclear,
+        tuple(map(_channel, channels or ())),
+    )
     with _counter("reading") as advance:
         conversion = convert_corpus(
             source,
@@ -106,6 +117,14 @@ def convert(
     problems = shortened([f"skipped: {p}" for p in conversion.problems], more=f"{manifest.stem}.problems.jsonl")
     tier_lines = conversion.tiers.lines if conversion.tiers else []
     emit(values, as_json, [f"{manifest}: {text}", *tier_lines, *_note_lines(conversion), *problems])
+
+
+def _channel(typed: str) -> tuple[str, int]:
+    """SPEAKER=N as a speaker and a channel; SpecError for anything else."""
+    speaker, _, number = typed.rpartition("=")
+    if not speaker or not number.isdecimal():
+        raise SpecError(f"{typed!r} is not SPEAKER=N", where="--channel", fix="write it as --channel ana=0")
+    return speaker, int(number)
 
 
 def _note_lines(conversion: Conversion) -> Iterator[str]:

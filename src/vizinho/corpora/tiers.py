@@ -157,9 +157,14 @@ def _rank(label: str, tier: Tier, lang: str) -> tuple[int, str]:
 
 
 def _likeliest(groups: list[TierGroup], documents: Sequence[Document]) -> set[str]:
-    """The best group and those of equal rank that are other speakers, not other texts of the same speech."""
+    """The best group and those of equal rank that are other speakers, not other texts of the same speech.
+
+    A tier whose name says that it is something else is read on request only.
+    """
     # Sentences before single words, as a recogniser learns from them; then the tier with more speech.
-    usable = sorted((g for g in groups if g.texts), key=lambda g: (-g.rank, -min(g.words_per_text, 3), -g.seconds))
+    usable = sorted(
+        (g for g in groups if g.texts and g.rank >= 0), key=lambda g: (-g.rank, -min(g.words_per_text, 3), -g.seconds)
+    )
     chosen: list[TierGroup] = []
     for group in usable:
         if group.rank == usable[0].rank and not any(_repeats(group, other, documents) for other in chosen):

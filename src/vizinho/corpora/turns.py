@@ -35,6 +35,8 @@ class FieldOptions:
     """One of PARENTHESES; the custom of the format where empty."""
     keep_unclear: bool = False
     """Read spans in which some words were not understood, too."""
+    channels: tuple[tuple[str, int], ...] = ()
+    """Speakers and the channels, from 0, of their microphones; others are cut from the mean of the channels."""
 
     def __post_init__(self) -> None:
         if self.parentheses not in ("", *PARENTHESES):
@@ -93,6 +95,8 @@ def turns_of(
         speaker = tier.speaker or (re.split("[@:]", tier.name)[-1] if named else "")
         spans = [replace(span, speaker=span.speaker or speaker) for span in tier.spans]
         for span in _joined(_labelled(spans, document, on_note, labels), document, tier, on_note):
+            if span.channel is None:
+                span = replace(span, channel=dict(options.channels).get(span.speaker))
             turn = _turn(document, tier, span, options, on_note, on_problem)
             turns += [turn] if turn else []
     turns.sort(key=lambda t: (t.span.start_seconds, t.span.end_seconds, t.tier))

@@ -139,3 +139,9 @@ def test_options_of_field_recordings_are_refused_for_other_corpora(ljspeech: Pat
     for option, value in (("--parentheses", "maybe"), ("--encoding", "latin-77")):
         with pytest.raises(SpecError, match=option):
             run("convert", tmp_path / "v.eaf", tmp_path / "m.jsonl", "--lang", "pt", option, value)
+
+
+@pytest.mark.parametrize("typed", ["ana", "=0", "ana=x", "ana=-1", ""])
+def test_channels_are_a_speaker_and_a_number(tmp_path: Path, typed: str) -> None:
+    with pytest.raises(SpecError, match="is not SPEAKER=N"):
+        run("convert", tmp_path, tmp_path / "m.jsonl", "--lang", "pt", "--channel", typed)

@@ -151,3 +151,29 @@ def test_folders_named_after_a_split_are_that_split(tmp_path):
     assert [u.split for u in Reading("eaf", tmp_path, split="dev").utterances] == ["dev"]
     assert [u.split for u in Reading("eaf", tmp_path / "a", split="dev").utterances] == ["dev"]
     assert [u.split for u in Reading("eaf", tmp_path / "test", split="train").utterances] == ["train"]
+
+
+def test_hidden_files_that_disks_leave_are_no_transcripts(tmp_path):
+    recording(tmp_path / "v.wav")
+    eaf(tmp_path / "v.eaf", [("tx@ana", "Ana", ANA)], "gone/v.wav")
+    (tmp_path / "._v.eaf").write_bytes(b"\x00\x05\x16\x07")
+    (tmp_path / "._v.wav").write_bytes(b"\x00\x05\x16\x07")
+    (tmp_path / ".trash").mkdir()
+    (tmp_path / ".trash" / "v.wav").write_bytes(b"RIFF")
+    read = Reading("eaf", tmp_path)
+    assert (len(read.utterances), read.faults) == (3, [])
+
+
+def test_a_single_file_does_not_search_what_lies_around_it(tmp_path):
+    recording(tmp_path / "deep" / "v.wav")
+    path = eaf(tmp_path / "v.eaf", [("tx@ana", "Ana", ANA)], "gone/v.wav")
+    assert "no recording v.wav" in Reading("eaf", path).faults[0]
+    assert len(Reading("eaf", tmp_path).utterances) == 3
+
+
+def test_a_tier_that_is_something_else_is_read_on_request_only(tmp_path):
+    recording(tmp_path / "v.wav")
+    path = eaf(tmp_path / "v.eaf", [("translation", "", ANA)], "v.wav")
+    with pytest.raises(CorpusError, match="no tier with a transcription among: translation -> give --tier"):
+        Reading("eaf", path)
+    assert len(Reading("eaf", path, tiers=("translation",)).utterances) == 3

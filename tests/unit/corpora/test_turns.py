@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from fieldwork import Reading, eaf, recording
+from fieldwork import Reading, eaf, pitch_of, recording
+
+from vizinho.audio.io import load_audio
 
 
 def test_what_is_left_out_or_doubtful_is_named_with_its_place(tmp_path):
@@ -50,3 +52,13 @@ def test_tiers_and_files_without_text_are_named(tmp_path):
     assert read.texts == ["bom dia"]
     assert read.noted("untranscribed") == ["no text in tx"]
     assert read.noted("empty") == ["no text in tier tx"]
+
+
+def test_speakers_with_microphones_of_their_own_are_cut_from_their_channels(tmp_path):
+    recording(tmp_path / "v.wav", channels=2)
+    path = eaf(tmp_path / "v.eaf", [("tx@ana", "ana", [(0, 1, "bom dia")]), ("tx@ben", "ben", [(2, 3, "olá")])])
+    read = Reading("eaf", path, channels=(("ana", 0), ("ben", 1)))
+    assert [pitch_of(load_audio(u.audio)) for u in read.utterances] == [100, 600]
+    read = Reading("eaf", path, channels=(("ben", 2),))
+    assert read.texts == ["bom dia"]
+    assert "channel 2 of a recording with 2" in read.faults[0]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from vizinho.corpora.readers.audacity import is_audacity, parse_audacity
 from vizinho.corpora.readers.audiofolder import TABLES, is_audiofolder, read_audiofolder
-from vizinho.corpora.readers.base import Reader
+from vizinho.corpora.readers.base import Reader, visible_files
 from vizinho.corpora.readers.chat import parse_chat
 from vizinho.corpora.readers.common_voice import read_common_voice
 from vizinho.corpora.readers.eaf import parse_eaf
@@ -101,7 +101,7 @@ def detect(source: Path) -> str:
 
 def _of_files(folder: Path) -> str | None:
     """The kind of transcripts that a folder holds at any depth. Raises CorpusError for several kinds."""
-    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    files = visible_files(folder)
     readers = {name: reader for name, reader in READERS.items() if isinstance(reader, FieldReader)}
     names = [
         name
@@ -136,6 +136,6 @@ def configured(name: str, options: FieldOptions, on_note: OnNote, on_choice: Cal
         reader = replace(reader, options=options, on_note=on_note)
         unused = replace(options, parentheses="", keep_unclear=False)
     if unused != FieldOptions():
-        fix = "leave out --tier, --media, --encoding, --parentheses, --keep-unclear"
+        fix = "leave out --tier, --media, --encoding, --parentheses, --channel, --keep-unclear"
         raise CorpusError(f"{name} has nothing for options of field recordings to choose", where="options", fix=fix)
     return reader

@@ -147,6 +147,12 @@ def find_audio(stem: Path) -> Path | None:
     return next((path for path in candidates if is_file(path)), None)
 
 
+def visible_files(folder: Path) -> list[Path]:
+    """Files of a folder at any depth, by name; none that are hidden, such as the ._a.wav that macOS leaves on disks."""
+    paths = (p for p in folder.rglob("*") if not any(part.startswith(".") for part in p.relative_to(folder).parts))
+    return sorted(path for path in paths if is_file(path))
+
+
 def duration_of(path: Path, where: str) -> float:
     """Seconds by the file's header. Raises CorpusError naming the row for a missing or broken file."""
     if not is_file(path):

@@ -9,13 +9,12 @@ from pathlib import Path
 
 from vizinho.corpora.conventions import speaker_labels
 from vizinho.corpora.documents import Document
-from vizinho.corpora.readers.base import OnProblem, UniqueIds, fail, split_named_by, splits_here
+from vizinho.corpora.readers.base import OnProblem, UniqueIds, fail, split_named_by, splits_here, visible_files
 from vizinho.corpora.readers.cutting import Cutter
 from vizinho.corpora.readers.media import MediaFinder, Recording
 from vizinho.corpora.tiers import Choice, choose_tiers
 from vizinho.corpora.turns import FieldOptions, Note, OnNote, Turn, silent, turns_of
 from vizinho.errors import CorpusError, VizinhoError
-from vizinho.files import is_file
 from vizinho.records import Place, Utterance
 
 Parse = Callable[[Path, str, OnProblem], Document | Iterable[Document]]
@@ -64,7 +63,8 @@ class FieldReader:
         # Over all documents: a short one says each name only once.
         texts = (s.text for ds in parsed.values() for d in ds for t in d.tiers if choice.takes(t) for s in t.spans)
         labels = speaker_labels(filter(None, texts))
-        finder, cut, ids = MediaFinder((root, *self.options.media)), Cutter(audio_dir), UniqueIds()
+        finder = MediaFinder((*([source] if source.is_dir() else []), *self.options.media))
+        cut, ids = Cutter(audio_dir), UniqueIds()
         for name, document in ((name, document) for name, documents in parsed.items() for document in documents):
             turns = self._turns(document, choice, labels, on_problem)
             recording = self._recording(document, len(turns), finder, on_problem) if turns else None
@@ -81,7 +81,7 @@ class FieldReader:
     def _files(self, source: Path) -> list[Path]:
         if not source.is_dir():
             return [source]
-        paths = sorted(p for p in source.rglob("*") if p.suffix.lower() in self.suffixes and is_file(p))
+        paths = [path for path in visible_files(source) if path.suffix.lower() in self.suffixes]
         files = [path for path in paths if self.recognises(path)]
         for path in sorted({*paths} - {*files}):
             self.on_note(Note("another file", str(path), "does not begin as a file of this format does"))

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from vizinho.corpora.documents import Document, Media
+from vizinho.corpora.readers.base import visible_files
 from vizinho.errors import CorpusError
 from vizinho.files import is_file
 
@@ -34,11 +36,13 @@ class MediaFinder:
     """Looks for recordings beside documents and in the folders that the user names, at any depth."""
 
     def __init__(self, folders: Sequence[Path]) -> None:
-        self._by_name: dict[str, list[Path]] = defaultdict(list)
-        for path in dict.fromkeys(p for folder in folders for p in sorted(folder.rglob("*"))):
-            if path.suffix.lower() in SOUND + PICTURES and is_file(path):
-                self._by_name[path.name.casefold()].append(path)
-                self._by_name[path.stem.casefold()].append(path)
+        self._folders = folders
+        self._beside: dict[Path, dict[str, list[Path]]] = {}
+
+    @cached_property
+    def _elsewhere(self) -> dict[str, list[Path]]:
+        """Recordings of all folders by name; looked for when the first one is not where it should be."""
+        return _by_name(path for folder in dict.fromkeys(self._folders) for path in visible_files(folder))
 
     def find(self, document: Document) -> Recording:
         """The recording of a document.
@@ -67,16 +71,25 @@ class MediaFinder:
 
     def _nearest(self, name: str, document: Path) -> Path | None:
         """The file of that name in the document's folder, or the only one elsewhere; sound before video."""
-        paths = self._by_name.get(name.casefold(), []) if name else []
-        beside = [p for p in paths if p.absolute().parent == document.absolute().parent]
-        candidates = beside or paths
-        sounds = [p for p in candidates if p.suffix.lower() in SOUND] or candidates
-        ranked = sorted(sounds, key=lambda p: (SOUND + PICTURES).index(p.suffix.lower()))
-        folders = {p.absolute().parent for p in sounds}
-        if len(folders) > 1:
+        parent = document.absolute().parent
+        if parent not in self._beside:
+            self._beside[parent] = _by_name(p for p in sorted(parent.iterdir()) if not p.name.startswith("."))
+        paths = self._beside[parent].get(name.casefold()) or self._elsewhere.get(name.casefold(), [])
+        sounds = [p for p in paths if p.suffix.lower() in SOUND] or paths
+        if len({p.absolute().parent for p in sounds}) > 1:
             what = f"{len(sounds)} recordings are called {name}: {', '.join(map(str, sounds[:3]))}"
             raise CorpusError(what, where=document, fix="put the right one beside the file")
-        return ranked[0] if ranked else None
+        return min(sounds, key=lambda p: (SOUND + PICTURES).index(p.suffix.lower()), default=None)
+
+
+def _by_name(paths: Iterable[Path]) -> dict[str, list[Path]]:
+    """Recordings by their names, with and without the suffix."""
+    named: dict[str, list[Path]] = defaultdict(list)
+    for path in dict.fromkeys(paths):
+        if path.suffix.lower() in SOUND + PICTURES and is_file(path):
+            named[path.name.casefold()].append(path)
+            named[path.stem.casefold()].append(path)
+    return named
 
 
 def _path(media: Media) -> Path:
