@@ -19,6 +19,7 @@ from vizinho.errors import SpecError
 if TYPE_CHECKING:
     from vizinho.decoding.setup import DecoderSpec
     from vizinho.recognition.recognizer import Recognizer
+    from vizinho.text.normalize import Normalizer
 
 
 def language_tag(parameter: typer.CallbackParam, value: str | None) -> str | None:
@@ -49,6 +50,10 @@ Manifest = Annotated[Path, Argument(help="Manifest (JSONL).")]
 Corpus = Annotated[Path, Option("--corpus", help="Manifest (JSONL).")]
 Corpora = Annotated[list[Path], Option("--corpus", help="Manifest (JSONL); repeatable.", show_default=False)]
 Name = Annotated[str | None, Option("--name", help="Name in the model store; the language code if not given.")]
+Orthographies = Annotated[
+    Path | None,
+    Option("--orthography", help="How the language is spelt (TOML of `vizinho corpus check`); Unicode's if not given."),
+]
 Out = Annotated[Path, Option("--out", help="Folder to write.")]
 OutManifest = Annotated[Path, Option("--out", help="Manifest to write.")]
 Split = Annotated[str | None, Option("--split", help="Only this split; test if the manifest has one, else all.")]
@@ -75,6 +80,14 @@ Rate = Annotated[float, Option("--rate", help="Peak learning rate.", min=0)]
 Samples = Annotated[
     int, Option("--samples", help="Wrong words that the right one competes with at each step; 0 for all words.", min=0)
 ]
+
+
+def normalizer_for(lang: str, orthography: Path | None) -> Normalizer:
+    """The normaliser of a language, with an edited orthography if one is given. Raises TextError."""
+    from vizinho.text.normalize import get_normalizer
+    from vizinho.text.orthography import read_orthography
+
+    return get_normalizer(lang, read_orthography(orthography) if orthography else None)
 
 
 def refuse_options_of_other_kinds(context: typer.Context, kind: str, options_of: Mapping[str, Collection[str]]) -> None:

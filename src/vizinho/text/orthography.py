@@ -33,7 +33,7 @@ _NON_JOINERS = "\u200c\u200d"
 
 # What CLDR lacks. A sign is a letter where it is heard at the start or the end of a word too.
 _LETTERS = {"he": "׳", "mt": "'", "rap": "ꞌ", "rar": "ʻ", "sm": "ʻ", "so": "'", "ty": "ʻ", "yi": "׳"}
-_JOINERS = {"fi": ":", "sv": ":", "oc": "·", "frp": "·", "he": "״", "yi": "״", "lad": "״"}
+_JOINERS = {"bo": "་", "dz": "་", "fi": ":", "sv": ":", "oc": "·", "frp": "·", "he": "״", "yi": "״", "lad": "״"}
 _DOTLESS = {"crh", "kk", "tt"}
 # One letter that is typed in two ways; CLDR lists the right one only.
 _SAME = {
@@ -125,7 +125,7 @@ def _same(letters: set[str], joiners: set[str]) -> tuple[tuple[str, str], ...]:
         (typed, right) for typed, right in _SAME.items() if right in letters and not letters.issuperset(typed[-1:])
     ]
     if "·" in joiners:
-        pairs += [(dot, "·") for dot in "•‧∙⋅・"]
+        pairs += [(dot, "·") for dot in "•‧∙⋅・"] + [("l.l", "l·l")]
     return tuple(pairs)
 
 

@@ -17,6 +17,7 @@ _JOIN_CONTROLS = "\u200c\u200d"
 _BREAK = regex.compile("(?<=[\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff])\u200b")
 _DOUBLE_QUOTES = str.maketrans(dict.fromkeys("“”„‟″״", '"'))
 _QUOTED = regex.compile(r"(?<!\w)‘([^‘’]*)’(?!\w)")
+_COLON = regex.compile("(?<=[\u0900-\u0d7f]):(?=[\u0900-\u0d7f])")  # typed for the visarga
 _PRIVATE = 0xF0000  # digits that are letters stand at these private code points while numbers are read out
 _SPOKEN_PUNCTUATION = "%&@#§‰‱٪"
 _SILENT = "^`´¨¯"
@@ -29,7 +30,12 @@ class Spelling:
         letters = set(orthography.letters)
         self._case = orthography.case
         self._plain = _Plain(letters | set(orthography.tones))
-        self._apostrophes = str.maketrans(dict.fromkeys([c for c in APOSTROPHES if c not in letters], "'"))
+        # Letters that look like apostrophes are letters at the edge of a word, whatever the language.
+        lookalikes = "".join(c for c in APOSTROPHES if c not in letters and c.isalpha())
+        typed = [c for c in APOSTROPHES if c not in letters and not c.isalpha()]
+        self._apostrophes = str.maketrans(dict.fromkeys(typed, "'"))
+        self._lookalikes = regex.compile(rf"(?<=[\p{{L}}\p{{M}}])[{lookalikes}](?=\p{{L}})" if lookalikes else r"(?!)")
+        self._visarga = "ः" in orthography.marks
         self._has_letter = bool(orthography.apostrophe)
         same = dict(reversed(orthography.same))  # of two rules for one spelling the first counts
         self._same = same, regex.compile("|".join(map(regex.escape, dict(orthography.same))) or r"(?!)")
@@ -44,6 +50,10 @@ class Spelling:
         if self._has_letter:
             text = _QUOTED.sub(r" \1 ", text)
         text = self.lower(text).translate(_DOUBLE_QUOTES).translate(self._apostrophes).replace("''", '"')
+        if not text.isascii():
+            text = self._lookalikes.sub("'", text)
+            if self._visarga:
+                text = _COLON.sub("ः", text)
         return str(self._digits.sub(lambda m: "".join(chr(_PRIVATE + ord(c)) for c in m[0]), text))
 
     def lower(self, text: str) -> str:
@@ -100,14 +110,16 @@ def _digit_letters(orthography: Orthography) -> regex.Pattern[str]:
 def _word_pattern(orthography: Orthography) -> regex.Pattern[str]:
     """Letters, each with its marks and tones; joiners between letters; apostrophes that are letters anywhere."""
     private = {c: chr(_PRIVATE + ord(c)) for c in "0123456789"}
-    edge = {c for c in orthography.letters if c in APOSTROPHES or c == "׳"}
+    edge = {c for c in orthography.letters if c in APOSTROPHES or c == "׳"} | set("ʼʻꞌ")
     letters = {private.get(c, c) for c in orthography.letters} - edge
     tones = {private.get(c, c) for c in orthography.tones}
-    either = _class(edge) if edge else "(?!)"
+    either = _class(edge)
     letter = rf"[[\p{{L}}〇{_escaped(letters)}]--[ªº״{_escaped(set(APOSTROPHES) | edge | tones)}]]"
     core = rf"(?:{letter}\p{{M}}*{_class(tones)}*)+" if tones else rf"(?:{letter}\p{{M}}*)+"
     joiner = _class(edge | set(orthography.joiners))
-    return regex.compile(rf"{either}?{core}(?:{joiner}{{1,2}}{core})*{either}?", regex.VERSION1)
+    return regex.compile(
+        rf"(?:{either}\p{{M}}*)?{core}(?:(?:{joiner}\p{{M}}*){{1,2}}{core})*(?:{either}\p{{M}}*)?", regex.VERSION1
+    )
 
 
 def _class(characters: set[str]) -> str:
