@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,11 +23,13 @@ from vizinho.cli.options import (
     Manifest,
     Model,
     OnRay,
+    Orthographies,
     OutManifest,
     Processes,
     Seed,
     To,
     language_tag,
+    normalizer_for,
     processes_that_fit,
 )
 from vizinho.corpora.manifest import fingerprint, held_out_texts, read_manifest, select, write_manifest
@@ -39,6 +43,7 @@ if TYPE_CHECKING:
     from vizinho.progress import Advance
     from vizinho.recognition.label import LabelReport
     from vizinho.records import Utterance
+    from vizinho.text.evidence import SpellingReport
 
 app = Commands(help="Corpora: convert, check, count, shard, pseudo-label, make practice speech.")
 
@@ -177,18 +182,24 @@ def check(
     out: Annotated[Path | None, Option("--out", help="Folder for the two files; the manifest's by default.")] = None,
     lang: Lang = None,
     model: Annotated[str | None, Option("--model", help="Also report characters that this model lacks.")] = None,
+    orthography: Orthographies = None,
     processes: Processes = None,
     on_ray: OnRay = False,
     strict: Annotated[bool, Option("--strict", help="Exit with 1 when anything is quarantined.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Decode everything, name every fault by id, and write NAME.clean.jsonl and NAME.quarantine.jsonl."""
+    """Decode everything, name every fault by id, and write NAME.clean.jsonl and NAME.quarantine.jsonl.
+
+    Prints how the language is spelt, which characters are dropped, and which signs the texts use as letters.
+    NAME.orthography.toml holds it for editing; an existing one stays.
+    """
     from vizinho.corpora.check import check_corpus, write_check
     from vizinho.progress import bar
-    from vizinho.text.normalize import get_normalizer
+    from vizinho.text.evidence import spelling_report
+    from vizinho.text.orthography import write_orthography
 
     utterances = read_manifest(corpus)
-    normalizer = get_normalizer(lang or _only_lang(utterances, corpus))
+    normalizer = normalizer_for(lang or _only_lang(utterances, corpus), orthography)
     tokens, frame_seconds = _model_limits(model) if model else (None, 0.04)
     with bar("checking", len(utterances)) as advance:
         report = check_corpus(
@@ -201,9 +212,13 @@ def check(
             on_ray=on_ray,
         )
     clean, quarantine = write_check(report, corpus.parent if out is None else out, corpus.stem)
-    values = {"corpus": corpus, "normalizer": normalizer.name, **report.to_json()}
-    values |= {"clean_manifest": clean, "quarantine_file": quarantine}
-    emit(values, as_json, _check_lines(values, report))
+    spelling = spelling_report((u.text for u in utterances), normalizer)
+    toml = clean.with_name(f"{corpus.stem}.orthography.toml")
+    if not toml.exists():  # it may have been edited
+        write_orthography(toml, spelling.suggested)
+    values = {"corpus": corpus, "normalizer": normalizer.name, **report.to_json(), "spelling": spelling.to_json()}
+    values |= {"clean_manifest": clean, "quarantine_file": quarantine, "orthography_file": toml}
+    emit(values, as_json, chain(_check_lines(values, report), _spelling_lines(spelling, normalizer.name, toml)))
     if strict and report.quarantined:
         raise typer.Exit(1)  # for scripts: 2 would mean that the command itself failed
 
@@ -245,14 +260,34 @@ def _check_lines(values: dict[str, Any], report: CheckReport) -> Iterator[str]:
     yield f"\n{values['clean_manifest']}\n{values['quarantine_file']}"
 
 
+def _spelling_lines(spelling: SpellingReport, normalizer: str, toml: Path) -> Iterator[str]:
+    yield f"\nspelling ({normalizer}; case: {spelling.orthography.case})"
+    for name, kind in (
+        ("letters", spelling.letters), ("other letters", spelling.other_letters), ("joiners", spelling.joiners),
+        ("marks", spelling.marks), ("tones", spelling.tones), ("read out", spelling.read_out),
+        ("punctuation, dropped", spelling.punctuation), ("dropped, though it may be heard", spelling.dropped),
+    ):  # fmt: skip
+        if kind:
+            ranked = sorted(kind.items(), key=lambda item: -item[1])
+            yield f"  {name}: {'  '.join(f'{_visible(c)} {count}' for c, count in ranked)}"
+    for s in spelling.suggestions:
+        yield f"  the texts use {s.signs} among {s.key}: {s.words} words, such as {', '.join(s.examples)}"
+    yield f"{toml}: for editing; give it with --orthography to check, train and transfer"
+
+
+def _visible(c: str) -> str:
+    """A mark on a circle, and the number of a character without a look."""
+    kind = unicodedata.category(c)
+    return f"◌{c}" if kind[0] == "M" else f"U+{ord(c):04X}" if kind[0] == "C" else c
+
+
 @app.command("stats")
-def stats(corpus: Manifest, lang: Lang = None, as_json: AsJson = False) -> None:
+def stats(corpus: Manifest, lang: Lang = None, orthography: Orthographies = None, as_json: AsJson = False) -> None:
     """Count utterances, minutes, characters and texts by split and speaker."""
     from vizinho.corpora.stats import corpus_stats
-    from vizinho.text.normalize import get_normalizer
 
     utterances = read_manifest(corpus)
-    normalizer = get_normalizer(lang or _only_lang(utterances, corpus))
+    normalizer = normalizer_for(lang or _only_lang(utterances, corpus), orthography)
     rows = [asdict(row) for row in corpus_stats(utterances, normalizer)]
     values = {"corpus": corpus, "fingerprint": fingerprint(utterances), "normalizer": normalizer.name, "rows": rows}
     lines = [

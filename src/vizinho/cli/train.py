@@ -15,6 +15,7 @@ from vizinho.cli.options import (
     DryRun,
     Fresh,
     Name,
+    Orthographies,
     Quiet,
     Rows,
     ShowPlan,
@@ -55,6 +56,7 @@ def train(
     pieces: Annotated[int, Option("--pieces", help="Number of BPE pieces.", min=1)] = 256,
     threads: Threads = None,
     recipe: Recipe = None,
+    orthography: Orthographies = None,
     fresh: Fresh = False,
     quiet: Quiet = False,
     as_json: AsJson = False,
@@ -76,6 +78,7 @@ def train(
         steps=steps,
         seed=seed,
         threads=threads,
+        orthography=orthography,
         fresh=fresh,
         reporting=_reporting(quiet, as_json),
     )
@@ -111,6 +114,7 @@ def transfer(
     preset: Annotated[str | None, Option("--preset", help="Must be the donor's size.")] = None,
     threads: Threads = None,
     recipe: Recipe = None,
+    orthography: Orthographies = None,
     new_rows: Annotated[
         str, Option("--new-rows", help="Start the rows of new tokens from: features, neighbours or fresh.")
     ] = "features",
@@ -155,6 +159,7 @@ def transfer(
         steps=steps,
         seed=seed,
         threads=threads,
+        orthography=orthography,
         rows=RowOptions(new_rows, row_overrides(row or [])),
         head=head,
         language_like=language_shares(language_like),

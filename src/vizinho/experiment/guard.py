@@ -19,6 +19,7 @@ from vizinho.job.start import ReadyJob
 from vizinho.model.whisper import is_whole_whisper
 from vizinho.records import Utterance
 from vizinho.text.alphabets import alphabet
+from vizinho.text.language import Language
 from vizinho.text.normalize import Normalizer, get_normalizer
 from vizinho.training.options import TrainingOptions
 
@@ -189,7 +190,8 @@ def hold_to_settings(spec: ExperimentSpec, folder: Path) -> None:
         version = before.get("format", 1)
         what = f"the folder was begun by an older vizinho, which keeps arms in format {version}, not {FOLDER_FORMAT}"
         raise SpecError(what, where=folder, fix=fix)
-    before = _defaults_then(before, settings) | before
+    if before:  # folders without it are of a vizinho that had version 1 alone
+        before = {"normalizer": f"{Language.of(spec.target).base}-v1"} | _defaults_then(before, settings) | before
     changed = sorted(key for key in before.keys() & settings.keys() if before[key] != settings[key])
     if changed:
         changes = "; ".join(f"{key} was {before[key]}, is {settings[key]}" for key in changed)
@@ -222,6 +224,7 @@ def _defaults_then(before: Mapping[str, Any], settings: Mapping[str, Any]) -> di
 def _settings(spec: ExperimentSpec) -> dict[str, Any]:
     """Everything that changes what an arm is, by name."""
     settings: dict[str, Any] = {"target": spec.target, "preset": spec.preset, "corpora": _fingerprints(spec.corpora)}
+    settings["normalizer"] = get_normalizer(spec.target).name
     for kind in ("training", "scratch", "rows"):
         settings |= {f"{kind}.{key}": value for key, value in asdict(getattr(spec, kind)).items()}
     settings["repeat"] = list(spec.repeat)

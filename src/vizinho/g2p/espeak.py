@@ -53,6 +53,7 @@ French is "fr" and British English "en": "fr-fr" and "en-gb" are refused. Chines
 Vietnamese are left out: their voices skip letters, vowels or tones.
 """
 
+_TYPED = str.maketrans("ʼʻꞌ׳", "'" * 4)  # some voices spell the names of these letters out
 # Constants of espeak-ng/speak_lib.h.
 _SYNCHRONOUS, _CHARS_UTF8, _PHONEMES_IPA = 2, 1, 2
 _RATE, _PITCH, _RANGE = 1, 3, 4
@@ -217,7 +218,7 @@ class _Engine:
 
     def speak(self, text: str) -> Waveform:
         self._collected.clear()
-        data = text.encode()
+        data = text.translate(_TYPED).encode()
         with _interrupt_after():
             # From its first character (kind of position 1) to its end, as UTF-8; the callback collects the samples.
             code = self.library.espeak_Synth(data, len(data) + 1, 0, 1, 0, _CHARS_UTF8, None, None)
@@ -230,7 +231,7 @@ class _Engine:
         return np.asarray(np.concatenate(self._collected) / 32768, dtype=np.float32)  # from 16-bit integers
 
     def phonemes(self, text: str) -> str:
-        pointer = ctypes.c_char_p(text.encode())
+        pointer = ctypes.c_char_p(text.translate(_TYPED).encode())
         parts = []
         while pointer.value:  # one clause a call; the library moves the pointer on
             clause = self.library.espeak_TextToPhonemes(ctypes.byref(pointer), _CHARS_UTF8, _PHONEMES_IPA)

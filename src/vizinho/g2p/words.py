@@ -9,6 +9,8 @@ from functools import lru_cache
 from vizinho.errors import TextError
 from vizinho.text.alphabets import alphabet
 from vizinho.text.language import Language
+from vizinho.text.normalize import get_normalizer
+from vizinho.text.orthography import default_orthography
 
 _LISTED_AS = {"bs": "sh", "hr": "sh", "sr": "sh", "no": "nb"}
 """Wordfreq's names where they are not the base of the language's code."""
@@ -22,7 +24,9 @@ def frequent_words(language: str, count: int, *, letters: Collection[str] = (), 
     """
     chosen: list[str] = []  # of equally frequent words the first by alphabet, as wordfreq lists them
     allowed = set(letters)
-    for word in _ranked(list_name(language)):
+    spelt = get_normalizer(language) if default_orthography(language).apostrophe else str
+    for listed in _ranked(list_name(language)):
+        word = spelt(listed) if "'" in listed else listed  # lists have the typewriter's sign for the letter
         if len(chosen) == count:
             break
         if len(word) >= shortest and (allowed.issuperset(word) if allowed else is_word(word)):

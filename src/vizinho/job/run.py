@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from vizinho.errors import SpecError
+from vizinho.errors import SpecError, TextError
 from vizinho.g2p.espeak import voices_of
 from vizinho.g2p.words import is_listed
 from vizinho.job.data import Corpus, Dataset, make_dataset, open_corpus, target_minutes
@@ -23,8 +24,12 @@ from vizinho.model.presets import check_preset, donor_kind
 from vizinho.plan.tokens import RowOptions
 from vizinho.progress import board, unseen
 from vizinho.records import Utterance
+from vizinho.store.card import Card
 from vizinho.store.pins import pinned_utterances, refuse_pinned
 from vizinho.store.store import Store
+from vizinho.text.language import same_language
+from vizinho.text.normalize import Normalizer, get_normalizer
+from vizinho.text.orthography import read_orthography
 from vizinho.training.options import TrainingOptions
 from vizinho.training.recipes import MUCH_MINUTES, default_recipe, read_recipe
 from vizinho.training.skipped import FILE, NAMED
@@ -93,6 +98,7 @@ def train(
     steps: int | None = None,
     seed: int | None = None,
     threads: int | None = None,
+    orthography: Path | None = None,
     fresh: bool = False,
     store: Store | None = None,
     reporting: Reporting = Reporting(),
@@ -113,6 +119,7 @@ def train(
         steps: Optimiser steps, instead of the recipe's.
         seed: Seed of everything random, instead of the recipe's.
         threads: Torch threads, instead of the recipe's.
+        orthography: A TOML file of how the language is spelt; as Unicode's CLDR has it if not given.
         fresh: Throw away an interrupted run of the same job instead of continuing it.
         store: Where models live; the user's store if not given.
         reporting: Whom to tell what.
@@ -134,8 +141,11 @@ def train(
         tokens=tokens,
         pieces=pieces,
         options=options,
+        normalizer=_normalizer(lang, orthography),
     )
-    dataset = make_dataset(corpora, lang, minutes, options.seed, repeat=job.repeat, practice=practice)
+    dataset = make_dataset(
+        corpora, lang, minutes, options.seed, repeat=job.repeat, practice=practice, normalizer=job.normalizer
+    )
     return make(job, name, dataset, pinned_utterances(store, name), store=store, fresh=fresh, reporting=reporting)
 
 
@@ -156,6 +166,7 @@ def transfer(
     steps: int | None = None,
     seed: int | None = None,
     threads: int | None = None,
+    orthography: Path | None = None,
     rows: RowOptions = RowOptions(),
     head: str = "auto",
     language_like: Sequence[tuple[str, float]] = (),
@@ -181,6 +192,8 @@ def transfer(
         preset: Must be the donor's size if given.
         recipe: Training options or a TOML file of them; if not given, a default by the minutes of target speech.
         steps, seed, threads: Instead of the recipe's.
+        orthography: A TOML file of how the target is spelt; if not given that of a donor in the same language, or as
+            Unicode's CLDR has it.
         rows: How the rows of tokens that the donor lacks start.
         head: "ctc" takes the encoder of a donor with a decoder (Whisper) and gives it a new output layer; "auto" keeps
             the decoder.
@@ -243,8 +256,11 @@ def transfer(
         head=head,
         language_like=tuple(language_like),
         options=options,
+        normalizer=_normalizer(to, orthography, card),
     )
-    dataset = make_dataset(corpora, to, minutes, options.seed, repeat=repeats, practice=practice)
+    dataset = make_dataset(
+        corpora, to, minutes, options.seed, repeat=repeats, practice=practice, normalizer=job.normalizer
+    )
     return make(job, name, dataset, pinned, donor=donor, dry_run=dry_run, store=store, fresh=fresh, reporting=reporting)
 
 
@@ -267,6 +283,7 @@ def make(
     if dry_run:
         return Outcome(ready)
     _log_skipped(ready, reporting)
+    _log_dropped(dataset, reporting)
     # Compared by the content of recordings: a pinned one may not return under another id or text.
     refuse_pinned(name, pinned, [*dataset.train, *dataset.dev])
     # The folder's name is the hash of data, options and start, so the same command finds its own checkpoints.
@@ -295,6 +312,15 @@ def _open(paths: Paths) -> list[Corpus]:
     return [open_corpus(Path(path)) for path in several]
 
 
+def _normalizer(language: str, orthography: Path | None, donor: Card | None = None) -> Normalizer | None:
+    """Of an edited orthography, or of a donor's in the same language; None for the language's own."""
+    if orthography is not None:
+        return get_normalizer(language, read_orthography(orthography))
+    if donor is None or donor.orthography is None or not same_language(donor.language, language):
+        return None
+    return donor.text_normalizer()
+
+
 def _options(
     recipe: Path | TrainingOptions, steps: int | None, seed: int | None, threads: int | None
 ) -> TrainingOptions:
@@ -315,6 +341,21 @@ def _practice_may_help(
 ) -> bool:
     few = target_speech < MUCH_MINUTES and not practice and not any(c.shards for c in corpora)
     return few and bool(voices_of(language)) and is_listed(language)
+
+
+def _log_dropped(dataset: Dataset, reporting: Reporting) -> None:
+    """Name what the normaliser drops of the texts although it may be heard; of shards `corpus check` knew it before."""
+    dropped: Counter[str] = Counter()
+    having = []
+    for utterance in {u.id.partition("~")[0]: u for u in (*dataset.train, *dataset.dev)}.values():
+        with suppress(TextError):
+            if lost := dataset.normalizer.read(utterance.text).lost:
+                dropped.update(lost)
+                having.append(utterance.id)
+    if dropped:
+        counts = ", ".join(f"{sign} {count}" for sign, count in dropped.most_common(NAMED))
+        where = f"{len(having)} utterances, such as {having[0]}"
+        reporting.log(f"dropped from the texts, though it may be heard: {counts}; in {where} (`vizinho corpus check`)")
 
 
 def _log_skipped(ready: ReadyJob, reporting: Reporting) -> None:

@@ -79,7 +79,7 @@ class ReadyJob:
     @property
     def identity(self) -> str:
         """16 hexadecimal digits that change with anything that changes the outcome; they name the run's folder."""
-        digest = hashlib.sha256(self.dataset.fingerprint.encode())
+        digest = hashlib.sha256(self.dataset.fingerprint.encode() + self.dataset.normalizer.name.encode())
         # Options at their default are left out: one that a later version adds must not make this another run.
         chosen = differing(asdict(self.job.options), asdict(TrainingOptions()))
         digest.update(json.dumps(chosen, sort_keys=True, default=str).encode())

@@ -47,8 +47,8 @@ class SpellingReport:
     joiners: dict[str, int]
     marks: dict[str, int]
     tones: dict[str, int]
-    digits: dict[str, int]
-    """Read as numbers."""
+    read_out: dict[str, int]
+    """Digits and signs that are read as words."""
     dropped: dict[str, int]
     """May be heard, and are dropped."""
     punctuation: dict[str, int]
@@ -64,7 +64,7 @@ class SpellingReport:
 
     def to_json(self) -> dict[str, Any]:
         """Counts and suggestions as JSON values."""
-        kinds = ("letters", "other_letters", "joiners", "marks", "tones", "digits", "dropped", "punctuation")
+        kinds = ("letters", "other_letters", "joiners", "marks", "tones", "read_out", "dropped", "punctuation")
         suggestions = [
             {"key": s.key, "signs": s.signs, "words": s.words, "examples": list(s.examples)} for s in self.suggestions
         ]
@@ -72,17 +72,17 @@ class SpellingReport:
 
 
 def spelling_report(texts: Iterable[str], normalizer: Normalizer) -> SpellingReport:
-    """Count the characters of texts as a normaliser takes them. Texts that it refuses are left out."""
+    """Count the characters of texts as a normaliser takes them. Texts that it refuses count as evidence alone."""
     kinds: dict[str, Counter[str]] = {kind: Counter() for kind in ("kept", "seen", "dropped")}
-    usable = []
+    everything = []
     for text in texts:
+        everything.append(unicodedata.normalize("NFC", text))
         try:
             read = normalizer.read(text)
-        except TextError:
+        except TextError:  # a number without words, which may be a tone
             continue
-        usable.append(unicodedata.normalize("NFC", text))
         kinds["kept"].update(read.text.replace(" ", ""))
-        kinds["seen"].update(c for c in usable[-1] if not c.isspace())
+        kinds["seen"].update(c for c in everything[-1] if not c.isspace())
         kinds["dropped"].update(read.lost)
     orthography = normalizer.orthography
     kept = kinds["kept"]
@@ -94,16 +94,21 @@ def spelling_report(texts: Iterable[str], normalizer: Normalizer) -> SpellingRep
         named.update(chosen)
         return chosen
 
+    # Each character is counted once, under the first kind that has it.
     tones = those(orthography.tones, kept)
     listed = those(letters, kept)
     joiners = those(orthography.joiners, kept)
     marks = those([c for c in kept if unicodedata.category(c)[0] == "M"], kept)
     others = those(kept, kept)
-    digits = those([c for c in kinds["seen"] if c.isdecimal()], kinds["seen"])
-    rest = [c for c in kinds["seen"] if unicodedata.category(c)[0] == "P" and c not in kinds["dropped"]]
+    silent = [c for c in kinds["seen"] if unicodedata.category(c)[0] == "P" and c not in "%&‰٪"]
+    punctuation = those(silent, kinds["seen"])
+    read_out = those(
+        [c for c in kinds["seen"] if not c.isalpha() and unicodedata.category(c)[0] in "NPS"],
+        kinds["seen"] - kinds["dropped"],
+    )
     return SpellingReport(
-        orthography, listed, others, joiners, marks, tones, digits, dict(kinds["dropped"].most_common()),
-        those(rest, kinds["seen"]), tuple(_suggestions(usable, orthography)),
+        orthography, listed, others, joiners, marks, tones, read_out,
+        dict(kinds["dropped"].most_common()), punctuation, tuple(_suggestions(everything, orthography)),
     )  # fmt: skip
 
 
@@ -111,6 +116,7 @@ def _suggestions(texts: list[str], orthography: Orthography) -> Iterable[Suggest
     words = [word for text in texts for word in text.split() if any(c.isalpha() for c in word)]
     known = set(orthography.letters + orthography.joiners + orthography.tones)
     least = max(LEAST_WORDS, LEAST_SHARE * len(words))
+    # Tones first: a digit behind the last letter is a tone, and then it is no letter inside a word either.
     tones = Counter(word for word in words if (m := _BEHIND.search(word)) and not known.issuperset(m[1]))
     if _is_clear(tones, least):
         signs = {c for word in tones for m in _BEHIND.finditer(word) for c in m[1]} - known

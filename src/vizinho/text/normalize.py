@@ -96,4 +96,7 @@ def get_normalizer(name: str, orthography: Orthography | Mapping[str, Any] | Non
 
 def _spelt(lang: str, orthography: Orthography | None) -> Normalizer:
     """Two normalisers of a language are equal where one was given its default orthography."""
+    if orthography is not None and Language.of(orthography.language).base != lang:
+        what = f"it is of {orthography.language!r}, not of {lang!r}"
+        raise TextError(what, where="orthography", fix="give the one of this language")
     return Normalizer(lang, own=None if orthography == default_orthography(lang) else orthography)

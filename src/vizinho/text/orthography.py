@@ -87,16 +87,18 @@ def default_orthography(language: str) -> Orthography:
     """The orthography of a language, by its code; of one that CLDR does not list, the general rules alone."""
     base = Language.of(language).base
     known = exemplars(base)
-    letters = {c for sign in known.letters for c in sign if _is_letter(c)} | set(_LETTERS.get(base, ""))
+    listed = {c for sign in known.letters for c in sign}
+    letters = {c for c in listed if _is_letter(c)} | set(_LETTERS.get(base, ""))
+    marks = known.marks | {c for c in listed if unicodedata.category(c)[0] == "M"}
     apostrophes = [c for c in APOSTROPHES if c in letters]
     joiners = {c for sign in known.letters for c in sign if c in "·:./,"} | set(_JOINERS.get(base, ""))
-    listed = "".join(known.letters | known.auxiliary)
-    joiners |= {c for c in _NON_JOINERS if base != "ar" and c in listed}  # CLDR lists them for Arabic as well
+    everything = "".join(known.letters | known.auxiliary)
+    joiners |= {c for c in _NON_JOINERS if base != "ar" and c in everything}  # CLDR lists them for Arabic as well
     return Orthography(
         base,
         letters="".join(sorted(letters)),
         joiners="".join(sorted(joiners if apostrophes else joiners | {"'"})),
-        marks="".join(sorted(known.marks)),
+        marks="".join(sorted(marks)),
         case="dotless" if "ı" in letters or base in _DOTLESS else "lower",
         same=(*_apostrophes(base, known, apostrophes), *_same(letters, joiners)),
     )
@@ -105,7 +107,7 @@ def default_orthography(language: str) -> Orthography:
 def _is_letter(c: str) -> bool:
     """Whether a character that CLDR lists among letters is one: its lists have native digits and punctuation too."""
     kind = unicodedata.category(c)
-    return (kind[0] in "LMS" and c not in STRETCHES) or kind in ("Nl", "Cn") or c in APOSTROPHES or c in "׳0123456789"
+    return (kind[0] in "LS" and c not in STRETCHES) or kind in ("Nl", "Cn") or c in APOSTROPHES or c in "׳0123456789"
 
 
 def _apostrophes(base: str, known: Exemplars, letters: list[str]) -> tuple[tuple[str, str], ...]:
@@ -149,7 +151,8 @@ def orthography_of(values: Mapping[str, Any], where: object = "") -> Orthography
     if texts.get("case", "lower") not in CASES:
         raise TextError(f"unknown case {texts['case']!r}", where=where, fix=f"choose {', '.join(CASES)}")
     composed = ((unicodedata.normalize("NFC", typed), right) for typed, right in same.items())
-    return Orthography(**texts, same=tuple(composed))
+    marks = "".join(c for c in texts.get("marks", "") if c not in "◌ ")
+    return Orthography(**texts | {"marks": marks}, same=tuple(composed))
 
 
 def read_orthography(path: Path) -> Orthography:
@@ -190,7 +193,9 @@ def orthography_toml(orthography: Orthography) -> str:
     }
     lines = [f'language = "{orthography.language}"']
     for key, note in notes.items():
-        lines += [f"# {note}", f"{key} = {_quoted(getattr(orthography, key))}"]
+        value = getattr(orthography, key)
+        # A mark alone would sit on the character before it.
+        lines += [f"# {note}", f"{key} = {_quoted(' '.join(f'◌{c}' for c in value) if key == 'marks' else value)}"]
     lines += [
         "# typed = kept",
         "[same]",

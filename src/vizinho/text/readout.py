@@ -41,6 +41,8 @@ _UNITS = {
 _MASCULINE_ONE = {"es": ("uno", "un"), "it": ("uno", "un"), "ca": ("u", "un"), "de": ("eins", "ein")}
 """The number one before a noun."""
 
+_DATE = re.compile(r"(?<![\d.,])(\d{1,2})\.(\d{1,2})\.(\d{4}|\d\d)(?![\d.])")
+
 # How an ordinal is marked behind its digits.
 _ROMANCE = re.compile(r"(\d+)(º|ª)")
 _ORDINALS = {
@@ -113,9 +115,11 @@ class _Reader:
         point = _decimal_mark(lang)
         text = text.replace("٫", point).replace("٬", "," if point == "." else ".")  # Arabic marks
         text = self._ordinals(text)
+        # The minus comes before units and money, which take the digits away; a hyphen behind a letter is no minus.
         text = re.sub(r"(?<![\w)\]])[-−](?=\d)", f" {minus_word(lang) or '−'} ", text)
         text = self._units(self._money(text))
-        # What a sign between numbers is depends on what is meant: it stays, as one that is named as dropped.
+        # A sign between numbers is read by what is meant (a date, a part, a time): it stays, and is named as dropped.
+        text = _DATE.sub(r"\1⁄\2⁄\3", text)
         text = re.sub(r"(?<=\d)\s?([/:])\s?(?=\d)", lambda m: {"/": "⁄", ":": "∶"}[m[1]], text)
         return re.sub(_NUMBER, lambda m: f" {self._number(m[0])} ", text)
 
@@ -156,9 +160,9 @@ class _Reader:
         return f"{before} {digits} º" if int(digits) <= _LAST_DAY else match[0]
 
     def _money(self, text: str) -> str:
-        for sign in ("r$", "€", "$", "£"):
+        for sign in [s for s in ("r$", "€", "$", "£") if s in text]:
             name = re.escape(sign)
-            pattern = rf"{name}\s?({_NUMBER})|({_NUMBER})\s?{name}"
+            pattern = rf"{name}\s?({_NUMBER})|(?<![\d.,])({_NUMBER})\s?{name}"
             text = re.sub(pattern, partial(self._amount, sign), text)
         return text
 
@@ -167,6 +171,7 @@ class _Reader:
         link, names = _MONEY.get(self._lang, ("", {}))
         one, many = names.get(sign, ("", ""))
         name = _euro(self._lang, int(whole)) if sign == "€" else one if int(whole) == 1 else many
+        # Cents without a word for them are read after the unit, as most languages do.
         cents = fraction.ljust(2, "0")
         if not name or len(cents) > 2 or (int(cents) and self._lang not in _MONEY):
             return match[0]
@@ -175,7 +180,7 @@ class _Reader:
         return f"{words} {link} {self._cardinal(cents)} " if int(cents) else words
 
     def _units(self, text: str) -> str:
-        for sign in _UNITS:
+        for sign in [s for s in _UNITS if s in text]:
             end = _NO_LETTER if sign[-1] in "cfhs" else ""
             text = re.sub(rf"(?<![\d.,])({_NUMBER})\s?{re.escape(sign)}{end}", partial(self._unit, sign), text)
         return text
@@ -192,6 +197,7 @@ class _Reader:
         return f" {self._lower(pattern).replace('{0}', f' {number} ')} "
 
     def _one(self, words: str) -> str:
+        # "Un euro", not "uno euro": the number one is shorter before a noun.
         end, short = _MASCULINE_ONE.get(self._lang, ("", ""))
         *rest, last = words.split()
         if end and last == end:
@@ -284,6 +290,7 @@ def _unit_pattern(lang: str, sign: str, number: str) -> str:
     if locale is None:
         return ""
     value = Decimal(number)
+    # CLDR chooses singular, plural and case by the value; its digits then make room for the number in words.
     text = str(format_unit(value, _UNITS[sign], "long", locale=locale))
     pattern = re.sub(r"[\d.,\u00a0\u202f\u066b\u066c]*\d", "{0}", text, count=1)
     name = pattern.replace("{0}", "").strip()

@@ -30,10 +30,10 @@ class Spelling:
         letters = set(orthography.letters)
         self._case = orthography.case
         self._plain = _Plain(letters | set(orthography.tones))
-        # Letters that look like apostrophes are letters at the edge of a word, whatever the language.
-        lookalikes = "".join(c for c in APOSTROPHES if c not in letters and c.isalpha())
-        typed = [c for c in APOSTROPHES if c not in letters and not c.isalpha()]
-        self._apostrophes = str.maketrans(dict.fromkeys(typed, "'"))
+        # Where no apostrophe is a letter, the letters that look like one are it at the edge of a word all the same.
+        strange = [c for c in APOSTROPHES if c not in letters]
+        lookalikes = "".join(c for c in strange if c.isalpha() and not orthography.apostrophe)
+        self._apostrophes = str.maketrans(dict.fromkeys([c for c in strange if c not in lookalikes], "'"))
         self._lookalikes = regex.compile(rf"(?<=[\p{{L}}\p{{M}}])[{lookalikes}](?=\p{{L}})" if lookalikes else r"(?!)")
         self._visarga = "ः" in orthography.marks
         self._has_letter = bool(orthography.apostrophe)
@@ -47,7 +47,7 @@ class Spelling:
         text = unicodedata.normalize("NFC", text)
         if not text.isascii():
             text = _BREAK.sub(" ", text).translate(self._plain)
-        if self._has_letter:
+        if self._has_letter:  # ‘…’ around a phrase are quotation marks even where ‘ alone is typed for a letter
             text = _QUOTED.sub(r" \1 ", text)
         text = self.lower(text).translate(_DOUBLE_QUOTES).translate(self._apostrophes).replace("''", '"')
         if not text.isascii():

@@ -69,6 +69,32 @@ def test_text_output_names_the_findings_and_files(ljspeech: Path, tmp_path: Path
     assert "fingerprint" in run("stats", tmp_path / "out" / "m.clean.jsonl")
 
 
+def test_check_prints_the_spelling_and_takes_it_back(tmp_path: Path) -> None:
+    words = ["ra:aly", "bu:unny", "re:e", "na:a", "ti:i"] * 5
+    rows = []
+    for number, word in enumerate(words):
+        noise = np.random.default_rng(number).normal(0, 0.1, RATE * 2)
+        soundfile.write(tmp_path / f"{number}.wav", noise, RATE)
+        row = {"id": f"u{number}", "audio": f"{number}.wav", "text": f"{word} xa'a ½", "lang": "ztu"}
+        rows.append(row | {"speaker": "s", "duration": 2, "split": "train"})
+    manifest = tmp_path / "ztu.jsonl"
+    manifest.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), "utf-8")
+    with pytest.raises(CorpusError, match="none of 25 utterances is clean"):
+        run("check", manifest)
+    manifest.write_text(manifest.read_text("utf-8").replace(" ½", "", 1), "utf-8")
+    shown = run("check", manifest)
+    assert "  dropped, though it may be heard: ½ 24" in shown and "joiners: ' 25" in shown
+    assert "the texts use : among joiners: 25 words, such as ra:aly, bu:unny, re:e" in shown
+    edited = tmp_path / "ztu.orthography.toml"
+    report = json.loads(run("check", manifest, "--orthography", edited, "--json"))
+    assert report["spelling"]["joiners"] == {"'": 25, ":": 25} and report["spelling"]["suggestions"] == []
+    assert report["normalizer"] != get_normalizer("ztu").name
+    before = edited.read_text("utf-8")
+    assert run("check", manifest) and edited.read_text("utf-8") == before  # people may have edited it
+    counted = json.loads(run("stats", manifest, "--orthography", edited, "--json"))
+    assert counted["normalizer"] == report["normalizer"]
+
+
 def test_strict_fails_on_quarantine_only(ljspeech: Path, tmp_path: Path) -> None:
     run("convert", ljspeech, tmp_path / "m.jsonl", "--lang", "pt")
     run("check", tmp_path / "m.jsonl", "--strict", code=1)

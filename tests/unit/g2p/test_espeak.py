@@ -80,6 +80,13 @@ def test_different_texts_are_spoken_differently() -> None:
     assert not np.array_equal(synthesise("avó", voice), synthesise("avô", voice))
 
 
+@pytest.mark.parametrize(
+    ("locale", "letter", "typed"), [("uk", "пʼять", "п'ять"), ("gn", "mbaʼe", "mba'e"), ("haw", "hawaiʻi", "hawai'i")]
+)
+def test_the_letter_apostrophe_sounds_as_the_typed_one(locale: str, letter: str, typed: str) -> None:
+    assert phonemes(letter, locale) == phonemes(typed, locale)
+
+
 @pytest.mark.parametrize("locale", ["fr-fr", "xx-nowhere", "gl"])
 def test_a_voice_that_espeak_lacks_is_refused_and_the_voice_before_is_not_used(locale: str) -> None:
     synthesise("hola", Voice("es"))

@@ -52,3 +52,9 @@ def test_letters_are_the_alphabet_or_those_of_the_words() -> None:
 def test_a_language_without_a_list_is_named() -> None:
     with pytest.raises(TextError, match="wordfreq has no words of 'gl'"):
         frequent_words("gl", 10)
+
+
+def test_words_have_the_apostrophe_that_the_language_is_written_with() -> None:
+    words = frequent_words("uk", 3000)
+    assert "пʼять" in words and "п'ять" not in words
+    assert "ʼ" in letters_of("uk")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,10 @@ from vizinho import train, transfer
 from vizinho.audio.augment import NO_AUGMENT
 from vizinho.errors import SpecError, StoreError
 from vizinho.job.run import Reporting
+from vizinho.store.card import read_card, rewrite_card
+from vizinho.store.pins import pin
 from vizinho.store.store import Store
+from vizinho.text.normalize import get_normalizer
 from vizinho.training.options import TrainingOptions
 
 FAST = TrainingOptions(
@@ -107,3 +111,46 @@ def test_repeats_below_one_are_refused_before_anything_is_made(place):
             store=Store(place / "home"), reporting=QUIET,
         )  # fmt: skip
     assert not list((place / "home" / "practice").glob("*zero*"))
+
+
+def test_a_model_keeps_its_orthography_and_is_scored_and_continued_with_it(place, tmp_path, capsys):
+    (tmp_path / "o.toml").write_text('language = "es"\nletters = "abcdefgh"\n[same]\n"h" = "g"\n', encoding="utf-8")
+    corpus, store = place / "es" / "es.jsonl", Store(tmp_path / "home")
+    options = {"corpus": corpus, "recipe": FAST, "store": store, "reporting": Reporting()}
+    train(lang="es", preset="micro", orthography=tmp_path / "o.toml", **options)
+    card = store.card("es@1")
+    assert card.orthography["same"] == {"h": "g"} and "h" not in card.text_normalizer()("hada")
+    evaluation = vizinho.evaluate("es@1", corpus, split="dev", store=store)
+    assert f"norm:{card.normalizer}|" in evaluation.scores.signature != ""
+    assert all("h" not in e.reference for e in evaluation.scores.errors)
+    transfer("es@1", to="es", **options)
+    assert store.card("es@2").normalizer == card.normalizer
+    assert "dropped" not in capsys.readouterr().err
+
+
+def test_a_run_names_what_is_dropped_of_the_texts(place, tmp_path, capsys):
+    rows = (place / "es" / "es.jsonl").read_text(encoding="utf-8").splitlines()
+    corpus = place / "es" / "signs.jsonl"
+    signs = [row.replace('"text": "', '"text": "½ ♪ ', 1) if n < 3 else row for n, row in enumerate(rows)]
+    corpus.write_text("\n".join(signs) + "\n", encoding="utf-8")
+    train(lang="es", corpus=corpus, preset="micro", recipe=FAST, store=Store(tmp_path / "home"))
+    said = "dropped from the texts, though it may be heard: ½ 3, ♪ 3; in 3 utterances, such as es-000"
+    assert said in capsys.readouterr().err
+
+
+def test_a_model_of_version_1_is_scored_with_version_1_and_compared_with_the_new_one(place, tmp_path):
+    store, corpus = Store(tmp_path / "home"), place / "es" / "es.jsonl"
+    options = {"corpus": corpus, "preset": "micro", "recipe": FAST, "store": store, "reporting": QUIET}
+    train(lang="es", **options)
+    folder = store.resolve("es@1")
+    rewrite_card(folder, replace(read_card(folder), normalizer="es-v1", orthography=None))
+    evaluation = vizinho.evaluate("es@1", corpus, split="dev", store=store)
+    assert "norm:es-v1|" in evaluation.scores.signature
+    pin(store, "es", corpus, "dev", replace=False)
+    rows = corpus.read_text(encoding="utf-8").splitlines()
+    training = place / "es" / "es-train.jsonl"
+    training.write_text("\n".join(row for row in rows if '"split": "train"' in row), encoding="utf-8")
+    outcome = transfer("es@1", to="es", **(options | {"corpus": training}))
+    (score,) = [s for s in store.card("es@2").scores if s["split"] == "dev" and "data" in s]
+    assert f"norm:{get_normalizer('es').name}|" in score["signature"]  # both versions are measured by the new one's
+    assert outcome.as_json()["verdict"] is not None

@@ -118,6 +118,7 @@ def test_numbers_and_signs_are_read_as_the_language_reads_them(lang: str, text: 
         ("pt", "½ xícara", "½"),
         ("pt", "3/4", "⁄"),
         ("pt", "às 5:30", "∶"),
+        ("de", "am 12.03.2020", "⁄⁄"),
         ("pt", "3° hoje", "º"),
         ("de", "die 3. Klasse, der 3. Klasse", "º"),
         ("cs", "3. května", "º"),
