@@ -44,7 +44,8 @@ class TierGroup:
     """Tiers of one kind in all documents: those of every speaker and file together."""
 
     label: str
-    names: frozenset[str]
+    members: frozenset[tuple[str, str]]
+    """Names and types."""
     texts: int
     seconds: float
     words_per_text: float
@@ -54,9 +55,14 @@ class TierGroup:
     reason: str
     chosen: bool = False
 
+    @property
+    def names(self) -> list[str]:
+        """Names of the tiers, in order."""
+        return sorted({name for name, _ in self.members})
+
     def to_json(self) -> dict[str, Any]:
         """The group as JSON values."""
-        sets = {"names": sorted(self.names), "speakers": sorted(self.speakers)}
+        sets = {"names": self.names, "speakers": sorted(self.speakers)}
         plain = ("label", "texts", "words_per_text", "reason", "chosen")
         return {name: getattr(self, name) for name in plain} | sets | {"minutes": round(self.seconds / 60, 2)}
 
@@ -76,7 +82,7 @@ class Choice:
 
     def takes(self, tier: Tier) -> bool:
         """Whether a tier is to be read."""
-        return any(group.chosen and tier.name in group.names for group in self.groups)
+        return any(group.chosen and (tier.name, tier.kind) in group.members for group in self.groups)
 
     @property
     def lines(self) -> list[str]:
@@ -92,7 +98,8 @@ def choose_tiers(documents: Sequence[Document], patterns: Sequence[str], lang: s
         grouped.setdefault(_label(tier), []).append(tier)
     groups = [_group(label, tiers, lang) for label, tiers in grouped.items()]
     if patterns:
-        named = {t.name for tiers in grouped.values() for t in tiers if any(_matches(t, p) for p in patterns)}
+        everything = (tier for tiers in grouped.values() for tier in tiers)
+        named = {(t.name, t.kind) for t in everything if any(_matches(t, p) for p in patterns)}
         groups = [group for whole in groups for group in _parted(whole, named)]
     else:
         chosen = _likeliest(groups, documents)
@@ -104,12 +111,12 @@ def _matches(tier: Tier, pattern: str) -> bool:
     return any(fnmatchcase(name.casefold(), pattern.casefold()) for name in (tier.name, tier.kind) if name)
 
 
-def _parted(group: TierGroup, named: set[str]) -> Iterable[TierGroup]:
+def _parted(group: TierGroup, named: set[tuple[str, str]]) -> Iterable[TierGroup]:
     """A group as one that is read and one that is not, where the user chose some of its tiers."""
-    for names, chosen in ((group.names & named, True), (group.names - named, False)):
-        if names:
-            label = group.label if names == group.names else ", ".join(sorted(names))
-            yield replace(group, chosen=chosen, label=label, names=frozenset(names))
+    for members, chosen in ((group.members & named, True), (group.members - named, False)):
+        if members:
+            label = group.label if members == group.members else ", ".join(sorted(name for name, _ in members))
+            yield replace(group, chosen=chosen, label=label, members=members)
 
 
 def _label(tier: Tier) -> str:
@@ -135,7 +142,7 @@ def _group(label: str, tiers: Sequence[Tier], lang: str) -> TierGroup:
         rank, reason = min(rank, -2), f"{reason}; more text than anybody can speak in its time"
     speakers = frozenset(filter(None, (t.speaker for t in tiers)))
     return TierGroup(
-        label, frozenset(t.name for t in tiers), len(spans), seconds, round(words, 1), speakers, rank, reason
+        label, frozenset((t.name, t.kind) for t in tiers), len(spans), seconds, round(words, 1), speakers, rank, reason
     )
 
 
@@ -144,13 +151,14 @@ def _rank(label: str, tier: Tier, lang: str) -> tuple[int, str]:
     known = "" if tier.lang in _NO_LANGUAGE else tier.lang
     if known and not same_language(known, lang):
         return -3, f"its language is {known}"
-    codes = [part for part in parts if part in _CONTACT or (len(part) == 3 and Language.of(part).base in _CONTACT)]
-    others = sorted({part for part in parts if part in _OTHER} | {c for c in codes if not same_language(c, lang)})
+    own = [part for part in parts if len(part) in (2, 3) and same_language(part, lang)]  # "gl" is no gloss in Galician
+    foreign = {part for part in parts if part in _CONTACT or (len(part) == 3 and Language.of(part).base in _CONTACT)}
+    others = sorted(({part for part in parts if part in _OTHER} | foreign) - {*own})
     if others:
         return -3, f"named {', '.join(others)}"
-    sure = [part for part in parts if part in _TRANSCRIPTION]
-    if sure or codes:
-        return 3, f"named {', '.join(sure or codes)}"
+    sure = [part for part in parts if part in _TRANSCRIPTION] or own
+    if sure:
+        return 3, f"named {', '.join(sure)}"
     if known:
         return 3, f"its language is {known}"
     return (1, "named words") if any(part in _WORDS for part in parts) else (0, "its name does not say")
@@ -193,5 +201,5 @@ def _repeats(group: TierGroup, other: TierGroup, documents: Sequence[Document]) 
 
 
 def _texts(document: Document, group: TierGroup) -> list[Span]:
-    spans = (s for t in document.tiers if t.name in group.names for s in t.spans if s.text.strip())
+    spans = (s for t in document.tiers if (t.name, t.kind) in group.members for s in t.spans if s.text.strip())
     return sorted(spans, key=lambda s: s.start_seconds)

@@ -47,6 +47,18 @@ def test_by_the_type_and_the_language():
     assert chosen(tier("x", MEANT, lang="und"), tier("tx", lang="und")) == ["tx"]
 
 
+def test_codes_of_the_target_are_no_abbreviations():
+    assert chosen(tier("gl"), tier("es", MEANT), lang="gl") == ["gl"]
+    assert chosen(tier("gl", MEANT), tier("pt"), lang="pt") == ["pt"]
+    assert chosen(tier("text-id"), tier("text-en", MEANT), lang="id") == ["text-id"]
+
+
+def test_a_name_may_be_of_two_types():
+    first, second = tier("A", kind="utterance"), tier("A", MEANT, kind="translation")
+    choice = choose_tiers([Document(Path("v.eaf"), (first,)), Document(Path("w.eaf"), (second,))], (), "pt")
+    assert (choice.takes(first), choice.takes(second)) == (True, False)
+
+
 def test_speakers_are_read_together_but_a_second_text_of_the_same_speech_is_not():
     ana, ben = tier("Ana", speaker="Ana"), tier("Ben", speaker="Ben", start=6.0)
     assert chosen(ana, ben) == ["Ana", "Ben"]

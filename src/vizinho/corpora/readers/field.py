@@ -60,21 +60,17 @@ class FieldReader:
         choice = choose_tiers([d for documents in parsed.values() for d in documents], self.options.tiers, lang)
         _check(choice, source)
         self.on_choice(choice)
-        # Over all documents: a short one says each name only once.
-        texts = (s.text for ds in parsed.values() for d in ds for t in d.tiers if choice.takes(t) for s in t.spans)
-        labels = speaker_labels(filter(None, texts))
+        labels = _shared_labels(parsed.values(), choice)
         finder = MediaFinder((*([source] if source.is_dir() else []), *self.options.media))
-        cut, ids = Cutter(audio_dir), UniqueIds()
+        pieces = _Pieces(lang, root, Cutter(audio_dir), UniqueIds())
         for name, document in ((name, document) for name, documents in parsed.items() for document in documents):
             turns = self._turns(document, choice, labels, on_problem)
             recording = self._recording(document, len(turns), finder, on_problem) if turns else None
             if recording is None:
                 continue
-            parts = document.path.relative_to(root).with_suffix("").parts
-            stem = "-".join((*parts, document.part) if document.part else parts)
             for number, turn in enumerate(turns, start=1):
                 try:
-                    yield _utterance(turn, recording, ids, f"{stem}-", number, lang, name, cut)
+                    yield pieces.utterance(document, recording, turn, number, name)
                 except VizinhoError as problem:
                     on_problem(problem)
 
@@ -133,27 +129,43 @@ def _splits(files: Sequence[Path], source: Path, split: str | None) -> dict[str,
 
 def _check(choice: Choice, source: Path) -> None:
     if not any(group.chosen for group in choice.groups):
-        tiers = ", ".join(sorted(name for group in choice.groups for name in group.names)) or "none"
+        tiers = ", ".join(sorted({name for group in choice.groups for name in group.names})) or "none"
         fix = "give --tier with the name of the transcription"
         raise CorpusError(f"no tier with a transcription among: {tiers}", where=source, fix=fix)
 
 
-def _utterance(
-    turn: Turn, recording: Recording, ids: UniqueIds, stem: str, number: int, lang: str, split: str, cut: Cutter
-) -> Utterance:
-    start, end = (t + recording.offset_seconds for t in (turn.span.start_seconds, turn.span.end_seconds))
-    utterance_id = ids(f"{stem}{round(start * 1000):08d}", number)
-    audio, seconds = cut(
-        recording.path, start, None if isinf(end) else end, utterance_id, turn.where, turn.span.channel
-    )
-    return Utterance(
-        id=utterance_id,
-        audio=audio,
-        text=turn.speech.text,
-        lang=lang,
-        speaker=turn.span.speaker,
-        duration_seconds=round(seconds, 4),
-        split=split,
-        events=" ".join(turn.speech.events),
-        place=Place(recording.path, round(start, 4), turn.tier),
-    )
+def _shared_labels(parsed: Iterable[Sequence[Document]], choice: Choice) -> frozenset[str]:
+    """Speakers that texts begin with, over all documents: a short one says each name only once."""
+    tiers = (t for documents in parsed for document in documents for t in document.tiers if choice.takes(t))
+    return speaker_labels(span.text for tier in tiers for span in tier.spans if span.text)
+
+
+@dataclass(frozen=True, slots=True)
+class _Pieces:
+    """Cuts turns out of their recordings."""
+
+    lang: str
+    root: Path
+    cut: Cutter
+    ids: UniqueIds
+
+    def utterance(self, document: Document, recording: Recording, turn: Turn, number: int, split: str) -> Utterance:
+        """The utterance of a turn. Raises CorpusError where the recording does not have it."""
+        parts = document.path.relative_to(self.root).with_suffix("").parts
+        start, end = (t + recording.offset_seconds for t in (turn.span.start_seconds, turn.span.end_seconds))
+        stem = "-".join(filter(None, (*parts, document.part, f"{round(start * 1000):08d}")))
+        utterance_id = self.ids(stem, number)
+        audio, seconds = self.cut(
+            recording.path, start, None if isinf(end) else end, utterance_id, turn.where, turn.span.channel
+        )
+        return Utterance(
+            id=utterance_id,
+            audio=audio,
+            text=turn.speech.text,
+            lang=self.lang,
+            speaker=turn.span.speaker,
+            duration_seconds=round(seconds, 4),
+            split=split,
+            events=" ".join(turn.speech.events),
+            place=Place(recording.path, round(start, 4), turn.tier),
+        )

@@ -116,7 +116,8 @@ def _clips(
         except OSError as error:
             building.leave_out(AudioError(f"cannot read {u.audio} ({error.strerror})", where=u.id))
             continue
-        more = {key: getattr(u, key) for key in ("lang", "split", "accent", "licence") if getattr(u, key)}
+        keys = ("lang", "split", "accent", "licence", "variant", "domain", "events")
+        more = {key: getattr(u, key) for key in keys if getattr(u, key)}
         yield number, Clip(u.id, u.text, u.speaker, u.duration_seconds, u.audio.suffix.lower(), audio, u.source, more)
 
 
