@@ -298,3 +298,10 @@ def _start_ray(ray: Any, processes: int) -> None:
             where="ray",
             fix="check RAY_ADDRESS, try again when the machine is less busy, or leave --ray out",
         ) from error
+
+
+def fast_bf16() -> bool:
+    """Whether this machine multiplies bfloat16 faster than float32: Intel's AMX (8 times), or an accelerator."""
+    import torch
+
+    return torch.cuda.is_available() or bool(torch.cpu._is_amx_tile_supported())

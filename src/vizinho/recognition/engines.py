@@ -24,7 +24,7 @@ from vizinho.audio.io import Waveform
 from vizinho.audio.logmel import LogMel, at_least_minimum
 from vizinho.decoding.greedy import LogProbs
 from vizinho.errors import ModelError, first_line
-from vizinho.parallel import usable_cores
+from vizinho.parallel import fast_bf16, usable_cores
 from vizinho.records import Word
 from vizinho.text.tokens import TokenInventory
 
@@ -86,14 +86,11 @@ class TorchEngine:
 
     @classmethod
     def load(cls, folder: Path) -> TorchEngine:
-        """Open a model folder; raises ModelError when it is not a whole one."""
-        from vizinho.model.checkpoint import load_checkpoint
-        from vizinho.model.fast import make_fast
-
-        checkpoint = load_checkpoint(folder)
-        # Only here: the forward pass of a network in training belongs to the training loop, which may have replaced it.
-        make_fast(checkpoint.model)
-        return cls(checkpoint)
+        """Open a folder of a CTC network; raises ModelError when it is not a whole one."""
+        engine = load_torch(folder)
+        if not isinstance(engine, cls):
+            raise ModelError("it has a decoder, and gives no log-probabilities", where=folder, fix="use a CTC model")
+        return engine
 
     @cached_property
     def inventory(self) -> TokenInventory:
@@ -137,6 +134,17 @@ def torch_engine(
 
         return TorchWhisper(checkpoint, language, precision)
     return TorchEngine(checkpoint)
+
+
+def load_torch(folder: Path, language: str | None = None) -> TorchEngine | WordsEngine:
+    """Open a model folder; raises ModelError when it is not a whole one. `language` is as in `torch_engine`."""
+    from vizinho.model.checkpoint import load_checkpoint
+    from vizinho.model.fast import make_fast
+
+    checkpoint = load_checkpoint(folder)
+    # Only here: the forward pass of a network in training belongs to the training loop, which may have replaced it.
+    make_fast(checkpoint.model)
+    return torch_engine(checkpoint, language, "bf16" if fast_bf16() else "no")
 
 
 class OnnxEngine:

@@ -24,7 +24,7 @@ from vizinho.parallel import limit_blas
 from vizinho.progress import Advance, silent
 from vizinho.recognition.cache import cached_engine
 from vizinho.recognition.cutting import CutOptions, Cutter, Piece
-from vizinho.recognition.engines import SETTINGS, Engine, OnnxEngine, TorchEngine, WordsEngine, torch_engine
+from vizinho.recognition.engines import SETTINGS, Engine, OnnxEngine, TorchEngine, WordsEngine, load_torch, torch_engine
 from vizinho.recognition.export import can_export
 from vizinho.recognition.live import Live, live_of
 from vizinho.records import Alternative, Segment, Transcript, Utterance, Word
@@ -116,23 +116,25 @@ class Recognizer:
         *,
         threads: int = 1,
         search: DecoderSpec | None = None,
+        language: str | None = None,
     ) -> Recognizer:
         """Open a folder of a model, or of an export.
 
         "onnx" exports a model on its first use and keeps the export beside the store; networks that cannot be exported
         are computed in torch even then. "torch" computes with the network as it was trained, on the threads torch is
-        set to. `search` describes a beam search; None decodes greedily. Raises ModelError for a broken folder,
-        SpecError for an unknown engine, and what `make_decoder` raises.
+        set to. `search` describes a beam search; None decodes greedily. `language` is for networks with a decoder that
+        were not trained here. Raises ModelError for a broken folder, SpecError for an unknown engine, and what
+        `make_decoder` raises.
         """
         if engine not in ENGINES:
             raise SpecError(f"unknown engine {engine!r}", where="engine", fix=f"use {' or '.join(ENGINES)}")
         limit_blas()  # features are computed in NumPy
-        loaded: Engine
+        loaded: Engine | WordsEngine
         live = None
         if (folder / SETTINGS).is_file() and engine == "onnx":
             loaded = OnnxEngine.load(folder, threads)
         else:
-            loaded = _exported(folder, threads) if engine == "onnx" else TorchEngine.load(folder)
+            loaded = _exported(folder, threads, language) if engine == "onnx" else load_torch(folder, language)
             live = live_of(folder, loaded.checkpoint if isinstance(loaded, TorchEngine) else None)
         recognizer = cls(loaded, None, options, live=live, folder=folder)
         return recognizer if search is None else recognizer.with_decoder(recognizer.beam(search))
@@ -321,11 +323,11 @@ class Recognizer:
         return Transcript(name, text, tuple(words), confidence, seconds, segments, alternatives)
 
 
-def _exported(folder: Path, threads: int) -> OnnxEngine | TorchEngine:
+def _exported(folder: Path, threads: int, language: str | None) -> Engine | WordsEngine:
     if can_export(folder):
         with suppress(ModelError):  # of a graph that does not compute what the network does; torch names other causes
             return cached_engine(folder, threads)
-    return TorchEngine.load(folder)
+    return load_torch(folder, language)
 
 
 def _later(words: Iterable[Word], seconds: float) -> list[Word]:

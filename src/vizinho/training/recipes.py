@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from vizinho.errors import SpecError
+from vizinho.parallel import fast_bf16
 from vizinho.training.options import LayerPolicy, TrainingOptions, from_dict
 
 PASSES = 13
@@ -81,13 +82,6 @@ def _of_whisper(minutes: float) -> TrainingOptions:
         start_shares=START_SHARES,
         precision="bf16" if fast_bf16() else "no",
     )
-
-
-def fast_bf16() -> bool:
-    """Whether this machine multiplies bfloat16 faster than float32: Intel's AMX (8 times), or an accelerator."""
-    import torch
-
-    return torch.cuda.is_available() or bool(torch.cpu._is_amx_tile_supported())
 
 
 def read_recipe(path: Path) -> TrainingOptions:
