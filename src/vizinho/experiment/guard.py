@@ -31,6 +31,7 @@ _NAMED = 3
 """Examples that a message names."""
 _USES = {"train": "in train", "dev": "in dev, which weights are chosen on"}
 _SPLIT_BY_SPEAKER = "run `vizinho corpus check` and split by speaker"
+_ONE_SPEAKER = f"{_SPLIT_BY_SPEAKER}; where there is one speaker alone, say one_speaker = true"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ def refuse_leaks(spec: ExperimentSpec) -> Leaks:
     # What models of the store were trained on is not at hand.
     trained_here = {SCRATCH, "", *(d.name for d in spec.donors)}
     stored = [name for name in (*spec.starts, *(d.base for d in spec.donors)) if name not in trained_here]
-    return Leaks(tuple(corpora), tuple(dict.fromkeys(stored)))
+    return Leaks(tuple(corpora), tuple(dict.fromkeys(stored)), spec.one_speaker)
 
 
 def _test_set(spec: ExperimentSpec) -> _TestSet:
@@ -102,9 +103,9 @@ def _trained_on(spec: ExperimentSpec) -> dict[str, tuple[Path, ...]]:
 
 def _refuse_part(spec: ExperimentSpec, test_set: _TestSet, part: Sequence[Utterance], use: str) -> None:
     speakers = sorted({u.speaker for u in part} & test_set.speakers)
-    if speakers:
+    if speakers and not spec.one_speaker:
         what = f"speakers of test are {use}: {', '.join(speakers[:_NAMED])}"
-        raise SpecError(what, where=spec.name, fix=_SPLIT_BY_SPEAKER)
+        raise SpecError(what, where=spec.name, fix=_ONE_SPEAKER)
     same = [u.id for u in part if test_set.has_recording(u)]
     if same:
         what = f"{len(same)} recordings of test are {use}, such as {same[0]}"

@@ -432,6 +432,8 @@ class Leaks:
 
     checked: tuple[str, ...]
     unchecked: tuple[str, ...]
+    one_speaker: bool = False
+    """Whether test speakers were allowed in train: the figures are then about words, not about voices."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -197,6 +197,9 @@ class ExperimentSpec:
     drop_test_texts: bool = False
     """Take train utterances whose text is in test out of train, of donors too, and list them; without it such a text
     is an error."""
+    one_speaker: bool = False
+    """Test speakers may be in train, as a language with one recorded speaker needs; the results say so. Texts and
+    recordings of test are refused as ever."""
     interpolation: tuple[Share, ...] = INTERPOLATION  # places between start and end to test at; empty: none
     source: Mapping[str, Any] = field(default_factory=dict)  # the file as read, for the record
 

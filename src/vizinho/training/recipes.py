@@ -13,7 +13,7 @@ from vizinho.training.options import LayerPolicy, TrainingOptions, from_dict
 PASSES = 13
 """Epochs of a transfer over the target speech, where that makes between LEAST_STEPS and MOST_STEPS steps."""
 LEAST_STEPS, MOST_STEPS = 400, 20_000
-START_SHARES = (0.25, 0.5)
+START_SHARES = (0.2, 0.3, 0.4, 0.5)
 """Shares of the start's weights that are tried on dev at the end; each costs one evaluation."""
 WHISPER_PASSES = 8
 """Epochs of a transfer from Whisper with its decoder."""
