@@ -1,11 +1,12 @@
 """Seconds of a training step on Whisper: vizinho's loop against Hugging Face's Seq2SeqTrainer, on the same recordings.
 
 Both train all weights of the same checkpoint with 16 clips a step or as much audio as they come to, in the same
-precision and threads. The Trainer has the settings of its recipe (bench/peers/whisper_recipe.py): features of
-30 s computed beforehand, which are not counted. Ours decodes, augments and computes features within its steps. Each side
-is a process of its own, for its peak memory; sides alternate, and the ratio of each pair counts.
+precision and threads. The Trainer has the settings of its recipe (bench/peers/whisper_recipe.py): features of 30 s
+computed beforehand, which are not counted. Ours decodes, augments and computes features within its steps. Each side is a
+process of its own, for its peak memory; sides alternate, and the ratio of each pair counts.
 
-    PYTHONPATH=bench:bench/peers .venv/bin/python bench/whisper_train.py WHISPER MANIFEST --lang pt [--steps 4] [--pairs 2]
+    export PYTHONPATH=bench:bench/peers
+    .venv/bin/python bench/whisper_train.py WHISPER MANIFEST --lang pt [--steps 4] [--pairs 2]
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +58,7 @@ def ours(args: argparse.Namespace) -> float:
         task = WrittenTask(ready.checkpoint, ready.prepared.examples)
         fit(task, options, Path(folder), progress=lambda _amount, _note: times.append(time.perf_counter()))
     # The first call says where the run begins; the first step makes the optimiser's state.
-    return statistics.median(b - a for a, b in zip(times[1:], times[2:], strict=False))
+    return statistics.median(b - a for a, b in pairwise(times[1:]))
 
 
 def theirs(args: argparse.Namespace) -> float:
