@@ -2,8 +2,8 @@
 
 Both train all weights of the same checkpoint with 16 clips a step or as much audio as they come to, in the same
 precision and threads. The Trainer has the settings of its recipe (bench/peers/whisper_recipe.py): features of 30 s
-computed beforehand, which are not counted. Ours decodes, augments and computes features within its steps. Each side is a
-process of its own, for its peak memory; sides alternate, and the ratio of each pair counts.
+computed beforehand, which are not counted. Ours decodes, augments and computes features within its steps. Each side is
+a process of its own, for its peak memory; sides alternate, and the ratio of each pair counts.
 
     export PYTHONPATH=bench:bench/peers
     .venv/bin/python bench/whisper_train.py WHISPER MANIFEST --lang pt [--steps 4] [--pairs 2]

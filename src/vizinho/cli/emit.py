@@ -62,18 +62,24 @@ def markdown(head: Sequence[Any], rows: Sequence[Sequence[Any]]) -> str:
     return "\n".join(lines)
 
 
+LARGE = 1000
+"""Tokens of a vocabulary that is not printed at length."""
+
+
 def describe(donor: Mapping[str, Any]) -> list[str]:
     """Lines about a donor: kind and size, what it hears, tokens by role (`Donor.describe`)."""
     lines = [
         f"donor: {donor['kind']}, {donor['parameters']:,} parameters, hears {donor['hears']}, "
         f"writes a frame every {donor['frame_ms']:g} ms"
     ]
-    roles = "; ".join(f"{role} {_first(tokens)}" for role, tokens in donor["roles"].items())
+    # Of a vocabulary of subword pieces a few say enough.
+    shown = 60 if donor["tokens"] < LARGE else 8
+    roles = "; ".join(f"{role} {_first(tokens, shown)}" for role, tokens in donor["roles"].items())
     lines.append(f"{donor['tokens']} tokens: {roles}" if donor["tokens"] else "no output layer: every row starts fresh")
     return [*lines, *donor["notes"]]
 
 
-def _first(tokens: Sequence[str], shown: int = 60) -> str:
+def _first(tokens: Sequence[str], shown: int) -> str:
     more = f" and {len(tokens) - shown} more (--json names all)" if len(tokens) > shown else ""
     return " ".join(tokens[:shown]) + more
 

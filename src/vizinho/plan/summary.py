@@ -34,7 +34,10 @@ def _copied(rows: Sequence[PlanRow]) -> Iterator[str]:
 
 
 def _same_tokens(rows: Sequence[PlanRow]) -> Iterator[str]:
-    if tokens := _distinct(rows):
+    grouped = [row for row in rows if row.count > 1]
+    if grouped:
+        yield f"copied by name: the donor's vocabulary, {grouped[0].count:,} tokens"
+    if tokens := _distinct(row for row in rows if row.count == 1):
         yield f"copied by name: {len(tokens)} tokens ({_shortened(tokens, SHOWN_TOKENS)})"
 
 
