@@ -142,6 +142,25 @@ def test_chat_that_was_never_linked_is_one_problem(tmp_path):
     assert [fault.partition(" -> ")[0] for fault in read.faults] == [f"{tmp_path}/w.cha: none of its 2 lines has times"]
 
 
+@pytest.mark.parametrize("kind", ["chat", "eaf", "textgrid"])
+def test_what_another_library_writes_is_read(tmp_path, kind):
+    srt = pytest.importorskip("rustling.srt")
+    recording(tmp_path / "v.wav")
+    cues = "1\n00:00:00,500 --> 00:00:01,500\nbom dia\n\n2\n00:00:02,000 --> 00:00:03,250\naté já\n"
+    subtitles = srt.SRT.from_strs([cues])
+    suffix, convert = {
+        "chat": ("cha", subtitles.to_chat_strs),
+        "eaf": ("eaf", subtitles.to_elan_strs),
+        "textgrid": ("TextGrid", subtitles.to_textgrid_strs),
+    }[kind]
+    read = Reading(kind, write(tmp_path / f"v.{suffix}", convert()[0]))
+    assert [(u.text, u.place.start_seconds, u.duration_seconds) for u in read.utterances] == [
+        ("bom dia", 0.5, 1.0),
+        ("até já", 2.0, 1.25),
+    ]
+    assert read.problems == []
+
+
 TRS = """<?xml version="1.0" encoding="ISO-8859-1"?>
 <!DOCTYPE Trans SYSTEM "trans-14.dtd">
 <Trans scribe="x" audio_filename="v">
