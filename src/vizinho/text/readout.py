@@ -31,6 +31,18 @@ _MONEY = {
     "de": ("", {"$": ("dollar", "dollar"), "£": ("pfund", "pfund")}),
 }
 """Between units and cents; names of one and of several. The euro is CLDR's."""
+_SIGNS_OF_MONEY = {"r$": "r$", "us$": "$", "€": "€", "$": "$", "£": "£"}
+_SCALES = {
+    "pt": ("mil", "milhão|milhões|bilhão|bilhões|trilhão|trilhões", "de"), "gl": ("mil", "millón|millóns", "de"),
+    "es": ("mil", "millón|millones|billón|billones", "de"), "ca": ("mil", "milió|milions", "de"),
+    "it": ("mila", "milione|milioni|miliardo|miliardi", "di"),
+    "fr": ("mille", "million|millions|milliard|milliards", "de"),
+    "en": ("thousand|million|billion|trillion", "", ""),
+    "de": ("tausend|million|millionen|milliarde|milliarden", "", ""),
+}  # fmt: skip
+"""Words between an amount and its unit: those before the unit itself, those with a link to it, and the link."""
+# Short for millions; how it is said depends on the language.
+_SHORT_SCALES = rf"\s+(?:mi|bi|tri|mio|mrd|md|mld|bn|mm?|k){_NO_LETTER}"
 _UNITS = {
     "%": "concentr-percent", "٪": "concentr-percent", "‰": "concentr-permille", "°c": "temperature-celsius",
     "°f": "temperature-fahrenheit", "°": "angle-degree", "km²": "area-square-kilometer", "m²": "area-square-meter",
@@ -41,7 +53,7 @@ _UNITS = {
 _MASCULINE_ONE = {"es": ("uno", "un"), "it": ("uno", "un"), "ca": ("u", "un"), "de": ("eins", "ein")}
 """The number one before a noun."""
 
-_DATE = re.compile(r"(?<![\d.,])(\d{1,2})\.(\d{1,2})\.(\d{4}|\d\d)(?![\d.])")
+_CHAIN = re.compile(r"(?<![\d.,])\d+(?:[.,]\d+){2,}(?!\d)")
 
 # How an ordinal is marked behind its digits.
 _ROMANCE = re.compile(r"(\d+)(º|ª)")
@@ -114,12 +126,13 @@ class _Reader:
             text = re.sub(r"(?<![^\W\d_])n\.?[º°](?=\s*\d)|nº(?=\s*\d)|№", f" {_NUMBER_SIGN[lang]} ", text)
         point = _decimal_mark(lang)
         text = text.replace("٫", point).replace("٬", "," if point == "." else ".")  # Arabic marks
+        # A date, a telephone number or a chapter: several numbers, whose signs are named as dropped.
+        text = _CHAIN.sub(lambda m: m[0] if _is_grouped(m[0], lang) else re.sub("[.,]", "⁄", m[0]), text)
         text = self._ordinals(text)
         # The minus comes before units and money, which take the digits away; a hyphen behind a letter is no minus.
         text = re.sub(r"(?<![\w)\]])[-−](?=\d)", f" {minus_word(lang) or '−'} ", text)
         text = self._units(self._money(text))
         # A sign between numbers is read by what is meant (a date, a part, a time): it stays, and is named as dropped.
-        text = _DATE.sub(r"\1⁄\2⁄\3", text)
         text = re.sub(r"(?<=\d)\s?([/:])\s?(?=\d)", lambda m: {"/": "⁄", ":": "∶"}[m[1]], text)
         return re.sub(_NUMBER, lambda m: f" {self._number(m[0])} ", text)
 
@@ -160,24 +173,34 @@ class _Reader:
         return f"{before} {digits} º" if int(digits) <= _LAST_DAY else match[0]
 
     def _money(self, text: str) -> str:
-        for sign in [s for s in ("r$", "€", "$", "£") if s in text]:
+        plain, linked, _ = _SCALES.get(self._lang, ("", "", ""))
+        scales = "|".join(filter(None, (plain, linked))) or "(?!)"
+        for sign in [s for s in _SIGNS_OF_MONEY if s in text]:
             name = re.escape(sign)
-            pattern = rf"{name}\s?({_NUMBER})|(?<![\d.,])({_NUMBER})\s?{name}"
-            text = re.sub(pattern, partial(self._amount, sign), text)
+            before = rf"(?<![^\W\d_]){name}\s?({_NUMBER})(?![\d.,]*\d|{_SHORT_SCALES})(?:\s+({scales}){_NO_LETTER})?"
+            text = re.sub(rf"{before}|(?<![\d.,])({_NUMBER})\s?{name}", partial(self._amount, sign), text)
         return text
 
-    def _amount(self, sign: str, match: re.Match[str]) -> str:
-        whole, fraction = _parts(match[1] or match[2], self._lang)
+    def _amount(self, written_sign: str, match: re.Match[str]) -> str:
+        written, scale, sign = match[1] or match[3], match[2], _SIGNS_OF_MONEY[written_sign]
+        whole, fraction = _parts(written, self._lang)
         link, names = _MONEY.get(self._lang, ("", {}))
         one, many = names.get(sign, ("", ""))
-        name = _euro(self._lang, int(whole)) if sign == "€" else one if int(whole) == 1 else many
+        count = 2 if scale else int(whole)
+        name = self._lower(_euro(self._lang, count) if sign == "€" else one if count == 1 else many)
         # Cents without a word for them are read after the unit, as most languages do.
         cents = fraction.ljust(2, "0")
-        if not name or len(cents) > 2 or (int(cents) and self._lang not in _MONEY):
+        if not name or (not scale and (len(cents) > 2 or (int(cents) and self._lang not in _MONEY))):
             return match[0]
-        name = self._lower(name)
+        if scale:
+            return f" {self._number(written)} {scale} {self._unit_of(scale)} {name} "
         words = f" {self._one(self._cardinal(whole))} {name} "
         return f"{words} {link} {self._cardinal(cents)} " if int(cents) else words
+
+    def _unit_of(self, scale: str) -> str:
+        """The word between a scale and a unit: "cinco milhões de reais", but "cinco mil reais"."""
+        _, linked, link = _SCALES[self._lang]
+        return link if re.fullmatch(linked, scale) else ""
 
     def _units(self, text: str) -> str:
         for sign in [s for s in _UNITS if s in text]:
@@ -222,6 +245,13 @@ class _Reader:
 
     def _cardinal(self, digits: str) -> str:
         return self._lower(cardinal(digits, self._lang))
+
+
+def _is_grouped(written: str, lang: str) -> bool:
+    """Whether a number has the language's signs between thousands, and at most one fraction."""
+    point = _decimal_mark(lang)
+    group = "," if point == "." else "."
+    return bool(re.fullmatch(rf"\d{{1,3}}(?:{re.escape(group)}\d{{3}})+(?:{re.escape(point)}\d+)?", written))
 
 
 def _parts(written: str, lang: str) -> tuple[str, str]:
