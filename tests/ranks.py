@@ -73,7 +73,7 @@ def attempt(name: str, options: TrainingOptions, corpus: Path, folder: Path) -> 
         loosen(model)
     if ready.phonemes is not None:
         model.phonemes = ready.phonemes.head
-    dev = DevSet(ready.dataset.dev, {u.id: u.text for u in ready.dataset.dev})
+    dev = DevSet(ready.dataset.dev, {u.id: u.text for u in ready.dataset.dev}, str)
     lines: list[str] = []
     result = fit(
         SpeechTask(ready.checkpoint, examples, dev, ready.phonemes), options, folder / "run",

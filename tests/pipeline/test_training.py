@@ -60,7 +60,7 @@ def test_ten_utterances_overfit_to_zero_errors(tmp_path):
 
     utterances = [e.utterance for e in ready.prepared.examples]
     assert len(utterances) == 10
-    dev = DevSet(utterances, {u.id: u.text for u in utterances})
+    dev = DevSet(utterances, {u.id: u.text for u in utterances}, str)
     result = fit(SpeechTask(ready.checkpoint, ready.prepared.examples, dev), options, tmp_path / "run")
     assert result.dev_score == 0.0
 
