@@ -9,8 +9,9 @@ from vizinho.errors import PlanError
 from vizinho.model.checkpoint import weights
 from vizinho.model.presets import build_model
 from vizinho.plan.apply import apply_plan, plant, shapes_of, token_parameters
-from vizinho.plan.plan import build_plan
-from vizinho.plan.tokens import RowOptions, match_tokens
+from vizinho.plan.plan import TokenAxis, build_plan, plan_axes
+from vizinho.plan.summary import summarise
+from vizinho.plan.tokens import RowOptions, TokenSource, match_tokens
 from vizinho.text.tokens import TokenInventory, character_tokenizer, inventory_of
 
 SPANISH, PORTUGUESE = "abceinosuñé", "abceinosuãçéõ"
@@ -179,3 +180,20 @@ def test_what_the_donor_may_lack_is_fresh_and_what_it_has_too_much_is_dropped():
     assert (by_action["drop"].source, by_action["drop"].shape) == ("decoder.x", (2, 3))
     made = apply_plan(plan, theirs, ours)
     assert torch.equal(made[name], ours[name])
+
+
+def test_a_vocabulary_that_is_taken_over_is_one_line_and_every_row_arrives():
+    tokens = [f"t{number}" for number in range(50)]
+    donor = {"embedding": torch.arange(100.0).reshape(50, 2)}
+    sources = [TokenSource(t, "row copy", ((t, 1.0),), "same token") for t in tokens]
+    new = TokenSource("new", "feature row", (("t0", 0.5), ("t1", 0.5)), "is like both")
+    axis = TokenAxis((*sources, new), tuple(tokens), {"embedding": "embedding"}, grouped=True)
+    fresh = {"embedding": torch.full((51, 2), -1.0)}
+    plan = plan_axes({"embedding": (51, 2)}, {"embedding": (50, 2)}, [axis])
+    assert [(row.token, row.count) for row in plan.rows] == [("50 tokens", 50), ("new", 1)]
+    assert plan.counts() == {"row copy": 50, "feature row": 1}
+    assert [row.get("count", 1) for row in plan.as_json()] == [50, 1]
+    start = apply_plan(plan, donor, fresh)["embedding"]
+    assert torch.equal(start[:50], donor["embedding"])
+    assert torch.equal(start[50], donor["embedding"][:2].mean(dim=0))
+    assert summarise(plan)[0] == "copied by name: the donor's vocabulary, 50 tokens"
