@@ -20,7 +20,7 @@ from vizinho.model.whisper import is_whole_whisper
 from vizinho.records import Utterance
 from vizinho.text.alphabets import alphabet
 from vizinho.text.language import Language
-from vizinho.text.normalize import Normalizer, get_normalizer
+from vizinho.text.normalize import Normalizer
 from vizinho.training.options import TrainingOptions
 
 SETTINGS = "settings.json"
@@ -76,7 +76,7 @@ def _test_set(spec: ExperimentSpec) -> _TestSet:
         raise SpecError(
             "the corpora have no test split", where=spec.name, fix="mark the test utterances in the manifest"
         )
-    normalize = get_normalizer(spec.target)
+    normalize = spec.normalizer(spec.target)
     hashes = defaultdict(set)  # reading every recording of every corpus would take minutes
     for utterance in test:
         hashes[utterance.audio.stat().st_size].add(sha256(utterance.audio))
@@ -125,7 +125,7 @@ def without_test_texts(spec: ExperimentSpec, folder: Path) -> ExperimentSpec:
     Donors' and synthetic corpora too. Each copy has a list of what was left out in the same folder; manifests that lose
     nothing are used as they are.
     """
-    normalize = get_normalizer(spec.target)
+    normalize = spec.normalizer(spec.target)
     texts = {normalize(u.text) for u in utterances_of_test(spec)}
 
     def clean(paths: Iterable[Path], role: str) -> tuple[Path, ...]:
@@ -225,7 +225,7 @@ def _defaults_then(before: Mapping[str, Any], settings: Mapping[str, Any]) -> di
 def _settings(spec: ExperimentSpec) -> dict[str, Any]:
     """Everything that changes what an arm is, by name."""
     settings: dict[str, Any] = {"target": spec.target, "preset": spec.preset, "corpora": _fingerprints(spec.corpora)}
-    settings["normalizer"] = get_normalizer(spec.target).name
+    settings["normalizer"] = spec.normalizer(spec.target).name
     for kind in ("training", "scratch", "rows"):
         settings |= {f"{kind}.{key}": value for key, value in asdict(getattr(spec, kind)).items()}
     settings["repeat"] = list(spec.repeat)

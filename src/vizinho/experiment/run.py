@@ -158,7 +158,7 @@ def arm_task(spec: ExperimentSpec, arm: Arm, space: Workspace, show: Event) -> T
 def _untrained(ready: ReadyJob) -> FinishedJob:
     """A job that ends where it starts; what it scores on dev is in its curve, as that of step 0."""
     dev = ready.dataset.dev
-    scores = scored(Recognizer.of(ready.checkpoint), dev, ready.job.language) if dev else None
+    scores = scored(Recognizer.of(ready.checkpoint), dev, ready.dataset.normalizer) if dev else None
     rates = {"CER": scores.cer if scores else None, "WER": scores.wer if scores else None}
     curve = (Point(0, None, rates, 0.0),)
     result = FitResult(curve, 0, 0.0, "step 0", rates["CER"], best_step=0, skipped_batches=0)
@@ -199,7 +199,7 @@ def _tested(
     home, moved = home_of(spec, trained.start), trained.steps > 0
     return ArmResult(
         **fields_of(trained),
-        test=scored(recognizer, utterances_of_test(spec), spec.target),
-        retention=retention(recognizer, home, start) if moved else None,
+        test=scored(recognizer, utterances_of_test(spec), spec.normalizer(spec.target)),
+        retention=retention(spec, recognizer, home, start) if moved else None,
         interpolation=interpolation(spec, finished, home) if moved else None,
     )

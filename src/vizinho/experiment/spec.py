@@ -18,7 +18,9 @@ from pydantic_core import PydanticCustomError
 
 from vizinho.errors import SpecError
 from vizinho.plan.tokens import RowOptions
-from vizinho.text.language import Language
+from vizinho.text.language import Language, same_language
+from vizinho.text.normalize import Normalizer, get_normalizer
+from vizinho.text.orthography import read_orthography
 from vizinho.training.options import LARGEST, TrainingOptions, from_dict
 
 SCRATCH = "scratch"
@@ -200,8 +202,14 @@ class ExperimentSpec:
     one_speaker: bool = False
     """Test speakers may be in train, as a language with one recorded speaker needs; the results say so. Texts and
     recordings of test are refused as ever."""
+    orthography: Corpus | None = None  # a TOML of how the target is spelt (docs/orthography.md)
     interpolation: tuple[Share, ...] = INTERPOLATION  # places between start and end to test at; empty: none
     source: Mapping[str, Any] = field(default_factory=dict)  # the file as read, for the record
+
+    def normalizer(self, language: str) -> Normalizer:
+        """The normaliser of the target or of another language of the experiment."""
+        own = read_orthography(self.orthography) if self.orthography and same_language(language, self.target) else None
+        return get_normalizer(language, own)
 
     def donor(self, start: str) -> DonorSpec | None:
         """The donor of this name that is trained here."""

@@ -37,7 +37,6 @@ from vizinho.plan.controls import gaussian_encoder, permuted_rows, shuffled_enco
 from vizinho.progress import Event, Log
 from vizinho.store.card import Card, read_card
 from vizinho.store.store import Store
-from vizinho.text.normalize import get_normalizer
 from vizinho.training.options import TrainingOptions
 from vizinho.training.selection import FitResult
 
@@ -141,6 +140,7 @@ def job_of(spec: ExperimentSpec, arm: Arm, start: Start) -> Job:
         rows=recipe.rows,
         head=recipe.head,
         language_like=tuple(recipe.language_like.items()),
+        normalizer=spec.normalizer(spec.target),
         options=_options_of(spec, arm),
     )
 
@@ -158,6 +158,7 @@ def update_of(spec: ExperimentSpec, arm: Arm, start: Start) -> Job:
         start.folder,
         donor.language,
         minutes=arm.minutes or sum(u.duration_seconds for u in train) / 60,
+        normalizer=spec.normalizer(donor.language),
         rows=spec.recipe(arm.recipe).rows,
         options=_options_of(spec, arm),
     )
@@ -250,6 +251,7 @@ def donor_task(spec: ExperimentSpec, donor: DonorSpec, space: Workspace, donors_
         base.language,
         minutes=donor.minutes,
         preset=spec.preset,
+        normalizer=spec.normalizer(donor.language),
         rows=spec.rows,
         head=donor.head,
         options=replace(donor.training, seed=donor.seed),
@@ -316,7 +318,7 @@ def _make_control(spec: ExperimentSpec, control: ControlSpec, seed: int, space: 
         language=language,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         tokens=len(checkpoint.inventory.tokens),
-        **get_normalizer(language).recorded(),
+        **spec.normalizer(language).recorded(),
         steps=0,
         seed=seed,
         donor={"ref": origin.ref, "language": language, "weights_sha256": weights_digest(origin.folder)},

@@ -26,7 +26,7 @@ from vizinho.model.checkpoint import weights
 from vizinho.plan.apply import plant
 from vizinho.recognition.recognizer import Recognizer
 from vizinho.records import Utterance, UtteranceErrors
-from vizinho.text.normalize import get_normalizer
+from vizinho.text.normalize import Normalizer
 from vizinho.training.mixing import between
 
 COUNT = 8
@@ -37,9 +37,8 @@ PATH_MINUTES = 2.0
 """Speech of each language that every place on the way between donor and target is tested on."""
 
 
-def scored(recognizer: Recognizer, utterances: Sequence[Utterance], language: str) -> ArmScores:
+def scored(recognizer: Recognizer, utterances: Sequence[Utterance], normalize: Normalizer) -> ArmScores:
     """Rates, intervals and every utterance's errors, with the recogniser's own decoder (greedy in every arm)."""
-    normalize = get_normalizer(language)
     transcripts = recognizer.transcribe_corpus(utterances)
     scores = score(
         {u.id: normalize(u.text) for u in utterances},
@@ -71,13 +70,14 @@ def held_out(donor: DonorSpec) -> list[Utterance]:
     return list(read_dataset(donor.corpora, donor.language, donor.minutes, donor.seed).dev)
 
 
-def retention(recognizer: Recognizer, home: DonorSpec | None, start: Start) -> Retained | None:
+def retention(spec: ExperimentSpec, recognizer: Recognizer, home: DonorSpec | None, start: Start) -> Retained | None:
     """CER on the donor language's held-out utterances, of the start and after the transfer."""
     if home is None or start.folder is None:
         return None
     utterances = held_out(home)
-    before = scored(Recognizer.load(start.folder), utterances, home.language)
-    after = scored(recognizer, utterances, home.language)
+    normalize = spec.normalizer(home.language)
+    before = scored(Recognizer.load(start.folder), utterances, normalize)
+    after = scored(recognizer, utterances, normalize)
     return Retained(home.language, after.cer, before.cer, after.utterances)
 
 
@@ -101,8 +101,8 @@ def interpolation(
     for place in spec.interpolation:
         plant(ready.checkpoint.model, between(ready.start, end, place))
         recognizer = Recognizer.of(ready.checkpoint)
-        cer = scored(recognizer, of_target, spec.target).cer
-        donor_cer = scored(recognizer, of_donor, home.language).cer if home is not None else None
+        cer = scored(recognizer, of_target, spec.normalizer(spec.target)).cer
+        donor_cer = scored(recognizer, of_donor, spec.normalizer(home.language)).cer if home is not None else None
         places.append(Place(place, cer, donor_cer))
     plant(ready.checkpoint.model, end)
     return tuple(places)

@@ -71,6 +71,24 @@ def test_arms_of_an_earlier_format_are_not_mixed_in(tmp_path, utterances):
         hold_to_settings(spec, tmp_path / "out")
 
 
+def test_the_target_s_orthography_is_used_and_another_one_is_refused(tmp_path, utterances):
+    (tmp_path / "pt.toml").write_text('language = "pt"\n[same]\n"k" = "c"\n', encoding="utf-8")
+    spec = spec_over(tmp_path, utterances)
+    own = dataclasses.replace(spec, orthography=tmp_path / "pt.toml")
+    assert own.normalizer("pt-BR")("kasa") == "casa" and own.normalizer("es") == spec.normalizer("es")
+    from vizinho.experiment.starts import Start, arms_of, job_of
+
+    assert job_of(own, arms_of(own)[0], Start()).normalizer == own.normalizer("pt")
+    hold_to_settings(spec, tmp_path / "out")
+    with pytest.raises(SpecError, match=r"normalizer was pt-v2-[0-9a-f]{8}, is pt-v2-"):
+        hold_to_settings(own, tmp_path / "out")
+    path = tmp_path / "out" / "settings.json"
+    older = {k: v for k, v in json.loads(path.read_text()).items() if k != "normalizer"}
+    path.write_text(json.dumps(older))
+    with pytest.raises(SpecError, match="normalizer was pt-v1, is pt-v2-"):
+        hold_to_settings(spec, tmp_path / "out")
+
+
 def test_one_bar_goes_over_everything_that_is_not_done(tmp_path, utterances):
     from vizinho.experiment.run import WHOLE, _over_everything
     from vizinho.experiment.starts import Workspace
