@@ -16,10 +16,14 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 PROJECT = Path(__file__).parent.parent / "pyproject.toml"
-EXTRAS = ("serve", "compare", "text", "lhotse", "tensorboard", "media", "streams", "speak", "voices", "dev")
+EXTRAS = ("serve", "compare", "text", "lhotse", "tensorboard", "media", "streams", "field", "speak", "voices", "dev")
 OTHERWISE = {
     "locate": "MIT (its LICENSE file; its metadata say proprietary)",
     "espeakng-loader": "GPL-3.0-or-later (it carries eSpeak NG; its metadata say nothing)",
+    "babel": "BSD-3-Clause; its data, of the CLDR, are under Unicode-3.0",
+    "gflanguages": "Apache-2.0 (its LICENSE.txt; its metadata say nothing)",
+    "gfmetadata": "Apache-2.0 (its LICENSE; its metadata say nothing)",
+    "pympi-ling": "MIT (its LICENSE; its metadata say nothing)",
     "av": "BSD-3-Clause; its wheel carries FFmpeg with x264 and x265, which are GPL-2.0-or-later",
 }
 """Where the metadata say too little or what is not so."""

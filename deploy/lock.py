@@ -36,10 +36,11 @@ def compiled(requirements: list[str], *held: Path) -> list[str]:
         pins = Path(place) / "pins.txt"
         upgrade = os.environ.get("UPGRADE") == "1"
         pins.write_text("" if upgrade else "".join(_pins(path) for path in held))
+        # "fewest": one version of a package for all Pythons, though a newer one may have left the oldest of them.
         command = [
             Path(sys.executable).with_name("uv"), "pip", "compile", *requirements, "--universal", "--generate-hashes",
             "--python-version", "3.11", "--no-annotate", "--no-header", "--no-emit-index-url", "--quiet",
-            "--constraint", pins,
+            "--fork-strategy", "fewest", "--constraint", pins,
         ]  # fmt: skip
         done = subprocess.run(command, cwd=ROOT, text=True, capture_output=True)
     if done.returncode:
