@@ -100,14 +100,18 @@ class LogMel:
 
     @cached_property
     def _filters(self) -> npt.NDArray[np.float32]:
-        """(F, n_fft / 2 + 1) triangles on Slaney's mel scale, each of unit area (as in librosa)."""
-        top = self.sampling_rate / 2
-        edges = _hertz(np.linspace(_mel(0.0), _mel(top), self.feature_size + 2))
-        bins = np.linspace(0.0, top, self.n_fft // 2 + 1)
-        rising = (bins - edges[:-2, None]) / np.diff(edges)[:-1, None]
-        falling = (edges[2:, None] - bins) / np.diff(edges)[1:, None]
-        triangles = np.maximum(0.0, np.minimum(rising, falling)) * (2.0 / (edges[2:] - edges[:-2]))[:, None]
-        return triangles.astype(np.float32)
+        return mel_filters(self.feature_size, self.n_fft, self.sampling_rate)
+
+
+def mel_filters(bands: int, n_fft: int, sampling_rate: int = SAMPLE_RATE) -> npt.NDArray[np.float32]:
+    """(F, n_fft / 2 + 1) triangles on Slaney's mel scale, each of unit area (as in librosa)."""
+    top = sampling_rate / 2
+    edges = _hertz(np.linspace(_mel(0.0), _mel(top), bands + 2))
+    bins = np.linspace(0.0, top, n_fft // 2 + 1)
+    rising = (bins - edges[:-2, None]) / np.diff(edges)[:-1, None]
+    falling = (edges[2:, None] - bins) / np.diff(edges)[1:, None]
+    triangles = np.maximum(0.0, np.minimum(rising, falling)) * (2.0 / (edges[2:] - edges[:-2]))[:, None]
+    return triangles.astype(np.float32)
 
 
 def _mel(hertz: float) -> float:

@@ -396,8 +396,11 @@ def label(
     options = PseudoLabelOptions(least_confidence, _processes(processes, on_ray, len(utterances)), on_ray)
     entry = store.find(model)
     ref = entry.ref if entry else folder.name  # the labels' source names the exact version
+    # A model of many languages does not know which it is to write; what was trained here does.
+    spoken = lang or (utterances[0].lang if utterances and store.card(model) is None else None)
+    work = Work(folder, engine, language=spoken)
     with bar("pseudo-labelling", len(utterances)) as advance:
-        report = pseudo_label(Work(folder, engine), ref, utterances, out, options, advance)
+        report = pseudo_label(work, ref, utterances, out, options, advance)
     emit(report, as_json, _label_lines(report))
     warn(f"error: {row['id']}: {row['error']}" for row in report.failed[:SHOWN])
     if report.failed:

@@ -34,6 +34,7 @@ def evaluate(
     ] = None,
     rescore_weight: Annotated[float, Option("--rescore-weight", help="Weight of its log-probabilities.")] = 0.3,
     engine: Engine = "onnx",
+    lang: options.Spoken = None,
     threads: Threads = 1,
     as_json: AsJson = False,
 ) -> None:
@@ -50,7 +51,7 @@ def evaluate(
     store = Store()
     spec = options.spec_of(lms, lm_weight, word_score, letter_score, beam_width, hotwords, decoder)
     spec = spec or (options.beam_alone() if rescore else None)
-    recognizer = Work(store.resolve(model), engine, threads, decoder=spec).open()
+    recognizer = Work(store.resolve(model), engine, threads, decoder=spec, language=lang).open()
     recognizer = options.rescoring(recognizer, rescore, rescore_weight) if rescore else recognizer
     with board() as show:
         evaluation = evaluate_model(

@@ -43,6 +43,7 @@ EXTRAS = {
     "media": ("av",),
     "streams": ("datasets",),
     "field": ("pylangacq", "rustling", "pympi", "praatio"),
+    "whisper": ("ctranslate2",),
     "speak": ("espeakng_loader",),
     "voices": ("parselmouth",),
     "ray": ("ray",),

@@ -44,6 +44,10 @@ DryRun = Annotated[bool, Option("--dry-run", help="Print the transfer plan and s
 
 # For data, models and languages.
 Lang = Annotated[str | None, Option("--lang", callback=language_tag, help="Language; the manifest's by default.")]
+Spoken = Annotated[
+    str | None,
+    Option("--lang", callback=language_tag, help="Language that is spoken, for a model of many; its own by default."),
+]
 To = Annotated[str, Option("--to", callback=language_tag, help="Target language, such as pt.")]
 Model = Annotated[str, Argument(help="Model: NAME, NAME@VERSION or a model folder.")]
 Manifest = Annotated[Path, Argument(help="Manifest (JSONL).")]

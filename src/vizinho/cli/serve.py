@@ -7,13 +7,14 @@ from typing import Annotated
 
 from typer import Argument, Option
 
-from vizinho.cli.options import Engine, processes_that_fit
+from vizinho.cli.options import Engine, Spoken, processes_that_fit
 from vizinho.errors import SpecError
 
 
 def serve(
     names: Annotated[
-        list[str] | None, Argument(help="Models: NAME (every version) or NAME@VERSION; without any, the whole store.")
+        list[str] | None,
+        Argument(help="Models: NAME (every version), NAME@VERSION or a folder; without any, the whole store."),
     ] = None,
     host: Annotated[str, Option("--host", help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, Option("--port", min=0, max=65535, help="Port to listen on.")] = 8080,
@@ -34,6 +35,7 @@ def serve(
         Path | None, Option("--topics", help="Folder of a classifier of topics.", show_default=False)
     ] = None,
     engine: Engine = "onnx",
+    lang: Spoken = None,
     max_megabytes: Annotated[int, Option("--max-megabytes", min=1, help="Largest recording.")] = 100,
     max_minutes: Annotated[int, Option("--max-minutes", min=1, help="Longest recording or stream.")] = 240,
     max_streams: Annotated[int, Option("--max-streams", min=1, help="Streams open at once.")] = 64,
@@ -71,6 +73,7 @@ def serve(
     )
     options = ServeOptions(
         names=tuple(names or ()),
+        language=lang or "",
         aliases=dict(map(_alias, alias or ())),
         host=host,
         port=port,

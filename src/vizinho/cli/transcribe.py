@@ -40,6 +40,7 @@ def transcribe(
     ] = None,
     jobs: Annotated[int | None, Option("--jobs", help="Number of processes (default: what fits).", min=1)] = None,
     engine: Engine = "onnx",
+    lang: options.Spoken = None,
     split_channels: Annotated[
         bool, Option("--split-channels", help="Transcribe each channel by itself, not their mean.")
     ] = False,
@@ -74,7 +75,7 @@ def transcribe(
         typer.echo(f"skipped, not audio: {count} {suffix}", err=True)
     spec = options.spec_of(lms, lm_weight, word_score, letter_score, beam_width, hotwords, decoder)
     spec = spec or (options.beam_alone() if n_best else None)
-    work = Work(place, engine, threads, split_channels, spec, n_best)
+    work = Work(place, engine, threads, split_channels, spec, n_best, lang)
     folder = OutputFolder(out, kind, work.key()) if out is not None else None
     pending = folder.pending(inputs.files) if folder else [file.audio for file in inputs.files]
     done_before = len(inputs.files) - len(pending)

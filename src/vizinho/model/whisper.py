@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from transformers import WhisperForConditionalGeneration
+from transformers.models.whisper.tokenization_whisper import TO_LANGUAGE_CODE
 
 from vizinho.errors import ModelError, SpecError
 from vizinho.model.whisper_silence import pool_silence
@@ -53,7 +54,10 @@ def languages_of(tokens: Iterable[str]) -> list[str]:
 def language_of(model: PreTrainedModel) -> str | None:
     """The language that a network was set to write, as its generation settings say."""
     language = getattr(model.generation_config, "language", None)
-    return language.strip("<|>") if isinstance(language, str) else None
+    if not isinstance(language, str):
+        return None
+    code = language.strip("<|>").lower()
+    return str(TO_LANGUAGE_CODE.get(code, code))  # fine-tuning scripts write "portuguese"
 
 
 def prompt_of(model: PreTrainedModel, language: str | None = None) -> list[int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -184,6 +185,22 @@ class Cutter:
     def _piece(self, start: int, end: int) -> Piece:
         at = self._audio_start
         return Piece(start, self._audio[start - at : end - at].copy())
+
+
+def packed(pieces: Iterable[Piece], seconds: float) -> list[Piece]:
+    """Pieces in order of time, neighbours put together while they and the pause between them last at most `seconds`.
+
+    The pause becomes silence, so that times stay those of the stream.
+    """
+    result: list[Piece] = []
+    for piece in pieces:
+        if result and piece.end_sample - result[-1].start_sample <= seconds * SAMPLE_RATE:
+            last = result.pop()
+            pause = piece.start_sample - last.end_sample  # negative where both have an overlap
+            parts = [last.samples, np.zeros(max(0, pause), np.float32), piece.samples[max(0, -pause) :]]
+            piece = replace(piece, start_sample=last.start_sample, samples=np.concatenate(parts))
+        result.append(piece)
+    return result
 
 
 def _samples(seconds: float) -> int:

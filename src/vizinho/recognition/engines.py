@@ -72,6 +72,9 @@ class WordsEngine(Protocol):
     def words(self, waveforms: Sequence[Waveform]) -> list[list[Word]]:
         """Words of 16 kHz waveforms, each (N,), with times from the start of its waveform; several calls at once."""
 
+    def expecting(self, hotwords: Sequence[str]) -> WordsEngine:
+        """This network where these words are likely. Raises SpecError where it cannot be told."""
+
 
 class TorchEngine:
     """A network in torch. It may be in training: each call computes with the weights of the moment.
@@ -124,15 +127,15 @@ class TorchEngine:
 
 
 def torch_engine(
-    checkpoint: Checkpoint, language: str | None = None, precision: str = "no", *, pooled: bool = False
+    checkpoint: Checkpoint, language: str | None = None, precision: str = "no"
 ) -> TorchEngine | WordsEngine:
-    """What computes with a network in memory; the options are for those with a decoder (`TorchWhisper`)."""
+    """What computes with a network in memory; the two options are for those with a decoder."""
     from vizinho.model.whisper import is_whole_whisper
 
     if is_whole_whisper(checkpoint.model):
         from vizinho.recognition.whisper_torch import TorchWhisper
 
-        return TorchWhisper(checkpoint, language, precision, pooled=pooled)
+        return TorchWhisper(checkpoint, language, precision)
     return TorchEngine(checkpoint)
 
 

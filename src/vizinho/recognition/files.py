@@ -100,11 +100,14 @@ class Work:
     """A beam search with language models or hotwords; None decodes greedily."""
     n_best: int = 0
     """Alternatives that each transcript lists; they need a beam search."""
+    language: str | None = None
+    """What is spoken, for a model of many languages; None for the model's own."""
 
     def key(self) -> str:
         """Names everything that shapes the texts; the number of threads does not."""
         key = f"{key_of(self.model)}|{self.engine}|{'channels' if self.split_channels else 'mono'}"
         key += f"|{self.n_best} best" if self.n_best else ""
+        key += f"|in {self.language}" if self.language else ""
         if self.decoder is None:
             return key
         models = [sha256(path) for path in self.decoder.lms if path.is_file()]  # their content, not their names
@@ -113,7 +116,9 @@ class Work:
     def open(self) -> Recognizer:
         """The recogniser that every process loads for itself. Raises what `Recognizer.load` raises."""
         options = TranscribeOptions(n_best=self.n_best)
-        recognizer = Recognizer.load(self.model, self.engine, options, threads=self.threads, search=self.decoder)
+        recognizer = Recognizer.load(
+            self.model, self.engine, options, threads=self.threads, search=self.decoder, language=self.language
+        )
         if isinstance(recognizer.engine, TorchEngine):
             set_threads(self.threads)
         return recognizer

@@ -5,6 +5,7 @@ Everything that is scored, tuned, pseudo-labelled, transcribed or served goes th
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -23,10 +24,11 @@ from vizinho.errors import ModelError, SpecError
 from vizinho.parallel import limit_blas
 from vizinho.progress import Advance, silent
 from vizinho.recognition.cache import cached_engine
-from vizinho.recognition.cutting import CutOptions, Cutter, Piece
+from vizinho.recognition.cutting import CutOptions, Cutter, Piece, packed
 from vizinho.recognition.engines import SETTINGS, Engine, OnnxEngine, TorchEngine, WordsEngine, load_torch, torch_engine
 from vizinho.recognition.export import can_export
 from vizinho.recognition.live import Live, live_of
+from vizinho.recognition.whisper_export import is_converted, is_whisper
 from vizinho.records import Alternative, Segment, Transcript, Utterance, Word
 from vizinho.store.card import read_card
 
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from vizinho.text.normalize import Normalizer
 
 ENGINES = ("onnx", "torch")
+log = logging.getLogger("vizinho.recognition.recognizer")
 _SAME_WORD_SECONDS = 0.2
 """A word that both sides of a cut have begins within this time on either side."""
 
@@ -121,42 +124,39 @@ class Recognizer:
         """Open a folder of a model, or of an export.
 
         "onnx" exports a model on its first use and keeps the export beside the store; networks that cannot be exported
-        are computed in torch even then. "torch" computes with the network as it was trained, on the threads torch is
-        set to. `search` describes a beam search; None decodes greedily. `language` is for networks with a decoder that
-        were not trained here. Raises ModelError for a broken folder, SpecError for an unknown engine, and what
-        `make_decoder` raises.
+        are computed in torch even then, and those with a decoder in CTranslate2 where it is installed. "torch" computes
+        with the network as it was trained, on the threads torch is set to. `search` describes a beam search; None
+        decodes greedily. `language` is for networks with a decoder that were not trained here. Raises ModelError for a
+        broken folder, SpecError for an unknown engine, and what `searching` raises.
         """
         if engine not in ENGINES:
             raise SpecError(f"unknown engine {engine!r}", where="engine", fix=f"use {' or '.join(ENGINES)}")
         limit_blas()  # features are computed in NumPy
         loaded: Engine | WordsEngine
         live = None
-        if (folder / SETTINGS).is_file() and engine == "onnx":
+        if engine == "onnx" and (is_whisper(folder) or is_converted(folder)):
+            loaded = _whisper(folder, threads, language)
+        elif (folder / SETTINGS).is_file() and engine == "onnx":
             loaded = OnnxEngine.load(folder, threads)
         else:
-            loaded = _exported(folder, threads, language) if engine == "onnx" else load_torch(folder, language)
+            loaded = _exported(folder, threads) if engine == "onnx" else load_torch(folder, language)
             live = live_of(folder, loaded.checkpoint if isinstance(loaded, TorchEngine) else None)
         recognizer = cls(loaded, None, options, live=live, folder=folder)
-        return recognizer if search is None else recognizer.with_decoder(recognizer.beam(search))
+        return recognizer if search is None else recognizer.searching(search)
 
     @classmethod
-    def of(cls, checkpoint: Checkpoint, precision: str = "no", *, pooled: bool = False) -> Recognizer:
+    def of(cls, checkpoint: Checkpoint, precision: str = "no") -> Recognizer:
         """A network in memory, such as one that is being trained; its weights are used as they stand at each call.
 
-        Of a network with a decoder, `precision` is "no" (float32) or "bf16", and `pooled` computes silence at a few
-        places.
+        `precision` is that of a network with a decoder: "no" (float32) or "bf16".
         """
-        return cls(torch_engine(checkpoint, precision=precision, pooled=pooled))
+        return cls(torch_engine(checkpoint, precision=precision))
 
     @property
     def ctc(self) -> Engine:
         """The engine, where it gives log-probabilities; raises SpecError for one that writes words by itself."""
         if isinstance(self.engine, WordsEngine):
-            raise SpecError(
-                "an encoder-decoder network gives no log-probabilities for a decoder",
-                where=self._folder or "",
-                fix="leave out the beam search, or transfer with --head ctc",
-            )
+            raise _no_log_probs(self._folder)
         return self.engine
 
     def beam(self, spec: DecoderSpec) -> BeamDecoder:
@@ -170,6 +170,19 @@ class Recognizer:
         """The normaliser that the model's texts went through; None for a model without a card."""
         card = read_card(self._folder) if self._folder else None
         return card.text_normalizer() if card else None
+
+    def searching(self, spec: DecoderSpec) -> Recognizer:
+        """This network with the search that `spec` describes.
+
+        A network with a decoder searches by itself, and takes hotwords alone. Raises what `make_decoder` raises, and
+        SpecError where it has a decoder and `spec` more than hotwords, or it cannot take them.
+        """
+        engine = self.engine
+        if not isinstance(engine, WordsEngine):
+            return self.with_decoder(self.beam(spec))
+        if spec.lms or not spec.hotwords:
+            raise _no_log_probs(self._folder)
+        return Recognizer(engine.expecting(list(spec.hotwords)), None, self.options, folder=self._folder)
 
     def with_decoder(self, decoder: Decoder | None) -> Recognizer:
         """This network with another decoder; None decodes greedily."""
@@ -255,7 +268,7 @@ class Recognizer:
         if samples.size <= self.options.cut_above_seconds * SAMPLE_RATE:
             return [Piece(0, samples)] if samples.size else []
         cutter = Cutter(self.options.cutting)
-        return [*cutter.feed(samples), *cutter.flush()]
+        return self._packed([*cutter.feed(samples), *cutter.flush()])
 
     def _long(self, cutter: Cutter, blocks: Iterable[Waveform]) -> Iterator[PieceOutput]:
         """Pieces of a long recording in order of time, as soon as two batches of them are full."""
@@ -264,9 +277,14 @@ class Recognizer:
             waiting += cutter.feed(block)
             # Two batches, so that pieces can be sorted by length and little of a batch is padding.
             if sum(p.samples.size for p in waiting) >= 2 * self.options.batch_seconds * SAMPLE_RATE:
-                yield from self._run(waiting)
+                yield from self._run(self._packed(waiting))
                 waiting = []
-        yield from self._run([*waiting, *cutter.flush()])
+        yield from self._run(self._packed([*waiting, *cutter.flush()]))
+
+    def _packed(self, pieces: Sequence[Piece]) -> list[Piece]:
+        """Pieces as the engine likes them: whatever they hold, a network with a decoder reads windows of one length."""
+        longest = self.engine.max_seconds
+        return packed(pieces, longest) if isinstance(self.engine, WordsEngine) and longest else list(pieces)
 
     def _run(self, pieces: Sequence[Piece]) -> list[PieceOutput]:
         """Pieces through the network, in batches of similar length; results in the order of the pieces."""
@@ -324,11 +342,33 @@ class Recognizer:
         return Transcript(name, text, tuple(words), confidence, seconds, segments, alternatives)
 
 
-def _exported(folder: Path, threads: int, language: str | None) -> Engine | WordsEngine:
+def _exported(folder: Path, threads: int) -> Engine | WordsEngine:
     if can_export(folder):
         with suppress(ModelError):  # of a graph that does not compute what the network does; torch names other causes
             return cached_engine(folder, threads)
-    return load_torch(folder, language)
+    return load_torch(folder)
+
+
+def _whisper(folder: Path, threads: int, language: str | None) -> WordsEngine:
+    from vizinho.recognition.whisper import CTranslate2Engine
+
+    try:
+        return CTranslate2Engine.load(folder, threads, language=language)
+    except ModuleNotFoundError as error:
+        if error.name != "ctranslate2" or is_converted(folder):
+            raise
+    log.warning("Whisper is computed in torch, which is slower: pip install 'vizinho[whisper]' brings CTranslate2")
+    engine = load_torch(folder, language)
+    assert isinstance(engine, WordsEngine)
+    return engine
+
+
+def _no_log_probs(folder: Path | None) -> SpecError:
+    return SpecError(
+        "an encoder-decoder network gives no log-probabilities for a decoder",
+        where=folder or "",
+        fix="leave out the beam search, or transfer with --head ctc",
+    )
 
 
 def _later(words: Iterable[Word], seconds: float) -> list[Word]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from vizinho.audio.io import SAMPLE_RATE, Waveform
 from vizinho.audio.logmel import at_least_minimum
+from vizinho.errors import SpecError
 from vizinho.records import Word
 
 if TYPE_CHECKING:
@@ -22,18 +22,17 @@ class TorchWhisper:
     Times are shares of the waveform by letters, since nothing here aligns words to the sound (CTranslate2 does).
     """
 
-    def __init__(
-        self, checkpoint: Checkpoint, language: str | None = None, precision: str = "no", *, pooled: bool = False
-    ) -> None:
-        """`pooled` computes the silence after the speech at a few places, for dev scores while a network is trained."""
+    def __init__(self, checkpoint: Checkpoint, language: str | None = None, precision: str = "no") -> None:
         self._checkpoint, self._language, self._precision = checkpoint, language, precision
-        front = checkpoint.front
-        self._front = front if pooled else replace(front, windows=front.windows[-1:])
-        self.max_seconds = front.max_seconds
+
+    @property
+    def max_seconds(self) -> float | None:
+        """See WordsEngine."""
+        return self._checkpoint.front.max_seconds
 
     def words(self, waveforms: Sequence[Waveform]) -> list[list[Word]]:
         """See WordsEngine."""
-        front = self._front
+        front = self._checkpoint.front
         waveforms = [at_least_minimum(samples) for samples in waveforms]
         by_window: dict[int, list[int]] = {}
         # The window is a part of what the network hears: neighbours in a batch must not change it.
@@ -46,13 +45,18 @@ class TorchWhisper:
                 words[number] = _words(self._checkpoint.tokenizer, text, waveforms[number].size / SAMPLE_RATE)
         return words
 
+    def expecting(self, hotwords: Sequence[str]) -> TorchWhisper:
+        """See WordsEngine."""
+        what = f"{len(hotwords)} hotwords, which Whisper in torch does not read"
+        raise SpecError(what, where="hotword", fix="use --engine onnx with CTranslate2: pip install 'vizinho[whisper]'")
+
     def _write(self, waveforms: Sequence[Waveform]) -> list[Written]:
         import torch
 
         from vizinho.model.whisper import most_tokens, prompt_of, write
 
         model = self._checkpoint.model
-        features = self._front.extract(waveforms).features.to(model.device)
+        features = self._checkpoint.front.extract(waveforms).features.to(model.device)
         most = [most_tokens(model, samples.size / SAMPLE_RATE) for samples in waveforms]
         with torch.autocast(model.device.type, torch.bfloat16, enabled=self._precision == "bf16"):
             return write(model, features, prompt_of(model, self._language), most)

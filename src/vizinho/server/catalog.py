@@ -19,16 +19,26 @@ from vizinho.text.language import Language, same_language
 
 
 class Catalog:
-    """The store as clients see it; read at every request, so the next one uses a new current version."""
+    """The store as clients see it; read at every request, so the next one uses a new current version.
 
-    def __init__(self, store: Store, names: Sequence[str] = (), aliases: Mapping[str, str] | None = None) -> None:
-        """Offer these names (all versions of a NAME, one of a NAME@VERSION); without names, everything in the store.
+    Folders outside the store are read once, and have the version 1.
+    """
+
+    def __init__(
+        self, store: Store, names: Sequence[str] = (), aliases: Mapping[str, str] | None = None, language: str = ""
+    ) -> None:
+        """Offer these names (all versions of a NAME, one of a NAME@VERSION, a folder by its own name); without names,
+        everything in the store. `language` is that of folders without a card.
 
         Raises StoreError for a name that the store lacks and SpecError for an alias that leads nowhere.
         """
-        self._store, self._names, self._aliases = store, tuple(names), dict(aliases or {})
+        self._store, self._aliases = store, dict(aliases or {})
+        outside = [Path(name) for name in names if store.find(name) is None and Path(name).is_dir()]
+        self._names = tuple(Path(name).name if Path(name) in outside else name for name in names)
+        read = {path: _read_folder(path.name, 1, path.resolve(), 0) for path in outside}
+        self._folders = [replace(m, language=m.language or language) for m in read.values() if m is not None]
         for name in self._names:
-            if store.find(name) is None:
+            if store.find(name) is None and name not in [m.name for m in self._folders]:
                 refs = ", ".join(e.ref for e in store.entries()) or "no models"
                 raise StoreError(f"no model {name!r}", where=store.models, fix=f"the store has {refs}")
         if not self.offered():
@@ -39,14 +49,14 @@ class Catalog:
 
     def offered(self) -> list[ServedModel]:
         """All versions that can be asked for, by name and version; folders that are broken are left out."""
-        return [model for entry in self._entries() if (model := _read(entry)) is not None]
+        return [model for entry in self._entries() if (model := _read(entry)) is not None] + self._folders
 
     def current(self) -> list[ServedModel]:
         """What each bare name means now, in the order that the names were given in."""
         order = {name.partition("@")[0]: number for number, name in reversed(list(enumerate(self._names)))}
         by_name = groupby(self._entries(), key=lambda entry: entry.name)
         models = [model for _, entries in by_name if (model := _newest_usable(list(entries))) is not None]
-        return sorted(models, key=lambda model: order.get(model.name, len(order)))
+        return sorted([*models, *self._folders], key=lambda model: order.get(model.name, len(order)))
 
     def choose(self, model: str | None, language: str | None) -> ServedModel:
         """The model of a request: by its name, else the first that speaks the language, else the first.
@@ -85,6 +95,9 @@ class Catalog:
         return [*bare, *aliases, *((model.ref, model) for model in self.offered())]
 
     def _find(self, ref: str) -> ServedModel | None:
+        outside = next((model for model in self._folders if ref in (model.name, model.ref)), None)
+        if outside is not None:
+            return outside
         name, at, _ = ref.partition("@")
         entries = [entry for entry in self._store.versions(name) if self._serves(entry)]
         if not at:

@@ -33,7 +33,8 @@ _READ_BYTES = 262_144  # what asyncio reads at once: so much of a head may come 
 class ServeOptions:
     """Where to listen, what to serve and how."""
 
-    names: tuple[str, ...] = ()  # NAME or NAME@VERSION; all of the store's without any
+    names: tuple[str, ...] = ()  # NAME, NAME@VERSION or a folder; all of the store's without any
+    language: str = ""  # of folders without a card
     aliases: Mapping[str, str] = field(default_factory=dict)  # other names for models, such as whisper-1
     host: str = "127.0.0.1"
     port: int = 8080
@@ -51,7 +52,7 @@ def make_service(options: ServeOptions, keys: Keys, store: Store | None = None) 
     if options.worker.classifier is not None and not options.worker.classifier.is_dir():
         raise SpecError("no such folder", where=f"--topics {options.worker.classifier}")
     limits, metrics = options.limits, Metrics()
-    catalog = Catalog(store or Store(), options.names, options.aliases)
+    catalog = Catalog(store or Store(), options.names, options.aliases, options.language)
     pool = Pool(options.worker, options.workers, limits, metrics)
     fetcher = None
     if options.fetch_hosts:

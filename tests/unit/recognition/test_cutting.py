@@ -8,7 +8,7 @@ from tones import Loudness
 
 from vizinho.audio.io import SAMPLE_RATE
 from vizinho.errors import SpecError
-from vizinho.recognition.cutting import CutOptions, Cutter
+from vizinho.recognition.cutting import CutOptions, Cutter, Piece, packed
 from vizinho.recognition.vad import WINDOW_SAMPLES, SpeechProbability
 
 OPTIONS = CutOptions(silence_seconds=0.3, pad_seconds=0.1, max_seconds=4.0, overlap_seconds=0.5)
@@ -105,3 +105,33 @@ def test_the_detector_is_silero_s(shared):
     ours = SpeechProbability().feed(samples)
     assert ours.max() > 0.8
     assert np.abs(ours - theirs).max() < 1e-3
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 40), st.integers(-10, 60)), max_size=12),
+    st.integers(5, 100),
+)
+def test_packed_pieces_hold_the_same_audio_at_the_same_times(parts, most):
+    """Parts are lengths of pieces and what lies between one and the next: a pause, or audio that both have."""
+    audio = np.arange(1, 2000, dtype=np.float32)
+    pieces, at = [], 0
+    for length, pause in parts:
+        at = max(0, at + pause, pieces[-1].start_sample if pieces else 0)
+        pieces.append(Piece(at, audio[at : at + length]))
+        at += length
+    made = packed(pieces, most / SAMPLE_RATE)
+    sizes = [piece.samples.size for piece in made]
+    assert max(sizes, default=0) <= max([most, *(p.samples.size for p in pieces)])
+    for first, second in pairwise(made):  # nothing more would have fitted
+        assert second.start_sample > first.start_sample or second.samples.size >= first.samples.size
+    spoken = {i for p in pieces for i in range(p.start_sample, p.end_sample)}
+    whole = {i: p.samples[i - p.start_sample] for p in made for i in range(p.start_sample, p.end_sample)}
+    assert spoken <= whole.keys()
+    assert all(value == (audio[i] if i in spoken else 0.0) for i, value in whole.items())
+
+
+def test_packed_pieces_end_as_the_last_of_them_does():
+    ends = [Piece(0, np.ones(10, np.float32), ends_in_silence=True), Piece(20, np.ones(10, np.float32), False, 4)]
+    (one,) = packed(ends, 1.0)
+    assert (one.start_sample, one.end_sample, one.ends_in_silence, one.overlap_samples) == (0, 30, False, 4)
+    assert len(packed(ends, 29 / SAMPLE_RATE)) == 2

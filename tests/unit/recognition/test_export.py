@@ -94,15 +94,14 @@ def test_a_cache_that_cannot_be_written_costs_only_time(tone_model, tmp_path):
 
 def test_the_process_that_is_second_to_finish_takes_its_own(tone_model, tmp_path, monkeypatch):
     """Another export appears while ours is being made."""
-    from vizinho.recognition import cache
 
-    def slow(model, out):
-        made = export(model, out)
-        monkeypatch.setattr(cache, "export", export)
+    def slow(model, out, precision):
+        made = export(model, out, precision)
+        monkeypatch.setattr("vizinho.recognition.export.export", export)
         cached_engine(tone_model, home=tmp_path)
         return made
 
-    monkeypatch.setattr(cache, "export", slow)
+    monkeypatch.setattr("vizinho.recognition.export.export", slow)
     assert cached_engine(tone_model, home=tmp_path).blank == 0
     assert [p.name for p in (tmp_path / "exports").iterdir()] == [key_of(tone_model)]
 

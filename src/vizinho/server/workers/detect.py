@@ -11,9 +11,11 @@ import numpy as np
 from vizinho.audio.io import Waveform
 from vizinho.errors import TextError
 from vizinho.g2p.words import frequent_words, letters_of, word_frequencies
+from vizinho.recognition.engines import WordsEngine
 from vizinho.recognition.recognizer import Recognizer
 from vizinho.server.served import ServedModel
 from vizinho.text.language import Language
+from vizinho.text.normalize import get_normalizer
 
 DETECT_SECONDS = 12.0  # audio that every candidate listens to
 
@@ -21,6 +23,7 @@ DETECT_SECONDS = 12.0  # audio that every candidate listens to
 _WORDS = 20_000  # most frequent words that the spelling of a language is learnt from
 _SMOOTHING = 0.5
 _LETTERS = 40  # about as many letters as a language has; unseen ones share the smoothing
+_LEAST = 1e-4  # a word's confidence that counts
 _UNKNOWN = -9.0  # evidence of a model that hears nothing
 
 
@@ -34,6 +37,11 @@ def evidence(recognizer: Recognizer, samples: Waveform, language: str) -> float:
     """
     if samples.size == 0:
         return _UNKNOWN
+    if isinstance(recognizer.engine, WordsEngine):
+        transcript = recognizer.transcribe(samples)
+        spelt = get_normalizer(language)(transcript.text).split()  # without case and punctuation
+        sure = [math.log(max(word.confidence, _LEAST)) for word in transcript.words]
+        return sum(sure) / len(sure) + spelling(spelt, language) if spelt else _UNKNOWN
     engine = recognizer.ctc
     log_probs = engine.log_probs([samples])[0]
     spoken = log_probs.argmax(axis=1) != engine.blank

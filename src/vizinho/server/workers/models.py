@@ -73,7 +73,7 @@ def loader(engine: str, threads: int = 1) -> Callable[[ServedModel], Recognizer]
     def load(model: ServedModel) -> Recognizer:
         try:
             verify(model.folder)
-            return Recognizer.load(model.folder, engine, threads=threads)
+            return Recognizer.load(model.folder, engine, threads=threads, language=model.language or None)
         except VizinhoError:
             raise
         except Exception as error:

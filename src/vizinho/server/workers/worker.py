@@ -17,7 +17,7 @@ from multiprocessing.connection import Connection
 
 from vizinho.decoding.beam import BeamOptions
 from vizinho.decoding.setup import DecoderSpec
-from vizinho.errors import AudioError, TextError, VizinhoError
+from vizinho.errors import AudioError, SpecError, TextError, VizinhoError
 from vizinho.parallel import begin_process
 from vizinho.recognition.recognizer import Recognizer, mean_confidence
 from vizinho.recognition.stream import Event, Final, StreamOptions, StreamSession
@@ -145,10 +145,9 @@ class Worker:
             return recognizer, used
         spec = DecoderSpec(options=BeamOptions(lm_weight=0.0), hotwords=dict(phrases))  # a beam without language model
         try:
-            search = recognizer.beam(spec)
-        except TextError as error:
+            return recognizer.searching(spec), used
+        except (TextError, SpecError) as error:
             raise bad_parameter("keywords", error.what) from error
-        return recognizer.with_decoder(search), used
 
     def _transcribe(self, job: messages.FileJob) -> messages.FileDone:
         recording = Recording(job)
