@@ -371,7 +371,7 @@ def budgets_of(spec: ExperimentSpec, home: Path | None) -> list[Budget]:
 def _budget(spec: ExperimentSpec, start: str, home: Path | None) -> Budget:
     donor = spec.donor(start)
     if donor is None:
-        card = Store(home).card(start)
+        card = read_card(spec.folders[start]) if start in spec.folders else Store(home).card(start)
         minutes, steps = (card.data.get("minutes"), card.steps) if card else (None, None)
         language = card.language if card else None
         return Budget(start=start, language=language, trained_here=False, minutes=minutes, steps=steps, matched=True)

@@ -127,15 +127,15 @@ class TorchEngine:
 
 
 def torch_engine(
-    checkpoint: Checkpoint, language: str | None = None, precision: str = "no"
+    checkpoint: Checkpoint, language: str | None = None, precision: str = "no", *, pooled: bool = False
 ) -> TorchEngine | WordsEngine:
-    """What computes with a network in memory; the two options are for those with a decoder."""
+    """What computes with a network in memory; the options are for those with a decoder (`TorchWhisper`)."""
     from vizinho.model.whisper import is_whole_whisper
 
     if is_whole_whisper(checkpoint.model):
         from vizinho.recognition.whisper_torch import TorchWhisper
 
-        return TorchWhisper(checkpoint, language, precision)
+        return TorchWhisper(checkpoint, language, precision, pooled=pooled)
     return TorchEngine(checkpoint)
 
 

@@ -145,12 +145,13 @@ class Recognizer:
         return recognizer if search is None else recognizer.searching(search)
 
     @classmethod
-    def of(cls, checkpoint: Checkpoint, precision: str = "no") -> Recognizer:
+    def of(cls, checkpoint: Checkpoint, precision: str = "no", *, pooled: bool = False) -> Recognizer:
         """A network in memory, such as one that is being trained; its weights are used as they stand at each call.
 
-        `precision` is that of a network with a decoder: "no" (float32) or "bf16".
+        Of a network with a decoder, `precision` is "no" (float32) or "bf16", and `pooled` computes silence at a few
+        places.
         """
-        return cls(torch_engine(checkpoint, precision=precision))
+        return cls(torch_engine(checkpoint, precision=precision, pooled=pooled))
 
     @property
     def ctc(self) -> Engine:

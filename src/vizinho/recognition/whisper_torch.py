@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
@@ -22,17 +23,18 @@ class TorchWhisper:
     Times are shares of the waveform by letters, since nothing here aligns words to the sound (CTranslate2 does).
     """
 
-    def __init__(self, checkpoint: Checkpoint, language: str | None = None, precision: str = "no") -> None:
+    def __init__(
+        self, checkpoint: Checkpoint, language: str | None = None, precision: str = "no", *, pooled: bool = False
+    ) -> None:
+        """`pooled` computes the silence after the speech at a few places, for dev scores while a network is trained."""
         self._checkpoint, self._language, self._precision = checkpoint, language, precision
-
-    @property
-    def max_seconds(self) -> float | None:
-        """See WordsEngine."""
-        return self._checkpoint.front.max_seconds
+        front = checkpoint.front
+        self._front = front if pooled else replace(front, windows=front.windows[-1:])
+        self.max_seconds = front.max_seconds
 
     def words(self, waveforms: Sequence[Waveform]) -> list[list[Word]]:
         """See WordsEngine."""
-        front = self._checkpoint.front
+        front = self._front
         waveforms = [at_least_minimum(samples) for samples in waveforms]
         by_window: dict[int, list[int]] = {}
         # The window is a part of what the network hears: neighbours in a batch must not change it.
@@ -56,7 +58,7 @@ class TorchWhisper:
         from vizinho.model.whisper import most_tokens, prompt_of, write
 
         model = self._checkpoint.model
-        features = self._checkpoint.front.extract(waveforms).features.to(model.device)
+        features = self._front.extract(waveforms).features.to(model.device)
         most = [most_tokens(model, samples.size / SAMPLE_RATE) for samples in waveforms]
         with torch.autocast(model.device.type, torch.bfloat16, enabled=self._precision == "bf16"):
             return write(model, features, prompt_of(model, self._language), most)

@@ -152,8 +152,11 @@ def mark_streaming(checkpoint: Checkpoint, options: StreamingOptions) -> None:
     set_chunks(checkpoint.model, Chunks(options.usual_frames, options.left_chunks) if options.share else None)
 
 
-def dev_rates(checkpoint: Checkpoint, dev: DevSet) -> tuple[float, float]:
-    """CER and WER of the network as it stands, which is left in evaluation mode."""
+def dev_rates(checkpoint: Checkpoint, dev: DevSet, *, pooled: bool = True) -> tuple[float, float]:
+    """CER and WER of the network as it stands, which is left in evaluation mode.
+
+    A network with a decoder is scored as it is trained, with `pooled` silence, or as it is served.
+    """
     checkpoint.model.eval()
-    transcripts = Recognizer.of(checkpoint, dev.precision).transcribe_corpus(dev.utterances)
+    transcripts = Recognizer.of(checkpoint, dev.precision, pooled=pooled).transcribe_corpus(dev.utterances)
     return error_rates(dev.references, {id_: dev.normalize(t.text) for id_, t in transcripts.items()})

@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Whisper with its decoder as donor: Portuguese from eight minutes, and a language that Whisper has never had.
+# Needs $VIZINHO_SHARED/speech and a folder of Whisper base: python "$VIZINHO_SHARED"/donors/whisper_base.py runs/whisper/base
+# About ten minutes an arm on one idle core with AMX. Arms that are done are not run again.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+export VIZINHO_SHARED=${VIZINHO_SHARED:-../shared}
+export VIZINHO_WHISPER=${VIZINHO_WHISPER:-runs/whisper/base}
+vizinho=${VIZINHO:-.venv/bin/vizinho}
+"$vizinho" experiment examples/whisper/portuguese.toml --out runs/whisper/portuguese
+# The same versions on sentences, and as they are served (results/).
+mkdir -p examples/whisper/results
+for arm in whisper.all.seed1 whisper.all.seed2 whisper.all.seed3 whisper.untrained.all.seed1; do
+    for corpus in pt pt_read; do
+        VIZINHO_HOME=runs/whisper/portuguese/store "$vizinho" evaluate "$arm" --split test --json \
+            --corpus "$VIZINHO_SHARED/speech/$corpus.jsonl" > "examples/whisper/results/$arm.$corpus.json"
+    done
+done
+.venv/bin/python examples/whisper/split_words.py gd runs/whisper/gd.jsonl
+"$vizinho" experiment examples/whisper/new_language.toml --out runs/whisper/new_language
