@@ -93,7 +93,7 @@ def _as_served(ready: ReadyJob, dev: DevSet, result: FitResult, log: Log) -> tup
     cer = dev_rates(checkpoint, dev, pooled=False)[0]
     plant(checkpoint.model, ready.start)
     untrained = dev_rates(checkpoint, dev, pooled=False)[0]
-    log(f"in whole windows, as it is served: dev CER {cer:.3f}, of the donor untrained {untrained:.3f}")
+    log(f"in whole windows of 30 s: dev CER {cer:.3f}, of the donor untrained {untrained:.3f}")
     if cer > untrained:
         log("training does not help on dev: the donor stays as it is")
         return replace(result, chosen="the donor untrained", dev_score=untrained, best_step=0), untrained

@@ -8,8 +8,8 @@ stay as they are; whoever computes the whole window (transformers, CTranslate2) 
 
 On 47 Portuguese words of about a second (dev of the words track) Whisper base has CER .335 in whole windows and .340
 so, in 16 % of the time (bench/whisper_silence.py). It is an approximation: on 55 other words the untouched network
-looped in it (.708 against .364), after training it did not (.119 against .136). So training computes this way, and what
-is served computes whole windows.
+looped in it (.708 against .364), after training it did not (.119 against .136). So training computes this way; what is
+served does too, with guards against loops (`recognition/whisper.py`); the last word on dev is spoken in whole windows.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ vizinho.json                                what else a recogniser needs: sizes 
 
 from __future__ import annotations
 
+import copy
 import json
 import warnings
 from pathlib import Path
@@ -68,7 +69,7 @@ def export(model: Path, out: Path, precision: str = "int8") -> None:
         """CTranslate2's converter, of what was opened and checked above."""
 
         def load_model(self, *_: Any, **__: Any) -> Any:
-            return network
+            return copy.deepcopy(network)  # it changes the weights in place, and the encoder is still to be written
 
         def load_tokenizer(self, *_: Any, **__: Any) -> Any:
             return tokenizer

@@ -14,6 +14,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_whisper import lean, save, tiny_model, tiny_tokenizer, tiny_whisper
+from tones import tone_speech
+from transformers import WhisperForConditionalGeneration
 
 from vizinho.audio.io import load_audio
 from vizinho.audio.whisper_mel import WhisperMel
@@ -565,3 +567,16 @@ def with_late_language(whisper, out, code, like):
     model.save_pretrained(out)
     processor.save_pretrained(out)
     return out
+
+
+def test_the_encoder_that_is_written_is_the_folders_own(tmp_path):
+    # CTranslate2's converter changes the weights it is given; a graph written after it would compute with those.
+    folder = tiny_whisper(tmp_path / "model", seed=3)
+    engine = CTranslate2Engine.load(folder, language="pt", compute_type="int8")
+    samples = tone_speech("abc de fgh")
+    features = engine._mel(samples, engine.max_seconds)
+    official = WhisperForConditionalGeneration.from_pretrained(folder).eval()
+    with torch.inference_mode():
+        expected = official.model.encoder(torch.from_numpy(features)[None]).last_hidden_state.numpy()
+    whole = engine._encoder(features, engine.max_seconds)
+    assert np.allclose(whole, expected, atol=1e-4)
