@@ -16,7 +16,20 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 PROJECT = Path(__file__).parent.parent / "pyproject.toml"
-EXTRAS = ("serve", "compare", "text", "lhotse", "tensorboard", "media", "streams", "field", "speak", "voices", "dev")
+EXTRAS = (
+    "serve",
+    "compare",
+    "text",
+    "lhotse",
+    "tensorboard",
+    "media",
+    "streams",
+    "field",
+    "whisper",
+    "speak",
+    "voices",
+    "dev",
+)
 OTHERWISE = {
     "locate": "MIT (its LICENSE file; its metadata say proprietary)",
     "espeakng-loader": "GPL-3.0-or-later (it carries eSpeak NG; its metadata say nothing)",
