@@ -67,7 +67,7 @@ def refuse_leaks(spec: ExperimentSpec) -> Leaks:
     # What models of the store were trained on is not at hand.
     trained_here = {SCRATCH, "", *(d.name for d in spec.donors)}
     stored = [name for name in (*spec.starts, *(d.base for d in spec.donors)) if name not in trained_here]
-    return Leaks(tuple(corpora), tuple(dict.fromkeys(stored)), spec.one_speaker)
+    return Leaks(tuple(corpora), tuple(dict.fromkeys(stored)))
 
 
 def _test_set(spec: ExperimentSpec) -> _TestSet:

@@ -432,8 +432,6 @@ class Leaks:
 
     checked: tuple[str, ...]
     unchecked: tuple[str, ...]
-    one_speaker: bool = False
-    """Whether test speakers were allowed in train: the figures are then about words, not about voices."""
 
 
 @dataclass(frozen=True, slots=True)
