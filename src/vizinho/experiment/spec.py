@@ -200,8 +200,8 @@ class ExperimentSpec:
     """Take train utterances whose text is in test out of train, of donors too, and list them; without it such a text
     is an error."""
     one_speaker: bool = False
-    """Test speakers may be in train, as a language with one recorded speaker needs; the results have this file. Texts and
-    recordings of test are refused as ever."""
+    """Test speakers may be in train, as a language with one recorded speaker needs; the results have this file.
+    Texts and recordings of test are refused as ever."""
     orthography: Corpus | None = None  # a TOML of how the target is spelt (docs/orthography.md)
     interpolation: tuple[Share, ...] = INTERPOLATION  # places between start and end to test at; empty: none
     source: Mapping[str, Any] = field(default_factory=dict)  # the file as read, for the record
