@@ -80,7 +80,7 @@ class CTranslate2Engine:
         self._hint = self._tokens.hint(options.hotwords, self._most_tokens - 8)
         self._threads, self._precision = min(threads, usable_cores()), settings["precision"]
         self._network = self._open(str(folder))
-        self._encoder = self._pooled(folder, settings) if options.pooled else None
+        self._encoder = self._pooled(folder, settings)
         # Open files can be read when the folder is gone, as one is that was made for this process alone.
         self._files = {name: (folder / name).open("rb") for name in _FILES}
 
@@ -175,7 +175,8 @@ class CTranslate2Engine:
         """Encodings (B, T / 2, D) of features of whole windows, each (F, T)."""
         if self._encoder is None:
             return np.array(self._network.encode(_view(np.stack(features))))
-        return np.concatenate([self._encoder(*item) for item in zip(features, seconds, strict=True)])
+        spoken = seconds if self.options.pooled else [self.max_seconds] * len(features)
+        return np.concatenate([self._encoder(*item) for item in zip(features, spoken, strict=True)])
 
     def _languages(self, encoded: Encoded) -> list[int]:
         """The token of the language of each item: the one that is known, or the likeliest first token."""

@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 
 from vizinho.errors import ModelError, first_line
-from vizinho.files import write_json
+from vizinho.files import move_folder, scratch_folder, write_json
 from vizinho.recognition.engines import open_session
 from vizinho.recognition.whisper_encoder import PooledEncoder
 
-FORMAT = 1
+FORMAT = 2
 """Version of the folder; part of the cache's keys, so a change makes new conversions."""
 KIND = "whisper"
 START = "<|startoftranscript|>"
@@ -74,19 +74,24 @@ def export(model: Path, out: Path, precision: str = "int8") -> None:
         def load_tokenizer(self, *_: Any, **__: Any) -> Any:
             return tokenizer
 
-    pooled = sum(p.numel() for p in network.model.encoder.parameters()) <= _LARGEST_ENCODER
-    try:
-        Converter(str(model)).convert(str(out), quantization=None if precision == "float32" else precision)
-    except OSError:
-        raise
-    except Exception as error:  # the converter raises what its loaders do, KeyError and AttributeError among them
-        what = f"CTranslate2 cannot convert it ({first_line(error)})"
-        raise ModelError(what, where=model, fix="use --engine torch") from error
-    if pooled:
-        _write_encoder(network, out / ENCODER, model)
-    tokenizer.backend_tokenizer.save(str(out / "tokenizer.json"))
-    write_json(out / "preprocessor_config.json", {"feature_size": settings["bands"]})
-    write_json(out / "vizinho.json", {"format": FORMAT, "kind": KIND, "precision": precision, **settings})
+    with scratch_folder(out.parent, out.name) as scratch:
+        # First of all: CTranslate2 rounds the weights where they are.
+        if sum(p.numel() for p in network.model.encoder.parameters()) <= _LARGEST_ENCODER:
+            _write_encoder(network, scratch / ENCODER, model)
+        folder = scratch / "converted"
+        try:
+            Converter(str(model)).convert(str(folder), quantization=None if precision == "float32" else precision)
+        except OSError:
+            raise
+        except Exception as error:  # the converter raises what its loaders do, KeyError and AttributeError among them
+            what = f"CTranslate2 cannot convert it ({first_line(error)})"
+            raise ModelError(what, where=model, fix="use --engine torch") from error
+        if (scratch / ENCODER).is_file():
+            (scratch / ENCODER).rename(folder / ENCODER)
+        tokenizer.backend_tokenizer.save(str(folder / "tokenizer.json"))
+        write_json(folder / "preprocessor_config.json", {"feature_size": settings["bands"]})
+        write_json(folder / "vizinho.json", {"format": FORMAT, "kind": KIND, "precision": precision, **settings})
+        move_folder(folder, out)
 
 
 def _write_encoder(network: Any, path: Path, model: Path) -> None:

@@ -115,7 +115,7 @@ def test_a_late_language_is_limited_and_scored_as_others_are(tmp_path):
     rows = model.model.decoder.embed_tokens.weight.data
     rows[tokenizer.convert_tokens_to_ids("<|ast|>")] = rows[tokenizer.convert_tokens_to_ids("<|es|>")]
     engine = load(save(tmp_path / "m", model, tokenizer))
-    encoded = engine._encode([WhisperMel()(samples) for samples in NOISES], [])
+    encoded = engine._encode([WhisperMel()(samples) for samples in NOISES], [30.0] * len(NOISES))
     late, early = (
         engine._drafts(encoded, [engine._tokens.language(code)] * len(NOISES), [30.0] * len(NOISES))
         for code in ("ast", "es")
@@ -169,6 +169,12 @@ def test_pooled_silence_is_that_of_the_training_loop(models):
     # The training loop ends what is too long, which is no fault where guards are off.
     assert [text[: len(short)] for text, short in zip(made, expected, strict=True)] == expected
     assert all(expected)
+
+
+def test_the_encoder_is_the_same_whatever_the_decoder_is_rounded_to(models):
+    features = [WhisperMel()(samples) for samples in NOISES]
+    first, second = (load(models[0][0], compute_type=kind)._encode(features, [1.0] * 4) for kind in ("int8", "float32"))
+    assert np.array_equal(first, second)
 
 
 @pytest.mark.parametrize("seconds", [0.1, 1.8, 1.801, 7.0, 23.8, 23.81, 30.0])
@@ -486,7 +492,7 @@ def test_a_recogniser_opens_a_whisper_in_ctranslate2(models, tmp_path):
 def test_hotwords_become_a_prompt_and_the_recogniser_without_them_stays(models):
     recognizer = Recognizer.load(models[0][0])
     engine = recognizer.engine
-    engine.options, engine._encoder = PLAIN, None
+    engine.options = PLAIN
     plain = texts(engine, NOISES)
     favouring = recognizer.searching(DecoderSpec(hotwords={"casa": 2.0, "as": 2.0})).engine
     assert texts(favouring, NOISES) == texts(
