@@ -1,4 +1,4 @@
-"""`vizinho corpus`: convert, check, count, shard and pseudo-label corpora, and make practice speech."""
+"""`vizinho corpus`: convert, check, count, shard, align and pseudo-label corpora, and make practice speech."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from vizinho.records import Utterance
     from vizinho.text.evidence import SpellingReport
 
-app = Commands(help="Corpora: convert, check, count, shard, pseudo-label, make practice speech.")
+app = Commands(help="Corpora: convert, check, count, shard, align, pseudo-label, make practice speech.")
 
 
 @app.command("convert")
@@ -432,6 +432,44 @@ def _label_lines(report: LabelReport) -> Iterator[str]:
     yield f"skipped: {report.unsure} below the least confidence, {report.silent} without words, {unreadable}"
     yield f"median confidence of accepted labels {report.median_confidence:.3f}; done before: {report.done_before}"
     yield f"all transcripts: {report.ledger}"
+
+
+@app.command("align")
+def align(
+    recording: Annotated[Path, Argument(help="Long recording.", show_default=False)],
+    text: Annotated[Path, Argument(help="Its text: sentences or lines in order, perhaps NAME: text.")],
+    model: Annotated[
+        str, Option("--model", help="Model of the language or of a neighbour: NAME, NAME@VERSION, folder.")
+    ],
+    lang: Annotated[str, Option("--lang", callback=language_tag, help="Language of the speech, such as pt.")],
+    out: OutManifest,
+    precision: Annotated[
+        float, Option("--precision", help="Accept utterances so that this share of them is right.", min=0, max=1)
+    ] = 0.99,
+    rounds: Annotated[
+        int, Option("--rounds", help="With 2: align, train a transfer on what is accepted, align again.", min=1)
+    ] = 1,
+    donor_language: Annotated[
+        str | None,
+        Option("--donor-language", callback=language_tag, help="The model's language where its card does not say it."),
+    ] = None,
+    speaker: Annotated[str, Option("--speaker", help="Who speaks where the text does not say it.")] = "",
+    steps: Annotated[int | None, Option("--steps", help="Training steps between rounds.", min=1)] = None,
+    seed: Seed = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Cut a long recording into the utterances of its text, by a neighbour's model and without training.
+
+    Text that nobody says and speech that nobody wrote down are passed over. FILE gets the utterances that are sure,
+    NAME.alignment.jsonl all of them; clips go to NAME_audio.
+    """
+    from vizinho.job.align import AlignOptions, align_recording, report_lines
+    from vizinho.progress import board
+
+    options = AlignOptions(precision, rounds, donor_language, speaker, steps, seed)
+    with board() as show:
+        report = align_recording(recording, text, model=model, lang=lang, out=out, options=options, show=show)
+    emit(report, as_json, report_lines(report))
 
 
 @app.command("speak")

@@ -42,7 +42,7 @@ EXTRAS = {
     "tensorboard": ("tensorboard",),
     "media": ("av",),
     "streams": ("datasets",),
-    "field": ("pylangacq", "rustling", "pympi", "praatio"),
+    "field": ("pylangacq", "rustling", "pympi", "praatio", "sentencex"),
     "whisper": ("ctranslate2",),
     "speak": ("espeakng_loader",),
     "voices": ("parselmouth",),

@@ -115,7 +115,7 @@ def make_ready(
     if job.donor is None:
         checkpoint, plan, donor = _from_scratch(job, dataset), None, None
     else:
-        checkpoint, plan, donor = _from_donor(job, dataset, similarity)
+        checkpoint, plan, donor = from_donor(job, dataset, similarity)
     # An utterance must fit the network at every speed that augmentation may give it.
     speed_range = job.options.augment.speed_range if job.options.augment.speed_share else 0.0
     preparer: Preparer | WrittenPreparer = Preparer(
@@ -168,10 +168,10 @@ def _from_scratch(job: Job, dataset: Dataset) -> Checkpoint:
     return Checkpoint(model, make_extractor(), tokenizer)
 
 
-def _from_donor(
+def from_donor(
     job: Job, dataset: Dataset, similarity: Similarity | None
 ) -> tuple[Checkpoint, TransferPlan, dict[str, Any]]:
-    """The target's network after the transfer plan, the plan, and what the donor is."""
+    """The target's network after the transfer plan, the plan, and what the donor is; of the dataset only the texts."""
     assert job.donor is not None
     donor = load_donor(job.donor, job.donor_adapter, ctc=job.head == "ctc")
     if is_whole_whisper(donor.model):

@@ -240,6 +240,10 @@ class Recognizer:
                 yield acoustics
                 progress(1, "")
 
+    def pieces(self, blocks: Iterable[Waveform]) -> Iterator[PieceOutput]:
+        """What the engine makes of a recording of any length, piece by piece in order of time."""
+        yield from self._long(Cutter(self.options.cutting), blocks)
+
     def decode(self, acoustics: Acoustics) -> Transcript:
         """The transcript that the decoder makes of a recording's pieces."""
         return self._transcript(acoustics.id, acoustics.duration_seconds, *self._decode(acoustics.pieces))
