@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from vizinho.recognition.label import LabelReport
     from vizinho.records import Utterance
     from vizinho.text.evidence import SpellingReport
+    from vizinho.text.normalize import Normalizer
 
 app = Commands(help="Corpora: convert, check, count, shard, align, pseudo-label, make practice speech.")
 
@@ -186,6 +187,9 @@ def check(
     processes: Processes = None,
     on_ray: OnRay = False,
     strict: Annotated[bool, Option("--strict", help="Exit with 1 when anything is quarantined.")] = False,
+    counts: Annotated[
+        bool, Option("--counts", help="Only count: read no audio, write no file. Prints each split and speaker.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Decode everything, name every fault by id, and write NAME.clean.jsonl and NAME.quarantine.jsonl.
@@ -200,6 +204,9 @@ def check(
 
     utterances = read_manifest(corpus)
     normalizer = normalizer_for(lang or _only_lang(utterances, corpus), orthography)
+    if counts:
+        _count(utterances, corpus, normalizer, as_json)
+        return
     tokens, frame_seconds = _model_limits(model) if model else (None, 0.04)
     with bar("checking", len(utterances)) as advance:
         report = check_corpus(
@@ -221,6 +228,21 @@ def check(
     emit(values, as_json, chain(_check_lines(values, report), _spelling_lines(spelling, normalizer.name, toml)))
     if strict and report.quarantined:
         raise typer.Exit(1)  # for scripts: 2 would mean that the command itself failed
+
+
+def _count(utterances: list[Utterance], corpus: Path, normalizer: Normalizer, as_json: bool) -> None:
+    from vizinho.corpora.stats import corpus_stats
+
+    rows = [asdict(row) for row in corpus_stats(utterances, normalizer)]
+    values = {"corpus": corpus, "fingerprint": fingerprint(utterances), "normalizer": normalizer.name, "rows": rows}
+    lines = [
+        f"{row['split'] or 'all':<8}{row['utterances']:>11}{row['minutes']:>9.2f}{row['characters']:>12}"
+        f"{row['distinct_texts']:>8}{row['letters_per_second']:>11.1f}  "
+        f"{row['speaker'] or 'all ' + str(row['speakers'])}"
+        for row in rows
+    ]
+    head = f"{'split':<8}{'utterances':>11}{'minutes':>9}{'characters':>12}{'texts':>8}{'letters/s':>11}  speaker"
+    emit(values, as_json, [head, *lines, f"fingerprint {values['fingerprint']}, {normalizer.name}"])
 
 
 def _processes(requested: int | None, on_ray: bool, items: int) -> int:
@@ -279,25 +301,6 @@ def _visible(c: str) -> str:
     """A mark on a circle, and the number of a character without a look."""
     kind = unicodedata.category(c)
     return f"◌{c}" if kind[0] == "M" else f"U+{ord(c):04X}" if kind[0] == "C" else c
-
-
-@app.command("stats")
-def stats(corpus: Manifest, lang: Lang = None, orthography: Orthographies = None, as_json: AsJson = False) -> None:
-    """Count utterances, minutes, characters and texts by split and speaker."""
-    from vizinho.corpora.stats import corpus_stats
-
-    utterances = read_manifest(corpus)
-    normalizer = normalizer_for(lang or _only_lang(utterances, corpus), orthography)
-    rows = [asdict(row) for row in corpus_stats(utterances, normalizer)]
-    values = {"corpus": corpus, "fingerprint": fingerprint(utterances), "normalizer": normalizer.name, "rows": rows}
-    lines = [
-        f"{row['split'] or 'all':<8}{row['utterances']:>11}{row['minutes']:>9.2f}{row['characters']:>12}"
-        f"{row['distinct_texts']:>8}{row['letters_per_second']:>11.1f}  "
-        f"{row['speaker'] or 'all ' + str(row['speakers'])}"
-        for row in rows
-    ]
-    head = f"{'split':<8}{'utterances':>11}{'minutes':>9}{'characters':>12}{'texts':>8}{'letters/s':>11}  speaker"
-    emit(values, as_json, [head, *lines, f"fingerprint {values['fingerprint']}, {normalizer.name}"])
 
 
 @app.command("shard")

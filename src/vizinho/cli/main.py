@@ -14,6 +14,7 @@ from vizinho.training.torchrun import SEPARATE_STORES, process_count, restart_ma
 from vizinho.version import __version__
 
 RENAMED = {
+    "corpus stats": "corpus check --counts",
     "lm score": "lm evaluate",
     "neural train": "lm train --kind lstm",
     "neural transfer": "lm transfer",

@@ -1,4 +1,4 @@
-"""`vizinho corpus check`, `convert` and `stats` as a user types them."""
+"""`vizinho corpus check` and `convert` as a user types them."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_convert_then_check_then_count(ljspeech: Path, tmp_path: Path) -> None:
     assert report["quarantine"] == {"empty-text": 1}
     assert report["normalizer"] == get_normalizer("pt").name
     assert [u.id for u in read_manifest(Path(report["clean_manifest"]))] == ["a", "b"]
-    counted = json.loads(run("stats", report["clean_manifest"], "--json"))
+    counted = json.loads(run("check", report["clean_manifest"], "--counts", "--json"))
     assert counted["rows"][0]["utterances"] == 2
     assert len(counted["fingerprint"]) == 16
 
@@ -66,7 +66,7 @@ def test_text_output_names_the_findings_and_files(ljspeech: Path, tmp_path: Path
     assert "quarantined: empty-text, 1 utterance\n  c: nothing is left of ''" in shown
     assert (tmp_path / "out" / "m.clean.jsonl").is_file()
     assert (tmp_path / "out" / "m.quarantine.jsonl").is_file()
-    assert "fingerprint" in run("stats", tmp_path / "out" / "m.clean.jsonl")
+    assert "fingerprint" in run("check", tmp_path / "out" / "m.clean.jsonl", "--counts")
 
 
 def test_check_prints_the_spelling_and_takes_it_back(tmp_path: Path) -> None:
@@ -91,7 +91,7 @@ def test_check_prints_the_spelling_and_takes_it_back(tmp_path: Path) -> None:
     assert report["normalizer"] != get_normalizer("ztu").name
     before = edited.read_text("utf-8")
     assert run("check", manifest) and edited.read_text("utf-8") == before  # people may have edited it
-    counted = json.loads(run("stats", manifest, "--orthography", edited, "--json"))
+    counted = json.loads(run("check", manifest, "--counts", "--orthography", edited, "--json"))
     assert counted["normalizer"] == report["normalizer"]
 
 

@@ -89,7 +89,7 @@ def _scan(manifest: Path, options: ShardOptions) -> _Lines:
         seconds.append(utterance.duration_seconds)
     # Eight bytes of hash per id instead of the ids; among 10 million of them two collide once in 400,000 corpora.
     if np.unique(np.frombuffer(hashes, dtype=np.uint64)).size != len(hashes):
-        raise CorpusError("an id occurs more than once", where=manifest, fix="`vizinho corpus stats` names it")
+        raise CorpusError("an id occurs more than once", where=manifest, fix="`vizinho corpus check` names it")
     if len(langs) != 1:
         what = f"several languages: {', '.join(sorted(langs))}" if langs else "no utterances in split 'train'"
         raise CorpusError(what, where=manifest, fix="make a manifest for each language")

@@ -196,7 +196,8 @@ class _Guard(asyncio.Protocol):
         """Answer without uvicorn, stop sending, and throw away what still comes until the client ends or time is up."""
         self._write(status, code)
         if self._transport.can_write_eof():
-            self._transport.write_eof()
+            with contextlib.suppress(OSError):  # the client has gone, and the transport does not know it yet
+                self._transport.write_eof()
         self._detach(ConnectionAbortedError(code))
         self._set_timer(_LINGER_SECONDS)
 

@@ -1,4 +1,8 @@
+import asyncio
+import socket
+
 import pytest
+import uvicorn
 
 from vizinho.server.security.connections import Connections, _network
 from vizinho.server.security.limits import Limits
@@ -71,3 +75,34 @@ def test_a_connection_on_which_a_request_is_answered_gives_way_to_nobody(connect
 )
 def test_whom_a_connection_counts_for(peer, network):
     assert _network(peer) == network
+
+
+def test_time_runs_out_on_a_client_that_has_gone_without_a_word(caplog):
+    """The transport reads nothing, so it does not know that the peer has closed."""
+
+    async def serve_one():
+        limits = Limits(header_seconds=0.2)
+        config = uvicorn.Config(lambda scope, receive, send: None)
+        config.load()
+        guards = []
+
+        def guarded():
+            guards.append(
+                Connections(limits, Metrics()).protocol()(
+                    config=config, server_state=uvicorn.server.ServerState(), app_state={}
+                )
+            )
+            return guards[-1]
+
+        server = await asyncio.get_running_loop().create_server(guarded, "127.0.0.1", 0)
+        client = socket.create_connection(server.sockets[0].getsockname())
+        client.sendall(b"GET / HT")
+        while not guards or not guards[0]._head_bytes:
+            await asyncio.sleep(0.01)
+        guards[0]._transport.pause_reading()
+        client.close()  # the answer is met by a reset, and then there is no connection to end
+        await asyncio.sleep(0.5)
+        server.close()
+
+    asyncio.run(serve_one())
+    assert not caplog.records
