@@ -1,10 +1,13 @@
 """The official clients of Deepgram and OpenAI, unchanged, against a real server."""
 
+import contextlib
+import io
 import threading
 import time
 
 import numpy as np
 import pytest
+import soundfile
 from serving import KEY, SENTENCE, alike, linear16, speech, wav
 
 pytestmark = pytest.mark.pipeline
@@ -29,15 +32,18 @@ def openai(server, key=KEY):
 def live(server, talk, **parameters):
     """Open a stream with the official client, let `talk` send, and return everything that came back."""
     from deepgram.core.events import EventType
+    from websockets.exceptions import ConnectionClosed
 
     given = {"model": "es-demo", "encoding": "linear16", "sample_rate": 16000, **parameters}
+    given = {name: value for name, value in given.items() if value is not None}
     received = []
     with deepgram(server).listen.v1.connect(**given) as stream:
         stream.on(EventType.MESSAGE, received.append)
         listening = threading.Thread(target=stream.start_listening)
         listening.start()
         talk(stream)
-        stream.send_close_stream()
+        with contextlib.suppress(ConnectionClosed):  # by the server, where it refuses what it is sent
+            stream.send_close_stream()
         listening.join(60)
         assert not listening.is_alive()
     return received
@@ -141,6 +147,28 @@ def test_deepgram_live(server):
     assert received[-1].duration == pytest.approx(
         2 * 1.5 + (speech().size + speech("la casa es grande").size) / 16000, abs=0.1
     )
+
+
+@pytest.mark.parametrize("container", ["WAV", "FLAC", "OGG", "MP3"])
+def test_deepgram_live_without_an_encoding_reads_a_container(server, container):
+    file = io.BytesIO()
+    soundfile.write(file, np.concatenate([speech(), PAUSE]), 16_000, format=container)
+    data = file.getvalue()
+
+    def talk(stream):
+        for start in range(0, len(data), 1024):
+            stream.send_media(data[start : start + 1024])
+
+    received = live(server, talk, encoding=None, sample_rate=None)
+    assert alike(" ".join(text_of(m) for m in received if m.type == "Results" and m.is_final), SENTENCE)
+    assert received[-1].type == "Metadata" and received[-1].duration == pytest.approx(
+        speech().size / 16000 + 1.5, abs=0.1
+    )
+
+
+def test_deepgram_live_says_what_to_send_in_place_of_noise(server):
+    received = live(server, lambda stream: stream.send_media(bytes(3200)), encoding=None, sample_rate=None)
+    assert [m.type for m in received] == ["Error"] and "need an encoding" in received[0].description
 
 
 def test_deepgram_live_finalizes_in_the_middle_of_speech(server):

@@ -23,7 +23,7 @@ ENCODINGS = ("linear16", "mulaw", "alaw", "opus")
 def read_blocks(source: Path | bytes, name: object = "", limits: AudioLimits = DEFAULT_LIMITS) -> Iterator[Channels]:
     """Blocks of a file or a file's bytes at 16 kHz, each (channels, N); see `open_native` for what is raised."""
     with open_native(source, name, limits) as native:
-        resampler = _Resampler(native.sample_rate, native.channels)
+        resampler = Resampler(native.sample_rate, native.channels)
         for block in native.blocks:
             yield resampler.feed(block)
         yield resampler.feed(np.zeros((0, native.channels), np.float32), last=True)
@@ -56,7 +56,7 @@ class PacketDecoder:
             raise SpecError(f"{channels} is not between 1 and {limits.max_channels}", where="channels")
         self.bad_packets = 0
         self._encoding, self._channels, self._rest = encoding, channels, b""
-        self._resampler = _Resampler(sample_rate, channels)
+        self._resampler = Resampler(sample_rate, channels)
         self._opus = _OpusPackets(sample_rate, channels) if encoding == "opus" else None
 
     def feed(self, packet: bytes) -> Channels:
@@ -114,7 +114,7 @@ class _OpusPackets:
         return np.concatenate(parts, axis=1).T.astype(np.float32)
 
 
-class _Resampler:
+class Resampler:
     """Blocks (N, channels) at any rate to (channels, N) at 16 kHz, without seams between blocks."""
 
     def __init__(self, sample_rate: int, channels: int) -> None:
@@ -123,6 +123,7 @@ class _Resampler:
         )
 
     def feed(self, block: npt.NDArray[np.float32], *, last: bool = False) -> Channels:
+        """The next samples, shape (channels, N); `last` empties the buffer."""
         if self._stream is not None:
             block = self._stream.resample_chunk(np.ascontiguousarray(block), last=last)
         return np.ascontiguousarray(block.reshape(-1, block.shape[-1]).T)

@@ -78,10 +78,10 @@ def open_native(source: Path | bytes, name: object = "", limits: AudioLimits = D
     streams = _streams(source)
     file = _open_sound(streams[0] if streams else source, where)
     with file:
-        _check(file.samplerate, file.channels, where, limits)
+        check_format(file.samplerate, file.channels, where, limits)
         # A stream of unknown length has 2**63 - 1 frames in its header.
         if 0 < file.frames < 2**62 and file.frames / file.samplerate > limits.max_seconds:
-            raise _too_long(where, limits)
+            raise too_long(where, limits)
         blocks = _chained_blocks(file, streams, where) if streams else _sound_blocks(file, source, where)
         yield NativeAudio(file.samplerate, file.channels, _checked(blocks, file.samplerate, where, limits))
 
@@ -143,7 +143,7 @@ def _mended(source: Path | bytes, where: object, error: Exception) -> Any:
             raise ValueError("too large to repair")
         return soundfile.SoundFile(io.BytesIO(repair_clock(data)))
     except _BROKEN:
-        raise _undecodable(error, where) from error
+        raise undecodable(error, where) from error
 
 
 def _sound_blocks(file: Any, source: Path | bytes, where: object) -> Iterator[Block]:
@@ -162,7 +162,7 @@ def _sound_blocks(file: Any, source: Path | bytes, where: object) -> Iterator[Bl
                 while (block := _read(repaired, frames)).shape[0]:
                     yield block
             except _BROKEN as final:
-                raise _undecodable(final, where) from final
+                raise undecodable(final, where) from final
 
 
 def _read(file: Any, frames: int) -> Block:
@@ -176,12 +176,18 @@ def _checked(blocks: Iterator[Block], rate: int, where: object, limits: AudioLim
     for block in blocks:
         samples += block.shape[0]
         if samples > limits.max_seconds * rate:
-            raise _too_long(where, limits)
-        if not np.isfinite(block).all():
-            raise AudioError("the file has samples that are not numbers", where=where, fix="re-encode the file")
-        yield np.clip(block, -_LOUDEST, _LOUDEST)
+            raise too_long(where, limits)
+        yield bounded(block, where)
     if samples == 0:
         raise AudioError("the file has no samples", where=where, fix="re-record or remove the utterance")
+
+
+def bounded(block: Block, where: object) -> Block:
+    """A block within the loudest level that features bear. Raises AudioError for samples that are not finite."""
+    if not np.isfinite(block).all():
+        raise AudioError("the audio has samples that are not numbers", where=where, fix="encode it again")
+    clipped: Block = np.clip(block, -_LOUDEST, _LOUDEST)
+    return clipped
 
 
 def _media_format(head: bytes) -> str | None:
@@ -204,7 +210,7 @@ def _open_media(source: Path | bytes, head: bytes, where: object, limits: AudioL
         try:
             container = av.open(file, mode="r", format=_media_format(head))
         except (av.FFmpegError, OSError, ValueError) as error:
-            raise _undecodable(error, where) from error
+            raise undecodable(error, where) from error
         with container:
             if not container.streams.audio:
                 raise AudioError("the file has no audio track", where=where, fix=ADVICE)
@@ -212,7 +218,7 @@ def _open_media(source: Path | bytes, head: bytes, where: object, limits: AudioL
             if stream.codec_context is None:
                 raise AudioError("the audio track is in a codec that is not known", where=where, fix=ADVICE)
             rate, channels = int(stream.rate or 0), int(stream.channels or 0)
-            _check(rate, channels, where, limits)
+            check_format(rate, channels, where, limits)
             yield NativeAudio(rate, channels, _checked(_media_blocks(container, stream, where), rate, where, limits))
 
 
@@ -229,10 +235,11 @@ def _media_blocks(container: Any, stream: Any, where: object) -> Iterator[Block]
                 yield np.ascontiguousarray(part.to_ndarray().T, dtype=np.float32)
     except (av.FFmpegError, OSError, ValueError) as error:
         if not any_decoded:
-            raise _undecodable(error, where) from error
+            raise undecodable(error, where) from error
 
 
-def _check(rate: int, channels: int, where: object, limits: AudioLimits) -> None:
+def check_format(rate: int, channels: int, where: object, limits: AudioLimits) -> None:
+    """Raises AudioError for a rate or a number of channels beyond the limits."""
     if not limits.min_rate <= rate <= limits.max_rate:
         raise AudioError(
             f"{rate} samples per second; from {limits.min_rate} to {limits.max_rate} are read",
@@ -245,13 +252,15 @@ def _check(rate: int, channels: int, where: object, limits: AudioLimits) -> None
         )
 
 
-def _too_long(where: object, limits: AudioLimits) -> AudioTooLongError:
+def too_long(where: object, limits: AudioLimits) -> AudioTooLongError:
+    """The error for audio beyond the limit."""
     return AudioTooLongError(
         f"longer than the {limits.max_seconds:.0f} s allowed", where=where, fix="cut the file into shorter ones"
     )
 
 
-def _undecodable(error: Exception, where: object) -> AudioError:
+def undecodable(error: Exception, where: object) -> AudioError:
+    """A library's error as one that says what to do."""
     # libsndfile repeats the name of the file, and for bytes their address, which would make every message different.
     reason = re.sub(r"^Error opening (<[^>]*>|'[^']*'): ", "", str(error)).rstrip(".")
     return AudioError(f"cannot decode the audio ({reason})", where=where, fix=ADVICE)

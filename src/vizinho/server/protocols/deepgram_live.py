@@ -16,11 +16,12 @@ from pydantic import Field, ValidationError, field_validator
 from vizinho.server.protocols.deepgram import CommonQuery, Flag, alternative, check_encoding, model_info, timestamp
 from vizinho.server.protocols.deepgram_wire import Metadata, Warning_
 from vizinho.server.protocols.phrases import written
-from vizinho.server.security.refusals import Refusal, bad_parameter, invalid_value
+from vizinho.server.security.refusals import Refusal, invalid_value
 from vizinho.server.served import ServedModel
 from vizinho.server.workers.messages import OpenStream, RawFormat, StreamEvent, StreamReport
 
 OPUS_RATE = 48_000
+_CONTAINERS = {"ogg-opus", "flac"}  # names of encodings that come in a container
 _LISTS = {"tag", "extra", "keywords", "keyterm"}  # parameters that may be repeated
 
 Message = dict[str, Any]
@@ -29,7 +30,8 @@ Message = dict[str, Any]
 class LiveQuery(CommonQuery):
     """Parameters of WS /v1/listen."""
 
-    encoding: str | None = Field(None, max_length=20)  # linear16, mulaw, alaw, or opus with one packet a message
+    # linear16, mulaw, alaw, or opus with one packet a message; without it the first bytes tell the container
+    encoding: str | None = Field(None, max_length=20)
     sample_rate: int | None = Field(None, ge=4000, le=192_000)  # Hz, of raw samples
     channels: int = Field(1, ge=1, le=8)
     interim_results: Flag = False
@@ -39,13 +41,13 @@ class LiveQuery(CommonQuery):
 
     @property
     def transcribed_channels(self) -> int:
-        """Channels that have results: all of them, or one of their mean."""
+        """Channels that have results: all of them, or one of their mean. A container may turn out to have others."""
         return self.channels if self.multichannel else 1
 
-    def audio_format(self) -> RawFormat:
-        """What the stream's bytes are. Raises Refusal 400 for parameters that do not fit together."""
-        if self.encoding is None:
-            raise bad_parameter("encoding", "streams need it: linear16, mulaw, alaw or opus (one packet a message)")
+    def audio_format(self) -> RawFormat | None:
+        """What the stream's bytes are; None for a container. Raises Refusal 400 for what does not fit together."""
+        if self.encoding is None or self.encoding in _CONTAINERS:
+            return None
         if self.encoding == "opus":
             return RawFormat("opus", self.sample_rate or OPUS_RATE, self.channels)
         return RawFormat(self.encoding, check_encoding(self.encoding, self.sample_rate), self.channels)
@@ -109,14 +111,17 @@ class LiveMessages:
 
     def results(self, report: StreamReport) -> list[Message]:
         """Messages on more audio."""
+        self._know(report)
         return [m for event in report.events if (m := self._message(event)) is not None]
 
     def finalized(self, report: StreamReport) -> list[Message]:
         """Messages in answer to Finalize: at least one result for each channel, marked as the answer."""
+        self._know(report)
         return [message for channel in range(self._count) for message in self._rest(channel, report, finalize=True)]
 
     def closed(self, report: StreamReport) -> list[Message]:
         """The last results of each channel, and Metadata."""
+        self._know(report)
         messages = [message for channel in range(self._count) for message in self._rest(channel, report)]
         text = f"{report.bad_packets} packets could not be decoded and were left out"
         warnings = [Warning_(parameter="encoding", type="bad_packets", message=text)] if report.bad_packets else None
@@ -146,6 +151,12 @@ class LiveMessages:
             "code": "UNSUPPORTED",
             "description": "a stream keeps the parameters it began with",
         }
+
+    def _know(self, report: StreamReport) -> None:
+        """The head of a container says how many channels there are."""
+        if report.channels != self._count:
+            self._count = report.channels
+            self._told_until, self._in_sentence = [0.0] * self._count, [False] * self._count
 
     def _rest(self, channel: int, report: StreamReport, *, finalize: bool = False) -> list[Message]:
         events = [event for event in report.events if event.channel == channel]

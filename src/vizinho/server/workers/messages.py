@@ -63,13 +63,14 @@ class OpenStream:
 
     id: int
     model: ServedModel
-    audio: RawFormat
+    audio: RawFormat | None  # None for a container, which its first bytes tell
     by_channel: bool = False  # whether every channel is transcribed by itself; their mean is otherwise
     favoured: tuple[tuple[str, float], ...] = ()
     partials: bool = False
     pause_seconds: float | None = None  # pause that makes a result final; None for the recogniser's own, inf for none
     utterance_end_seconds: float | None = None  # silence after which an utterance's end is reported; None for never
     max_seconds: float = 3600.0
+    max_channels: int = 8
 
 
 StreamOrderKind = Literal["audio", "finalize", "close", "drop"]
@@ -152,7 +153,8 @@ class StreamReport:
     model: ServedModel
     events: tuple[StreamEvent, ...] = ()
     seconds: float = 0.0  # all audio accepted so far
-    bad_packets: int = 0  # Opus packets left out so far, because they could not be decoded
+    channels: int = 1  # that have results
+    bad_packets: int = 0  # packets left out so far, because they could not be decoded
 
 
 Report = Ready | Loaded | Delta | FileDone | Failed | StreamReport

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from vizinho.audio.blocks import Channels, mono
+from vizinho.audio.container_stream import ContainerStream
+from vizinho.audio.containers import AudioLimits
 from vizinho.audio.io import SAMPLE_RATE
 from vizinho.recognition.cutting import CutOptions
 from vizinho.recognition.recognizer import Recognizer
@@ -19,9 +21,9 @@ class LiveSession:
     """The state of one stream; not for several threads at once. `model` is the one that is really used."""
 
     def __init__(self, recognizer: Recognizer, order: OpenStream, model: ServedModel) -> None:
-        self._order, self._model = order, model
-        self._decoder = packet_decoder(order.audio)
-        count = order.audio.channels if order.by_channel else 1
+        self._order, self._model, self._recognizer = order, model, recognizer
+        self._decoder = packet_decoder(order.audio) if order.audio else _container(order)
+        count = order.audio.channels if order.audio and order.by_channel else 1
         self._channels = [StreamSession(recognizer, _options(order)) for _ in range(count)]
 
     def accept(self, data: bytes) -> StreamReport:
@@ -37,12 +39,20 @@ class LiveSession:
         events = self._listen(self._decoder.finish())
         return self._report([*events, *((n, e) for n, session in enumerate(self._channels) for e in session.finish())])
 
+    def drop(self) -> None:
+        """The client is gone."""
+        if isinstance(self._decoder, ContainerStream):
+            self._decoder.close()
+
     def opened(self) -> StreamReport:
         """Nothing yet, but which model listens."""
         return self._report(())
 
     def _listen(self, samples: Channels) -> list[tuple[int, Event]]:
         """Events of 16 kHz samples (channels, N), channel by channel."""
+        if self._order.by_channel and samples.shape[0] > len(self._channels):  # a container's head has come
+            missing = samples.shape[0] - len(self._channels)
+            self._channels += [StreamSession(self._recognizer, _options(self._order)) for _ in range(missing)]
         # All channels have had the same audio, so that the first speaks for all.
         if self._channels[0].seconds + samples.shape[1] / SAMPLE_RATE > self._order.max_seconds:
             raise too_large(f"a stream may have {self._order.max_seconds:.0f} s of audio")
@@ -56,8 +66,13 @@ class LiveSession:
             self._model,
             tuple(_neutral(channel, event) for channel, event in events),
             self._channels[0].seconds,
+            len(self._channels),
             self._decoder.bad_packets,
         )
+
+
+def _container(order: OpenStream) -> ContainerStream:
+    return ContainerStream(AudioLimits(max_seconds=order.max_seconds, max_channels=order.max_channels))
 
 
 def _neutral(channel: int, event: Event) -> StreamEvent:

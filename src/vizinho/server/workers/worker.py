@@ -108,7 +108,9 @@ class Worker:
     def _failed(self, order: messages.Order, refusal: Refusal) -> messages.Report | None:
         if isinstance(order, messages.Preload):
             return messages.Loaded(order.model.ref, refusal.message)
-        self._sessions.pop(order.id, None)  # of a stream that failed; recordings have ids of their own
+        session = self._sessions.pop(order.id, None)  # of a stream that failed; recordings have ids of their own
+        if session is not None:
+            session.drop()
         return messages.Failed(order.id, refusal)
 
     def _done(self, order: messages.Order) -> messages.Report | None:
@@ -201,4 +203,5 @@ class Worker:
             case "close":
                 return session.close()
             case "drop":
+                session.drop()
                 return None

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from serving import alike, linear16, speech
+from serving import alike, linear16, speech, wav
 
+from vizinho.errors import AudioError
 from vizinho.recognition.recognizer import Recognizer
 from vizinho.server.protocols.deepgram_live import LiveMessages, LiveQuery, read_query
 from vizinho.server.security.refusals import Refusal
@@ -34,8 +35,8 @@ def said():
 class Stream:
     """A stream as a client sees it: the worker's session, and the messages made of its reports."""
 
-    def __init__(self, transcriber, *pairs, max_seconds=60.0):
-        query = read_query([*BASE, *pairs])
+    def __init__(self, transcriber, *pairs, max_seconds=60.0, base=BASE):
+        query = read_query([*base, *pairs])
         self._session = LiveSession(transcriber, query.opening(MODEL, max_seconds), MODEL)
         self.messages = LiveMessages(query, "id-1", MODEL)
 
@@ -125,10 +126,30 @@ def test_a_stream_has_a_longest_length(transcriber):
     assert refused.value.status == 413
 
 
+def test_a_container_says_how_many_channels_there_are(transcriber):
+    one, other = speech("buenos días"), speech("la casa es grande")
+    stereo = np.zeros((max(one.size, other.size) + 16_000, 2), np.float32)
+    stereo[: one.size, 0], stereo[: other.size, 1] = one, other
+    data = wav(stereo)
+    stream = session(transcriber, ("multichannel", "true"), base=[])
+    messages = [m for at in range(0, len(data), 3200) for m in stream.accept(data[at : at + 3200])] + stream.close()
+    results = [m for m in messages if m["type"] == "Results"]
+    texts = {n: " ".join(finals([m for m in results if m["channel_index"][0] == n])) for n in (0, 1)}
+    assert alike(texts[0], "buenos días") and alike(texts[1], "la casa es grande")
+    assert {m["channel_index"][1] for m in results} == {2} and messages[-1]["channels"] == 2
+    mixed = session(transcriber, base=[])
+    mixed.accept(data)
+    assert mixed.close()[-1]["channels"] == 1
+
+
+def test_bytes_that_begin_no_container_are_refused(transcriber):
+    with pytest.raises(AudioError, match="need an encoding"):
+        session(transcriber, base=[]).accept(bytes(100))
+
+
 @pytest.mark.parametrize(
     ("pairs", "parameter"),
     [
-        ([("sample_rate", "16000")], "encoding"),
         ([("encoding", "speex"), ("sample_rate", "16000")], "encoding"),
         ([("encoding", "linear16")], "sample_rate"),
         ([("encoding", "linear16"), ("sample_rate", "1")], "sample_rate"),
