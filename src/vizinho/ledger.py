@@ -10,7 +10,8 @@ from typing import Any
 
 
 class Ledger:
-    """Opens `path` for adding. `lines` are the objects it contains, in order, without a line that a kill cut off.
+    """Opens `path` for adding. `lines` are the objects it contains, in order, without a line that a kill cut off;
+    `damaged` counts the lines that are none.
 
     Raises OSError when the file cannot be written.
     """
@@ -39,17 +40,23 @@ class Ledger:
         return alone
 
     def _read(self) -> list[dict[str, Any]]:
-        self._file.seek(0)
-        content = self._file.read()
+        content = _content(Path(self._file.name))
         # A line that a kill cut off must not swallow the next one.
         if content and not content.endswith("\n"):
             self._file.write("\n")
-        return _objects(content)
+        objects = _objects(content)
+        self.damaged = sum(bool(line.strip()) for line in content.split("\n")) - len(objects)
+        return objects
 
 
 def read_ledger(path: Path) -> list[dict[str, Any]]:
     """The objects that `Ledger.lines` would have, without opening the file for adding; none without a file."""
-    return _objects(path.read_text(encoding="utf-8")) if path.is_file() else []
+    return _objects(_content(path)) if path.is_file() else []
+
+
+def _content(path: Path) -> str:
+    """The text of a file whose last line may have been cut off within a letter."""
+    return path.read_bytes().decode("utf-8", "replace")
 
 
 def _objects(content: str) -> list[dict[str, Any]]:

@@ -34,6 +34,10 @@ def serve(
     topics: Annotated[
         Path | None, Option("--topics", help="Folder of a classifier of topics.", show_default=False)
     ] = None,
+    correct: Annotated[
+        Path | None,
+        Option("--correct", help="Manifest that people correct at /correct; edits go beside it.", show_default=False),
+    ] = None,
     engine: Engine = "onnx",
     lang: Spoken = None,
     max_megabytes: Annotated[int, Option("--max-megabytes", min=1, help="Largest recording.")] = 100,
@@ -81,6 +85,7 @@ def serve(
         no_auth=no_auth,
         fetch_hosts=tuple(fetch_host or ()),
         fetch_private=fetch_private,
+        correct=correct,
         worker=WorkerOptions(engine=engine, classifier=topics),
         limits=limits,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,8 +15,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 from starlette.websockets import WebSocket
 
+from vizinho.server.correct.drafting import draft_all
 from vizinho.server.protocols import deepgram, openai
-from vizinho.server.routes import listen, listen_live, operations, transcriptions
+from vizinho.server.routes import correct, listen, listen_live, operations, transcriptions
 from vizinho.server.security.admission import Service, request_id_of, service_of
 from vizinho.server.security.frame import Frame
 from vizinho.server.security.refusals import Refusal
@@ -33,7 +35,11 @@ def create_app(service: Service) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await service.pool.start(service.catalog.current())
+        drafting = asyncio.create_task(draft_all(service, service.desk)) if service.desk is not None else None
         yield
+        if drafting is not None and service.desk is not None:
+            drafting.cancel()
+            service.desk.write()  # here, because uvicorn ends the process with the signal that it was sent
         await service.pool.stop()
 
     app = FastAPI(
@@ -45,7 +51,7 @@ def create_app(service: Service) -> FastAPI:
         redoc_url=None,
     )
     app.state.service = service
-    for part in (listen, listen_live, transcriptions, operations):
+    for part in (listen, listen_live, transcriptions, operations, *([correct] if service.desk is not None else [])):
         app.include_router(part.router)
     app.openapi = lambda: _described(app)  # type: ignore[method-assign]
     app.add_exception_handler(Refusal, _refused)  # type: ignore[arg-type]

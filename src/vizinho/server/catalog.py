@@ -47,6 +47,11 @@ class Catalog:
             if self._find(ref) is None:
                 raise SpecError(f"the alias {alias!r} leads to no served model", where=f"--alias {alias}={ref}")
 
+    @property
+    def named(self) -> bool:
+        """Whether models were chosen by name, not simply all of the store's."""
+        return bool(self._names)
+
     def offered(self) -> list[ServedModel]:
         """All versions that can be asked for, by name and version; folders that are broken are left out."""
         return [model for entry in self._entries() if (model := _read(entry)) is not None] + self._folders

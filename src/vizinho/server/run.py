@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import FrameType
 
 import uvicorn
@@ -14,6 +16,8 @@ import uvicorn
 from vizinho.errors import SpecError
 from vizinho.server.app import create_app
 from vizinho.server.catalog import Catalog
+from vizinho.server.correct.desk import Desk, sole_desk
+from vizinho.server.correct.drafting import drafting_model
 from vizinho.server.security.admission import Service
 from vizinho.server.security.connections import Connections
 from vizinho.server.security.fetch import Fetcher
@@ -42,27 +46,39 @@ class ServeOptions:
     no_auth: bool = False
     fetch_hosts: tuple[str, ...] = ()  # hosts that {"url": ...} may name; nothing is fetched without any
     fetch_private: bool = False
+    correct: Path | None = None  # a manifest that people correct in the browser
     worker: WorkerOptions = field(default_factory=WorkerOptions)
     limits: Limits = field(default_factory=Limits)
 
 
-def make_service(options: ServeOptions, keys: Keys, store: Store | None = None) -> Service:
+def make_service(options: ServeOptions, keys: Keys, store: Store | None = None, desk: Desk | None = None) -> Service:
     """Check options and put a service together. Raises SpecError and StoreError."""
     check_exposure(keys, options.host, no_auth=options.no_auth)
     if options.worker.classifier is not None and not options.worker.classifier.is_dir():
         raise SpecError("no such folder", where=f"--topics {options.worker.classifier}")
     limits, metrics = options.limits, Metrics()
-    catalog = Catalog(store or Store(), options.names, options.aliases, options.language)
+    store = store or Store()
+    catalog = Catalog(store, options.names, options.aliases, options.language)
+    if desk is not None:
+        drafting_model(catalog, desk)
     pool = Pool(options.worker, options.workers, limits, metrics)
     fetcher = None
     if options.fetch_hosts:
         fetcher = Fetcher(frozenset(options.fetch_hosts), limits.max_body_bytes, options.fetch_private)
-    return Service(keys, limits, catalog, pool, metrics, Admission(limits), fetcher)
+    return Service(keys, limits, catalog, pool, metrics, Admission(limits), fetcher, store, desk)
 
 
 def serve(options: ServeOptions, keys: Keys) -> None:
-    """Listen until SIGTERM or SIGINT. Raises SpecError and StoreError before anything is started."""
-    service = make_service(options, keys)
+    """Listen until SIGTERM or SIGINT.
+
+    Raises SpecError, StoreError and, for the corpus to correct, CorpusError before anything is started.
+    """
+    with contextlib.ExitStack() as stack:
+        desk = stack.enter_context(sole_desk(options.correct)) if options.correct is not None else None
+        _listen(options, make_service(options, keys, desk=desk))
+
+
+def _listen(options: ServeOptions, service: Service) -> None:
     limits = service.limits
     longest_head = limits.max_head_bytes + _READ_BYTES
     # uvicorn has the `websockets` library parse the head of an upgrade once more; what came so far is to pass there.

@@ -14,7 +14,8 @@ export const key = {
   set: (value) => sessionStorage.setItem(KEY, value),
 };
 
-async function ask(path, options = {}) {
+// What the server answers; Refused with its message where it refuses, and with the status 0 where it is not there.
+export async function respond(path, options = {}) {
   const headers = key.get() ? { Authorization: `Bearer ${key.get()}` } : {};
   let response;
   try {
@@ -22,10 +23,12 @@ async function ask(path, options = {}) {
   } catch {
     throw new Refused(0, "The server cannot be reached.");
   }
+  if (response.ok) return response;
   const body = await response.json().catch(() => ({}));
-  if (!response.ok) throw new Refused(response.status, body.err_msg ?? body.error?.message ?? `error ${response.status}`);
-  return body;
+  throw new Refused(response.status, body.err_msg ?? body.error?.message ?? `error ${response.status}`);
 }
+
+const ask = async (path, options) => (await respond(path, options)).json();
 
 export async function models() {
   return (await ask("/v1/models")).data;

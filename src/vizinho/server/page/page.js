@@ -1,5 +1,6 @@
 // The page: audio in by microphone or file, one column of words for each chosen model.
 import { Refused, SAMPLE_RATE, Stream, key, models, transcribe, wav } from "./client.js";
+import { percent, wordButton } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 const selects = [0, 1, 2].map((number) => $(`model-${number}`));
@@ -54,24 +55,6 @@ function column(model) {
   section.append(title, facts, list);
   $("results").append(section);
   return { section, title, facts, list };
-}
-
-const percent = (share) => `${Math.round(100 * share)} %`;
-const level = (share) => (share < 0.6 ? "low" : share < 0.85 ? "middle" : "high");
-
-function wordButton(word) {
-  const button = document.createElement("button");
-  const times = `${word.start.toFixed(2)}–${word.end.toFixed(2)} s`;
-  button.type = "button";
-  button.className = `word ${level(word.confidence)}`;
-  button.tabIndex = -1;
-  button.style.setProperty("--share", `${100 * word.confidence}%`);
-  button.setAttribute("aria-label", `${word.word}, ${times}, confidence ${percent(word.confidence)}`);
-  const about = Object.assign(document.createElement("small"), { textContent: `${times} · ${percent(word.confidence)}` });
-  button.append(word.word, about);
-  button.dataset.start = word.start;
-  button.dataset.end = word.end;
-  return button;
 }
 
 function show(column, words, partial = []) {

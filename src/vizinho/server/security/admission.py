@@ -6,7 +6,7 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator, Coroutine
 from dataclasses import dataclass, field
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyHeader
@@ -19,6 +19,10 @@ from vizinho.server.security.limits import Admission, Limits
 from vizinho.server.security.metrics import Metrics
 from vizinho.server.security.refusals import Refusal, too_large
 from vizinho.server.workers.pool import Pool
+from vizinho.store.store import Store
+
+if TYPE_CHECKING:
+    from vizinho.server.correct.desk import Desk
 
 T = TypeVar("T")
 
@@ -34,6 +38,8 @@ class Service:
     metrics: Metrics
     admission: Admission
     fetcher: Fetcher | None = None  # fetches {"url": ...} bodies; None where that is off
+    store: Store = field(default_factory=Store)
+    desk: Desk | None = None  # the corpus that people correct; None where that is off
     finish_streams: asyncio.Event = field(default_factory=asyncio.Event)  # set when open streams must come to their end
 
 
