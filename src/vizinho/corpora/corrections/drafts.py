@@ -62,7 +62,13 @@ class DraftFile:
         # Milliseconds and four digits: a corpus of an hour has ten thousand words.
         words = [[w.text, round(w.start_seconds, 3), round(w.end_seconds, 3), round(w.confidence, 4)]
                  for w in transcript.words]  # fmt: skip
-        line = {"utterance": utterance, "stamp": stamp, "key": key, "model": model, "text": transcript.text}
+        line: dict[str, Any] = {
+            "utterance": utterance,
+            "stamp": stamp,
+            "key": key,
+            "model": model,
+            "text": transcript.text,
+        }
         line |= {"words": words, "confidence": round(transcript.confidence, 4)}
         line |= {"seconds": round(transcript.duration_seconds, 4)}
         self._ledger.add(line)
