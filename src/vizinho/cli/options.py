@@ -185,7 +185,7 @@ def _boosts(hotwords: list[str]) -> dict[str, float]:
 
 def beam_alone() -> DecoderSpec:
     """A search without language model or hotwords."""
-    from vizinho.decoding.beam import BeamOptions
+    from vizinho.decoding.options import BeamOptions
     from vizinho.decoding.setup import DecoderSpec
 
     return DecoderSpec(options=BeamOptions(lm_weight=0.0))

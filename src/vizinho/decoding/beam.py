@@ -1,69 +1,34 @@
-"""CTC beam search (flashlight's) with language models and hotwords, for any token inventory.
+"""CTC beam search with a lexicon, language models and hotwords, for any token inventory.
 
-The search is flashlight's lexicon-free one (Collobert et al. 2016 describe its ancestor). The language models decide
-which words there are, so characters and pieces, known and unknown words are handled alike. A lexicon search cannot
-write a word whose spelling it lacks, and ends a word after one frame of its last token.
+The models look at letters, so characters and pieces, known and unknown words are handled alike.
 """
 
 from __future__ import annotations
 
 import copy
+import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
 
 import numpy as np
 
 from vizinho.decoding.greedy import Emission, LogProbs, emissions_along
-from vizinho.decoding.hotwords import Hotwords
+from vizinho.decoding.hotwords import Boosting, Hotwords
+from vizinho.decoding.lexicon import Entry, Lexicon
+from vizinho.decoding.lm.arpa import LN10
+from vizinho.decoding.lm.counts import SPECIAL, UNKNOWN
 from vizinho.decoding.lm.model import LanguageModel
-from vizinho.decoding.lm.writing import Letters, Uniform, Words
-from vizinho.errors import ModelError, SpecError
+from vizinho.decoding.lm.writing import Letters, Uniform
+from vizinho.decoding.options import BeamOptions
+from vizinho.decoding.search import Parts, Search, Words
+from vizinho.decoding.tables import Table
+from vizinho.errors import ModelError, TextError
 from vizinho.text.tokens import PIECE_SPACE, TokenInventory
 
-if TYPE_CHECKING:
-    from vizinho.decoding.fusion import Fusion, Opinions
-
-
-@dataclass(frozen=True, slots=True)
-class BeamOptions:
-    """How a beam search weighs the sound against what is likely to be said; scores are natural logarithms (nats).
-
-    The defaults are starting points: `vizinho lm tune` chooses on dev.
-    """
-
-    beam_width: int = 16
-    """Hypotheses that go on after every frame."""
-    token_cutoff: int = 10
-    """Best tokens of a frame that are tried."""
-    beam_threshold: float = 25.0
-    """Hypotheses this far below the best one are dropped."""
-    lm_weight: float = 0.5
-    """Of the language model's log-probability."""
-    word_score: float = 0.0
-    """Added for every word; positive against too few words."""
-    letter_score: float = 0.0
-    """Added for every letter; positive against short words."""
-    unknown_words: bool = True
-    """Words that the word model does not know may be written."""
-    unknown_score: float = 0.0
-    """Added for every such word, besides the cost of its spelling."""
-    add_alignments: bool = True
-    """Add up the probabilities of a text's alignments instead of taking its best one."""
-
-    def __post_init__(self) -> None:
-        """Raises SpecError for values out of range."""
-        if self.beam_width < 1 or self.token_cutoff < 1:
-            what = f"beam width {self.beam_width}, token cut-off {self.token_cutoff}"
-            raise SpecError(what, where="beam", fix="give at least 1")
-        if self.beam_threshold < 0 or self.lm_weight < 0:
-            what = f"beam threshold {self.beam_threshold}, LM weight {self.lm_weight}"
-            raise SpecError(what, where="beam", fix="give at least 0")
-
-    @classmethod
-    def names(cls) -> tuple[str, ...]:
-        """Of all options."""
-        return tuple(f.name for f in fields(cls))
+LONGEST = 64
+"""Letters of the longest spelling in a lexicon."""
+Spellings = Mapping[str, Mapping[str, float]]
+"""For each word its spellings and their log-probabilities."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +44,7 @@ class Hypothesis:
 
 
 class BeamDecoder:
-    """A beam search set up for one token inventory; safe to share between threads."""
+    """A beam search set up for one token inventory; searches of one decoder take turns, on any threads."""
 
     def __init__(
         self,
@@ -88,6 +53,7 @@ class BeamDecoder:
         *,
         words: LanguageModel | None = None,
         letters: LanguageModel | None = None,
+        spellings: Spellings | None = None,
         hotwords: Mapping[str, float] | None = None,
     ) -> None:
         """Set up the search.
@@ -98,43 +64,53 @@ class BeamDecoder:
             words: A word model. Words outside its vocabulary are spelt by `letters` if given; without it every letter
                 costs the same.
             letters: A character model; alone, it scores the text letter by letter.
+            spellings: How words are spelt where it is not as they are, and words that the model does not know.
             hotwords: Normalised words or phrases, and the nats each is worth.
 
-        Raises ModelError when a model is of the other unit or an inventory has no blank.
+        Raises ModelError when a model is of the other unit or an inventory has no blank, TextError for an empty
+        lexicon and for spellings without a word model.
         """
-        from vizinho.decoding.fusion import Opinions
-
         if "blank" not in inventory.roles:
             raise ModelError("the tokens have no blank", where="beam search", fix="give a CTC recogniser")
-        self._inventory = inventory
-        self._blank = inventory.roles.index("blank")
-        # Pieces have no space of their own; the search wants an index, and with sil_score 0 it does not matter which.
-        self._space = inventory.roles.index("space") if "space" in inventory.roles else self._blank
+        if spellings and words is None:
+            raise TextError("a lexicon without a word model", where="beam search", fix="give a language model of words")
+        self._inventory, self._options = inventory, options or BeamOptions()
+        self._searching = threading.Lock()  # tables grow while they are used
+        own = "".join(sorted(letters_of(inventory)))
+        symbols = len(own) + 2  # the space and the end
         favoured = Hotwords(hotwords) if hotwords else None
-        by_letter = Letters(_of_unit(letters, "char")) if letters else None
+        by_letter = Letters(_of_unit(letters, "char"), own) if letters else None
         by_word = None
         if words is not None:
-            speller = by_letter or Uniform(len(letters_of(inventory)))
-            by_word = Words(_of_unit(words, "word"), speller, favoured.words if favoured else frozenset())
-        steps = tuple(_step(t, role) for t, role in zip(inventory.tokens, inventory.roles, strict=True))
+            speller = by_letter or Uniform(own)
+            table = Table(speller.start(), speller.step, symbols, lambda state: state[1])
+            also_known = favoured.words if favoured else frozenset()
+            by_word = _words(_of_unit(words, "word"), own, spellings or {}, also_known, table)
         # Letters that spell unknown words are part of the word model and must not score the text a second time.
-        opinions = Opinions(BeamOptions(), steps, by_word, None if by_word else by_letter, favoured)
-        self._opinions = _with_options(opinions, options or BeamOptions())
+        alone = None if by_word or by_letter is None else by_letter
+        self._parts = Parts(
+            tuple(_step(t, role) for t, role in zip(inventory.tokens, inventory.roles, strict=True)),
+            inventory.roles.index("blank"),
+            own,
+            by_word,
+            Table(alone.start(), alone.step, symbols, lambda state: state[1]) if alone else None,
+            _hotword_table(favoured, own) if favoured else None,
+        )
 
     @property
     def options(self) -> BeamOptions:
         """Weights and widths."""
-        return self._opinions.options
+        return self._options
 
     @property
     def scores_words(self) -> bool:
         """Whether a word model takes part."""
-        return self._opinions.words is not None
+        return self._parts.words is not None
 
     def with_options(self, options: BeamOptions) -> BeamDecoder:
         """This search with other weights; its models are shared, not loaded again."""
         other = copy.copy(self)
-        other._opinions = _with_options(self._opinions, options)
+        other._options = options
         return other
 
     def __call__(self, log_probs: LogProbs) -> list[Emission]:
@@ -152,52 +128,62 @@ class BeamDecoder:
             )
         if not frames:
             return []
-        from vizinho.decoding.fusion import Fusion
-
-        values = np.ascontiguousarray(log_probs, dtype=np.float32)
+        with self._searching:
+            results = Search(self._parts, self._options)(log_probs)
         best: dict[str, Hypothesis] = {}
-        fusion = Fusion(self._opinions)  # the search holds only its native half, so it must live as long
-        for result in self._search(fusion).decode(values.ctypes.data, frames, width):
-            path = np.array(result.tokens[1 : frames + 1], dtype=np.int64)  # first and last are the search's own
-            text = self.text_of(path)
+        for result in results:
+            spelt = self._spelt(result.path)
+            # Words of the lexicon are written in their own way, whatever letters the network wrote.
+            text = (
+                " ".join(w or s for w, s in zip(result.words, spelt, strict=True)) if result.words else " ".join(spelt)
+            )
             if text not in best:
-                emissions = tuple(emissions_along(path, log_probs, self._blank))
-                acoustic_score = result.score - result.lmScore
-                best[text] = Hypothesis(text, emissions, result.score, acoustic_score, result.lmScore)
+                emissions = tuple(emissions_along(result.path, log_probs, self._parts.blank))
+                score = result.acoustic + result.lm
+                best[text] = Hypothesis(text, emissions, score, result.acoustic, result.lm)
             if len(best) == count:
                 break
         return list(best.values())
 
-    def text_of(self, path: np.ndarray) -> str:
-        """The words of a path of one token per frame, (T,)."""
+    def _spelt(self, path: np.ndarray) -> list[str]:
+        """The letters of each word of a path of one token per frame, (T,)."""
         changes = path[np.concatenate(([True], np.diff(path) != 0))]  # repeats of a token are one token
-        return " ".join("".join(self._opinions.steps[t] for t in changes).split())
+        return "".join(self._parts.steps[t] for t in changes).split()
 
-    def _search(self, fusion: Fusion) -> Any:
-        from flashlight.lib.text.decoder import CriterionType, LexiconFreeDecoder, LexiconFreeDecoderOptions
 
-        options = LexiconFreeDecoderOptions(
-            beam_size=self.options.beam_width,
-            beam_size_token=min(self.options.token_cutoff, len(self._inventory.tokens)),
-            beam_threshold=self.options.beam_threshold,
-            lm_weight=1.0,  # Fusion weights the parts before it adds them up
-            sil_score=0.0,
-            log_add=self.options.add_alignments,
-            criterion_type=CriterionType.CTC,
-        )
-        return LexiconFreeDecoder(options, fusion, self._space, self._blank, [])
+def _words(
+    model: LanguageModel, letters: str, spellings: Spellings, also_known: frozenset[str], speller: Table
+) -> Words:
+    """A word model with its lexicon and a speller of unknown words."""
+    unknown = model.unigrams[UNKNOWN] * LN10
+    known = {word: log10 * LN10 for word, log10 in model.unigrams.items() if word not in SPECIAL}
+    # Words that the model does not know have the score of the unknown word and cost no letters.
+    alone = {**dict.fromkeys((*spellings, *also_known), unknown), **known}
+    allowed = set(letters)
+    entries = [
+        Entry(word, spelling, log_prob + cost)
+        for word, log_prob in alone.items()
+        for spelling, cost in spellings.get(word, {word: 0.0}).items()
+        if len(spelling) <= LONGEST and allowed.issuperset(spelling)
+    ]
+    lexicon = Lexicon(entries, {letter: number for number, letter in enumerate(letters)})
+    rows = tuple(model.rows.get(e.word, model.unknown_row) for e in lexicon.entries)
+    costs = tuple(spellings.get(e.word, {}).get(e.spelling, 0.0) for e in lexicon.entries)
+    return Words(lexicon, model.kenlm, rows, costs, model.unknown_row, unknown, speller)
+
+
+def _hotword_table(hotwords: Hotwords, letters: str) -> Table:
+    def step(state: Boosting, symbol: int) -> tuple[Boosting, float]:
+        if symbol < len(letters):
+            return hotwords.letter(state, letters[symbol])
+        return hotwords.boundary(state) if symbol == len(letters) else (state, hotwords.end(state))
+
+    return Table(hotwords.start(), step, len(letters) + 2, lambda state: tuple(map(id, state)))
 
 
 def letters_of(inventory: TokenInventory) -> frozenset[str]:
     """Letters that the tokens can write."""
     return frozenset("".join(inventory.letters)) - {PIECE_SPACE}
-
-
-def _with_options(opinions: Opinions, options: BeamOptions) -> Opinions:
-    words = opinions.words
-    if words is not None:  # Fusion multiplies the words' part by lm_weight, but unknown_score is in nats of the whole
-        words = words.with_unknown(options.unknown_words, options.unknown_score / max(options.lm_weight, 1e-3))
-    return replace(opinions, options=options, words=words)
 
 
 def _step(token: str, role: str) -> str:

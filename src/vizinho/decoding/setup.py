@@ -9,8 +9,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from vizinho.decoding.beam import BeamDecoder, BeamOptions, letters_of
+from vizinho.decoding.beam import BeamDecoder, letters_of
 from vizinho.decoding.lm.model import LanguageModel, check_fits, load_language_model, quoted
+from vizinho.decoding.options import BeamOptions
 from vizinho.errors import SpecError, TextError
 from vizinho.files import write_json
 from vizinho.text.normalize import Normalizer

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from vizinho.decoding.beam import BeamDecoder, BeamOptions
+from vizinho.decoding.beam import BeamDecoder
+from vizinho.decoding.options import BeamOptions
 from vizinho.evaluation.score import error_rates
 from vizinho.progress import Advance, silent
 

@@ -7,10 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lm_files import INVENTORY, LETTERS, heard, lm, noise
 
-from vizinho.decoding.beam import BeamDecoder, BeamOptions, letters_of
+from vizinho.decoding.beam import BeamDecoder, letters_of
 from vizinho.decoding.greedy import greedy
 from vizinho.decoding.hotwords import Hotwords
 from vizinho.decoding.lm.arpa import LN10, read_arpa
+from vizinho.decoding.options import BeamOptions
 from vizinho.errors import ModelError, SpecError, TextError
 from vizinho.text.tokens import inventory_of
 

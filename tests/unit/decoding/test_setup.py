@@ -3,7 +3,7 @@ import json
 import pytest
 from lm_files import INVENTORY, heard, lm_file
 
-from vizinho.decoding.beam import BeamOptions
+from vizinho.decoding.options import BeamOptions
 from vizinho.decoding.setup import DecoderSpec, make_decoder, read_decoder, write_decoder
 from vizinho.errors import ModelError, SpecError, TextError
 from vizinho.text.normalize import get_normalizer

@@ -1,7 +1,8 @@
 import pytest
 from lm_files import INVENTORY, heard, lm
 
-from vizinho.decoding.beam import BeamDecoder, BeamOptions
+from vizinho.decoding.beam import BeamDecoder
+from vizinho.decoding.options import BeamOptions
 from vizinho.decoding.tune import Grid, Trial, best, grid_for, tune
 
 REFERENCES = {"1": "a rata", "2": "o pato"}

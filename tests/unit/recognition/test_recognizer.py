@@ -6,8 +6,8 @@ import pytest
 from tones import Loudness, tone_speech
 
 from vizinho.audio.io import SAMPLE_RATE
-from vizinho.decoding.beam import BeamOptions
 from vizinho.decoding.greedy import greedy
+from vizinho.decoding.options import BeamOptions
 from vizinho.decoding.setup import DecoderSpec
 from vizinho.errors import SpecError
 from vizinho.recognition import recognizer as recognizing

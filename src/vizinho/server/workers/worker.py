@@ -15,7 +15,7 @@ import threading
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 
-from vizinho.decoding.beam import BeamOptions
+from vizinho.decoding.options import BeamOptions
 from vizinho.decoding.setup import DecoderSpec
 from vizinho.errors import AudioError, SpecError, TextError, VizinhoError
 from vizinho.parallel import begin_process
