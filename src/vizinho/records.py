@@ -39,6 +39,10 @@ class Utterance:
     confidence: float | None = None
     """Of a text that a model wrote, 0 to 1."""
     place: Place | None = None
+    consent: str = ""
+    """How the speaker agreed, in free words: a form's number, "oral, 2024"."""
+    restrictions: tuple[str, ...] = ()
+    """What the speech may not be used for (`vizinho.rights`)."""
 
 
 @dataclass(frozen=True, slots=True)

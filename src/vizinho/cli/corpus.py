@@ -90,11 +90,18 @@ def convert(
     keep_unclear: Annotated[
         bool, Option("--keep-unclear", help="Read texts in which some words were not understood, too.")
     ] = False,
+    licence: Annotated[str, Option("--licence", help="Licence of the speech, an SPDX identifier: CC-BY-4.0.")] = "",
+    consent: Annotated[str, Option("--consent", help="How the speakers agreed, in your words.")] = "",
+    restrictions: Annotated[
+        list[str] | None,
+        Option("--restriction", help='What it may not be used for: "not for export" (docs/rights.md); repeatable.'),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Make a manifest of field recordings (ELAN, Praat, subtitles), or of a corpus in another toolkit's format."""
     from vizinho.corpora.convert import convert_corpus
     from vizinho.corpora.turns import FieldOptions
+    from vizinho.rights import Rights
 
     options = FieldOptions(
         tuple(tiers or ()),
@@ -104,6 +111,7 @@ def convert(
         keep_unclear,
         tuple(map(_channel, channels or ())),
     )
+    rights = Rights.of({"licence": licence, "consent": consent, "restrictions": restrictions}, "--restriction")
     with _counter("reading") as advance:
         conversion = convert_corpus(
             source,
@@ -114,6 +122,7 @@ def convert(
             copy=copy,
             skip_bad=skip_bad,
             options=options,
+            rights=rights,
             progress=advance,
         )
     values = conversion.to_json()
@@ -158,6 +167,7 @@ def export(
 
     exported = export_corpus(select(read_manifest(corpus), split=split), out, kind)
     text = f"{out}: {exported.utterances} utterances in {len(exported.files)} {kind} files"
+    text += f"; rights in {exported.rights}" if exported.rights else ""
     emit({"out": out, "format": kind, **asdict(exported)}, as_json, text)
 
 
@@ -270,6 +280,8 @@ def _model_limits(model: str) -> tuple[set[str], float]:
 
 
 def _check_lines(values: dict[str, Any], report: CheckReport) -> Iterator[str]:
+    from vizinho.corpora.rights_report import report_lines
+
     yield (
         f"{values['utterances']} utterances: {values['clean']} clean ({values['clean_minutes']:.1f} min), "
         f"{values['quarantined']} quarantined ({values['quarantined_minutes']:.1f} min)"
@@ -279,6 +291,8 @@ def _check_lines(values: dict[str, Any], report: CheckReport) -> Iterator[str]:
             yield f"\n{title}: {kind}, {count} utterance{'s' if count != 1 else ''}"
             matching = [f for f in report.findings if (f.kind, f.severity) == (kind, severity)]
             yield from (f"  {line}" for line in shortened([f"{f.id}: {f.detail}" for f in matching]))
+    yield ""
+    yield from report_lines(report.rights)
     yield f"\n{values['clean_manifest']}\n{values['quarantine_file']}"
 
 

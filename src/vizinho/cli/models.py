@@ -13,7 +13,7 @@ import typer
 from typer import Argument, Option
 
 from vizinho.cli.emit import describe, emit, warn
-from vizinho.cli.options import AsJson, Commands, Model, Quiet, Split
+from vizinho.cli.options import AsJson, Commands, Model, Override, Quiet, Split
 from vizinho.errors import CorpusError, ModelError, StoreError
 from vizinho.store.store import Store
 
@@ -68,10 +68,16 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Show a model's card; for a model without one, its kind, its input and its tokens by role."""
+    from vizinho.store.rights import overrides_of, source_line, sources_of
+
     store = Store()
     card = store.card(ref)
     if card is not None:
-        emit(card, as_json, (f"{key}: {_shortened(key, value)}" for key, value in asdict(card).items()))
+        sources, overrides = sources_of(store, ref, store.resolve(ref)), overrides_of(store, store.find(ref))
+        lines = [f"{key}: {_shortened(key, value)}" for key, value in asdict(card).items()]
+        lines += [f"learnt from {source_line(row)}" for row in sources]
+        lines += [f"overridden: {_brief_json(row)}" for row in overrides]
+        emit(asdict(card) | {"sources": sources, "overrides": overrides}, as_json, lines)
         return
     from vizinho.model.checkpoint import load_donor
 
@@ -83,6 +89,8 @@ def _shortened(key: str, value: Any) -> str:
     """A value of a card on one line; long lists are only counted."""
     if key in ("plan", "curve") and value:
         return f"{len(value)} {'rows' if key == 'plan' else 'points'} (--json prints them)"
+    if key == "data":  # where it learnt from has lines of its own
+        value = {name: item for name, item in value.items() if name != "sources"}
     if key == "movement" and value:
         return f"encoder distance {value['encoder_distance']:.3f}, {value['moved_share']:.1%} of the weights moved"
     return json.dumps(value, ensure_ascii=False) if isinstance(value, (dict, list)) else str(value)
@@ -187,6 +195,7 @@ def reproduce(
     anyway: Annotated[bool, Option("--anyway", help="Train even if the data is not what was recorded.")] = False,
     out: Annotated[Path | None, Option("--out", help="Write the new models and report.json here.")] = None,
     home: Annotated[Path | None, Option("--store", help="Home of the store; VIZINHO_HOME if not given.")] = None,
+    override: Override = None,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
@@ -203,7 +212,7 @@ def reproduce(
         raise CorpusError("--corpus and --chain were both given", where=ref, fix="reproduce each model by itself")
     refs, skipped = chain_of(store, ref) if chain else ([ref], [])
     warn(f"not trained again: {line}" for line in skipped)
-    order = Order(tuple(corpus or ()), anyway, out)
+    order = Order(tuple(corpus or ()), anyway, out, override)
     results = [_reproduced(store, name, order, quiet=quiet) for name in refs]
     same = all(result.reproduced for result in results)
     values = {"reproduced": same, "models": [r.as_json() for r in results], "not_trained_again": skipped}
@@ -255,12 +264,22 @@ def export(
     model: Model,
     out: Annotated[Path, Option("--out", help="New folder for the export.", show_default=False)],
     int8: Annotated[bool, Option("--int8", help="8-bit weights: a third of the size (docs/runtime.md).")] = False,
+    override: Override = None,
     as_json: AsJson = False,
 ) -> None:
-    """Export a model to ONNX. `vizinho transcribe` and sherpa-onnx read the folder; neither needs torch then."""
-    from vizinho.recognition.export import export as write
+    """Export a model to ONNX. `vizinho transcribe` and sherpa-onnx read the folder; neither needs torch then.
 
-    exported = write(Store().resolve(model), out, "int8" if int8 else "fp32")
+    Refused where the model learnt from speech that is "not for export" or "community only" (docs/rights.md).
+    """
+    from vizinho.recognition.export import export as write
+    from vizinho.rights import EXPORT
+    from vizinho.store.rights import FILE, export_record, permit
+
+    store = Store()
+    folder, entry = store.resolve(model), store.find(model)
+    ref = entry.ref if entry else model
+    permit(store, ref, folder, EXPORT, override, str(out))
+    exported = write(folder, out, "int8" if int8 else "fp32", {FILE: export_record(store, ref, folder)})
     size = f"{exported.folder}: {exported.precision}, {exported.megabytes:.1f} MB"
     difference = f"log-probabilities differ from the model's by {exported.largest_difference:.1e} at most"
     emit(exported, as_json, f"{size}; {difference}")

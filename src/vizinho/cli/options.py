@@ -62,6 +62,10 @@ Out = Annotated[Path, Option("--out", help="Folder to write.")]
 OutManifest = Annotated[Path, Option("--out", help="Manifest to write.")]
 Split = Annotated[str | None, Option("--split", help="Only this split; test if the manifest has one, else all.")]
 Engine = Annotated[str, Option("--engine", help="onnx, or torch: the network as it was trained, without an export.")]
+Override = Annotated[
+    str | None,
+    Option("--override", help="Why restrictions of the speech it learnt from do not hold here; this is recorded."),
+]
 Rows = Annotated[list[str] | None, Option("--row", help="Start a token from one of the donor's, as ç=s; repeatable.")]
 
 # For commands that decode (see `spec_of`).

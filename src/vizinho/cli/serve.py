@@ -7,7 +7,7 @@ from typing import Annotated
 
 from typer import Argument, Option
 
-from vizinho.cli.options import Engine, Spoken, processes_that_fit
+from vizinho.cli.options import Engine, Override, Spoken, processes_that_fit
 from vizinho.errors import SpecError
 
 
@@ -38,6 +38,7 @@ def serve(
         Path | None,
         Option("--correct", help="Manifest that people correct at /correct; edits go beside it.", show_default=False),
     ] = None,
+    override: Override = None,
     engine: Engine = "onnx",
     lang: Spoken = None,
     max_megabytes: Annotated[int, Option("--max-megabytes", min=1, help="Largest recording.")] = 100,
@@ -54,7 +55,10 @@ def serve(
         float, Option("--drain-seconds", min=0, help="Time for open work to end after SIGTERM.")
     ] = 30.0,
 ) -> None:
-    """Serve models to the clients of Deepgram and OpenAI; keys come from VIZINHO_API_KEYS (KEY1,KEY2)."""
+    """Serve models to the clients of Deepgram and OpenAI; keys come from VIZINHO_API_KEYS (KEY1,KEY2).
+
+    Models that learnt from speech that is "not for serving" or "community only" are refused (docs/rights.md).
+    """
     from vizinho.server.run import ServeOptions
     from vizinho.server.run import serve as run
     from vizinho.server.security.keys import keys_from
@@ -86,6 +90,7 @@ def serve(
         fetch_hosts=tuple(fetch_host or ()),
         fetch_private=fetch_private,
         correct=correct,
+        override=override,
         worker=WorkerOptions(engine=engine, classifier=topics),
         limits=limits,
     )

@@ -21,6 +21,7 @@ from vizinho.corpora.findings import (
     text_findings,
 )
 from vizinho.corpora.manifest import manifest_row, write_lines, write_manifest
+from vizinho.corpora.rights_report import RightsReport, rights_report
 from vizinho.errors import CorpusError
 from vizinho.parallel import spread
 from vizinho.progress import Advance
@@ -47,6 +48,11 @@ class CheckReport:
         """Number of utterances checked."""
         return len(self.clean) + len(self.quarantined)
 
+    @property
+    def rights(self) -> RightsReport:
+        """Licences, consents and restrictions, and how many utterances lack them."""
+        return rights_report([*self.clean, *self.quarantined])
+
     def counts(self, severity: str) -> dict[str, int]:
         """Utterances by kind of finding, the most frequent first. One utterance may count under several kinds."""
         pairs = {(f.kind, f.id) for f in self.findings if f.severity == severity}
@@ -62,6 +68,7 @@ class CheckReport:
             "quarantined_minutes": _minutes(self.quarantined),
             "quarantine": self.counts("quarantine"),
             "warnings": self.counts("warning"),
+            "rights": asdict(self.rights),
             "findings": [asdict(f) for f in self.findings],
         }
 

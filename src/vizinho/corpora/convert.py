@@ -14,11 +14,13 @@ from vizinho.audio.io import SAMPLE_RATE, load_audio
 from vizinho.corpora.manifest import check_utterance, write_lines, write_manifest
 from vizinho.corpora.readers import configured, detect
 from vizinho.corpora.readers.base import store_clip
+from vizinho.corpora.rights_file import RightsFile, with_rights
 from vizinho.corpora.tiers import Choice
 from vizinho.corpora.turns import FieldOptions, Note
 from vizinho.errors import CorpusError, VizinhoError
 from vizinho.progress import Advance, silent
 from vizinho.records import Utterance
+from vizinho.rights import Rights
 
 _SHOWN = 5
 
@@ -66,6 +68,7 @@ def convert_corpus(
     copy: bool = False,
     skip_bad: bool = False,
     options: FieldOptions = FieldOptions(),
+    rights: Rights = Rights(),
     progress: Advance = silent,
 ) -> Conversion:
     """Read `source` and write `manifest`; new audio files go to `<manifest name>_audio` next to it.
@@ -81,6 +84,7 @@ def convert_corpus(
         copy: Re-encode every recording to 16 kHz mono FLAC, so that the corpus stands alone.
         skip_bad: Leave bad rows out, naming them in `<manifest name>.problems.jsonl`.
         options: How to read field transcripts (ELAN, TextGrid, subtitles and others).
+        rights: Licence, consent and restrictions of all utterances, over what the source and its `rights.jsonl` say.
         progress: Told about each utterance.
 
     Raises CorpusError when the source cannot be read, has no usable row, or has bad rows without `skip_bad`, and writes
@@ -93,8 +97,10 @@ def convert_corpus(
     choices: list[Choice] = []
     reading = configured(kind, options, notes.append, choices.append)
     read = reading(source, lang=lang, split=split, audio_dir=audio_dir, on_problem=problems.append)
-    checked = _checked(read, problems, progress)
+    rights_file = RightsFile.beside(source)
+    checked = _checked((with_rights(rights_file.applied(u), rights) for u in read), problems, progress)
     utterances = list(_stored(checked, audio_dir, problems) if copy else checked)
+    notes += [Note("rights unused", where, f"no utterance of {about}") for where, about in rights_file.unused()]
     if problems and not skip_bad:
         raise _too_bad(problems, len(utterances), source)
     _record(manifest, "problems", [{"where": p.where, "what": p.what} for p in problems])

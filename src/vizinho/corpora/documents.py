@@ -60,3 +60,5 @@ class Document:
     """Which one of several documents in one file."""
     duration_seconds: float = 0.0
     """Of the recording, where it is known."""
+    licence: str = ""
+    """Where a format has a place for it."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from vizinho.audio.io import seconds_of
 from vizinho.corpora.documents import Document, Media, Span, Tier
 from vizinho.corpora.readers.base import file_name
+from vizinho.corpora.rights_file import write_rights
 from vizinho.corpora.writers import WRITERS
 from vizinho.errors import AudioError, CorpusError, SpecError
 from vizinho.files import write_text
@@ -24,6 +25,8 @@ class Exported:
 
     files: tuple[Path, ...]
     utterances: int
+    rights: Path | None = None
+    """Licences, consents and restrictions, which these formats have no place for."""
 
 
 def export_corpus(utterances: Iterable[Utterance], out: Path, kind: str) -> Exported:
@@ -47,7 +50,8 @@ def export_corpus(utterances: Iterable[Utterance], out: Path, kind: str) -> Expo
             what = f"cannot write here ({error.strerror})"
             raise CorpusError(what, where=path, fix="choose another folder") from error
         files.append(path)
-    return Exported(tuple(files), sum(map(len, by_recording.values())))
+    rights = write_rights(out, (u for parts in by_recording.values() for u in parts))
+    return Exported(tuple(files), sum(map(len, by_recording.values())), rights)
 
 
 def _names(recordings: Iterable[Path]) -> Iterator[str]:

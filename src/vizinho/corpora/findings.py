@@ -15,6 +15,7 @@ from vizinho.audio.io import SAMPLE_RATE, load_audio
 from vizinho.corpora.pace import Pace, measure_pace
 from vizinho.errors import AudioError, VizinhoError
 from vizinho.records import Utterance
+from vizinho.rights import no_consent, untrainable
 from vizinho.text.normalize import Normalizer
 
 QUARANTINE, WARNING = "quarantine", "warning"
@@ -176,6 +177,9 @@ def corpus_findings(facts: Sequence[Facts]) -> Iterator[Finding]:
     for f in facts:
         if not f.utterance.speaker:
             yield Finding(f.id, "no-speaker", WARNING, "speaker leaks and scores per speaker cannot see it")
+        # A test may be made on what is "not for training", but not without consent.
+        if (f.utterance.split != "test" or no_consent(f.utterance)) and (reason := untrainable(f.utterance)):
+            yield Finding(f.id, "rights", QUARANTINE, f"not to be trained on: {reason}")
 
 
 def _same_audio(facts: Sequence[Facts]) -> Iterator[Finding]:

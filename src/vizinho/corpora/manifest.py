@@ -7,16 +7,19 @@ import json
 import math
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from vizinho.errors import CorpusError
 from vizinho.files import replacing, sha256, write_text
 from vizinho.records import Place, Utterance
+from vizinho.rights import Rights, rights_of
 from vizinho.text.language import Language
 
 REQUIRED = ("id", "audio", "text", "lang", "speaker", "duration", "split")  # keys that every line has
-OPTIONAL = ("accent", "source", "licence")  # keys that are read where they exist; others are allowed and ignored
+OPTIONAL = ("accent", "source")  # keys that are read where they exist; others are allowed and ignored
+RIGHTS = ("licence", "consent", "restrictions")  # as `vizinho.rights` reads them
 EXTRA = ("variant", "domain", "events")  # as above, but other tools' values under these keys are ignored, not refused
 PLACE = ("recording", "start", "tier")  # where a long recording holds the utterance
 BOM = b"\xef\xbb\xbf"  # some editors write one before the first line
@@ -69,8 +72,9 @@ def write_manifest(path: Path, utterances: Iterable[Utterance]) -> None:
 def check_utterance(utterance: Utterance) -> None:
     """Raise CorpusError for an utterance that a manifest can be written with but not read back."""
     row, where = manifest_row(utterance, Path()), utterance.id or str(utterance.audio)
-    for key in row.keys() - {"duration", "start", "confidence"}:
+    for key in row.keys() - {"duration", "start", "confidence", *RIGHTS}:
         _string(row, key, where)
+    Rights.of(row, where)
     _duration(row, where)
 
 
@@ -88,6 +92,7 @@ def manifest_row(utterance: Utterance, folder: Path) -> dict[str, Any]:
         "split": utterance.split,
     }
     row |= {key: getattr(utterance, key) for key in (*OPTIONAL, *EXTRA) if getattr(utterance, key)}
+    row |= rights_of(utterance).row()
     if utterance.confidence is not None:
         row["confidence"] = utterance.confidence
     if utterance.place:
@@ -220,7 +225,7 @@ _KEYS = f"every line needs {', '.join(REQUIRED)}"
 def _utterance(row: dict[str, Any], path: Path, number: int) -> Utterance:
     where = f"{path}:{number}"
     strings = {key: _string(row, key, where) for key in (*REQUIRED, *OPTIONAL) if key != "duration"}
-    return Utterance(
+    utterance = Utterance(
         id=strings["id"],
         audio=Path(os.path.abspath(path.parent / strings["audio"])),  # noqa: PTH100
         text=strings["text"],
@@ -229,10 +234,11 @@ def _utterance(row: dict[str, Any], path: Path, number: int) -> Utterance:
         duration_seconds=_duration(row, where),
         split=strings["split"],
         **{key: strings[key] for key in OPTIONAL},
-        **{key: row[key] for key in EXTRA if isinstance(row.get(key), str)},
         confidence=_number(row.get("confidence"), most=1.0),
         place=_place(row, path),
     )
+    extra = {key: row[key] for key in EXTRA if isinstance(row.get(key), str)}
+    return replace(utterance, **extra, **asdict(Rights.of(row, where)))
 
 
 def _place(row: dict[str, Any], path: Path) -> Place | None:

@@ -36,6 +36,7 @@ from vizinho.plan.apply import plant
 from vizinho.plan.controls import gaussian_encoder, permuted_rows, shuffled_encoder
 from vizinho.progress import Event, Log
 from vizinho.store.card import Card, read_card
+from vizinho.store.rights import SOURCES, sources_of
 from vizinho.store.store import Store
 from vizinho.training.options import TrainingOptions
 from vizinho.training.selection import FitResult
@@ -322,6 +323,7 @@ def _make_control(spec: ExperimentSpec, control: ControlSpec, seed: int, space: 
         steps=0,
         seed=seed,
         donor={"ref": origin.ref, "language": language, "weights_sha256": weights_digest(origin.folder)},
+        data={SOURCES: sources_of(space.store, str(origin.ref), origin.folder)},
         notes=f"A control ({control.kind}): not trained, made from {origin.ref}.",
     )
     with scratch_folder(space.store.home / "staging", name) as place:

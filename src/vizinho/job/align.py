@@ -18,6 +18,7 @@ from typing import Any
 from vizinho.audio.io import seconds_of
 from vizinho.corpora.manifest import write_lines, write_manifest
 from vizinho.corpora.readers.cutting import Cutter
+from vizinho.corpora.rights_file import RightsFile
 from vizinho.corpora.rough_text import RoughUtterance, read_rough_text
 from vizinho.errors import CorpusError, ModelError, SpecError, TextError
 from vizinho.job.aligner import Aligner
@@ -260,7 +261,8 @@ def _check_belongs(lines: Sequence[_Line], frames: Frames, pair: _Pair) -> None:
 
 def _cut(pair: _Pair, lines: Sequence[_Line], lang: str, manifest: Path, speaker: str, source: str) -> list[Utterance]:
     """Write clips and manifest of the accepted utterances."""
-    cutter, utterances = Cutter(manifest.with_name(f"{manifest.stem}_audio")), []
+    cutter, utterances = Cutter(manifest.with_name(f"{manifest.stem}_audio")), list[Utterance]()
+    rights = RightsFile.beside(pair.recording)
     for line in lines:
         if line.verdict != "accepted" or line.placement is None:
             continue
@@ -270,15 +272,14 @@ def _cut(pair: _Pair, lines: Sequence[_Line], lang: str, manifest: Path, speaker
         utterance = Utterance(
             id_, audio.absolute(), written.text, lang, written.speaker or speaker, round(seconds, 4), "train"
         )
-        utterances.append(
-            replace(
-                utterance,
-                source=source,
-                events=written.events,
-                confidence=round(line.placement.confidence, 4),
-                place=Place(pair.recording.absolute(), round(start, 4)),
-            )
+        utterance = replace(
+            utterance,
+            source=source,
+            events=written.events,
+            confidence=round(line.placement.confidence, 4),
+            place=Place(pair.recording.absolute(), round(start, 4)),
         )
+        utterances.append(rights.applied(utterance))
     write_manifest(manifest, utterances)
     return utterances
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from vizinho.corpora.manifest import fingerprint, read_manifest, select
 from vizinho.corpora.shards.index import ShardIndex, first_texts, index_path, read_index, spelt_by
 from vizinho.errors import CorpusError, SpecError
 from vizinho.records import Utterance
+from vizinho.rights import refuse_untrainable, summary
 from vizinho.text.language import Language, same_language
 from vizinho.text.normalize import Normalizer, get_normalizer
 
@@ -46,6 +47,22 @@ class Source:
     beside: bool = False
     """Whether this is practice speech, which is used whole whatever the limit in minutes. (The card's key.)"""
     shards: ShardIndex | None = None
+
+    def rights(self, language: str) -> list[dict[str, Any]]:
+        """Licences and restrictions with their utterances and minutes, as cards have them."""
+        rows: list[Mapping[str, Any]] = [*summary(self.utterances)]
+        if self.shards is not None:
+            rows += self.shards.rights or [
+                {
+                    "licence": "",
+                    "restrictions": [],
+                    "utterances": self.shards.utterances,
+                    "minutes": round(self.shards.seconds / 60, 2),
+                    "with_consent": 0,
+                }
+            ]
+        about = {"corpus": self.place.name, "language": language, "practice": self.beside}
+        return [about | dict(row) for row in rows]
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +155,8 @@ def make_dataset(
         practice: Corpora whose train part is added whole; their dev part is not used.
         normalizer: Of an edited orthography or an older version; the language's if not given.
 
-    Raises CorpusError for utterances of another language, for an id that two corpora share, and for shards without dev;
-    SpecError for minutes, repeats or practice speech together with shards.
+    Raises CorpusError for utterances of another language, for an id that two corpora share, for speech that may not be
+    trained on, and for shards without dev; SpecError for minutes, repeats or practice speech together with shards.
     """
     if sharded := [corpus.shards for corpus in corpora if corpus.shards is not None]:
         if minutes is not None or repeat or practice:
@@ -162,6 +179,7 @@ def make_dataset(
     if held_out:
         train, dev = _hold_out(train, seed)
     train += [u for u in added if u.split == "train"]
+    refuse_untrainable([*train, *dev], _places(opened))
     # Sources name what is used, once each: their fingerprints are what the card keeps to reproduce the run.
     used = {u.id for u in (*train, *dev)}
     sources = tuple(
@@ -205,6 +223,7 @@ def _sharded(
             where=corpora[0].place,
             fix="give a manifest of one: --corpus dev.jsonl",
         )
+    refuse_untrainable(dev, _places(corpora))
     digest = hashlib.sha256("|".join([*(i.fingerprint for i in indexes), fingerprint(dev)]).encode()).hexdigest()[:16]
     spelt = tuple(spelt_by(index, normalizer) for index in indexes)
     ordered = sorted(corpora, key=lambda corpus: corpus.shards is None)  # cards list shards before manifests

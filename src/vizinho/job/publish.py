@@ -25,6 +25,7 @@ from vizinho.recognition.recognizer import Recognizer
 from vizinho.records import Utterance
 from vizinho.store.card import Card, read_card
 from vizinho.store.pins import read_pin
+from vizinho.store.rights import SOURCES, Sources, sources_of
 from vizinho.store.store import Store, unwritable
 from vizinho.store.surroundings import machine, software
 from vizinho.training.skipped import NAMED, write_skipped
@@ -195,6 +196,8 @@ def publish_merged(store: Store, name: str, donor: Path, adapter: Path, *, comma
         raise ModelError(f"its origin lacks {', '.join(lacking)}", where=adapter, fix="copy the adapter again")
     checkpoint = merge_adapter(donor, adapter)
     known = {key: origin[key] for key in _ORIGIN} | {"orthography": origin.get("orthography")}
+    if SOURCES not in origin["data"]:  # of an earlier version
+        known["data"] = origin["data"] | {SOURCES: sources_of(store, str(donor), donor)}
     card = Card(
         **known | {"name": name, "tokens": len(checkpoint.inventory.tokens)},
         command=list(command),
@@ -247,6 +250,7 @@ def card_of(
             "dev_held_out": ready.dataset.held_out,
             "set_aside": [list(pair) for pair in finished.skipped[:NAMED]],
             "set_aside_count": len(finished.skipped),
+            SOURCES: _sources(store, donor, ready),
         },
         curve=[point.as_json() for point in result.curve],
         scores=scores,
@@ -257,6 +261,12 @@ def card_of(
         machine=machine(),
         notes=notes,
     )
+
+
+def _sources(store: Store, donor: str | None, ready: ReadyJob) -> Sources:
+    """What the donor and its donors learnt from, and what this job does."""
+    inherited = sources_of(store, donor or str(ready.job.donor), ready.job.donor) if ready.job.donor else Sources()
+    return [*inherited, *(row for s in ready.dataset.sources for row in s.rights(ready.job.language))]
 
 
 def _donor(store: Store, donor: str | None, ready: ReadyJob) -> dict[str, Any] | None:

@@ -20,9 +20,11 @@ from vizinho.job.start import make_ready, sound_similarity
 from vizinho.model.checkpoint import load_checkpoint, weights
 from vizinho.progress import Advance, Log, silent
 from vizinho.recognition.recognizer import Recognizer
+from vizinho.rights import EXPORT
 from vizinho.store.card import Card, write_card
 from vizinho.store.lineage import lineage
 from vizinho.store.pins import pinned_utterances, read_pin
+from vizinho.store.rights import permit
 from vizinho.store.store import Store
 
 _SAME = ("tokens", "normalizer", "steps", "plan")
@@ -80,6 +82,8 @@ class Order:
     anyway: bool = False
     out: Path | None = None
     """Where the new model's folder goes (OUT/NAME@VERSION); None keeps nothing."""
+    override: str | None = None
+    """Why the new model's folder may leave the store although restrictions refuse it."""
 
 
 def chain_of(store: Store, ref: str) -> tuple[list[str], list[str]]:
@@ -110,6 +114,8 @@ def reproduce(
     if card is None:
         raise ModelError("it has no card", where=ref, fix="only what vizinho trained can be reproduced")
     target = _free(order.out, ref)
+    if target is not None:
+        permit(store, ref, folder, EXPORT, order.override, str(target))
     job = recorded_job(store, ref, card, order.corpora)
     # The dataset is read once: it is compared with the card, and then trained on.
     dataset = read_dataset(

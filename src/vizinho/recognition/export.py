@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,8 +34,12 @@ class Exported:
     largest_difference: float
 
 
-def export(model: Path, out: Path, precision: str = "fp32") -> Exported:
+def export(
+    model: Path, out: Path, precision: str = "fp32", records: Mapping[str, Mapping[str, Any]] | None = None
+) -> Exported:
     """Export a model folder to `out`, which must not exist; it appears whole, by one rename.
+
+    `records` are further files of JSON by name.
 
     Raises ModelError for a model that cannot be exported, or whose export does not compute what the model does, and
     for an `out` that exists or cannot be written.
@@ -46,6 +51,8 @@ def export(model: Path, out: Path, precision: str = "fp32") -> Exported:
             folder = place / "export"
             folder.mkdir()
             difference = _write(model, folder, precision)
+            for name, values in (records or {}).items():
+                write_json(folder / name, values)
             move_folder(folder, out)
     except OSError as error:
         what = f"the export cannot be written ({error.strerror or error})"

@@ -16,6 +16,7 @@ from statistics import median
 from typing import Any
 
 from vizinho.corpora.manifest import manifest_row, write_lines
+from vizinho.corpora.rights_file import RightsFile
 from vizinho.errors import CorpusError, SpecError
 from vizinho.ledger import Ledger
 from vizinho.progress import Advance, silent
@@ -74,8 +75,14 @@ class LabelReport:
 
 
 def from_files(files: Iterable[Input], lang: str) -> list[Utterance]:
-    """Audio files as utterances without text and speaker; the id is the path below the folder that was given."""
-    return [Utterance(str(f.output), f.audio.absolute(), "", lang, "", 0.0, "train") for f in files]
+    """Audio files as utterances without text and speaker, with the rights of their folders' `rights.jsonl`.
+
+    The id is the path below the folder that was given.
+    """
+    files = list(files)
+    rights = {folder: RightsFile.beside(folder) for folder in {f.audio.parent for f in files}}
+    bare = (Utterance(str(f.output), f.audio.absolute(), "", lang, "", 0.0, "train") for f in files)
+    return [rights[f.audio.parent].applied(utterance) for f, utterance in zip(files, bare, strict=True)]
 
 
 def pseudo_label(

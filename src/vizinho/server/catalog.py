@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -11,11 +12,15 @@ from itertools import groupby
 from pathlib import Path
 
 from vizinho.errors import ModelError, SpecError, StoreError
+from vizinho.rights import SERVING, refused
 from vizinho.server.security.refusals import Refusal, bad_parameter
 from vizinho.server.served import ServedModel
 from vizinho.store.card import read_card
+from vizinho.store.rights import permit, restrictions_of
 from vizinho.store.store import Entry, Store
 from vizinho.text.language import Language, same_language
+
+log = logging.getLogger("vizinho.server")
 
 
 class Catalog:
@@ -25,22 +30,32 @@ class Catalog:
     """
 
     def __init__(
-        self, store: Store, names: Sequence[str] = (), aliases: Mapping[str, str] | None = None, language: str = ""
+        self,
+        store: Store,
+        names: Sequence[str] = (),
+        aliases: Mapping[str, str] | None = None,
+        language: str = "",
+        override: str | None = None,
     ) -> None:
         """Offer these names (all versions of a NAME, one of a NAME@VERSION, a folder by its own name); without names,
         everything in the store. `language` is that of folders without a card.
 
-        Raises StoreError for a name that the store lacks and SpecError for an alias that leads nowhere.
+        Models whose speech refuses serving are left out and named; `override` is the reason to offer those that are
+        here now. Raises StoreError for a name that the store lacks or whose model may not be served, and SpecError
+        for an alias that leads nowhere.
         """
         self._store, self._aliases = store, dict(aliases or {})
+        self._allowed: set[str] = set()  # restrictions that were overridden
+        self._warned: set[str] = set()  # models that were left out, and the log says so
         outside = [Path(name) for name in names if store.find(name) is None and Path(name).is_dir()]
         self._names = tuple(Path(name).name if Path(name) in outside else name for name in names)
         read = {path: _read_folder(path.name, 1, path.resolve(), 0) for path in outside}
-        self._folders = [replace(m, language=m.language or language) for m in read.values() if m is not None]
+        self._outside = [replace(m, language=m.language or language) for m in read.values() if m is not None]
         for name in self._names:
-            if store.find(name) is None and name not in [m.name for m in self._folders]:
+            if store.find(name) is None and name not in [m.name for m in self._outside]:
                 refs = ", ".join(e.ref for e in store.entries()) or "no models"
                 raise StoreError(f"no model {name!r}", where=store.models, fix=f"the store has {refs}")
+        self._check_rights(override)
         if not self.offered():
             raise StoreError("no models to serve", where=store.models, fix="train one with `vizinho train`")
         for alias, ref in self._aliases.items():
@@ -52,15 +67,56 @@ class Catalog:
         """Whether models were chosen by name, not simply all of the store's."""
         return bool(self._names)
 
+    def _check_rights(self, override: str | None) -> None:
+        models = [m for e in self._entries() if (m := _read(e)) is not None] + self._outside
+        asked = {e.ref for name in self._names if (e := self._store.find(name)) is not None}
+        asked |= {model.ref for model in self._outside}
+        for model in models:
+            # A version that nobody asked for by name is left out; the server goes on without it.
+            if override is not None or model.ref in asked:
+                permit(self._store, model.ref, model.folder, SERVING, override)
+                self._allowed.update(model.refusing if override is not None else ())
+        if not any(self._permitted(model) for model in models) and models:
+            permit(self._store, models[0].ref, models[0].folder, SERVING)
+
+    def _permitted(self, model: ServedModel) -> bool:
+        if set(model.refusing) <= self._allowed:
+            return True
+        if model.ref not in self._warned:
+            self._warned.add(model.ref)
+            terms = ", ".join(model.refusing)
+            log.warning("%s is not served: it learnt from speech that is %s (--override REASON)", model.ref, terms)
+        return False
+
+    @property
+    def _folders(self) -> list[ServedModel]:
+        return [model for model in self._outside if self._permitted(model)]
+
+    def _read(self, entry: Entry) -> ServedModel | None:
+        model = _read(entry)
+        return model if model is not None and self._permitted(model) else None
+
+    def _newest_usable(self, entries: Sequence[Entry]) -> ServedModel | None:
+        """What a bare name means: the store's current version, else the newest before it that can be served.
+
+        Later versions than the current one are no fallback: somebody has gone back from them.
+        """
+        newest = max((e.version for e in entries if e.current), default=entries[-1].version if entries else 0)
+        # Entries are by version, so the reverse begins with the newest.
+        usable = [m for e in reversed(entries) if e.version <= newest and (m := self._read(e)) is not None]
+        if not usable:
+            return None
+        return replace(usable[0], fallback=usable[1] if len(usable) > 1 else None)
+
     def offered(self) -> list[ServedModel]:
         """All versions that can be asked for, by name and version; folders that are broken are left out."""
-        return [model for entry in self._entries() if (model := _read(entry)) is not None] + self._folders
+        return [model for entry in self._entries() if (model := self._read(entry)) is not None] + self._folders
 
     def current(self) -> list[ServedModel]:
         """What each bare name means now, in the order that the names were given in."""
         order = {name.partition("@")[0]: number for number, name in reversed(list(enumerate(self._names)))}
         by_name = groupby(self._entries(), key=lambda entry: entry.name)
-        models = [model for _, entries in by_name if (model := _newest_usable(list(entries))) is not None]
+        models = [model for _, entries in by_name if (model := self._newest_usable(list(entries))) is not None]
         return sorted([*models, *self._folders], key=lambda model: order.get(model.name, len(order)))
 
     def choose(self, model: str | None, language: str | None) -> ServedModel:
@@ -106,27 +162,14 @@ class Catalog:
         name, at, _ = ref.partition("@")
         entries = [entry for entry in self._store.versions(name) if self._serves(entry)]
         if not at:
-            return _newest_usable(entries)
-        return next((_read(entry) for entry in entries if entry.ref == ref), None)
+            return self._newest_usable(entries)
+        return next((self._read(entry) for entry in entries if entry.ref == ref), None)
 
     def _entries(self) -> Iterable[Entry]:
         return (entry for entry in self._store.entries() if self._serves(entry))
 
     def _serves(self, entry: Entry) -> bool:
         return not self._names or entry.name in self._names or entry.ref in self._names
-
-
-def _newest_usable(entries: Sequence[Entry]) -> ServedModel | None:
-    """What a bare name means: the store's current version, else the newest before it whose card can be read.
-
-    Later versions than the current one are no fallback: somebody has gone back from them.
-    """
-    newest = max((e.version for e in entries if e.current), default=entries[-1].version if entries else 0)
-    # Entries are by version, so the reverse begins with the newest.
-    readable = [m for e in reversed(entries) if e.version <= newest and (m := _read(e)) is not None]
-    if not readable:
-        return None
-    return replace(readable[0], fallback=readable[1] if len(readable) > 1 else None)
 
 
 def _read(entry: Entry) -> ServedModel | None:
@@ -146,13 +189,14 @@ def _read_folder(name: str, version: int, folder: Path, changed_ns: int) -> Serv
     """None for a folder with a broken card. Remembered until its files change: cards are read at every request."""
     try:
         card = read_card(folder)
+        refusing = refused(restrictions_of(folder), SERVING)
     except ModelError:
         return None
     created = changed_ns // 1_000_000_000
     if card is not None:
         with contextlib.suppress(ValueError):
             created = int(datetime.fromisoformat(card.created).timestamp())
-    return ServedModel(name, version, folder, card.language if card else "", created)
+    return ServedModel(name, version, folder, card.language if card else "", created, refusing)
 
 
 def _speaks(model: ServedModel, language: str) -> bool:

@@ -47,6 +47,7 @@ class ServeOptions:
     fetch_hosts: tuple[str, ...] = ()  # hosts that {"url": ...} may name; nothing is fetched without any
     fetch_private: bool = False
     correct: Path | None = None  # a manifest that people correct in the browser
+    override: str | None = None  # why models may be served although their speech refuses it
     worker: WorkerOptions = field(default_factory=WorkerOptions)
     limits: Limits = field(default_factory=Limits)
 
@@ -58,7 +59,7 @@ def make_service(options: ServeOptions, keys: Keys, store: Store | None = None, 
         raise SpecError("no such folder", where=f"--topics {options.worker.classifier}")
     limits, metrics = options.limits, Metrics()
     store = store or Store()
-    catalog = Catalog(store, options.names, options.aliases, options.language)
+    catalog = Catalog(store, options.names, options.aliases, options.language, options.override)
     if desk is not None:
         drafting_model(catalog, desk)
     pool = Pool(options.worker, options.workers, limits, metrics)

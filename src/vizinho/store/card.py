@@ -41,7 +41,7 @@ class Card:
     recipe: Mapping[str, Any] = field(default_factory=dict)
     data: Mapping[str, Any] = field(default_factory=dict)
     """{"fingerprint", "utterances", "minutes", "speakers", "practice" (the same three), "dev_utterances",
-    "dev_held_out", "set_aside", "set_aside_count"}."""
+    "dev_held_out", "set_aside", "set_aside_count", "sources" (`vizinho.store.rights`)}."""
     curve: Sequence[Mapping[str, Any]] = ()
     scores: Sequence[Mapping[str, Any]] = ()
     """Each {"split", "cer", ..., "signature"}; dev scores were used for choosing."""
@@ -169,6 +169,7 @@ def readme(card: Card) -> str:
         "",
         f"Training data: {', '.join(known)}.",
         "",
+        *_sources(card),
         *(f"- {s['split']}: CER {_rate(s['cer'])}, WER {_rate(s['wer'])} ({s['signature']})" for s in card.scores),
         *(["", card.notes] if card.notes else []),
         "",
@@ -177,6 +178,25 @@ def readme(card: Card) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _sources(card: Card) -> list[str]:
+    """A table of all speech that the model and its donors learnt from."""
+    rows = card.data.get("sources", ())
+    if not rows:
+        return []
+    lines = ["| model | corpus | language | minutes | licence | restrictions |", "|---|---|---|---|---|---|"]
+    for row in rows:
+        cells = [
+            row.get("model") or f"{card.name}@{card.version}",
+            row.get("corpus") or "not recorded",
+            row.get("language", "?"),
+            f"{row['minutes']:.1f}" if "minutes" in row else "?",
+            row.get("licence") or "unknown",
+            "; ".join(row.get("restrictions", ())) or "none recorded",
+        ]
+        lines.append(f"| {' | '.join(str(cell).replace('|', '/') for cell in cells)} |")
+    return [*lines, ""]
 
 
 def _front_matter(card: Card) -> list[str]:

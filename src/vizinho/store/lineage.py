@@ -35,13 +35,14 @@ def lineage(store: Store, ref: str) -> list[Ancestor]:
     chain = [Ancestor(ref if card is None else f"{card.name}@{card.version}", card.language if card else "?", card)]
     seen = {chain[0].ref}
     while card is not None and card.donor is not None and str(card.donor["ref"]) not in seen:
-        chain.append(_donor(store, card.donor))
+        chain.append(donor_of(store, card.donor))
         seen.add(chain[-1].ref)
         card = chain[-1].card
     return chain[::-1]
 
 
-def _donor(store: Store, donor: Mapping[str, Any]) -> Ancestor:
+def donor_of(store: Store, donor: Mapping[str, Any]) -> Ancestor:
+    """The donor that a card names, if the store has it with the weights it had."""
     ref, language = str(donor["ref"]), str(donor.get("language", "?"))
     entry = store.find(ref)
     card = read_card(entry.folder) if entry else None
@@ -76,7 +77,7 @@ def family(store: Store, ref: str) -> Member:
     chain = lineage(store, ref)
     cards = {e.ref: _card(e.folder) for e in store.entries()}
     current = {e.ref for e in store.entries() if e.current}
-    parents = {r: _donor(store, c.donor).ref for r, c in cards.items() if c is not None and c.donor is not None}
+    parents = {r: donor_of(store, c.donor).ref for r, c in cards.items() if c is not None and c.donor is not None}
     asked = chain[-1].ref
     shown = {a.ref for a in chain} | {r for r in cards if r.partition("@")[0] == asked.partition("@")[0]}
     shown |= {r for r in parents if _comes_from(r, asked, parents)}

@@ -42,6 +42,10 @@ utterances = st.builds(
     accent=text,
     source=text,
     licence=text,
+    consent=text,
+    restrictions=st.lists(st.sampled_from(["not for export", "ask Ana, please", "Só para a aldeia"]), unique=True).map(
+        tuple
+    ),
 )
 
 

@@ -1,11 +1,14 @@
+import dataclasses
 import shutil
 
 import pytest
 
 from vizinho.errors import SpecError, StoreError
+from vizinho.ledger import read_ledger
 from vizinho.server.catalog import Catalog
 from vizinho.server.security.refusals import Refusal
 from vizinho.store.card import read_card
+from vizinho.store.rights import OVERRIDES
 from vizinho.store.store import BUNDLED, Store
 
 
@@ -112,3 +115,48 @@ def test_a_broken_card_hides_only_its_own_model(store, tmp_path):
     again(store, "broken", tmp_path)
     (store.models / "broken" / "1" / "card.json").write_text("{}")
     assert [o.name for o in Catalog(store).offered()] == ["en-demo", "es-demo"]
+
+
+def restricted(store, name, tmp_path, *terms):
+    folder = tmp_path / f"restricted-{name}-{len(store.versions(name))}"
+    shutil.copytree(BUNDLED / "es-demo" / "1", folder)
+    card = read_card(folder)
+    row = {"corpus": "pt.jsonl", "language": "es", "licence": "", "restrictions": list(terms), "minutes": 1.0}
+    return store.add(name, folder, dataclasses.replace(card, data=dict(card.data) | {"sources": [row]}))
+
+
+def test_a_restricted_model_is_refused_by_name_and_left_out_of_a_whole_store(store, tmp_path, caplog):
+    restricted(store, "ours", tmp_path, "community only")
+    with pytest.raises(StoreError, match=r"ours@1: .*community only.*--override"):
+        Catalog(store, ["ours"])
+    assert "ours" not in [m.name for m in Catalog(store).offered()]
+    assert caplog.text.count("ours@1 is not served") == 1
+    with pytest.raises(StoreError, match="restricted-ours-0@1"):
+        Catalog(store, [str(copied(store, "ours@1", tmp_path / "restricted-ours-0"))])
+    restricted(store, "free", tmp_path, "not for export", "ask Ana")
+    assert Catalog(store, ["free"]).choose("free", None).ref == "free@1"
+
+
+def copied(store, ref, folder):
+    shutil.copytree(store.resolve(ref), folder)
+    return folder
+
+
+def test_a_version_that_becomes_restricted_while_serving_is_not_served(store, tmp_path):
+    again(store, "ours", tmp_path)
+    catalog = Catalog(store, ["ours"])
+    restricted(store, "ours", tmp_path, "not for serving")
+    assert [e.ref for e in store.versions("ours") if e.current] == ["ours@2"]
+    assert catalog.choose("ours", None).ref == "ours@1"
+    with pytest.raises(Refusal):
+        catalog.choose("ours@2", None)
+
+
+def test_an_override_serves_what_is_here_now_and_is_recorded(store, tmp_path):
+    restricted(store, "ours", tmp_path, "community only")
+    catalog = Catalog(store, ["ours"], override="keys for members only")
+    assert catalog.choose("ours", None).ref == "ours@1"
+    (row,) = read_ledger(store.home / OVERRIDES)
+    assert (row["model"], row["act"], row["why"]) == ("ours@1", "serving", "keys for members only")
+    restricted(store, "ours", tmp_path, "community only", "not for serving")
+    assert catalog.choose("ours", None).ref == "ours@1"  # nobody agreed to the second term

@@ -15,6 +15,7 @@ from vizinho.corpora.readers.base import (
     duration_of,
     fail,
     first_text,
+    rights_in,
     split_named_by,
     splits_here,
 )
@@ -129,4 +130,5 @@ def _utterance(
         speaker=first_text(row, SPEAKERS, where),
         duration_seconds=round(duration_of(audio, where), 4),
         split=split,
+        **rights_in(row, where),
     )

@@ -8,6 +8,7 @@ import math
 import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -15,6 +16,7 @@ from vizinho.audio.io import Waveform, resample, save_audio, seconds_of
 from vizinho.errors import AudioError, CorpusError, VizinhoError
 from vizinho.files import is_file
 from vizinho.records import Utterance
+from vizinho.rights import Rights
 
 AUDIO_SUFFIXES = (".flac", ".wav", ".opus", ".ogg", ".mp3")
 _UNPACKED_BYTES = 64 * 2**20  # small files may unpack to this much, whatever their ratio
@@ -137,6 +139,14 @@ def text_value(row: Mapping[str, Any], key: str, where: str) -> str:
 def first_text(row: Mapping[str, Any], keys: Iterable[str], where: str) -> str:
     """The first of these values that is not empty (see `text_value`), or ""."""
     return next(filter(None, (text_value(row, key, where) for key in keys)), "")
+
+
+def rights_in(row: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """The licence, consent and restrictions of a row as fields of an utterance.
+
+    Raises CorpusError for values that cannot be understood.
+    """
+    return asdict(Rights.of(row, where))
 
 
 def find_audio(stem: Path) -> Path | None:

@@ -41,7 +41,9 @@ def parse_eaf(path: Path, encoding: str, on_problem: OnProblem) -> Document:
         )
         for tier in tiers
     )
-    return Document(path, read, tuple(_media(m) for m in root.all("MEDIA_DESCRIPTOR")))
+    licences = (element.text.strip() or element.get("LICENSE_URL") for element in root.all("LICENSE"))
+    media = tuple(_media(m) for m in root.all("MEDIA_DESCRIPTOR"))
+    return Document(path, read, media, licence=" AND ".join(filter(None, licences)))
 
 
 def _seconds(slot: Element, path: Path, on_problem: OnProblem) -> float | None:

@@ -167,5 +167,6 @@ class _Pieces:
             duration_seconds=round(seconds, 4),
             split=split,
             events=" ".join(turn.speech.events),
+            licence=document.licence,
             place=Place(recording.path, round(start, 4), turn.tier),
         )

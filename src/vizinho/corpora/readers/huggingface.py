@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from vizinho.corpora.readers.base import (
     duration_of,
     fail,
     first_text,
+    rights_in,
     split_called,
     split_named_by,
     splits_here,
@@ -128,7 +130,19 @@ def _utterance(
     name = ids(stem or f"{split}-{number:06d}", number)
     path, seconds = _audio(audio, where, file, name, audio_dir / split)
     speaker = first_text(row, SPEAKERS, where)
-    return Utterance(name, path, text.strip(), lang, speaker, round(seconds, 4), split)
+    rights = rights_in({"license": _licence(file.parent), **row}, where)
+    return Utterance(name, path, text.strip(), lang, speaker, round(seconds, 4), split, **rights)
+
+
+@cache
+def _licence(folder: Path) -> str:
+    """The licence that `save_to_disk` wrote beside the files."""
+    try:
+        info = json.loads((folder / "dataset_info.json").read_text("utf-8"))
+    except (OSError, ValueError):
+        return ""
+    licence = info.get("license") if isinstance(info, dict) else ""
+    return licence if isinstance(licence, str) else ""
 
 
 def _audio(audio: dict[str, Any], where: str, file: Path, name: str, audio_dir: Path) -> tuple[Path, float]:

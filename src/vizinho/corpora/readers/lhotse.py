@@ -10,7 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from vizinho.corpora.readers.base import OnProblem, check_unpacks, fail, split_called, splits_here, store_clip
+from vizinho.corpora.readers.base import (
+    OnProblem,
+    check_unpacks,
+    fail,
+    rights_in,
+    split_called,
+    splits_here,
+    store_clip,
+)
 from vizinho.errors import AudioError, CorpusError, VizinhoError, first_line
 from vizinho.files import is_file
 from vizinho.records import Utterance
@@ -42,11 +50,12 @@ def read_lhotse(
                     what = f"recording {segment.recording_id!r} is not in {recordings_path.name}"
                     raise CorpusError(what, where=where, fix="run the lhotse recipe again")
                 audio, seconds = _audio(recordings[segment.recording_id], segment, where, audio_dir / name)
+                rights = rights_in(segment.custom or {}, where)
             except VizinhoError as problem:
                 on_problem(problem)
                 continue
             text, speaker = segment.text or "", segment.speaker or ""
-            yield Utterance(segment.id, audio, text.strip(), lang, speaker, round(seconds, 4), name)
+            yield Utterance(segment.id, audio, text.strip(), lang, speaker, round(seconds, 4), name, **rights)
 
 
 def _split_of(path: Path) -> str:

@@ -14,6 +14,7 @@ from vizinho.corpora.readers.base import (
     duration_of,
     fail,
     numbered_lines,
+    rights_in,
     split_called,
     split_named_by,
     splits_here,
@@ -80,6 +81,7 @@ def _utterance(
         speaker=text_value(row, "speaker", where),
         duration_seconds=round(seconds, 4),
         split=split,
+        **rights_in(row, where),
     )
 
 

@@ -24,6 +24,7 @@ from vizinho.corpora.shards.index import (
 )
 from vizinho.errors import CorpusError, VizinhoError
 from vizinho.files import sha256, write_json
+from vizinho.rights import Tally
 from vizinho.text.normalize import get_normalizer
 
 LEFT_OUT = "left-out.jsonl"
@@ -82,6 +83,7 @@ class Building:
         normalizer = get_normalizer(self.lang)
         letters: Counter[str] = Counter()
         speakers: set[str] = set()
+        rights = Tally()
         shards = []
         for name, tar in tars:
             rows_path = self.rows_path(name)
@@ -90,6 +92,8 @@ class Building:
                 continue
             speakers |= {row.speaker for row in rows if row.speaker}  # unknown speakers are not counted as one
             letters.update(count_letters(rows, normalizer))
+            for row in rows:
+                rights.add(row.rights, row.duration)
             shards.append(_shard(self.folder, tar, rows_path, rows))
         problems = self._problems()
         index = ShardIndex(
@@ -103,6 +107,7 @@ class Building:
             manifests,
             len(problems),
             self.origin,
+            rights.summary(),
         )
         if not index.utterances:
             fix = f"the first of {len(problems)} problems: {problems[0]}" if problems else "check the source"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tarfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from itertools import count, islice
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from vizinho.corpora.shards.plan import WINDOW_UTTERANCES
 from vizinho.corpora.shards.tars import members, refusal
 from vizinho.errors import CorpusError, VizinhoError, first_line
 from vizinho.progress import Advance, silent
+from vizinho.rights import trainable_rights
 
 _AUDIO = (*AUDIO_SUFFIXES, ".m4a", ".webm")
 _TEXT_FILES = (".txt", ".text", ".transcript")
@@ -92,7 +93,9 @@ def _cuts(path: Path) -> dict[str, dict[str, Any]]:
         for cut in lhotse.CutSet.from_jsonl_lazy(path):
             segments = sorted(cut.supervisions, key=lambda s: s.start)
             text = " ".join(s.text.strip() for s in segments if s.text)
-            cuts[cut.id] = {"id": cut.id, "text": text, "speaker": next((s.speaker for s in segments if s.speaker), "")}
+            speaker = next((s.speaker for s in segments if s.speaker), "")
+            custom = {key: value for s in segments for key, value in (s.custom or {}).items()}
+            cuts[cut.id] = custom | {"id": cut.id, "text": text, "speaker": speaker}
     except Exception as error:  # gzip, JSON and lhotse raise many kinds for damaged bytes
         raise CorpusError(f"cannot be read ({first_line(error)})", where=path, fix="write the shar again") from error
     return cuts
@@ -194,8 +197,9 @@ def _row(tar: Path, sample: _Sample, building: Building) -> Row | None:
         offset, size, seconds = sample.audio
         try:
             speaker, source = first_text(sample.values, SPEAKERS, where), text_value(sample.values, "source", where)
+            rights = trainable_rights(sample.values, where)
         except CorpusError as problem:
             building.leave_out(problem)
             return None
-        return Row(name, text.strip(), speaker, round(seconds, 4), offset, size, source)
+        return Row(name, text.strip(), speaker, round(seconds, 4), offset, size, source, **asdict(rights))
     return None

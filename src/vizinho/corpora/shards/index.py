@@ -16,7 +16,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
@@ -26,6 +26,7 @@ from typing import Any
 from vizinho.errors import CorpusError, TextError
 from vizinho.files import write_json
 from vizinho.records import Utterance
+from vizinho.rights import Rights
 from vizinho.text.normalize import Normalizer
 
 INDEX = "corpus.json"
@@ -45,6 +46,14 @@ class Row:
     offset: int
     size: int
     source: str = ""
+    licence: str = ""
+    consent: str = ""
+    restrictions: Sequence[str] = ()
+
+    @property
+    def rights(self) -> Rights:
+        """Of the speech."""
+        return Rights(self.licence, self.consent, tuple(self.restrictions))
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +88,8 @@ class ShardIndex:
     """Utterances of the source that were left out; `left-out.jsonl` names them."""
     origin: str = ""
     """Hash of the source and of the options."""
+    rights: Sequence[Mapping[str, Any]] = ()
+    """Utterances and minutes by licence and restrictions (`vizinho.rights.summary`); empty in older indexes."""
 
     @property
     def utterances(self) -> int:
@@ -107,7 +118,8 @@ class ShardIndex:
     def utterance(self, shard: Shard, row: Row) -> Utterance:
         """The row as an utterance; its audio names tar and id, and is no file of its own."""
         audio = self.tar(shard) / row.id
-        return Utterance(row.id, audio, row.text, self.lang, row.speaker, row.duration, self.split, source=row.source)
+        utterance = Utterance(row.id, audio, row.text, self.lang, row.speaker, row.duration, self.split)
+        return replace(utterance, source=row.source, **asdict(row.rights))
 
 
 def index_path(path: Path) -> Path | None:
@@ -148,7 +160,9 @@ def read_index(path: Path) -> ShardIndex:
 def row_lines(rows: Iterable[Row]) -> Iterator[str]:
     """Rows as lines of JSON without line ends; empty values are left out."""
     for row in rows:
-        values = {key: value for key, value in asdict(row).items() if value != "" or key in ("text", "speaker")}
+        values = {
+            key: value for key, value in asdict(row).items() if value not in ("", ()) or key in ("text", "speaker")
+        }
         yield json.dumps(values, ensure_ascii=False)
 
 

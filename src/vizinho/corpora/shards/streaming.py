@@ -17,6 +17,7 @@ from vizinho.corpora.shards.writing import ShardOptions
 from vizinho.errors import CorpusError, VizinhoError, first_line
 from vizinho.files import write_json
 from vizinho.progress import Advance, silent
+from vizinho.rights import trainable_rights
 
 _STATE = "streamed.json"  # how far the stream has been packed, as the data set library says it
 
@@ -67,7 +68,8 @@ def shard_stream(stream: Any, building: Building, options: ShardOptions, progres
         number, names = saved["number"], saved["names"]
         stream.load_state_dict(saved["stream"])
         progress(number, "")
-    rows = iter(stream)
+    licence = getattr(getattr(stream, "info", None), "license", None) or ""
+    rows = ({"license": licence, **row} for row in stream)
     more = True
     while more:
         taking = _Taking(rows, number, building, options.shard_minutes * 60, progress)
@@ -128,4 +130,5 @@ def _clip(row: dict[str, Any], name: str) -> Clip:
     speaker = first_text(row, SPEAKERS, name)
     suffix = Path(path).suffix.lower() or ".wav"
     seconds = round(seconds_of(data, name), 4)
-    return Clip(name, text.strip(), speaker, seconds, suffix, data, more={"file": path} if path else None)
+    more = {"file": path} if path else None
+    return Clip(name, text.strip(), speaker, seconds, suffix, data, more=more, rights=trainable_rights(row, name))

@@ -8,13 +8,14 @@ import os
 import tarfile
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from vizinho.corpora.shards.index import Row
 from vizinho.errors import AudioError, CorpusError
 from vizinho.files import replacing
+from vizinho.rights import NO_RIGHTS, Rights
 
 _OPEN = 64  # tars that a process keeps open
 
@@ -33,6 +34,7 @@ class Clip:
     source: str = ""
     more: dict[str, Any] | None = None
     """Other values for the JSON beside the audio."""
+    rights: Rights = NO_RIGHTS
 
 
 def write_tar(path: Path, clips: Iterable[tuple[int, Clip]]) -> list[Row]:
@@ -63,12 +65,13 @@ def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
 def _row(clip: Clip, end: int) -> Row:
     """The row of a clip that ends at `end` with its padding: a member takes whole blocks of 512 bytes."""
     blocks = -(-len(clip.audio) // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
-    return Row(clip.id, clip.text, clip.speaker, clip.duration_seconds, end - blocks, len(clip.audio), clip.source)
+    row = Row(clip.id, clip.text, clip.speaker, clip.duration_seconds, end - blocks, len(clip.audio), clip.source)
+    return replace(row, **asdict(clip.rights))
 
 
 def _beside(clip: Clip) -> dict[str, Any]:
     values = {"id": clip.id, "text": clip.text, "speaker": clip.speaker, "duration": clip.duration_seconds}
-    return values | ({"source": clip.source} if clip.source else {}) | (clip.more or {})
+    return values | ({"source": clip.source} if clip.source else {}) | clip.rights.row() | (clip.more or {})
 
 
 def members(path: Path) -> Iterator[tuple[tarfile.TarInfo, tarfile.TarFile]]:

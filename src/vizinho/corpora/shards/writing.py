@@ -23,6 +23,10 @@ from vizinho.errors import AudioError, CorpusError
 from vizinho.files import sha256
 from vizinho.progress import Advance, silent
 from vizinho.records import Utterance
+from vizinho.rights import rights_of, untrainable
+
+_BESIDE = ("lang", "split", "accent", "variant", "domain", "events")
+"""What the JSON beside the audio has for other programs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,14 +115,17 @@ def _clips(
 ) -> Iterator[tuple[int, Clip]]:
     for number, u in utterances:
         progress(1, u.id)
+        if reason := untrainable(u):
+            building.leave_out(CorpusError(f"not to be trained on ({reason})", where=u.id))
+            continue
         try:
             audio = u.audio.read_bytes()
         except OSError as error:
             building.leave_out(AudioError(f"cannot read {u.audio} ({error.strerror})", where=u.id))
             continue
-        keys = ("lang", "split", "accent", "licence", "variant", "domain", "events")
-        more = {key: getattr(u, key) for key in keys if getattr(u, key)}
-        yield number, Clip(u.id, u.text, u.speaker, u.duration_seconds, u.audio.suffix.lower(), audio, u.source, more)
+        more = {key: getattr(u, key) for key in _BESIDE if getattr(u, key)}
+        clip = Clip(u.id, u.text, u.speaker, u.duration_seconds, u.audio.suffix.lower(), audio, u.source, more)
+        yield number, replace(clip, rights=rights_of(u))
 
 
 def _beside(out: Path, split: str, utterances: list[Utterance]) -> str:
