@@ -233,7 +233,8 @@ def _utterance(row: dict[str, Any], path: Path, number: int) -> Utterance:
         speaker=strings["speaker"],
         duration_seconds=_duration(row, where),
         split=strings["split"],
-        **{key: strings[key] for key in OPTIONAL},
+        accent=strings["accent"],
+        source=strings["source"],
         confidence=_number(row.get("confidence"), most=1.0),
         place=_place(row, path),
     )
