@@ -32,7 +32,8 @@ def download(desk: Desk, kind: str, *, rest: bool) -> tuple[bytes, str]:
 def _archive(folder: Path, utterances: Sequence[Utterance], kind: str) -> bytes:
     # Written beside the corpus: an archive that is unpacked there leads to the recordings.
     with scratch_folder(folder, "exporting") as scratch:
-        files = export_corpus(utterances, scratch, kind).files
+        exported = export_corpus(utterances, scratch, kind)
+        files = [*exported.files, *([exported.rights] if exported.rights else [])]
         content = io.BytesIO()
         with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
             for path in files:
