@@ -212,6 +212,72 @@ def test_deepgram_live_refusals_come_before_the_stream(server):
         assert (found.response.status_code if isinstance(found, InvalidStatus) else found.status_code) == status
 
 
+def turns(server, talk, **parameters):
+    """Open a stream of turns with the official client, let `talk` send, and return everything that came back."""
+    from deepgram.core.events import EventType
+
+    given = {"model": "es-demo", "encoding": "linear16", "sample_rate": 16000, **parameters}
+    received = []
+    with deepgram(server).listen.v2.connect(**given) as stream:
+        stream.on(EventType.MESSAGE, received.append)
+        listening = threading.Thread(target=stream.start_listening)
+        listening.start()
+        talk(stream)
+        stream.send_close_stream()
+        listening.join(60)
+        assert not listening.is_alive()
+    return received
+
+
+def test_deepgram_flux_tells_turns_apart(server):
+    def talk(stream):
+        for piece in in_pieces(np.concatenate([speech(), PAUSE, speech("la casa es grande"), PAUSE])):
+            stream.send_media(piece)
+
+    received = turns(server, talk, eager_eot_threshold=0.4, eot_threshold=0.8)
+    assert [m.sequence_id for m in received] == list(range(len(received)))
+    assert received[0].type == "Connected" and all(m.type == "TurnInfo" for m in received[1:])
+    told = received[1:]
+    for turn, said in enumerate([SENTENCE, "la casa es grande"]):
+        events = [m for m in told if m.turn_index == turn]
+        assert events[0].event == "StartOfTurn" and events[-1].event == "EndOfTurn"
+        assert "Update" in [m.event for m in events] and "EagerEndOfTurn" in [m.event for m in events]
+        assert events[-1].trigger == "model" and events[-1].end_of_turn_confidence >= 0.8 - 1e-4
+        assert alike(events[-1].transcript.lower().rstrip("."), said) and events[-1].transcript[0].isupper()
+        assert [w.word for w in events[-1].words] == events[-1].transcript.split()
+        eager = next(m for m in events if m.event == "EagerEndOfTurn")
+        assert 0.4 <= eager.end_of_turn_confidence < 0.8
+        assert eager.audio_window_end < events[-1].words[-1].end + 0.8
+    assert len({m.turn_index for m in told}) == 2
+
+
+def test_deepgram_flux_resumes_a_turn_after_a_short_pause(server):
+    short = np.zeros(int(16_000 * 0.45), np.float32)
+
+    def talk(stream):
+        for piece in in_pieces(np.concatenate([speech("buenos días"), short, speech("la casa es grande"), PAUSE])):
+            stream.send_media(piece)
+
+    received = turns(server, talk, eager_eot_threshold=0.3, eot_threshold=0.9)
+    events = [m.event for m in received[1:]]
+    assert events.count("EndOfTurn") == 1 and "TurnResumed" in events
+    assert events.index("EagerEndOfTurn") < events.index("TurnResumed") < events.index("EndOfTurn")
+
+
+def test_deepgram_flux_ends_turns_on_request_and_by_time(server):
+    def talk(stream):
+        stream.send_configure({"type": "Configure", "thresholds": {"eot_threshold": 1.0, "eot_timeout_ms": 1200}})
+        for piece in in_pieces(np.concatenate([speech(), PAUSE, speech("la casa es grande")])):
+            stream.send_media(piece)
+        stream.send_force_end_turn()
+        stream.send_configure({"type": "Configure", "thresholds": {"eot_threshold": 7}})
+
+    received = turns(server, talk)
+    assert [m.type for m in received if m.type != "TurnInfo"] == ["Connected", "ConfigureSuccess", "ConfigureFailure"]
+    assert [m.trigger for m in received if m.type == "TurnInfo" and m.event == "EndOfTurn"] == ["timeout", "manual"]
+    assert next(m for m in received if m.type == "ConfigureFailure").description.startswith("eot_threshold")
+
+
 def test_openai_in_every_format(server):
     def made(**parameters):
         file = ("speech.wav", wav(speech()))

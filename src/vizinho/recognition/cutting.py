@@ -128,6 +128,12 @@ class Cutter:
         """The utterance that somebody is in the middle of, up to now."""
         return None if self._begin is None else self._piece(self._begin, self.end_sample)
 
+    @property
+    def silence_seconds(self) -> float:
+        """How long nobody has spoken in the open utterance."""
+        silent = self._window * WINDOW_SAMPLES - self._last_voiced
+        return 0.0 if self._begin is None else max(0, silent) / SAMPLE_RATE
+
     def _step(self, probability: float) -> list[Piece]:
         options, start = self.options, self._window * WINDOW_SAMPLES
         end = start + WINDOW_SAMPLES

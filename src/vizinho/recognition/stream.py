@@ -24,6 +24,8 @@ class StreamOptions:
     """UtteranceEnd is reported this long after the last word; None for never."""
     cutting: CutOptions = field(default_factory=CutOptions)
     """`silence_seconds` is the pause that makes a result final, `max_seconds` the longest wait for one."""
+    pause_seconds: float | None = None
+    """Paused is reported at a pause this long within an utterance, Resumed where speech goes on; None for never."""
 
     def __post_init__(self) -> None:
         if self.partial_seconds is not None and self.partial_seconds <= 0.0:
@@ -70,7 +72,21 @@ class UtteranceEnd:
     last_word_end_seconds: float
 
 
-Event = SpeechStarted | Partial | Final | UtteranceEnd
+@dataclass(frozen=True, slots=True)
+class Paused:
+    """The speaker pauses and may have come to an end; a Partial with the words so far comes just before."""
+
+    at_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """After Paused the same utterance goes on."""
+
+    at_seconds: float
+
+
+Event = SpeechStarted | Partial | Paused | Resumed | Final | UtteranceEnd
 
 
 class StreamSession:
@@ -96,6 +112,8 @@ class StreamSession:
         """The open utterance on its way through a network that was trained to stream."""
         self._live_start = self._live_fed = 0
         """First sample of that utterance in the stream, and how many of its samples the network has."""
+        self._paused = False
+        """Whether Paused was reported, and Resumed was not."""
         self._last_word: Word | None = None
         self._end_due = False
         """Whether there were words since the last UtteranceEnd."""
@@ -104,6 +122,15 @@ class StreamSession:
     def seconds(self) -> float:
         """Audio accepted so far."""
         return self._cutter.end_sample / SAMPLE_RATE
+
+    def configure(self, options: StreamOptions, recognizer: Recognizer) -> None:
+        """Go on with other options and another search; the open utterance is judged by them too."""
+        self.options, self._recognizer, self._cutter.options = options, recognizer, options.cutting
+
+    @property
+    def silence_seconds(self) -> float:
+        """How long nobody has spoken in the open utterance."""
+        return self._cutter.silence_seconds
 
     def accept(self, samples: Waveform) -> list[Event]:
         """Events of the next 16 kHz samples (N,), in order of time."""
@@ -135,11 +162,19 @@ class StreamSession:
         new = (piece.end_sample - max(self._decoded_until, piece.start_sample)) / SAMPLE_RATE  # seconds not decoded yet
         # Decoding the utterance again after each quarter more costs at most five times its length in all.
         wait = 0.0 if self._recognizer.live else piece.samples.size / SAMPLE_RATE / 4
-        if partial is not None and new >= max(partial, wait):
+        pause = self.options.pause_seconds
+        pausing = pause is not None and self._cutter.silence_seconds >= pause
+        if self._paused and not self._cutter.silence_seconds:
+            self._paused = False
+            events.append(Resumed(self.seconds))
+        if (pausing and not self._paused) or (partial is not None and new >= max(partial, wait)):
             self._decoded_until = piece.end_sample
             words = self._words(piece, is_whole=False)
             if words:
                 events.append(Partial(*_fields(piece, words)))
+        if pausing and not self._paused:
+            self._paused = True
+            events.append(Paused(self.seconds))
         return events
 
     def _end_is_over_due(self) -> bool:
@@ -158,7 +193,7 @@ class StreamSession:
         events = self._started(piece)
         words = self._words(piece, is_whole=True)
         self._announced = piece.overlap_samples > 0  # after a cut for length the same speech goes on
-        self._decoded_until = piece.end_sample
+        self._decoded_until, self._paused = piece.end_sample, False
         if words:
             self._last_word, self._end_due = words[-1], True
             events.append(Final(*_fields(piece, words), speech_final=piece.ends_in_silence))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -18,10 +18,10 @@ from vizinho.server.protocols.deepgram_wire import Metadata, Warning_
 from vizinho.server.protocols.phrases import written
 from vizinho.server.security.refusals import Refusal, invalid_value
 from vizinho.server.served import ServedModel
-from vizinho.server.workers.messages import OpenStream, RawFormat, StreamEvent, StreamReport
+from vizinho.server.workers.messages import Configuration, OpenStream, RawFormat, StreamEvent, StreamReport
 
 OPUS_RATE = 48_000
-_CONTAINERS = {"ogg-opus", "flac"}  # names of encodings that come in a container
+CONTAINERS = {"ogg-opus", "flac"}  # names of encodings that come in a container
 _LISTS = {"tag", "extra", "keywords", "keyterm"}  # parameters that may be repeated
 
 Message = dict[str, Any]
@@ -46,7 +46,7 @@ class LiveQuery(CommonQuery):
 
     def audio_format(self) -> RawFormat | None:
         """What the stream's bytes are; None for a container. Raises Refusal 400 for what does not fit together."""
-        if self.encoding is None or self.encoding in _CONTAINERS:
+        if self.encoding is None or self.encoding in CONTAINERS:
             return None
         if self.encoding == "opus":
             return RawFormat("opus", self.sample_rate or OPUS_RATE, self.channels)
@@ -83,19 +83,26 @@ class LiveQuery(CommonQuery):
 
 def read_query(pairs: Sequence[tuple[str, str]]) -> LiveQuery:
     """Check a stream's parameters. Raises Refusal 400."""
-    sent: dict[str, list[str]] = {}
-    for name, value in pairs:
-        sent.setdefault(name, []).append(value)
     try:
-        query = LiveQuery.model_validate({n: v if n in _LISTS or len(v) > 1 else v[0] for n, v in sent.items()})
+        query = LiveQuery.model_validate(sent_values(pairs, _LISTS))
     except ValidationError as error:
         raise invalid_value(error) from None
     query.audio_format()
     return query
 
 
+def sent_values(pairs: Sequence[tuple[str, str]], lists: set[str]) -> dict[str, str | list[str]]:
+    """Parameters by name: lists where they may be repeated, and where they were."""
+    sent: dict[str, list[str]] = {}
+    for name, value in pairs:
+        sent.setdefault(name, []).append(value)
+    return {n: v if n in lists or len(v) > 1 else v[0] for n, v in sent.items()}
+
+
 class LiveMessages:
     """Turns what a worker reports of one stream into messages, and remembers what has been told of each channel."""
+
+    kinds = ("KeepAlive", "Finalize", "CloseStream", "Configure")
 
     def __init__(self, query: LiveQuery, request_id: str, model: ServedModel) -> None:
         self._query, self._request_id, self._model = query, request_id, model
@@ -104,6 +111,10 @@ class LiveMessages:
         self._in_sentence = [False] * self._count  # whether the last final result was cut within a sentence
         self._digest = hashlib.sha256()
         self.began = datetime.now(UTC)
+
+    def opened(self) -> list[Message]:
+        """Nothing is said before there is audio."""
+        return []
 
     def add_audio(self, data: bytes) -> None:
         """Count audio into the hash that Metadata names."""
@@ -143,14 +154,14 @@ class LiveMessages:
         names = {"variant": code, "code": code, "description": text, "message": text}
         return {"type": "Error", **names, "request_id": self._request_id}
 
-    def not_configurable(self) -> Message:
+    def configuration(self, message: Mapping[str, Any]) -> Configuration:
+        """Raises Refusal: a stream keeps the parameters it began with."""
+        raise Refusal(400, "UNSUPPORTED", "a stream keeps the parameters it began with")
+
+    def configured(self, refusal: Refusal | None = None) -> Message:
         """The answer to Configure."""
-        return {
-            "type": "ConfigureFailure",
-            "request_id": self._request_id,
-            "code": "UNSUPPORTED",
-            "description": "a stream keeps the parameters it began with",
-        }
+        code, text = (refusal.code, refusal.message) if refusal else ("UNSUPPORTED", "")
+        return {"type": "ConfigureFailure", "request_id": self._request_id, "code": code, "description": text}
 
     def _know(self, report: StreamReport) -> None:
         """The head of a container says how many channels there are."""

@@ -1,11 +1,13 @@
-"""WS /v1/listen: a live stream of audio in, Deepgram's messages out."""
+"""WS /v1/listen and /v2/listen: a live stream of audio in, Deepgram's messages out."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, WebSocket
@@ -13,8 +15,10 @@ from starlette.websockets import WebSocketDisconnect
 
 from vizinho.server.protocols.deepgram import check_extras
 from vizinho.server.protocols.deepgram_live import LiveMessages, LiveQuery, Message, read_query
+from vizinho.server.protocols.flux import FluxMessages, FluxQuery, read_flux_query
 from vizinho.server.security.admission import Service, authenticate, request_id_of, service_of
 from vizinho.server.security.refusals import Refusal
+from vizinho.server.served import ServedModel
 from vizinho.server.workers.pool import StreamHandle, stream_lost
 
 PIECE_BYTES = 16_384  # a worker gets half a second (at 16 kHz) at once, so that streams take turns
@@ -26,28 +30,50 @@ router = APIRouter()
 @router.websocket("/v1/listen")
 async def listen_live(socket: WebSocket) -> None:
     """Transcribe a stream as it comes. What is refused before it begins is refused with an HTTP status."""
-    service = service_of(socket)
     client = authenticate(socket)
     query = read_query(socket.query_params.multi_items())
+    with admitted_stream(service_of(socket), client):
+        await _admitted(socket, query, query.language, partial(LiveMessages, query))
+
+
+@router.websocket("/v2/listen")
+async def listen_turns(socket: WebSocket) -> None:
+    """Transcribe a conversation turn by turn."""
+    client = authenticate(socket)
+    query = read_flux_query(socket.query_params.multi_items())
+    language = query.language_hint[0] if query.language_hint and not query.model else None
+    with admitted_stream(service_of(socket), client):
+        await _admitted(socket, query, language, lambda request_id, _: FluxMessages(query, request_id))
+
+
+@contextmanager
+def admitted_stream(service: Service, client: str) -> Iterator[None]:
+    """Count a stream while it is open. Raises Refusal where there are too many."""
     service.admission.stream(client)
     service.metrics.streams.inc()
     try:
-        await _admitted(socket, service, query)
+        yield
     finally:
         service.metrics.streams.dec()
         service.admission.streams.give_back(client)
 
 
-async def _admitted(socket: WebSocket, service: Service, query: LiveQuery) -> None:
+async def _admitted(
+    socket: WebSocket,
+    query: LiveQuery | FluxQuery,
+    language: str | None,
+    messages_of: Callable[[str, ServedModel], LiveMessages | FluxMessages],
+) -> None:
     """Open a stream that was let in, and serve it."""
+    service = service_of(socket)
     warnings = [warning.model_dump() for warning in check_extras(query.model_extra or {})[:MAX_WARNINGS]]
-    model = service.catalog.choose(query.model, query.language)
+    model = service.catalog.choose(query.model, language)
     handle, used = await service.pool.open_stream(query.opening(model, service.limits.max_stream_seconds))
     subprotocol = socket.headers.get("sec-websocket-protocol", "").partition(",")[0].strip() or None
     headers = [(b"vizinho-warnings", json.dumps(warnings).encode())] if warnings else []
     try:
         await socket.accept(subprotocol=subprotocol, headers=headers)
-        messages = LiveMessages(query, request_id_of(socket), used)
+        messages = messages_of(request_id_of(socket), used)
         await _Stream(socket, service, handle, messages, used.ref).serve()
     except (WebSocketDisconnect, TimeoutError, OSError, RuntimeError):
         pass  # the client is gone, or does not take what it is sent
@@ -59,7 +85,12 @@ class _Stream:
     """An accepted stream: takes the client's messages one after another until one side ends it."""
 
     def __init__(
-        self, socket: WebSocket, service: Service, handle: StreamHandle, messages: LiveMessages, model_ref: str
+        self,
+        socket: WebSocket,
+        service: Service,
+        handle: StreamHandle,
+        messages: LiveMessages | FluxMessages,
+        model_ref: str,
     ) -> None:
         self._socket, self._service, self._handle, self._messages = socket, service, handle, messages
         self._audio_seconds = service.metrics.audio_seconds.labels(kind="stream", model=model_ref)
@@ -68,6 +99,7 @@ class _Stream:
 
     async def serve(self) -> None:
         """Serve the stream to its end, and say how it ended."""
+        await self._send(self._messages.opened())
         try:
             code = await self._exchange()
         except Refusal as refusal:
@@ -87,13 +119,14 @@ class _Stream:
             if message["type"] == "websocket.disconnect":
                 raise WebSocketDisconnect(message.get("code", 1005))
             data, text = message.get("bytes"), message.get("text")
-            kind = self._kind(text) if text is not None else ("Audio" if data else "CloseStream")
+            order = self._order(text) if text is not None else {"type": "Audio" if data else "CloseStream"}
+            kind = order["type"]
             if kind == "Audio":
                 await self._accept(data)
-            elif kind == "Finalize":
+            elif kind in ("Finalize", "ForceEndTurn"):
                 await self._send(self._messages.finalized(await self._handle.order("finalize")))
             elif kind == "Configure":
-                await self._send([self._messages.not_configurable()])
+                await self._send([await self._configured(order)])
             elif kind == "CloseStream":
                 await self._close()
                 return 1000
@@ -106,6 +139,15 @@ class _Stream:
             self._audio_seconds.inc(report.seconds - self._seconds)
             self._seconds = report.seconds
             await self._send(self._messages.results(report))
+
+    async def _configured(self, order: dict[str, Any]) -> Message:
+        try:
+            await self._handle.order("configure", configuration=self._messages.configuration(order))
+        except Refusal as refusal:
+            if refusal.status >= 500:
+                raise
+            return self._messages.configured(refusal)
+        return self._messages.configured()
 
     async def _close(self) -> None:
         await self._send(self._messages.closed(await self._handle.order("close")))
@@ -137,12 +179,13 @@ class _Stream:
         for message in messages:
             await self._socket.send_text(json.dumps(message, ensure_ascii=False))
 
-    def _kind(self, text: str) -> str:
-        """The type of a client's text message. Raises Refusal for what is none."""
+    def _order(self, text: str) -> dict[str, Any]:
+        """A client's text message, with its type. Raises Refusal for what is none."""
         try:
-            kind = json.loads(text)["type"] if len(text) <= self._service.limits.max_json_bytes else None
+            order: dict[str, Any] = json.loads(text) if len(text) <= self._service.limits.max_json_bytes else {}
+            kind = order["type"]
         except (ValueError, KeyError, TypeError, RecursionError):
             raise Refusal(400, "BAD_MESSAGE", "a text message must be JSON with a type") from None
-        if kind not in ("KeepAlive", "Finalize", "CloseStream", "Configure"):
-            raise Refusal(400, "BAD_MESSAGE", "a message is KeepAlive, Finalize or CloseStream")
-        return str(kind)
+        if kind not in self._messages.kinds:
+            raise Refusal(400, "BAD_MESSAGE", f"a message is one of {', '.join(self._messages.kinds)}")
+        return order

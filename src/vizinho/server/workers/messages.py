@@ -69,24 +69,37 @@ class OpenStream:
     partials: bool = False
     pause_seconds: float | None = None  # pause that makes a result final; None for the recogniser's own, inf for none
     utterance_end_seconds: float | None = None  # silence after which an utterance's end is reported; None for never
+    partial_seconds: float = 0.5  # audio between partial results
+    short_pause_seconds: float | None = None  # pause within an utterance that is reported; None for none
     max_seconds: float = 3600.0
     max_channels: int = 8
 
 
-StreamOrderKind = Literal["audio", "finalize", "close", "drop"]
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """What a stream may change while it is open; see OpenStream."""
+
+    pause_seconds: float
+    utterance_end_seconds: float
+    short_pause_seconds: float | None
+    favoured: tuple[tuple[str, float], ...]
+
+
+StreamOrderKind = Literal["audio", "configure", "finalize", "close", "drop"]
 
 
 @dataclass(frozen=True, slots=True)
 class StreamOrder:
     """What an open stream is to do. The worker answers each with a StreamReport before it is sent the next.
 
-    "audio" brings more of it, "finalize" makes what was said so far final, "close" asks for the last results; "drop"
-    has no report, because the client is gone.
+    "audio" brings more of it, "configure" changes how it is listened to, "finalize" makes what was said so far final,
+    "close" asks for the last results; "drop" has no report, because the client is gone.
     """
 
     id: int
     kind: StreamOrderKind
     data: bytes = b""
+    configuration: Configuration | None = None
 
 
 Order = FileJob | Preload | OpenStream | StreamOrder
@@ -138,9 +151,9 @@ class Failed:
 class StreamEvent:
     """What happened in one channel of a stream; seconds count from the stream's beginning."""
 
-    kind: Literal["speech_started", "partial", "final", "utterance_end"]
+    kind: Literal["speech_started", "partial", "paused", "resumed", "final", "utterance_end"]
     channel: int
-    seconds: float  # where speech starts, where the audio of the words ends, or where the last word ends
+    seconds: float  # where speech starts or pauses, where the audio of the words ends, or where the last word ends
     words: tuple[Word, ...] = ()
     paused: bool = False  # of a final result: the speaker paused, so speech was not cut for its length or on request
 
@@ -154,6 +167,7 @@ class StreamReport:
     events: tuple[StreamEvent, ...] = ()
     seconds: float = 0.0  # all audio accepted so far
     channels: int = 1  # that have results
+    silence_seconds: float = 0.0  # how long nobody has spoken within the first channel's open utterance
     bad_packets: int = 0  # packets left out so far, because they could not be decoded
 
 

@@ -75,10 +75,12 @@ class StreamHandle:
         self.ordered_at: float | None = None  # since when the worker owes a report
         self.worker_lost = asyncio.Event()  # ends the wait for the client's next message too
 
-    async def order(self, kind: messages.StreamOrderKind, data: bytes = b"") -> messages.StreamReport:
+    async def order(
+        self, kind: messages.StreamOrderKind, data: bytes = b"", configuration: messages.Configuration | None = None
+    ) -> messages.StreamReport:
         """Give the worker an order and wait for its report. Raises Refusal."""
         try:
-            return await self._send(messages.StreamOrder(self._number, kind, data))
+            return await self._send(messages.StreamOrder(self._number, kind, data, configuration))
         finally:
             if kind == "close":
                 self._worker.streams.pop(self._number, None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from vizinho.audio.blocks import Channels, mono
 from vizinho.audio.container_stream import ContainerStream
@@ -10,18 +11,29 @@ from vizinho.audio.containers import AudioLimits
 from vizinho.audio.io import SAMPLE_RATE
 from vizinho.recognition.cutting import CutOptions
 from vizinho.recognition.recognizer import Recognizer
-from vizinho.recognition.stream import Event, Final, Partial, SpeechStarted, StreamOptions, StreamSession, UtteranceEnd
+from vizinho.recognition.stream import (
+    Event,
+    Final,
+    Partial,
+    Paused,
+    Resumed,
+    SpeechStarted,
+    StreamOptions,
+    StreamSession,
+    UtteranceEnd,
+)
 from vizinho.server.security.refusals import too_large
 from vizinho.server.served import ServedModel
 from vizinho.server.workers.audio import packet_decoder
-from vizinho.server.workers.messages import OpenStream, StreamEvent, StreamReport
+from vizinho.server.workers.messages import Configuration, OpenStream, StreamEvent, StreamReport
 
 
 class LiveSession:
-    """The state of one stream; not for several threads at once. `model` is the one that is really used."""
+    """The state of one stream; not for several threads at once."""
 
     def __init__(self, recognizer: Recognizer, order: OpenStream, model: ServedModel) -> None:
-        self._order, self._model, self._recognizer = order, model, recognizer
+        self.model = model  # the one that is really used
+        self._order, self._recognizer = order, recognizer
         self._decoder = packet_decoder(order.audio) if order.audio else _container(order)
         count = order.audio.channels if order.audio and order.by_channel else 1
         self._channels = [StreamSession(recognizer, _options(order)) for _ in range(count)]
@@ -29,6 +41,19 @@ class LiveSession:
     def accept(self, data: bytes) -> StreamReport:
         """What more audio gives rise to. Raises AudioError for what is no audio, Refusal past the limit."""
         return self._report(self._listen(self._decoder.feed(data)))
+
+    def configure(self, recognizer: Recognizer, changed: Configuration) -> StreamReport:
+        """Listen on in another way."""
+        self._recognizer = recognizer
+        self._order = replace(
+            self._order,
+            pause_seconds=changed.pause_seconds,
+            utterance_end_seconds=changed.utterance_end_seconds,
+            short_pause_seconds=changed.short_pause_seconds,
+        )
+        for session in self._channels:
+            session.configure(_options(self._order), recognizer)
+        return self._report(())
 
     def finalize(self) -> StreamReport:
         """Everything said so far as final results."""
@@ -63,10 +88,11 @@ class LiveSession:
     def _report(self, events: Iterable[tuple[int, Event]]) -> StreamReport:
         return StreamReport(
             self._order.id,
-            self._model,
+            self.model,
             tuple(_neutral(channel, event) for channel, event in events),
             self._channels[0].seconds,
             len(self._channels),
+            self._channels[0].silence_seconds,
             self._decoder.bad_packets,
         )
 
@@ -79,6 +105,10 @@ def _neutral(channel: int, event: Event) -> StreamEvent:
     match event:
         case SpeechStarted():
             return StreamEvent("speech_started", channel, event.at_seconds)
+        case Paused():
+            return StreamEvent("paused", channel, event.at_seconds)
+        case Resumed():
+            return StreamEvent("resumed", channel, event.at_seconds)
         case UtteranceEnd():
             return StreamEvent("utterance_end", channel, event.last_word_end_seconds)
         case Partial():
@@ -91,5 +121,5 @@ def _options(order: OpenStream) -> StreamOptions:
     cutting = CutOptions()
     if order.pause_seconds is not None:
         cutting = CutOptions(silence_seconds=min(order.pause_seconds, cutting.max_seconds))
-    partial_seconds = StreamOptions().partial_seconds if order.partials else None
-    return StreamOptions(partial_seconds, order.utterance_end_seconds, cutting)
+    partial_seconds = order.partial_seconds if order.partials else None
+    return StreamOptions(partial_seconds, order.utterance_end_seconds, cutting, order.short_pause_seconds)

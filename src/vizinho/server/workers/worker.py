@@ -108,6 +108,8 @@ class Worker:
     def _failed(self, order: messages.Order, refusal: Refusal) -> messages.Report | None:
         if isinstance(order, messages.Preload):
             return messages.Loaded(order.model.ref, refusal.message)
+        if isinstance(order, messages.StreamOrder) and order.kind == "configure":
+            return messages.Failed(order.id, refusal)  # the stream goes on as it was
         session = self._sessions.pop(order.id, None)  # of a stream that failed; recordings have ids of their own
         if session is not None:
             session.drop()
@@ -198,6 +200,10 @@ class Worker:
         match order.kind:
             case "audio":
                 return session.accept(order.data)
+            case "configure":
+                assert order.configuration is not None
+                recognizer, _ = self._favouring(session.model, order.configuration.favoured)
+                return session.configure(recognizer, order.configuration)
             case "finalize":
                 return session.finalize()
             case "close":
