@@ -121,6 +121,7 @@ def no_consent(rights: Rights | Utterance) -> bool:
 
 
 def _untrainable(rights: Rights) -> str:
+    # Whoever withdraws need not say more; no licence or term outweighs it.
     if no_consent(rights):
         return f"consent: {rights.consent}"
     return ", ".join(refused(rights.restrictions, TRAINING))

@@ -30,7 +30,7 @@ def split_streams(source: Path | bytes) -> list[bytes]:
 
 def _starts(source: Path | bytes) -> Iterator[int]:
     """Where streams after the first one begin."""
-    head = next(_windows(source), (0, b""))[1][:4]
+    head = _head(source)
     if head == b"OggS":
         # Streams that play together, such as sound and picture, have their first pages one after another.
         begun = False
@@ -45,6 +45,14 @@ def _starts(source: Path | bytes) -> Iterator[int]:
     elif head[:3] == b"ID3" or (head[:1] == b"\xff" and head[1:2] >= b"\xe0"):
         frames = sorted(frame for mark in _MP3_MARKS for frame in _mp3_frames(source, mark))
         yield from frames[1:]
+
+
+def _head(source: Path | bytes) -> bytes:
+    # Of a file only these bytes are read: a long WAV need not be looked through.
+    if isinstance(source, bytes):
+        return source[:4]
+    with source.open("rb") as file:
+        return file.read(4)
 
 
 def _mp3_frames(source: Path | bytes, mark: bytes) -> Iterator[int]:

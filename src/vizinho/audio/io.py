@@ -10,6 +10,7 @@ import numpy.typing as npt
 import soundfile
 import soxr
 
+from vizinho.audio.chained import split_streams
 from vizinho.audio.containers import open_native
 from vizinho.errors import AudioError
 from vizinho.files import replacing
@@ -21,8 +22,13 @@ Waveform = npt.NDArray[np.float32]
 
 
 def seconds_of(source: Path | bytes, name: object = "") -> float:
-    """Seconds of a file or of a file's bytes, by the header where libsndfile can read it. Raises AudioError."""
+    """Seconds of a file or of a file's bytes, by the header of each of its streams. Raises AudioError.
+
+    Where libsndfile cannot read a header, the file is decoded.
+    """
     try:
+        if streams := split_streams(source):
+            return sum(seconds_of(stream, name or source) for stream in streams)
         info = soundfile.info(str(source) if isinstance(source, Path) else io.BytesIO(source))
     except (soundfile.LibsndfileError, OSError, ValueError):
         info = None

@@ -90,6 +90,9 @@ def convert(
     keep_unclear: Annotated[
         bool, Option("--keep-unclear", help="Read texts in which some words were not understood, too.")
     ] = False,
+    drop_overlaps: Annotated[
+        bool, Option("--drop-overlaps", help="Leave out turns during which somebody else speaks, both of them.")
+    ] = False,
     licence: Annotated[str, Option("--licence", help="Licence of the speech, an SPDX identifier: CC-BY-4.0.")] = "",
     consent: Annotated[str, Option("--consent", help="How the speakers agreed, in your words.")] = "",
     restrictions: Annotated[
@@ -110,6 +113,7 @@ def convert(
         parentheses,
         keep_unclear,
         tuple(map(_channel, channels or ())),
+        drop_overlaps,
     )
     rights = Rights.of({"licence": licence, "consent": consent, "restrictions": restrictions}, "--restriction")
     with _counter("reading") as advance:

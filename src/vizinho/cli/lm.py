@@ -19,6 +19,7 @@ from vizinho.cli.options import (
     DryRun,
     Fresh,
     Model,
+    Orthographies,
     Out,
     Quiet,
     Rate,
@@ -30,6 +31,7 @@ from vizinho.cli.options import (
     Threads,
     To,
     language_tag,
+    normalizer_for,
     refuse_options_of_other_kinds,
 )
 from vizinho.corpora.manifest import fingerprint, held_out_texts, read_manifest, select
@@ -107,6 +109,7 @@ def train(
         ),
     ] = None,
     exclude_from_lists: Annotated[bool, Option("--exclude-from-lists", help="ngram: in word lists too.")] = False,
+    orthography: Orthographies = None,
     dev: Dev = None,
     width: Annotated[int, Option("--width", help="lstm: components of a word's vector.", min=1)] = 128,
     hidden: Annotated[int, Option("--hidden", help="lstm: cells of a layer.", min=1)] = 128,
@@ -128,7 +131,10 @@ def train(
     if kind is Kind.ngram:
         from vizinho.decoding.lm.train import LmOptions as NgramOptions
 
-        target, sources = _target(lang, model), [_source(text, most=list_words, once=list_once) for text in texts]
+        target, sources = (
+            _target(lang, model, orthography),
+            [_source(text, most=list_words, once=list_once) for text in texts],
+        )
         ngrams = NgramOptions(unit, order, vocabulary, prune)
         _train_ngrams(out, sources, ngrams, target, exclude_corpus or [], exclude_from_lists, as_json)
         return
@@ -139,7 +145,9 @@ def train(
     training = LmOptions(steps=steps, learning_rate=rate, samples=samples, seed=seed, threads=threads)
     shape = Architecture(width=width, hidden=hidden, layers=layers)
     paths = tuple(map(Path, texts))
-    job = LmJob(needed_language(lang), paths, tuple(dev or ()), shape, vocabulary or LSTM_WORDS, options=training)
+    spelt = normalizer_for(needed_language(lang), orthography) if orthography else None
+    words = vocabulary or LSTM_WORDS
+    job = LmJob(needed_language(lang), paths, tuple(dev or ()), shape, words, options=training, normalizer=spelt)
     run_job(job, out, fresh=fresh, quiet=quiet, as_json=as_json)
 
 
@@ -195,13 +203,20 @@ def _report_line(report: SourceReport) -> str:
     return f"{report.name}: {report.kept:,} of {report.lines:,} lines{counts}"
 
 
-def _target(lang: str | None, model: str | None) -> tuple[Any, frozenset[str]]:
+def _target(lang: str | None, model: str | None, orthography: Path | None) -> tuple[Any, frozenset[str]]:
     """Normaliser and letters of a recogniser or of a language."""
+    if model is not None and orthography is not None:
+        raise SpecError("--model has a spelling of its own", where="--orthography", fix="give one of the two")
     from vizinho.text.alphabets import alphabet
     from vizinho.text.normalize import get_normalizer
 
     if model is None:
-        return get_normalizer(needed_language(lang)), frozenset(alphabet(needed_language(lang)))
+        normalizer = normalizer_for(needed_language(lang), orthography)
+        letters = frozenset(alphabet(needed_language(lang)))
+        # A language without a listed alphabet takes every letter of the texts.
+        if letters and (own := normalizer.own):
+            letters |= frozenset(own.letters + own.joiners + own.marks + own.tones)
+        return normalizer, letters
     from transformers import AutoProcessor
 
     from vizinho.decoding.beam import letters_of
@@ -209,8 +224,8 @@ def _target(lang: str | None, model: str | None) -> tuple[Any, frozenset[str]]:
 
     store = Store()
     card = store.card(model)
-    letters = letters_of(inventory_of(AutoProcessor.from_pretrained(store.resolve(model)).tokenizer))
-    return (card.text_normalizer() if card else get_normalizer(needed_language(lang))), letters
+    of_model = letters_of(inventory_of(AutoProcessor.from_pretrained(store.resolve(model)).tokenizer))
+    return (card.text_normalizer() if card else get_normalizer(needed_language(lang))), of_model
 
 
 def _source(text: str, *, most: int | None, once: bool) -> Source:

@@ -278,6 +278,7 @@ def export(
     store = Store()
     folder, entry = store.resolve(model), store.find(model)
     ref = entry.ref if entry else model
+    # First, so that a refusal leaves nothing behind and an override is on record before the model leaves.
     permit(store, ref, folder, EXPORT, override, str(out))
     exported = write(folder, out, "int8" if int8 else "fp32", {FILE: export_record(store, ref, folder)})
     size = f"{exported.folder}: {exported.precision}, {exported.megabytes:.1f} MB"

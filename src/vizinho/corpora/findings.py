@@ -117,7 +117,9 @@ def text_findings(facts: Iterable[Facts], tokens: set[str] | None, frame_seconds
             continue
         if f.lost:
             spoken = any(_is_spoken(c) for c in f.lost)
-            detail = f"dropped, though it may be heard: {' '.join(f.lost)} of {f.utterance.text[:80]!r}"
+            detail = (
+                f"dropped, though it may be heard: {' '.join(f.lost)} of {f.utterance.text[:80]!r}; write it in words"
+            )
             yield Finding(f.id, "signs", QUARANTINE if spoken else WARNING, detail)
         if _BRACKETS.search(f.utterance.text):
             yield Finding(f.id, "brackets", QUARANTINE, f"perhaps not spoken: {f.utterance.text[:80]!r}")
@@ -175,6 +177,8 @@ def corpus_findings(facts: Sequence[Facts]) -> Iterator[Finding]:
     yield from _leaks(facts, "speaker-leak", lambda f: f.utterance.speaker)
     yield from _leaks(facts, "text-leak", lambda f: f.text)
     for f in facts:
+        if not f.utterance.split:
+            yield Finding(f.id, "no-split", WARNING, "training takes only utterances of split train")
         if not f.utterance.speaker:
             yield Finding(f.id, "no-speaker", WARNING, "speaker leaks and scores per speaker cannot see it")
         # A test may be made on what is "not for training", but not without consent.

@@ -23,11 +23,11 @@ RIGHTS = ("licence", "consent", "restrictions")  # as `vizinho.rights` reads the
 EXTRA = ("variant", "domain", "events")  # as above, but other tools' values under these keys are ignored, not refused
 PLACE = ("recording", "start", "tier")  # where a long recording holds the utterance
 BOM = b"\xef\xbb\xbf"  # some editors write one before the first line
-_MAY_BE_EMPTY = ("text", "speaker", *OPTIONAL)
+_MAY_BE_EMPTY = ("text", "speaker", "split", *OPTIONAL)
 
 
 def read_manifest(path: Path) -> list[Utterance]:
-    """Read a manifest in file order. An empty text or speaker is allowed: `check_corpus` reports them.
+    """Read a manifest in file order. An empty text, speaker or split is allowed: `check_corpus` reports them.
 
     Raises CorpusError naming file and line for a missing or malformed file, a missing or wrong field, a repeated id, or
     a manifest without utterances. Audio files are not opened.
@@ -161,7 +161,9 @@ def select(
     everything = list(utterances)
     matching = [u for u in everything if split in (None, u.split) and (speakers is None or u.speaker in speakers)]
     if not matching:
-        splits = ", ".join(sorted({u.split for u in everything})) or "none"
+        splits = ", ".join(sorted({u.split for u in everything} - {""})) or "none"
+        if without := sum(not u.split for u in everything):
+            splits += f"; {without} utterances have no split: write train, dev or test there"
         of = "" if speakers is None else f" by {', '.join(sorted(speakers)) or 'nobody'}"
         raise CorpusError(f"no utterances in split {split!r}{of}", where="selection", fix=f"splits here: {splits}")
     if minutes is None:
@@ -232,7 +234,7 @@ def _utterance(row: dict[str, Any], path: Path, number: int) -> Utterance:
         lang=Language.parse(strings["lang"], where=where, error=CorpusError).tag,
         speaker=strings["speaker"],
         duration_seconds=_duration(row, where),
-        split=strings["split"],
+        split=strings["split"].strip() and strings["split"],
         accent=strings["accent"],
         source=strings["source"],
         confidence=_number(row.get("confidence"), most=1.0),

@@ -34,6 +34,7 @@ def rights_report(utterances: Sequence[Utterance]) -> RightsReport:
     restrictions = Counter(term for u in utterances for term in u.restrictions)
     return RightsReport(
         len(utterances),
+        # Counted, not listed: in most corpora of today every row lacks a consent.
         sum(not u.licence for u in utterances),
         sum(not u.consent for u in utterances),
         dict(licences.most_common()),

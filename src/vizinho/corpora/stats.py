@@ -36,7 +36,7 @@ _Row = tuple[Utterance, str]
 
 def _groups(rows: list[_Row]) -> Iterator[Counts]:
     yield _count(rows, "", "")
-    for split in sorted({u.split for u, _ in rows}):
+    for split in sorted({u.split for u, _ in rows} - {""}):  # those without a split are in the row of all
         within = [row for row in rows if row[0].split == split]
         yield _count(within, split, "")
         for speaker in sorted({u.speaker for u, _ in within}):

@@ -38,6 +38,9 @@ class FieldOptions:
     channels: tuple[tuple[str, int], ...] = ()
     """Speakers and the channels, from 0, of their microphones; others are cut from the mean of the channels."""
 
+    drop_overlaps: bool = False
+    """Leave out turns during which somebody else speaks."""
+
     def __post_init__(self) -> None:
         if self.parentheses not in ("", *PARENTHESES):
             what = f"unknown {self.parentheses!r}"
@@ -100,9 +103,11 @@ def turns_of(
             turn = _turn(document, tier, span, options, on_note, on_problem)
             turns += [turn] if turn else []
     turns.sort(key=lambda t: (t.span.start_seconds, t.span.end_seconds, t.tier))
-    for note in _overlaps(turns):
-        on_note(note)
-    return turns
+    overlaps = _overlaps(turns)
+    for _, _, note in overlaps:
+        on_note(replace(note, kind=f"{note.kind}, left out") if options.drop_overlaps else note)
+    left_out = {id(turn) for *pair, _ in overlaps for turn in pair} if options.drop_overlaps else set()
+    return [turn for turn in turns if id(turn) not in left_out]
 
 
 def place_of(document: Document, span: Span) -> str:
@@ -190,13 +195,18 @@ def speech_in(text: str, where: str, options: FieldOptions, on_note: OnNote) -> 
     return None
 
 
-def _overlaps(turns: Sequence[Turn]) -> Iterator[Note]:
-    """Turns, in the order of time, during which somebody else still speaks."""
-    last: Turn | None = None
+def _overlaps(turns: Sequence[Turn]) -> list[tuple[Turn, Turn, Note]]:
+    """Pairs of turns, in the order of time, of which the second begins while the first goes on."""
+    overlaps = []
+    # Turns come by their starts, so only those that have not ended can overlap with the next one.
+    going_on: list[Turn] = []
     for turn in turns:
-        if last and last.span.end_seconds - turn.span.start_seconds > _TOUCH_SECONDS:
-            seconds = min(last.span.end_seconds, turn.span.end_seconds) - turn.span.start_seconds
-            kind = "overlap in one tier" if last.tier == turn.tier else "overlap"
-            yield Note(kind, turn.where, f"{seconds:.2f} s with {last.where} of tier {last.tier}")
-        if last is None or turn.span.end_seconds > last.span.end_seconds:
-            last = turn
+        start = turn.span.start_seconds + _TOUCH_SECONDS
+        going_on = [other for other in going_on if other.span.end_seconds > start]
+        for other in going_on:
+            seconds = min(other.span.end_seconds, turn.span.end_seconds) - turn.span.start_seconds
+            kind = "overlap in one tier" if other.tier == turn.tier else "overlap"
+            note = Note(kind, turn.where, f"{seconds:.2f} s with {other.where} of tier {other.tier}")
+            overlaps.append((other, turn, note))
+        going_on.append(turn)
+    return overlaps

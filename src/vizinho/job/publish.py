@@ -265,6 +265,7 @@ def card_of(
 
 def _sources(store: Store, donor: str | None, ready: ReadyJob) -> Sources:
     """What the donor and its donors learnt from, and what this job does."""
+    # Copied into each card: a donor may be deleted from the store, what it learnt from must not be forgotten.
     inherited = sources_of(store, donor or str(ready.job.donor), ready.job.donor) if ready.job.donor else Sources()
     return [*inherited, *(row for s in ready.dataset.sources for row in s.rights(ready.job.language))]
 

@@ -76,6 +76,7 @@ class Catalog:
             if override is not None or model.ref in asked:
                 permit(self._store, model.ref, model.folder, SERVING, override)
                 self._allowed.update(model.refusing if override is not None else ())
+        # A whole store of restricted models would be an empty server: the refusal says why.
         if not any(self._permitted(model) for model in models) and models:
             permit(self._store, models[0].ref, models[0].folder, SERVING)
 

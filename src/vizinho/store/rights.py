@@ -33,6 +33,7 @@ def sources_of(store: Store, ref: str, folder: Path) -> Sources:
     Each row names the model that learnt from it. A model without a record of it is a row that says so.
     """
     card = read_card(folder)
+    # An export has no card, and a model from elsewhere has neither.
     if card is None:
         exported = _exported(folder)
         return exported["sources"] if exported else [_unrecorded(ref, "?", licence=_licence(folder))]

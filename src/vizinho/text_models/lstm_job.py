@@ -16,7 +16,7 @@ from vizinho.plan.plan import TransferPlan
 from vizinho.plan.tokens import RowOptions
 from vizinho.progress import Advance, Log, silent
 from vizinho.text.alphabets import alphabet
-from vizinho.text.normalize import get_normalizer
+from vizinho.text.normalize import Normalizer, get_normalizer
 from vizinho.text_models.lstm import Architecture, build
 from vizinho.text_models.lstm_folder import TrainedModel, load_model, save_model
 from vizinho.text_models.lstm_scores import letter_shares
@@ -60,6 +60,8 @@ class LmJob:
     min_count: int = 2
     start: Start | None = None
     options: LmOptions = field(default_factory=LmOptions)
+    normalizer: Normalizer | None = None
+    """Of an edited orthography; the language's if not given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,7 @@ class ReadyLm:
 
 def make_ready(job: LmJob) -> ReadyLm:
     """Read the texts and put the model at its start; nothing is written. Raises TextError, ModelError, PlanError."""
-    normalizer = get_normalizer(job.language)
+    normalizer = job.normalizer or get_normalizer(job.language)
     texts = read_texts(job.texts, normalizer)
     if job.dev_texts:
         dev_texts = read_texts(job.dev_texts, normalizer)

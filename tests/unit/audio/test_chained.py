@@ -10,7 +10,7 @@ import soundfile
 
 from vizinho.audio import chained
 from vizinho.audio.chained import split_streams
-from vizinho.audio.io import load_audio
+from vizinho.audio.io import load_audio, seconds_of
 from vizinho.errors import AudioError
 
 KINDS = {
@@ -39,6 +39,8 @@ def test_every_stream_is_heard(kind, channels, rate, tmp_path):
     path = tmp_path / f"a.{kind}"
     path.write_bytes(b"".join(parts))
     samples = load_audio(path)
+    assert seconds_of(path) == pytest.approx(samples.size / 16_000, abs=0.08)  # MP3 has padding at its ends
+    assert seconds_of(path.read_bytes()) == seconds_of(path)
     assert samples.size / 16_000 == pytest.approx(6, abs=0.1)
     pitches = [np.argmax(np.abs(np.fft.rfft(samples[s * 16_000 : (s + 1) * 16_000]))) for s in (0, 3, 5)]
     assert pitches == pytest.approx([300, 500, 700], abs=5)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -38,7 +39,7 @@ utterances = st.builds(
     lang=st.sampled_from(["pt", "pt-BR", "es-419", "ckb", "zh-Hant-TW"]),
     speaker=text,
     duration_seconds=st.floats(0, 1e6),
-    split=filled,
+    split=text.filter(lambda split: split.strip() or not split),
     accent=text,
     source=text,
     licence=text,
@@ -184,3 +185,18 @@ def test_select_by_split_and_speaker_and_its_errors() -> None:
         select(made, minutes=0.01)
     with pytest.raises(CorpusError, match="give a number above 0"):
         select(made, minutes=0)
+
+
+def test_an_empty_split_is_none_and_says_so_where_one_is_needed(tmp_path: Path) -> None:
+    read = read_manifest(lines(tmp_path / "m.jsonl", GOOD | {"split": ""}, GOOD | {"id": "b", "split": "  "}))
+    assert [u.split for u in read] == ["", ""]
+    assert len(select(read)) == 2
+    with pytest.raises(CorpusError, match="splits here: none; 2 utterances have no split"):
+        select(read, split="train")
+
+
+def test_the_words_of_people_have_no_split() -> None:
+    shared = Path(os.environ.get("VIZINHO_SHARED", "../shared")) / "speech" / "words" / "ast.jsonl"
+    if not shared.is_file():
+        pytest.skip("the data beside the project is not here")
+    assert any(not u.split for u in read_manifest(shared))

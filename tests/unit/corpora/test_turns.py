@@ -43,6 +43,19 @@ def test_turns_of_one_tier_that_overlap_are_named_as_such(tmp_path):
     assert [note.kind for note in read.notes] == ["overlap in one tier"]
 
 
+def test_turns_that_overlap_are_left_out_on_request_both_of_them(tmp_path):
+    recording(tmp_path / "v.wav")
+    ana, ben = (
+        [(0, 4, "bom dia"), (5, 6, "até já"), (8, 9, "sim")],
+        [(1, 2, "olá"), (3, 3.5, "pois"), (6.02, 7, "tarde")],
+    )
+    path = eaf(tmp_path / "v.eaf", [("tx@ana", "Ana", ana), ("tx@ben", "Ben", ben)])
+    read = Reading("eaf", path, drop_overlaps=True)
+    assert read.texts == ["até já", "tarde", "sim"]
+    assert [note.kind for note in read.notes] == ["overlap, left out"] * 2
+    assert len(Reading("eaf", path).texts) == 6
+
+
 def test_tiers_and_files_without_text_are_named(tmp_path):
     recording(tmp_path / "v.wav")
     recording(tmp_path / "w.wav")

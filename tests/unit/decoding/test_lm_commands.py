@@ -48,6 +48,18 @@ def test_train_takes_the_letters_of_a_recogniser(world):
     assert card["normalizer"] == "es-v1" and "ñ" in card["alphabet"] and "|" not in card["alphabet"]
 
 
+def test_train_spells_as_an_edited_orthography_says(world):
+    folder, _ = world
+    (folder / "tones.txt").write_text("ma1 na2\nma2 na1\n", encoding="utf-8")
+    (folder / "es.toml").write_text('language = "es"\nletters = "abcdefghijklmnopqrstuvwxyz"\ntones = "12"\n')
+    words = ["lm", "train", folder / "tones.txt", "--lang", "es", "--order", 2, "--out", folder / "t.arpa"]
+    card = json.loads(typed(*words, "--orthography", folder / "es.toml", "--json"))
+    assert (card["unknown"], card["orthography"]["tones"]) == (0, "12")
+    assert "ma2" in (folder / "t.arpa").read_text(encoding="utf-8")
+    with pytest.raises(SpecError, match="--model has a spelling of its own"):
+        typed(*words, "--model", "es-demo", "--orthography", folder / "es.toml")
+
+
 def test_train_leaves_out_dev_and_test_texts(world):
     folder, corpus = world
     texts = [json.loads(line)["text"] for line in corpus.read_text().splitlines()]

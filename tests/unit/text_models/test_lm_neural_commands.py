@@ -55,6 +55,17 @@ def test_a_model_is_trained_moved_and_evaluated(vizinho, texts):
     assert not list(texts.glob(".*run*"))
 
 
+def test_an_lstm_spells_as_an_edited_orthography_says(vizinho, texts):
+    (texts / "tones.txt").write_text("ma1 na2\nma1 na1\n" * 60, encoding="utf-8")
+    (texts / "es.toml").write_text('language = "es"\nletters = "abcdefghijklmnopqrstuvwxyz"\ntones = "12"\n')
+    small = ["--steps", 2, "--width", 8, "--hidden", 8, "--layers", 1, "--quiet", "--orthography", texts / "es.toml"]
+    vizinho("lm", "train", texts / "tones.txt", "--kind", "lstm", "--lang", "es", "--out", texts / "t", *small)
+    from vizinho.text_models.lstm_folder import load_model
+
+    loaded = load_model(texts / "t")
+    assert loaded.normalizer.orthography.tones == "12" and "ma1" in loaded.words.tokens
+
+
 def test_words_in_context_from_text_to_measure(vizinho, texts):
     making = ["--kind", "contextual", "--steps", 2, "--dim", 8, "--hidden", 8, "--quiet"]
     vizinho("vectors", "train", texts / "pt.txt", "--lang", "pt", "--out", texts / "m", *making)

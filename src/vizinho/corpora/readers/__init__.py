@@ -136,6 +136,6 @@ def configured(name: str, options: FieldOptions, on_note: OnNote, on_choice: Cal
         reader = replace(reader, options=options, on_note=on_note)
         unused = replace(options, parentheses="", keep_unclear=False)
     if unused != FieldOptions():
-        fix = "leave out --tier, --media, --encoding, --parentheses, --channel, --keep-unclear"
+        fix = "leave out --tier, --media, --encoding, --parentheses, --channel, --keep-unclear, --drop-overlaps"
         raise CorpusError(f"{name} has nothing for options of field recordings to choose", where="options", fix=fix)
     return reader

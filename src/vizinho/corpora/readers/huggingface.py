@@ -130,6 +130,7 @@ def _utterance(
     name = ids(stem or f"{split}-{number:06d}", number)
     path, seconds = _audio(audio, where, file, name, audio_dir / split)
     speaker = first_text(row, SPEAKERS, where)
+    # A row's own licence wins over that of the whole set.
     rights = rights_in({"license": _licence(file.parent), **row}, where)
     return Utterance(name, path, text.strip(), lang, speaker, round(seconds, 4), split, **rights)
 

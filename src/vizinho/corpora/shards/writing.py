@@ -74,7 +74,8 @@ def shard_manifest(
                 building.add_rows(names[-1], rows)
             else:
                 progress(last - first, names[-1])
-    manifests = {split: _beside(out, split, utterances) for split, utterances in lines.others.items()}
+    others = {split or "no-split": utterances for split, utterances in lines.others.items()}
+    manifests = {split: _beside(out, split, utterances) for split, utterances in others.items()}
     return building.finish([(name, out / f"{name}.tar") for name in names], manifests)
 
 
