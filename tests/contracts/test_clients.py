@@ -1,5 +1,6 @@
 """The official clients of Deepgram and OpenAI, unchanged, against a real server."""
 
+import base64
 import contextlib
 import io
 import threading
@@ -286,7 +287,7 @@ def test_openai_in_every_format(server):
     assert made().text == SENTENCE
     assert made(response_format="text").strip() == SENTENCE
     verbose = made(response_format="verbose_json", timestamp_granularities=["word", "segment"], language="es")
-    assert (verbose.text, verbose.language, verbose.segments[0].text) == (SENTENCE, "es", SENTENCE)
+    assert (verbose.text, verbose.language, verbose.segments[0].text) == (SENTENCE, "spanish", SENTENCE)
     assert [w.word for w in verbose.words] == SENTENCE.split()
     assert verbose.duration == pytest.approx(speech().size / 16000, abs=0.01)
     srt, vtt = made(response_format="srt"), made(response_format="vtt")
@@ -307,6 +308,113 @@ def test_openai_streams_text_as_it_is_recognised(server):
     assert len(deltas) == 8 and events[-1].type == "transcript.text.done"
     assert "".join(deltas) == events[-1].text
     assert times[0] < times[-1]
+
+
+def test_openai_streams_the_words_of_the_request_without_a_stream(server):
+    for pause in (0.3, 1.5):
+        gap = np.zeros(int(pause * 16_000), np.float32)
+        samples = np.concatenate([part for _ in range(10) for part in (speech("la casa"), gap, speech(), gap)])
+        request = {"file": ("speech.wav", wav(samples)), "model": "es-demo"}
+        whole = openai(server).audio.transcriptions.create(**request)
+        events = list(openai(server).audio.transcriptions.create(**request, stream=True))
+        assert events[-1].text == whole.text == "".join(e.delta for e in events[:-1])
+
+
+def test_openai_words_that_are_likelier_are_heard(server):
+    def heard(**fields):
+        file = ("speech.wav", wav(speech("valla")))
+        return openai(server).audio.transcriptions.create(file=file, model="es-demo", **fields)
+
+    assert heard().text == "bala"
+    biased = heard(keywords=["vaya"], languages=["pt", "es"], include=["logprobs"])
+    assert biased.text == "vaya" == "".join(p.token for p in biased.logprobs)
+    assert heard(prompt="Жук: ¡Balla, señor!").text == "balla"  # letters that it lacks do no harm
+
+
+def realtime(server, settings, talk):
+    """A session with the official client; returns its events up to what `talk` waits for."""
+    received = []
+    with openai(server).realtime.connect(extra_query={"intent": "transcription"}) as session:
+        received.append(session.recv())
+        session.session.update(session={"type": "transcription", **settings})
+        received.append(session.recv())
+
+        def until(kind, count=1):
+            while sum(e.type.endswith(kind) for e in received) < count:
+                received.append(session.recv())
+
+        talk(session, until)
+    return received
+
+
+def at_24_khz(samples):
+    import soxr
+
+    return base64.b64encode(linear16(soxr.resample(samples, 16_000, 24_000))).decode()
+
+
+def test_openai_realtime_transcribes_turns(server):
+    def talk(session, until):
+        for said in (SENTENCE, "la casa es grande"):
+            for piece in np.array_split(np.concatenate([speech(said), PAUSE]), 12):
+                session.input_audio_buffer.append(audio=at_24_khz(piece))
+        until("transcription.completed", 2)
+
+    settings = {"audio": {"input": {"transcription": {"model": "es-demo"}, "turn_detection": {"type": "server_vad"}}}}
+    settings["include"] = ["item.input_audio_transcription.logprobs"]
+    events = realtime(server, settings, talk)
+    assert [e.type for e in events[:2]] == ["session.created", "session.updated"]
+    assert events[1].session.audio.input.transcription.model == "es-demo"
+    completed = [e for e in events if e.type == "conversation.item.input_audio_transcription.completed"]
+    for event, said in zip(completed, (SENTENCE, "la casa es grande"), strict=True):
+        assert alike(event.transcript, said) and event.usage.type == "duration"
+        assert "".join(p.token for p in event.logprobs) == event.transcript
+        about = [e.type.rpartition(".")[2] for e in events if getattr(e, "item_id", None) == event.item_id]
+        assert about[0] == "speech_started" and about.index("speech_stopped") < about.index("committed")
+        assert "delta" in about and about[-1] == "completed"
+    committed = [e for e in events if e.type == "input_audio_buffer.committed"]
+    assert [e.previous_item_id for e in committed] == [None, committed[0].item_id]
+
+
+def test_openai_realtime_takes_commits_and_forgets_what_is_cleared(server):
+    def talk(session, until):
+        session.input_audio_buffer.append(audio=at_24_khz(speech("la casa es grande")))
+        session.input_audio_buffer.clear()
+        until("buffer.cleared")
+        session.input_audio_buffer.commit()  # of nothing
+        until("error")
+        session.input_audio_buffer.append(audio=at_24_khz(speech("buenos días")))
+        session.input_audio_buffer.commit()
+        until("transcription.completed")
+        session.input_audio_buffer.append(audio="no base64!")
+        until("error", 2)
+
+    settings = {"audio": {"input": {"transcription": {"model": "es-demo"}, "turn_detection": None}}}
+    events = realtime(server, settings, talk)
+    assert not any("speech_st" in e.type for e in events)
+    errors = [e.error.code for e in events if e.type == "error"]
+    assert errors == ["input_audio_buffer_commit_empty", "bad_audio"]
+    texts = [e.transcript for e in events if e.type.endswith("transcription.completed")]
+    assert len(texts) == 1 and alike(texts[0], "buenos días")
+
+
+def test_openai_realtime_refuses_what_it_cannot_do(server):
+    from openai import OpenAIError
+    from websockets.exceptions import InvalidStatus
+
+    with pytest.raises((InvalidStatus, OpenAIError)), openai(server).realtime.connect(model="gpt-realtime"):
+        pass
+
+    def talk(session, until):
+        session.response.create()
+        until("error")
+        session.session.update(session={"type": "realtime"})
+        until("error", 2)
+        session.session.update(session={"type": "transcription", "audio": {"input": {"turn_detection": {"type": "x"}}}})
+        until("error", 3)
+
+    events = realtime(server, {"audio": {"input": {"transcription": {"model": "es-demo"}}}}, talk)
+    assert [e.error.param for e in events if e.type == "error"] == ["type", "session.type", "audio"]
 
 
 def test_openai_lists_models(server):

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from vizinho.model.checkpoint import Checkpoint
     from vizinho.text.normalize import Normalizer
 
+OnWords = Callable[[Sequence[Word]], None]
 ENGINES = ("onnx", "torch")
 log = logging.getLogger("vizinho.recognition.recognizer")
 _SAME_WORD_SECONDS = 0.2
@@ -172,6 +173,18 @@ class Recognizer:
         card = read_card(self._folder) if self._folder else None
         return card.text_normalizer() if card else None
 
+    def writable(self, text: str) -> list[str]:
+        """Words of a text that may be hotwords: those of letters that the model has, each once.
+
+        A network with a decoder takes a text as it is.
+        """
+        if isinstance(self.engine, WordsEngine):
+            return [text] if text.strip() else []
+        normalizer = self.normalizer
+        letters = set("".join(self.engine.inventory.letters))
+        words = (normalizer(text) if normalizer else text.lower()).split()
+        return list(dict.fromkeys(word for word in words if set(word) <= letters))
+
     def searching(self, spec: DecoderSpec) -> Recognizer:
         """This network with the search that `spec` describes.
 
@@ -189,16 +202,24 @@ class Recognizer:
         """This network with another decoder; None decodes greedily."""
         return Recognizer(self.engine, decoder, self.options, live=self.live, folder=self._folder)
 
-    def transcribe(self, audio: Waveform | Iterable[Waveform], name: str = "") -> Transcript:
+    def transcribe(
+        self, audio: Waveform | Iterable[Waveform], name: str = "", on_words: OnWords | None = None
+    ) -> Transcript:
         """Transcript of 16 kHz mono audio: samples (N,), or blocks of them, which may be of any total length.
 
-        Holds two batches of a long recording and its words. `name` becomes the transcript's id.
+        Holds two batches of a long recording and its words. `name` becomes the transcript's id. `on_words` gets the
+        words of one segment or piece after another, as they are decoded, and the transcript is of the same words; a
+        search for alternatives does not call it.
         """
         start, rest = beginning([audio] if isinstance(audio, np.ndarray) else audio, self.options.cut_above_seconds)
         if rest is None:
-            return self.transcribe_many([start], [name])[0]
+            transcript = self.transcribe_many([start], [name])[0]
+            if on_words:
+                for group in transcript.segments:
+                    on_words(group.words)
+            return transcript
         cutter = Cutter(self.options.cutting)
-        words, alternatives = self._decode(self._long(cutter, chain([start], rest)))
+        words, alternatives = self._decode(self._long(cutter, chain([start], rest)), on_words)
         # Only now is the audio read to its end, and its length known.
         return self._transcript(name, cutter.end_sample / SAMPLE_RATE, words, alternatives)
 
@@ -301,10 +322,12 @@ class Recognizer:
             for i, piece in enumerate(pieces)
         ]
 
-    def _decode(self, pieces: Iterable[PieceOutput]) -> tuple[Sequence[Word], tuple[Alternative, ...]]:
+    def _decode(
+        self, pieces: Iterable[PieceOutput], on_words: OnWords | None = None
+    ) -> tuple[Sequence[Word], tuple[Alternative, ...]]:
         """Words of pieces that come in order of time, and the alternatives to them that the options ask for."""
         if not self.options.n_best:
-            return joined((p.until_seconds, self.words_of(p.output, p.start_seconds)) for p in pieces), ()
+            return joined(((p.until_seconds, self.words_of(p.output, p.start_seconds)) for p in pieces), on_words), ()
         paths = self._paths(pieces)
         texts = (Alternative(" ".join(w.text for w in p.words), p.score, p.lm_score) for p in paths)
         return paths[0].words, tuple(texts)
@@ -423,11 +446,14 @@ def batches(sizes: Sequence[int], batch_seconds: float) -> Iterator[list[int]]:
         yield batch
 
 
-def joined(pieces: Iterable[tuple[float, Sequence[Word]]]) -> list[Word]:
+def joined(pieces: Iterable[tuple[float, Sequence[Word]]], on_words: OnWords | None = None) -> list[Word]:
     """Words of pieces in order of time, each with the time until which its words count; see `untaken`."""
     words: list[Word] = []
     for until_seconds, of_piece in pieces:
-        words += untaken(of_piece, until_seconds, words[-1] if words else None)
+        new = untaken(of_piece, until_seconds, words[-1] if words else None)
+        words += new
+        if on_words and new:
+            on_words(new)
     return words
 
 

@@ -26,6 +26,8 @@ class StreamOptions:
     """`silence_seconds` is the pause that makes a result final, `max_seconds` the longest wait for one."""
     pause_seconds: float | None = None
     """Paused is reported at a pause this long within an utterance, Resumed where speech goes on; None for never."""
+    report_empty: bool = False
+    """Whether an utterance without words has a Final too."""
 
     def __post_init__(self) -> None:
         if self.partial_seconds is not None and self.partial_seconds <= 0.0:
@@ -146,6 +148,13 @@ class StreamSession:
         """Make all words so far final; the stream goes on."""
         return [event for piece in self._cutter.flush() for event in self._finish(piece)]  # at most one piece
 
+    def clear(self) -> None:
+        """Forget the open utterance."""
+        for piece in self._cutter.flush():
+            self._decoded_until = piece.end_sample
+        self._announced = self._paused = self._end_due = False
+        self._live = None
+
     def finish(self) -> list[Event]:
         """The last events, at the end of the stream."""
         events = self.finalize()
@@ -196,6 +205,7 @@ class StreamSession:
         self._decoded_until, self._paused = piece.end_sample, False
         if words:
             self._last_word, self._end_due = words[-1], True
+        if words or self.options.report_empty:
             events.append(Final(*_fields(piece, words), speech_final=piece.ends_in_silence))
         return events
 

@@ -17,7 +17,7 @@ from starlette.websockets import WebSocket
 
 from vizinho.server.correct.drafting import draft_all
 from vizinho.server.protocols import deepgram, openai
-from vizinho.server.routes import correct, listen, listen_live, operations, transcriptions
+from vizinho.server.routes import correct, listen, listen_live, operations, realtime, transcriptions
 from vizinho.server.security.admission import Service, request_id_of, service_of
 from vizinho.server.security.frame import Frame
 from vizinho.server.security.refusals import Refusal
@@ -51,7 +51,14 @@ def create_app(service: Service) -> FastAPI:
         redoc_url=None,
     )
     app.state.service = service
-    for part in (listen, listen_live, transcriptions, operations, *([correct] if service.desk is not None else [])):
+    for part in (
+        listen,
+        listen_live,
+        realtime,
+        transcriptions,
+        operations,
+        *([correct] if service.desk is not None else []),
+    ):
         app.include_router(part.router)
     app.openapi = lambda: _described(app)  # type: ignore[method-assign]
     app.add_exception_handler(Refusal, _refused)  # type: ignore[arg-type]

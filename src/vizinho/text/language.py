@@ -59,6 +59,13 @@ class Language:
         return self.tag.lower()
 
     @property
+    def english(self) -> str:
+        """The language's name in English, in lower case ("portuguese"); its code where Unicode's CLDR has no name."""
+        from babel import Locale
+
+        return str(Locale("en").languages.get(self.base, self.code)).lower()
+
+    @property
     def candidates(self) -> tuple[str, ...]:
         """Codes to look data up by, the closest first: ("pt-br", "pt")."""
         return (self.code,) if self.code == self.base else (self.code, self.base)

@@ -16,17 +16,19 @@ from urllib.parse import quote
 from pydantic import BaseModel, Field, ValidationError
 
 from vizinho.recognition.formats import render
-from vizinho.records import Segment, Transcript
+from vizinho.records import Segment, Transcript, Word
 from vizinho.server.protocols.deepgram_wire import Seconds
 from vizinho.server.security.refusals import Refusal, bad_parameter, invalid_value
+from vizinho.text.language import Language
 
 FORMATS = ("json", "text", "srt", "verbose_json", "vtt")
 MEDIA_TYPES = {"text": "text/plain", "srt": "application/x-subrip", "vtt": "text/vtt"}  # formats that are not JSON
 Format = Literal["json", "text", "srt", "verbose_json", "vtt"]
 
-_REFUSED = ("include", "known_speaker_names", "known_speaker_references")
+_REFUSED = ("known_speaker_names", "known_speaker_references")
+_LISTS = ("timestamp_granularities", "include", "keywords", "languages")
 # Values that ask for what happens anyway.
-_MET_ANYWAY = {"temperature": ("0", "0.0"), "chunking_strategy": ("auto",), "prompt": ("",)}
+_MET_ANYWAY = {"temperature": ("0", "0.0"), "chunking_strategy": ("auto",)}
 
 
 class Usage(BaseModel):
@@ -36,10 +38,19 @@ class Usage(BaseModel):
     seconds: int
 
 
+class Logprob(BaseModel):
+    """How likely a part of the text is, in nats."""
+
+    token: str
+    bytes: list[int]
+    logprob: float
+
+
 class Transcription(BaseModel):
     """Answer in the format json."""
 
     text: str
+    logprobs: list[Logprob] | None = None
     usage: Usage
 
 
@@ -122,6 +133,10 @@ class TranscriptionFields(BaseModel):
     response_format: Format = "json"
     stream: bool = Field(False, description="Server-sent events with the text as it is recognised")
     timestamp_granularities: list[Literal["word", "segment"]] = Field(["segment"], description="For verbose_json")
+    prompt: str = Field("", max_length=10_000, description="Text whose words are likelier")
+    keywords: list[str] = Field([], max_length=100, description="Words and phrases to favour")
+    languages: list[str] = Field([], max_length=20, description="Possible languages; one of them must be the model's")
+    include: list[Literal["logprobs"]] = Field([], description="logprobs: one for each word, for json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,9 +167,7 @@ def read_fields(pairs: Sequence[tuple[str, str]]) -> TranscriptionRequest:
     if sent.get("response_format") == ["diarized_json"]:
         raise bad_parameter("response_format", f"speakers are not told apart; use one of {', '.join(FORMATS)}")
     known = TranscriptionFields.model_fields
-    values = {
-        name: value if name == "timestamp_granularities" else value[-1] for name, value in sent.items() if name in known
-    }
+    values = {name: value if name in _LISTS else value[-1] for name, value in sent.items() if name in known}
     try:
         fields = TranscriptionFields.model_validate(values)
     except ValidationError as error:
@@ -173,10 +186,11 @@ def body(fields: TranscriptionFields, transcript: Transcript, language: str) -> 
     """The answer in one of the JSON formats."""
     usage = Usage(seconds=math.ceil(transcript.duration_seconds))
     if fields.response_format != "verbose_json":
-        return Transcription(text=transcript.text, usage=usage)
+        logprobs = logprobs_of(transcript.words) if "logprobs" in fields.include else None
+        return Transcription(text=transcript.text, usage=usage, logprobs=logprobs)
     wanted = fields.timestamp_granularities
     return VerboseTranscription(
-        language=language,
+        language=Language.of(language).english,
         duration=transcript.duration_seconds,
         text=transcript.text,
         words=_words(transcript) if "word" in wanted else None,
@@ -195,10 +209,13 @@ def delta_event(delta: str) -> str:
     return _event({"type": "transcript.text.delta", "delta": delta})
 
 
-def done_events(transcript: Transcript) -> str:
+def done_events(fields: TranscriptionFields, transcript: Transcript) -> str:
     """Server-sent events that end a stream."""
     usage = Usage(seconds=math.ceil(transcript.duration_seconds)).model_dump()
-    return _event({"type": "transcript.text.done", "text": transcript.text, "usage": usage}) + "data: [DONE]\n\n"
+    done: dict[str, Any] = {"type": "transcript.text.done", "text": transcript.text, "usage": usage}
+    if "logprobs" in fields.include:
+        done["logprobs"] = [p.model_dump() for p in logprobs_of(transcript.words)]
+    return _event(done) + "data: [DONE]\n\n"
 
 
 def error_event(refusal: Refusal) -> str:
@@ -213,6 +230,15 @@ def error(refusal: Refusal) -> OpenAIError:
     return OpenAIError(
         error=ErrorBody(message=refusal.message, type=kind, param=refusal.parameter or None, code=refusal.code.lower())
     )
+
+
+def logprobs_of(words: Sequence[Word]) -> list[Logprob]:
+    """A log-probability for each word: the models' tokens are letters, and words are what one looks at."""
+    return [
+        Logprob(token=text, bytes=list(text.encode()), logprob=round(math.log(min(1.0, max(word.confidence, 1e-6))), 4))
+        for number, word in enumerate(words)
+        for text in [word.text if not number else f" {word.text}"]
+    ]
 
 
 def _event(value: Mapping[str, Any]) -> str:

@@ -63,4 +63,4 @@ async def page_file(name: str) -> Response:
 @router.websocket("/{path:path}")
 async def no_such_stream(socket: WebSocket, path: str) -> None:
     """Refuse a stream on any other path with an answer that a person can read."""
-    raise Refusal(404, "NOT_FOUND", "streams are at /v1/listen and /v2/listen")
+    raise Refusal(404, "NOT_FOUND", "streams are at /v1/listen, /v2/listen and /v1/realtime")

@@ -9,6 +9,8 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 
+from vizinho.decoding.hotwords import DEFAULT_BOOST
+from vizinho.server.catalog import Catalog
 from vizinho.server.protocols import openai
 from vizinho.server.protocols.forms import Form, read_form
 from vizinho.server.security.admission import Admitted, AdmittedRequest, Client, read_body, service_of, unless_gone
@@ -55,13 +57,15 @@ async def transcriptions(request: Request, admitted: Admitted) -> Response:
     job = FileJob(
         0,
         form.file,
-        service.catalog.choose(fields.model, fields.language),
+        _chosen(service.catalog, fields),
+        favoured=tuple((keyword, DEFAULT_BOOST) for keyword in fields.keywords),
+        hint=fields.prompt,
         deltas=fields.stream,
         max_seconds=limits.max_audio_seconds,
         max_channels=limits.max_channels,
     )
     if fields.stream:
-        return await _streamed(admitted, job, asked.headers)
+        return await _streamed(admitted, job, fields, asked.headers)
     done = await unless_gone(request, service.pool.transcribe(admitted.client, job))
     service.metrics.transcribed(done)
     content, kind = await asyncio.to_thread(_rendered, fields, done)
@@ -78,6 +82,18 @@ async def models(request: Request, _: Client) -> openai.ModelList:
 async def model(request: Request, name: str, _: Client) -> openai.Model:
     """One model by its name."""
     return _model(name, service_of(request).catalog.choose(name, None))
+
+
+def _chosen(catalog: Catalog, fields: openai.TranscriptionFields) -> ServedModel:
+    """The model of a request. Raises Refusal 400 where it speaks none of the languages that are possible."""
+    languages = [fields.language] if fields.language else fields.languages
+    for number, language in enumerate(languages, start=1):
+        try:
+            return catalog.choose(fields.model, language)
+        except Refusal as refusal:
+            if refusal.status == 404 or number == len(languages):
+                raise
+    return catalog.choose(fields.model, None)
 
 
 def _model(name: str, served: ServedModel) -> openai.Model:
@@ -103,7 +119,9 @@ def _rendered(fields: openai.TranscriptionFields, done: FileDone) -> tuple[str, 
     return body.model_dump_json(exclude_none=True), "application/json"
 
 
-async def _streamed(admitted: AdmittedRequest, job: FileJob, headers: dict[str, str]) -> Response:
+async def _streamed(
+    admitted: AdmittedRequest, job: FileJob, fields: openai.TranscriptionFields, headers: dict[str, str]
+) -> Response:
     """Server-sent events. What is refused before the first of them is refused with an HTTP status."""
     events: asyncio.Queue[str | None] = asyncio.Queue()
     work = asyncio.ensure_future(admitted.service.pool.transcribe(admitted.client, job, events.put_nowait))
@@ -124,7 +142,7 @@ async def _streamed(admitted: AdmittedRequest, job: FileJob, headers: dict[str, 
                 delta = await events.get()
             done = await work
             admitted.service.metrics.transcribed(done)
-            yield openai.done_events(done.transcripts[0])
+            yield openai.done_events(fields, done.transcripts[0])
         except Refusal as refusal:
             yield openai.error_event(refusal)
         finally:

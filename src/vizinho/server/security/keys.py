@@ -15,6 +15,7 @@ from vizinho.server.security.refusals import Refusal
 VARIABLE = "VIZINHO_API_KEYS"
 MIN_KEY_CHARACTERS = 16  # shorter keys can be guessed; Python's secrets.token_urlsafe(32) makes a good one
 _SCHEMES = ("token", "bearer")
+_IN_BROWSERS = "openai-insecure-api-key."
 ANYONE = "anyone"  # the client of a server without keys
 
 
@@ -47,8 +48,9 @@ class Keys:
 
 
 def key_of(authorization: str | None, subprotocols: Sequence[str] = ()) -> str | None:
-    """The key in an Authorization header, else in a WebSocket's subprotocols ("token", KEY), as browsers send it.
+    """The key in an Authorization header, else in a WebSocket's subprotocols, as browsers send it.
 
+    Those are "token", KEY for Deepgram and "realtime", "openai-insecure-api-key.KEY" for OpenAI.
     Schemes are Token (Deepgram's clients) and Bearer (OpenAI's), in any case.
     """
     scheme, _, key = (authorization or "").strip().partition(" ")
@@ -56,7 +58,7 @@ def key_of(authorization: str | None, subprotocols: Sequence[str] = ()) -> str |
         return key.strip()
     if len(subprotocols) >= 2 and subprotocols[0].lower() in _SCHEMES:
         return subprotocols[1]
-    return None
+    return next((p.removeprefix(_IN_BROWSERS) for p in subprotocols if p.startswith(_IN_BROWSERS)), None)
 
 
 def keys_from(environment: Mapping[str, str] = os.environ) -> Keys:

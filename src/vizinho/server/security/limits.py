@@ -40,6 +40,7 @@ class Limits:
     body_seconds: float = 600.0  # longest time for a whole body
     send_seconds: float = 30.0  # a client must take what it is sent by then
     silent_stream_seconds: float = 12.0  # neither audio nor KeepAlive: the stream is closed (Deepgram: after 10 s)
+    idle_session_seconds: float = 600.0  # a realtime session without events is closed
     job_seconds: float = 600.0  # a worker busy with one request for longer than this is killed
     load_seconds: float = 180.0  # a new worker must be ready by then
     worker_bytes: int = 4_000_000_000  # a worker whose resident memory passes this is killed

@@ -11,7 +11,7 @@ from vizinho.audio.blocks import Channels, PacketDecoder, mono, read_blocks
 from vizinho.audio.containers import AudioLimits, AudioTooLongError
 from vizinho.audio.io import SAMPLE_RATE, Waveform
 from vizinho.errors import SpecError
-from vizinho.recognition.recognizer import Recognizer
+from vizinho.recognition.recognizer import OnWords, Recognizer
 from vizinho.records import Transcript
 from vizinho.server.security.refusals import bad_audio, bad_parameter, too_large
 from vizinho.server.workers.messages import FileJob, RawFormat
@@ -40,9 +40,9 @@ class Recording:
         blocks = islice((mono(block) for block in self._blocks()), 1 + int(seconds / _RAW_SECONDS))
         return _joined(blocks)[: int(seconds * SAMPLE_RATE)]
 
-    def transcribe(self, recognizer: Recognizer, number: int) -> Transcript:
+    def transcribe(self, recognizer: Recognizer, number: int, on_words: OnWords | None = None) -> Transcript:
         """Transcript of one channel: short ones are decoded whole, long ones block by block."""
-        return recognizer.transcribe(self.channel(number))
+        return recognizer.transcribe(self.channel(number), on_words=on_words)
 
     def _blocks(self) -> Iterator[Channels]:
         job = self._job

@@ -45,6 +45,7 @@ class FileJob:
     candidates: tuple[ServedModel, ...] = ()  # models to choose the language between; `model` is then not used
     topics: bool = False
     favoured: tuple[tuple[str, float], ...] = ()  # words and phrases to favour, and the nats each is worth
+    hint: str = ""  # text whose words are likelier; those that the model cannot write are left out
     deltas: bool = False  # whether text is wanted as it is recognised
     max_seconds: float = 3600.0
     max_channels: int = 8
@@ -71,6 +72,9 @@ class OpenStream:
     utterance_end_seconds: float | None = None  # silence after which an utterance's end is reported; None for never
     partial_seconds: float = 0.5  # audio between partial results
     short_pause_seconds: float | None = None  # pause within an utterance that is reported; None for none
+    hint: str = ""  # text whose words are likelier
+    speech_probability: float = 0.5  # an utterance begins where speech is at least this likely
+    report_empty: bool = False  # whether utterances without words have final results
     max_seconds: float = 3600.0
     max_channels: int = 8
 
@@ -83,9 +87,11 @@ class Configuration:
     utterance_end_seconds: float
     short_pause_seconds: float | None
     favoured: tuple[tuple[str, float], ...]
+    hint: str = ""
+    speech_probability: float = 0.5
 
 
-StreamOrderKind = Literal["audio", "configure", "finalize", "close", "drop"]
+StreamOrderKind = Literal["audio", "configure", "finalize", "clear", "close", "drop"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +99,7 @@ class StreamOrder:
     """What an open stream is to do. The worker answers each with a StreamReport before it is sent the next.
 
     "audio" brings more of it, "configure" changes how it is listened to, "finalize" makes what was said so far final,
-    "close" asks for the last results; "drop" has no report, because the client is gone.
+    "clear" forgets what is not final, "close" asks for the last results; "drop" has no report: the client is gone.
     """
 
     id: int

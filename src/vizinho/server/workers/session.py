@@ -50,9 +50,16 @@ class LiveSession:
             pause_seconds=changed.pause_seconds,
             utterance_end_seconds=changed.utterance_end_seconds,
             short_pause_seconds=changed.short_pause_seconds,
+            speech_probability=changed.speech_probability,
         )
         for session in self._channels:
             session.configure(_options(self._order), recognizer)
+        return self._report(())
+
+    def clear(self) -> StreamReport:
+        """Forget what is not final."""
+        for session in self._channels:
+            session.clear()
         return self._report(())
 
     def finalize(self) -> StreamReport:
@@ -118,8 +125,11 @@ def _neutral(channel: int, event: Event) -> StreamEvent:
 
 
 def _options(order: OpenStream) -> StreamOptions:
-    cutting = CutOptions()
+    likely = order.speech_probability
+    cutting = CutOptions(begin_probability=likely, hold_probability=min(likely, CutOptions().hold_probability))
     if order.pause_seconds is not None:
-        cutting = CutOptions(silence_seconds=min(order.pause_seconds, cutting.max_seconds))
+        cutting = replace(cutting, silence_seconds=min(order.pause_seconds, cutting.max_seconds))
     partial_seconds = order.partial_seconds if order.partials else None
-    return StreamOptions(partial_seconds, order.utterance_end_seconds, cutting, order.short_pause_seconds)
+    return StreamOptions(
+        partial_seconds, order.utterance_end_seconds, cutting, order.short_pause_seconds, order.report_empty
+    )

@@ -19,9 +19,8 @@ from vizinho.decoding.options import BeamOptions
 from vizinho.decoding.setup import DecoderSpec
 from vizinho.errors import AudioError, SpecError, TextError, VizinhoError
 from vizinho.parallel import begin_process
-from vizinho.recognition.recognizer import Recognizer, mean_confidence
-from vizinho.recognition.stream import Event, Final, StreamOptions, StreamSession
-from vizinho.records import Transcript
+from vizinho.recognition.recognizer import Recognizer
+from vizinho.records import Transcript, Word
 from vizinho.server.security.refusals import Refusal, bad_audio, bad_parameter
 from vizinho.server.served import ServedModel
 from vizinho.server.workers import messages
@@ -31,6 +30,8 @@ from vizinho.server.workers.models import Classify, LoadedModels, load_classifie
 from vizinho.server.workers.session import LiveSession
 
 Report = messages.Report
+_HINT_BOOST = 2.0
+"""Nats for a word of a prompt, which may be any text: enough to choose between spellings that sound alike."""
 log = logging.getLogger("vizinho.server.workers.worker")
 
 
@@ -122,7 +123,7 @@ class Worker:
             case messages.Preload():
                 return self._preload(order)
             case messages.OpenStream():
-                recognizer, used = self._favouring(order.model, order.favoured)
+                recognizer, used = self._favouring(order.model, order.favoured, order.hint)
                 session = self._sessions[order.id] = LiveSession(recognizer, order, used)
                 return session.opened()
             case messages.StreamOrder():
@@ -142,12 +143,15 @@ class Worker:
             log.error("%s", error)
             raise Refusal(500, "MODEL_BROKEN", f"{model.ref} cannot be loaded") from error
 
-    def _favouring(self, model: ServedModel, phrases: Sequence[tuple[str, float]]) -> tuple[Recognizer, ServedModel]:
-        """The model, with a search that favours some words where any are named."""
+    def _favouring(
+        self, model: ServedModel, phrases: Sequence[tuple[str, float]], hint: str = ""
+    ) -> tuple[Recognizer, ServedModel]:
+        """The model, with a search that favours some words where any are named, and a hint's words a little."""
         recognizer, used = self._model(model)
-        if not phrases:
+        hotwords = dict.fromkeys(recognizer.writable(hint), _HINT_BOOST) | dict(phrases)
+        if not hotwords:
             return recognizer, used
-        spec = DecoderSpec(options=BeamOptions(lm_weight=0.0), hotwords=dict(phrases))  # a beam without language model
+        spec = DecoderSpec(options=BeamOptions(lm_weight=0.0), hotwords=hotwords)  # a beam without language model
         try:
             return recognizer.searching(spec), used
         except (TextError, SpecError) as error:
@@ -159,7 +163,7 @@ class Worker:
         if job.candidates:  # one pass of each over the beginning, then the winner over everything
             model, share = self._detect(job, recording)
             detected = (model.language, share)
-        recognizer, used = self._favouring(model, job.favoured)
+        recognizer, used = self._favouring(model, job.favoured, job.hint)
         if job.deltas:
             transcripts = [self._with_deltas(job, recognizer, recording)]
         else:
@@ -174,22 +178,16 @@ class Worker:
         return choose(job.candidates, [evidence(self._model(m)[0], sample, m.language) for m in job.candidates])
 
     def _with_deltas(self, job: messages.FileJob, recognizer: Recognizer, recording: Recording) -> Transcript:
-        """Text utterance by utterance, as a stream would give it."""
-        options = StreamOptions(partial_seconds=None, cutting=recognizer.options.cutting)
-        session = StreamSession(recognizer, options)
-        finals: list[Final] = []
+        """The words of a request without deltas, told as they are decoded."""
+        begun = False
 
-        def add(events: Sequence[Event]) -> None:
-            for final in events:
-                if isinstance(final, Final):
-                    self.report(messages.Delta(job.id, f" {final.text}" if finals else final.text))
-                    finals.append(final)
+        def tell(words: Sequence[Word]) -> None:
+            nonlocal begun
+            text = " ".join(word.text for word in words)
+            self.report(messages.Delta(job.id, f" {text}" if begun else text))
+            begun = True
 
-        for block in recording.channel(0):
-            add(session.accept(block))
-        add(session.finish())
-        words = tuple(word for final in finals for word in final.words)
-        return Transcript("", " ".join(f.text for f in finals), words, mean_confidence(words), session.seconds)
+        return recording.transcribe(recognizer, 0, tell)
 
     def _listen(self, order: messages.StreamOrder) -> messages.StreamReport | None:
         session = self._sessions.get(order.id)
@@ -202,8 +200,10 @@ class Worker:
                 return session.accept(order.data)
             case "configure":
                 assert order.configuration is not None
-                recognizer, _ = self._favouring(session.model, order.configuration.favoured)
+                recognizer, _ = self._favouring(session.model, order.configuration.favoured, order.configuration.hint)
                 return session.configure(recognizer, order.configuration)
+            case "clear":
+                return session.clear()
             case "finalize":
                 return session.finalize()
             case "close":

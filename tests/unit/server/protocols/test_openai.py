@@ -19,7 +19,7 @@ def fields(**values):
 
 
 def test_json_is_the_text_and_the_seconds_that_are_counted():
-    assert openai.body(fields(), HEARD, "es").model_dump() == {
+    assert openai.body(fields(), HEARD, "es").model_dump(exclude_none=True) == {
         "text": "hola adiós",
         "usage": {"type": "duration", "seconds": 6},
     }
@@ -35,7 +35,7 @@ def test_verbose_json_has_segments_or_words_or_both_as_asked():
     assert ([w.word for w in words.words], words.segments) == (["hola", "adiós"], None)
     assert len(both.words) == len(both.segments) == 2
     assert both.segments[1].avg_logprob == pytest.approx(math.log(0.7), abs=1e-4)
-    assert (both.language, both.duration, both.task) == ("es", 5.2, "transcribe")
+    assert (both.language, both.duration, both.task) == ("spanish", 5.2, "transcribe")
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_verbose_json_has_segments_or_words_or_both_as_asked():
         ([("model", "es"), ("timestamp_granularities[]", "letter")], "timestamp_granularities"),
         ([("model", "es"), ("stream", "perhaps")], "stream"),
         ([("model", "es"), ("stream", "true"), ("response_format", "srt")], "stream"),
-        ([("model", "es"), ("include[]", "logprobs")], "include"),
+        ([("model", "es"), ("include[]", "tokens")], "include"),
         ([("model", "es"), ("known_speaker_names[]", "ana")], "known_speaker_names"),
     ],
 )
@@ -62,11 +62,12 @@ def test_fields_that_changed_nothing_are_named_unless_they_ask_for_what_happens_
     pairs = [
         ("model", "es"),
         ("prompt", "names"),
+        ("keywords[]", "casa"),
         ("temperature", "0"),
         ("chunking_strategy", "auto"),
         ("made_up", "1"),
     ]
-    assert openai.read_fields(pairs).ignored == ("made_up", "prompt")
+    assert openai.read_fields(pairs).ignored == ("made_up",)
 
 
 @given(st.lists(st.tuples(st.text(max_size=12), st.text(max_size=12)), max_size=8))
@@ -78,11 +79,25 @@ def test_no_form_is_anything_but_read_or_refused(pairs):
 
 
 def test_events_of_a_stream_end_with_the_whole_text():
-    said = openai.delta_event("hola") + openai.delta_event(" adiós") + openai.done_events(HEARD)
+    said = (
+        openai.delta_event("hola")
+        + openai.delta_event(" adiós")
+        + openai.done_events(openai.read_fields([("model", "es")]).fields, HEARD)
+    )
     lines = [line.removeprefix("data: ") for line in said.split("\n\n") if line]
     events = [json.loads(line) for line in lines[:-1]]
     assert "".join(e["delta"] for e in events[:-1]) == events[-1]["text"] == HEARD.text
     assert lines[-1] == "[DONE]"
+
+
+def test_log_probabilities_of_words_make_the_text():
+    fields = openai.read_fields([("model", "es"), ("include[]", "logprobs")]).fields
+    body = openai.body(fields, HEARD, "es")
+    assert "".join(p.token for p in body.logprobs) == HEARD.text
+    assert all(bytes(p.bytes).decode() == p.token and p.logprob <= 0 for p in body.logprobs)
+    done = json.loads(openai.done_events(fields, HEARD).split("\n\n")[0].removeprefix("data: "))
+    assert [p["logprob"] for p in done["logprobs"]] == [p.logprob for p in body.logprobs]
+    assert openai.body(openai.read_fields([("model", "es")]).fields, HEARD, "es").logprobs is None
 
 
 @pytest.mark.parametrize(

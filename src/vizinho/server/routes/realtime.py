@@ -1,0 +1,167 @@
+"""WS /v1/realtime?intent=transcription: a session of OpenAI's realtime interface, for transcription alone."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from fastapi import APIRouter, WebSocket
+from starlette.websockets import WebSocketDisconnect
+
+from vizinho.server.protocols.realtime import Event, RealtimeEvents, Settings
+from vizinho.server.routes.listen_live import PIECE_BYTES, admitted_stream
+from vizinho.server.security.admission import Service, authenticate, service_of
+from vizinho.server.security.refusals import Refusal, bad_parameter
+from vizinho.server.workers.pool import StreamHandle, stream_lost
+
+router = APIRouter()
+
+
+@router.websocket("/v1/realtime")
+async def realtime(socket: WebSocket) -> None:
+    """Transcribe what a session's audio buffer is given."""
+    client, service = authenticate(socket), service_of(socket)
+    if socket.query_params.get("intent") != "transcription":
+        raise bad_parameter("intent", "sessions are for transcription: give intent=transcription")
+    model = socket.query_params.get("model")
+    settings = Settings().updated({"audio": {"input": {"transcription": {"model": model}}}})
+    service.catalog.choose(model, None)
+    with admitted_stream(service, client):
+        offered = [p.strip() for p in socket.headers.get("sec-websocket-protocol", "").split(",")]
+        await socket.accept(subprotocol="realtime" if "realtime" in offered else None)
+        session = _Session(socket, service, RealtimeEvents(settings))
+        try:
+            await session.serve()
+        except (WebSocketDisconnect, TimeoutError, OSError, RuntimeError):
+            pass  # the client is gone, or does not take what it is sent
+        finally:
+            session.drop()
+
+
+class _Session:
+    """An accepted session: takes the client's events one after another until one side ends it."""
+
+    def __init__(self, socket: WebSocket, service: Service, events: RealtimeEvents) -> None:
+        self._socket, self._service, self._events = socket, service, events
+        self._handle: StreamHandle | None = None  # opened by the first audio, when the settings are known
+        self._audio_seconds: Any = None
+        self._seconds = 0.0
+        self._until = time.monotonic() + service.limits.max_stream_seconds
+
+    async def serve(self) -> None:
+        """Serve the session to its end."""
+        await self._send([self._events.created()])
+        code = 1000
+        while True:
+            sent: dict[str, Any] = {}
+            try:
+                text = await self._next()
+                if text is None:
+                    code = 1012
+                    break
+                sent = self._parsed(text)
+                await self._send(await self._answers(sent))
+            except Refusal as refusal:
+                self._service.metrics.refusals.labels(code=refusal.code).inc()
+                await self._send([self._events.failed(refusal, sent)])
+                if refusal.status >= 500 or refusal.code in ("SILENT", "TOO_LARGE", "BAD_AUDIO"):
+                    code = 1011 if refusal.status >= 500 or refusal.code == "SILENT" else 1008
+                    break
+        await self._socket.close(code)
+
+    def drop(self) -> None:
+        """The client is gone."""
+        if self._handle is not None:
+            self._handle.drop()
+
+    async def _answers(self, sent: dict[str, Any]) -> list[Event]:
+        match sent["type"]:
+            case "session.update":
+                return [await self._update(sent.get("session"))]
+            case "input_audio_buffer.append":
+                return await self._append(self._events.audio(sent))
+            case "input_audio_buffer.commit":
+                handle = self._handle
+                if handle is None:
+                    raise Refusal(400, "INPUT_AUDIO_BUFFER_COMMIT_EMPTY", "there is no audio to commit")
+                return self._events.committed(await handle.order("finalize"))
+            case "input_audio_buffer.clear":
+                if self._handle is not None:
+                    await self._handle.order("clear")
+                return [self._events.cleared()]
+            case kind:
+                raise bad_parameter("type", f"{str(kind)[:100]} is no event of a transcription session")
+
+    async def _update(self, changes: Any) -> Event:
+        if not isinstance(changes, dict):
+            raise bad_parameter("session", "must be an object")
+        before, settings = self._events.settings, self._events.settings.updated(changes)
+        transcription = settings.audio.input.transcription
+        self._service.catalog.choose(transcription.model, settings.language)
+        if self._handle is not None:
+            fixed = (before.audio.input.format, before.audio.input.transcription.model, before.language)
+            if fixed != (settings.audio.input.format, transcription.model, settings.language):
+                raise bad_parameter("session", "format, model and language are fixed once there is audio")
+            await self._handle.order("configure", configuration=settings.configuration())
+        return self._events.updated(settings)
+
+    async def _append(self, data: bytes) -> list[Event]:
+        if not data:
+            return []
+        settings = self._events.settings
+        if self._handle is None:
+            model = self._service.catalog.choose(settings.audio.input.transcription.model, settings.language)
+            opening = settings.opening(model, self._service.limits.max_stream_seconds)
+            self._handle, used = await self._service.pool.open_stream(opening)
+            self._audio_seconds = self._service.metrics.audio_seconds.labels(kind="stream", model=used.ref)
+        events: list[Event] = []
+        for start in range(0, len(data), PIECE_BYTES):
+            report = await self._handle.order("audio", data[start : start + PIECE_BYTES])
+            self._audio_seconds.inc(report.seconds - self._seconds)
+            self._seconds = report.seconds
+            events += self._events.results(report)
+        return events
+
+    def _parsed(self, text: str) -> dict[str, Any]:
+        try:
+            sent = json.loads(text)
+            kind = sent["type"]
+        except (ValueError, KeyError, TypeError, RecursionError):
+            raise Refusal(400, "BAD_MESSAGE", "an event is JSON with a type") from None
+        if kind != "input_audio_buffer.append" and len(text) > self._service.limits.max_json_bytes:
+            raise Refusal(
+                400, "BAD_MESSAGE", f"an event of this type has at most {self._service.limits.max_json_bytes} bytes"
+            )
+        return dict(sent)
+
+    async def _next(self) -> str | None:
+        """The client's next event; None when the server is about to stop. Raises Refusal and WebSocketDisconnect."""
+        receiving = asyncio.ensure_future(self._socket.receive())
+        waited = [receiving, asyncio.ensure_future(self._service.finish_streams.wait())]
+        if self._handle is not None:
+            waited.append(asyncio.ensure_future(self._handle.worker_lost.wait()))
+        limit = min(self._service.limits.idle_session_seconds, max(0.0, self._until - time.monotonic()))
+        try:
+            await asyncio.wait(waited, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
+            if len(waited) == 3 and waited[2].done():
+                raise stream_lost()
+            if receiving.done():
+                message = receiving.result()
+                if message["type"] == "websocket.disconnect":
+                    raise WebSocketDisconnect(message.get("code", 1005))
+                if message.get("text") is None:
+                    raise Refusal(400, "BAD_MESSAGE", "events are text; audio comes in input_audio_buffer.append")
+                return str(message["text"])
+            if waited[1].done():
+                return None
+            raise Refusal(408, "SILENT", "no event came in time")
+        finally:
+            for task in waited:
+                task.cancel()
+
+    async def _send(self, events: Sequence[Event]) -> None:
+        for event in events:
+            await self._socket.send_text(json.dumps(event, ensure_ascii=False))
