@@ -29,6 +29,7 @@ def evaluate(
     beam_width: options.BeamWidth = None,
     hotwords: options.HotwordList = None,
     decoder: options.DecoderFile = None,
+    greedy: options.Greedy = False,
     rescore: Annotated[
         Path | None, Option("--rescore", help="Folder of a neural language model that reorders the best hypotheses.")
     ] = None,
@@ -49,9 +50,12 @@ def evaluate(
     from vizinho.store.store import Store
 
     store = Store()
-    spec = options.spec_of(lms, lm_weight, word_score, letter_score, beam_width, hotwords, decoder)
+    place = store.resolve(model)
+    spec = options.spec_of(
+        lms, lm_weight, word_score, letter_score, beam_width, hotwords, decoder, None if greedy else place
+    )
     spec = spec or (options.beam_alone() if rescore else None)
-    recognizer = Work(store.resolve(model), engine, threads, decoder=spec, language=lang).open()
+    recognizer = Work(place, engine, threads, decoder=spec, language=lang).open()
     recognizer = options.rescoring(recognizer, rescore, rescore_weight) if rescore else recognizer
     with board() as show:
         evaluation = evaluate_model(

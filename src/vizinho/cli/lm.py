@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -34,12 +34,13 @@ from vizinho.cli.options import (
     normalizer_for,
     refuse_options_of_other_kinds,
 )
-from vizinho.corpora.manifest import fingerprint, held_out_texts, read_manifest, select
+from vizinho.corpora.manifest import held_out_texts, read_manifest
 from vizinho.errors import SpecError
 from vizinho.store.store import Store
 
 if TYPE_CHECKING:
     from vizinho.decoding.lm.train import Source, SourceReport
+    from vizinho.job.decoder import Choice
     from vizinho.text_models.lstm_job import LmJob
 
 app = Commands(help="Language models: train, transfer, mix, evaluate, tune for a recogniser.")
@@ -65,7 +66,6 @@ _OPTIONS_OF = {
 }
 LSTM_WORDS = 10_000  # most words of an LSTM model's list, if not given
 _WORD_LIST = "wordfreq:"
-_SHOWN_TRIALS = 5  # trials that `tune` prints, besides greedy decoding and the search alone
 
 
 @app.command()
@@ -378,68 +378,58 @@ def tune(
     model: Model,
     corpus: Annotated[Path, Option("--corpus", help="Manifest (JSONL) with a dev split.")],
     lms: Annotated[list[Path], Option("--lm", help="Language model (ARPA): of words, of characters, or both.")],
-    out: Annotated[Path, Option("--out", help="Decoder file to write (JSON).")],
+    out: Annotated[
+        Path | None, Option("--out", help="Decoder file to write (JSON); the model takes it as its own if not given.")
+    ] = None,
+    lexicon: Annotated[
+        Path | None,
+        Option("--lexicon", help="Words and their spellings in the recogniser's letters: word, tab, spelling."),
+    ] = None,
     split: Annotated[str, Option("--split", help="Split to choose on; test is refused.")] = "dev",
     metric: Annotated[Metric, Option("--metric", help="Error rate to choose by.")] = Metric.cer,
     beam_width: options.BeamWidth = None,
     threads: Threads = 1,
     as_json: AsJson = False,
 ) -> None:
-    """Choose the language model's weight and the scores per word and letter on dev, and write a decoder file."""
-    from vizinho.decoding.setup import DecoderSpec, write_decoder
-    from vizinho.decoding.tune import best, grid_for
-    from vizinho.decoding.tune import tune as run
-    from vizinho.evaluation.score import error_rates
-    from vizinho.job.promote import normalizer_of
-    from vizinho.progress import bar
+    """Choose language models and all weights on dev, print what each part brings, and make it the model's decoder.
+
+    From then on `transcribe`, `evaluate` and `serve` use it.
+    """
+    from vizinho.decoding.setup import write_decoder, write_own_decoder
+    from vizinho.job.decoder import choose_decoder
+    from vizinho.progress import board
     from vizinho.recognition.files import Work
 
-    if split == "test":  # weights that are chosen on test make every later test score too good
-        raise SpecError("weights are not chosen on test", where="lm tune", fix="use dev")
-    recognizer = Work(Store().resolve(model), threads=threads).open()
-    chosen = select(read_manifest(corpus), split=split)
-    normalize = normalizer_of(recognizer, chosen)
-    references = {u.id: text for u in chosen if (text := normalize(u.text))}  # no rate is defined without words
-    spec = options.spec_of(lms, beam_width=beam_width)
+    store, spec = Store(), options.spec_of(lms, beam_width=beam_width)
     assert spec is not None
-    decoder = recognizer.beam(spec)
-    # The network runs once; only the search is repeated for every trial.
-    with bar("computing log-probabilities", len(references)) as advance:
-        recordings = list(recognizer.corpus_log_probs([u for u in chosen if u.id in references], advance))
-
-    def texts(search: Any) -> dict[str, str]:
-        way = recognizer.with_decoder(search)
-        return {recording.id: normalize(way.decode(recording).text) for recording in recordings}
-
-    greedy = error_rates(references, texts(None))
-    grid = grid_for(decoder)
-    with bar("trying", grid.trials) as advance:
-        trials = run(texts, references, decoder, grid, metric=metric, progress=advance)
-    taken = best(trials, metric)
-    note = {
-        "model": model, "corpus": str(corpus), "split": split, "data": fingerprint(chosen), "metric": metric,
-        "utterances": len(references), "cer": taken.cer, "wer": taken.wer, "greedy_cer": greedy[0],
-        "greedy_wer": greedy[1], "trials": len(trials),
-    }  # fmt: skip
-    write_decoder(out, DecoderSpec(spec.lms, taken.options), note)
+    if out is None:
+        store.decoder_place(model)  # a model that takes none is refused before the work, not after it
+    recognizer = Work(store.resolve(model), threads=threads).open()
+    spec = replace(spec, lexicon=lexicon)
+    with board() as show:
+        choice = choose_decoder(recognizer, read_manifest(corpus), spec, split=split, metric=metric.value, show=show)
+    note = {"model": model, "corpus": str(corpus), **choice.note}
+    if out is not None:
+        write_decoder(out, choice.chosen.spec, note)
+    place = out or store.add_decoder(model, lambda folder: write_own_decoder(folder, choice.chosen.spec, note))
     head = ["", "CER", "WER", "LM weight", "word", "letter", "unknown"]
-    lines = [
-        markdown(head, _rows(greedy, trials, taken, metric)),
-        f"{out}: chosen among {len(trials)} on {len(references)} utterances of {split}; not a test result",
-    ]
-    emit({"decoder": out, "options": taken.options, **note}, as_json, lines)
+    line = f"{place}: chosen among {note['trials']} on {note['utterances']} utterances of {split}; not a test result"
+    emit(
+        {"decoder": place, "options": choice.chosen.spec.options, **note},
+        as_json,
+        [markdown(head, _rows(choice)), line],
+    )
 
 
-def _rows(greedy: tuple[float, float], trials: list[Any], best: Any, metric: str) -> list[list[str]]:
-    """Greedy, the search without a language model, the best trials."""
-    ranked = sorted(trials, key=lambda t: getattr(t, metric))[:_SHOWN_TRIALS]
-    rows = [["greedy", f"{greedy[0]:.3f}", f"{greedy[1]:.3f}", "", "", "", ""]]
-    for trial in trials:
-        o = trial.options
-        scores = (o.lm_weight, o.word_score, o.letter_score, o.unknown_score)
-        if trial in ranked or not any(scores):  # all weights zero is the search without a language model
-            name = "chosen" if trial == best else "" if any(scores) else "beam alone"
-            rows.append([name, f"{trial.cer:.3f}", f"{trial.wer:.3f}", *(f"{s:g}" for s in scores)])
+def _rows(choice: Choice) -> list[list[str]]:
+    """Greedy, then what each part brings with its best weights."""
+    rows = [["greedy", f"{choice.greedy.cer:.3f}", f"{choice.greedy.wer:.3f}", "", "", "", ""]]
+    for tuned in choice.tuned:
+        o = tuned.spec.options
+        unknown = f"{o.unknown_score:g}" if o.unknown_words else "none"
+        weights = [f"{o.lm_weight:g}", f"{o.word_score:g}", f"{o.letter_score:g}", unknown]
+        name = tuned.parts + (" (chosen)" if tuned is choice.chosen else "")
+        rows.append([name, f"{tuned.best.cer:.3f}", f"{tuned.best.wer:.3f}", *weights])
     return rows
 
 

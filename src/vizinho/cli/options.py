@@ -75,7 +75,11 @@ WordScore = Annotated[float | None, Option("--word-score", help="Nats added for 
 LetterScore = Annotated[float | None, Option("--letter-score", help="Nats added for every letter.")]
 BeamWidth = Annotated[int | None, Option("--beam-width", help="Hypotheses kept after every frame.", min=1)]
 HotwordList = Annotated[list[str] | None, Option("--hotword", help="Phrase to favour: WORD or WORD=NATS; repeatable.")]
-DecoderFile = Annotated[Path | None, Option("--decoder", help="File of `vizinho lm tune`; other options win.")]
+DecoderFile = Annotated[
+    Path | None,
+    Option("--decoder", help="File of `vizinho lm tune`; the model's own if not given. Other options win."),
+]
+Greedy = Annotated[bool, Option("--greedy", help="Take the best token of each frame, without the model's decoder.")]
 
 # For models of text.
 Texts = Annotated[list[Path], Argument(help="Text files, one sentence a line.", show_default=False)]
@@ -161,17 +165,20 @@ def spec_of(
     beam_width: int | None = None,
     hotwords: list[str] | None = None,
     file: Path | None = None,
+    model: Path | None = None,
 ) -> DecoderSpec | None:
-    """The beam search that the options describe; None (greedy) without any of them."""
-    from vizinho.decoding.setup import DecoderSpec, read_decoder
+    """The beam search that the options describe, over the model's own decoder; None (greedy) without any of them."""
+    from vizinho.decoding.setup import DecoderSpec, own_decoder, read_decoder
 
     scores = {"lm_weight": lm_weight, "word_score": word_score, "letter_score": letter_score}
     changes: dict[str, Any] = {n: v for n, v in {**scores, "beam_width": beam_width}.items() if v is not None}
+    if file is None and model is not None and not lms:  # its weights were chosen for its own language models
+        file = own_decoder(model)
     if not (lms or hotwords or file or changes):
         return None
     spec = read_decoder(file) if file else DecoderSpec()
     boosts = {**spec.hotwords, **_boosts(hotwords or [])}
-    return DecoderSpec(tuple(lms) if lms else spec.lms, replace(spec.options, **changes), boosts)
+    return replace(spec, lms=tuple(lms) if lms else spec.lms, options=replace(spec.options, **changes), hotwords=boosts)
 
 
 def _boosts(hotwords: list[str]) -> dict[str, float]:

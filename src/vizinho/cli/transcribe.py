@@ -51,6 +51,7 @@ def transcribe(
     beam_width: options.BeamWidth = None,
     hotwords: options.HotwordList = None,
     decoder: options.DecoderFile = None,
+    greedy: options.Greedy = False,
     n_best: Annotated[int, Option("--n-best", help="Print this many alternatives with scores (nats).", min=0)] = 0,
     threads: Threads = 1,
     as_json: AsJson = False,
@@ -73,7 +74,9 @@ def transcribe(
         raise SpecError(f"{kind} of several files needs a folder", where="--format", fix="give --out DIR")
     for suffix, count in sorted(inputs.skipped.items()):
         typer.echo(f"skipped, not audio: {count} {suffix}", err=True)
-    spec = options.spec_of(lms, lm_weight, word_score, letter_score, beam_width, hotwords, decoder)
+    spec = options.spec_of(
+        lms, lm_weight, word_score, letter_score, beam_width, hotwords, decoder, None if greedy else place
+    )
     spec = spec or (options.beam_alone() if n_best else None)
     work = Work(place, engine, threads, split_channels, spec, n_best, lang)
     folder = OutputFolder(out, kind, work.key()) if out is not None else None

@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from vizinho.decoding.lm.counts import SPECIAL, UNKNOWN
 from vizinho.decoding.lm.model import LanguageModel
 from vizinho.decoding.lm.writing import Letters, Uniform
 from vizinho.decoding.options import BeamOptions
-from vizinho.decoding.search import Parts, Search, Words
+from vizinho.decoding.search import Parts, Search, Words, hash_of
 from vizinho.decoding.tables import Table
 from vizinho.errors import ModelError, TextError
 from vizinho.text.tokens import PIECE_SPACE, TokenInventory
@@ -77,25 +77,19 @@ class BeamDecoder:
         self._inventory, self._options = inventory, options or BeamOptions()
         self._searching = threading.Lock()  # tables grow while they are used
         own = "".join(sorted(letters_of(inventory)))
-        symbols = len(own) + 2  # the space and the end
-        favoured = Hotwords(hotwords) if hotwords else None
         by_letter = Letters(_of_unit(letters, "char"), own) if letters else None
         by_word = None
         if words is not None:
-            speller = by_letter or Uniform(own)
-            table = Table(speller.start(), speller.step, symbols, lambda state: state[1])
-            also_known = favoured.words if favoured else frozenset()
-            by_word = _words(_of_unit(words, "word"), own, spellings or {}, also_known, table)
-        # Letters that spell unknown words are part of the word model and must not score the text a second time.
-        alone = None if by_word or by_letter is None else by_letter
-        self._parts = Parts(
+            by_word = _words(_of_unit(words, "word"), own, spellings or {}, _table(by_letter or Uniform(own), own))
+        parts = Parts(
             tuple(_step(t, role) for t, role in zip(inventory.tokens, inventory.roles, strict=True)),
             inventory.roles.index("blank"),
             own,
             by_word,
-            Table(alone.start(), alone.step, symbols, lambda state: state[1]) if alone else None,
-            _hotword_table(favoured, own) if favoured else None,
+            # Letters that spell unknown words are part of the word model and must not score the text a second time.
+            _table(by_letter, own) if by_letter and by_word is None else None,
         )
+        self._parts = _favouring(parts, hotwords or {})
 
     @property
     def options(self) -> BeamOptions:
@@ -103,14 +97,30 @@ class BeamDecoder:
         return self._options
 
     @property
+    def letters(self) -> frozenset[str]:
+        """Letters that the tokens can write."""
+        return frozenset(self._parts.letters)
+
+    @property
     def scores_words(self) -> bool:
         """Whether a word model takes part."""
         return self._parts.words is not None
+
+    @property
+    def scores_letters(self) -> bool:
+        """Whether a character model scores the text, rather than unknown words alone."""
+        return self._parts.characters is not None
 
     def with_options(self, options: BeamOptions) -> BeamDecoder:
         """This search with other weights; its models are shared, not loaded again."""
         other = copy.copy(self)
         other._options = options
+        return other
+
+    def with_hotwords(self, hotwords: Mapping[str, float]) -> BeamDecoder:
+        """This search with other hotwords; its models are shared, not loaded again."""
+        other = copy.copy(self)
+        other._parts = _favouring(self._parts, hotwords)
         return other
 
     def __call__(self, log_probs: LogProbs) -> list[Emission]:
@@ -151,14 +161,12 @@ class BeamDecoder:
         return "".join(self._parts.steps[t] for t in changes).split()
 
 
-def _words(
-    model: LanguageModel, letters: str, spellings: Spellings, also_known: frozenset[str], speller: Table
-) -> Words:
+def _words(model: LanguageModel, letters: str, spellings: Spellings, speller: Table) -> Words:
     """A word model with its lexicon and a speller of unknown words."""
     unknown = model.unigrams[UNKNOWN] * LN10
     known = {word: log10 * LN10 for word, log10 in model.unigrams.items() if word not in SPECIAL}
     # Words that the model does not know have the score of the unknown word and cost no letters.
-    alone = {**dict.fromkeys((*spellings, *also_known), unknown), **known}
+    alone = {**dict.fromkeys(spellings, unknown), **known}
     allowed = set(letters)
     entries = [
         Entry(word, spelling, log_prob + cost)
@@ -172,13 +180,22 @@ def _words(
     return Words(lexicon, model.kenlm, rows, costs, model.unknown_row, unknown, speller)
 
 
-def _hotword_table(hotwords: Hotwords, letters: str) -> Table:
+def _table(model: Letters | Uniform, letters: str) -> Table:
+    return Table(model.start(), model.step, len(letters) + 2, lambda state: state[1])  # the space and the end too
+
+
+def _favouring(parts: Parts, boosts: Mapping[str, float]) -> Parts:
+    if not boosts:
+        return replace(parts, hotwords=None, favoured=frozenset())
+    hotwords, letters = Hotwords(boosts), parts.letters
+
     def step(state: Boosting, symbol: int) -> tuple[Boosting, float]:
         if symbol < len(letters):
             return hotwords.letter(state, letters[symbol])
         return hotwords.boundary(state) if symbol == len(letters) else (state, hotwords.end(state))
 
-    return Table(hotwords.start(), step, len(letters) + 2, lambda state: tuple(map(id, state)))
+    table = Table(hotwords.start(), step, len(letters) + 2, lambda state: tuple(map(id, state)))
+    return replace(parts, hotwords=table, favoured=frozenset(hash_of(word, letters) for word in hotwords.words))
 
 
 def letters_of(inventory: TokenInventory) -> frozenset[str]:

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
 from vizinho.records import Word
 from vizinho.text.tokens import PIECE_SPACE, TokenInventory
+
+if TYPE_CHECKING:
+    from vizinho.decoding.beam import Hypothesis
 
 LogProbs = npt.NDArray[np.float32]
 """Log-probabilities of one utterance, shape (T, V)."""
@@ -36,6 +39,15 @@ class Decoder(Protocol):
 
     def __call__(self, log_probs: LogProbs) -> list[Emission]:
         """Emissions in the order of time."""
+        ...
+
+
+@runtime_checkable
+class Searching(Protocol):
+    """A decoder that knows several texts with their scores."""
+
+    def n_best(self, log_probs: LogProbs, count: int) -> list[Hypothesis]:
+        """At most `count` different texts, the best first."""
         ...
 
 

@@ -14,7 +14,7 @@ class BeamOptions:
     The defaults are starting points: `vizinho lm tune` chooses on dev.
     """
 
-    beam_width: int = 16
+    beam_width: int = 64
     """Hypotheses that go on after every frame."""
     token_cutoff: int = 10
     """Best tokens of a frame that are tried."""

@@ -59,11 +59,25 @@ class Parts:
     words: Words | None = None
     characters: Table | None = None
     hotwords: Table | None = None
+    favoured: frozenset[int] = frozenset()
+    """`hash_of` the hotwords' words: where the model does not know them, they cost no letters."""
 
     @property
     def space(self) -> int:
         """Number of the space among the symbols of tables; letters come before it, the end after it."""
         return len(self.letters)
+
+
+def hash_of(word: str, letters: str) -> int:
+    """What a search calls a word of these letters."""
+    text = np.zeros(1, np.int64)
+    for letter in word:
+        text = _longer(text, np.array([letters.index(letter)]))
+    return int(text[0])
+
+
+def _longer(text: Ints, symbols: Ints) -> Ints:
+    return text * _HASH + (symbols + 1)
 
 
 class History:
@@ -142,6 +156,8 @@ class Search:
 
     def __init__(self, parts: Parts, options: BeamOptions) -> None:
         self._parts, self._options = parts, options
+        # Hotwords are written letter by letter even where unknown words are ruled out.
+        self._spells_unknown = options.unknown_words or bool(parts.favoured)
         words, letters = parts.words, {letter: number for number, letter in enumerate(parts.letters)}
         state = words.kenlm.start(False) if words else None
         self._histories = [History(None, None, state, 0)]
@@ -227,7 +243,7 @@ class Search:
             beam.hotwords[at], score = parts.hotwords.step(beam.hotwords[at], letters)
             gained += score
         beam.lm[at] += gained
-        beam.text[at] = beam.text[at] * _HASH + (letters + 1)
+        beam.text[at] = _longer(beam.text[at], letters)
         beam.inside[at], beam.space[at] = True, False
 
     def _ahead(self, beam: _Beam, at: Ints, letters: Ints) -> Floats:
@@ -236,7 +252,7 @@ class Search:
         assert words is not None
         node = beam.node[at] = words.lexicon.child(beam.node[at], letters)
         worth = np.where(node == NOWHERE, _FORBIDDEN, o.lm_weight * words.lexicon.ahead[node])
-        if o.unknown_words:
+        if self._spells_unknown:
             beam.speller[at], score = words.speller.step(beam.speller[at], letters)
             beam.spelt[at] += score
             unknown = o.lm_weight * (words.unknown + beam.spelt[at]) + o.unknown_score
@@ -252,12 +268,12 @@ class Search:
             beam.lm[at] += score
         beam.inside[at], beam.space[at] = False, True
         if parts.words is None:
-            beam.text[at] = beam.text[at] * _HASH + (parts.space + 1)
+            beam.text[at] = _longer(beam.text[at], np.full(at.size, parts.space))
             return
         node = beam.node[at]
         whole = np.where(node == NOWHERE, NO_WORD, parts.words.lexicon.whole[node])
         worth = np.where(whole == NO_WORD, _FORBIDDEN, o.lm_weight * whole)
-        if o.unknown_words:
+        if self._spells_unknown:
             worth = np.maximum(worth, o.lm_weight * (parts.words.unknown + beam.spelt[at]) + o.unknown_score)
         beam.guess[at] = worth
         beam.lm[at] += beam.guess[at] - beam.ahead[at]
@@ -300,9 +316,12 @@ class Search:
         if as_spelt:  # the letters are a word that is known: they have one score
             return
         state, log10 = words.kenlm.score(history.state, words.unknown_row)
-        end = words.speller.one(int(beam.speller[row]), self._parts.space + 1)[1]
-        worth = o.lm_weight * (log10 * LN10 + float(beam.spelt[row]) + end) + o.unknown_score
-        yield self._after(history, None, state), worth if o.unknown_words else _FORBIDDEN
+        worth = o.lm_weight * log10 * LN10
+        if int(beam.text[row]) not in self._parts.favoured:
+            end = words.speller.one(int(beam.speller[row]), self._parts.space + 1)[1]
+            worth += o.lm_weight * (float(beam.spelt[row]) + end) + o.unknown_score
+            worth = worth if o.unknown_words else _FORBIDDEN
+        yield self._after(history, None, state), worth
 
     def _after(self, history: History, word: str | None, state: Any) -> History:
         self._histories.append(History(history, word, state, len(self._histories)))

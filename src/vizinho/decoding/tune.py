@@ -27,26 +27,28 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """Values to try. Weight and length scores are tried together, the unknown word's at their best, then the width."""
+    """Values to try. Weight and length scores are tried together, the others one after the other at their best."""
 
     lm_weights: Sequence[float] = LM_WEIGHTS
     word_scores: Sequence[float] = (0.0,)
     letter_scores: Sequence[float] = (0.0,)
     unknown_scores: Sequence[float] = ()
+    closed: bool = False
+    """Try without unknown words too."""
     beam_widths: Sequence[int] = ()
 
     @property
     def trials(self) -> int:
         """How many sets of options are tried."""
         together = len(self.lm_weights) * len(self.word_scores) * len(self.letter_scores)
-        return together + len(self.unknown_scores) + len(self.beam_widths)
+        return together + len(self.unknown_scores) + self.closed + len(self.beam_widths)
 
 
 def grid_for(decoder: BeamDecoder) -> Grid:
     """What is worth trying: a word model goes with a score per word, a character model with one per letter."""
     if decoder.scores_words:
-        return Grid(word_scores=WORD_SCORES, unknown_scores=UNKNOWN_SCORES)
-    return Grid(letter_scores=LETTER_SCORES)
+        return Grid(word_scores=WORD_SCORES, unknown_scores=UNKNOWN_SCORES, closed=True)
+    return Grid(letter_scores=LETTER_SCORES) if decoder.scores_letters else Grid(lm_weights=(0.0,))
 
 
 def tune(
@@ -80,18 +82,22 @@ def tune(
     # One after the other from the best so far: all combinations would be hundreds of searches of dev.
     for score in grid.unknown_scores:
         attempt(replace(best(trials, metric).options, unknown_score=score))
+    if grid.closed:
+        attempt(replace(best(trials, metric).options, unknown_words=False))
     for width in grid.beam_widths:
         attempt(replace(best(trials, metric).options, beam_width=width))
     return trials
 
 
 def best(trials: Sequence[Trial], metric: str = "cer") -> Trial:
-    """The trial with the fewest errors; of equals the one with the smallest weight, then the smallest scores."""
+    """The trial with the fewest errors; of equals by the other rate, the smallest weight, then the smallest scores."""
+    other = {"cer": "wer", "wer": "cer"}[metric]
 
     def order(trial: Trial) -> tuple[float, ...]:
         o = trial.options
         away = abs(o.word_score) + abs(o.letter_score) + abs(o.unknown_score)  # from not using the scores at all
-        return (getattr(trial, metric), o.lm_weight, away, o.beam_width)
+        rates = getattr(trial, metric), getattr(trial, other)
+        return (*rates, o.lm_weight, away, not o.unknown_words, o.beam_width)
 
     return min(trials, key=order)
 

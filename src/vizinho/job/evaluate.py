@@ -54,12 +54,17 @@ def load(
         model: NAME, NAME@VERSION, a folder or a hub id.
         engine: "onnx", or "torch" for the network as it was trained.
         threads: Threads of onnxruntime.
-        search: A beam search; None decodes greedily.
+        search: A beam search; the model's own decoder if not given, greedy decoding where it has none.
         store: Where models live; the user's store if not given.
 
     Raises StoreError and ModelError for a model that is not there or broken.
     """
-    return Recognizer.load((store or Store()).resolve(str(model)), engine, threads=threads, search=search)
+    from vizinho.decoding.setup import own_decoder, read_decoder
+
+    folder = (store or Store()).resolve(str(model))
+    decoder = own_decoder(folder)
+    search = search or (read_decoder(decoder) if decoder else None)
+    return Recognizer.load(folder, engine, threads=threads, search=search)
 
 
 def transcribe(model: str | Path | Recognizer, audio: str | Path) -> Transcript:

@@ -110,7 +110,7 @@ class Work:
         key += f"|in {self.language}" if self.language else ""
         if self.decoder is None:
             return key
-        models = [sha256(path) for path in self.decoder.lms if path.is_file()]  # their content, not their names
+        models = [sha256(path) for path in self.decoder.files if path.is_file()]  # their content, not their names
         return f"{key}|{self.decoder.options}|{sorted(self.decoder.hotwords.items())}|{models}"
 
     def open(self) -> Recognizer:

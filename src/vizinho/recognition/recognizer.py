@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from heapq import nlargest
@@ -19,7 +19,7 @@ import numpy as np
 
 from vizinho.audio.blocks import mono, read_blocks
 from vizinho.audio.io import SAMPLE_RATE, Waveform
-from vizinho.decoding.greedy import Decoder, Emission, LogProbs, greedy, words_of
+from vizinho.decoding.greedy import Decoder, Emission, LogProbs, Searching, greedy, words_of
 from vizinho.errors import ModelError, SpecError
 from vizinho.parallel import limit_blas
 from vizinho.progress import Advance, silent
@@ -33,7 +33,7 @@ from vizinho.records import Alternative, Segment, Transcript, Utterance, Word
 from vizinho.store.card import read_card
 
 if TYPE_CHECKING:
-    from vizinho.decoding.beam import BeamDecoder
+    from vizinho.decoding.beam import BeamDecoder, Hypothesis
     from vizinho.decoding.setup import DecoderSpec
     from vizinho.model.checkpoint import Checkpoint
     from vizinho.text.normalize import Normalizer
@@ -198,6 +198,16 @@ class Recognizer:
             raise _no_log_probs(self._folder)
         return Recognizer(engine.expecting(list(spec.hotwords)), None, self.options, folder=self._folder)
 
+    def favouring(self, hotwords: Mapping[str, float]) -> Recognizer:
+        """This recogniser with hotwords: in its own search, or in one without language model. Raises as `searching`."""
+        from vizinho.decoding.beam import BeamDecoder
+        from vizinho.decoding.options import BeamOptions
+        from vizinho.decoding.setup import DecoderSpec, written
+
+        if not isinstance(self.decoder, BeamDecoder):
+            return self.searching(DecoderSpec(options=BeamOptions(lm_weight=0.0), hotwords=hotwords))
+        return self.with_decoder(self.decoder.with_hotwords(written(hotwords, self.decoder.letters, self.normalizer)))
+
     def with_decoder(self, decoder: Decoder | None) -> Recognizer:
         """This network with another decoder; None decodes greedily."""
         return Recognizer(self.engine, decoder, self.options, live=self.live, folder=self._folder)
@@ -280,10 +290,18 @@ class Recognizer:
         if self.decoder is None:
             return self._words(greedy(output, self.ctc.blank), start_seconds)
         with self._decoding:  # a decoder of the caller's own may hold state
-            return self._words(self.decoder(output), start_seconds)
+            if not isinstance(self.decoder, Searching):
+                return self._words(self.decoder(output), start_seconds)
+            hypotheses = self.decoder.n_best(output, 1)
+        return [word for best in hypotheses for word in self._written(best, start_seconds)]
 
     def _words(self, emissions: Sequence[Emission], start_seconds: float) -> list[Word]:
         return _later(words_of(emissions, self.ctc.inventory, self.ctc.frame_seconds), start_seconds)
+
+    def _written(self, hypothesis: Hypothesis, start_seconds: float) -> list[Word]:
+        """Words with the hypothesis's texts: a lexicon may write a word with other letters than the network."""
+        spelt = self._words(hypothesis.emissions, start_seconds)
+        return [replace(word, text=text) for word, text in zip(spelt, hypothesis.text.split(), strict=True)]
 
     def _outputs(self, waveforms: Sequence[Waveform]) -> Sequence[LogProbs | list[Word]]:
         """One batch through the network."""
@@ -349,7 +367,7 @@ class Recognizer:
                 hypotheses = self.decoder.n_best(piece.output, self.options.n_best)
             longer: dict[str, _Path] = {}
             for hypothesis in hypotheses:
-                words = self._words(hypothesis.emissions, piece.start_seconds)
+                words = self._written(hypothesis, piece.start_seconds)
                 for path in paths:
                     new = untaken(words, piece.until_seconds, path.words[-1] if path.words else None)
                     score, lm_score = path.score + hypothesis.score, path.lm_score + hypothesis.lm_score

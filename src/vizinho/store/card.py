@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 """Version of card.json; readers refuse others."""
+DECODER = "decoder"
+"""Folder of the search that belongs to a model. Its files have hashes of their own and are replaced after the card."""
 CARD, README = "card.json", "README.md"
 WEIGHTS = "model.safetensors"
 
@@ -76,7 +78,7 @@ def write_card(folder: Path, card: Card) -> Card:
     files = {
         path.relative_to(folder).as_posix(): sha256(path)
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and path != folder / CARD
+        if path.is_file() and path != folder / CARD and folder / DECODER not in path.parents
     }
     card = dataclasses.replace(card, files=files)
     write_json(folder / CARD, asdict(card))

@@ -10,15 +10,15 @@ import dataclasses
 import fcntl
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from vizinho.errors import ModelError, StoreError
-from vizinho.files import move_folder, write_text
-from vizinho.store.card import Card, read_card, rewrite_card, verify, write_card
+from vizinho.files import move_folder, scratch_folder, write_text
+from vizinho.store.card import DECODER, Card, read_card, rewrite_card, verify, write_card
 
 BUNDLED = Path(__file__).parent.parent / "donors"
 """Donors that come with the package: BUNDLED/NAME/VERSION/."""
@@ -178,6 +178,27 @@ class Store:
             others = [s for s in card.scores if s.get("signature") != score["signature"]]
             rewrite_card(entry.folder, dataclasses.replace(card, scores=[*others, dict(score)]))
         return True
+
+    def add_decoder(self, model: str, write: Callable[[Path], None]) -> Path:
+        """Give a model of the store, or a model folder, the decoder that `write` puts into a new folder.
+
+        An earlier one is replaced. Raises StoreError as `decoder_place` does and where the store cannot be written.
+        """
+        folder = self.decoder_place(model)
+        with self.locked(), scratch_folder(folder, DECODER) as scratch:
+            write(scratch / DECODER)
+            if (folder / DECODER).is_dir():
+                (folder / DECODER).rename(scratch / "before")
+            (scratch / DECODER).rename(folder / DECODER)
+        return folder / DECODER
+
+    def decoder_place(self, model: str) -> Path:
+        """The folder of a model that may be given a decoder. Raises StoreError for a bundled model."""
+        entry = self.find(model)
+        if entry is not None and entry.bundled:
+            fix = "write the decoder to a file with --out"
+            raise StoreError("a bundled model takes no decoder", where=entry.folder, fix=fix)
+        return entry.folder if entry else self.resolve(model)
 
     def check_name(self, name: str) -> None:
         """Raises StoreError for names that are not lower-case letters, digits, dots, dashes and underscores."""

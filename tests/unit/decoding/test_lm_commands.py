@@ -1,6 +1,7 @@
 """The commands as a user types them, with the bundled Spanish donor; what it makes of tones does not matter here."""
 
 import json
+import shutil
 
 import pytest
 import torch
@@ -8,7 +9,13 @@ from tones import tone_corpus
 from typer.testing import CliRunner
 
 from vizinho.cli.main import app
-from vizinho.errors import ModelError, SpecError, TextError
+from vizinho.decoding.options import BeamOptions
+from vizinho.decoding.setup import DecoderSpec, write_own_decoder
+from vizinho.errors import ModelError, SpecError, StoreError, TextError
+from vizinho.job.evaluate import load, transcribe
+from vizinho.server.served import ServedModel
+from vizinho.server.workers.models import loader
+from vizinho.store.store import Store
 
 torch.set_num_threads(1)
 
@@ -122,6 +129,36 @@ def test_tune_writes_a_decoder_that_the_other_commands_take(world):
     assert found["decoder"]["lm_weight"] == chosen["options"]["lm_weight"]
     with pytest.raises(SpecError, match="not chosen on test"):
         typed(*arguments, "--split", "test")
+
+
+def test_a_tuned_model_uses_its_decoder(world, monkeypatch):
+    folder, corpus = world
+    own = folder / "own"
+    shutil.copytree(Store().resolve("es-demo"), own)
+    arguments = ["lm", "tune", own, "--corpus", corpus, "--lm", folder / "word.arpa", "--lm", folder / "char.arpa"]
+    said = typed(*arguments, "--beam-width", 4)
+    for part in ("greedy", "search alone", "characters", "words", "words and characters", "(chosen)"):
+        assert part in said
+    write_own_decoder(folder / "fixed", DecoderSpec((folder / "word.arpa",), BeamOptions(lm_weight=1.4)), {})
+    shutil.rmtree(own / "decoder")
+    (folder / "fixed").rename(own / "decoder")
+    scored = json.loads(typed("evaluate", own, "--corpus", corpus, "--json"))
+    assert scored["decoder"]["lm_weight"] == 1.4 and "greedy" in scored
+    assert "greedy" not in json.loads(typed("evaluate", own, "--corpus", corpus, "--greedy", "--json"))
+    audio = folder / "es" / json.loads(corpus.read_text().splitlines()[0])["audio"]
+    (searched, alone) = (typed("transcribe", own, audio, *more) for more in ((), ("--greedy",)))
+    recognizer = load(own)
+    assert searched.strip() == transcribe(recognizer, audio).text
+    assert alone.strip() == transcribe(recognizer.with_decoder(None), audio).text
+    served = loader("onnx")(ServedModel("own", 1, own, "es"))
+    assert served.decoder.options == recognizer.decoder.options
+    assert served.favouring({"casa": 3.0}).decoder.options.lm_weight == 1.4
+
+
+def test_a_bundled_model_takes_no_decoder(world):
+    folder, corpus = world
+    with pytest.raises(StoreError, match="takes no decoder"):
+        typed("lm", "tune", "es-demo", "--corpus", corpus, "--lm", folder / "word.arpa", "--beam-width", 1)
 
 
 def test_evaluate_scores_with_and_without_on_the_same_utterances(world):

@@ -29,12 +29,27 @@ def test_the_weight_that_hears_best_is_found(decoder):
 
 
 def test_of_equals_the_smallest_weight_is_taken():
-    trials = [Trial(BeamOptions(lm_weight=w), 0.5, wer) for w, wer in ((0.7, 0.1), (0.2, 0.4), (0.3, 0.4))]
+    trials = [Trial(BeamOptions(lm_weight=w), 0.5, wer) for w, wer in ((0.7, 0.4), (0.2, 0.4), (0.3, 0.4))]
     assert best(trials).options.lm_weight == 0.2
-    assert best(trials, "wer").options.lm_weight == 0.7
+    better = Trial(BeamOptions(lm_weight=1.4), 0.5, 0.1)
+    assert best([*trials, better]) == better
+    assert best([*trials, Trial(BeamOptions(), 0.6, 0.1)], "wer").cer == 0.6
 
 
 def test_what_is_tried_depends_on_the_models(decoder, tmp_path):
     letters = BeamDecoder(INVENTORY, letters=lm(tmp_path / "c.arpa", "a rata", unit="char"))
     assert len(grid_for(decoder).word_scores) > 1 and grid_for(decoder).letter_scores == (0.0,)
     assert len(grid_for(letters).letter_scores) > 1 and grid_for(letters).word_scores == (0.0,)
+    assert grid_for(decoder).closed and not grid_for(letters).closed
+    assert grid_for(BeamDecoder(INVENTORY)).trials == 1
+
+
+def test_unknown_words_are_ruled_out_where_that_is_better(decoder):
+    log_probs = {"1": heard("a rsta"), "2": heard("o pato")}
+    found = tune(
+        lambda search: {i: search.n_best(v, 1)[0].text for i, v in log_probs.items()},
+        REFERENCES,
+        decoder,
+        Grid(lm_weights=(0.1,), closed=True),
+    )
+    assert not best(found).options.unknown_words and best(found).wer == 0.0

@@ -9,6 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from vizinho.decoding.setup import own_decoder, read_decoder
 from vizinho.errors import ModelError, VizinhoError
 from vizinho.recognition.recognizer import Recognizer
 from vizinho.server.served import ServedModel
@@ -73,7 +74,10 @@ def loader(engine: str, threads: int = 1) -> Callable[[ServedModel], Recognizer]
     def load(model: ServedModel) -> Recognizer:
         try:
             verify(model.folder)
-            return Recognizer.load(model.folder, engine, threads=threads, language=model.language or None)
+            decoder = own_decoder(model.folder)
+            search = read_decoder(decoder) if decoder else None
+            language = model.language or None
+            return Recognizer.load(model.folder, engine, threads=threads, search=search, language=language)
         except VizinhoError:
             raise
         except Exception as error:

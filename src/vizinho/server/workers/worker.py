@@ -15,8 +15,6 @@ import threading
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 
-from vizinho.decoding.options import BeamOptions
-from vizinho.decoding.setup import DecoderSpec
 from vizinho.errors import AudioError, SpecError, TextError, VizinhoError
 from vizinho.parallel import begin_process
 from vizinho.recognition.recognizer import Recognizer
@@ -151,9 +149,8 @@ class Worker:
         hotwords = dict.fromkeys(recognizer.writable(hint), _HINT_BOOST) | dict(phrases)
         if not hotwords:
             return recognizer, used
-        spec = DecoderSpec(options=BeamOptions(lm_weight=0.0), hotwords=hotwords)  # a beam without language model
         try:
-            return recognizer.searching(spec), used
+            return recognizer.favouring(hotwords), used
         except (TextError, SpecError) as error:
             raise bad_parameter("keywords", error.what) from error
 

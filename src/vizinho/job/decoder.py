@@ -1,0 +1,106 @@
+"""Chooses a recogniser's search on dev: its weights, and which of the given models take part."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from vizinho.corpora.manifest import fingerprint
+from vizinho.decoding.beam import BeamDecoder
+from vizinho.decoding.lm.model import load_language_model
+from vizinho.decoding.setup import DecoderSpec
+from vizinho.decoding.tune import Trial, best, grid_for, tune
+from vizinho.errors import CorpusError, SpecError
+from vizinho.evaluation.score import error_rates
+from vizinho.job.promote import normalizer_of
+from vizinho.progress import Event, unseen
+from vizinho.recognition.recognizer import Recognizer
+from vizinho.records import Utterance
+
+
+@dataclass(frozen=True, slots=True)
+class Tuned:
+    """What some of the models bring with their best weights."""
+
+    parts: str
+    spec: DecoderSpec
+    best: Trial
+    trials: int
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """All that was tried on a dev set."""
+
+    greedy: Trial
+    """Its options mean nothing."""
+    tuned: tuple[Tuned, ...]
+    """From the search alone to all models together."""
+    chosen: Tuned
+    note: Mapping[str, Any]
+    """How it was chosen, for the decoder file."""
+
+
+def choose_decoder(
+    recognizer: Recognizer,
+    utterances: Sequence[Utterance],
+    spec: DecoderSpec,
+    *,
+    split: str = "dev",
+    metric: str = "cer",
+    show: Event = unseen,
+) -> Choice:
+    """Try the search alone, each language model, and both together, each with the weights that suit it.
+
+    The network runs once. Of sets with equal errors the smallest is chosen. Raises SpecError for the test split,
+    CorpusError for a split without text, and what `make_decoder` raises.
+    """
+    if split == "test":  # weights that are chosen on test make every later test score too good
+        raise SpecError("weights are not chosen on test", where="lm tune", fix="use dev")
+    utterances = [u for u in utterances if u.split == split]
+    if not utterances:
+        raise CorpusError(f"no utterances in split {split!r}", where="corpus", fix="give a manifest that has it")
+    normalize = normalizer_of(recognizer, utterances)
+    references = {u.id: text for u in utterances if (text := normalize(u.text))}  # no rate is defined without words
+    specs = _parts(spec)
+    decoders = {name: recognizer.beam(part) for name, part in specs.items()}
+    show("computing log-probabilities", len(references), 0, "")
+    progress = partial(show, "computing log-probabilities", len(references))
+    recordings = list(recognizer.corpus_log_probs([u for u in utterances if u.id in references], progress))
+
+    def texts(search: BeamDecoder | None) -> dict[str, str]:
+        way = recognizer.with_decoder(search)
+        return {recording.id: normalize(way.decode(recording).text) for recording in recordings}
+
+    greedy = Trial(spec.options, *error_rates(references, texts(None)))
+    tuned = []
+    for name, decoder in decoders.items():
+        grid = grid_for(decoder)
+        progress = partial(show, f"trying {name}", grid.trials)
+        trials = tune(texts, references, decoder, grid, metric=metric, progress=progress)
+        taken = best(trials, metric)
+        tuned.append(Tuned(name, replace(specs[name], options=taken.options), taken, len(trials)))
+    taken = best([t.best for t in tuned], metric)
+    chosen = next(t for t in tuned if (t.best.cer, t.best.wer) == (taken.cer, taken.wer))  # the smallest set
+    parts = {t.parts: {"cer": t.best.cer, "wer": t.best.wer} for t in tuned}
+    note = {
+        "split": split, "data": fingerprint(utterances), "metric": metric, "utterances": len(references),
+        "cer": taken.cer, "wer": taken.wer, "greedy_cer": greedy.cer, "greedy_wer": greedy.wer,
+        "trials": sum(t.trials for t in tuned), "parts": parts,
+    }  # fmt: skip
+    return Choice(greedy, tuple(tuned), chosen, note)
+
+
+def _parts(spec: DecoderSpec) -> dict[str, DecoderSpec]:
+    """The search alone, each model by itself, and both: a lexicon goes with the words."""
+    units = {load_language_model(path).card.unit: path for path in spec.lms}
+    parts = {"search alone": replace(spec, lms=(), lexicon=None)}
+    if "char" in units:
+        parts["characters"] = replace(spec, lms=(units["char"],), lexicon=None)
+    if "word" in units:
+        parts["words"] = replace(spec, lms=(units["word"],))
+    if len(units) > 1:
+        parts["words and characters"] = spec
+    return parts
