@@ -39,11 +39,13 @@ class Children:
     """Where letters lead from nodes: a hash table with open addressing, in arrays."""
 
     def __init__(self, parents: Ints, letters: Ints, nodes: Ints) -> None:
+        # At most half full, so that probing ends after a step or two.
         size = 1 << max(4, int(2 * parents.size).bit_length())
         self._mask, self._keys = size - 1, np.full(size, NOWHERE, np.int64)
         self._nodes = np.full(size, NOWHERE, np.int64)
         keys = _key(parents, letters)
         place = self._first(keys)
+        # All keys at once: each round settles those whose place was free, and the rest move on by one.
         while keys.size:
             free = self._keys[place] == NOWHERE
             self._keys[place[free]] = keys[free]  # of several keys for one place, the last stays
@@ -115,7 +117,7 @@ class Lexicon:
 
 def _numbered(spellings: npt.NDArray[np.str_], alphabet: Mapping[str, int]) -> tuple[Ints, Ints]:
     """Letters (W, L) as numbers, -1 after a spelling's end, and sizes (W,)."""
-    width = max(1, spellings.dtype.itemsize // 4)
+    width = max(1, spellings.dtype.itemsize // 4)  # four bytes a letter
     codes = spellings.view(np.uint32).reshape(spellings.size, width)  # NumPy keeps text as code points, padded with 0
     lookup = np.zeros(int(codes.max(initial=0)) + 1, np.int64)
     for letter, number in alphabet.items():

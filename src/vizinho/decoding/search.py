@@ -192,17 +192,20 @@ class Search:
         """All hypotheses after one frame (V,): with the blank, with the last token again, with another token."""
         parts, o = self._parts, self._options
         hypotheses = np.arange(beam.token.size)
+        # The blank and a token that lasts change no text, so nothing but the sound is counted.
         silent = replace(beam, acoustic=beam.acoustic + row[parts.blank], parent=hypotheses)
         silent.token = np.full_like(beam.token, parts.blank)
         lasting = np.flatnonzero(beam.token != parts.blank)
         again = replace(beam, acoustic=beam.acoustic + row[beam.token], parent=hypotheses).take(lasting)
-        count = min(o.token_cutoff, row.size)
+        # One more than the cut-off, since the blank is among the best tokens of most frames and is tried anyway.
+        count = min(o.token_cutoff + 1, row.size)
         tokens = np.argpartition(-row, count - 1)[:count]
         tokens = tokens[tokens != parts.blank]
         parents, tokens = np.repeat(hypotheses, tokens.size), np.tile(tokens, hypotheses.size)
         totals = beam.total[parents] + row[tokens]
         # Language models take away more than they give: what is too low without them is too low with them.
         limit = (beam.total.max(initial=_NEVER) + row.max()) - o.beam_threshold
+        # A token after itself is the same token, still lasting; only a blank between makes it another one.
         chosen = (totals >= limit) & (tokens != beam.token[parents])
         parents, tokens = parents[chosen], tokens[chosen]
         longer = beam.take(parents)
@@ -256,6 +259,7 @@ class Search:
             beam.speller[at], score = words.speller.step(beam.speller[at], letters)
             beam.spelt[at] += score
             unknown = o.lm_weight * (words.unknown + beam.spelt[at]) + o.unknown_score
+            # A beginning of a known word may be an unknown word too: the likelier of the two leads on.
             worth = np.maximum(worth, unknown)
         return worth
 
@@ -292,6 +296,7 @@ class Search:
                 numbers.append(history.number)
                 worths.append(worth)
         read = beam.take(np.array(rows))
+        # What the guess added is taken away again; the letters after the word, of a piece, stay counted.
         read.lm = read.lm + np.array(worths) - read.guess
         read.history = np.array(numbers)
         return beam.take(~beam.closes).joined(read)
@@ -330,10 +335,12 @@ class Search:
     def _merged(self, beam: _Beam) -> _Beam:
         """One hypothesis for each text and last token, with the path of the likeliest."""
         keys = beam.history * _MIX[0] + beam.text * _MIX[1] + (beam.token + 1) * _MIX[2]
+        # By key, and within a key the likeliest first: `first` are the rows at which a new key begins.
         order = np.lexsort((-beam.acoustic, keys))
         first = np.flatnonzero(np.concatenate(([True], np.diff(keys[order]) != 0)))
         best = beam.take(order[first])
         if self._options.add_alignments:
+            # log of a sum of exponentials, relative to the highest so that nothing underflows.
             highest = np.repeat(best.acoustic, np.diff(np.append(first, order.size)))
             best.acoustic = best.acoustic + np.log(np.add.reduceat(np.exp(beam.acoustic[order] - highest), first))
         return best
@@ -361,6 +368,7 @@ class Search:
             lm += o.word_score * inside
             readings = [(self._histories[beam.history[row]], 0.0)]
             if inside and parts.words is not None:
+                # The last word ends with the text, without a space: its advance is replaced here.
                 readings = [(h, worth - float(beam.ahead[row])) for h, worth in self._readings(beam, row)]
             for history, change in readings:
                 if parts.words is not None:
