@@ -7,7 +7,7 @@ import numpy as np
 from vizinho.audio.io import SAMPLE_RATE, save_audio
 from vizinho.corpora.manifest import write_manifest
 from vizinho.recognition.vad import WINDOW_SAMPLES
-from vizinho.records import Utterance
+from vizinho.records import Utterance, Word
 
 TONES = {letter: 220.0 * 1.25**place for place, letter in enumerate("abcdefgh ")}
 """In the tone language every letter is a tone of 0.12 s, so a network can learn it from few utterances."""
@@ -47,6 +47,43 @@ def tone_corpus(
         )
     write_manifest(folder / f"{lang}.jsonl", utterances)
     return folder / f"{lang}.jsonl"
+
+
+class ToneWords:
+    """A recogniser of the tone language by rule, which writes words by itself as a network with a decoder does."""
+
+    max_seconds = 30.0
+
+    def words(self, waveforms):
+        return [self._words(samples) for samples in waveforms]
+
+    def expecting(self, hotwords):
+        return self
+
+    def _words(self, samples):
+        step = int(SYLLABLE_SECONDS * SAMPLE_RATE)
+        loud = np.flatnonzero(np.abs(samples) > 0.03)
+        start = int(loud[0]) // 160 * 160 if loud.size else samples.size
+        letters = [_letter(samples[at : at + step]) for at in range(start, samples.size - step // 2, step)]
+        words, text, begun = [], "", 0
+        for place, letter in enumerate([*letters, " "]):
+            if letter != " ":
+                begun = begun if text else place
+                text += letter
+            elif text:
+                times = [(start + n * step) / SAMPLE_RATE for n in (begun, place)]
+                words.append(Word(text, times[0], min(times[1], samples.size / SAMPLE_RATE), 0.9))
+                text = ""
+        return words
+
+
+def _letter(samples):
+    """The letter of a syllable; a space where it is silent."""
+    if np.abs(samples).max(initial=0.0) < 0.1:
+        return " "
+    spectrum = np.abs(np.fft.rfft(samples * np.hanning(samples.size), 1 << 14))
+    pitch = spectrum.argmax() * SAMPLE_RATE / (1 << 14)
+    return min(TONES, key=lambda letter: abs(TONES[letter] - pitch))
 
 
 class Loudness:

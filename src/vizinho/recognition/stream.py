@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 
 from vizinho.audio.io import SAMPLE_RATE, Waveform
 from vizinho.errors import SpecError
+from vizinho.recognition.agreement import Agreement
 from vizinho.recognition.cutting import CutOptions, Cutter, Detector, Piece
+from vizinho.recognition.engines import WordsEngine
 from vizinho.recognition.live import Live
 from vizinho.recognition.recognizer import Recognizer, mean_confidence, untaken
 from vizinho.recognition.vad import SpeechProbability
@@ -96,7 +98,8 @@ class StreamSession:
 
     With a model that was trained to stream, each piece of audio goes through the network once. With others the open
     utterance is decoded again for each partial result; to bound the cost, the wait between partial results is at least
-    a quarter of the utterance's length. Memory holds one utterance, of at most `max_seconds`, however long the stream
+    a quarter of the utterance's length. Of a network with a decoder, words that two partial results in a row agree on
+    are final before the utterance ends. Memory holds one utterance, of at most `max_seconds`, however long the stream
     is. Times in events count from the stream's beginning.
     """
 
@@ -116,6 +119,10 @@ class StreamSession:
         """First sample of that utterance in the stream, and how many of its samples the network has."""
         self._paused = False
         """Whether Paused was reported, and Resumed was not."""
+        self._agreement: Agreement | None = None
+        """What is final of the open utterance, for networks whose partial results agree."""
+        self._before_piece: Word | None = None
+        """Last word of the utterance before."""
         self._last_word: Word | None = None
         self._end_due = False
         """Whether there were words since the last UtteranceEnd."""
@@ -178,13 +185,25 @@ class StreamSession:
             events.append(Resumed(self.seconds))
         if (pausing and not self._paused) or (partial is not None and new >= max(partial, wait)):
             self._decoded_until = piece.end_sample
-            words = self._words(piece, is_whole=False)
-            if words:
-                events.append(Partial(*_fields(piece, words)))
+            events += self._decoded(piece, self._words(piece, is_whole=False))
         if pausing and not self._paused:
             self._paused = True
             events.append(Paused(self.seconds))
         return events
+
+    def _decoded(self, piece: Piece, words: Sequence[Word]) -> list[Event]:
+        """Events of the open utterance's words."""
+        events: list[Event] = []
+        if isinstance(self._recognizer.engine, WordsEngine):
+            self._agreement = self._agreement or Agreement()
+            agreed = self._agreement.agreed(words)
+            words = self._agreement.rest(words)
+            if agreed:
+                self._last_word, self._end_due = agreed[-1], True
+                text, confidence = " ".join(w.text for w in agreed), mean_confidence(agreed)
+                start, end = agreed[0].start_seconds, agreed[-1].end_seconds
+                events.append(Final(start, end, text, tuple(agreed), confidence, speech_final=False))
+        return [*events, Partial(*_fields(piece, words))] if words else events
 
     def _end_is_over_due(self) -> bool:
         wait = self.options.utterance_end_seconds
@@ -201,12 +220,16 @@ class StreamSession:
     def _finish(self, piece: Piece) -> list[Event]:
         events = self._started(piece)
         words = self._words(piece, is_whole=True)
+        agreement, self._agreement = self._agreement, None
+        begun = agreement is not None and agreement.any  # its last result may have no words left
+        words = agreement.rest(words) if agreement is not None else words
         self._announced = piece.overlap_samples > 0  # after a cut for length the same speech goes on
         self._decoded_until, self._paused = piece.end_sample, False
         if words:
             self._last_word, self._end_due = words[-1], True
-        if words or self.options.report_empty:
+        if words or begun or self.options.report_empty:
             events.append(Final(*_fields(piece, words), speech_final=piece.ends_in_silence))
+        self._before_piece = self._last_word
         return events
 
     def _words(self, piece: Piece, *, is_whole: bool) -> Sequence[Word]:
@@ -221,7 +244,7 @@ class StreamSession:
             if is_whole:
                 log_probs, self._live = self._live.finish(), None
             words = self._recognizer.words_of(log_probs, piece.start_sample / SAMPLE_RATE)
-        return untaken(words, piece.until_seconds, self._last_word)
+        return untaken(words, piece.until_seconds, self._before_piece)
 
     def _utterance_end(self) -> list[Event]:
         self._end_due = False

@@ -1,6 +1,8 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
-from tones import Loudness, tone_speech
+from tones import Loudness, ToneWords, tone_speech
 
 from vizinho.audio.io import SAMPLE_RATE
 from vizinho.errors import SpecError
@@ -95,7 +97,7 @@ def test_speech_without_end_costs_a_bounded_amount(transcriber):
     decoded = 0
 
     class Counting:
-        options = transcriber.options
+        options, engine = transcriber.options, transcriber.engine
         live = None
 
         def words(self, piece):
@@ -126,3 +128,58 @@ def test_impossible_options_are_refused():
         StreamOptions(partial_seconds=0.0)
     with pytest.raises(SpecError):
         StreamOptions(utterance_end_seconds=-1.0)
+
+
+# Networks with a decoder.
+
+SENTENCE = "abc def fade bed cab deaf"
+
+
+@pytest.fixture(scope="module")
+def writer():
+    return Recognizer(ToneWords())
+
+
+def test_words_that_two_decodings_agree_on_are_final_while_the_speech_goes_on(writer):
+    audio = np.concatenate([pause(0.5), tone_speech(SENTENCE), pause(1.0)])
+    events = run(writer, audio)
+    finals = [e for e in events if isinstance(e, Final)]
+    assert [w.text for e in finals for w in e.words] == SENTENCE.split()
+    assert [e.speech_final for e in finals] == [False] * (len(finals) - 1) + [True]
+    assert len(finals) >= 3
+    spoken_until = events.index(finals[-1])
+    assert all(events.index(e) < spoken_until for e in finals[:-1])
+    for first, second in pairwise([w for e in finals for w in e.words]):
+        assert first.end_seconds <= second.start_seconds + 0.05
+
+
+def test_partial_results_hold_only_what_is_not_final_yet(writer):
+    events = run(writer, np.concatenate([tone_speech(SENTENCE), pause(1.0)]))
+    said = []
+    for event in events:
+        if isinstance(event, Final):
+            said += event.words
+        if isinstance(event, Partial) and said:
+            assert event.words[0].start_seconds > said[-1].start_seconds
+    assert [w.text for w in said] == SENTENCE.split()
+
+
+def test_the_last_result_comes_even_if_all_words_were_final_before(writer):
+    """Speech that ends while its last word is agreed on: clients wait for the result that ends the sentence."""
+    audio = np.concatenate([tone_speech("abc def"), 0.06 * tone_speech("          "), pause(1.0)])
+    finals = [e for e in run(writer, audio) if isinstance(e, Final)]
+    assert finals[-1].speech_final
+    assert [w.text for e in finals for w in e.words][:2] == ["abc", "def"]
+
+
+def test_nothing_is_final_early_where_no_partial_results_are_wanted(writer):
+    options = StreamOptions(None, None, OPTIONS.cutting)
+    (final,) = run(writer, np.concatenate([tone_speech(SENTENCE), pause(1.0)]), options=options)[1:]
+    assert final.text == SENTENCE
+
+
+def test_speech_cut_for_its_length_is_written_once(writer):
+    text = " ".join(["abc", "def", "fade", "bed"] * 6)
+    events = run(writer, np.concatenate([tone_speech(text), pause(1.0)]))
+    heard = " ".join(e.text for e in events if isinstance(e, Final))
+    assert error_rate(text, heard) < 0.1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -48,7 +49,7 @@ def phrases(
 ) -> tuple[Phrase, ...]:
     """Group words by pauses; with `punctuate`, a phrase starts with a capital and ends with a full stop.
 
-    The models write neither capitals nor marks, so a pause is all that is known about where a sentence ends.
+    CTC models write neither capitals nor marks, so a pause is all that is known about where a sentence ends.
     """
     groups = _by_pauses(words, pause_seconds)
     return tuple(Phrase(tuple(group), written(group, begins=punctuate, ends=punctuate)) for group in groups)
@@ -60,11 +61,11 @@ def paragraphs(of: Sequence[Phrase], pause_seconds: float = PARAGRAPH_PAUSE_SECO
 
 
 def written(words: Sequence[Word], *, begins: bool, ends: bool) -> tuple[str, ...]:
-    """Words with a capital where a sentence begins and a full stop where it ends."""
+    """Words with a capital where a sentence begins and a full stop where it ends, unless the model wrote a mark."""
     texts = [w.text for w in words]
     if begins and texts:
         texts[0] = texts[0][:1].upper() + texts[0][1:]
-    if ends and texts:
+    if ends and texts and not unicodedata.category(texts[-1][-1]).startswith("P"):
         texts[-1] += "."
     return tuple(texts)
 
