@@ -6,6 +6,8 @@ import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from difflib import SequenceMatcher
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +28,7 @@ from vizinho.model.whisper import TOKENS_AT_LEAST, TOKENS_PER_SECOND
 from vizinho.model.whisper_silence import AFTER, MARGIN, STRIDE, WINDOWS
 from vizinho.recognition.engines import WordsEngine, torch_engine
 from vizinho.recognition.recognizer import Recognizer
+from vizinho.recognition.stream import Final, Partial, StreamSession
 from vizinho.recognition.whisper import CTranslate2Engine, WhisperOptions
 from vizinho.recognition.whisper_encoder import PooledEncoder
 from vizinho.recognition.whisper_guards import Draft, Guards, best, compression, fault, is_silence, unrepeated
@@ -522,6 +525,25 @@ def test_long_audio_is_read_in_full_windows(models):
     assert max(sizes) <= 30 * 16_000
 
 
+def streamed(recognizer, samples):
+    session = StreamSession(recognizer)
+    events = [e for start in range(0, samples.size, 1600) for e in session.accept(samples[start : start + 1600])]
+    return [*events, *session.finish()]
+
+
+def test_a_live_stream_has_interim_and_final_words(loops, shared):
+    """Whatever a network writes, its final words go forward, and the last result ends the sentence."""
+    file = sorted((shared / "speech" / "pt").glob("*.opus"))[0]
+    samples = np.concatenate([*[load_audio(file)] * 3, np.zeros(24_000, np.float32)])
+    events = streamed(Recognizer(load(loops, language="pt")), samples)
+    finals = [event for event in events if isinstance(event, Final)]
+    assert any(isinstance(event, Partial) for event in events)
+    assert finals[-1].speech_final and any(event.words for event in finals)
+    starts = [word.start_seconds for event in finals for word in event.words]
+    assert all(later > before - 0.5 for before, later in pairwise(starts))
+    assert all(0 <= start <= samples.size / 16_000 for start in starts)
+
+
 # The real one.
 
 
@@ -542,6 +564,16 @@ def test_whisper_base_reads_portuguese(whisper, shared):
     assert words[0].start_seconds == pytest.approx(2.0, abs=0.3)
     assert all(word.end_seconds > word.start_seconds for word in words)
     assert CTranslate2Engine.load(whisper).words([silence, noise(20)]) == [[], []]
+
+
+def test_whisper_base_writes_a_live_stream_as_a_recording(whisper, shared):
+    row = next(r for r in map(json.loads, (shared / "speech" / "pt_read.jsonl").open()) if r["split"] == "dev")
+    samples = np.concatenate([load_audio(shared / "speech" / row["audio"]), np.zeros(16_000, np.float32)])
+    recognizer = Recognizer(CTranslate2Engine.load(whisper, language="pt"))
+    finals = [event for event in streamed(recognizer, samples) if isinstance(event, Final)]
+    assert len(finals) >= 3 and not finals[0].speech_final  # words are final while the speech goes on
+    text, whole = " ".join(event.text for event in finals if event.text), recognizer.transcribe(samples).text
+    assert SequenceMatcher(None, text.lower(), whole.lower(), autojunk=False).ratio() > 0.95
 
 
 @pytest.mark.parametrize("late", [False, True])

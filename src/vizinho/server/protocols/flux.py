@@ -180,8 +180,9 @@ class FluxMessages:
             case "partial":
                 return self._told((*self._words, *event.words), event.seconds, sure)
             case "final":
-                # Without new words the result says that those before are all, whatever the last partial one guessed.
-                self._latest = self._words = (*self._words, *event.words)
+                self._words = (*self._words, *event.words)
+                # Without new words the final ones before are all, whatever the last partial result guessed.
+                self._latest = self._words or self._latest
                 told = self._told(self._words, event.seconds, sure) if event.words else []
                 return [*told, *self._end("model", event.seconds, self._sure_enough())] if event.paused else told
             case "paused" if self._began is not None and self._thresholds.eager_eot_threshold is not None:

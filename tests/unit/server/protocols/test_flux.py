@@ -51,6 +51,13 @@ def test_turns_start_once_end_once_and_say_nothing_between(drawn, eager):
     assert not open_turn
 
 
+def test_a_last_result_without_words_ends_the_turn_with_those_that_are_final():
+    messages, first, guess = messages_of(), Word("bom", 0.0, 0.3, 0.9), Word("dias", 0.4, 0.6, 0.2)
+    messages.results(report(StreamEvent("final", 0, 0.3, (first,)), StreamEvent("partial", 0, 0.7, (guess,))))
+    (end,) = messages.results(report(StreamEvent("final", 0, 1.5, (), paused=True)))
+    assert (end["event"], end["transcript"]) == ("EndOfTurn", "Bom.")
+
+
 @pytest.mark.parametrize(
     ("pairs", "parameter"),
     [

@@ -32,3 +32,8 @@ def test_a_phrase_is_written_with_a_capital_and_a_full_stop_where_asked():
     said = [Word("última", 0, 0.3, 1.0), Word("vez", 0.4, 0.6, 1.0), Word("sí", 3, 3.2, 0.5)]
     assert [p.text for p in phrases(said, punctuate=True)] == ["Última vez.", "Sí."]
     assert [p.text for p in phrases(said, punctuate=False)] == ["última vez", "sí"]
+
+
+def test_marks_that_a_model_wrote_itself_stay_alone():
+    said = [Word("Última", 0, 0.3, 1.0), Word("vez?", 0.4, 0.6, 1.0)]
+    assert [p.text for p in phrases(said, punctuate=True)] == ["Última vez?"]
