@@ -36,9 +36,10 @@ def server(server_home):
     """`vizinho serve` in a process of its own, with a key, one worker and the bundled donors."""
     from serving import running
 
-    with running(
-        "--workers", "1", "--requests-per-minute", "6000", home=server_home, log=server_home / "log.txt"
-    ) as started:
+    words = server_home / "profane.txt"
+    words.write_text("grande\n\n", "utf-8")
+    options = ["--workers", "1", "--requests-per-minute", "6000", "--profanity", str(words)]
+    with running(*options, home=server_home, log=server_home / "log.txt") as started:
         yield started
         assert "Traceback" not in started.log.read_text(), started.log.read_text()
 

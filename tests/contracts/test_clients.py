@@ -123,6 +123,51 @@ def test_deepgram_refusals_are_the_clients_errors(server):
     assert error.value.body["err_code"] == "REMOTE_NOT_ALLOWED"
 
 
+def test_deepgram_searches_replaces_and_masks(server):
+    said = speech("la casa es grande")
+    asked = {"search": ["casa", "elefante"], "replace": ["es:era", "la:"], "profanity_filter": True}
+    answer = deepgram(server).listen.v1.media.transcribe_file(request=wav(said), model="es-demo", **asked)
+    channel = answer.results.channels[0]
+    assert channel.alternatives[0].transcript == "casa era g*****"
+    found = {s.query: [h.snippet for h in s.hits] for s in channel.search}
+    assert found == {"casa": ["casa"], "elefante": []}
+
+    def talk(stream):
+        for piece in in_pieces(np.concatenate([said, PAUSE])):
+            stream.send_media(piece)
+
+    received = live(server, talk, replace="es:era", profanity_filter=True, tag="a", extra="k:v")
+    assert " ".join(text_of(m) for m in received if m.type == "Results").strip() == "la casa era g*****"
+    assert (received[-1].tags, received[-1].extra) == (["a"], {"k": "v"})
+
+
+def test_deepgram_lists_models_in_its_own_shape(server):
+    client = deepgram(server)
+    listed = client.manage.v1.models.list().stt
+    assert [m.name for m in listed][:2] == ["en-demo", "es-demo"] and listed[1].languages == ["es"]
+    assert client.manage.v1.models.get("es-demo").canonical_name == "es-demo@1"
+
+
+def test_deepgram_tokens_stand_for_the_key(server):
+    from deepgram.core.api_error import ApiError
+
+    granted = deepgram(server).auth.v1.tokens.grant(ttl_seconds=600)
+    assert granted.expires_in == 600
+    for client in (deepgram(server, granted.access_token), openai(server, granted.access_token)):
+        assert client.manage.v1.models.list().stt if hasattr(client, "manage") else client.models.list().data
+    with pytest.raises(ApiError) as error:
+        deepgram(server, granted.access_token).auth.v1.tokens.grant()
+    assert error.value.status_code == 403
+    for token in (
+        granted.access_token.replace("granted.", "granted.0"),
+        "granted.",
+        "granted..1.",
+    ):
+        with pytest.raises(ApiError) as error:
+            deepgram(server, token).manage.v1.models.list()
+        assert error.value.status_code == 401
+
+
 def test_deepgram_live(server):
     def talk(stream):
         for piece in in_pieces(np.concatenate([speech(), PAUSE, speech("la casa es grande"), PAUSE])):

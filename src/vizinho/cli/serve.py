@@ -34,6 +34,9 @@ def serve(
     topics: Annotated[
         Path | None, Option("--topics", help="Folder of a classifier of topics.", show_default=False)
     ] = None,
+    profanity: Annotated[
+        Path | None, Option("--profanity", help="Words that profanity_filter masks, one a line.", show_default=False)
+    ] = None,
     correct: Annotated[
         Path | None,
         Option("--correct", help="Manifest that people correct at /correct; edits go beside it.", show_default=False),
@@ -91,6 +94,7 @@ def serve(
         fetch_private=fetch_private,
         correct=correct,
         override=override,
+        profanity=profanity,
         worker=WorkerOptions(engine=engine, classifier=topics),
         limits=limits,
     )

@@ -17,7 +17,7 @@ from starlette.websockets import WebSocket
 
 from vizinho.server.correct.drafting import draft_all
 from vizinho.server.protocols import deepgram, openai
-from vizinho.server.routes import correct, listen, listen_live, operations, realtime, transcriptions
+from vizinho.server.routes import account, correct, listen, listen_live, operations, realtime, transcriptions
 from vizinho.server.security.admission import Service, request_id_of, service_of
 from vizinho.server.security.frame import Frame
 from vizinho.server.security.refusals import Refusal
@@ -56,6 +56,7 @@ def create_app(service: Service) -> FastAPI:
         listen_live,
         realtime,
         transcriptions,
+        account,
         operations,
         *([correct] if service.desk is not None else []),
     ):

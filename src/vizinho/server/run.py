@@ -48,6 +48,7 @@ class ServeOptions:
     fetch_private: bool = False
     correct: Path | None = None  # a manifest that people correct in the browser
     override: str | None = None  # why models may be served although their speech refuses it
+    profanity: Path | None = None  # a file of words that profanity_filter masks
     worker: WorkerOptions = field(default_factory=WorkerOptions)
     limits: Limits = field(default_factory=Limits)
 
@@ -66,7 +67,22 @@ def make_service(options: ServeOptions, keys: Keys, store: Store | None = None, 
     fetcher = None
     if options.fetch_hosts:
         fetcher = Fetcher(frozenset(options.fetch_hosts), limits.max_body_bytes, options.fetch_private)
-    return Service(keys, limits, catalog, pool, metrics, Admission(limits), fetcher, store, desk)
+    return Service(
+        keys, limits, catalog, pool, metrics, Admission(limits), fetcher, store, desk, _words(options.profanity)
+    )
+
+
+def _words(path: Path | None) -> frozenset[str] | None:
+    """The words of a file, one a line. Raises SpecError for a file that cannot be read or has none."""
+    if path is None:
+        return None
+    try:
+        words = frozenset(word for line in path.read_text("utf-8").splitlines() if (word := line.strip().lower()))
+    except (OSError, UnicodeDecodeError) as error:
+        raise SpecError(f"cannot be read ({error})", where=f"--profanity {path}") from error
+    if not words:
+        raise SpecError("the file has no words", where=f"--profanity {path}", fix="write one a line")
+    return words
 
 
 def serve(options: ServeOptions, keys: Keys) -> None:

@@ -17,6 +17,7 @@ from vizinho.decoding.hotwords import DEFAULT_BOOST
 from vizinho.records import Transcript, Word
 from vizinho.server.protocols import deepgram_wire as wire
 from vizinho.server.protocols.phrases import UTTERANCE_PAUSE_SECONDS, Phrase, paragraphs, phrases
+from vizinho.server.protocols.rewriting import hits, masked, read_replacements, replaced, rewritten
 from vizinho.server.security.refusals import Refusal, bad_parameter
 from vizinho.server.served import ServedModel
 
@@ -24,7 +25,7 @@ RAW_ENCODINGS = ("linear16", "mulaw", "alaw")
 # What is asked for by these cannot be made, and an answer without it could be taken for one with it.
 REFUSED = {
     "callback", "callback_method", "custom_intent", "custom_topic", "detect_entities", "diarize", "diarize_model",
-    "intents", "profanity_filter", "redact", "replace", "search", "sentiment", "summarize", "translate",
+    "intents", "redact", "sentiment", "summarize", "translate",
 }  # fmt: skip
 # What is left out without harm; the response's metadata.warnings says so.
 IGNORED = {
@@ -67,6 +68,15 @@ class CommonQuery(BaseModel):
     extra: list[str] = Field([], description="KEY:VALUE; comes back in metadata.extra")
     keywords: list[str] = Field([], description="WORD or WORD:INTENSIFIER, to be favoured", max_length=100)
     keyterm: list[str] = Field([], description="Words or phrases to be favoured", max_length=100)
+    replace: list[str] = Field([], description="FIND:REPLACE; without REPLACE the words are left out", max_length=100)
+    profanity_filter: Flag = Field(False, description="Asterisks in the words of the operator's list")
+
+    def rewritten(self, words: Sequence[Word], profane: frozenset[str] | None) -> tuple[Word, ...]:
+        """Words as the request wants them. Raises Refusal 400 where there is no list of profane words."""
+        if self.profanity_filter and profane is None:
+            raise bad_parameter("profanity_filter", "this server has no list of words (--profanity); leave it out")
+        words = replaced(words, read_replacements(self.replace))
+        return masked(words, profane) if self.profanity_filter and profane else tuple(words)
 
     @property
     def favoured(self) -> tuple[tuple[str, float], ...]:
@@ -83,6 +93,11 @@ class CommonQuery(BaseModel):
         return tuple((phrase, DEFAULT_BOOST * intensity) for phrase, intensity in intensities)
 
     @property
+    def extras(self) -> dict[str, str] | None:
+        """`extra` as metadata has it."""
+        return dict(pair.partition(":")[::2] for pair in self.extra) or None
+
+    @property
     def written(self) -> bool:
         """Whether capitals and full stops are wanted."""
         return self.punctuate or self.smart_format
@@ -95,6 +110,7 @@ class ListenQuery(CommonQuery):
     utt_split: float = Field(
         UTTERANCE_PAUSE_SECONDS, ge=0.1, le=60, description="Pause that ends an utterance, seconds"
     )
+    search: list[str] = Field([], description="Phrases to find, by their letters", max_length=25)
     paragraphs: Flag = Field(False, description="Also list sentences and paragraphs, both by pauses")
     detect_language: list[str] = Field(
         [], description="true: between all models' languages; codes: between these only", max_length=50
@@ -126,6 +142,7 @@ class ListenResult:
     detected: tuple[str, float] | None = None  # a language chosen by listening, and its share of the evidence
     topics: Sequence[tuple[str, float]] | None = None
     warnings: Sequence[wire.Warning_] = ()
+    profane: frozenset[str] | None = None  # words that profanity_filter masks; None where there is no list
 
 
 def check_encoding(encoding: str, sample_rate: int | None) -> int:
@@ -159,8 +176,9 @@ def check_extras(extras: Mapping[str, Any]) -> tuple[wire.Warning_, ...]:
 def response(query: ListenQuery, result: ListenResult, now: datetime | None = None) -> wire.ListenResponse:
     """The answer in Deepgram's shape. Hours of audio have many words and a long hash: call it in a thread."""
     pause = query.utt_split if query.utterances else UTTERANCE_PAUSE_SECONDS
-    grouped = [phrases(t.words, punctuate=query.written, pause_seconds=pause) for t in result.channels]
-    pairs = zip(result.channels, grouped, strict=True)
+    channels = [rewritten(t, query.rewritten(t.words, result.profane)) for t in result.channels]
+    grouped = [phrases(t.words, punctuate=query.written, pause_seconds=pause) for t in channels]
+    pairs = zip(channels, grouped, strict=True)
     utterances = [_utterance(i, n, p, query.written) for i, groups in enumerate(grouped) for n, p in enumerate(groups)]
     return wire.ListenResponse(
         metadata=_metadata(query, result, now or datetime.now(UTC)),
@@ -213,7 +231,17 @@ def _channel(
     if query.paragraphs:
         best.paragraphs = _paragraphs(transcript.words)
     language, confidence = detected or (None, None)
-    return wire.Channel(alternatives=[best], detected_language=language, language_confidence=confidence)
+    found = [wire.Search(query=phrase, hits=_hits(transcript.words, phrase)) for phrase in query.search]
+    return wire.Channel(
+        search=found or None, alternatives=[best], detected_language=language, language_confidence=confidence
+    )
+
+
+def _hits(words: Sequence[Word], phrase: str) -> list[wire.SearchHit]:
+    return [
+        wire.SearchHit(confidence=h.confidence, start=h.start_seconds, end=h.end_seconds, snippet=h.snippet)
+        for h in hits(words, phrase)
+    ]
 
 
 def _paragraphs(words: Sequence[Word]) -> wire.Paragraphs:
@@ -253,7 +281,7 @@ def _metadata(query: ListenQuery, result: ListenResult, now: datetime) -> wire.M
         models=[result.model.ref],
         model_info={result.model.ref: model_info(result.model)},
         tags=query.tag or None,
-        extra=dict(pair.partition(":")[::2] for pair in query.extra) or None,
+        extra=query.extras,
         warnings=warnings or None,
     )
 

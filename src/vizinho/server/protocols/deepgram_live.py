@@ -9,9 +9,9 @@ import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Literal, get_origin
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator
 
 from vizinho.server.protocols.deepgram import CommonQuery, Flag, alternative, check_encoding, model_info, timestamp
 from vizinho.server.protocols.deepgram_wire import Metadata, Warning_
@@ -22,7 +22,6 @@ from vizinho.server.workers.messages import Configuration, OpenStream, RawFormat
 
 OPUS_RATE = 48_000
 CONTAINERS = {"ogg-opus", "flac"}  # names of encodings that come in a container
-_LISTS = {"tag", "extra", "keywords", "keyterm"}  # parameters that may be repeated
 
 Message = dict[str, Any]
 
@@ -84,15 +83,16 @@ class LiveQuery(CommonQuery):
 def read_query(pairs: Sequence[tuple[str, str]]) -> LiveQuery:
     """Check a stream's parameters. Raises Refusal 400."""
     try:
-        query = LiveQuery.model_validate(sent_values(pairs, _LISTS))
+        query = LiveQuery.model_validate(sent_values(pairs, LiveQuery))
     except ValidationError as error:
         raise invalid_value(error) from None
     query.audio_format()
     return query
 
 
-def sent_values(pairs: Sequence[tuple[str, str]], lists: set[str]) -> dict[str, str | list[str]]:
-    """Parameters by name: lists where they may be repeated, and where they were."""
+def sent_values(pairs: Sequence[tuple[str, str]], query: type[BaseModel]) -> dict[str, str | list[str]]:
+    """Parameters by name: lists where the query may have several, and where it has."""
+    lists = {name for name, field in query.model_fields.items() if get_origin(field.annotation) is list}
     sent: dict[str, list[str]] = {}
     for name, value in pairs:
         sent.setdefault(name, []).append(value)
@@ -104,7 +104,10 @@ class LiveMessages:
 
     kinds = ("KeepAlive", "Finalize", "CloseStream", "Configure")
 
-    def __init__(self, query: LiveQuery, request_id: str, model: ServedModel) -> None:
+    def __init__(
+        self, query: LiveQuery, request_id: str, model: ServedModel, profane: frozenset[str] | None = None
+    ) -> None:
+        self._profane = profane
         self._query, self._request_id, self._model = query, request_id, model
         self._count = query.transcribed_channels
         self._told_until = [0.0] * self._count  # seconds up to which final results have been given, by channel
@@ -144,6 +147,8 @@ class LiveMessages:
             channels=self._count,
             models=[self._model.ref],
             model_info={self._model.ref: model_info(self._model)},
+            tags=self._query.tag or None,
+            extra=self._query.extras,
             warnings=warnings,
         )
         return [*messages, {"type": "Metadata", **metadata.model_dump(exclude_none=True)}]
@@ -189,7 +194,8 @@ class LiveMessages:
                 return None
 
     def _results(self, event: StreamEvent, finalize: bool) -> Message:
-        channel, words, final = event.channel, event.words, event.kind == "final"
+        channel, final = event.channel, event.kind == "final"
+        words = self._query.rewritten(event.words, self._profane)
         start = self._told_until[channel]
         end = max(start, event.seconds)
         texts = None

@@ -91,9 +91,26 @@ class Alternative(BaseModel):
     paragraphs: Paragraphs | None = None
 
 
+class SearchHit(BaseModel):
+    """A place where a phrase may have been said."""
+
+    confidence: Probability
+    start: Seconds
+    end: Seconds
+    snippet: str
+
+
+class Search(BaseModel):
+    """A phrase that was searched, and where it may be."""
+
+    query: str
+    hits: list[SearchHit]
+
+
 class Channel(BaseModel):
     """One channel of the audio."""
 
+    search: list[Search] | None = None
     alternatives: list[Alternative]
     detected_language: str | None = None
     language_confidence: Probability | None = None
@@ -146,6 +163,34 @@ class ListenResponse(BaseModel):
 
     metadata: Metadata
     results: Results
+
+
+class ServedModelInfo(BaseModel):
+    """A model as GET /v1/models lists it for Deepgram's clients."""
+
+    name: str
+    canonical_name: str
+    architecture: str
+    languages: list[str]
+    version: str
+    uuid: str
+    batch: bool = True
+    streaming: bool = True
+    formatted_output: bool = True
+
+
+class ServedModels(BaseModel):
+    """Answer of GET /v1/models for Deepgram's clients; nothing is synthesised here."""
+
+    stt: list[ServedModelInfo]
+    tts: list[ServedModelInfo] = []
+
+
+class Grant(BaseModel):
+    """Answer of POST /v1/auth/grant: a token that stands for the key until it expires."""
+
+    access_token: str
+    expires_in: int
 
 
 class DeepgramError(BaseModel):

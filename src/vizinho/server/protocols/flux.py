@@ -24,7 +24,6 @@ from vizinho.server.workers.messages import Configuration, OpenStream, RawFormat
 HALF_LIFE_SECONDS = 0.35
 """A pause this long makes an end as likely as not; each further one halves the doubt."""
 _PARTIAL_SECONDS = 0.25
-_LISTS = {"keyterm", "language_hint", "tag"}
 
 TurnEvent = Literal["StartOfTurn", "Update", "EagerEndOfTurn", "TurnResumed", "EndOfTurn"]
 
@@ -102,7 +101,7 @@ class _Configure(BaseModel):
 def read_flux_query(pairs: Sequence[tuple[str, str]]) -> FluxQuery:
     """Check a stream's parameters. Raises Refusal 400."""
     try:
-        query = FluxQuery.model_validate(sent_values(pairs, _LISTS))
+        query = FluxQuery.model_validate(sent_values(pairs, FluxQuery))
     except ValidationError as error:
         raise invalid_value(error) from None
     query.audio_format()

@@ -41,6 +41,7 @@ async def listen(request: Request, query: Annotated[ListenQuery, Query()], admit
     warnings = check_extras(query.model_extra or {})
     if query.topics and not service.pool.topics:
         raise bad_parameter("topics", "no classifier is installed")
+    query.rewritten((), service.profane)  # refuses what cannot be done before anything is decoded
     raw = None
     if query.encoding is not None:
         rate = check_encoding(query.encoding, query.sample_rate)
@@ -68,7 +69,7 @@ async def listen(request: Request, query: Annotated[ListenQuery, Query()], admit
     done = await unless_gone(request, service.pool.transcribe(admitted.client, job))
     service.metrics.transcribed(done)
     result = ListenResult(
-        admitted.request_id, audio, done.model, done.transcripts, done.detected, done.topics, warnings
+        admitted.request_id, audio, done.model, done.transcripts, done.detected, done.topics, warnings, service.profane
     )
     # Hours of audio have tens of thousands of words: other clients' streams must not wait for their JSON.
     body = await asyncio.to_thread(lambda: response(query, result).model_dump_json(exclude_none=True))

@@ -7,7 +7,6 @@ import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, WebSocket
@@ -33,7 +32,11 @@ async def listen_live(socket: WebSocket) -> None:
     client = authenticate(socket)
     query = read_query(socket.query_params.multi_items())
     with admitted_stream(service_of(socket), client):
-        await _admitted(socket, query, query.language, partial(LiveMessages, query))
+        profane = service_of(socket).profane
+        query.rewritten((), profane)  # refuses what cannot be done before the stream begins
+        await _admitted(
+            socket, query, query.language, lambda request_id, used: LiveMessages(query, request_id, used, profane)
+        )
 
 
 @router.websocket("/v2/listen")

@@ -1,4 +1,4 @@
-"""POST /v1/audio/transcriptions and GET /v1/models: a recording to a transcript in OpenAI's shape."""
+"""POST /v1/audio/transcriptions: a recording to a transcript in OpenAI's shape."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from vizinho.decoding.hotwords import DEFAULT_BOOST
 from vizinho.server.catalog import Catalog
 from vizinho.server.protocols import openai
 from vizinho.server.protocols.forms import Form, read_form
-from vizinho.server.security.admission import Admitted, AdmittedRequest, Client, read_body, service_of, unless_gone
+from vizinho.server.security.admission import Admitted, AdmittedRequest, read_body, unless_gone
 from vizinho.server.security.refusals import DOCUMENTED, Refusal, bad_audio, bad_parameter, too_large
 from vizinho.server.served import ServedModel
 from vizinho.server.workers.messages import FileDone, FileJob
@@ -72,18 +72,6 @@ async def transcriptions(request: Request, admitted: Admitted) -> Response:
     return Response(content, media_type=kind, headers=asked.headers)
 
 
-@router.get("/v1/models", responses={s: r for s, r in _REFUSALS.items() if s in (401, 403)})
-async def models(request: Request, _: Client) -> openai.ModelList:
-    """Names that can be asked for: bare names first, then every version."""
-    return openai.ModelList(data=[_model(name, served) for name, served in service_of(request).catalog.listed()])
-
-
-@router.get("/v1/models/{name}", responses={s: r for s, r in _REFUSALS.items() if s in (400, 401, 403, 404)})
-async def model(request: Request, name: str, _: Client) -> openai.Model:
-    """One model by its name."""
-    return _model(name, service_of(request).catalog.choose(name, None))
-
-
 def _chosen(catalog: Catalog, fields: openai.TranscriptionFields) -> ServedModel:
     """The model of a request. Raises Refusal 400 where it speaks none of the languages that are possible."""
     languages = [fields.language] if fields.language else fields.languages
@@ -94,10 +82,6 @@ def _chosen(catalog: Catalog, fields: openai.TranscriptionFields) -> ServedModel
             if refusal.status == 404 or number == len(languages):
                 raise
     return catalog.choose(fields.model, None)
-
-
-def _model(name: str, served: ServedModel) -> openai.Model:
-    return openai.Model(id=name, created=served.created_unix_seconds, language=served.language)
 
 
 async def _form(request: Request, admitted: AdmittedRequest) -> Form:

@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import ipaddress
 import os
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ from vizinho.server.security.refusals import Refusal
 VARIABLE = "VIZINHO_API_KEYS"
 MIN_KEY_CHARACTERS = 16  # shorter keys can be guessed; Python's secrets.token_urlsafe(32) makes a good one
 _SCHEMES = ("token", "bearer")
+_GRANTED = "granted."  # begins tokens, which no key does
 _IN_BROWSERS = "openai-insecure-api-key."
 ANYONE = "anyone"  # the client of a server without keys
 
@@ -40,11 +42,38 @@ class Keys:
             return ANYONE
         if not key:
             raise Refusal(401, "INVALID_AUTH", "a key is needed: Authorization: Token KEY, or Bearer KEY")
+        if key.startswith(_GRANTED):
+            return self._granted(key)
         digest = _digest(key)
         known = [hmac.compare_digest(digest, other) for other in self.digests]
         if not any(known):
             raise Refusal(401, "INVALID_AUTH", "the key is not one of this server's")
         return digest.hex()[:12]  # 48 bits: enough to tell clients apart, nothing to guess a key from
+
+    def grant(self, key: str | None, seconds: int) -> str:
+        """A token that stands for a key and expires; replicas with the same keys take it. Raises Refusal 401, 403.
+
+        It is signed with the key's digest: whoever takes the key from the server takes its tokens too.
+        """
+        client = self.client(key)
+        if key is None or key.startswith(_GRANTED):
+            raise Refusal(403, "FORBIDDEN", "a key is needed here, not a token")
+        claim = f"{client}.{int(time.time()) + seconds}"
+        return f"{_GRANTED}{claim}.{_signed(_digest(key), claim)}"
+
+    def _granted(self, token: str) -> str:
+        """The client of a token. Raises Refusal 401."""
+        claim, _, signature = token.removeprefix(_GRANTED).rpartition(".")
+        client, _, until = claim.partition(".")
+        signing = next((d for d in self.digests if d.hex()[:12] == client), None)
+        # Without a digest there is nothing to check with: anybody could sign with an empty one.
+        if signing is None or not hmac.compare_digest(
+            _signed(signing, claim).encode(), signature.encode("utf-8", "surrogateescape")
+        ):
+            raise Refusal(401, "INVALID_AUTH", "the token is not one of this server's")
+        if int(until) < time.time():
+            raise Refusal(401, "EXPIRED_TOKEN", "the token has expired")
+        return client
 
 
 def key_of(authorization: str | None, subprotocols: Sequence[str] = ()) -> str | None:
@@ -108,6 +137,10 @@ def same_origin(origin: str | None, host: str | None) -> bool:
     if not is_loopback(name):
         return False
     return origin is None or origin.partition("://")[2] == host  # programs send no Origin, browsers always
+
+
+def _signed(digest: bytes, claim: str) -> str:
+    return hmac.new(digest, claim.encode("utf-8", "surrogateescape"), hashlib.sha256).hexdigest()
 
 
 def _digest(key: str) -> bytes:

@@ -1,7 +1,13 @@
+import hashlib
+import hmac
+import time
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from vizinho.errors import SpecError
-from vizinho.server.security.keys import ANYONE, check_exposure, key_of, keys_from, same_origin
+from vizinho.server.security.keys import ANYONE, VARIABLE, check_exposure, key_of, keys_from, same_origin
 from vizinho.server.security.refusals import Refusal
 
 FIRST, SECOND = "first-key-of-the-tests", "second-key-of-the-tests"
@@ -94,3 +100,37 @@ def test_a_server_without_keys_listens_on_this_machine_only_and_only_when_asked(
 )
 def test_pages_of_other_sites_are_told_from_our_own(origin, host, same):
     assert same_origin(origin, host) is same
+
+
+def test_a_token_stands_for_its_key_until_it_expires(monkeypatch):
+    keys = keys_from({VARIABLE: "a-key-for-the-tests-only,another-key-for-the-tests"})
+    token = keys.grant("another-key-for-the-tests", 60)
+    assert keys.client(token) == keys.client("another-key-for-the-tests") != keys.client("a-key-for-the-tests-only")
+    assert keys_from({VARIABLE: "another-key-for-the-tests"}).client(token)  # a replica
+    with pytest.raises(Refusal) as refused:
+        keys.grant(token, 60)
+    assert refused.value.status == 403
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 62)
+    with pytest.raises(Refusal) as refused:
+        keys.client(token)
+    assert refused.value.code == "EXPIRED_TOKEN"
+    with pytest.raises(Refusal):  # its key is no longer one of the server's
+        keys_from({VARIABLE: "a-key-for-the-tests-only"}).client(token)
+
+
+def test_a_token_of_a_key_that_is_not_known_is_not_taken():
+    keys = keys_from({VARIABLE: "a-key-for-the-tests-only"})
+    for client in ("", "0" * 12):
+        claim = f"{client}.{2**40}"
+        for key in (b"", b"0" * 32):
+            with pytest.raises(Refusal):
+                keys.client(f"granted.{claim}.{hmac.new(key, claim.encode(), hashlib.sha256).hexdigest()}")
+
+
+@given(st.text(max_size=80))
+def test_no_invented_token_is_taken(text):
+    keys = keys_from({VARIABLE: "a-key-for-the-tests-only"})
+    with pytest.raises(Refusal) as refused:
+        keys.client(f"granted.{text}")
+    assert refused.value.status == 401

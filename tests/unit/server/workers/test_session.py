@@ -165,7 +165,7 @@ def test_wrong_parameters_are_named(pairs, parameter):
     assert (refused.value.status, refused.value.parameter) == (400, parameter)
 
 
-@pytest.mark.parametrize("name", ["keyterm", "keywords", "tag", "extra"])
+@pytest.mark.parametrize("name", ["keyterm", "keywords", "tag", "extra", "replace"])
 def test_what_may_be_repeated_may_come_once(name):
     assert getattr(read_query([*BASE, (name, "a")]), name) == ["a"]
     assert getattr(read_query([*BASE, (name, "a"), (name, "b")]), name) == ["a", "b"]
