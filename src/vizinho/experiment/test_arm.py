@@ -42,7 +42,7 @@ def scored(recognizer: Recognizer, utterances: Sequence[Utterance], normalize: N
     transcripts = recognizer.transcribe_corpus(utterances)
     scores = score(
         {u.id: normalize(u.text) for u in utterances},
-        {i: normalize(t.text) for i, t in transcripts.items()},
+        {i: normalize.recognised(t.text) for i, t in transcripts.items()},
         speakers={u.id: u.speaker for u in utterances},
         normalizer=normalize.name,
         data_fingerprint=fingerprint(utterances),

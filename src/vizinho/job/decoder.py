@@ -72,7 +72,7 @@ def choose_decoder(
 
     def texts(search: BeamDecoder | None) -> dict[str, str]:
         way = recognizer.with_decoder(search)
-        return {recording.id: normalize(way.decode(recording).text) for recording in recordings}
+        return {recording.id: normalize.recognised(way.decode(recording).text) for recording in recordings}
 
     greedy = Trial(spec.options, *error_rates(references, texts(None)))
     tuned = []

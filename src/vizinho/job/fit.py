@@ -132,7 +132,7 @@ def _dev_set(ready: ReadyJob, log: Log) -> DevSet:
     # Only Whisper decodes token by token, so long that the faster precision matters on dev too.
     precision = ready.job.options.precision if is_whole_whisper(ready.checkpoint.model) else "no"
     utterances = [u for u in ready.dataset.dev if u.id in references]
-    return DevSet(utterances, references, ready.dataset.normalizer, precision)
+    return DevSet(utterances, references, ready.dataset.normalizer.recognised, precision)
 
 
 def _findings(ready: ReadyJob, result: FitResult, dev: DevSet) -> tuple[Finding, ...]:

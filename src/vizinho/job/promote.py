@@ -81,7 +81,7 @@ def scored(
     """
     return score(
         {u.id: normalize(u.text) for u in utterances},
-        {i: normalize(text) for i, text in texts.items()},
+        {i: normalize.recognised(text) for i, text in texts.items()},
         speakers={u.id: u.speaker for u in utterances},
         normalizer=normalize.name,
         data_fingerprint=fingerprint(utterances),

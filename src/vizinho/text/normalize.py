@@ -62,6 +62,22 @@ class Normalizer:
         """
         return self.read(text).text
 
+    def recognised(self, text: str) -> str:
+        """Normalise what a recogniser wrote, which may be anything: a word that cannot be normalised stays as it is.
+
+        A Whisper writes "3" where a language has no words for numbers here; that is a wrong word, not bad input.
+        """
+        try:
+            return self(text)
+        except TextError:
+            return " ".join(filter(None, map(self._word, text.split())))
+
+    def _word(self, word: str) -> str:
+        try:
+            return self(word)
+        except TextError:
+            return word.lower()
+
     def read(self, text: str) -> Normalised:
         """Normalise one text and say what is dropped (version 1 does not know). Raises TextError."""
         if self.version == 1:

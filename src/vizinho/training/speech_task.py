@@ -38,7 +38,7 @@ class DevSet:
     utterances: Sequence[Utterance]
     references: Mapping[str, str]
     normalize: Callable[[str], str]
-    """What the references went through; transcripts go through it before they are scored."""
+    """What transcripts go through before they are scored: as the references did, but refusing nothing."""
     precision: str = "no"
     """That a network with a decoder is computed in while it is scored; see `TrainingOptions.precision`."""
 

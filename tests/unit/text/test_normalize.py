@@ -217,3 +217,16 @@ def _assert_normal(normalize: Normalizer, text: str) -> None:
     assert once == " ".join(once.split())
     assert not any(c.isdigit() and c.isdecimal() for c in once)
     assert normalize.read(once).lost == ""
+
+
+def test_what_a_recogniser_writes_is_normalised_whatever_it_is():
+    gaelic = get_normalizer("gd")
+    with pytest.raises(TextError):
+        gaelic("Tha 3 cait, a-nis!")
+    assert gaelic.recognised("Tha 3 cait, a-nis!") == "tha 3 cait a nis"
+    assert gaelic.recognised("Tha trì cait.") == gaelic("Tha trì cait.")
+
+
+@given(st.text(max_size=40), st.sampled_from(["gd", "pt", "en", "quz", "zh"]))
+def test_no_text_of_a_recogniser_is_an_error(text, lang):
+    get_normalizer(lang).recognised(text)

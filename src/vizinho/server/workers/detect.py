@@ -39,7 +39,7 @@ def evidence(recognizer: Recognizer, samples: Waveform, language: str) -> float:
         return _UNKNOWN
     if isinstance(recognizer.engine, WordsEngine):
         transcript = recognizer.transcribe(samples)
-        spelt = get_normalizer(language)(transcript.text).split()  # without case and punctuation
+        spelt = get_normalizer(language).recognised(transcript.text).split()  # without case and punctuation
         sure = [math.log(max(word.confidence, _LEAST)) for word in transcript.words]
         return sum(sure) / len(sure) + spelling(spelt, language) if spelt else _UNKNOWN
     engine = recognizer.ctc
