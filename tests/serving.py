@@ -108,11 +108,11 @@ class Running:
 
 
 @contextlib.contextmanager
-def running(*options: str, home: Path, log: Path, key: str = KEY):
-    """`vizinho serve` as a user starts it, on a free port."""
+def running(*options: str, home: Path, log: Path, key: str = KEY, port: int = 0):
+    """`vizinho serve` as a user starts it, on a free port if not on a certain one."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+        port = port or probe.getsockname()[1]
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "VIZINHO_HOME": str(home)}
     environment |= {"VIZINHO_API_KEYS": key}
     command = [sys.executable, "-m", "vizinho.cli.main", "serve", "--port", str(port), *options]

@@ -124,7 +124,7 @@ async function next() {
   }
 }
 
-async function show(utterance, draft = null) {
+async function show(utterance, draft = null, focus = () => $("accept")) {
   current = { ...utterance, samples: null };
   begun = performance.now();
   strokes = 0;
@@ -144,7 +144,7 @@ async function show(utterance, draft = null) {
   showDraft(utterance);
   showVersions(utterance.versions);
   edited();
-  $("accept").focus();
+  focus().focus();
   await sound(utterance);
 }
 
@@ -188,7 +188,7 @@ function showVersions(versions) {
     if (version.version !== versions.length) item.append(useButton(version.version, "Use this"));
     return item;
   });
-  const open = versions.at(-1)?.status !== "open" ? [useButton(0, "Open again")] : [];
+  const open = versions.length && versions.at(-1).status !== "open" ? [useButton(0, "Open again")] : [];
   $("version-list").replaceChildren(...rows, ...open);
 }
 
@@ -287,7 +287,7 @@ function showRefused() {
 
 async function reopen(utterance) {
   const answer = await post("/v1/correct/claim", { tab, who: who(), utterance });
-  await show(answer.utterance);
+  await show(answer.utterance, null, () => $("versions").querySelector("button") ?? $("accept"));
 }
 
 async function undo() {
@@ -300,7 +300,6 @@ async function undo() {
   if (!utterance) return tell("There is nothing to undo; “Corrected last” lists earlier utterances.");
   try {
     await reopen(utterance);
-    $("versions").querySelector("button")?.focus();
   } catch (error) {
     complain(error);
   }
