@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,6 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 from starlette.websockets import WebSocket
 
+from vizinho.errors import VizinhoError
 from vizinho.server.correct.drafting import draft_all
 from vizinho.server.protocols import deepgram, openai
 from vizinho.server.routes import account, correct, listen, listen_live, operations, realtime, transcriptions
@@ -39,7 +41,8 @@ def create_app(service: Service) -> FastAPI:
         yield
         if drafting is not None and service.desk is not None:
             drafting.cancel()
-            service.desk.write()  # here, because uvicorn ends the process with the signal that it was sent
+            with contextlib.suppress(VizinhoError):  # the log has everything; the next start writes it again
+                service.desk.write()  # here, because uvicorn ends the process with the signal that it was sent
         await service.pool.stop()
 
     app = FastAPI(

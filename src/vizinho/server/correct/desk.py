@@ -81,6 +81,9 @@ class Desk:
         self.utterances = {u.id: u for u in read_manifest(corpus)}
         self._refuse_mixed()
         self.log = EditLog(beside(corpus, "edits"))
+        if not len(self.log) and beside(corpus, "corrected").exists():
+            what, fix = "it is there already and has no log of edits", "move it away, or bring back its .edits.jsonl"
+            raise CorpusError(what, where=beside(corpus, "corrected"), fix=fix)
         self.drafts = DraftFile(beside(corpus, "drafts"))
         self.claims = claims or Claims()
         self.problems: dict[str, str] = {}
@@ -96,7 +99,8 @@ class Desk:
         self._judged: dict[tuple[str, str], Letters] = {}
         self._agreement: dict[str, tuple[Draft, float]] = {}
         self._normalizer = get_normalizer(self.lang)
-        self._written = -1
+        self._writing = threading.Lock()
+        self._written = 0
         self.look_for_audio()
 
     @property
@@ -265,16 +269,17 @@ class Desk:
             texts = [e.text for id_ in self.utterances if (e := self.log.current(id_)) and e.status == "done"]
         return dict(Counter(letter for text in texts for letter in self.letters(text).missing).most_common())
 
-    def write(self) -> int:
-        """Write the corrected corpus, if there are edits that it lacks; returns its utterances."""
-        with self._lock:
-            rows = list(corrected(list(self.utterances.values()), self.log, self.drafts.all()))
-            edits = len(self.log)
-        # Outside the lock: nobody waits for a file that can be made from the log at any time.
-        if edits != self._written:
+    def write(self) -> None:
+        """Write the corrected corpus, if there are edits that it lacks. Raises CorpusError."""
+        # A lock of its own: nobody waits for a file that can be made from the log at any time.
+        with self._writing:
+            with self._lock:
+                edits = len(self.log)
+                if edits == self._written:
+                    return
+                rows = list(corrected(list(self.utterances.values()), self.log, self.drafts.all()))
             write_corrected(beside(self.corpus, "corrected"), rows)
             self._written = edits
-        return len(rows)
 
     def counts(self) -> Counter[Status]:
         """Utterances by status."""

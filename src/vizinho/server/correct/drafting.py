@@ -66,25 +66,34 @@ async def _draft_with(service: Service, desk: Desk, model: ServedModel) -> None:
     key = await asyncio.to_thread(key_of, model.folder)
     if desk.drafts_by != model.ref:
         desk.draft_with(model.ref, *await asyncio.to_thread(writes, model.folder))
-    await asyncio.to_thread(desk.look_for_audio)
-    for utterance in list(desk.utterances.values()):
+    # In a thread: the files of a large corpus take a second to look at.
+    for utterance, stamp in await asyncio.to_thread(_pending, desk, key):
         # The server ends when its workers have nothing left to do.
         if service.admission.draining:
             return
-        await _draft(service, desk, model, key, utterance)
+        await _draft(service, desk, model, key, utterance, stamp)
 
 
-async def _draft(service: Service, desk: Desk, model: ServedModel, key: str, utterance: Utterance) -> None:
+def _pending(desk: Desk, key: str) -> list[tuple[Utterance, str]]:
+    """Open utterances without a draft of these weights, and their recordings' stamps."""
+    desk.look_for_audio()
+    pending = []
+    for utterance in desk.utterances.values():
+        stamp = stamp_of(utterance.audio)
+        if not stamp or desk.log.status(utterance.id) != "open" or desk.refused(utterance.id, stamp):
+            continue
+        if desk.drafts.has(utterance.id, stamp, key):
+            desk.drafts.use(utterance.id, stamp, key)
+        else:
+            pending.append((utterance, stamp))
+    return pending
+
+
+async def _draft(service: Service, desk: Desk, model: ServedModel, key: str, utterance: Utterance, stamp: str) -> None:
     """One draft, unless there is one or somebody has written the text. Raises Refusal where the model cannot work."""
     from vizinho.server.workers.messages import FileJob
 
-    stamp = stamp_of(utterance.audio)
-    if not stamp or desk.log.status(utterance.id) != "open":
-        return
-    if desk.drafts.has(utterance.id, stamp, key):
-        desk.drafts.use(utterance.id, stamp, key)
-        return
-    if desk.refused(utterance.id, stamp):
+    if desk.log.status(utterance.id) != "open":
         return
     limits = service.limits
     try:
@@ -92,7 +101,7 @@ async def _draft(service: Service, desk: Desk, model: ServedModel, key: str, utt
         job = FileJob(0, audio, model, max_seconds=limits.max_audio_seconds, max_channels=limits.max_channels)
         done = await service.pool.transcribe(_CLIENT, job)
     except OSError as error:
-        desk.problems[utterance.id] = f"cannot be read ({error.strerror})"
+        desk.note_problem(utterance.id, f"cannot be read ({error.strerror})", stamp)
         return
     except Refusal as refusal:
         # These concern the recording; all others the server or the model, and pass.

@@ -61,7 +61,7 @@ async def next_utterance(request: Request, admitted: Admitted) -> Response:
     """The least sure utterance that nobody has; null where there is none."""
     desk, message = _desk(request), await _read(request, admitted, NextMessage)
     shown = await asyncio.to_thread(desk.next, message.tab, message.who)
-    return JSONResponse({"utterance": None if shown is None else _shown(desk, shown)})
+    return JSONResponse({"utterance": None if shown is None else await asyncio.to_thread(_shown, desk, shown)})
 
 
 @router.post("/v1/correct/claim")
@@ -75,14 +75,14 @@ async def claim(request: Request, admitted: Admitted) -> Response:
     if shown is None:
         holder = desk.claims.holder(message.utterance)
         raise Refusal(409, "TAKEN", f"{holder.who if holder else 'somebody else'} works on this utterance")
-    return JSONResponse({"utterance": _shown(desk, shown)})
+    return JSONResponse({"utterance": await asyncio.to_thread(_shown, desk, shown)})
 
 
 @router.post("/v1/correct/leave")
 async def leave(request: Request, admitted: Admitted) -> Response:
     """A page is closed; what it had is free."""
     desk, message = _desk(request), await _read(request, admitted, LeaveMessage)
-    desk.leave(message.tab)
+    await asyncio.to_thread(desk.leave, message.tab)
     return JSONResponse({})
 
 
@@ -98,7 +98,7 @@ async def save(request: Request, admitted: Admitted) -> Response:
     except CorpusError as error:
         raise Refusal(507, "NOT_SAVED", error.what, retry_after_seconds=10) from error
     # Said after saving: letters that a model lacks are no mistake, they are why it is trained again.
-    letters = desk.letters(saved.edit.text)
+    letters = await asyncio.to_thread(desk.letters, saved.edit.text)
     return JSONResponse(saved_json(saved) | {"missing": letters.missing, "problem": letters.problem})
 
 
@@ -166,7 +166,7 @@ async def _read(request: Request, admitted: AdmittedRequest, kind: type[_Message
 def _state(desk: Desk) -> dict[str, Any]:
     counts = desk.counts()
     done = [u for u in desk.utterances.values() if desk.log.status(u.id) == "done"]
-    problems = [{"utterance": id_, "problem": what} for id_, what in desk.problems.items()]
+    problems = [{"utterance": id_, "problem": what} for id_, what in list(desk.problems.items())]
     return {
         "corpus": desk.name,
         "token": desk.token,

@@ -121,6 +121,13 @@ def test_edits_of_utterances_that_are_gone_stay_in_the_log(corpus):
     assert (desk.unknown, len(desk.log.edits())) == (1, 1)
 
 
+def test_a_file_that_is_not_from_here_is_not_overwritten(corpus):
+    (corpus.parent / "visits.corrected.jsonl").write_text("mine")
+    with pytest.raises(CorpusError, match="has no log of edits"):
+        Desk(corpus)
+    assert (corpus.parent / "visits.corrected.jsonl").read_text() == "mine"
+
+
 def test_a_corpus_of_two_languages_is_refused(corpus):
     rows = read_manifest(corpus)
     write_manifest(corpus, [replace(rows[0], lang="es"), *rows[1:]])
