@@ -26,6 +26,7 @@ EXTRAS = (
     "streams",
     "field",
     "whisper",
+    "wyoming",
     "speak",
     "voices",
     "dev",

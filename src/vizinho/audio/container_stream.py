@@ -126,6 +126,7 @@ class _FFmpegStream:
 
     def _decoded(self, *, last: bool = False) -> Channels:
         """What the thread has decoded since, at 16 kHz. Raises what ended it."""
+        # The thread waits for bytes by now, or has ended: nobody else touches the list.
         blocks, self._blocks = self._blocks, []
         if self._failure is not None and not blocks:
             raise self._failure

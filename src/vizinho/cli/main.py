@@ -45,6 +45,7 @@ EXTRAS = {
     "streams": ("datasets",),
     "field": ("pylangacq", "rustling", "pympi", "praatio", "sentencex"),
     "whisper": ("ctranslate2",),
+    "wyoming": ("wyoming",),
     "speak": ("espeakng_loader",),
     "voices": ("parselmouth",),
     "ray": ("ray",),

@@ -34,6 +34,10 @@ def serve(
     topics: Annotated[
         Path | None, Option("--topics", help="Folder of a classifier of topics.", show_default=False)
     ] = None,
+    wyoming: Annotated[
+        int | None,
+        Option("--wyoming", min=1, max=65535, help="Port of the Wyoming protocol, on 127.0.0.1.", show_default=False),
+    ] = None,
     profanity: Annotated[
         Path | None, Option("--profanity", help="Words that profanity_filter masks, one a line.", show_default=False)
     ] = None,
@@ -95,6 +99,7 @@ def serve(
         correct=correct,
         override=override,
         profanity=profanity,
+        wyoming=wyoming,
         worker=WorkerOptions(engine=engine, classifier=topics),
         limits=limits,
     )

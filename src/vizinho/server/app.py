@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
@@ -38,7 +38,8 @@ def create_app(service: Service) -> FastAPI:
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await service.pool.start(service.catalog.current())
         drafting = asyncio.create_task(draft_all(service, service.desk)) if service.desk is not None else None
-        yield
+        async with _wyoming(service):
+            yield
         if drafting is not None and service.desk is not None:
             drafting.cancel()
             with contextlib.suppress(VizinhoError):  # the log has everything; the next start writes it again
@@ -71,6 +72,15 @@ def create_app(service: Service) -> FastAPI:
     app.add_exception_handler(Exception, _unexpected)
     app.add_middleware(Frame, limits=service.limits, metrics=service.metrics, refused=refusal_response)
     return app
+
+
+def _wyoming(service: Service) -> AbstractAsyncContextManager[None]:
+    """The Wyoming protocol beside the rest, where it is on."""
+    if service.wyoming is None:
+        return nullcontext()
+    from vizinho.server.wyoming import listening
+
+    return listening(service)
 
 
 def _described(app: FastAPI) -> dict[str, Any]:

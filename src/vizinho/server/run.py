@@ -49,6 +49,7 @@ class ServeOptions:
     correct: Path | None = None  # a manifest that people correct in the browser
     override: str | None = None  # why models may be served although their speech refuses it
     profanity: Path | None = None  # a file of words that profanity_filter masks
+    wyoming: int | None = None  # port of the Wyoming protocol on 127.0.0.1; None where that is off
     worker: WorkerOptions = field(default_factory=WorkerOptions)
     limits: Limits = field(default_factory=Limits)
 
@@ -68,7 +69,17 @@ def make_service(options: ServeOptions, keys: Keys, store: Store | None = None, 
     if options.fetch_hosts:
         fetcher = Fetcher(frozenset(options.fetch_hosts), limits.max_body_bytes, options.fetch_private)
     return Service(
-        keys, limits, catalog, pool, metrics, Admission(limits), fetcher, store, desk, _words(options.profanity)
+        keys,
+        limits,
+        catalog,
+        pool,
+        metrics,
+        Admission(limits, clients=max(1, len(keys.digests))),
+        fetcher,
+        store,
+        desk,
+        _words(options.profanity),
+        options.wyoming,
     )
 
 

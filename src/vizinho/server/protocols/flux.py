@@ -199,6 +199,7 @@ class FluxMessages:
         """A turn starts with its first words; further ones are updates."""
         if not words:
             return []
+        # Not with the voice but with its first words: a cough is no turn.
         starts = self._began is None
         self._latest = words
         if self._began is None:
@@ -206,8 +207,10 @@ class FluxMessages:
         return [self._info("StartOfTurn" if starts else "Update", seconds, sure)]
 
     def _end(self, trigger: str, seconds: float, sure: float) -> list[Message]:
+        # Silence before the first word is no turn, and neither is a second report on the end of one.
         if self._began is None:
             return []
+        # Whichever of the two pauses is shorter made the words final.
         if trigger == "model" and pause_for(self._thresholds.eot_threshold) > self._thresholds.eot_timeout_ms / 1000:
             trigger = "timeout"
         message = self._info("EndOfTurn", seconds, sure) | {"trigger": trigger}

@@ -82,6 +82,7 @@ class Settings(BaseModel):
     def configuration(self) -> Configuration:
         """How a worker listens by these."""
         turns, transcription = self.audio.input.turn_detection, self.audio.input.transcription
+        # Without turn detection no pause ends an item: only a commit does, and the longest utterance a worker holds.
         pause = turns.silence_duration_ms / 1000 if turns else math.inf
         favoured = tuple((word, DEFAULT_BOOST) for word in transcription.keywords or ())
         threshold = turns.threshold if turns else _TurnDetection().threshold
@@ -157,6 +158,7 @@ class RealtimeEvents:
         """Events on what the client commits. Raises Refusal 400 where it has sent nothing since the last commit."""
         if not self._uncommitted:
             raise Refusal(400, "INPUT_AUDIO_BUFFER_COMMIT_EMPTY", "there is no audio to commit")
+        # The worker's flush brings at most one final result, which ends the item; silence brings none.
         events = [made for event in report.events for made in self._made(event, by_client=True)]
         if self._item is not None or not any(e["type"] == "input_audio_buffer.committed" for e in events):
             events += self._end(report.seconds, stopped=False)
@@ -196,9 +198,11 @@ class RealtimeEvents:
 
     def _deltas(self, item: _Item, words: tuple[Word, ...]) -> list[Event]:
         """Words that two partial results in a row agree on: clients append deltas and cannot take them back."""
+        # Words of a cut for length are final already; a partial result is of what comes after the cut.
         texts = tuple(word.text for word in (*item.words, *words))
         agreed = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(item.latest, texts, strict=False)))
         item.latest = texts
+        # What was told stays told, even where a later result has another word in its place.
         new = texts[item.told : agreed]
         if not new:
             return []
@@ -213,6 +217,7 @@ class RealtimeEvents:
 
     def _end(self, seconds: float, *, stopped: bool) -> list[Event]:
         """The item's audio is committed and its transcript complete."""
+        # A commit may come before any speech was detected: then there is an item with an empty transcript.
         item = self._open(seconds)
         texts = tuple(word.text for word in item.words)
         events = []

@@ -42,6 +42,7 @@ def replaced(words: Sequence[Word], rules: Sequence[tuple[tuple[str, ...], str]]
     result: list[Word] = []
     place = 0
     while place < len(words):
+        # The first rule that fits wins, as the request orders them.
         for find, text in rules:
             matching = words[place : place + len(find)]
             if tuple(w.text.lower() for w in matching) == find:
@@ -72,6 +73,7 @@ def hits(words: Sequence[Word], phrase: str) -> list[Hit]:
     """Places whose letters are like a phrase's, the likest first: what was heard is compared, not the sound."""
     count = max(1, len(phrase.split()))
     places = []
+    # A word more or less: recognisers split and join words.
     for size in sorted({count, count + 1, max(1, count - 1)}):
         for start in range(len(words) - size + 1):
             part = words[start : start + size]
@@ -79,6 +81,7 @@ def hits(words: Sequence[Word], phrase: str) -> list[Hit]:
             like = fuzz.ratio(text.lower(), phrase.lower())
             if like >= _LEAST_LIKE:
                 places.append(Hit(round(like / 100, 4), part[0].start_seconds, part[-1].end_seconds, text))
+    # Greedy: of places that overlap the likest stays.
     best: list[Hit] = []
     for hit in sorted(places, key=lambda h: (-h.confidence, h.start_seconds)):
         if all(hit.end_seconds <= b.start_seconds or hit.start_seconds >= b.end_seconds for b in best):

@@ -101,6 +101,7 @@ class _Session:
         before, settings = self._events.settings, self._events.settings.updated(changes)
         transcription = settings.audio.input.transcription
         self._service.catalog.choose(transcription.model, settings.language)
+        # A worker's decoder and network are chosen when the first audio comes.
         if self._handle is not None:
             fixed = (before.audio.input.format, before.audio.input.transcription.model, before.language)
             if fixed != (settings.audio.input.format, transcription.model, settings.language):
@@ -117,6 +118,7 @@ class _Session:
             opening = settings.opening(model, self._service.limits.max_stream_seconds)
             self._handle, used = await self._service.pool.open_stream(opening)
             self._audio_seconds = self._service.metrics.audio_seconds.labels(kind="stream", model=used.ref)
+        # In pieces, so that other streams of the worker take turns with a client that sends seconds at once.
         events: list[Event] = []
         for start in range(0, len(data), PIECE_BYTES):
             report = await self._handle.order("audio", data[start : start + PIECE_BYTES])

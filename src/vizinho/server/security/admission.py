@@ -41,6 +41,7 @@ class Service:
     store: Store = field(default_factory=Store)
     desk: Desk | None = None  # the corpus that people correct; None where that is off
     profane: frozenset[str] | None = None  # words that profanity_filter masks; None where there is no list
+    wyoming: int | None = None  # port of the Wyoming protocol; None where that is off
     finish_streams: asyncio.Event = field(default_factory=asyncio.Event)  # set when open streams must come to their end
 
 

@@ -103,8 +103,14 @@ class Rate:
 class Admission:
     """Decides who is let in: rate, requests and streams of one client and of all, bytes in memory."""
 
-    def __init__(self, limits: Limits, clock: Callable[[], float] = time.monotonic) -> None:
-        self.limits = limits
+    def __init__(self, limits: Limits, clock: Callable[[], float] = time.monotonic, clients: int = 1) -> None:
+        """`clients` is how many there may be, where that is known.
+
+        Half of all streams is kept for them in equal shares, and the other half is for whoever comes, so that no client
+        can shut the others out.
+        """
+        self.limits, self._clients = limits, clients
+        self._share = limits.max_streams // (2 * clients) if clients > 1 else 0
         self.rate = Rate(limits.requests_per_minute, clock)
         self.requests, self.streams, self.body_bytes = InUse(), InUse(), InUse()
         self.draining = False
@@ -127,7 +133,16 @@ class Admission:
             raise too_many(f"{self.limits.max_streams_per_client} streams of this client are open", 5)
         if self.streams.total() >= self.limits.max_streams:
             raise overloaded(f"{self.limits.max_streams} streams are open", 5)
+        if self.streams[client] >= self._share and self.streams.total() + self._kept(client) >= self.limits.max_streams:
+            raise too_many("the streams that are left are kept for other clients", 5)
         self.streams[client] += 1
+
+    def _kept(self, client: str) -> int:
+        """Streams that other clients may still open of their shares."""
+        others = [count for other, count in self.streams.items() if other != client]
+        # Clients are known by number, not by name: those that have no stream are counted by what is missing.
+        silent = self._clients - 1 - len(others)
+        return sum(max(0, self._share - count) for count in others) + max(0, silent) * self._share
 
     def body(self, client: str, already: int, more: int, limit: int | None = None) -> None:
         """`more` bytes of a body of which `already` are here; `body_bytes` counts them. Raises Refusal 413 or 503."""

@@ -1,3 +1,5 @@
+import contextlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -89,3 +91,34 @@ def test_a_server_that_stops_takes_nothing_new():
     admission = Admission(Limits(), Clock())
     admission.draining = True
     assert refusal(admission.request, "a").code == refusal(admission.stream, "a").code == "DRAINING"
+
+
+@given(st.integers(2, 6), st.integers(4, 40), st.lists(st.tuples(st.integers(0, 5), st.booleans()), max_size=200))
+def test_every_client_gets_its_share_of_streams_whatever_the_others_do(clients, most, moves):
+    limits = Limits(max_streams=most, max_streams_per_client=most, requests_per_minute=10**9)
+    admission = Admission(limits, Clock(), clients=clients)
+    for number, opens in moves:
+        client = str(number % clients)
+        if not opens:
+            if admission.streams[client]:
+                admission.streams.give_back(client)
+            continue
+        with contextlib.suppress(Refusal):
+            admission.stream(client)
+        assert admission.streams.total() <= most
+    for client in map(str, range(clients)):
+        while admission.streams[client] < most // (2 * clients):
+            admission.stream(client)
+
+
+def test_a_client_alone_gets_what_is_not_kept_for_the_other():
+    admission = Admission(
+        Limits(max_streams=8, max_streams_per_client=8, requests_per_minute=10**6), Clock(), clients=2
+    )
+    for _ in range(6):
+        admission.stream("a")
+    with pytest.raises(Refusal) as refused:
+        admission.stream("a")
+    assert refused.value.status == 429
+    admission.stream("b")
+    admission.stream("b")
