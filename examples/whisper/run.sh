@@ -18,3 +18,12 @@ for arm in whisper.all.seed1 whisper.all.seed2 whisper.all.seed3 whisper.untrain
 done
 .venv/bin/python examples/whisper/split_words.py gd runs/whisper/gd.jsonl
 "$vizinho" experiment examples/whisper/new_language.toml --out runs/whisper/new_language
+# Hugging Face's recipe with as many steps, and both tested alike.
+PYTHONPATH=bench .venv/bin/python bench/peers/whisper_recipe.py "$VIZINHO_WHISPER" "$VIZINHO_SHARED/speech/pt.jsonl" \
+    --lang pt --steps 120 --seed 1 --out runs/whisper/hugging_face.seed1
+store=runs/whisper/portuguese/store/models
+for corpus in pt pt_read; do
+    .venv/bin/python examples/whisper/against_peer.py "$VIZINHO_SHARED/speech/$corpus.jsonl" --lang pt \
+        --ours "$store"/whisper.all.seed{1,2,3}/1 --peer runs/whisper/hugging_face.seed1/model \
+        --out "examples/whisper/results/against_hugging_face.$corpus.json"
+done
