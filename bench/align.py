@@ -46,24 +46,22 @@ RIGHT_SECONDS = 0.5
 SHARES = (0.0, 0.1, 0.3)
 RESAMPLES = 1000
 TEST = (
-    ("one man reads, 1", "pt_read", ("hts-br",), 6),
-    ("one man reads, 2", "pt_read", ("hts-br",), 6),
-    ("instructions, Brazil", "pt_read", ("Enrico",), 8),
-    ("instructions, Portugal", "pt_read", ("IFILP",), 8),
-    ("books and news, 17 people", "pt_read", ("MLS", "FLEURS"), 9),
-    ("single words", "pt", ("",), 5),
+    ("one man reads", "pt_read", ("hts-br",), 5),
+    ("instructions, Brazil", "pt_read", ("Enrico",), 4),
+    ("instructions, Portugal", "pt_read", ("IFILP",), 4),
+    ("books and news, 17 people", "pt_read", ("MLS", "FLEURS"), 5),
+    ("single words", "pt", ("Francisco", "João"), 2),
 )
-"""Name, manifest, speakers, minutes."""
+"""Name, manifest, speakers, minutes. A model of Portuguese that was trained on the train split of pt has heard nobody
+of these."""
 CALIBRATION = (
     ("sentences", "es", ("Daniel",), 8),
-    ("captions", "es", ("Estefania",), 6),
     ("captions", "fr", ("Zohra",), 6),
-    ("captions", "fr", ("PaulK",), 6),
     ("sentences", "words/ro", ("Tabbytha",), 8),
     ("captions", "words/de", ("Claudia",), 6),
-    ("words", "ca", ("Antoni",), 3),
 )
-"""None is Portuguese, so that the tables show how the calibration carries over to a language it has not seen."""
+"""None is Portuguese, so that the tables show how the calibration carries over to a language it has not seen. Lists of
+single words are left out: these models place fewer than half of them, and no confidence tells which."""
 
 
 @dataclass(frozen=True)
@@ -242,8 +240,9 @@ def with_interval(rows: Sequence[Row], digits: int = 2) -> dict[str, str]:
     return shown
 
 
-def compare(recordings: Sequence[Recording], models: Sequence[str], seeds: Sequence[int]) -> None:
+def compare(recordings: Sequence[Recording], models: Sequence[str], seeds: Sequence[int], out: Path | None) -> None:
     results: dict[tuple[str, float, str], list[Row]] = {}
+    seconds, minutes = dict.fromkeys(("vizinho", "ctc-segmentation"), 0.0), 0.0
     for model in models:
         for recording in recordings:
             lang = recording.utterances[0].lang
@@ -256,30 +255,42 @@ def compare(recordings: Sequence[Recording], models: Sequence[str], seeds: Seque
                     texts = corrupted(recording, share, seed, recording.others)
                     written = [aligner.normalizer(text) for text, _ in texts]
                     tokens = [aligner.tokens(text) for text in written]
-                    ways = {"vizinho": ours(frames, aligner, tokens), "even split": even(recording, written)}
+                    begun = time.process_time()
+                    ways = {"vizinho": ours(frames, aligner, tokens)}
+                    seconds["vizinho"] += time.process_time() - begun
+                    if model == models[0]:  # it needs no model
+                        ways["even split"] = even(recording, written)
+                    begun = time.process_time()
                     ways["ctc-segmentation"] = peer(frames, aligner, tokens, step) or []
+                    seconds["ctc-segmentation"] += time.process_time() - begun
+                    minutes += recording.seconds / 60
                     for way, places in ways.items():
                         if places:
                             new = rows_of(recording, texts, places, [t.size for t in tokens])
                             results.setdefault((model, share, way), []).extend(new)
             print(f"{model}: {recording.name}, {recording.seconds / 60:.1f} min", flush=True)
+    measured = {key: with_interval(rows) for key, rows in results.items()}
     head = ["model", "missing", "way", "right", "median, s", "95 %, s", "recall at precision .99"]
     lines = []
-    for (model, share, way), rows in results.items():
-        shown = with_interval(rows)
-        name = model if way != "even split" else ""
-        recall = shown["recall"] if way != "even split" else "-"
-        lines.append([name, f"{share:.0%}", way, shown["right"], shown["median"], shown["p95"], recall])
-    print(f"\n{markdown(head, [line for line in lines if line[0] or models[0] == models[-1]])}\n")
+    for (model, share, way), shown in measured.items():
+        blind = way == "even split"
+        cells = [shown["right"], shown["median"], shown["p95"], "-" if blind else shown["recall"]]
+        lines.append(["none" if blind else model, f"{share:.0%}", way, *cells])
+    print(f"\n{markdown(head, lines)}\n")
+    print(f"search, CPU s for a minute: { {way: round(s / minutes, 3) for way, s in seconds.items()} }\n")
+    if out is not None:
+        rows = [{"model": m, "missing": share, "way": way, **v} for (m, share, way), v in measured.items()]
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(json.dumps({"right_seconds": RIGHT_SECONDS, "rows": rows}, indent=1) + "\n", encoding="utf-8")
     print("--precision .99 as it is calibrated:\n")
     head = ["model", "missing", "precision of what is accepted", "right and accepted, of all spoken"]
-    own = [(key, with_interval(rows, 3)) for key, rows in results.items() if key[2] == "vizinho"]
+    own = [(key, with_interval(of, 3)) for key, of in results.items() if key[2] == "vizinho"]
     print(markdown(head, [[m, f"{share:.0%}", s["precision"], s["accepted"]] for (m, share, _), s in own]))
     head = ["model", "recording", "right", "accepted", "precision"]
     lines = []
     for model in models:
-        rows = sorted((r for share in SHARES for r in results[model, share, "vizinho"]), key=lambda r: r.recording)
-        for name, part in groupby(rows, key=lambda r: r.recording):
+        of_model = sorted((r for share in SHARES for r in results[model, share, "vizinho"]), key=lambda r: r.recording)
+        for name, part in groupby(of_model, key=lambda r: r.recording):
             m = measures(list(part))
             lines.append([model, name, f"{m['right']:.2f}", f"{m['accepted']:.2f}", f"{m['precision']:.3f}"])
     print(f"\n{markdown(head, lines)}")
@@ -354,6 +365,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--calibrate", action="store_true")
     parser.add_argument("--hours", action="store_true")
+    parser.add_argument("--out", type=Path, help="JSON file of the first table")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as temporary:
@@ -363,7 +375,10 @@ def main() -> None:
             return
         sets = CALIBRATION if arguments.calibrate else TEST
         recordings = [joined(*of, folder, seed) for seed, of in enumerate(sets, start=1)]
-        (calibrate if arguments.calibrate else compare)(recordings, arguments.models, arguments.seeds)
+        if arguments.calibrate:
+            calibrate(recordings, arguments.models, arguments.seeds)
+        else:
+            compare(recordings, arguments.models, arguments.seeds, arguments.out)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from vizinho.version import __version__
 if TYPE_CHECKING:
     from vizinho.experiment.run import run_experiment
     from vizinho.job.evaluate import evaluate, load, transcribe
+    from vizinho.job.rounds import self_train
     from vizinho.job.run import train, transfer
     from vizinho.languages.compare import compare
 
@@ -21,13 +22,24 @@ _HOME = {
     "evaluate": "vizinho.job.evaluate",
     "load": "vizinho.job.evaluate",
     "run_experiment": "vizinho.experiment.run",
+    "self_train": "vizinho.job.rounds",
     "train": "vizinho.job.run",
     "transcribe": "vizinho.job.evaluate",
     "transfer": "vizinho.job.run",
 }
 """The module that owns each name of the API."""
 
-__all__ = ["__version__", "compare", "evaluate", "load", "run_experiment", "train", "transcribe", "transfer"]
+__all__ = [
+    "__version__",
+    "compare",
+    "evaluate",
+    "load",
+    "run_experiment",
+    "self_train",
+    "train",
+    "transcribe",
+    "transfer",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -10,6 +10,8 @@ from typer.testing import CliRunner
 from vizinho.audio.io import SAMPLE_RATE, load_audio, save_audio
 from vizinho.cli.main import app
 from vizinho.corpora.manifest import read_manifest
+from vizinho.errors import VizinhoError
+from vizinho.job.align import AlignOptions, align_recording
 from vizinho.recognition import recognizer
 from vizinho.recognition.cutting import Cutter
 
@@ -59,7 +61,7 @@ def test_sentences_are_where_they_were_said(tone_model, tmp_path):
     out = tmp_path / "pt.jsonl"
     report = json.loads(typed("corpus", "align", tmp_path / "long.wav", tmp_path / "text.txt", "--model", tone_model,
                               "--lang", "pt", "--donor-language", "pt", "--out", out, "--speaker", "ana",
-                              "--json").stdout)  # fmt: skip
+                              "--precision", "0.95", "--json").stdout)  # fmt: skip
     utterances = read_manifest(out)
     assert {u.text for u in utterances} <= places.keys()
     assert len(utterances) >= 14
@@ -75,3 +77,57 @@ def test_sentences_are_where_they_were_said(tone_model, tmp_path):
     assert [line["text"] for line in lines] == written
     assert report["utterances"] == sum(report["verdicts"].values()) == len(written)
     assert not {line["text"] for line in lines if line["verdict"] == "accepted"} & {*unspoken}
+
+
+def _aligning(recording, text, model, out):
+    names = ("--lang", "pt", "--donor-language", "pt", "--precision", "0.95", "--out", out)
+    return "corpus", "align", recording, text, "--model", model, *names
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        ("another text", "of 12 utterances are found"),
+        ("long text", "letters do not fit into"),
+        ("silence", "nobody speaks in the recording"),
+        ("empty text", "the text has no words"),
+        ("other script", "the model has nothing for"),
+        ("no recording", "missing.wav"),
+        ("no text", "missing.txt"),
+        ("not audio", "broken.wav"),
+    ],
+)
+def test_what_cannot_be_aligned_is_named_and_nothing_is_written(tone_model, tmp_path, fault, message):
+    recording, text, out = tmp_path / "long.wav", tmp_path / "text.txt", tmp_path / "pt.jsonl"
+    if fault == "silence":
+        save_audio(recording, np.zeros(3 * SAMPLE_RATE, np.float32))
+    else:
+        record(recording, sentences(12))
+    written = {"another text": sentences(12, seed=5), "long text": sentences(400), "empty text": ["", "  "]}
+    text.write_text("\n".join(written.get(fault, ["привет мир"] * 12 if fault == "other script" else sentences(12))))
+    (tmp_path / "broken.wav").write_bytes(b"no audio")
+    recording = {"no recording": tmp_path / "missing.wav", "not audio": tmp_path / "broken.wav"}.get(fault, recording)
+    text = tmp_path / "missing.txt" if fault == "no text" else text
+    options = AlignOptions(donor_language="pt")
+    with pytest.raises(VizinhoError, match=message):
+        align_recording(recording, text, model=tone_model, lang="pt", out=out, options=options)
+    assert not out.exists()
+
+
+def test_a_second_round_trains_on_the_first_and_aligns_again(tone_model, tmp_path):
+    texts = sentences(20)
+    places = dict(zip(texts, record(tmp_path / "long.wav", texts), strict=True))
+    (tmp_path / "text.txt").write_text("\n".join(texts))
+    out = tmp_path / "pt.jsonl"
+    command = _aligning(tmp_path / "long.wav", tmp_path / "text.txt", tone_model, out)
+    report = json.loads(typed(*command, "--rounds", "2", "--steps", "4", "--json").stdout)
+    assert report["rounds"] == 2
+    utterances = read_manifest(out)
+    assert len(utterances) >= 14
+    assert {u.source for u in utterances} == {f"aligned by {tone_model} after round 1"}
+    assert all(abs(u.place.start_seconds - places[u.text][0]) < 0.3 for u in utterances)
+    assert sorted(p.name for p in tmp_path.iterdir() if p.name.startswith("pt")) == [
+        "pt.alignment.jsonl",
+        "pt.jsonl",
+        "pt_audio",
+    ]

@@ -20,10 +20,15 @@ Channels = npt.NDArray[np.float32]
 ENCODINGS = ("linear16", "mulaw", "alaw", "opus")
 
 
-def read_blocks(source: Path | bytes, name: object = "", limits: AudioLimits = DEFAULT_LIMITS) -> Iterator[Channels]:
-    """Blocks of a file or a file's bytes at 16 kHz, each (channels, N); see `open_native` for what is raised."""
+def read_blocks(
+    source: Path | bytes, name: object = "", limits: AudioLimits = DEFAULT_LIMITS, speed: float = 1.0
+) -> Iterator[Channels]:
+    """Blocks of a file or a file's bytes at 16 kHz, each (channels, N); see `open_native` for what is raised.
+
+    With a `speed` of 1.1 the recording is played a tenth faster, and higher.
+    """
     with open_native(source, name, limits) as native:
-        resampler = Resampler(native.sample_rate, native.channels)
+        resampler = Resampler(round(native.sample_rate * speed), native.channels)
         for block in native.blocks:
             yield resampler.feed(block)
         yield resampler.feed(np.zeros((0, native.channels), np.float32), last=True)

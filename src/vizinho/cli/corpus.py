@@ -395,6 +395,15 @@ def label(
     least_confidence: Annotated[
         float, Option("--least-confidence", help="Skip labels with a lower mean confidence.", min=0, max=1)
     ] = 0.0,
+    least_agreement: Annotated[
+        float,
+        Option(
+            "--least-agreement",
+            help="Transcribe at 1.1 of the speed too, and skip labels of which a smaller share of letters stays.",
+            min=0,
+            max=1,
+        ),
+    ] = 0.0,
     lang: Lang = None,
     split: Annotated[str, Option("--split", help="Split of the manifest to label; its rows become train.")] = "train",
     processes: Processes = None,
@@ -404,21 +413,23 @@ def label(
 ) -> None:
     """Pseudo-label untranscribed speech: FILE gets the accepted labels, NAME.heard.jsonl all of them.
 
-    The same command resumes a run that was stopped; another --least-confidence decodes nothing again. Recordings that
+    The same command resumes a run that was stopped; other thresholds decode nothing again. Recordings that
     cannot be read are reported, and the others are still labelled (exit code 2).
     """
     from vizinho.progress import bar
     from vizinho.recognition.files import Work
-    from vizinho.recognition.label import PseudoLabelOptions, pseudo_label
+    from vizinho.recognition.label import PseudoLabelOptions, pseudo_label, untranscribed
 
     store = Store()
-    folder = store.resolve(model)
-    utterances = _unlabelled(sources, split, lang, store, model)
-    options = PseudoLabelOptions(least_confidence, _processes(processes, on_ray, len(utterances)), on_ray)
+    folder, card = store.resolve(model), store.card(model)
+    utterances, skipped = untranscribed(sources, lang or (card.language if card else ""), split)
+    warn(f"skipped, not audio: {count} {suffix}" for suffix, count in sorted(skipped.items()))
+    spread = _processes(processes, on_ray, len(utterances))
+    options = PseudoLabelOptions(least_confidence, least_agreement, spread, on_ray)
     entry = store.find(model)
     ref = entry.ref if entry else folder.name  # the labels' source names the exact version
     # A model of many languages does not know which it is to write; what was trained here does.
-    spoken = lang or (utterances[0].lang if utterances and store.card(model) is None else None)
+    spoken = lang or (utterances[0].lang if utterances and card is None else None)
     work = Work(folder, engine, language=spoken)
     with bar("pseudo-labelling", len(utterances)) as advance:
         report = pseudo_label(work, ref, utterances, out, options, advance)
@@ -429,28 +440,11 @@ def label(
         raise typer.Exit(2)
 
 
-def _unlabelled(sources: list[Path], split: str, lang: str | None, store: Store, model: str) -> list[Utterance]:
-    from vizinho.recognition.files import collect
-    from vizinho.recognition.label import from_files
-
-    if any(path.suffix == ".jsonl" for path in sources):
-        if len(sources) > 1:  # a manifest names speakers and ids, bare files do not: one ledger cannot hold both
-            raise CorpusError("a manifest among other sources", where="label", fix="label them one after another")
-        return select(read_manifest(sources[0]), split=split)
-    card = store.card(model)
-    if lang is None and card is None:
-        raise CorpusError("the language of the speech is not known", where=model, fix="give --lang, such as --lang pt")
-    inputs = collect(sources)
-    warn(f"skipped, not audio: {count} {suffix}" for suffix, count in sorted(inputs.skipped.items()))
-    if not inputs.files:
-        raise CorpusError("no audio here", where=", ".join(map(str, sources)), fix="check the paths")
-    return from_files(inputs.files, lang or (card.language if card else ""))
-
-
 def _label_lines(report: LabelReport) -> Iterator[str]:
     yield f"{report.manifest}: {report.accepted} utterances, {report.accepted_minutes:.1f} minutes"
     unreadable = f"{len(report.failed)} unreadable"
-    yield f"skipped: {report.unsure} below the least confidence, {report.silent} without words, {unreadable}"
+    unstable = f", {report.unstable} below the least agreement" if report.unstable else ""
+    yield f"skipped: {report.unsure} below the least confidence{unstable}, {report.silent} without words, {unreadable}"
     yield f"median confidence of accepted labels {report.median_confidence:.3f}; done before: {report.done_before}"
     yield f"all transcripts: {report.ledger}"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -133,6 +134,15 @@ def transfer(
             "(default: the nearest in the family tree).",
         ),
     ] = None,
+    untranscribed: Annotated[
+        list[Path] | None,
+        Option(
+            "--untranscribed",
+            help="Speech without text (audio files, folders, or one manifest): label it, train on the labels too, and "
+            "so on while dev gains. Repeatable.",
+        ),
+    ] = None,
+    rounds: Annotated[int, Option("--rounds", help="Label untranscribed speech at most so often.", min=1)] = 3,
     dry_run: DryRun = False,
     all_rows: ShowPlan = False,
     fresh: Fresh = False,
@@ -143,30 +153,38 @@ def transfer(
     from vizinho.job.run import transfer as transfer_recogniser
     from vizinho.plan.tokens import RowOptions
 
-    transfer_recogniser(
-        donor,
-        to=to,
-        corpus=corpus,
-        donor_language=donor_language,
-        adapter=adapter,
-        practice_minutes=practice,
-        beside=beside or (),
-        repeat=repeat,
-        name=name,
-        minutes=minutes,
-        preset=preset,
-        recipe=recipe,
-        steps=steps,
-        seed=seed,
-        threads=threads,
-        orthography=orthography,
-        rows=RowOptions(new_rows, row_overrides(row or [])),
-        head=head,
-        language_like=language_shares(language_like),
-        dry_run=dry_run,
-        fresh=fresh,
-        reporting=_reporting(quiet, as_json, all_rows=all_rows or dry_run, dry_run=dry_run),
-    )
+    reporting = _reporting(quiet, as_json, all_rows=all_rows or dry_run, dry_run=dry_run)
+    options: dict[str, Any] = {
+        "to": to,
+        "corpus": corpus,
+        "donor_language": donor_language,
+        "adapter": adapter,
+        "practice_minutes": practice,
+        "beside": beside or (),
+        "repeat": repeat,
+        "name": name,
+        "minutes": minutes,
+        "preset": preset,
+        "recipe": recipe,
+        "steps": steps,
+        "seed": seed,
+        "threads": threads,
+        "orthography": orthography,
+        "rows": RowOptions(new_rows, row_overrides(row or [])),
+        "head": head,
+        "language_like": language_shares(language_like),
+        "fresh": fresh,
+    }
+    if not untranscribed or dry_run:
+        transfer_recogniser(donor, **options, dry_run=dry_run, reporting=reporting)
+        return
+    from vizinho.job.rounds import RoundOptions, report_lines, self_train
+
+    if as_json:  # one object in all: that of the rounds
+        reporting = replace(reporting, on_published=lambda _outcome: None)
+    limits = RoundOptions(rounds)
+    report = self_train(donor, **options, untranscribed=untranscribed, rounds=limits, reporting=reporting)
+    emit(report, as_json, report_lines(report))
 
 
 def _reporting(quiet: bool, as_json: bool, *, all_rows: bool = False, dry_run: bool = False) -> Reporting:

@@ -102,12 +102,15 @@ class Work:
     """Alternatives that each transcript lists; they need a beam search."""
     language: str | None = None
     """What is spoken, for a model of many languages; None for the model's own."""
+    speed: float = 1.0
+    """How much faster recordings are played; times are those of what is played."""
 
     def key(self) -> str:
         """Names everything that shapes the texts; the number of threads does not."""
         key = f"{key_of(self.model)}|{self.engine}|{'channels' if self.split_channels else 'mono'}"
         key += f"|{self.n_best} best" if self.n_best else ""
         key += f"|in {self.language}" if self.language else ""
+        key += f"|speed {self.speed:g}" if self.speed != 1 else ""
         if self.decoder is None:
             return key
         models = [sha256(path) for path in self.decoder.files if path.is_file()]  # their content, not their names
@@ -148,17 +151,17 @@ def transcribe_files(
 def _opened(work: Work, stdin: bytes) -> Callable[[Sequence[Path]], list[Outcome]]:
     """What every process does for itself, once."""
     recognizer = work.open()
-    return lambda group: _transcribe(recognizer, group, stdin, split_channels=work.split_channels)
+    return lambda group: _transcribe(recognizer, work, group, stdin)
 
 
-def _transcribe(recognizer: Recognizer, group: Sequence[Path], stdin: bytes, *, split_channels: bool) -> list[Outcome]:
+def _transcribe(recognizer: Recognizer, work: Work, group: Sequence[Path], stdin: bytes) -> list[Outcome]:
     """Short recordings in common batches, long ones block by block; outcomes in the order of the group."""
     transcripts: dict[Path, list[Transcript]] = {audio: [] for audio in group}
     errors: dict[Path, str] = {}
     short: list[tuple[Path, Waveform]] = []
     for audio in transcripts:
         try:
-            for blocks in _channels(stdin if audio == STDIN else audio, split_channels=split_channels):
+            for blocks in _channels(stdin if audio == STDIN else audio, work):
                 start, rest = beginning(blocks, recognizer.options.cut_above_seconds)
                 if rest is None:
                     short.append((audio, start))
@@ -175,14 +178,14 @@ def _transcribe(recognizer: Recognizer, group: Sequence[Path], stdin: bytes, *, 
     return [Outcome(a, error=errors[a]) if a in errors else Outcome(a, tuple(transcripts[a])) for a in group]
 
 
-def _channels(source: Path | bytes, *, split_channels: bool) -> Iterator[Iterator[Waveform]]:
+def _channels(source: Path | bytes, work: Work) -> Iterator[Iterator[Waveform]]:
     """Blocks of the mean of the channels, or of each channel; the source is read again for each, to hold no samples."""
-    if not split_channels:
-        yield map(mono, read_blocks(source, "standard input"))
+    if not work.split_channels:
+        yield map(mono, read_blocks(source, "standard input", speed=work.speed))
         return
     count = next(read_blocks(source, "standard input")).shape[0]
     for number in range(count):
-        yield (block[number] for block in read_blocks(source, "standard input"))
+        yield (block[number] for block in read_blocks(source, "standard input", speed=work.speed))
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,14 +95,25 @@ def pinned_utterances(store: Store, name: str) -> list[Utterance]:
 
 def refuse_pinned(name: str, pinned: Sequence[Utterance], utterances: Sequence[Utterance]) -> None:
     """Raises CorpusError when a new version would be trained or chosen on a recording of the pinned test set."""
-    # Recordings are compared by content: names and ids differ between corpora.
-    sizes = {u.audio.stat().st_size for u in pinned}
-    hashes = {sha256(u.audio) for u in pinned}
-    # Equal sizes are compared first, so that a large corpus is not hashed as a whole.
-    leaked = [u.id for u in utterances if u.audio.stat().st_size in sizes and sha256(u.audio) in hashes]
+    leaked = same_recordings(pinned, utterances)
     if leaked:
         raise CorpusError(
             f"{len(leaked)} recordings of the pinned test set of {name} are in the corpus to train on",
-            where=leaked[0],
+            where=sorted(leaked)[0],
             fix="take them out of train and dev, or pin another test set with `vizinho models pin`",
         )
+
+
+def same_recordings(known: Sequence[Utterance], utterances: Sequence[Utterance]) -> set[str]:
+    """Ids of utterances whose recording is one of the known ones; a missing file is none."""
+    # Recordings are compared by content: names and ids differ between corpora. Equal sizes are compared first, so that
+    # a large corpus is not hashed as a whole.
+    sizes = {_size(u.audio) for u in known} - {-1}
+    alike = [u for u in utterances if _size(u.audio) in sizes]
+    matching = {_size(u.audio) for u in alike}
+    hashes = {sha256(u.audio) for u in known if _size(u.audio) in matching}
+    return {u.id for u in alike if sha256(u.audio) in hashes}
+
+
+def _size(audio: Path) -> int:
+    return audio.stat().st_size if audio.is_file() else -1
