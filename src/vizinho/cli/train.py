@@ -142,7 +142,7 @@ def transfer(
             "so on while dev gains. Repeatable.",
         ),
     ] = None,
-    rounds: Annotated[int, Option("--rounds", help="Label untranscribed speech at most so often.", min=1)] = 3,
+    rounds: Annotated[int, Option("--rounds", help="Most rounds of labelling and training.", min=1)] = 3,
     dry_run: DryRun = False,
     all_rows: ShowPlan = False,
     fresh: Fresh = False,

@@ -223,6 +223,7 @@ def forced_deficit(observed: Observed, tokens: Tokens) -> float | None:
         return None
     # Blanks at both ends too: nothing else may take the frames before and after.
     inner = _Graph([tokens], observed.blank, (), Costs(0.0))
+    # States: a blank, the tokens with blanks between, a blank; (S + 2,).
     columns = np.concatenate([[observed.blank], inner.tokens, [observed.blank]])
     leap = np.concatenate([[_NEVER], inner.leap, [_NEVER]]).astype(np.float32)
     states = np.full(columns.size, _NEVER, np.float32)

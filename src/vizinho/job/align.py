@@ -40,8 +40,8 @@ VERDICTS = ("accepted", "unsure", "not there", "unclear", "unreadable")
 """What becomes of an utterance of the text: "not there" is one that the search left out, "unclear" one whose text lacks
 words, "unreadable" one that the normaliser cannot write in letters, for a number as a rule."""
 _LEAST_SHARE = 0.15
-"""Where less is accepted, of the text and of the recording's speech, the two do not belong together; of a text of another
-recording 4 to 8 % were (bench/align.py, six pairs)."""
+"""Where less is accepted, of the text and of the recording's speech, the two do not belong together: of another
+recording's text 4 to 8 % were accepted (six pairs)."""
 _LEAST_LETTERS = 0.5
 """Share of a text's letters that the model must have."""
 

@@ -40,7 +40,7 @@ class RoundOptions:
     """How speech without text is used."""
 
     rounds: int = 3
-    """Labelled at most so often."""
+    """Most rounds after the first version."""
     labels: PseudoLabelOptions = field(default_factory=lambda: PseudoLabelOptions(least_agreement=0.5))
 
     def __post_init__(self) -> None:
@@ -170,11 +170,13 @@ class _Rounds:
                 break
             done.append(self._train(ledger, len(done), labels))
         best = min(done, key=lambda r: r.dev_cer)
+        # The last round may be worse than the one before, and is current only because it is the newest.
         if read_pin(self._store, self._name) is None:
             self._store.set_current(self._name, int(best.model.partition("@")[2]))
         return RoundsReport(best.model, tuple(done), stopped, self._in_corpus)
 
     def _label(self, model: str) -> LabelReport:
+        # Named after the version that wrote it, and kept: cards refer to it.
         out = self._folder / f"{model}.jsonl"
         with bar(f"labels of {model}", len(self._speech)) if self._reporting.speaks else nullcontext(silent) as show:
             work = Work(self._store.resolve(model))
@@ -190,6 +192,7 @@ class _Rounds:
             skipped = len(self._speech) - labels.accepted
             done = replace(done, labels=labels.accepted, minutes=labels.accepted_minutes, skipped=skipped)
 
+        # Called before the run's checkpoints go: a kill in between trains nothing twice and publishes nothing twice.
         def noted(outcome: Outcome) -> None:
             nonlocal done
             assert outcome.ref is not None and outcome.finished is not None
@@ -216,7 +219,8 @@ class _Rounds:
         return more
 
     def _identity(self, donor: str, speech: Sequence[Utterance]) -> str:
-        """Names the command by what it reads: the same command goes on, and one with other recordings begins anew."""
+        """Names the command by what it reads: the same command goes on, other data start new rounds."""
+        # Neither the number of processes nor that of rounds changes what a round is.
         labels = replace(self._rounds.labels, processes=1, on_ray=False)
         files = [f"{path} {sha256(path)}" for path in self._options["corpus"] if path.is_file()]
         recordings = [f"{u.audio} {u.audio.stat().st_size if u.audio.is_file() else 0}" for u in speech]

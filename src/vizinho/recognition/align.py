@@ -292,6 +292,7 @@ def _calibration() -> _Calibration:
 def confidence(score: float, pauses: int, tokens: int) -> float:
     """Probability that both ends are right to half a second, by score, pauses (see Placement) and number of tokens."""
     weights = _calibration()
+    # Long texts and pauses at both ends tell more than the score of a network that has not heard the language.
     logit = weights.constant + weights.score * score + weights.pauses * pauses + weights.tokens * log(tokens)
     return 1 / (1 + exp(-max(-50.0, min(50.0, logit))))
 

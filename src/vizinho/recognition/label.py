@@ -144,6 +144,7 @@ def pseudo_label(
     with_words = [(u, label) for u, label in labelled if label.text.strip()]
     sure = [(u, label) for u, label in with_words if label.confidence >= options.least_confidence]
     accepted = sure
+    # Only what is sure enough is transcribed a second time: that costs as much as the first.
     if options.least_agreement:
         faster, _, _ = _labels(replace(work, speed=_FASTER), ledger, [u.audio for u, _ in sure], options)
         accepted = [(u, own) for u, own in sure if _agreement(own, faster[u.audio]) >= options.least_agreement]
