@@ -96,7 +96,7 @@ class Running:
         lines = self.ask("/metrics").body.decode().splitlines()
         return [int(line.split('"')[1]) for line in lines if line.startswith("vizinho_worker_resident_bytes{")]
 
-    def wait_ready(self, seconds: float = 120) -> None:
+    def wait_ready(self, seconds: float = 600) -> None:
         for _ in range(int(seconds * 10)):
             with contextlib.suppress(OSError):
                 if self.ask("/readyz").status == 200:
@@ -143,7 +143,8 @@ class Browser:
         recording = Path(self._folder.name) / "microphone.wav"
         recording.write_bytes(microphone)
         flags = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"]
-        flags += ["--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream", "--remote-debugging-port=0"]
+        flags += ["--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"]
+        flags += ["--autoplay-policy=no-user-gesture-required", "--remote-debugging-port=0"]
         flags += [
             f"--use-file-for-fake-audio-capture={recording}%noloop",
             f"--user-data-dir={self._folder.name}/profile",
@@ -171,6 +172,11 @@ class Browser:
         self._socket = connect(pages[0]["webSocketDebuggerUrl"], max_size=None)
         for domain in ("Page", "Runtime", "Log"):
             self.call(f"{domain}.enable")
+        self.downloads = Path(self._folder.name) / "downloads"
+        self.call("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(self.downloads))
+        self.call(
+            "Browser.grantPermissions", permissions=["clipboardReadWrite", "clipboardSanitizedWrite", "audioCapture"]
+        )
         return self
 
     def __exit__(self, *_):
@@ -199,7 +205,7 @@ class Browser:
         assert "exceptionDetails" not in answer, answer["exceptionDetails"]
         return answer["result"].get("value")
 
-    def wait_for(self, expression: str, seconds: float = 30):
+    def wait_for(self, expression: str, seconds: float = 120):
         for _ in range(int(seconds * 10)):
             if value := self.evaluate(expression):
                 return value

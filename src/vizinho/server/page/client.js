@@ -30,32 +30,53 @@ export async function respond(path, options = {}) {
 
 const ask = async (path, options) => (await respond(path, options)).json();
 
-export async function models() {
-  return (await ask("/v1/models")).data;
+// What can be chosen, and how good each is by its card.
+export async function cards() {
+  return (await ask("/v1/cards")).models;
 }
 
-export async function transcribe(model, audio) {
-  const query = new URLSearchParams({ model });
-  const type = "application/octet-stream";
-  const answer = await ask(`/v1/listen?${query}`, { method: "POST", body: audio, headers: { "Content-Type": type } });
-  return { words: answer.results.channels[0].alternatives[0].words, seconds: answer.metadata.duration, model: answer.metadata.models[0] };
+// `choice` is { model, detect, keyterms }.
+function queryOf({ model, detect, keyterms = [] }, more = {}) {
+  const query = new URLSearchParams({ ...(detect ? { detect_language: true } : { model }), punctuate: true, ...more });
+  for (const term of keyterms) query.append("keyterm", term);
+  return query;
 }
 
-// A live stream. `show(words, partial, model)` is called with all words so far, and with those that may still change.
+export async function transcribe(choice, audio) {
+  const headers = { "Content-Type": "application/octet-stream" };
+  const { metadata, results } = await ask(`/v1/listen?${queryOf(choice)}`, { method: "POST", body: audio, headers });
+  const [{ alternatives, detected_language: language, language_confidence: share }] = results.channels;
+  return { words: alternatives[0].words, seconds: metadata.duration, model: metadata.models[0], language, share };
+}
+
+// Why there is no stream: browsers hide the answer to a handshake, so a tenth of a second of silence is sent to have one.
+async function reasonOf(choice) {
+  try {
+    await transcribe(choice, wav([new Int16Array(SAMPLE_RATE / 10)]));
+  } catch (error) {
+    return error;
+  }
+  return new Refused(0, "The server opened no stream. It may have as many as it can take; try again in some seconds.");
+}
+
+// A live stream. `show(words, partial)` is called with all words so far, and with those that may still change.
+// `ended` is refused as soon as something goes wrong.
 export class Stream {
-  constructor(model, show) {
+  constructor(choice, show) {
     this.words = [];
-    const query = new URLSearchParams({ model, encoding: "linear16", sample_rate: SAMPLE_RATE, interim_results: true });
+    const query = queryOf(choice, { encoding: "linear16", sample_rate: SAMPLE_RATE, interim_results: true });
     const address = `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/v1/listen?${query}`;
     this.socket = key.get() ? new WebSocket(address, ["token", key.get()]) : new WebSocket(address);
     this.waiting = [];
+    let opened = false;
     this.socket.onopen = () => {
+      opened = true;
       for (const message of this.waiting) this.socket.send(message);
       this.waiting = [];
     };
     this.ended = new Promise((resolve, reject) => {
       this.socket.onmessage = ({ data }) => this.#take(JSON.parse(data), show, resolve, reject);
-      this.socket.onclose = () => reject(new Refused(0, "The stream was closed early."));
+      this.socket.onclose = async ({ code }) => reject(opened ? new Refused(0, `The stream was closed early (${code}).`) : await reasonOf(choice));
     });
     this.ended.catch(() => {});
   }
@@ -64,7 +85,7 @@ export class Stream {
     if (message.type === "Results") {
       const words = message.channel.alternatives[0].words;
       if (message.is_final) this.words.push(...words);
-      show(this.words, message.is_final ? [] : words, message.metadata.model_uuid);
+      show(this.words, message.is_final ? [] : words);
     } else if (message.type === "Metadata") {
       resolve(message);
     } else if (message.type === "Error") {

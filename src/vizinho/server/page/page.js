@@ -1,16 +1,20 @@
 // The page: audio in by microphone or file, one column of words for each chosen model.
-import { Refused, SAMPLE_RATE, Stream, key, models, transcribe, wav } from "./client.js";
-import { percent, wordButton } from "./words.js";
+import { Refused, Stream, cards, key, transcribe, wav } from "./client.js";
+import { Level, Microphone } from "./microphone.js";
+import { Column, follow } from "./results.js";
 
 const $ = (id) => document.getElementById(id);
-const selects = [0, 1, 2].map((number) => $(`model-${number}`));
+const DETECT = ":detect"; // no model can be called so
+const slots = [0, 1, 2].map((number) => ({ select: $(`model-${number}`), quality: $(`quality-${number}`) }));
+let known = []; // cards of all models
 let audio = null; // what was recorded or dropped last: a Blob
+let name = "recording"; // of the files that are downloaded
 let recording = null; // what is being recorded now
 let turn = 0; // counts up with each new audio, so that late answers to older ones are dropped
 
 async function begin() {
   try {
-    fill(await models());
+    fill(await cards());
     $("entrance").hidden = true;
     $("controls").hidden = false;
   } catch (error) {
@@ -22,60 +26,43 @@ async function begin() {
 }
 
 function fill(list) {
+  known = list;
   const bare = list.filter((model) => !model.id.includes("@"));
   const versions = list.filter((model) => model.id.includes("@"));
-  for (const [number, select] of selects.entries()) {
+  const languages = [...new Set(bare.map((model) => model.language).filter(Boolean))];
+  for (const [number, { select, quality }] of slots.entries()) {
     if (number) select.append(new Option("none", ""));
+    if (languages.length > 1) select.append(new Option(`Detect the language (${languages.join(", ")})`, DETECT));
     for (const [label, group] of [["Current", bare], ["Versions", versions]]) {
       const options = document.createElement("optgroup");
       options.label = label;
       options.append(...group.map(({ id, language }) => new Option(language ? `${id} (${language})` : id, id)));
       select.append(options);
     }
+    select.addEventListener("change", () => describe(select, quality));
   }
-  if (bare.length > 1) selects[1].value = bare[1].id;
+  slots[0].select.value = bare[0]?.id ?? versions[0].id;
+  if (bare.length > 1) slots[1].select.value = bare[1].id;
+  for (const { select, quality } of slots) describe(select, quality);
 }
 
-const chosen = () => [...new Set(selects.map((select) => select.value).filter(Boolean))];
+function describe(select, quality) {
+  const card = known.find((model) => model.id === select.value);
+  quality.textContent = card ? [card.warning, card.quality].filter(Boolean).join(" ") : "";
+  quality.classList.toggle("bad", Boolean(card?.warning));
+}
+
+function chosen() {
+  const keyterms = $("keyterms").value.split(/[,\n]/).map((term) => term.trim()).filter(Boolean);
+  return [...new Set(slots.map(({ select }) => select.value).filter(Boolean))].map((model) => {
+    if (model === DETECT) return { detect: true, keyterms, label: "Language detected" };
+    return { model, keyterms, label: model, warning: known.find((card) => card.id === model)?.warning };
+  });
+}
 
 function complain(error) {
   $("problem").textContent = error instanceof Refused ? error.message : `Something went wrong: ${error.message}`;
   $("status").textContent = "";
-}
-
-function column(model) {
-  const section = document.createElement("section");
-  section.className = "result";
-  section.dataset.model = model;
-  const title = Object.assign(document.createElement("h2"), { textContent: model });
-  const facts = Object.assign(document.createElement("p"), { className: "facts", textContent: "…" });
-  const list = Object.assign(document.createElement("div"), { className: "words" });
-  list.setAttribute("role", "group");
-  list.setAttribute("aria-label", `Words by ${model}`);
-  section.append(title, facts, list);
-  $("results").append(section);
-  return { section, title, facts, list };
-}
-
-function show(column, words, partial = []) {
-  const buttons = words.map(wordButton);
-  const maybe = document.createElement("span");
-  maybe.className = "words partial";
-  maybe.append(...partial.map(wordButton));
-  if (buttons.length) buttons[0].tabIndex = 0;
-  column.list.replaceChildren(...buttons, ...(partial.length ? [maybe] : []));
-}
-
-function finish(column, words, model, seconds, took) {
-  show(column, words);
-  column.title.textContent = model;
-  const mean = words.reduce((sum, word) => sum + word.confidence, 0) / (words.length || 1);
-  const count = words.length === 1 ? "1 word" : `${words.length} words`;
-  column.facts.textContent = [
-    words.length ? `${count}, mean confidence ${percent(mean)}` : "No words were heard",
-    `${seconds.toFixed(1)} s of audio`,
-    ...(took === undefined ? [] : [`answered in ${took.toFixed(2)} s`]),
-  ].join(" · ");
 }
 
 function startOver() {
@@ -87,82 +74,102 @@ function startOver() {
 
 function keep(blob) {
   audio = blob;
+  name = blob.name?.replace(/\.[^.]*$/, "") || "recording";
   URL.revokeObjectURL($("player").src);
   $("player").src = URL.createObjectURL(blob);
   $("player").hidden = $("legend").hidden = $("again").hidden = false;
 }
 
+// Waits for all columns. "Done." is said where every one has its text.
+async function settle(mine, work) {
+  const outcomes = await Promise.all(work);
+  if (mine !== turn) return;
+  const good = outcomes.filter(Boolean).length;
+  const some = good ? `${good} of ${outcomes.length} models answered.` : "Nothing was transcribed.";
+  $("status").textContent = good === outcomes.length ? "Done." : some;
+}
+
+async function into(column, choice, blob) {
+  const began = performance.now();
+  try {
+    const result = await transcribe(choice, blob);
+    column.finish({ ...result, took: (performance.now() - began) / 1000 });
+    return true;
+  } catch (error) {
+    column.fail(error);
+    return false;
+  }
+}
+
 async function transcribeAll() {
   const mine = startOver();
   $("status").textContent = "Transcribing…";
-  const answers = chosen().map(async (model) => {
-    const place = column(model);
-    const began = performance.now();
-    try {
-      const { words, seconds, model: ref } = await transcribe(model, audio);
-      if (mine === turn) finish(place, words, ref, seconds, (performance.now() - began) / 1000);
-    } catch (error) {
-      place.facts.textContent = error.message;
-      place.facts.classList.add("problem");
-    }
-  });
-  await Promise.all(answers);
-  if (mine === turn) $("status").textContent = "Done.";
+  await settle(mine, chosen().map((choice) => into(new Column($("results"), choice, name), choice, audio)));
 }
 
 async function record() {
-  let microphone;
-  try {
-    microphone = await navigator.mediaDevices.getUserMedia({ audio: { channelCount: 1 } });
-  } catch {
-    const reason = window.isSecureContext ? "it was not allowed, or there is none" : "browsers give it to https and localhost only";
-    throw new Refused(0, `No microphone: ${reason}.`);
-  }
-  startOver();
-  const context = new AudioContext({ sampleRate: SAMPLE_RATE });
-  await context.audioWorklet.addModule("/page/recorder.js");
-  const streams = chosen().map((model) => {
-    const place = column(model);
-    const stream = new Stream(model, (words, partial) => show(place, words, partial));
-    return { place, stream };
-  });
-  const recorder = new AudioWorkletNode(context, "recorder");
   const chunks = [];
-  recorder.port.onmessage = ({ data }) => {
-    chunks.push(data);
-    for (const { stream } of streams) stream.send(data.buffer);
+  const level = new Level($("level"), $("level-note"));
+  let streams = [];
+  const microphone = await Microphone.open((samples, peak) => {
+    chunks.push(samples);
+    level.show(peak);
+    for (const { stream } of streams) stream?.send(samples.buffer);
     $("status").textContent = `Listening… ${(chunks.length / 10).toFixed(1)} s`;
-  };
-  context.createMediaStreamSource(microphone).connect(recorder);
-  recording = { microphone, context, streams, chunks };
+  }, () => stop().catch(complain));
+  startOver();
+  name = "recording";
+  streams = chosen().map(live);
+  recording = { microphone, streams, chunks };
   pressed(true);
 }
 
-async function stop() {
-  const { microphone, context, streams, chunks } = recording;
-  recording = null;
-  pressed(false);
-  microphone.getTracks().forEach((track) => track.stop());
-  await context.close();
-  $("status").textContent = "Finishing…";
-  keep(wav(chunks));
-  for (const { place, stream } of streams) {
-    try {
-      const { duration, models: [ref] } = await stream.finish();
-      finish(place, stream.words, ref, duration);
-    } catch (error) {
-      place.facts.textContent = error.message;
-      place.facts.classList.add("problem");
-    }
+// A model's stream, with its column. Languages are detected of whole recordings, so there is no stream for that.
+function live(choice) {
+  const column = new Column($("results"), choice, "recording");
+  if (choice.detect) {
+    column.facts.textContent = "The language is detected when you stop.";
+    return { column, choice };
   }
-  $("status").textContent = "Done.";
+  const stream = new Stream(choice, (words, partial) => column.show(words, partial));
+  const state = { column, choice, stream };
+  stream.ended.catch((error) => {
+    column.fail(error);
+    state.failed = true;
+    if (recording?.streams.includes(state) && recording.streams.every(({ failed }) => failed)) stop().catch(complain);
+  });
+  return state;
+}
+
+async function stop() {
+  if (!recording) return;
+  const { microphone, streams, chunks } = recording;
+  recording = null;
+  const mine = turn;
+  pressed(false);
+  $("status").textContent = "Finishing…";
+  await microphone.close();
+  const blob = wav(chunks);
+  if (chunks.length) keep(blob);
+  await settle(mine, streams.map(({ column, choice, stream }) => (stream ? finished(column, stream) : into(column, choice, blob))));
+}
+
+async function finished(column, stream) {
+  try {
+    const { duration, models: [model] } = await stream.finish();
+    column.finish({ words: stream.words, model, seconds: duration });
+    return true;
+  } catch {
+    return false; // the column has said why
+  }
 }
 
 function pressed(on) {
   if (on) $("player").hidden = $("again").hidden = true;
+  $("loudness").hidden = !on;
   $("record").setAttribute("aria-pressed", on);
   $("record-label").textContent = on ? "Stop" : "Record";
-  for (const select of selects) select.disabled = on;
+  for (const { select } of slots) select.disabled = on;
 }
 
 async function take(file) {
@@ -183,7 +190,7 @@ $("file").addEventListener("change", (event) => {
   event.target.value = "";
 });
 $("again").addEventListener("click", () => transcribeAll().catch(complain));
-$("details").addEventListener("change", (event) => $("results").classList.toggle("without-details", !event.target.checked));
+$("details").addEventListener("change", (event) => $("results").classList.toggle("with-details", event.target.checked));
 
 for (const kind of ["dragover", "dragleave", "drop"]) {
   document.addEventListener(kind, (event) => {
@@ -211,11 +218,6 @@ $("results").addEventListener("keydown", (event) => {
   next.focus();
   event.preventDefault();
 });
-$("player").addEventListener("timeupdate", ({ target }) => {
-  for (const word of document.querySelectorAll(".word")) {
-    const inside = Number(word.dataset.start) <= target.currentTime && target.currentTime < Number(word.dataset.end);
-    word.classList.toggle("playing", inside && !target.paused);
-  }
-});
+follow($("player"), $("results"));
 
 begin();

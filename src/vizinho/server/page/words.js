@@ -12,7 +12,7 @@ export function wordButton(word) {
   button.setAttribute("aria-label", `${word.word}, ${times}, confidence ${percent(word.confidence)}`);
   const about = Object.assign(document.createElement("small"), { textContent: `${times} · ${percent(word.confidence)}` });
   about.dir = "ltr"; // beside words that are written from the right too
-  button.append(word.word, about);
+  button.append(word.punctuated_word ?? word.word, about);
   button.dataset.start = word.start;
   button.dataset.end = word.end;
   return button;

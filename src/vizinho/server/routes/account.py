@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Request
 
+from vizinho.errors import ModelError
 from vizinho.server.protocols import openai
+from vizinho.server.protocols.cards import CardFacts, CardList, facts
 from vizinho.server.protocols.deepgram_wire import DeepgramError, Grant, ServedModelInfo, ServedModels
 from vizinho.server.security.admission import Client, service_of
 from vizinho.server.security.keys import key_of
 from vizinho.server.security.refusals import DOCUMENTED, bad_parameter
 from vizinho.server.served import ServedModel
+from vizinho.store.card import read_card
 
 MOST_SECONDS = 3600
 router = APIRouter()
@@ -41,6 +45,13 @@ async def model(request: Request, name: str, _: Client) -> openai.Model | Served
     """One model by its name."""
     served = service_of(request).catalog.choose(name, None)
     return _for_deepgram(name, served) if for_deepgram(request) else _for_openai(name, served)
+
+
+@router.get("/v1/cards", include_in_schema=False)
+async def cards(request: Request, _: Client) -> CardList:
+    """How good the models are, by their cards, in sentences for the page."""
+    listed = service_of(request).catalog.listed()
+    return CardList(models=await asyncio.to_thread(lambda: [_facts(name, served) for name, served in listed]))
 
 
 @router.post(
@@ -82,3 +93,11 @@ def _for_deepgram(name: str, served: ServedModel) -> ServedModelInfo:
         version=str(served.version),
         uuid=served.ref,
     )
+
+
+def _facts(name: str, served: ServedModel) -> CardFacts:
+    try:
+        card = read_card(served.folder)
+    except ModelError:  # replaced by a broken one since the list was made
+        card = None
+    return facts(name, served, card)
