@@ -228,6 +228,7 @@ def test_the_page_fits_a_phone_in_both_schemes(page, server, scheme):
     page.open(f"http://{server.host}/", width=360, height=740, scheme=scheme)
     page.wait_for("!document.getElementById('controls').hidden")
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    assert page.evaluate("document.getElementById('quality-0').clientWidth") > 250
     small = page.evaluate(
         "[...document.querySelectorAll('button, select')].filter((e) => e.offsetParent && e.offsetHeight < 40).length"
     )
