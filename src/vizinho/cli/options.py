@@ -37,7 +37,7 @@ Processes = Annotated[int | None, Option("--processes", help="Number of processe
 OnRay = Annotated[
     bool, Option("--ray", help='Run on Ray Data (pip install "vizinho[ray]"): the cluster RAY_ADDRESS, or a new one.')
 ]
-Quiet = Annotated[bool, Option("--quiet", help="No log lines on standard error; the progress bar stays.")]
+Quiet = Annotated[bool, Option("--quiet", help="No log lines and no progress bar on standard error.")]
 Fresh = Annotated[bool, Option("--fresh", help="Start over instead of resuming an interrupted run.")]
 ShowPlan = Annotated[bool, Option("--show-plan", help="Print every row of the transfer plan, not its summary.")]
 DryRun = Annotated[bool, Option("--dry-run", help="Print the transfer plan and stop.")]

@@ -31,6 +31,9 @@ def serve(
     fetch_private: Annotated[
         bool, Option("--fetch-private", help="Allowed hosts may have addresses that are not public.")
     ] = False,
+    callback_host: Annotated[
+        list[str] | None, Option("--callback-host", help="HOST or HOST:PORT that callback= may name; off without any.")
+    ] = None,
     topics: Annotated[
         Path | None, Option("--topics", help="Folder of a classifier of topics.", show_default=False)
     ] = None,
@@ -96,6 +99,7 @@ def serve(
         no_auth=no_auth,
         fetch_hosts=tuple(fetch_host or ()),
         fetch_private=fetch_private,
+        callback_hosts=tuple(callback_host or ()),
         correct=correct,
         override=override,
         profanity=profanity,

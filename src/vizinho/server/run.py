@@ -19,6 +19,7 @@ from vizinho.server.catalog import Catalog
 from vizinho.server.correct.desk import Desk, sole_desk
 from vizinho.server.correct.drafting import drafting_model
 from vizinho.server.security.admission import Service
+from vizinho.server.security.callbacks import Callbacks
 from vizinho.server.security.connections import Connections
 from vizinho.server.security.fetch import Fetcher
 from vizinho.server.security.keys import Keys, check_exposure
@@ -46,6 +47,7 @@ class ServeOptions:
     no_auth: bool = False
     fetch_hosts: tuple[str, ...] = ()  # hosts that {"url": ...} may name; nothing is fetched without any
     fetch_private: bool = False
+    callback_hosts: tuple[str, ...] = ()  # hosts that answers may be sent to; nobody is called back without any
     correct: Path | None = None  # a manifest that people correct in the browser
     override: str | None = None  # why models may be served although their speech refuses it
     profanity: Path | None = None  # a file of words that profanity_filter masks
@@ -80,7 +82,15 @@ def make_service(options: ServeOptions, keys: Keys, store: Store | None = None, 
         desk,
         _words(options.profanity),
         options.wyoming,
+        _callbacks(options, metrics),
     )
+
+
+def _callbacks(options: ServeOptions, metrics: Metrics) -> Callbacks | None:
+    if not options.callback_hosts:
+        return None
+    # What the other side answers is thrown away, so little of it is read.
+    return Callbacks(Fetcher(frozenset(options.callback_hosts), 1_000_000, options.fetch_private), metrics)
 
 
 def _words(path: Path | None) -> frozenset[str] | None:
@@ -153,6 +163,11 @@ class DrainingServer(uvicorn.Server):  # type: ignore[misc]
         self._service.admission.draining = True
         self._deadline = time.monotonic() + self._service.limits.drain_seconds
 
+    def _idle(self) -> bool:
+        service = self._service
+        answered = service.callbacks is None or service.callbacks.idle
+        return answered and service.pool.idle and not service.admission.requests.total()
+
     async def on_tick(self, counter: int) -> bool:
         """Called ten times a second; whether to stop."""
         if self._deadline is not None:
@@ -161,7 +176,7 @@ class DrainingServer(uvicorn.Server):  # type: ignore[misc]
                 self._service.finish_streams.set()
             if left <= 0:
                 self._service.pool.give_up()
-            if left <= 0 or (self._service.pool.idle and not self._service.admission.requests.total()):
+            if left <= 0 or self._idle():
                 self.should_exit = True
         stop: bool = await super().on_tick(counter)
         return stop

@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -24,7 +24,7 @@ from vizinho.server.served import ServedModel
 RAW_ENCODINGS = ("linear16", "mulaw", "alaw")
 # What is asked for by these cannot be made, and an answer without it could be taken for one with it.
 REFUSED = {
-    "callback", "callback_method", "custom_intent", "custom_topic", "detect_entities", "diarize", "diarize_model",
+    "custom_intent", "custom_topic", "detect_entities", "diarize", "diarize_model",
     "intents", "redact", "sentiment", "summarize", "translate",
 }  # fmt: skip
 # What is left out without harm; the response's metadata.warnings says so.
@@ -110,6 +110,8 @@ class ListenQuery(CommonQuery):
     utt_split: float = Field(
         UTTERANCE_PAUSE_SECONDS, ge=0.1, le=60, description="Pause that ends an utterance, seconds"
     )
+    callback: str | None = Field(None, description="Address that the answer is sent to", max_length=2000)
+    callback_method: Literal["POST", "PUT", "post", "put"] = "POST"
     search: list[str] = Field([], description="Phrases to find, by their letters", max_length=25)
     paragraphs: Flag = Field(False, description="Also list sentences and paragraphs, both by pauses")
     detect_language: list[str] = Field(

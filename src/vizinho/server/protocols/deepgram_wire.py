@@ -186,6 +186,12 @@ class ServedModels(BaseModel):
     tts: list[ServedModelInfo] = []
 
 
+class Accepted(BaseModel):
+    """Answer of POST /v1/listen with a callback."""
+
+    request_id: str
+
+
 class Grant(BaseModel):
     """Answer of POST /v1/auth/grant: a token that stands for the key until it expires."""
 

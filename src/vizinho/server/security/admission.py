@@ -13,6 +13,7 @@ from fastapi.security import APIKeyHeader
 from starlette.requests import ClientDisconnect, HTTPConnection
 
 from vizinho.server.catalog import Catalog
+from vizinho.server.security.callbacks import Callbacks
 from vizinho.server.security.fetch import Fetcher
 from vizinho.server.security.keys import Keys, key_of, same_origin
 from vizinho.server.security.limits import Admission, Limits
@@ -42,6 +43,7 @@ class Service:
     desk: Desk | None = None  # the corpus that people correct; None where that is off
     profane: frozenset[str] | None = None  # words that profanity_filter masks; None where there is no list
     wyoming: int | None = None  # port of the Wyoming protocol; None where that is off
+    callbacks: Callbacks | None = None  # answers that are sent to addresses of clients; None where that is off
     finish_streams: asyncio.Event = field(default_factory=asyncio.Event)  # set when open streams must come to their end
 
 

@@ -1,4 +1,4 @@
-"""Fetches audio that a request names by URL, from allowed hosts only and never from this network's inside."""
+"""Fetches audio from a URL and posts answers to one: allowed hosts only, and never this network's inside."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import contextlib
 import ipaddress
 import socket
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
@@ -22,7 +22,7 @@ _PORTS = {"http": 80, "https": 443}
 
 @dataclass(frozen=True, slots=True)
 class Fetcher:
-    """What may be fetched, how much and how long. Redirects are not followed: they could lead anywhere."""
+    """What may be asked for over HTTP, how much and how long. Redirects are not followed: they could lead anywhere."""
 
     hosts: frozenset[str]  # names that a URL may have, as `host` (the scheme's own port) or `host:port`
     max_bytes: int
@@ -36,11 +36,24 @@ class Fetcher:
         The name is looked up once and that very address is connected to, so that a name cannot mean a public address
         while it is checked and a private one afterwards.
         """
+        return await self._asked(url, "GET", b"", {}, count)
+
+    async def send(self, url: str, method: str, body: bytes, headers: Mapping[str, str]) -> None:
+        """Send a body to a URL, which must answer with 200 to 299. Raises Refusal."""
+        await self._asked(url, method, body, headers, lambda _bytes: None)
+
+    def check(self, url: str) -> None:
+        """Raises Refusal for a URL that is none, or whose host is not allowed."""
+        self._checked(url)
+
+    async def _asked(
+        self, url: str, method: str, body: bytes, headers: Mapping[str, str], count: Callable[[int], None]
+    ) -> bytes:
         parts, port = self._checked(url)
         try:
             async with asyncio.timeout(self.seconds):
                 address = await self._address(str(parts.hostname), port)
-                return await self._body(parts, port, address, count)
+                return await self._body(parts, port, address, count, method, body, headers)
         except TimeoutError:
             raise _failed(f"took longer than {self.seconds:g} s") from None
         except h11.RemoteProtocolError as error:
@@ -75,17 +88,31 @@ class Fetcher:
             raise _not_allowed()
         return addresses[0]
 
-    async def _body(self, parts: SplitResult, port: int, address: str, count: Callable[[int], None]) -> bytes:
+    async def _body(
+        self,
+        parts: SplitResult,
+        port: int,
+        address: str,
+        count: Callable[[int], None],
+        method: str,
+        body: bytes,
+        more_headers: Mapping[str, str],
+    ) -> bytes:
         host = str(parts.hostname)
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         headers = [("Host", parts.netloc), ("Accept", "*/*"), ("User-Agent", "vizinho"), ("Connection", "close")]
+        headers += [*more_headers.items(), *([("Content-Length", str(len(body)))] if body else [])]
         chunks: list[bytes] = []
         size = 0
         async with _connected(address, port, host if parts.scheme == "https" else None) as (reader, writer):
             connection = h11.Connection(h11.CLIENT)
-            writer.write(connection.send(h11.Request(method="GET", target=target, headers=headers)) or b"")
+            writer.write(connection.send(h11.Request(method=method, target=target, headers=headers)) or b"")
+            if body:
+                writer.write(connection.send(h11.Data(data=body)) or b"")
+            writer.write(connection.send(h11.EndOfMessage()) or b"")
+            await writer.drain()
             while not isinstance(event := await _next_event(connection, reader), h11.EndOfMessage):
-                if isinstance(event, h11.Response) and event.status_code != 200:
+                if isinstance(event, h11.Response) and not 200 <= event.status_code < (300 if body else 201):
                     message = f"the remote server answered {event.status_code}"
                     raise Refusal(400, "REMOTE_REFUSED", message, parameter="url")
                 if isinstance(event, h11.Data):
@@ -128,4 +155,4 @@ def _failed(reason: str) -> Refusal:
 
 
 def _not_allowed() -> Refusal:
-    return Refusal(400, "REMOTE_NOT_ALLOWED", "this server does not fetch from there", parameter="url")
+    return Refusal(400, "REMOTE_NOT_ALLOWED", "this server does not connect to there", parameter="url")

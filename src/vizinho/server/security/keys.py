@@ -61,6 +61,11 @@ class Keys:
         claim = f"{client}.{int(time.time()) + seconds}"
         return f"{_GRANTED}{claim}.{_signed(_digest(key), claim)}"
 
+    def signature(self, client: str, body: bytes) -> str | None:
+        """HMAC-SHA256 of a body, by the SHA-256 digest of the client's key; None for a client without a key."""
+        digest = next((d for d in self.digests if d.hex()[:12] == client), None)
+        return hmac.new(digest, body, hashlib.sha256).hexdigest() if digest is not None else None
+
     def _granted(self, token: str) -> str:
         """The client of a token. Raises Refusal 401."""
         claim, _, signature = token.removeprefix(_GRANTED).rpartition(".")

@@ -87,7 +87,7 @@ def test_silence_is_an_empty_transcript():
     assert (made.utterances, made.topics.segments) == ([], [])
 
 
-@pytest.mark.parametrize("name", ["diarize", "redact", "summarize", "callback", "sentiment"])
+@pytest.mark.parametrize("name", ["diarize", "redact", "summarize", "sentiment"])
 def test_what_cannot_be_done_is_refused_when_it_is_asked_for(name):
     with pytest.raises(Refusal) as refused:
         check_extras({name: "true"})
