@@ -42,6 +42,7 @@ class Limits:
     silent_stream_seconds: float = 12.0  # neither audio nor KeepAlive: the stream is closed (Deepgram: after 10 s)
     idle_session_seconds: float = 600.0  # a realtime session without events is closed
     job_seconds: float = 600.0  # a worker busy with one request for longer than this is killed
+    settled_seconds: float = 30.0  # no worker has lived this long: recordings wait for one this long, no longer
     load_seconds: float = 180.0  # a new worker must be ready by then
     worker_bytes: int = 4_000_000_000  # a worker whose resident memory passes this is killed
     drain_seconds: float = 30.0  # after SIGTERM, requests and streams may go on for this long

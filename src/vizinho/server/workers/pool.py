@@ -2,8 +2,8 @@
 
 A worker may be lost at any moment (killed, out of memory, a crash in a codec). The recording that it was on goes back
 to the head of the queue once, unless its client has had some of the text already, and is refused with a clear error if
-a second worker dies on it; its streams, whose state is gone with it, end with an error. Nothing that was accepted is
-lost in silence.
+a second worker dies on it; its streams, whose state is gone with it, end with an error. Where workers die one after
+another, recordings wait for a bounded time and are refused. Nothing that was accepted is lost in silence.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from vizinho.server.workers.process import WorkerProcess
 
 MAX_ATTEMPTS = 2
 _WATCH_SECONDS = 0.5
+_RETRY_SECONDS = 10  # by then a killed worker has a successor
 _RESTART_SECONDS = (0.0, 0.0, 1.0, 5.0, 30.0)  # before a replacement, by how many in a row died in their start
 
 log = logging.getLogger("vizinho.server")
@@ -60,6 +61,7 @@ class _Worker:
     started: float
     loading: set[str]  # models that it has not loaded yet, of those it starts with
     ready: bool = False
+    ready_since: float = math.inf
     dead: bool = False
     pending: _Pending | None = None
     streams: dict[int, StreamHandle] = field(default_factory=dict)
@@ -186,8 +188,12 @@ class Pool:
         pending = _Pending(client, replace(job, id=next(self._numbers)), answer, on_delta)
         self._queue.put(client, pending, retry_after_seconds=self.retry_after_seconds)
         self._hand_out()
+        began = time.monotonic()
         try:
-            return await answer
+            while not (await asyncio.wait({answer}, timeout=_WATCH_SECONDS))[0]:
+                if time.monotonic() - began > self.limits.settled_seconds and self._hopeless(pending):
+                    pending.refuse(overloaded("the workers die, or do not start", _RETRY_SECONDS))
+            return answer.result()
         finally:
             self._queue.remove(client, pending)
 
@@ -199,7 +205,18 @@ class Pool:
         worker = min(workers, key=lambda w: len(w.streams))
         number = next(self._numbers)
         handle = worker.streams[number] = StreamHandle(worker, number)
-        return handle, await handle.open(opening)
+        try:
+            return handle, await handle.open(opening)
+        except Refusal as refusal:
+            if handle.worker_lost.is_set():  # nothing is lost yet, so the client need not hear of a stream that died
+                raise overloaded("the worker died before the stream began", 2) from refusal
+            raise
+
+    def _hopeless(self, pending: _Pending) -> bool:
+        """Whether a recording waits in line although no worker has lived for long: they die one after another."""
+        latest = time.monotonic() - self.limits.settled_seconds
+        settled = any(w.ready_since < latest and not w.dead for w in self._workers)
+        return not settled and not any(w.pending is pending for w in self._workers)
 
     def _hand_out(self) -> None:
         # Streams first: a worker that listens to many has less time for a recording.
@@ -232,7 +249,7 @@ class Pool:
         if worker is None or worker.dead:
             return
         if isinstance(report, messages.Ready):
-            worker.ready, self.topics = True, report.topics
+            worker.ready, worker.ready_since, self.topics = True, time.monotonic(), report.topics
             self._hand_out()
         elif isinstance(report, messages.Loaded):
             self._loaded(worker, report)
@@ -296,7 +313,8 @@ class Pool:
         elif pending.has_deltas:
             pending.refuse(Refusal(500, "WORKER_DIED", "the worker died after part of the text; send the audio again"))
         elif pending.attempts >= MAX_ATTEMPTS:
-            pending.refuse(Refusal(500, "WORKER_DIED", f"{pending.attempts} workers died on this audio"))
+            what = f"{pending.attempts} workers died on this audio; send it again, once"
+            pending.refuse(Refusal(503, "WORKER_DIED", what, retry_after_seconds=_RETRY_SECONDS))
         else:
             self._queue.put_back(pending.client, pending)
 
