@@ -65,7 +65,6 @@ _OPTIONS_OF = {
     "lstm": ("dev", "width", "hidden", "layers", "steps", "rate", "samples", "seed", "threads", "fresh", "quiet"),
 }
 LSTM_WORDS = 10_000  # most words of an LSTM model's list, if not given
-_WORD_LIST = "wordfreq:"
 
 
 @app.command()
@@ -130,10 +129,11 @@ def train(
     refuse_options_of_other_kinds(context, kind, _OPTIONS_OF)
     if kind is Kind.ngram:
         from vizinho.decoding.lm.train import LmOptions as NgramOptions
+        from vizinho.decoding.lm.train import source_of
 
         target, sources = (
             _target(lang, model, orthography),
-            [_source(text, most=list_words, once=list_once) for text in texts],
+            [source_of(text, most=list_words, once=list_once) for text in texts],
         )
         ngrams = NgramOptions(unit, order, vocabulary, prune)
         _train_ngrams(out, sources, ngrams, target, exclude_corpus or [], exclude_from_lists, as_json)
@@ -226,14 +226,6 @@ def _target(lang: str | None, model: str | None, orthography: Path | None) -> tu
     card = store.card(model)
     of_model = letters_of(inventory_of(AutoProcessor.from_pretrained(store.resolve(model)).tokenizer))
     return (card.text_normalizer() if card else get_normalizer(needed_language(lang))), of_model
-
-
-def _source(text: str, *, most: int | None, once: bool) -> Source:
-    from vizinho.decoding.lm.train import frequency_list, text_file
-
-    if text.startswith(_WORD_LIST):  # no file: the list that the package wordfreq brings
-        return frequency_list(text.removeprefix(_WORD_LIST), most=most, once=once)
-    return text_file(Path(text))
 
 
 @app.command()

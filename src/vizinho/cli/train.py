@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -24,10 +25,12 @@ from vizinho.cli.options import (
     language_tag,
     row_overrides,
 )
+from vizinho.errors import SpecError
 
 if TYPE_CHECKING:
     from vizinho.job.run import Outcome, Reporting
 
+_LIST_WORDS = 50_000  # most frequent words of a word list that get a spelling: each is read aloud in two languages
 Beside = Annotated[
     list[Path] | None,
     Option("--beside", help="Manifest of practice speech: its train part is added whole; repeatable."),
@@ -87,8 +90,18 @@ def train(
 
 def transfer(
     donor: Annotated[str, Argument(help="Start from: NAME, NAME@VERSION, a folder, a .nemo file or a hub id.")],
-    corpus: Corpora,
     to: Annotated[str, Option("--to", callback=language_tag, help="Target language, such as pt.")],
+    corpus: Annotated[
+        list[Path] | None, Option("--corpus", help="Manifest (JSONL); repeatable.", show_default=False)
+    ] = None,
+    texts: Annotated[
+        list[str] | None,
+        Option(
+            "--text",
+            help="In place of speech: text files of the target, or wordfreq:pt. The donor's network gets a lexicon of "
+            "their words, spelt as the donor hears them (extra speak); nothing is trained. Repeatable.",
+        ),
+    ] = None,
     donor_language: Annotated[
         str | None,
         Option("--from", callback=language_tag, help="The donor's language, where its card does not say it."),
@@ -153,10 +166,15 @@ def transfer(
     from vizinho.job.run import transfer as transfer_recogniser
     from vizinho.plan.tokens import RowOptions
 
+    if bool(corpus) == bool(texts):
+        raise SpecError("give speech or text", where="--corpus, --text", fix="give either --corpus or --text")
+    if texts:
+        _transfer_text(donor, to, texts, donor_language, name, quiet=quiet, as_json=as_json)
+        return
     reporting = _reporting(quiet, as_json, all_rows=all_rows or dry_run, dry_run=dry_run)
     options: dict[str, Any] = {
         "to": to,
-        "corpus": corpus,
+        "corpus": corpus or (),
         "donor_language": donor_language,
         "adapter": adapter,
         "practice_minutes": practice,
@@ -185,6 +203,28 @@ def transfer(
     limits = RoundOptions(rounds)
     report = self_train(donor, **options, untranscribed=untranscribed, rounds=limits, reporting=reporting)
     emit(report, as_json, report_lines(report))
+
+
+def _transfer_text(
+    donor: str, to: str, texts: list[str], donor_language: str | None, name: str | None, *, quiet: bool, as_json: bool
+) -> None:
+    from vizinho.decoding.lm.train import source_of
+    from vizinho.job.text_only import transfer_text
+
+    result = transfer_text(
+        donor,
+        to=to,
+        texts=[source_of(text, most=_LIST_WORDS) for text in texts],
+        donor_language=donor_language,
+        name=name,
+        command=["vizinho", *sys.argv[1:]],
+        quiet=quiet or as_json,
+    )
+    lost = result.without_spelling
+    values = {"model": result.ref, "words": result.words, "without_spelling": list(lost)}
+    lines = [f"{result.ref}: {result.words:,} words of {to} in the donor's letters; nothing was trained"]
+    lines += [f"{len(lost):,} words have no spelling, such as {', '.join(lost[:5])}"] if lost else []
+    emit(values, as_json, lines)
 
 
 def _reporting(quiet: bool, as_json: bool, *, all_rows: bool = False, dry_run: bool = False) -> Reporting:

@@ -43,6 +43,10 @@ OWN_SPELLING = 0.3
 """Phones by which another spelling must be nearer than the donor's own."""
 LETTER = 0.1
 """Phones by which a spelling must be nearer for each letter that it changes: many sound alike (ss, ç, z at the end)."""
+LISTED = 3
+"""Spellings of a word in a lexicon."""
+CERTAINTY = 2.0
+"""Nats by which a spelling in a lexicon is less likely for each phone that it costs more."""
 RAREST = 3
 """Graphones seen less often are slips of the alignment."""
 # Where features alone mislead: how listeners to Romance languages take up sounds that these lack.
@@ -183,8 +187,32 @@ def respell_corpus(
     return RespeltCorpus(tuple(respelt), tuple(left_out), tuple(examples[:3]))
 
 
+def spellings_of(
+    words: Iterable[str], language: str, donor: str, letters: Collection[str], progress: Advance = silent
+) -> dict[str, dict[str, float]]:
+    """Each word of `language` as `donor` would write what it hears, in `letters`: likely spellings with log-shares.
+
+    Words that cannot be spelt so have none. Raises VizinhoError for a language without a voice.
+    """
+    allowed = frozenset(letters)
+    spellings: dict[str, dict[str, float]] = {}
+    for word in words:
+        costs = {s: cost for s, cost in _spelling_costs(word, language, donor).items() if s and allowed.issuperset(s)}
+        likely = sorted(costs, key=lambda spelling: costs[spelling])[:LISTED]
+        shares = [math.exp(-CERTAINTY * (costs[s] - costs[likely[0]])) for s in likely]
+        spellings[word] = {s: math.log(share / sum(shares)) for s, share in zip(likely, shares, strict=True)}
+        progress(1, word)
+    return spellings
+
+
 @cache
 def _respell_word(word: str, language: str, target: str) -> str:
+    costs = _spelling_costs(word, language, target)
+    return min(costs, key=lambda spelling: costs[spelling], default="")
+
+
+def _spelling_costs(word: str, language: str, target: str) -> dict[str, float]:
+    """What each spelling of a word in the target's letters costs, in phones."""
     phones = _single(_read(word, language))
     own = _plain(word)
     spellings = sound_speller(target).spellings(phones, _letters_of(word, phones, language))
@@ -194,7 +222,7 @@ def _respell_word(word: str, language: str, target: str) -> str:
         costs[spelling] = unlikeness(phones, _read(spelling, target)) + changed
     if phones and set(own) <= set(letters_of(target)):
         costs[own] = unlikeness(phones, _read(own, target)) - OWN_SPELLING
-    return min(costs, key=lambda spelling: costs[spelling], default="")
+    return costs
 
 
 def _letters_of(word: str, phones: Phones, language: str) -> list[str]:

@@ -18,6 +18,7 @@ from vizinho.files import sha256
 from vizinho.g2p.words import word_frequencies
 from vizinho.progress import Advance, silent
 
+WORD_LIST = "wordfreq:"
 _PER_MILLION = 1e6
 _NOTE_EVERY_LINES = 2000
 
@@ -89,6 +90,13 @@ def frequency_list(language: str, *, most: int | None = None, once: bool = False
     words = sorted(word_frequencies(language).items(), key=lambda item: (-item[1], item[0]))[:most]
     counted = [(word, 1 if once else max(1, round(frequency * _PER_MILLION))) for word, frequency in words]
     return Source(f"wordfreq:{language}", counted, len(counted), word_list=True)
+
+
+def source_of(text: str, *, most: int | None = None, once: bool = False) -> Source:
+    """A text file, or `frequency_list` for "wordfreq:pt"."""
+    if text.startswith(WORD_LIST):  # no file: the list that the package wordfreq brings
+        return frequency_list(text.removeprefix(WORD_LIST), most=most, once=once)
+    return text_file(Path(text))
 
 
 def train_language_model(
