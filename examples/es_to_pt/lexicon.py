@@ -20,7 +20,9 @@ from typing import Any
 LIST_WORDS = 200_000
 SHARED = Path(os.environ.get("VIZINHO_SHARED", "../shared"))
 TRACKS = {"words": "pt.jsonl", "sentences": "pt_read.jsonl"}
-PARTS = {"letters": ("letters",), "lexicon": ("words", "letters")}
+PARTS = {"letters": ("letters",), "lexicon": ("words",), "lexicon and letters": ("words", "letters")}
+NAMES = {"names": ("names",)}
+"""A closed task: names.py knows what is talked about, not who says what."""
 
 
 def vizinho(*words: object) -> str:
@@ -32,12 +34,17 @@ def language_models(out: Path, model: str, texts: list[Path], corpora: dict[str,
     """Letters of the list; words of the list mixed with those of the sentences."""
     excluded = [part for corpus in corpora.values() for part in ("--exclude-corpus", corpus)]
     common = ["--model", model, "--list-words", LIST_WORDS, *excluded]
-    made = {name: out / f"{name}.arpa" for name in ("letters", "list", "text", "words")}
+    made = {name: out / f"{name}.arpa" for name in ("letters", "list", "text", "words", "names")}
+    names = out / "names.txt"
+    if not names.is_file():
+        command = [sys.executable, str(Path(__file__).with_name("names.py")), "pt"]
+        names.write_text(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
     steps: dict[str, list[object]] = {
         "letters": ["train", "wordfreq:pt", *common, "--unit", "char", "--order", 5],
         "list": ["train", "wordfreq:pt", *common, "--order", 1],
         "text": ["train", *texts, *common, "--order", 3],
         "words": ["mix", made["text"], made["list"], "--share", 0.5],
+        "names": ["train", names, "--model", model, "--order", 2],
     }
     for name, step in steps.items():
         if not made[name].is_file():
@@ -47,8 +54,10 @@ def language_models(out: Path, model: str, texts: list[Path], corpora: dict[str,
 
 def measure(out: Path, model: str, track: str, corpus: Path, lms: dict[str, Path], metric: str) -> Iterator[list[str]]:
     """Rows of the table: a model on a track, decoded in each way."""
-    for part, names in PARTS.items():
-        decoder, scores = (out / f"{model}.{track}.{part}.{kind}.json" for kind in ("decoder", "test"))
+    for part, names in (PARTS | (NAMES if track == "words" else {})).items():
+        decoder, scores = (
+            out / f"{model}.{track}.{part.replace(' ', '-')}.{kind}.json" for kind in ("decoder", "test")
+        )
         if not decoder.is_file():
             given = [word for name in names for word in ("--lm", lms[name])]
             chosen = vizinho("lm", "tune", model, "--corpus", corpus, *given, "--metric", metric, "--out", decoder)
@@ -73,12 +82,13 @@ def main() -> None:
     parser.add_argument("--store", type=Path, default=Path("runs/es_to_pt/experiment/store"))
     parser.add_argument("--models", nargs="+", default=[f"es.all.seed{seed}" for seed in (1, 2, 3)])
     parser.add_argument("--texts", type=Path, nargs="+", default=[SHARED / "text" / "sentences" / "pt_bosque.txt"])
+    parser.add_argument("--tracks", nargs="+", default=list(TRACKS), choices=list(TRACKS))
     parser.add_argument("--metric", default="wer")
     parser.add_argument("--out", type=Path, default=Path("runs/es_to_pt/lexicon"))
     arguments = parser.parse_args()
     os.environ["VIZINHO_HOME"] = str(arguments.store)
     arguments.out.mkdir(parents=True, exist_ok=True)
-    corpora = {track: SHARED / "speech" / name for track, name in TRACKS.items()}
+    corpora = {track: SHARED / "speech" / TRACKS[track] for track in arguments.tracks}
     lms = language_models(arguments.out, arguments.models[0], arguments.texts, corpora)
     rows = [["model", "track", "decoding", "CER", "WER", f"against greedy, {arguments.metric.upper()}"]]
     for model in arguments.models:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from vizinho.decoding.beam import BeamDecoder
@@ -13,6 +13,7 @@ from vizinho.progress import Advance, silent
 LM_WEIGHTS = (0.0, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.4)
 WORD_SCORES = (-4.0, -2.0, 0.0, 2.0, 4.0)
 LETTER_SCORES = (-1.0, -0.5, 0.0, 0.5, 1.0, 1.5)
+FINER = (0.7, 1.4)
 UNKNOWN_SCORES = (-6.0, -3.0, 0.0, 3.0, 6.0)
 
 
@@ -27,28 +28,30 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """Values to try. Weight and length scores are tried together, the others one after the other at their best."""
+    """Values to try, one option after the other, each at the best of those before."""
 
     lm_weights: Sequence[float] = LM_WEIGHTS
-    word_scores: Sequence[float] = (0.0,)
-    letter_scores: Sequence[float] = (0.0,)
+    word_scores: Sequence[float] = ()
+    letter_scores: Sequence[float] = ()
     unknown_scores: Sequence[float] = ()
     closed: bool = False
     """Try without unknown words too."""
+    finer: Sequence[float] = FINER
+    """Multiples of the best weight that are tried at the end, when the other scores have their place."""
     beam_widths: Sequence[int] = ()
 
     @property
     def trials(self) -> int:
-        """How many sets of options are tried."""
-        together = len(self.lm_weights) * len(self.word_scores) * len(self.letter_scores)
-        return together + len(self.unknown_scores) + self.closed + len(self.beam_widths)
+        """How many sets of options are tried at most."""
+        scores = (self.lm_weights, self.word_scores, self.letter_scores, self.unknown_scores, self.finer)
+        return sum(map(len, scores)) + self.closed + len(self.beam_widths)
 
 
 def grid_for(decoder: BeamDecoder) -> Grid:
-    """What is worth trying: a word model goes with a score per word, a character model with one per letter."""
+    """What is worth trying: scores per word and of unknown words go with a word model."""
     if decoder.scores_words:
-        return Grid(word_scores=WORD_SCORES, unknown_scores=UNKNOWN_SCORES, closed=True)
-    return Grid(letter_scores=LETTER_SCORES) if decoder.scores_letters else Grid(lm_weights=(0.0,))
+        return Grid(word_scores=WORD_SCORES, letter_scores=LETTER_SCORES, unknown_scores=UNKNOWN_SCORES, closed=True)
+    return Grid(letter_scores=LETTER_SCORES) if decoder.scores_letters else Grid(lm_weights=(0.0,), finer=())
 
 
 def tune(
@@ -73,17 +76,22 @@ def tune(
     trials: list[Trial] = []
 
     def attempt(options: BeamOptions) -> None:
-        cer, wer = error_rates(references, texts(decoder.with_options(options)))
-        trials.append(Trial(options, cer, wer))
+        if all(options != trial.options for trial in trials):
+            cer, wer = error_rates(references, texts(decoder.with_options(options)))
+            trials.append(Trial(options, cer, wer))
         progress(1, f"best {metric.upper()} {getattr(best(trials, metric), metric):.3f}")
 
-    for options in _together(decoder.options, grid):
-        attempt(options)
-    # One after the other from the best so far: all combinations would be hundreds of searches of dev.
-    for score in grid.unknown_scores:
-        attempt(replace(best(trials, metric).options, unknown_score=score))
+    # One option after the other from the best so far: all combinations would be hundreds of searches of dev.
+    for weight in grid.lm_weights:
+        attempt(replace(decoder.options, lm_weight=weight))
+    for name in ("word_score", "letter_score", "unknown_score"):
+        for score in getattr(grid, f"{name}s"):
+            attempt(replace(best(trials, metric).options, **{name: score}))
     if grid.closed:
         attempt(replace(best(trials, metric).options, unknown_words=False))
+    chosen = best(trials, metric).options
+    for share in grid.finer:
+        attempt(replace(chosen, lm_weight=round(chosen.lm_weight * share, 3)))
     for width in grid.beam_widths:
         attempt(replace(best(trials, metric).options, beam_width=width))
     return trials
@@ -100,10 +108,3 @@ def best(trials: Sequence[Trial], metric: str = "cer") -> Trial:
         return (*rates, o.lm_weight, away, not o.unknown_words, o.beam_width)
 
     return min(trials, key=order)
-
-
-def _together(start: BeamOptions, grid: Grid) -> Iterator[BeamOptions]:
-    for weight in grid.lm_weights:
-        for word in grid.word_scores:
-            for letter in grid.letter_scores:
-                yield replace(start, lm_weight=weight, word_score=word, letter_score=letter)

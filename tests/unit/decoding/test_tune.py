@@ -19,10 +19,10 @@ def decoder(tmp_path):
 
 
 def test_the_weight_that_hears_best_is_found(decoder):
-    grid = Grid(lm_weights=(0.0, 0.4), word_scores=(0.0, 1.0), unknown_scores=(-1.0,), beam_widths=(4,))
+    grid = Grid(lm_weights=(0.0, 0.4), word_scores=(0.0, 1.0), unknown_scores=(-1.0,), finer=(), beam_widths=(4,))
     moved = []
     trials = tune(texts, REFERENCES, decoder, grid, progress=lambda done, _: moved.append(done))
-    assert len(trials) == len(moved) == grid.trials == 6
+    assert len(moved) == grid.trials == 6 and len(trials) == 5  # one set of options came up twice
     assert trials[0].options.lm_weight == 0.0 and trials[0].cer == pytest.approx(1 / 12)
     taken = best(trials)
     assert taken.cer == 0.0 and taken.options.lm_weight == 0.4 and taken.options.word_score == 0.0
@@ -38,8 +38,8 @@ def test_of_equals_the_smallest_weight_is_taken():
 
 def test_what_is_tried_depends_on_the_models(decoder, tmp_path):
     letters = BeamDecoder(INVENTORY, letters=lm(tmp_path / "c.arpa", "a rata", unit="char"))
-    assert len(grid_for(decoder).word_scores) > 1 and grid_for(decoder).letter_scores == (0.0,)
-    assert len(grid_for(letters).letter_scores) > 1 and grid_for(letters).word_scores == (0.0,)
+    assert len(grid_for(decoder).word_scores) > 1 and len(grid_for(decoder).letter_scores) > 1
+    assert len(grid_for(letters).letter_scores) > 1 and not grid_for(letters).word_scores
     assert grid_for(decoder).closed and not grid_for(letters).closed
     assert grid_for(BeamDecoder(INVENTORY)).trials == 1
 
