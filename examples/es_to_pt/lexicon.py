@@ -2,6 +2,8 @@
 
     python examples/es_to_pt/lexicon.py --store runs/es_to_pt/experiment/store --models es.all.seed1 es.all.seed2
 
+Also the donor with text alone (`transfer --text`): frequent words, and the names.
+
 Language models are made of wordfreq's list and of `--texts`, never of a transcript that is held out. Every step leaves
 a file in `--out`, and steps whose file is there are skipped: the same command goes on after an interruption.
 """
@@ -23,6 +25,7 @@ TRACKS = {"words": "pt.jsonl", "sentences": "pt_read.jsonl"}
 PARTS = {"letters": ("letters",), "lexicon": ("words",), "lexicon and letters": ("words", "letters")}
 NAMES = {"names": ("names",)}
 """A closed task: names.py knows what is talked about, not who says what."""
+Row = dict[str, Any]
 
 
 def vizinho(*words: object) -> str:
@@ -52,29 +55,58 @@ def language_models(out: Path, model: str, texts: list[Path], corpora: dict[str,
     return made
 
 
-def measure(out: Path, model: str, track: str, corpus: Path, lms: dict[str, Path], metric: str) -> Iterator[list[str]]:
+def measure(out: Path, model: str, track: str, corpus: Path, lms: dict[str, Path], metric: str) -> Iterator[Row]:
     """Rows of the table: a model on a track, decoded in each way."""
     for part, names in (PARTS | (NAMES if track == "words" else {})).items():
-        decoder, scores = (
-            out / f"{model}.{track}.{part.replace(' ', '-')}.{kind}.json" for kind in ("decoder", "test")
-        )
+        stem = f"{model}.{track}.{part.replace(' ', '-')}"
+        decoder = out / f"{stem}.decoder.json"
         if not decoder.is_file():
             given = [word for name in names for word in ("--lm", lms[name])]
             chosen = vizinho("lm", "tune", model, "--corpus", corpus, *given, "--metric", metric, "--out", decoder)
             print(f"{model}, {track}, {part}\n{chosen}", flush=True)
-        if not scores.is_file():
-            arguments = ["--corpus", corpus, "--split", "test", "--decoder", decoder, "--json"]
-            scores.write_text(vizinho("evaluate", model, *arguments))
-        found = json.loads(scores.read_text())
+        scores = evaluated(out / f"{stem}.test.json", model, corpus, "--decoder", decoder)
         if part == "letters":
-            yield [model, track, "greedy", *(rate(found["greedy"], name) for name in ("cer", "wer")), ""]
-        p = f"p = {found['comparison'][metric]['p']:.4f}"
-        yield [model, track, part, *(rate(found, name) for name in ("cer", "wer")), p]
+            yield row(model, track, "greedy", scores["greedy"])
+        yield row(model, track, part, scores)
 
 
-def rate(scores: dict[str, Any], name: str) -> str:
-    low, high = scores[f"{name}_ci"]
-    return f"{scores[name]:.3f} [{low:.3f}, {high:.3f}]"
+def text_only(out: Path, donor: Path, texts: dict[str, list[object]], corpora: dict[str, Path]) -> Iterator[Row]:
+    """Rows of the donor that has never met the target's speech: untuned, since there is nothing to tune on."""
+    os.environ["VIZINHO_HOME"] = str(out / "text_only")
+    for name, sources in texts.items():
+        model = f"pt-{name}"
+        if not (out / "text_only" / "models" / model).is_dir():
+            given = [word for source in sources for word in ("--text", source)]
+            vizinho("transfer", donor, "--from", "es", "--to", "pt", *given, "--name", model, "--quiet")
+        for track, corpus in corpora.items():
+            if name == "names" and track != "words":
+                continue
+            scores = evaluated(out / f"text.{name}.{track}.test.json", model, corpus)
+            yield row("no target speech", track, "greedy", scores["greedy"])
+            yield row("no target speech", track, f"text: {name}", scores)
+
+
+def evaluated(path: Path, model: str, corpus: Path, *options: object) -> dict[str, Any]:
+    """Scores on the test set, which is decoded once."""
+    if not path.is_file():
+        path.write_text(vizinho("evaluate", model, "--corpus", corpus, "--split", "test", *options, "--json"))
+    scores: dict[str, Any] = json.loads(path.read_text())
+    return scores
+
+
+def row(model: str, track: str, decoding: str, scores: dict[str, Any]) -> Row:
+    compared = scores.get("comparison") or {}
+    rates = {name: [round(value, 4) for value in (scores[name], *scores[f"{name}_ci"])] for name in ("cer", "wer")}
+    p = {f"{name}_p": round(compared[name]["p"], 4) for name in ("cer", "wer") if name in compared}
+    return {"model": model, "track": track, "decoding": decoding, **rates, **p}
+
+
+def table(rows: list[Row]) -> Iterator[str]:
+    yield "| model | track | decoding | CER | WER | p against greedy: CER, WER |\n|---|---|---|---|---|---|\n"
+    for r in rows:
+        rates = ["{:.3f} [{:.3f}, {:.3f}]".format(*r[name]) for name in ("cer", "wer")]
+        p = ", ".join(f"{r[name]:.4f}" for name in ("cer_p", "wer_p") if name in r)
+        yield f"| {' | '.join([r['model'], r['track'], r['decoding'], *rates, p])} |\n"
 
 
 def main() -> None:
@@ -90,14 +122,19 @@ def main() -> None:
     arguments.out.mkdir(parents=True, exist_ok=True)
     corpora = {track: SHARED / "speech" / TRACKS[track] for track in arguments.tracks}
     lms = language_models(arguments.out, arguments.models[0], arguments.texts, corpora)
-    rows = [["model", "track", "decoding", "CER", "WER", f"against greedy, {arguments.metric.upper()}"]]
-    for model in arguments.models:
-        for track, corpus in corpora.items():
-            rows += measure(arguments.out, model, track, corpus, lms, arguments.metric)
-    rows.insert(1, ["---"] * len(rows[0]))
-    table = "".join(f"| {' | '.join(row)} |\n" for row in rows)
-    (arguments.out / "table.md").write_text(table)
-    print(table, end="")
+    rows = [
+        r
+        for model in arguments.models
+        for track, corpus in corpora.items()
+        for r in measure(arguments.out, model, track, corpus, lms, arguments.metric)
+    ]
+    donors = arguments.store / "models" / "donor_es"
+    if donors.is_dir():
+        newest = donors / (donors / "current").read_text().strip()
+        texts: dict[str, list[object]] = {"words": ["wordfreq:pt"], "names": [arguments.out / "names.txt"]}
+        rows += text_only(arguments.out, newest, texts, corpora)
+    (arguments.out / "results.json").write_text(json.dumps(rows, indent=1) + "\n")
+    print("".join(table(rows)), end="")
 
 
 if __name__ == "__main__":
