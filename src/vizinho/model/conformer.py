@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 
@@ -37,7 +38,8 @@ def front_end(
             hidden = layer(hidden)
             continue
         weight = layer.weight.contiguous(memory_format=torch.channels_last)
-        hidden = F.conv2d(hidden, weight, layer.bias, layer.stride, layer.padding, groups=layer.groups)
+        with precise_on_cpu(hidden):
+            hidden = F.conv2d(hidden, weight, layer.bias, layer.stride, layer.padding, groups=layer.groups)
         if padded:
             # A bias makes padding non-zero, and the next convolution would read it into the last real frame.
             lengths = subsampling._get_output_length(lengths, layer)
@@ -53,11 +55,17 @@ def run_block(block: Any, hidden: torch.Tensor, attend: Part, convolve: Part, ha
 
     `attend` and `convolve` take normalised frames; `half` is 1 where the halving is folded into the weights.
     """
-    hidden = hidden.add(block.feed_forward1(block.norm_feed_forward1(hidden)), alpha=half)
+    hidden = hidden.add(feed_forward(block.feed_forward1, block.norm_feed_forward1(hidden)), alpha=half)
     hidden = hidden + attend(block.norm_self_att(hidden))
     hidden = hidden + convolve(block.norm_conv(hidden))
-    hidden = hidden.add(block.feed_forward2(block.norm_feed_forward2(hidden)), alpha=half)
+    hidden = hidden.add(feed_forward(block.feed_forward2, block.norm_feed_forward2(hidden)), alpha=half)
     return block.norm_out(hidden)  # type: ignore[no-any-return]
+
+
+def feed_forward(part: Any, hidden: torch.Tensor) -> torch.Tensor:
+    """A feed-forward part (ParakeetEncoderFeedForward, or one with its attributes), (B, T, C) to (B, T, C)."""
+    inner = drop(part.activation(part.linear1(hidden)), part.activation_dropout, part.training)
+    return part.linear2(inner)  # type: ignore[no-any-return]
 
 
 def attend(
@@ -122,7 +130,10 @@ def depthwise(conv: ParakeetEncoderConvolutionModule, gated: torch.Tensor, paddi
     kernel = conv.depthwise_conv
     # (B, T, C) read as an image of height 1 with channels last: no copy, and the fast backward pass.
     image = gated.reshape(B, 1, T, C).permute(0, 3, 1, 2)
-    image = F.conv2d(image, kernel.weight.unsqueeze(2), kernel.bias, padding=(0, padding), groups=C)
+    with precise_on_cpu(image):
+        image = F.conv2d(
+            image.to(kernel.weight.dtype), kernel.weight.unsqueeze(2), kernel.bias, padding=(0, padding), groups=C
+        )
     return image.permute(0, 2, 3, 1).reshape(B, -1, C)
 
 
@@ -138,6 +149,21 @@ def logits(head: ParakeetEncoderCTCHead, hidden: torch.Tensor) -> torch.Tensor:
     return F.linear(hidden, head.weight.squeeze(-1), head.bias)
 
 
+def precise_on_cpu(values: torch.Tensor) -> torch.autocast:
+    """Outside autocast on processors: depthwise convolutions take twice as long backwards in bfloat16 there."""
+    device = values.device.type
+    return torch.autocast(device, enabled=torch.is_autocast_enabled(device) and device != "cpu")
+
+
 def drop(values: torch.Tensor, share: float, training: bool) -> torch.Tensor:
-    """Dropout, which does nothing outside training."""
-    return F.dropout(values, p=share, training=True) if training and share > 0.0 else values
+    """Dropout, which does nothing outside training; `share` counts in steps of 1/65536 on processors."""
+    if not training or share <= 0.0:
+        return values
+    if values.device.type != "cpu":
+        return F.dropout(values, p=share, training=True)
+    # torch draws one number after the other, which was an eighth of a training step; this draws four at once. The seed
+    # comes from torch's generator, so a resumed run and recomputed blocks drop the same values.
+    generator = np.random.SFC64(int(torch.randint(2**62, ())))
+    numbers = generator.random_raw(-(-values.numel() // 4)).view(np.uint16)[: values.numel()]
+    kept = torch.from_numpy(numbers >= round(share * 65536)).view(values.shape)
+    return values * (kept.to(values.dtype) / (1.0 - share))

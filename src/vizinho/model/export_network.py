@@ -107,15 +107,16 @@ class _Block(nn.Module):
 
 
 class _FeedForward(nn.Module):
+    """Its weights as `feed_forward` takes them."""
+
+    activation_dropout = 0.0
+
     def __init__(self, part: ParakeetEncoderFeedForward) -> None:
         super().__init__()
-        self.widen = _linear(part.linear1.weight, part.linear1.bias)
+        self.linear1 = _linear(part.linear1.weight, part.linear1.bias)
         # A block adds half of this part's output: the half is a power of two, so folding it in loses no precision.
-        self.narrow = _linear(part.linear2.weight / 2, None if part.linear2.bias is None else part.linear2.bias / 2)
+        self.linear2 = _linear(part.linear2.weight / 2, None if part.linear2.bias is None else part.linear2.bias / 2)
         self.activation = part.activation
-
-    def forward(self, rows: torch.Tensor) -> torch.Tensor:
-        return self.narrow(self.activation(self.widen(rows)))  # type: ignore[no-any-return]
 
 
 class _Attention(nn.Module):

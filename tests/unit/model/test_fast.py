@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from vizinho.audio.features import make_extractor
+from vizinho.model import conformer
 from vizinho.model.ctc import ctc_loss
 from vizinho.model.fast import fast_forward
 from vizinho.model.frontends import front_end
@@ -59,3 +60,40 @@ def test_the_original_forward_comes_back():
     with fast_forward(model):
         assert model.forward != before
     assert model.forward == before
+
+
+def test_dropout_drops_its_share_and_keeps_the_mean():
+    torch.manual_seed(3)
+    values = torch.ones(301, 1001)
+    dropped = conformer.drop(values, 0.1, training=True)
+    share = float((dropped == 0).double().mean())
+    # Three standard deviations of a share of 301,301 draws.
+    assert abs(share - 0.1) < 3 * (0.1 * 0.9 / values.numel()) ** 0.5
+    assert torch.allclose(dropped[dropped > 0], torch.tensor(1.0 / 0.9))
+    assert conformer.drop(values, 0.1, training=False) is values
+
+
+def test_dropout_follows_torchs_seed():
+    def drawn(seed):
+        torch.manual_seed(seed)
+        return [conformer.drop(torch.ones(7, 3), 0.5, training=True) for _ in range(2)]
+
+    first, second = drawn(1)
+    assert torch.equal(first, drawn(1)[0])
+    assert torch.equal(second, drawn(1)[1])
+    assert not torch.equal(first, second)
+
+
+def test_bfloat16_is_near_float32_and_convolutions_stay_precise():
+    model = build_model("micro", 20, 0).train()
+    features, mask = (tensor.float() if tensor.is_floating_point() else tensor for tensor in batch((203, 150)))
+    seen = []
+    model.encoder.layers[0].conv.norm.register_forward_pre_hook(lambda _module, inputs: seen.append(inputs[0].dtype))
+    logits = {}
+    for precise in (True, False):
+        with fast_forward(model), torch.autocast("cpu", torch.bfloat16, enabled=not precise):
+            logits[precise] = model(features, attention_mask=mask).logits
+    assert seen == [torch.float32, torch.float32]
+    assert torch.allclose(logits[True], logits[False].float(), atol=0.1)
+    logits[False].float().sum().backward()
+    assert all(p.grad.dtype == torch.float32 for p in model.parameters() if p.grad is not None)
