@@ -10,4 +10,14 @@ for pair in es:11 en:12; do
     "$vizinho" train --lang "$language" --corpus "runs/practice/$language/$language.jsonl" \
         --name "$language-demo" --recipe examples/demo_donors/donor.toml
 done
+# What they are worth on people, if there are recordings of some.
+shared=${VIZINHO_SHARED:-../shared}
+mkdir -p runs/demo_donors
+for language in es en; do
+    if [ -e "$shared/speech/$language.jsonl" ]; then
+        "$vizinho" corpus check "$shared/speech/$language.jsonl" --out runs/demo_donors
+        "$vizinho" evaluate "$language-demo" --corpus "runs/demo_donors/$language.clean.jsonl" --split train --json \
+            > "runs/demo_donors/$language-demo.json"
+    fi
+done
 .venv/bin/python examples/demo_donors/bundle.py

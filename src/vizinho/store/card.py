@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from vizinho.errors import ModelError
 from vizinho.files import sha256, write_json, write_text
+from vizinho.store.readme import readme
 
 if TYPE_CHECKING:
     from vizinho.text.normalize import Normalizer
@@ -73,7 +74,7 @@ class Card:
 
 def write_card(folder: Path, card: Card) -> Card:
     """Write README.md and card.json with the hashes of all files; returns the card as written."""
-    write_text(folder / README, readme(card))
+    write_text(folder / README, readme(card, folder))
     # card.json cannot contain its own hash; everything else is in it, README.md too.
     files = {
         path.relative_to(folder).as_posix(): sha256(path)
@@ -90,7 +91,7 @@ def rewrite_card(folder: Path, card: Card) -> None:
     # README.md is one's own as soon as its hash differs from the recorded one.
     before = card.files.get(README)
     if before is not None and (folder / README).is_file() and sha256(folder / README) == before:
-        write_text(folder / README, readme(card))
+        write_text(folder / README, readme(card, folder))
         card = dataclasses.replace(card, files={**card.files, README: sha256(folder / README)})
     write_json(folder / CARD, asdict(card))
 
@@ -148,90 +149,3 @@ def verify(folder: Path) -> None:
         if name != README and sha256(path) != digest:
             what = "the file is not the one the card was written for"
             raise ModelError(what, where=path, fix="copy the model folder again")
-
-
-def readme(card: Card) -> str:
-    """A model card in Hugging Face's format, results on test splits included in its front matter."""
-    origin = f"started from `{card.donor['ref']}`" if card.donor else "trained from scratch"
-    if card.donor and card.donor.get("language"):
-        origin += f" ({card.donor['language']})"
-    known = [f"{card.data['utterances']} utterances"] if "utterances" in card.data else []
-    known.append(f"{card.data.get('minutes', 0):.1f} minutes")
-    known += [f"{card.data['speakers']} speakers"] if "speakers" in card.data else []
-    known += [f"{card.data['practice']['minutes']:.1f} minutes of practice"] if card.data.get("practice") else []
-    if "fingerprint" in card.data:
-        known.append(f"fingerprint `{card.data['fingerprint']}`")
-    # YAML first: Hugging Face's hub reads it only at the very start of the file.
-    lines = [
-        *_front_matter(card),
-        "",
-        f"# {card.name}@{card.version}" if card.version else f"# {card.name}",
-        "",
-        f"A speech recogniser for `{card.language}`, {origin}; vizinho, seed {card.seed}, {card.steps} steps.",
-        "",
-        f"Training data: {', '.join(known)}.",
-        "",
-        *_sources(card),
-        *(f"- {s['split']}: CER {_rate(s['cer'])}, WER {_rate(s['wer'])} ({s['signature']})" for s in card.scores),
-        *(["", card.notes] if card.notes else []),
-        "",
-        "Load it with `AutoModelForCTC.from_pretrained(folder)` and `AutoProcessor.from_pretrained(folder)`.",
-        *(["`card.json` has the transfer plan, the recipe and the hashes."] if card.version else []),
-        "",
-    ]
-    return "\n".join(lines)
-
-
-def _sources(card: Card) -> list[str]:
-    """A table of all speech that the model and its donors learnt from."""
-    rows = card.data.get("sources", ())
-    if not rows:
-        return []
-    lines = ["| model | corpus | language | minutes | licence | restrictions |", "|---|---|---|---|---|---|"]
-    for row in rows:
-        cells = [
-            row.get("model") or f"{card.name}@{card.version}",
-            row.get("corpus") or "not recorded",
-            row.get("language", "?"),
-            f"{row['minutes']:.1f}" if "minutes" in row else "?",
-            row.get("licence") or "unknown",
-            "; ".join(row.get("restrictions", ())) or "none recorded",
-        ]
-        lines.append(f"| {' | '.join(str(cell).replace('|', '/') for cell in cells)} |")
-    return [*lines, ""]
-
-
-def _front_matter(card: Card) -> list[str]:
-    """YAML; JSON strings are valid in it, and quoting keeps Norwegian's `no` from being read as false."""
-    return [
-        "---",
-        f"language: {json.dumps(card.language)}",
-        "library_name: transformers",
-        "pipeline_tag: automatic-speech-recognition",
-        *([f"license: {json.dumps(card.licence)}"] if card.licence else []),
-        "tags:",
-        "- vizinho",
-        "- ctc",
-        *_model_index(card),
-        "---",
-    ]
-
-
-def _model_index(card: Card) -> list[str]:
-    # Dev scores chose the weights, so they are not results.
-    tested = [s for s in card.scores if s["split"] == "test"]
-    if not tested:
-        return []
-    lines = ["model-index:", f"- name: {json.dumps(card.name)}", "  results:"]
-    for score in tested:
-        lines += [
-            "  - task: {type: automatic-speech-recognition}",
-            f"    dataset: {{type: manifest, split: test, name: {json.dumps(str(score.get('data', 'test')))}}}",
-            "    metrics:",
-            *(f"    - {{type: {m}, value: {score[m]:.4f}}}" for m in ("cer", "wer") if score[m] is not None),
-        ]
-    return lines
-
-
-def _rate(value: float | None) -> str:
-    return "unknown" if value is None else f"{value:.3f}"
