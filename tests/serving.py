@@ -169,7 +169,8 @@ class Browser:
         port = announced.read_text().split()[0]
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/json/list", timeout=30) as answer:
             pages = [p for p in json.load(answer) if p["type"] == "page"]
-        self._socket = connect(pages[0]["webSocketDebuggerUrl"], max_size=None)
+        # No pings: a browser that gets no processor for a while is not dead.
+        self._socket = connect(pages[0]["webSocketDebuggerUrl"], max_size=None, ping_interval=None)
         for domain in ("Page", "Runtime", "Log"):
             self.call(f"{domain}.enable")
         self.downloads = Path(self._folder.name) / "downloads"

@@ -107,7 +107,7 @@ class Annotator:
         ids = [i for i in ids if not self.desk.drafts.has(i, "", model)]
         transcripts = recognizer.transcribe_corpus([self.desk.utterances[i] for i in ids])
         for id_, transcript in transcripts.items():
-            self.desk.drafts.add(id_, "", model, model, transcript)
+            self.desk.add_draft(id_, "", model, model, transcript)
 
     def train(self, model: str, minutes: float) -> str:
         name = f"{self.arm.replace(' ', '-')}-{self.seed}"

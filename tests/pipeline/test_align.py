@@ -60,7 +60,7 @@ def test_sentences_are_where_they_were_said(tone_model, tmp_path):
     (tmp_path / "text.txt").write_text("\n".join(written))
     out = tmp_path / "pt.jsonl"
     report = json.loads(typed("corpus", "align", tmp_path / "long.wav", tmp_path / "text.txt", "--model", tone_model,
-                              "--lang", "pt", "--donor-language", "pt", "--out", out, "--speaker", "ana",
+                              "--lang", "pt", "--from", "pt", "--out", out, "--speaker", "ana",
                               "--precision", "0.95", "--json").stdout)  # fmt: skip
     utterances = read_manifest(out)
     assert {u.text for u in utterances} <= places.keys()
@@ -80,7 +80,7 @@ def test_sentences_are_where_they_were_said(tone_model, tmp_path):
 
 
 def _aligning(recording, text, model, out):
-    names = ("--lang", "pt", "--donor-language", "pt", "--precision", "0.95", "--out", out)
+    names = ("--lang", "pt", "--from", "pt", "--precision", "0.95", "--out", out)
     return "corpus", "align", recording, text, "--model", model, *names
 
 

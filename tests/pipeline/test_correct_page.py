@@ -156,6 +156,26 @@ def test_two_people_never_have_one_utterance_and_what_is_left_comes_back(browser
         post(server, "leave", tab=f"tab-{number:05d}")
 
 
+def test_the_order_is_chosen_on_the_page_and_stays_after_a_reload(browser, correcting):
+    server, *_ = correcting
+    ids = [
+        post(server, "next", tab=f"tab-{n:05d}", who="Ben", order="random").json["utterance"]["id"] for n in range(2)
+    ]
+    assert [u["id"] for u in server.ask("/v1/correct/recent").json["recent"]] == []
+    for number in range(2):
+        post(server, "leave", tab=f"tab-{number:05d}")
+    enter(browser, server)
+    shown(browser)
+    browser.evaluate("document.getElementById('order').value = 'random'")
+    browser.evaluate("document.getElementById('order').dispatchEvent(new Event('change'))")
+    browser.open(f"http://{server.host}/correct")
+    browser.wait_for("!document.getElementById('work').hidden")
+    assert shown(browser) == ids[0]
+    assert browser.evaluate("document.getElementById('order').value") == "random"
+    assert post(server, "next", tab="tab-00009", who="Ben", order="by length").status == 400
+    browser.open("about:blank")
+
+
 def test_the_keyboard_alone_plays_slows_edits_skips_and_undoes(browser, correcting):
     server, corpus, _ = correcting
     enter(browser, server)

@@ -21,6 +21,8 @@ from vizinho.evaluation.score import error_rates
 from vizinho.recognition import label as labelling
 from vizinho.recognition.files import Work, collect
 from vizinho.recognition.label import PseudoLabelOptions, from_files, pseudo_label
+from vizinho.store.card import Card
+from vizinho.store.store import Store
 
 pytestmark = pytest.mark.pipeline
 
@@ -48,6 +50,22 @@ def test_a_manifest_is_labelled_and_every_row_says_by_whom(tone_model, speech, t
     assert {u.source for u in ours} == {f"labelled by {tone_model.name}; radio"}
     assert {u.split for u in ours} == {"train"}
     assert all(0 <= json.loads(line)["confidence"] <= 1 for line in (tmp_path / "o.jsonl").read_text().splitlines())
+
+
+def test_labels_have_the_restrictions_of_their_recording_and_of_the_model(tone_model, speech, tmp_path):
+    model = tmp_path / "model"
+    shutil.copytree(tone_model, model)
+    rows = [{"corpus": "es.jsonl", "restrictions": ["not for export", "ask Ana"]}, {"corpus": None}]
+    card = Card("x", "pt", "2026-01-01T00:00:00+00:00", 9, "pt-v2", 1, 1, data={"sources": rows})
+    store = Store(tmp_path / "home")
+    store.add("x", model, card)
+    utterances = [replace(u, restrictions=("in winter",)) for u in read_manifest(speech)[:3]]
+    write_manifest(tmp_path / "in.jsonl", utterances)
+    typed(
+        "corpus", "label", store.resolve("x"), tmp_path / "in.jsonl", "--out", tmp_path / "o.jsonl", "--engine", "torch"
+    )
+    labelled = read_manifest(tmp_path / "o.jsonl")
+    assert {u.restrictions for u in labelled} == {("in winter", "not for export", "ask Ana")}
 
 
 def test_another_threshold_needs_no_second_hearing(tone_model, speech, tmp_path, monkeypatch):

@@ -466,7 +466,7 @@ def align(
     ] = 1,
     donor_language: Annotated[
         str | None,
-        Option("--donor-language", callback=language_tag, help="The model's language where its card does not say it."),
+        Option("--from", callback=language_tag, help="The model's language where its card does not say it."),
     ] = None,
     speaker: Annotated[str, Option("--speaker", help="Who speaks where the text does not say it.")] = "",
     steps: Annotated[int | None, Option("--steps", help="Training steps between rounds.", min=1)] = None,

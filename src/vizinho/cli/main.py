@@ -35,6 +35,9 @@ RENAMED = {
 }
 """Commands of earlier versions and the commands that replace them; a group comes after its members."""
 
+RENAMED_OPTIONS = {("corpus align", "--donor-language"): "--from"}
+"""Options of earlier versions by their command, and the options that replace them."""
+
 EXTRAS = {
     "serve": ("fastapi", "starlette", "uvicorn", "h11", "python_multipart", "websockets", "prometheus_client"),
     "compare": ("conllu", "sklearn", "spacy", "jinja2", "matplotlib"),
@@ -128,6 +131,9 @@ def _refuse_renamed(arguments: list[str]) -> None:
     for old, new in RENAMED.items():
         if f"{typed} ".startswith(f"{old} "):
             raise SpecError(f"`vizinho {old}` has a new name", fix=f"use `vizinho {new}`; its --help lists the options")
+    for (command, old), new in RENAMED_OPTIONS.items():
+        if typed.startswith(f"{command} ") and any(word.partition("=")[0] == old for word in arguments):
+            raise SpecError(f"{old} of `vizinho {command}` has a new name", fix=f"use {new}")
 
 
 def main() -> None:

@@ -166,6 +166,7 @@ def _speak_split(language: str, split: _Split, folder: Path, seed: int, progress
             accent=voice.locale,
             source="eSpeak NG",
             licence="synthesised",
+            consent="not needed: nobody speaks",
         )
         done_seconds += seconds
         number += 1

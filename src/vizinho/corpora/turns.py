@@ -75,6 +75,8 @@ class Turn:
     speech: Speech
     tier: str
     where: str
+    readable: bool = True
+    """False where somebody speaks and nobody can read what: such a turn only overlaps with others."""
 
 
 def turns_of(
@@ -107,7 +109,7 @@ def turns_of(
     for _, _, note in overlaps:
         on_note(replace(note, kind=f"{note.kind}, left out") if options.drop_overlaps else note)
     left_out = {id(turn) for *pair, _ in overlaps for turn in pair} if options.drop_overlaps else set()
-    return [turn for turn in turns if id(turn) not in left_out]
+    return [turn for turn in turns if turn.readable and id(turn) not in left_out]
 
 
 def place_of(document: Document, span: Span) -> str:
@@ -158,26 +160,29 @@ def _continues(phrase: Span, word: Span) -> bool:
 def _turn(
     document: Document, tier: Tier, span: Span, options: FieldOptions, on_note: OnNote, on_problem: OnProblem
 ) -> Turn | None:
-    """The turn of a span; None for one that is left out, which is noted or reported."""
+    """The turn of a span; None for one in which nobody speaks. What is not readable is noted or reported."""
     where = place_of(document, span)
+    unreadable = Turn(span, Speech(""), tier.name, where, readable=False)
     if not span.text.strip():
         on_note(Note("empty", where, f"no text in tier {tier.name}"))
-        return None
-    if span.mixed:
-        on_note(Note("several speakers", where, span.text))
-        return None
-    if UNREADABLE in span.text:
-        what = f"broken characters: {span.text[:60]!r}"
-        fix = "save the file as UTF-8, or name what it is in: --encoding cp1252"
-        on_problem(CorpusError(what, where=where, fix=fix))
         return None
     # NaN compares with nothing.
     if not span.start_seconds < span.end_seconds or (isinf(span.end_seconds) and not span.to_the_end):
         what = f"ends at {span.end_seconds:.2f} s, which cannot be: {span.text[:60]!r}"
         on_problem(CorpusError(what, where=where, fix="correct the times"))
         return None
+    if span.mixed:
+        on_note(Note("several speakers", where, span.text))
+        return unreadable
+    if UNREADABLE in span.text:
+        what = f"broken characters: {span.text[:60]!r}"
+        fix = "save the file as UTF-8, or name what it is in: --encoding cp1252"
+        on_problem(CorpusError(what, where=where, fix=fix))
+        return unreadable
     speech = speech_in(span.text, where, options, on_note)
-    return Turn(span, speech, tier.name, where) if speech else None
+    if speech is not None:
+        return replace(unreadable, speech=speech, readable=True)
+    return unreadable if spoken(span.text).unclear else None
 
 
 def speech_in(text: str, where: str, options: FieldOptions, on_note: OnNote) -> Speech | None:
@@ -204,6 +209,8 @@ def _overlaps(turns: Sequence[Turn]) -> list[tuple[Turn, Turn, Note]]:
         start = turn.span.start_seconds + _TOUCH_SECONDS
         going_on = [other for other in going_on if other.span.end_seconds > start]
         for other in going_on:
+            if not (turn.readable or other.readable):
+                continue
             seconds = min(other.span.end_seconds, turn.span.end_seconds) - turn.span.start_seconds
             kind = "overlap in one tier" if other.tier == turn.tier else "overlap"
             note = Note(kind, turn.where, f"{seconds:.2f} s with {other.where} of tier {other.tier}")

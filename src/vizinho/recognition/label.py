@@ -2,7 +2,8 @@
 
 Self-training: a model pseudo-labels speech of its own language for the next one (Kahn et al. 2020, arXiv 1909.09116).
 Labels are filtered by confidence, and by agreement with what the model writes when the recording is played faster.
-Every row names the model that wrote its text, so that nobody takes it for what a person wrote.
+Every row names the model that wrote its text, so that nobody takes it for what a person wrote, and has the restrictions
+of the speech that this model learnt from beside those of its recording.
 """
 
 from __future__ import annotations
@@ -19,12 +20,14 @@ from typing import Any
 from rapidfuzz.distance import Levenshtein
 
 from vizinho.corpora.manifest import manifest_row, read_manifest, select, write_lines
-from vizinho.corpora.rights_file import RightsFile
+from vizinho.corpora.rights_file import RightsFile, with_rights
 from vizinho.errors import CorpusError, SpecError
 from vizinho.ledger import Ledger
 from vizinho.progress import Advance, silent
 from vizinho.recognition.files import Input, Outcome, Work, collect, transcribe_files
 from vizinho.records import Utterance
+from vizinho.rights import Rights
+from vizinho.store.rights import restrictions_of
 
 BY_MODEL = "labelled by "
 """How `source` begins in a row whose text a model wrote."""
@@ -157,7 +160,9 @@ def pseudo_label(
             where=out,
             fix="lower --least-confidence and --least-agreement, or label with a better model",
         )
-    write_lines(out, (json.dumps(_row(u, label, model, out.parent), ensure_ascii=False) for u, label in accepted))
+    inherited = Rights(restrictions=restrictions_of(work.model))
+    rows = (_row(with_rights(u, inherited), label, model, out.parent) for u, label in accepted)
+    write_lines(out, (json.dumps(row, ensure_ascii=False) for row in rows))
     minutes = round(sum(label.seconds for _, label in accepted) / 60, 3)
     confidence = median(label.confidence for _, label in accepted)
     done_before = sum(u.audio in before for u in utterances)

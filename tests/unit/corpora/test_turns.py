@@ -56,6 +56,27 @@ def test_turns_that_overlap_are_left_out_on_request_both_of_them(tmp_path):
     assert len(Reading("eaf", path).texts) == 6
 
 
+def test_words_that_nobody_understood_overlap_too(tmp_path):
+    recording(tmp_path / "v.wav")
+    ana = [(0, 2, "bom dia"), (3, 5, "até já"), (6, 7, "pois")]
+    # Two at once are unclear, a laugh is no speech, and of the last turn some words are known.
+    ben = [(1, 1.5, "xxx"), (1.2, 1.4, "***"), (3.5, 4, "[riso]"), (6, 6.5, "maçã (?)")]
+    path = eaf(tmp_path / "v.eaf", [("tx@ana", "Ana", ana), ("tx@ben", "Ben", ben)])
+    read = Reading("eaf", path, drop_overlaps=True)
+    assert read.texts == ["até já"]
+    assert [note.kind for note in read.notes].count("overlap, left out") == 3
+    assert Reading("eaf", path).texts == ["bom dia", "até já", "pois"]
+
+
+def test_two_people_on_one_annotation_overlap_with_a_third(tmp_path):
+    recording(tmp_path / "v.wav")
+    shared = [(0, 1, "Ana: bom dia"), (1, 2, "Ben: olá"), (2, 3, "Ana: sim? Ben: sim"), (3, 4, "Ben: pois não")]
+    third = [(2.5, 3.5, "eu não"), (5, 6, "até já")]
+    path = eaf(tmp_path / "v.eaf", [("speech", "", shared), ("eva", "Eva", third)])
+    read = Reading("eaf", path, drop_overlaps=True, tiers=("speech", "eva"))
+    assert read.texts == ["bom dia", "olá", "até já"]
+
+
 def test_tiers_and_files_without_text_are_named(tmp_path):
     recording(tmp_path / "v.wav")
     recording(tmp_path / "w.wav")

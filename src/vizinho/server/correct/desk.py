@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
+from typing import get_args
 
 from vizinho.corpora.corrections.claims import Claims
 from vizinho.corpora.corrections.corrected import corrected, write_corrected
@@ -19,7 +20,9 @@ from vizinho.corpora.manifest import read_manifest
 from vizinho.errors import CorpusError, SpecError, TextError
 from vizinho.files import sole_lock
 from vizinho.recognition.recognizer import mean_confidence
-from vizinho.records import Utterance, Word
+from vizinho.records import Transcript, Utterance, Word
+from vizinho.server.correct.sums import Sums
+from vizinho.server.correct.waiting import Order, Rank, Waiting
 from vizinho.text.normalize import Normalizer, get_normalizer
 
 _JUDGED = 200_000
@@ -79,6 +82,8 @@ class Desk:
         """Raises CorpusError for a manifest that cannot be read and a folder that cannot be written."""
         self.corpus = corpus
         self.utterances = {u.id: u for u in read_manifest(corpus)}
+        self.token = hashlib.sha256(str(corpus.resolve()).encode()).hexdigest()[:12]
+        """Tells this corpus from others in a browser's storage."""
         self._refuse_mixed()
         self.log = EditLog(beside(corpus, "edits"))
         if not len(self.log) and beside(corpus, "corrected").exists():
@@ -86,8 +91,7 @@ class Desk:
             raise CorpusError(what, where=beside(corpus, "corrected"), fix=fix)
         self.drafts = DraftFile(beside(corpus, "drafts"))
         self.claims = claims or Claims()
-        self.problems: dict[str, str] = {}
-        """What is wrong with an utterance's recording, by id; such an utterance is not given to anybody."""
+        self._problems: dict[str, str] = {}
         self.unknown = sum(id_ not in self.utterances for id_ in {e.utterance for e in self.log.edits()})
         """Utterances that have edits and are no longer in the manifest; their edits stay in the log."""
         self._order = {id_: number for number, id_ in enumerate(self.utterances)}
@@ -101,6 +105,8 @@ class Desk:
         self._normalizer = get_normalizer(self.lang)
         self._writing = threading.Lock()
         self._written = 0
+        self._sums = self._summed()
+        self._waiting = Waiting((id_, self._ranks(id_)) for id_ in self.utterances if self.log.status(id_) == "open")
         self.look_for_audio()
 
     @property
@@ -113,58 +119,110 @@ class Desk:
         """The manifest's file name."""
         return self.corpus.name
 
-    @property
-    def token(self) -> str:
-        """Tells this corpus from others in a browser's storage."""
-        return hashlib.sha256(str(self.corpus.resolve()).encode()).hexdigest()[:12]
-
     def _refuse_mixed(self) -> None:
         languages = sorted({u.lang for u in self.utterances.values()})
         if len(languages) > 1:
             what = f"utterances of {len(languages)} languages ({', '.join(languages[:5])})"
             raise CorpusError(what, where=self.corpus, fix="give one manifest for each language")
 
+    def _summed(self) -> Sums:
+        sums = Sums(self.utterances.values(), lambda text: self.letters(text).missing)
+        before: dict[str, Status] = {}
+        for edit in self.log.edits():
+            if edit.utterance in self.utterances and edit.action != "skip":
+                sums.count(edit, before.get(edit.utterance, "open"))
+                before[edit.utterance] = edit.status
+        return sums
+
     def look_for_audio(self) -> None:
         """Note which recordings are missing, and that others are back."""
         for id_, utterance in self.utterances.items():
             if not utterance.audio.is_file():
-                self.problems[id_] = f"no such file: {utterance.audio.name}"
-            elif self.problems.get(id_, "").startswith("no such file"):
-                del self.problems[id_]
+                self._set_problem(id_, f"no such file: {utterance.audio.name}")
+            elif self._problems.get(id_, "").startswith("no such file"):
+                self._set_problem(id_, "")
 
     def draft_with(self, model: str, normalizer: Normalizer | None, letters: set[str] | None) -> None:
         """Judge texts by this model's normaliser and letters (None: it writes any)."""
-        self.drafts_by, self._letters = model, letters
-        self._normalizer = normalizer or get_normalizer(self.lang)
+        with self._lock:
+            self.drafts_by, self._letters = model, letters
+            self._normalizer = normalizer or get_normalizer(self.lang)
+            self._sums.count_letters()
+
+    def add_draft(self, id_: str, stamp: str, key: str, model: str, transcript: Transcript) -> None:
+        """Write the draft of an utterance (see `DraftFile.add`): its recording is good. Raises OSError."""
+        self.drafts.add(id_, stamp, key, model, transcript)
+        self._set_problem(id_, "")
+
+    def use_draft(self, id_: str, stamp: str, key: str) -> None:
+        """Show a draft that there is from now on (see `DraftFile.use`)."""
+        before = self.drafts.of(id_)
+        self.drafts.use(id_, stamp, key)
+        if self.drafts.of(id_) is not before:
+            with self._lock:
+                self._place(id_)
 
     def note_problem(self, id_: str, reason: str, stamp: str) -> None:
         """A recording cannot be used as it is; `stamp` tells when it has changed."""
-        self.problems[id_] = reason
         self._refused[id_] = stamp
+        self._set_problem(id_, reason)
+
+    def _set_problem(self, id_: str, reason: str) -> None:
+        """Note what is wrong with a recording, or that nothing is."""
+        with self._lock:
+            if reason:
+                self._problems[id_] = reason
+            else:
+                self._problems.pop(id_, None)
+            self._place(id_)
+
+    def problems(self, limit: int) -> tuple[dict[str, str], int]:
+        """What is wrong with recordings, by id, at most `limit`, and their number. Nobody gets such utterances."""
+        with self._lock:
+            return dict(islice(self._problems.items(), limit)), len(self._problems)
 
     def refused(self, id_: str, stamp: str) -> bool:
         """Whether a recording was refused as it is."""
         return self._refused.get(id_) == stamp
 
-    def next(self, tab: str, who: str) -> Shown | None:
-        """Give the least sure utterance that is open and free to a tab; None where there is none."""
+    def next(self, tab: str, who: str, order: Order = "least sure") -> Shown | None:
+        """Give the first utterance that is open and free to a tab; None where there is none."""
         # Chosen and taken under one lock: of two people who ask at once, the second sees what the first has.
         with self._lock:
             self.claims.leave(tab)
-            candidates = [u for u in self.utterances if self._may_be_given(u, tab)]
-            if not candidates:
+            chosen = self._first(tab, who, order)
+            if chosen is None:
                 return None
-            chosen = min(candidates, key=lambda u: self._rank(u, who))
             self.claims.take(chosen, tab, who)
             return self.shown(chosen)
 
-    def _may_be_given(self, id_: str, tab: str) -> bool:
-        return self.log.status(id_) == "open" and id_ not in self.problems and self.claims.free(id_, tab)
+    def _first(self, tab: str, who: str, order: Order) -> str | None:
+        """The first that is free; of those that this person has skipped, the one skipped least."""
+        best, fewest = None, 0
+        # Passes over what others have and what this person has skipped, and over nothing else.
+        for id_ in self._waiting.by(order):
+            skips = self.log.skips(id_)[who]
+            if (best is None or skips < fewest) and self.claims.free(id_, tab):
+                best, fewest = id_, skips
+                if not skips:
+                    break
+        return best
 
-    def _rank(self, id_: str, who: str) -> tuple[int, int, bool, float, int]:
-        """Skipped ones last, those without a draft behind those with one, then the least sure first."""
-        skips, confidence = self.log.skips(id_), self.confidence(id_)
-        return skips[who], skips.total(), confidence is None, confidence or 0.0, self._order[id_]
+    def _ranks(self, id_: str) -> dict[Order, Rank]:
+        """Skipped ones last, those without a draft behind those with one."""
+        skips, confidence = self.log.skips(id_).total(), self.confidence(id_)
+        first = skips, confidence is None
+        return {
+            "least sure": (*first, confidence or 0.0, self._order[id_]),
+            "random": (*first, shuffled(self.token, id_)),
+        }
+
+    def _place(self, id_: str) -> None:
+        """Let an utterance wait at its place, if it may be given to anybody."""
+        if self.log.status(id_) == "open" and id_ not in self._problems:
+            self._waiting.put(id_, self._ranks(id_))
+        else:
+            self._waiting.remove(id_)
 
     def confidence(self, id_: str) -> float | None:
         """How sure the text is that nobody has looked at yet: 0 to 1, None where nothing is known."""
@@ -225,7 +283,13 @@ class Desk:
                 request.id, request.utterance, request.action, status, text, request.who, now, request.base,
                 request.draft, request.client, request.strokes, request.seconds,
             )  # fmt: skip
-            return self.log.add(edit)
+            known, before = len(self.log), self.log.status(edit.utterance)
+            saved = self.log.add(edit)
+            if len(self.log) > known:  # one that is sent again changes nothing
+                if edit.action != "skip":
+                    self._sums.count(edit, before)
+                self._place(edit.utterance)
+            return saved
 
     def _outcome(self, request: EditRequest) -> tuple[Status, str]:
         text = " ".join(request.text.split())
@@ -266,8 +330,7 @@ class Desk:
     def missing_letters(self) -> dict[str, int]:
         """How many corrected texts have each character that the drafting model cannot write."""
         with self._lock:
-            texts = [e.text for id_ in self.utterances if (e := self.log.current(id_)) and e.status == "done"]
-        return dict(Counter(letter for text in texts for letter in self.letters(text).missing).most_common())
+            return dict(self._sums.missing.most_common())
 
     def write(self) -> None:
         """Write the corrected corpus, if there are edits that it lacks. Raises CorpusError."""
@@ -281,20 +344,25 @@ class Desk:
             write_corrected(beside(self.corpus, "corrected"), rows)
             self._written = edits
 
-    def counts(self) -> Counter[Status]:
+    def counts(self) -> dict[Status, int]:
         """Utterances by status."""
-        return Counter(self.log.status(id_) for id_ in self.utterances)
+        with self._lock:
+            return {status: self._sums.counts[status] for status in get_args(Status)}
 
-    def recent(self, limit: int) -> list[Edit]:
+    @property
+    def done_seconds(self) -> float:
+        """Of utterances with a corrected text."""
+        return max(0.0, self._sums.done_seconds)  # sums that go up and down end beside 0
+
+    def recent(self) -> list[Edit]:
         """The last utterances that somebody has decided something about, the newest first."""
         with self._lock:
-            newest: dict[str, Edit] = {}
-            for edit in reversed(self.log.edits()):
-                if edit.utterance in self.utterances and edit.action != "skip":
-                    newest.setdefault(edit.utterance, edit)
-                if len(newest) == limit:
-                    break
-            return list(newest.values())
+            return self._sums.recent()
+
+
+def shuffled(token: str, id_: str) -> float:
+    """A place for an utterance in a random order of its corpus, 0 to 1: the same for everybody, and after a restart."""
+    return int.from_bytes(hashlib.sha256(f"{token} {id_}".encode()).digest()[:6]) / 2**48
 
 
 def beside(corpus: Path, what: str) -> Path:

@@ -14,7 +14,7 @@ from vizinho.recognition.cache import key_of
 from vizinho.recognition.whisper_export import is_converted, is_whisper
 from vizinho.records import Utterance
 from vizinho.server.catalog import Catalog
-from vizinho.server.correct.desk import Desk
+from vizinho.server.correct.desk import Desk, shuffled
 from vizinho.server.security.admission import Service
 from vizinho.server.security.refusals import Refusal
 from vizinho.server.served import ServedModel
@@ -65,7 +65,8 @@ async def _draft_with(service: Service, desk: Desk, model: ServedModel) -> None:
     # By weights, not by name: a store that was deleted and filled again reuses names.
     key = await asyncio.to_thread(key_of, model.folder)
     if desk.drafts_by != model.ref:
-        desk.draft_with(model.ref, *await asyncio.to_thread(writes, model.folder))
+        normalizer, letters = await asyncio.to_thread(writes, model.folder)
+        await asyncio.to_thread(desk.draft_with, model.ref, normalizer, letters)
     # In a thread: the files of a large corpus take a second to look at.
     for utterance, stamp in await asyncio.to_thread(_pending, desk, key):
         # The server ends when its workers have nothing left to do.
@@ -78,12 +79,13 @@ def _pending(desk: Desk, key: str) -> list[tuple[Utterance, str]]:
     """Open utterances without a draft of these weights, and their recordings' stamps."""
     desk.look_for_audio()
     pending = []
-    for utterance in desk.utterances.values():
+    # Shuffled, so that a random order does not begin with the beginning of the corpus while drafts are made.
+    for utterance in sorted(desk.utterances.values(), key=lambda u: shuffled(desk.token, u.id)):
         stamp = stamp_of(utterance.audio)
         if not stamp or desk.log.status(utterance.id) != "open" or desk.refused(utterance.id, stamp):
             continue
         if desk.drafts.has(utterance.id, stamp, key):
-            desk.drafts.use(utterance.id, stamp, key)
+            desk.use_draft(utterance.id, stamp, key)
         else:
             pending.append((utterance, stamp))
     return pending
@@ -109,8 +111,7 @@ async def _draft(service: Service, desk: Desk, model: ServedModel, key: str, utt
             raise
         desk.note_problem(utterance.id, refusal.message, stamp)
         return
-    desk.problems.pop(utterance.id, None)
-    await asyncio.to_thread(desk.drafts.add, utterance.id, stamp, key, done.model.ref, done.transcripts[0])
+    await asyncio.to_thread(desk.add_draft, utterance.id, stamp, key, done.model.ref, done.transcripts[0])
 
 
 def writes(folder: Path) -> tuple[Normalizer | None, set[str] | None]:

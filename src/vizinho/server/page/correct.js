@@ -1,4 +1,4 @@
-// The correction page: one utterance at a time, least sure first; everything works from the keyboard.
+// The correction page: one utterance at a time, in a chosen order; everything works from the keyboard.
 import { Refused, SAMPLE_RATE, key, respond, wav } from "./client.js";
 import { Outbox } from "./outbox.js";
 import { scoreTables } from "./scores.js";
@@ -11,6 +11,7 @@ const REPORT_MS = 15_000;
 const RETRY_MS = 3_000;
 const WHO = "vizinho-who";
 const TAB = "vizinho-tab";
+const ORDER = "vizinho-order";
 // The first letter of a text that has a direction decides, as in dir="auto"; an empty text has its language's.
 const RIGHT = /[\p{Script=Arabic}\p{Script=Hebrew}\p{Script=Syriac}\p{Script=Thaana}\p{Script=Nko}\p{Script=Adlam}\p{Script=Hanifi_Rohingya}\p{Script=Mandaic}\p{Script=Samaritan}]/u;
 const RIGHT_SCRIPTS = ["Arab", "Aran", "Hebr", "Syrc", "Thaa", "Nkoo", "Adlm", "Rohg", "Mand", "Samr"];
@@ -114,7 +115,7 @@ async function resume() {
 
 async function next() {
   try {
-    const { utterance } = await post("/v1/correct/next", { tab, who: who() });
+    const { utterance } = await post("/v1/correct/next", { tab, who: who(), order: $("order").value });
     if (utterance) return await show(utterance);
     current = null;
     $("utterance").hidden = true;
@@ -470,6 +471,9 @@ $("words").addEventListener("keydown", (event) => {
   other.focus();
   event.preventDefault();
 });
+$("order").value = localStorage.getItem(ORDER) ?? "least sure";
+if (!$("order").value) $("order").value = "least sure"; // an order that another version stored
+$("order").addEventListener("change", () => localStorage.setItem(ORDER, $("order").value));
 $("entrance").addEventListener("submit", (event) => {
   event.preventDefault();
   const name = $("who").value.trim();

@@ -41,6 +41,7 @@ class NextMessage(_Message):
 
     tab: _Tab
     who: _Who
+    order: Literal["least sure", "random"] = "least sure"
 
 
 class ClaimMessage(_Message):

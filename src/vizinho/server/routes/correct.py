@@ -34,7 +34,6 @@ from vizinho.server.security.refusals import Refusal, bad_parameter, invalid_val
 
 _PAGE = Path(__file__).parents[1] / "page" / "correct.html"
 _NAMED_PROBLEMS = 20
-_RECENT = 100
 _LONGEST_SECONDS = 600.0
 """Of an utterance that a browser is sent whole; longer ones are recordings to cut (`vizinho corpus align`)."""
 _Message = TypeVar("_Message", bound=BaseModel)
@@ -58,9 +57,9 @@ async def state(request: Request, _: Admitted) -> Response:
 
 @router.post("/v1/correct/next")
 async def next_utterance(request: Request, admitted: Admitted) -> Response:
-    """The least sure utterance that nobody has; null where there is none."""
+    """The next utterance that nobody has, in the order that is asked for; null where there is none."""
     desk, message = _desk(request), await _read(request, admitted, NextMessage)
-    shown = await asyncio.to_thread(desk.next, message.tab, message.who)
+    shown = await asyncio.to_thread(desk.next, message.tab, message.who, message.order)
     return JSONResponse({"utterance": None if shown is None else await asyncio.to_thread(_shown, desk, shown)})
 
 
@@ -105,7 +104,7 @@ async def save(request: Request, admitted: Admitted) -> Response:
 @router.get("/v1/correct/recent")
 async def recent(request: Request, _: Admitted) -> Response:
     """The utterances that were decided last, to come back to."""
-    edits = await asyncio.to_thread(_desk(request).recent, _RECENT)
+    edits = await asyncio.to_thread(_desk(request).recent)
     return JSONResponse({"recent": [version_json(0, e) | {"utterance": e.utterance} for e in edits]})
 
 
@@ -164,9 +163,7 @@ async def _read(request: Request, admitted: AdmittedRequest, kind: type[_Message
 
 
 def _state(desk: Desk) -> dict[str, Any]:
-    counts = desk.counts()
-    done = [u for u in desk.utterances.values() if desk.log.status(u.id) == "done"]
-    problems = [{"utterance": id_, "problem": what} for id_, what in list(desk.problems.items())]
+    problems, problem_count = desk.problems(_NAMED_PROBLEMS)
     return {
         "corpus": desk.name,
         "token": desk.token,
@@ -175,12 +172,12 @@ def _state(desk: Desk) -> dict[str, Any]:
         "letters": desk.letters_known,
         "utterances": len(desk.utterances),
         "drafted": len(desk.drafts.all()),
-        **{status: counts[status] for status in ("open", "done", "unintelligible")},
-        "minutes": round(sum(u.duration_seconds for u in done) / 60, 2),
+        **desk.counts(),
+        "minutes": round(desk.done_seconds / 60, 2),
         "people": desk.claims.people(),
         "missing": desk.missing_letters(),
-        "problems": problems[:_NAMED_PROBLEMS],
-        "problem_count": len(problems),
+        "problems": [{"utterance": id_, "problem": what} for id_, what in problems.items()],
+        "problem_count": problem_count,
         "damaged": desk.log.damaged,
         "unknown": desk.unknown,
         "corrected": beside(desk.corpus, "corrected").name,

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from vizinho.corpora.corrections.drafts import DraftFile, marked
 from vizinho.corpora.manifest import read_manifest, write_manifest
@@ -23,14 +26,18 @@ def transcript(*sure: tuple[str, float]) -> Transcript:
     return Transcript("", " ".join(w.text for w in spoken), spoken, mean, 1.0)
 
 
-@pytest.fixture
-def corpus(tmp_path):
+def _corpus(folder):
     rows = []
     for number, text in enumerate(["", "", "olá mundo", ""]):
-        (tmp_path / f"{number}.wav").write_bytes(b"x")
-        rows.append(Utterance(f"u{number}", tmp_path / f"{number}.wav", text, "pt", "", 1.0, "train"))
-    write_manifest(tmp_path / "visits.jsonl", rows)
-    return tmp_path / "visits.jsonl"
+        (folder / f"{number}.wav").write_bytes(b"x")
+        rows.append(Utterance(f"u{number}", folder / f"{number}.wav", text, "pt", "", 1.0, "train"))
+    write_manifest(folder / "visits.jsonl", rows)
+    return folder / "visits.jsonl"
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    return _corpus(tmp_path)
 
 
 @pytest.fixture
@@ -39,7 +46,7 @@ def desk(corpus):
 
 
 def draft(desk: Desk, id_: str, *sure: tuple[str, float]) -> None:
-    desk.drafts.add(id_, "stamp", "key", "pt@1", transcript(*sure))
+    desk.add_draft(id_, "stamp", "key", "pt@1", transcript(*sure))
 
 
 def test_the_least_sure_come_first_and_those_without_a_draft_after_them(desk):
@@ -59,6 +66,76 @@ def test_skipped_ones_come_last_for_their_person_and_later_for_others(desk):
     for number, id_ in enumerate(("u1", "u2", "u3")):
         desk.save(EditRequest(f"more-{number}", id_, "unintelligible", "Ana", "tab-a"))
     assert desk.next("tab-a", "Ana").utterance.id == first
+
+
+def test_a_random_order_is_one_for_everybody_and_skips_come_last_in_it(desk, corpus):
+    order = [desk.next(f"tab-{n}", "Ana", "random").utterance.id for n in range(4)]
+    assert sorted(order) == ["u0", "u1", "u2", "u3"]
+    again = Desk(corpus)
+    assert [again.next(f"tab-{n}", "Ben", "random").utterance.id for n in range(4)] == order
+    for tab in range(4):
+        again.leave(f"tab-{tab}")
+    again.save(EditRequest("edit-0", order[0], "skip", "Ben", "tab-b"))
+    assert again.next("tab-b", "Ben", "random").utterance.id == order[1]
+    draft(again, order[3], ("um", 0.9))
+    assert again.next("tab-c", "Ben", "random").utterance.id == order[3]  # those without a draft wait for one
+
+
+ACTIONS = ("accept", "edit", "skip", "unintelligible", "restore", "draft", "leave", "lost", "back", "model")
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(st.sampled_from(ACTIONS), st.integers(0, 3), st.integers(0, 2)), max_size=25))
+def test_sums_and_queue_are_those_that_counting_everything_gives(tmp_path_factory, steps):
+    desk = Desk(_corpus(tmp_path_factory.mktemp("desk")))
+    for number, (action, place, person) in enumerate(steps):
+        id_, who, tab = f"u{place}", ("Ana", "Ben", "Eva")[person], f"tab-{person}"
+        if action == "draft":
+            draft(desk, id_, ("pão", number % 7 / 7), ("mundo", 0.5))
+        elif action == "leave":
+            desk.leave(tab)
+        elif action in ("lost", "back"):
+            desk.note_problem(id_, "broken" if action == "lost" else "", "stamp")
+        elif action == "model":
+            desk.draft_with(f"pt@{place}", None, [None, set("aoe"), set("ão"), set("pmund")][place])
+        else:
+            version = min(person, len(desk.log.versions(id_)))
+            text = ("pão", "não é", "olá")[person]
+            desk.save(EditRequest(f"edit-{number}", id_, action, who, tab, text=text, version=version))
+        expected = _next_by_counting(desk, who, tab)
+        shown = desk.next(tab, who)
+        assert (shown.utterance.id if shown else None) == expected
+    again = Desk(desk.corpus)
+    again.draft_with(desk.drafts_by, None, desk._letters)
+    statuses = Counter(desk.log.status(id_) for id_ in desk.utterances)
+    done = [e.text for id_ in desk.utterances if (e := desk.log.current(id_)) and e.status == "done"]
+    letters = Counter(letter for text in done for letter in desk.letters(text).missing)
+    for one in (desk, again):
+        assert one.counts() == {status: statuses[status] for status in ("open", "done", "unintelligible")}
+        assert one.done_seconds == pytest.approx(statuses["done"])
+        assert one.missing_letters() == letters
+        assert one.recent() == desk.recent()
+
+
+def _next_by_counting(desk: Desk, who: str, tab: str) -> str | None:
+    def rank(id_):
+        skips, confidence = desk.log.skips(id_), desk.confidence(id_)
+        return skips[who], skips.total(), confidence is None, confidence or 0.0, id_
+
+    lost = desk.problems(9)[0]
+    waiting = [u for u in desk.utterances if desk.log.status(u) == "open" and u not in lost]
+    holders = {u: desk.claims.holder(u) for u in waiting}
+    return min((u for u in waiting if holders[u] is None or holders[u].tab == tab), key=rank, default=None)
+
+
+def test_asking_for_the_next_one_looks_at_few(desk, monkeypatch):
+    looked_at = []
+    confidence = Desk.confidence
+    monkeypatch.setattr(Desk, "confidence", lambda self, id_: looked_at.append(id_) or confidence(self, id_))
+    first = desk.next("tab-a", "Ana").utterance.id
+    desk.save(EditRequest("edit-0", first, "edit", "Ana", "tab-a", text="um"))
+    desk.counts(), desk.missing_letters(), desk.recent(), desk.problems(5)
+    assert set(looked_at) == {first}
 
 
 def test_what_the_corpus_says_is_shown_and_drafts_only_where_it_is_silent(desk):
@@ -91,7 +168,7 @@ def test_an_empty_text_is_refused_and_versions_can_be_taken_back(desk):
     desk.save(EditRequest("edit-4", "u0", "restore", "Ana", "tab-a", version=0, base=3))
     assert desk.shown("u0").status == "open"
     assert [e.text for e in desk.log.versions("u0")] == ["um dois", "três", "um dois", ""]
-    assert [e.utterance for e in desk.recent(5)] == ["u0"]
+    assert [e.utterance for e in desk.recent()] == ["u0"]
 
 
 def test_letters_that_the_model_lacks_are_counted_and_named(desk):
@@ -107,11 +184,11 @@ def test_letters_that_the_model_lacks_are_counted_and_named(desk):
 def test_a_missing_recording_is_named_and_not_given_to_anybody(corpus):
     (corpus.parent / "0.wav").unlink()
     desk = Desk(corpus)
-    assert desk.problems == {"u0": "no such file: 0.wav"}
+    assert desk.problems(5) == ({"u0": "no such file: 0.wav"}, 1)
     assert desk.next("tab-a", "Ana").utterance.id == "u1"
     (corpus.parent / "0.wav").write_bytes(b"x")
     desk.look_for_audio()
-    assert desk.problems == {}
+    assert desk.problems(5) == ({}, 0)
 
 
 def test_edits_of_utterances_that_are_gone_stay_in_the_log(corpus):
