@@ -33,7 +33,9 @@ class Waiting:
     def remove(self, id_: str) -> None:
         """Take an utterance out, if it waits."""
         ranks = self._ranks.pop(id_, None)
-        for order in ORDERS if ranks is not None else ():
+        if ranks is None:
+            return
+        for order in ORDERS:
             ranked = self._sorted[order]
             del ranked[bisect_left(ranked, (ranks[order], id_))]
 

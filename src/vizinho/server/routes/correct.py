@@ -172,7 +172,7 @@ def _state(desk: Desk) -> dict[str, Any]:
         "letters": desk.letters_known,
         "utterances": len(desk.utterances),
         "drafted": len(desk.drafts.all()),
-        **desk.counts(),
+        **{str(status): count for status, count in desk.counts().items()},
         "minutes": round(desk.done_seconds / 60, 2),
         "people": desk.claims.people(),
         "missing": desk.missing_letters(),
