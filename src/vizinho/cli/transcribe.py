@@ -53,6 +53,13 @@ def transcribe(
     decoder: options.DecoderFile = None,
     greedy: options.Greedy = False,
     n_best: Annotated[int, Option("--n-best", help="Print this many alternatives with scores (nats).", min=0)] = 0,
+    numerals: Annotated[
+        bool,
+        Option(
+            "--numerals",
+            help="Write numbers, percentages, money and ordinals in digits. What may be something else stays words.",
+        ),
+    ] = False,
     threads: Threads = 1,
     as_json: AsJson = False,
 ) -> None:
@@ -78,7 +85,8 @@ def transcribe(
         lms, lm_weight, word_score, letter_score, beam_width, hotwords, decoder, None if greedy else place
     )
     spec = spec or (options.beam_alone() if n_best else None)
-    work = Work(place, engine, threads, split_channels, spec, n_best, lang)
+    digits = _language_of_digits(place, lang) if numerals else ""
+    work = Work(place, engine, threads, split_channels, spec, n_best, lang, numerals=digits)
     folder = OutputFolder(out, kind, work.key()) if out is not None else None
     pending = folder.pending(inputs.files) if folder else [file.audio for file in inputs.files]
     done_before = len(inputs.files) - len(pending)
@@ -106,6 +114,18 @@ def transcribe(
     if failed:
         typer.echo(f"{len(failed)} of {len(inputs.files)} files could not be transcribed", err=True)
         raise typer.Exit(2)
+
+
+def _language_of_digits(place: Path, lang: str | None) -> str:
+    from vizinho.recognition.numerals import check_numerals
+    from vizinho.store.card import read_card
+
+    card = read_card(place)
+    language = lang or (card.language if card else None)
+    if language is None:
+        raise SpecError("the language is not known", where="--numerals", fix="give it with --lang")
+    check_numerals(language)
+    return language
 
 
 def _outcomes(work: Work, files: Sequence[Path], jobs: int, *, watched: bool) -> Iterator[Outcome]:

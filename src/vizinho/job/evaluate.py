@@ -14,6 +14,7 @@ from vizinho.errors import CorpusError, StoreError
 from vizinho.evaluation.significance import Comparison, compare
 from vizinho.job.promote import card_score, normalizer_of, scored, with_text
 from vizinho.progress import Advance, Event, unseen
+from vizinho.recognition.numerals import transcript_with_digits
 from vizinho.recognition.recognizer import Recognizer
 from vizinho.records import Scores, Transcript, Utterance
 from vizinho.store.pins import pin
@@ -67,10 +68,14 @@ def load(
     return Recognizer.load(folder, engine, threads=threads, search=search)
 
 
-def transcribe(model: str | Path | Recognizer, audio: str | Path) -> Transcript:
-    """Transcribe one file of any length, with a model or a loaded recogniser. Raises AudioError as reading does."""
+def transcribe(model: str | Path | Recognizer, audio: str | Path, *, numerals: str = "") -> Transcript:
+    """Transcribe one file of any length, with a model or a loaded recogniser. Raises AudioError as reading does.
+
+    `numerals` names the language whose numbers are written in digits; they stay words if it is not given.
+    """
     recognizer = model if isinstance(model, Recognizer) else load(model)
-    return recognizer.transcribe(map(mono, read_blocks(Path(audio))), str(audio))
+    transcript = recognizer.transcribe(map(mono, read_blocks(Path(audio))), str(audio))
+    return transcript_with_digits(transcript, numerals) if numerals else transcript
 
 
 def evaluate(

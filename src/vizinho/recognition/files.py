@@ -23,6 +23,7 @@ from vizinho.parallel import set_threads, spread
 from vizinho.recognition.cache import key_of
 from vizinho.recognition.engines import TorchEngine
 from vizinho.recognition.formats import render, suffix_of
+from vizinho.recognition.numerals import transcript_with_digits
 from vizinho.recognition.recognizer import Recognizer, TranscribeOptions, beginning
 from vizinho.records import Transcript
 
@@ -102,6 +103,8 @@ class Work:
     """Alternatives that each transcript lists; they need a beam search."""
     language: str | None = None
     """What is spoken, for a model of many languages; None for the model's own."""
+    numerals: str = ""
+    """Language whose numbers are written in digits; empty leaves them in words."""
     speed: float = 1.0
     """How much faster recordings are played; times are those of what is played."""
 
@@ -110,6 +113,7 @@ class Work:
         key = f"{key_of(self.model)}|{self.engine}|{'channels' if self.split_channels else 'mono'}"
         key += f"|{self.n_best} best" if self.n_best else ""
         key += f"|in {self.language}" if self.language else ""
+        key += f"|digits of {self.numerals}" if self.numerals else ""
         key += f"|speed {self.speed:g}" if self.speed != 1 else ""
         if self.decoder is None:
             return key
@@ -175,6 +179,8 @@ def _transcribe(recognizer: Recognizer, work: Work, group: Sequence[Path], stdin
     decoded = recognizer.transcribe_many([samples for _, samples in short], names)
     for (audio, _), transcript in zip(short, decoded, strict=True):
         transcripts[audio].append(transcript)
+    if work.numerals:
+        transcripts = {a: [transcript_with_digits(t, work.numerals) for t in of] for a, of in transcripts.items()}
     return [Outcome(a, error=errors[a]) if a in errors else Outcome(a, tuple(transcripts[a])) for a in group]
 
 

@@ -14,12 +14,14 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from vizinho.decoding.hotwords import DEFAULT_BOOST
+from vizinho.recognition.numerals import with_digits
 from vizinho.records import Transcript, Word
 from vizinho.server.protocols import deepgram_wire as wire
 from vizinho.server.protocols.phrases import UTTERANCE_PAUSE_SECONDS, Phrase, paragraphs, phrases
 from vizinho.server.protocols.rewriting import hits, masked, read_replacements, replaced, rewritten
 from vizinho.server.security.refusals import Refusal, bad_parameter
 from vizinho.server.served import ServedModel
+from vizinho.text.digits import has_numbers
 
 RAW_ENCODINGS = ("linear16", "mulaw", "alaw")
 # What is asked for by these cannot be made, and an answer without it could be taken for one with it.
@@ -35,7 +37,6 @@ IGNORED = {
     "measurements": "units stay words",
     "mip_opt_out": "no audio is kept in any case",
     "no_delay": "there is no delay to leave out",
-    "numerals": "numbers stay words",
     "version": "give NAME@VERSION as the model",
 }
 # Parameters whose wish is met anyway: with any value (None), or with this one.
@@ -62,7 +63,8 @@ class CommonQuery(BaseModel):
     model: str | None = Field(None, description="NAME or NAME@VERSION; see GET /v1/models", max_length=200)
     language: str | None = Field(None, description="Language code; chooses a model where none is named", max_length=35)
     punctuate: Flag = Field(False, description="A capital and a full stop where a pause starts and ends a phrase")
-    smart_format: Flag = Field(False, description="Does what punctuate does; numbers stay words")
+    numerals: Flag = Field(False, description="Numbers, percentages, money and ordinals in digits")
+    smart_format: Flag = Field(False, description="Does what punctuate and numerals do")
     multichannel: Flag = Field(False, description="Transcribe each channel by itself")
     tag: list[str] = Field([], description="Comes back in metadata.tags")
     extra: list[str] = Field([], description="KEY:VALUE; comes back in metadata.extra")
@@ -71,11 +73,12 @@ class CommonQuery(BaseModel):
     replace: list[str] = Field([], description="FIND:REPLACE; without REPLACE the words are left out", max_length=100)
     profanity_filter: Flag = Field(False, description="Asterisks in the words of the operator's list")
 
-    def rewritten(self, words: Sequence[Word], profane: frozenset[str] | None) -> tuple[Word, ...]:
+    def rewritten(self, words: Sequence[Word], profane: frozenset[str] | None, language: str = "") -> tuple[Word, ...]:
         """Words as the request wants them. Raises Refusal 400 where there is no list of profane words."""
         if self.profanity_filter and profane is None:
             raise bad_parameter("profanity_filter", "this server has no list of words (--profanity); leave it out")
         words = replaced(words, read_replacements(self.replace))
+        words = with_digits(words, language) if self.in_digits else words
         return masked(words, profane) if self.profanity_filter and profane else tuple(words)
 
     @property
@@ -96,6 +99,11 @@ class CommonQuery(BaseModel):
     def extras(self) -> dict[str, str] | None:
         """`extra` as metadata has it."""
         return dict(pair.partition(":")[::2] for pair in self.extra) or None
+
+    @property
+    def in_digits(self) -> bool:
+        """Whether numbers are wanted in digits."""
+        return self.numerals or self.smart_format
 
     @property
     def written(self) -> bool:
@@ -178,7 +186,7 @@ def check_extras(extras: Mapping[str, Any]) -> tuple[wire.Warning_, ...]:
 def response(query: ListenQuery, result: ListenResult, now: datetime | None = None) -> wire.ListenResponse:
     """The answer in Deepgram's shape. Hours of audio have many words and a long hash: call it in a thread."""
     pause = query.utt_split if query.utterances else UTTERANCE_PAUSE_SECONDS
-    channels = [rewritten(t, query.rewritten(t.words, result.profane)) for t in result.channels]
+    channels = [rewritten(t, query.rewritten(t.words, result.profane, result.model.language)) for t in result.channels]
     grouped = [phrases(t.words, punctuate=query.written, pause_seconds=pause) for t in channels]
     pairs = zip(channels, grouped, strict=True)
     utterances = [_utterance(i, n, p, query.written) for i, groups in enumerate(grouped) for n, p in enumerate(groups)]
@@ -271,9 +279,10 @@ def _utterance(channel: int, number: int, phrase: Phrase, written: bool) -> wire
 
 def _metadata(query: ListenQuery, result: ListenResult, now: datetime) -> wire.Metadata:
     warnings = list(result.warnings)
-    if query.smart_format:
-        text = "as punctuate; numbers stay words"
-        warnings.append(wire.Warning_(parameter="smart_format", type="partial", message=text))
+    if query.in_digits and not has_numbers(result.model.language):
+        text = f"numbers stay words: those of {result.model.language!r} are not known"
+        parameter = "numerals" if query.numerals else "smart_format"
+        warnings.append(wire.Warning_(parameter=parameter, type="partial", message=text))
     return wire.Metadata(
         request_id=result.request_id,
         sha256=hashlib.sha256(result.audio).hexdigest(),

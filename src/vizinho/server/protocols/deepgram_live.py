@@ -195,7 +195,7 @@ class LiveMessages:
 
     def _results(self, event: StreamEvent, finalize: bool) -> Message:
         channel, final = event.channel, event.kind == "final"
-        words = self._query.rewritten(event.words, self._profane)
+        words = self._query.rewritten(event.words, self._profane, self._model.language)
         start = self._told_until[channel]
         end = max(start, event.seconds)
         texts = None

@@ -12,6 +12,7 @@ from typing import Any
 from fastapi import APIRouter, WebSocket
 from starlette.websockets import WebSocketDisconnect
 
+from vizinho.recognition.numerals import prepare
 from vizinho.server.protocols.deepgram import check_extras
 from vizinho.server.protocols.deepgram_live import LiveMessages, LiveQuery, Message, read_query
 from vizinho.server.protocols.flux import FluxMessages, FluxQuery, read_flux_query
@@ -73,6 +74,9 @@ async def _admitted(
     model = service.catalog.choose(query.model, language)
     handle, used = await service.pool.open_stream(query.opening(model, service.limits.max_stream_seconds))
     subprotocol = socket.headers.get("sec-websocket-protocol", "").partition(",")[0].strip() or None
+    if isinstance(query, LiveQuery) and query.in_digits and not await asyncio.to_thread(prepare, model.language):
+        message = f"numbers stay words: those of {model.language!r} are not known"
+        warnings.append({"parameter": "numerals", "type": "partial", "message": message})
     headers = [(b"vizinho-warnings", json.dumps(warnings).encode())] if warnings else []
     try:
         await socket.accept(subprotocol=subprotocol, headers=headers)

@@ -44,9 +44,25 @@ def test_punctuation_leaves_the_words_and_adds_how_they_are_written():
     assert [w.punctuated_word for w in made.words] == ["Hola", "mundo.", "Adiós."]
 
 
-def test_smart_format_says_what_it_does_not_do():
-    warnings = answered(smart_format=True).metadata.warnings
-    assert [(w.parameter, w.type) for w in warnings] == [("smart_format", "partial")]
+def test_numerals_write_a_number_as_one_word_that_lasts_as_long():
+    texts = ["son", "veinte", "mil", "euros"]
+    spoken = tuple(Word(text, float(i), i + 0.9, 0.8) for i, text in enumerate(texts))
+    transcript = Transcript("", " ".join(texts), spoken, 0.8, 5.0)
+    best = answered((transcript,), numerals=True).results.channels[0].alternatives[0]
+    assert best.transcript == "son 20000\xa0€"
+    assert [(w.word, w.start, w.end) for w in best.words] == [("son", 0.0, 0.9), ("20000\xa0€", 1.0, 3.9)]
+    formatted = answered((transcript,), smart_format=True)
+    assert formatted.results.channels[0].alternatives[0].transcript == "Son 20000\xa0€."
+    assert formatted.metadata.warnings is None
+    assert answered((transcript,)).results.channels[0].alternatives[0].transcript == "son veinte mil euros"
+
+
+@pytest.mark.parametrize("wish", ["numerals", "smart_format"])
+def test_numbers_of_a_language_without_known_words_stay_and_are_warned_of(wish):
+    model = ServedModel("gv", 1, Path("gv"), "gv")
+    result = ListenResult("r", b"", model, (HEARD,))
+    answer = response(ListenQuery(**{wish: True}), result)
+    assert [(w.parameter, w.type) for w in answer.metadata.warnings] == [(wish, "partial")]
 
 
 def test_utterances_are_of_one_channel_each_in_order_of_time():
@@ -96,8 +112,8 @@ def test_what_cannot_be_done_is_refused_when_it_is_asked_for(name):
 
 
 def test_what_is_left_out_without_harm_is_warned_of():
-    warnings = check_extras({"numerals": "true", "made_up": "1", "version": "latest", "mip_opt_out": "true"})
-    assert [(w.parameter, w.type) for w in warnings] == [("numerals", "ignored"), ("made_up", "unknown_parameter")]
+    warnings = check_extras({"measurements": "true", "made_up": "1", "version": "latest", "mip_opt_out": "true"})
+    assert [(w.parameter, w.type) for w in warnings] == [("measurements", "ignored"), ("made_up", "unknown_parameter")]
     assert [w.parameter for w in check_extras({"version": "2024-01-01", "dictation": "true"})] == [
         "version",
         "dictation",

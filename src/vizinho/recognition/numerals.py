@@ -1,0 +1,86 @@
+"""Transcripts with numbers in digits: a number is one word that lasts from its first word to its last."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
+
+from vizinho.errors import SpecError
+from vizinho.records import Transcript, Word
+from vizinho.text.digits import Written, has_numbers, in_digits
+
+PAUSE_SECONDS = 0.8
+"""Words farther apart are not one number."""
+
+
+def prepare(language: str) -> bool:
+    """Read the number words of a language, which may take seconds; whether they are known."""
+    in_digits(("0",), language)
+    return has_numbers(language)
+
+
+def check_numerals(language: str) -> None:
+    """Raises SpecError for a language whose number words are not known."""
+    if not prepare(language):
+        raise SpecError(f"the number words of {language!r} are not known", where="numerals", fix="leave it out")
+
+
+def with_digits(words: Sequence[Word], language: str) -> tuple[Word, ...]:
+    """Words with numbers in digits; words stay as they are where the language's number words are not known."""
+    texts = [_bare(word.text) for word in words]
+    result: list[Word] = []
+    place = 0
+    for start, end in _parts(words):
+        for number in in_digits(texts[start:end], language):
+            first, last = start + number.start, start + number.end
+            result += [*words[place:first], _merged(words[first:last], number)]
+            place = last
+    return (*result, *words[place:])
+
+
+def transcript_with_digits(transcript: Transcript, language: str) -> Transcript:
+    """A transcript whose text, words, segments and alternatives have numbers in digits."""
+    words = with_digits(transcript.words, language)
+    segments = tuple(
+        replace(segment, words=inside, text=_text(inside))
+        for segment in transcript.segments
+        for inside in [with_digits(segment.words, language)]
+    )
+    untimed = [[Word(text, 0.0, 0.0, 0.0) for text in a.text.split()] for a in transcript.n_best]
+    n_best = tuple(
+        replace(alternative, text=_text(with_digits(spoken, language)))
+        for alternative, spoken in zip(transcript.n_best, untimed, strict=True)
+    )
+    return replace(transcript, words=words, text=_text(words), segments=segments, n_best=n_best)
+
+
+def _text(words: Sequence[Word]) -> str:
+    return " ".join(word.text for word in words)
+
+
+def _merged(words: Sequence[Word], number: Written) -> Word:
+    """Signs around the words, such as a comma after the last, stay."""
+    first, last = words[0].text, words[-1].text
+    before, after = first[: len(first) - len(first.lstrip(_signs(first)))], last[len(last.rstrip(_signs(last))) :]
+    confidence = sum(word.confidence for word in words) / len(words)
+    return Word(f"{before}{number.text}{after}", words[0].start_seconds, words[-1].end_seconds, confidence)
+
+
+def _parts(words: Sequence[Word]) -> list[tuple[int, int]]:
+    """Stretches of words without a pause or a sign between them, in which a number may lie."""
+    starts = [0]
+    for place, (word, following) in enumerate(pairwise(words), start=1):
+        pause = following.start_seconds - word.end_seconds >= PAUSE_SECONDS
+        if pause or word.text[-1:] in _signs(word.text) or following.text[:1] in _signs(following.text):
+            starts.append(place)
+    return list(zip(starts, [*starts[1:], len(words)], strict=True))
+
+
+def _bare(word: str) -> str:
+    return word.strip(_signs(word))
+
+
+def _signs(word: str) -> str:
+    return "".join(c for c in word if unicodedata.category(c).startswith("P"))
