@@ -137,12 +137,28 @@ def text(comparison: Comparison, prediction: Prediction | None = None) -> str:
 
 def _ranking(comparison: Comparison) -> str:
     votes = comparison.ranking[0].votes
-    head = ["donor", "score", *(f"{v.name.replace('_', ' ')} (x{v.weight:g})" for v in votes)]
-    rows = [[r.donor, "gap" if r.score is None else f"{r.score:.2f}", *map(_vote, r.votes)] for r in comparison.ranking]
+    head = ["donor", "score", "votes", *(f"{v.name.replace('_', ' ')} (x{v.weight:g})" for v in votes)]
+    rows = [
+        [r.donor, "-" if r.score is None else f"{r.score:.2f}", r.cast, *map(_vote, r.votes)]
+        for r in comparison.ranking
+    ]
     note = (
         "score: weighted share of the votes won against the other donors; a vote shows the value and how far it is won"
     )
-    return f"donors for {comparison.target}, nearest first ({note})\n\n{markdown(head, rows)}"
+    return f"donors for {comparison.target}, {order(comparison)} ({note})\n\n{markdown(head, rows)}"
+
+
+def order(comparison: Comparison) -> str:
+    """How the donors are ordered, in words."""
+    from vizinho.languages.rank import LEAST_VOTES
+
+    unscored = [r.donor for r in comparison.ranking if r.score is None]
+    if not unscored:
+        return "nearest first"
+    few = f"fewer than {LEAST_VOTES} votes"
+    if len(unscored) == len(comparison.ranking):
+        return f"not ranked: {few} compare them"
+    return f"nearest first; not ranked ({few}): {', '.join(unscored)}"
 
 
 def _vote(vote: Vote) -> str:

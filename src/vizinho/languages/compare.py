@@ -17,9 +17,12 @@ from vizinho.languages.levels.acoustics import compare_acoustics
 from vizinho.languages.levels.atlas import compare_map
 from vizinho.languages.levels.inventory import compare_sounds
 from vizinho.languages.levels.orthography import compare_spelling
+from vizinho.languages.levels.running import text_files
 from vizinho.languages.levels.syntax import compare_syntax
+from vizinho.languages.levels.typology import compare_typology
 from vizinho.languages.levels.vectors import compare_vectors
 from vizinho.languages.levels.vocabulary import compare_vocabulary
+from vizinho.languages.levels.words import word_files
 from vizinho.languages.levels.zero_shot import LEVEL as ZERO_SHOT_LEVEL
 from vizinho.languages.levels.zero_shot import decode_untrained
 from vizinho.languages.measures import Gap, LevelResult, Measure
@@ -38,13 +41,14 @@ LEVELS: dict[str, Level] = {
     "vocabulary": compare_vocabulary,
     "spelling": compare_spelling,
     "syntax": compare_syntax,
+    "typology": compare_typology,
     "map": compare_map,
     "acoustics": compare_acoustics,
     "vectors": compare_vectors,
 }
 """In the order of how a person would look at two languages; vectors, the slowest, last."""
 QUICK_LEVELS = tuple(LEVELS)[:-1]
-_TOGETHER = (("sounds", "vocabulary", "vectors"), ("acoustics", "map"), ("spelling", "syntax"))
+_TOGETHER = (("sounds", "vocabulary", "vectors"), ("acoustics", "map", "typology"), ("spelling", "syntax"))
 """Levels that one process computes: those that read the same words or treebanks stay together."""
 
 
@@ -64,7 +68,7 @@ class Comparison:
             "format": FORMAT,
             "target": self.target,
             "donors": list(self.results),
-            "ranking": [asdict(r) | {"gaps": list(r.gaps)} for r in self.ranking],
+            "ranking": [asdict(r) | {"votes_cast": r.cast, "gaps": list(r.gaps)} for r in self.ranking],
             "levels": {donor: [level.as_json() for level in levels] for donor, levels in self.results.items()},
             "seconds": dict(self.seconds),
         }
@@ -167,7 +171,7 @@ def _missing(level: str, error: ImportError) -> Gap:
 
 def _is_one_source(level: str, target: Language, donor: Language, inputs: Inputs) -> bool:
     """Whether two variants of a language would be compared by the same data: that would say they are alike."""
-    if target == donor or target.base != donor.base or level in ("sounds", "map"):
+    if target == donor or target.base != donor.base or level in ("sounds", "map", "typology"):
         return False
     return _files(level, (target,), inputs) == _files(level, (donor,), inputs)
 
@@ -213,15 +217,21 @@ def _files(level: str, languages: Sequence[Language], inputs: Inputs) -> list[Pa
     texts = inputs.texts
     if level == "acoustics":
         return [path for language in languages if (path := inputs.recordings(language)) is not None]
+    if level == "typology":
+        return []
     if level == "map":
         added = texts.folder / "atlas.tsv" if texts.folder else None
         return [added] if added is not None and added.is_file() else []
     if level == "syntax":  # parsed where there is no treebank
         banks = [(texts.treebank(language), language) for language in languages]
         return [p for bank, language in banks for p in ([bank] if bank else texts.sentences(language))]
-    lists, extra = texts.frequencies, {"sounds": texts.lexicon, "spelling": texts.treebank}.get(level)
-    parts = [part for part in (lists, extra) if part is not None] if level != "vectors" else []
-    files = [path for language in languages for part in parts if (path := part(language)) is not None]
+    files: list[Path] = []
+    if level != "vectors":
+        files = [path for language in languages for path in word_files(language, texts)]
+    if level == "sounds":
+        files += [path for language in languages if (path := texts.lexicon(language)) is not None]
+    if level == "spelling":
+        files += [path for language in languages for path in text_files(language, texts)]
     if level == "vectors" or (level == "vocabulary" and inputs.false_friends):
         files += [path for language in languages for path in texts.sentences(language)]
         files += texts.parallel()

@@ -2,7 +2,7 @@
 
 A vote orders two donors by one measure; how far it is won depends on how sure the order is. A donor's score is the
 weighted share of votes it wins against the other donors, counted only where both have the measure: a gap neither helps
-nor harms.
+nor harms. On fewer than LEAST_VOTES votes no score is given.
 """
 
 from __future__ import annotations
@@ -20,8 +20,14 @@ VOTES: tuple[tuple[str, str, float], ...] = (
     ("spelling", "text_cross_entropy", 0.75),
     ("syntax", "triple_divergence", 2.0),
     ("sounds", "lookalike_distance", 1.0),
+    ("map", "family_distance", 1.0),
+    ("typology", "grammar_distance", 0.5),
+    ("map", "kilometres", 0.25),
+    ("typology", "sound_pattern_distance", 0.25),
 )
 """(level, measure, weight) in the order of how well each has predicted the benefit of donors in published work."""
+LEAST_VOTES = 3
+"""Votes below which no score is given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +51,13 @@ class Ranked:
 
     donor: str
     score: float | None
-    """None when the donor has no measure that votes."""
+    """None where too few measures can be compared with another donor's."""
     votes: tuple[Vote, ...] = field(default=())
+
+    @property
+    def cast(self) -> int:
+        """How many votes the score stands on: those that compare the donor with another one."""
+        return sum(v.won is not None for v in self.votes)
 
     @property
     def gaps(self) -> tuple[str, ...]:
@@ -55,12 +66,17 @@ class Ranked:
 
 
 def rank(
-    results: Mapping[str, Sequence[LevelResult]], votes: Sequence[tuple[str, str, float]] = VOTES
+    results: Mapping[str, Sequence[LevelResult]],
+    votes: Sequence[tuple[str, str, float]] = VOTES,
+    least: int = LEAST_VOTES,
 ) -> tuple[Ranked, ...]:
-    """Donors from the nearest to the farthest; `results` has the levels of each donor, by donor."""
+    """Donors from the nearest to the farthest; `results` has the levels of each donor, by donor.
+
+    A donor that fewer than `least` votes compare with another one has no score and comes last.
+    """
     by_donor = {donor: {(m.level, m.name): m for r in levels for m in r.measures} for donor, levels in results.items()}
     ranked = [
-        _ranked(donor, own, [other for name, other in by_donor.items() if name != donor], votes)
+        _ranked(donor, own, [other for name, other in by_donor.items() if name != donor], votes, least)
         for donor, own in by_donor.items()
     ]
     return tuple(sorted(ranked, key=lambda r: (r.score is None, -(r.score or 0.0), r.donor)))
@@ -71,6 +87,7 @@ def _ranked(
     own: Mapping[tuple[str, str], Measure],
     others: Sequence[Mapping[tuple[str, str], Measure]],
     votes: Sequence[tuple[str, str, float]],
+    least: int,
 ) -> Ranked:
     cast, won, possible = [], 0.0, 0.0
     for level, name, weight in votes:
@@ -84,17 +101,18 @@ def _ranked(
         won, possible = won + weight * wins, possible + weight * len(rivals)
         share = wins / len(rivals) if rivals else None
         cast.append(Vote(level, name, weight, measure.value, measure.nearness, share))
-    has_any = any(v.value is not None for v in cast)
-    score = won / possible if possible else (1.0 if has_any else None)
-    return Ranked(donor, score, tuple(cast))
+    enough = sum(v.won is not None for v in cast) >= least
+    return Ranked(donor, won / possible if enough else None, tuple(cast))
 
 
 def _wins(measure: Measure, rival: Measure) -> float:
     """Probability that a donor is nearer than its rival, by the intervals of both; 1/2 where nothing is shown.
 
-    Both values are taken as normal, so that their difference is normal too, with the sum of their variances.
+    Values are compared by their place between chance and ceiling: chance differs between donors with lists of words of
+    different lengths or scripts. Both places are taken as normal, so that their difference is normal too, with the sum
+    of their variances.
     """
-    lead = (measure.value - rival.value) * (1 if measure.nearer == "higher" else -1)
+    lead = measure.nearness - rival.nearness
     spread = math.hypot(_deviation(measure), _deviation(rival))
     if spread == 0.0:
         return 0.5 if lead == 0.0 else float(lead > 0)
@@ -103,5 +121,8 @@ def _wins(measure: Measure, rival: Measure) -> float:
 
 
 def _deviation(measure: Measure) -> float:
-    """Standard deviation of the value, from its 95 % interval; 0 for a fact."""
-    return 0.0 if measure.interval is None else (measure.interval[1] - measure.interval[0]) / (2 * 1.96)
+    """Standard deviation of the nearness, from the value's 95 % interval; 0 for a fact."""
+    span = abs(measure.ceiling - measure.floor)
+    if measure.interval is None or span == 0.0:
+        return 0.0
+    return (measure.interval[1] - measure.interval[0]) / (2 * 1.96) / span

@@ -15,8 +15,9 @@ from vizinho.text.language import Language
 class TextSources:
     """A folder of texts by language code; docs/compare.md has its parts.
 
-    treebanks/<code>_*.conllu, lexicons/<code>.tsv, frequencies/<code>.tsv, sentences/*<code>*.txt, parallel/*.tsv. Each
-    part is optional; what is missing becomes a gap in the comparison. None: only what is built in.
+    treebanks/<code>_*.conllu, lexicons/<code>.tsv, frequencies/<code>.tsv, sentences/*<code>*.txt (or in the folder
+    itself), parallel/*.tsv. Each part is optional; what is missing becomes a gap in the comparison. None: only what is
+    built in.
     """
 
     folder: Path | None = None
@@ -41,8 +42,9 @@ class TextSources:
         return self._first("frequencies", language, "{}.tsv")
 
     def sentences(self, language: Language) -> list[Path]:
-        """Files of raw sentences, one a line: <code>_*.txt and *_<code>.txt."""
-        return self._files("sentences", language, "{0}_*.txt|*_{0}.txt")
+        """Files of raw sentences, one a line: <code>.txt, <code>_*.txt and *_<code>.txt."""
+        patterns = "{0}.txt|{0}_*.txt|*_{0}.txt"
+        return self._files("sentences", language, patterns) or self._files("", language, patterns)
 
     def parallel(self) -> list[Path]:
         """Files of sentence pairs, of all languages."""

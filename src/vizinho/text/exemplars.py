@@ -12,6 +12,8 @@ from vizinho.text.language import Language
 
 _FILED_AS = {"no": ("nb",), "sh": ("sr", "bs", "hr")}
 """Codes that gflanguages files under other names."""
+_SAMPLES = ("tester", "specimen_48", "specimen_36", "specimen_32", "specimen_21", "specimen_16")
+"""Its texts to show a typeface with, without the single words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +31,29 @@ class Exemplars:
 def exemplars(language: str) -> Exemplars:
     """The exemplar characters of a language, by its code."""
     base = Language.of(language).base
-    entries = [_entry(name) for name in _names() if name.partition("_")[0] in (base, *_FILED_AS.get(base, ()))]
+    entries = [entry.exemplar_chars for entry in _entries(base)]
     letters, auxiliary, marks = (
         frozenset(sign for entry in entries for sign in _signs(getattr(entry, part) or ""))
         for part in ("base", "auxiliary", "marks")
     )
     return Exemplars(letters, auxiliary, frozenset("".join(marks)) - {"◌"})
+
+
+@cache
+def sample_sentences(language: str) -> tuple[str, ...]:
+    """Some sentences of a language, mostly of the Universal Declaration of Human Rights; none for most languages.
+
+    Of a language with several scripts those of the first that has any.
+    """
+    for entry in _entries(Language.of(language).base):
+        texts = [str(getattr(entry.sample_text, part)) for part in _SAMPLES]
+        if lines := dict.fromkeys(line.strip() for text in texts for line in text.splitlines() if line.strip()):
+            return tuple(lines)
+    return ()
+
+
+def _entries(base: str) -> list[Any]:
+    return [_entry(name) for name in _names() if name.partition("_")[0] in (base, *_FILED_AS.get(base, ()))]
 
 
 def _signs(listed: str) -> set[str]:
@@ -58,4 +77,4 @@ def _entry(name: str) -> Any:
     from gflanguages import LanguageProto, text_format  # loaded when a language is first looked up
 
     file = resources.files("gflanguages").joinpath(f"data/languages/{name}.textproto")
-    return text_format.Parse(file.read_text(encoding="utf-8"), LanguageProto()).exemplar_chars
+    return text_format.Parse(file.read_text(encoding="utf-8"), LanguageProto())

@@ -53,6 +53,7 @@ _SIMILARITY = Kind(
     "higher",
     source="ATDS, San et al. 2024 (arXiv 2402.02302); norms corrected for the amount of speech",
 )
+_HALVES = "halves of the target's utterances, the same people in both"
 Counts = npt.NDArray[np.float64]
 
 
@@ -126,7 +127,6 @@ class _Target:
     """Units learnt FITS times, and the counts of the target's utterances in them."""
     halves: tuple[_Pair, ...]
     """Each half of the target's speech with the other as its donor, FITS times: the ceiling."""
-    halves_of: str
 
     @property
     def ceiling(self) -> float:
@@ -234,15 +234,8 @@ def _compared(own: _Target, donor: Speech | None, pairs: Sequence[_Pair], seed: 
     over = "speakers" if pairs[0].has_speakers else "utterances"
     sample = round(min(pair.seconds for pair in pairs)), f"seconds of speech of each; interval over {over}"
     interval = centred_interval(value, resampled)
-    measure = _SIMILARITY.measure(
-        value, floor=floor, ceiling=(own.ceiling, own.halves_of), sample=sample, interval=interval
-    )
+    measure = _SIMILARITY.measure(value, floor=floor, ceiling=(own.ceiling, _HALVES), sample=sample, interval=interval)
     evidence = _evidence(own.speech, donor, pairs[0])
-    if value > own.ceiling:
-        evidence["notes"].append(
-            "The donor's recordings are nearer to the target's than the target's own speakers are to each other: read"
-            " the order of the donors, not the place between floor and ceiling."
-        )
     gaps = [gap for speech in (own.speech, donor) if speech is not None for gap in _skipped(speech)]
     return LevelResult(LEVEL, (measure,), tuple(gaps), evidence)
 
@@ -264,11 +257,11 @@ def _as_long(speech: Speech, seconds: float) -> list[int]:
 def _learn(speech: Speech, seed: int, settings: TokenSettings) -> _Target:
     starts = [replace(settings, seed=settings.seed + i) for i in range(FITS)]
     fits = tuple(_fit(speech, start) for start in starts)
-    first, second, of = speaker_halves(speech.utterances, np.random.default_rng([seed, 12]))
+    first, second = halves(speech.utterances, np.random.default_rng([seed, 12]))
     sides = speech.part(first), speech.part(second)
     # The computation for a donor, with each half of the target's speech as the donor of the other.
     ways = ((own, other, start) for own, other in (sides, sides[::-1]) for start in starts)
-    return _Target(speech, fits, tuple(_pair(*_fit(own, start), own, other) for own, other, start in ways), of)
+    return _Target(speech, fits, tuple(_pair(*_fit(own, start), own, other) for own, other, start in ways))
 
 
 def _fit(speech: Speech, settings: TokenSettings) -> tuple[Tokeniser, Counts]:
@@ -276,24 +269,13 @@ def _fit(speech: Speech, settings: TokenSettings) -> tuple[Tokeniser, Counts]:
     return tokens, tokens.counts([tokens.runs(f) for f in speech.frames])
 
 
-def speaker_halves(utterances: Sequence[Utterance], rng: np.random.Generator) -> tuple[list[int], list[int], str]:
-    """Indices of two halves with no speaker in both, about as long as each other, and what they are, in words.
+def halves(utterances: Sequence[Utterance], rng: np.random.Generator) -> tuple[list[int], list[int]]:
+    """Indices of two halves of the utterances at random, with every speaker of two utterances or more in both.
 
-    One speaker alone is split by utterances at random: a ceiling that different people would not reach.
+    Halves of different speakers would be no ceiling: two people differ more than two languages may.
     """
-    seconds: dict[str, float] = {}
-    for u in utterances:
-        seconds[u.speaker] = seconds.get(u.speaker, 0.0) + u.duration_seconds
-    if len(seconds) < 2:
-        order = [int(i) for i in rng.permutation(len(utterances))]
-        middle = len(order) // 2
-        return sorted(order[:middle]), sorted(order[middle:]), "halves of the utterances of the target's one speaker"
-    sides: tuple[list[str], list[str]] = ([], [])
-    for speaker in sorted(seconds, key=lambda s: (-seconds[s], s)):  # the most talkative first, to the shorter side
-        side = min(sides, key=lambda names: sum(seconds[n] for n in names))
-        side.append(speaker)
-    first, second = ([i for i, u in enumerate(utterances) if u.speaker in names] for names in sides)
-    return first, second, f"the target's speakers in two groups ({len(sides[0])} and {len(sides[1])})"
+    order = sorted(rng.permutation(len(utterances)), key=lambda i: utterances[int(i)].speaker)
+    return sorted(int(i) for i in order[::2]), sorted(int(i) for i in order[1::2])
 
 
 def _speech(language: Language, inputs: Inputs, frames: Frames) -> Speech:

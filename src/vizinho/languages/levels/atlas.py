@@ -1,43 +1,33 @@
 """Where languages are at home and how they are related: distance on the map and in the family tree.
 
-These are facts, not samples: they have no interval. Built in is `atlas.tsv`; a file of that name in the folder of texts
-adds languages or replaces their rows.
+These are facts, not samples: they have no interval. Places and lineages are Glottolog's; a file atlas.tsv in the folder
+of texts adds languages or replaces them. The built-in `atlas.tsv` has where variants are at home, and
+`related` uses it, which needs no tables.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from importlib import resources
 from typing import Any
 
 import numpy as np
 
+from vizinho.languages.levels.glottolog import SOURCE, Place, all_places
+from vizinho.languages.levels.glottolog import place_of as glottolog_place
 from vizinho.languages.measures import Gap, Kind, LevelResult, by_donor
 from vizinho.languages.sources import Inputs, TextSources
 from vizinho.text.language import Language
 
 LEVEL = "map"
 EARTH_RADIUS_KM = 6371.0
-_SOURCE = "Glottolog 5 (CC BY 4.0), simplified"
-_KILOMETRES = Kind(LEVEL, "kilometres", "Distance between homelands", "lower", True, "km", _SOURCE)
+_KILOMETRES = Kind(LEVEL, "kilometres", "Distance between homelands", "lower", True, "km", SOURCE)
 _FAMILY_TITLE = "Distance in the family tree (0 the same language, 1 no common family)"
-_FAMILY = Kind(LEVEL, "family_distance", _FAMILY_TITLE, "lower", True, "share", _SOURCE)
+_FAMILY = Kind(LEVEL, "family_distance", _FAMILY_TITLE, "lower", True, "share", SOURCE)
 COLUMNS = ("code", "name", "latitude", "longitude", "classification")
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A language on the map and in its family, from the family down to the language itself."""
-
-    code: str
-    name: str
-    latitude: float
-    """Degrees north."""
-    longitude: float
-    """Degrees east."""
-    path: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,30 +43,52 @@ class Atlas:
 
 
 def compare_map(target: Language, donors: Sequence[Language], inputs: Inputs) -> Iterator[LevelResult]:
-    """Distance on the map and in the family tree. A language that the atlas lacks is a gap."""
-    return by_donor(
-        LEVEL, donors, lambda: read_atlas(inputs.texts), lambda atlas, donor: _compare(atlas, target, donor)
-    )
+    """Distance on the map and in the family tree. A language that neither Glottolog nor atlas.tsv has is a gap."""
+
+    def learn() -> _Home:
+        added = _added(inputs.texts)
+        place = _place_of(target, added)
+        # Variants of the target are no strangers.
+        others = [p for p in all_places() if place is None or p.path[: len(place.path)] != place.path]
+        return _Home(added, place, others)
+
+    return by_donor(LEVEL, donors, learn, lambda home, donor: _compare(home, target, donor))
 
 
-def _compare(atlas: Atlas, target: Language, donor: Language) -> LevelResult:
-    home, donor_home = atlas.find(target), atlas.find(donor)
+@dataclass(frozen=True, slots=True)
+class _Home:
+    """What all donors share: places that the user added, the target's own, and those of all other languages."""
+
+    added: Atlas
+    place: Place | None
+    others: Sequence[Place]
+
+
+def _compare(home: _Home, target: Language, donor: Language) -> LevelResult:
+    place, donor_place = home.place, _place_of(donor, home.added)
     form = f"{', '.join(COLUMNS)} with tabs between"
-    gaps = tuple(Gap(LEVEL, "skipped_lines", f"left out {line}", f"give {form}") for line in atlas.skipped)
-    if home is None or donor_home is None:
-        unknown = " and ".join(v.code for v, place in ((target, home), (donor, donor_home)) if place is None)
+    gaps = tuple(Gap(LEVEL, "skipped_lines", f"left out {line}", f"give {form}") for line in home.added.skipped)
+    if place is None or donor_place is None:
+        unknown = " and ".join(v.code for v, known in ((target, place), (donor, donor_place)) if known is None)
         fix = f"add a line to atlas.tsv in the folder of texts: {form}"
-        return LevelResult(LEVEL, gaps=(Gap(LEVEL, "*", f"the atlas has no {unknown}", fix), *gaps))
-    # Variants and the target's own language are no strangers.
-    others = [p for p in atlas.places.values() if p.code == Language.of(p.code).base != target.base]
+        return LevelResult(LEVEL, gaps=(Gap(LEVEL, "*", f"Glottolog has no {unknown}", fix), *gaps))
     measures = []
     for kind, distance in ((_KILOMETRES, distance_km), (_FAMILY, family_distance)):
         # What chance gives: the distance to a language taken at random.
-        floor = float(np.median([distance(home, other) for other in others]))
-        sample = len(others), "languages of the atlas, whose median is the floor"
+        floor = float(np.median([distance(place, other) for other in home.others]))
+        sample = len(home.others), "languages, whose median is the floor"
         ceiling = 0.0, "the language itself"
-        measures.append(kind.measure(distance(home, donor_home), floor=floor, ceiling=ceiling, sample=sample))
-    return LevelResult(LEVEL, tuple(measures), gaps, _evidence(home, donor_home))
+        measures.append(kind.measure(distance(place, donor_place), floor=floor, ceiling=ceiling, sample=sample))
+    return LevelResult(LEVEL, tuple(measures), gaps, _evidence(place, donor_place))
+
+
+def _place_of(language: Language, added: Atlas) -> Place | None:
+    """The place that the user gave, else Glottolog's; a variant's is that of the built-in atlas."""
+    place = added.find(language) or glottolog_place(language)
+    variant = None if language.code == language.base else read_atlas().places.get(language.code)
+    if place is None or variant is None:
+        return place
+    return replace(variant, path=(*place.path, variant.name))
 
 
 def distance_km(a: Place, b: Place) -> float:
@@ -119,15 +131,19 @@ def shared_groups(a: Place, b: Place) -> int:
     return next((depth for depth, (x, y) in enumerate(pairs) if x != y), min(len(a.path), len(b.path)))
 
 
-def read_atlas(texts: TextSources | None = None) -> Atlas:
-    """The built-in atlas with what atlas.tsv of `texts` adds; malformed lines are left out and named."""
+@cache
+def read_atlas() -> Atlas:
+    """The built-in atlas."""
     built_in = resources.files("vizinho.languages.levels") / "atlas.tsv"
-    atlas = parse_atlas(built_in.read_text(encoding="utf-8"), "atlas.tsv")
-    added = None if texts is None or texts.folder is None else texts.folder / "atlas.tsv"
-    if added is None or not added.is_file():
-        return atlas
-    more = parse_atlas(added.read_text(encoding="utf-8", errors="replace"), added.name)
-    return Atlas(atlas.places | more.places, more.skipped)
+    return parse_atlas(built_in.read_text(encoding="utf-8"), "atlas.tsv")
+
+
+def _added(texts: TextSources) -> Atlas:
+    """What atlas.tsv of `texts` adds; malformed lines are left out and named."""
+    path = None if texts.folder is None else texts.folder / "atlas.tsv"
+    if path is None or not path.is_file():
+        return Atlas({})
+    return parse_atlas(path.read_text(encoding="utf-8", errors="replace"), path.name)
 
 
 def parse_atlas(text: str, name: str) -> Atlas:

@@ -16,13 +16,14 @@ from typing import Any
 import numpy as np
 
 from vizinho.errors import CorpusError, TextError
-from vizinho.g2p.espeak import other_variant, phonemes, voice_of
+from vizinho.g2p.espeak import other_variant, phonemes, voice_of, voices_of
 from vizinho.g2p.letters import feature_names, phone_features, segments
 from vizinho.languages.levels import sampling
 from vizinho.languages.levels.charts import chart, charted_phones, x_sampa
 from vizinho.languages.levels.sampling import centred_interval, count_matrices, resampled_totals, totals
+from vizinho.languages.levels.scripts import CONSONANTS, Words, in_one_script, latin_forms, spellings, way_to_compare
 from vizinho.languages.levels.vocabulary import cognates
-from vizinho.languages.levels.words import Words, spellings, words_of
+from vizinho.languages.levels.words import WordLists
 from vizinho.languages.measures import Gap, Kind, LevelResult, Measure, by_donor
 from vizinho.languages.sources import Inputs
 from vizinho.text.language import Language
@@ -34,6 +35,7 @@ RARE = 2e-4
 _AFFRICATES = {"t": "ʃ", "d": "ʒ"}
 _LOOKALIKES = 2500
 """Most look-alike pairs that are compared."""
+LEAST_LOOKALIKES = 10
 _CEILING_WORDS = 1000
 """Words whose sound in another variant of the target gives the ceiling."""
 _OVERLAP_TITLE = "Phones in common among all phones of both; shown, never decisive"
@@ -52,6 +54,7 @@ class Pronunciations:
 
     words: tuple[tuple[str, tuple[str, ...]], ...]
     source: str
+    language: Language
     listed: Words = ()
     """The list of frequent words that they are the pronunciations of."""
 
@@ -68,16 +71,21 @@ class _Target:
 def compare_sounds(target: Language, donors: Sequence[Language], inputs: Inputs) -> Iterator[LevelResult]:
     """Inventories, phone frequencies and the sound of look-alike words.
 
-    A language without a voice (or lexicon) or without a word list makes the level a gap that names it.
+    A target without a voice is compared by lexicons, its own and its donors'. A language without a voice (or lexicon)
+    or without words makes the level a gap that names it.
     """
+    lists = WordLists.of_target(target, inputs.texts)
+    lexicons = inputs.g2p == "lexicon" or (not voices_of(target.code) and inputs.texts.lexicon(target) is not None)
+
+    def spoken(language: Language) -> Pronunciations:
+        listed = lists.words(language, TOP)
+        return _from_lexicon(language, inputs, listed) if lexicons else _from_voice(language, listed)
 
     def learn() -> _Target:
-        spoken = _spoken(target, inputs)
-        other = other_variant(target.code)
-        variant = _spoken(Language.of(other), inputs) if other and inputs.g2p == "espeak" else None
-        return _Target(spoken, variant, other if variant else None)
+        other = None if lexicons else other_variant(target.code)
+        return _Target(spoken(target), spoken(Language.of(other)) if other else None, other)
 
-    return by_donor(LEVEL, donors, learn, lambda learnt, donor: _compare(learnt, _spoken(donor, inputs), inputs.seed))
+    return by_donor(LEVEL, donors, learn, lambda learnt, donor: _compare(learnt, spoken(donor), inputs.seed))
 
 
 def _compare(target: _Target, donor: Pronunciations, seed: int) -> LevelResult:
@@ -93,18 +101,15 @@ def _compare(target: _Target, donor: Pronunciations, seed: int) -> LevelResult:
     return LevelResult(LEVEL, tuple(measures), gaps, _evidence(target.spoken, donor))
 
 
-def _spoken(language: Language, inputs: Inputs) -> Pronunciations:
-    """The most frequent words as they are said. Raises VizinhoError naming what is missing."""
-    listed = words_of(language, inputs.texts, TOP)
-    if inputs.g2p == "lexicon":
-        return _from_lexicon(language, inputs, listed)
+def _from_voice(language: Language, listed: Words) -> Pronunciations:
+    """Words as eSpeak NG says them. Raises VizinhoError naming what is missing."""
     try:
         voice = voice_of(language.code)
     except TextError as error:
         fix = "use --g2p lexicon with lexicons/CODE.tsv for both languages in the folder given with --texts"
         raise CorpusError(error.what, fix=fix) from error
     spoken = tuple((w, phones) for w, _ in listed if (phones := _phones(w, voice, language.base)))
-    return Pronunciations(spoken, f"eSpeak NG {voice}", listed)
+    return Pronunciations(spoken, f"eSpeak NG {voice}", language, listed)
 
 
 def _from_lexicon(language: Language, inputs: Inputs, listed: Words) -> Pronunciations:
@@ -121,7 +126,7 @@ def _from_lexicon(language: Language, inputs: Inputs, listed: Words) -> Pronunci
     spoken = tuple((w, lexicon[w]) for w in spellings(listed) if lexicon.get(w))
     if not spoken:
         raise CorpusError("none of the frequent words is in the lexicon", where=path, fix="give a larger lexicon")
-    return Pronunciations(spoken, path.name, listed)
+    return Pronunciations(spoken, path.name, language, listed)
 
 
 def _plain(symbol: str) -> str:
@@ -204,12 +209,16 @@ def _frequencies(
 
 
 def _lookalikes(target: _Target, donor: Pronunciations, rng: np.random.Generator) -> Measure:
-    """How differently words that look alike are said. Raises CorpusError where none do."""
+    """How differently words that look alike are said. Raises CorpusError where fewer than LEAST_LOOKALIKES do."""
+    listed = target.spoken.listed, donor.listed
     own, other = dict(target.spoken.words), dict(donor.words)
-    alike = cognates(target.spoken.listed, donor.listed)
+    if how := way_to_compare(*listed):
+        own, other = (_by_latin_form(side, how == CONSONANTS) for side in (target.spoken, donor))
+    alike = cognates(*in_one_script(listed[0], target.spoken.language, listed[1], donor.language)[:2])
     pairs = [(own[c.target], other[c.donor]) for c in alike if c.target in own and c.donor in other]
-    if not pairs:
-        raise CorpusError("no words of the two languages look alike", fix="give longer word lists")
+    if len(pairs) < LEAST_LOOKALIKES:
+        what = f"{len(pairs)} words of the two languages look alike, {LEAST_LOOKALIKES} are needed"
+        raise CorpusError(what, fix="give longer word lists")
     pairs = [pairs[int(i)] for i in np.sort(rng.permutation(len(pairs))[:_LOOKALIKES])]
     values = np.array([sound_distance(a, b) for a, b in pairs])  # (pairs,)
     order = rng.permutation(len(pairs))  # by chance: each word with the donor word of another pair
@@ -226,6 +235,12 @@ def _lookalikes(target: _Target, donor: Pronunciations, rng: np.random.Generator
         sample=(len(pairs), "word pairs"),
         interval=sampling.mean_interval(values, rng),
     )
+
+
+def _by_latin_form(spoken: Pronunciations, consonants: bool) -> dict[str, tuple[str, ...]]:
+    """Phones by the word's form in Latin letters, of the most frequent word that has it."""
+    forms = latin_forms(spoken.listed, spoken.language.base, consonants)
+    return {forms[word]: phones for word, phones in reversed(spoken.words)}
 
 
 def sound_distance(a: Sequence[str], b: Sequence[str]) -> float:

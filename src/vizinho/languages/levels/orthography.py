@@ -12,9 +12,11 @@ import numpy.typing as npt
 
 from vizinho.errors import CorpusError
 from vizinho.languages.levels.ngrams import ORDER, CharacterModel
+from vizinho.languages.levels.running import running_text
 from vizinho.languages.levels.sampling import centred_interval, js_divergence
+from vizinho.languages.levels.scripts import CONSONANTS, Words, in_one_script, romanised_text, spellings, text_script
 from vizinho.languages.levels.treebank import treebank_of
-from vizinho.languages.levels.words import Words, folded, spellings, words_of
+from vizinho.languages.levels.words import WordLists, folded
 from vizinho.languages.measures import Gap, Kind, LevelResult, Measure, by_donor
 from vizinho.languages.sources import Inputs
 from vizinho.text.language import Language
@@ -23,7 +25,8 @@ LEVEL = "spelling"
 TOP = 5000
 """Most frequent words that the letters are counted in."""
 LEAST_SENTENCES = 200
-"""Treebanks with fewer sentences are too small to learn spelling from."""
+"""Texts with fewer sentences are too small to learn spelling from."""
+MOST_SENTENCES = 2000
 RARE = 1e-5
 """Letters with a smaller share of the running text are foreign words' and left out of the alphabets."""
 RESAMPLES = 500
@@ -34,6 +37,7 @@ _ON_WORDS, _ON_TEXT = (
          unit="bits a character", source=f"character {ORDER}-grams, Witten and Bell 1991")
     for name, of in (("cross_entropy", "words"), ("text_cross_entropy", "running text"))
 )  # fmt: skip
+_ON_LETTERS = ("letter_divergence", "cross_entropy", "text_cross_entropy")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,17 +50,21 @@ class _Written:
 
 
 def compare_spelling(target: Language, donors: Sequence[Language], inputs: Inputs) -> Iterator[LevelResult]:
-    """Letter distributions and cross-entropy on word lists; on running text too where both have a treebank.
+    """Letter distributions and cross-entropy on word lists, and on running text where both have some.
 
-    A language without a word list leaves the measures on words as gaps.
+    A language without words leaves the measures on words as gaps. What is written in two scripts is compared in Latin
+    letters. A target without a treebank is compared by other running text, its own and its donors'.
     """
+    lists = WordLists.of_target(target, inputs.texts)
+    from_treebanks = bool(_of_treebank(target, inputs))
 
     def written(language: Language) -> _Written:
         try:
-            words: Words | CorpusError = words_of(language, inputs.texts, TOP)
+            words: Words | CorpusError = lists.words(language, TOP)
         except CorpusError as error:
             words = error
-        return _Written(language, words, _sentences(language, inputs))
+        sentences = _of_treebank(language, inputs) if from_treebanks else _of_text(language, inputs)
+        return _Written(language, words, sentences)
 
     return by_donor(
         LEVEL, donors, lambda: written(target), lambda own, donor: _compare(own, written(donor), inputs.seed)
@@ -70,21 +78,34 @@ def _compare(target: _Written, donor: _Written, seed: int) -> LevelResult:
     evidence: dict[str, Any] = {}
     missing = next((side.words for side in (target, donor) if isinstance(side.words, CorpusError)), None)
     if missing is not None:
-        gaps += [Gap.of(LEVEL, missing, name) for name in ("letter_divergence", "cross_entropy")]
+        gaps += [Gap.of(LEVEL, missing, name) for name in _ON_LETTERS[:2]]
     elif not isinstance(target.words, CorpusError) and not isinstance(donor.words, CorpusError):
+        words, others, how = in_one_script(target.words, target.language, donor.words, donor.language)
+        if how == CONSONANTS:
+            # Bits for each consonant and bits for each letter are not of one kind.
+            gaps += [Gap(LEVEL, name, "one of the scripts leaves vowels out") for name in _ON_LETTERS]
+            return LevelResult(LEVEL, gaps=tuple(gaps))
         measures += [
-            _letters(target.words, donor.words, rng),
-            _cross_entropy(_ON_WORDS, "words", spellings(target.words), spellings(donor.words), rng),
+            _letters(words, others, rng),
+            _cross_entropy(_ON_WORDS, "words", spellings(words), spellings(others), rng),
         ]
-        evidence = _evidence(target.words, donor.words)
+        evidence = _evidence(words, others) | ({"letters_are": how} if how else {})
     if target.sentences and donor.sentences:
-        measures.append(_cross_entropy(_ON_TEXT, "sentences", target.sentences, donor.sentences, rng))
+        sentences, others_sentences = _text_in_one_script(target, donor)
+        measures.append(_cross_entropy(_ON_TEXT, "sentences", sentences, others_sentences, rng))
     else:
         lacking = ", ".join(side.language.code for side in (target, donor) if not side.sentences)
-        reason = f"no treebank of {LEAST_SENTENCES} sentences or more for {lacking}"
-        fix = "put LANG_NAME.conllu into treebanks/ of the folder given with --texts"
+        reason = f"no treebank and no text of {LEAST_SENTENCES} sentences or more for {lacking}"
+        fix = "put LANG_NAME.conllu into treebanks/ of the folder given with --texts, or text for both into sentences/"
         gaps.append(Gap(LEVEL, "text_cross_entropy", reason, fix))
     return LevelResult(LEVEL, tuple(measures), tuple(gaps), evidence)
+
+
+def _text_in_one_script(target: _Written, donor: _Written) -> tuple[Sequence[str], Sequence[str]]:
+    if text_script(target.sentences) == text_script(donor.sentences):
+        return target.sentences, donor.sentences
+    first, second = (romanised_text(side.sentences, side.language.base) for side in (target, donor))
+    return first, second
 
 
 def letter_shares(words: Words) -> dict[str, float]:
@@ -165,15 +186,27 @@ def _cross_entropy(
     )
 
 
-def _sentences(language: Language, inputs: Inputs) -> tuple[str, ...]:
+def _of_treebank(language: Language, inputs: Inputs) -> tuple[str, ...]:
     """Sentences of the language's treebank in lower case; none when there are too few or it cannot be read."""
     try:
         bank = treebank_of(language, inputs.texts)
     except CorpusError:
         return ()  # the level of syntax names what is wrong with it
-    if bank is None or len(bank.sentences) < LEAST_SENTENCES:
+    return _enough([s.text for s in bank.sentences]) if bank is not None else ()
+
+
+def _of_text(language: Language, inputs: Inputs) -> tuple[str, ...]:
+    """Sentences of a language's texts in lower case; none when there are too few or they cannot be read."""
+    try:
+        return _enough(running_text(language, inputs.texts))
+    except CorpusError:
+        return ()  # the level of vocabulary names the file
+
+
+def _enough(sentences: Sequence[str]) -> tuple[str, ...]:
+    if len(sentences) < LEAST_SENTENCES:
         return ()
-    return tuple(" ".join(s.text.lower().split()) for s in bank.sentences)
+    return tuple(" ".join(sentence.lower().split()) for sentence in sentences[:MOST_SENTENCES])
 
 
 def _evidence(words: Words, donor_words: Words) -> dict[str, Any]:

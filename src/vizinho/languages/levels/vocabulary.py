@@ -14,7 +14,8 @@ from rapidfuzz.distance import Levenshtein
 from vizinho.errors import CorpusError, VizinhoError
 from vizinho.languages.levels.respelling import Rule, learn_rules
 from vizinho.languages.levels.sampling import mean_interval
-from vizinho.languages.levels.words import Words, folded, spellings, words_of
+from vizinho.languages.levels.scripts import Words, in_one_script, spellings
+from vizinho.languages.levels.words import WordLists, folded
 from vizinho.languages.measures import Gap, Kind, LevelResult, Measure, by_donor
 from vizinho.languages.sources import Inputs
 from vizinho.text.language import Language
@@ -56,17 +57,18 @@ class Cognate:
 def compare_vocabulary(target: Language, donors: Sequence[Language], inputs: Inputs) -> Iterator[LevelResult]:
     """Shares of the target's `top` words that a donor's `top` words have too, and the cognates.
 
-    A language without a word list makes the level a gap. With `false_friends`, cognates that are used differently are
-    flagged.
+    A language without words makes the level a gap. Words of two scripts are compared in Latin letters. With
+    `false_friends`, cognates that are used differently are flagged.
     """
+    lists = WordLists.of_target(target, inputs.texts)
 
-    def against(words: Words, donor: Language) -> LevelResult:
-        donor_words = words_of(donor, inputs.texts, inputs.top)
-        cosine = _cosine(target, donor, inputs) if inputs.false_friends else None
-        listed = "wordfreq" if inputs.texts.frequencies(target) is None else "frequency lists"
-        return compare_words(words, donor_words, seed=inputs.seed, source=listed, cosine=cosine)
+    def against(listed: Words, donor: Language) -> LevelResult:
+        words, donor_words, how = in_one_script(listed, target, lists.words(donor, inputs.top), donor)
+        cosine = _cosine(target, donor, inputs) if inputs.false_friends and not how else None
+        sources = dict.fromkeys([lists.source(target), lists.source(donor), *([how] if how else [])])
+        return compare_words(words, donor_words, seed=inputs.seed, source="; ".join(sources), cosine=cosine)
 
-    return by_donor(LEVEL, donors, lambda: words_of(target, inputs.texts, inputs.top), against)
+    return by_donor(LEVEL, donors, lambda: lists.words(target, inputs.top), against)
 
 
 def _cosine(target: Language, donor: Language, inputs: Inputs) -> Cosine | None:

@@ -1,43 +1,148 @@
-"""Frequent words of a language with their frequencies: wordfreq's lists, or a frequency list of the user's own."""
+"""Frequent words of a language with their frequencies: from a list, from wordfreq, or counted in its texts."""
 
 from __future__ import annotations
 
 import unicodedata
+from collections import Counter
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from vizinho.errors import CorpusError, TextError
-from vizinho.g2p.words import frequent_words, is_word, list_name
+import regex
+
+from vizinho.errors import CorpusError
+from vizinho.g2p.words import frequent_words, is_listed, is_word, list_name
+from vizinho.languages.levels.running import running_text, text_files
+from vizinho.languages.levels.scripts import UNSPACED, Words, main_script, of_main_script
 from vizinho.languages.sources import TextSources
+from vizinho.text.exemplars import sample_sentences
 from vizinho.text.language import Language
 
-Words = tuple[tuple[str, float], ...]
-"""Words with their frequency per word of text, the most frequent first."""
+LEAST_COUNTED = 60
+"""Different words below which a text says nothing about a vocabulary."""
+_WORD = regex.compile(r"\p{L}[\p{L}\p{M}]*")
+
+
+@dataclass(frozen=True, slots=True)
+class WordLists:
+    """Where the words of a comparison come from; one kind of source for all its languages.
+
+    A language without a list and without any text is known by the sample sentences of gflanguages (most of them from
+    the Universal Declaration of Human Rights). They are compared with the samples of the other languages alone: a few
+    hundred words and a list of thousands have little in common in any language.
+    """
+
+    texts: TextSources
+    sampled: bool = False
+
+    @classmethod
+    def of_target(cls, target: Language, texts: TextSources) -> WordLists:
+        """The kind of source that the target has."""
+        return cls(texts, not _has_list(target, texts))
+
+    def words(self, language: Language, top: int) -> Words:
+        """The `top` most frequent words of two characters or more, in lower case and in the language's main script.
+
+        Raises CorpusError for a language without a source and for a malformed list.
+        """
+        if self.sampled:
+            return _sampled(language.base)[:top]
+        return words_of(language, self.texts, top)
+
+    def source(self, language: Language) -> str:
+        """What the words are from, in words."""
+        if self.sampled:
+            return "sample sentences of gflanguages"
+        if path := self.texts.frequencies(language):
+            return path.name
+        if is_listed(language.base):
+            return "wordfreq"
+        files = text_files(language, self.texts)
+        if not files and (lexicon := self.texts.lexicon(language)):
+            return lexicon.name
+        return "counted in " + ", ".join(path.name for path in files)
+
+
+def word_files(language: Language, texts: TextSources) -> list[Path]:
+    """Files that the words of a language depend on."""
+    if path := texts.frequencies(language):
+        return [path]
+    if is_listed(language.base):
+        return []
+    lexicon = texts.lexicon(language)
+    return text_files(language, texts) or ([lexicon] if lexicon else [])
 
 
 def words_of(language: Language, texts: TextSources, top: int) -> Words:
-    """The `top` most frequent words of two characters or more, in lower case, letters and marks only.
+    """The `top` most frequent words of two characters or more, in lower case, letters and marks of one script.
 
-    From frequencies/CODE.tsv (word, tab, count) of `texts` where there is one, else from wordfreq. Raises CorpusError
-    for a language with neither and for a malformed list.
+    From frequencies/CODE.tsv (word, tab, count) of `texts` where there is one, else from wordfreq, else counted in the
+    texts, else the words of the lexicon. Raises CorpusError for a language with none of them and for a malformed list.
     """
     path = texts.frequencies(language)
-    return _read(path, top) if path is not None else _listed(language.base, top)
+    if path is not None:
+        return _read(path)[:top]
+    if is_listed(language.base):
+        return _listed(language.base, top)
+    if text_files(language, texts):
+        return _enough(_counted(running_text(language, texts)), language)[:top]
+    if lexicon := texts.lexicon(language):
+        lines = lexicon.read_text(encoding="utf-8").splitlines()
+        return _enough(_ranked(Counter(line.partition("\t")[0] for line in lines)), language)[:top]
+    fix = f"put a list (word, tab, count) into frequencies/{language.code}.tsv of the folder given with --texts, "
+    raise CorpusError(f"no words of {language.code!r}", fix=fix + f"or any text into sentences/{language.code}.txt")
+
+
+def _has_list(language: Language, texts: TextSources) -> bool:
+    return bool(is_listed(language.base) or word_files(language, texts))
 
 
 @lru_cache(maxsize=64)
 def _listed(language: str, top: int) -> Words:
     import wordfreq
 
-    try:
-        name = list_name(language)
-    except TextError as error:
-        fix = f"put a list (word, tab, count) into frequencies/{language}.tsv of the folder given with --texts"
-        raise CorpusError(error.what, fix=fix) from error
-    return tuple((w, wordfreq.word_frequency(w, name)) for w in frequent_words(language, top, shortest=2))
+    name = list_name(language)
+    words = frequent_words(language, top, shortest=2)
+    return of_main_script(tuple((w, wordfreq.word_frequency(w, name)) for w in words))
 
 
-def _read(path: Path, top: int) -> Words:
+@lru_cache(maxsize=64)
+def _sampled(language: str) -> Words:
+    sentences = sample_sentences(language)
+    words = _counted(sentences) if sentences else ()
+    if len(words) >= LEAST_COUNTED:
+        return _enough(words, Language.of(language))
+    what = f"{len(words)} words in the sample sentences of {language!r}" if words else f"no words of {language!r}"
+    fix = f"put text of both languages into sentences/ of the folder given with --texts, as {language}.txt"
+    raise CorpusError(what, fix=fix)
+
+
+@lru_cache(maxsize=32)
+def _counted(sentences: tuple[str, ...]) -> Words:
+    lines = (unicodedata.normalize("NFC", line.lower()) for line in sentences)
+    return _ranked(Counter(word for line in lines for word in _WORD.findall(line)))
+
+
+def _enough(words: Words, language: Language) -> Words:
+    """Counted words. Raises CorpusError where they are too few, or no words."""
+    if main_script(words) in UNSPACED:
+        fix = f"put a list (word, tab, count) into frequencies/{language.code}.tsv of the folder given with --texts"
+        raise CorpusError(f"the texts of {language.code} put no spaces between words", fix=fix)
+    if len(words) < LEAST_COUNTED:
+        what = f"only {len(words)} different words of {language.code} in its texts"
+        raise CorpusError(what, fix=f"give a text of {LEAST_COUNTED} different words or more")
+    return words
+
+
+def _ranked(counts: Counter[str] | dict[str, float]) -> Words:
+    """Words by count, those of one letter or of another script left out."""
+    usable = {word: float(count) for word, count in counts.items() if len(word) > 1 and is_word(word)}
+    total = sum(usable.values())
+    ranked = sorted(usable.items(), key=lambda item: (-item[1], item[0]))
+    return of_main_script(tuple((word, count / total) for word, count in ranked))
+
+
+def _read(path: Path) -> Words:
     counts: dict[str, float] = {}
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
         if not line.strip():
@@ -48,18 +153,11 @@ def _read(path: Path, top: int) -> Words:
         except ValueError as error:
             raise CorpusError("not a word, a tab and a count", where=f"{path}:{number}", fix="mend the line") from error
         word = unicodedata.normalize("NFC", word.strip().lower())
-        if len(word) > 1 and is_word(word):
-            counts[word] = counts.get(word, 0.0) + value
-    if not counts:
+        counts[word] = counts.get(word, 0.0) + value
+    words = _ranked(counts)
+    if not words:
         raise CorpusError("the frequency list has no words", where=path, fix="write a word, a tab and a count a line")
-    total = sum(counts.values())
-    ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:top]
-    return tuple((word, count / total) for word, count in ranked)
-
-
-def spellings(words: Words) -> tuple[str, ...]:
-    """The words without their frequencies."""
-    return tuple(word for word, _ in words)
+    return words
 
 
 def folded(word: str) -> str:

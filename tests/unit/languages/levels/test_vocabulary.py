@@ -4,7 +4,7 @@ import pytest
 from vizinho.errors import CorpusError
 from vizinho.languages.levels.orthography import compare_spelling, letter_shares
 from vizinho.languages.levels.vocabulary import cognates, compare_vocabulary, compare_words, respelling_rules
-from vizinho.languages.levels.words import folded, words_of
+from vizinho.languages.levels.words import WordLists, folded, words_of
 from vizinho.languages.sources import Inputs, TextSources
 from vizinho.text.language import Language
 
@@ -59,7 +59,7 @@ def test_lists_are_read_and_mistakes_named(tmp_path):
     (tmp_path / "frequencies" / "es.tsv").write_text("casa\tmany\n", encoding="utf-8")
     with pytest.raises(CorpusError, match=r"es\.tsv:1"):
         words_of(ES, made, 10)
-    with pytest.raises(CorpusError, match="wordfreq has no words of 'xx'"):
+    with pytest.raises(CorpusError, match="no words of 'xx'"):
         words_of(Language.of("xx"), made, 10)
 
 
@@ -88,3 +88,75 @@ def test_letters_are_counted_in_running_words(tmp_path):
     assert evidence["only_the_donor"] == "x y z"
     assert evidence["shared_letters"] == 3
     assert np.isclose(sum(row["target, per cent"] or 0 for row in evidence["letters"]), 100, atol=0.01)
+
+
+GALICIAN = (
+    "todos os seres humanos nacen libres e iguais en dignidade e dereitos e dotados como están de razón e conciencia",
+    "toda persoa ten os dereitos e liberdades proclamados nesta declaración sen distinción ningunha de raza cor sexo",
+    "idioma relixión opinión política ou de calquera outra índole orixe nacional ou social posición económica",
+    "nacemento ou calquera outra condición ademais non se fará distinción ningunha baseada na condición política",
+    "xurídica ou internacional do país ou territorio da xurisdicción do cal dependa unha persoa tanto se se trata",
+    "dun país independente coma dun territorio baixo administración fiduciaria non autónomo ou sometido a limitación",
+)
+
+
+def write(path, *lines):
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def test_words_of_a_language_without_a_list_are_counted_in_whatever_text_is_there(tmp_path):
+    made, gl = TextSources(tmp_path), Language.of("gl")
+    assert WordLists.of_target(gl, made).sampled
+    write(tmp_path / "sentences" / "udhr_gl.txt", *GALICIAN)
+    write(tmp_path / "parallel" / "some_gl_en.tsv", "a lingua galega\tthe Galician language")
+    lists = WordLists.of_target(gl, made)
+    words = dict(lists.words(gl, 1000))
+    assert words["dereitos"] == pytest.approx(2 * words["dignidade"])
+    assert "galega" in words and "language" not in words
+    assert lists.source(gl) == "counted in udhr_gl.txt, some_gl_en.tsv"
+
+
+def test_a_lexicon_is_a_list_where_there_is_no_text(tmp_path):
+    words = {word for line in GALICIAN for word in line.split()}
+    write(tmp_path / "lexicons" / "gl.tsv", *(f"{word}\tx" for word in words))
+    assert dict(words_of(Language.of("gl"), TextSources(tmp_path), 5000)).keys() == {w for w in words if len(w) > 1}
+
+
+def test_too_little_text_and_text_without_spaces_are_named(tmp_path):
+    write(tmp_path / "sentences" / "gl.txt", "poucas palabras")
+    write(tmp_path / "lo.txt", *("ພາສາລາວ " + chr(0x0E81 + i % 3) * 2 + chr(0x0E94 + i) for i in range(4)))
+    with pytest.raises(CorpusError, match="only 2 different words of gl"):
+        words_of(Language.of("gl"), TextSources(tmp_path), 10)
+    with pytest.raises(CorpusError, match="no spaces between words"):
+        words_of(Language.of("lo"), TextSources(tmp_path), 10)
+
+
+def test_a_language_without_any_text_is_known_by_sample_sentences_on_both_sides():
+    quechua, spanish = Language.of("qu"), Language.of("es")
+    lists = WordLists.of_target(quechua, TextSources())
+    assert lists.sampled and len(lists.words(quechua, 1000)) > 60
+    assert len(lists.words(spanish, 1000)) < 1000
+    assert not WordLists.of_target(spanish, TextSources()).sampled
+
+
+def test_words_in_another_script_than_the_lists_own_are_left_out(tmp_path):
+    made = sources(tmp_path, hi=["में", "the", "हिन्दी", "of", "भाषा"])
+    assert [w for w, _ in words_of(Language.of("hi"), made, 10)] == ["में", "हिन्दी", "भाषा"]
+
+
+def test_two_scripts_are_compared_in_latin_letters(tmp_path):
+    made = sources(tmp_path, uk=["мама", "вода", "молоко", "рука"], pl=["mama", "woda", "mleko", "ręka"])
+    result = next(compare_vocabulary(Language.of("uk"), [Language.of("pl")], Inputs(made)))
+    by_name = {m.name: m for m in result.measures}
+    assert by_name["exact_share"].value == 0.25 and by_name["within_1"].value == 0.75
+    assert "uroman" in by_name["exact_share"].source
+
+
+def test_beside_a_script_without_vowels_words_are_their_consonants(tmp_path):
+    made = sources(tmp_path, hi=["किताब", "हिन्दुस्तान", "में"], ur=["کتاب", "ہندوستان", "میں"])
+    result = next(compare_vocabulary(Language.of("hi"), [Language.of("ur")], Inputs(made)))
+    measure = next(m for m in result.measures if m.name == "exact_share")
+    assert (measure.value, measure.n) == (1.0, 2)
+    spelling = next(compare_spelling(Language.of("hi"), [Language.of("ur")], Inputs(made)))
+    assert {gap.name for gap in spelling.gaps} >= {"cross_entropy", "letter_divergence"}
