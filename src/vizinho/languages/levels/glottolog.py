@@ -55,7 +55,7 @@ class Features:
         rows = [self.values[self.rows[code]] for code in _codes(language)[:2] if code in self.rows]
         if not rows:
             return None
-        return np.where(rows[0] < 0, rows[-1], rows[0])
+        return np.asarray(np.where(rows[0] < 0, rows[-1], rows[0]), dtype=np.int8)
 
 
 def place_of(language: Language) -> Place | None:
