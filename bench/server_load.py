@@ -1,9 +1,12 @@
 """How much one server takes: recordings and streams by many clients on loopback, and memory over an hour of audio.
 
 Prints throughput, percentiles of latency, errors, how many streams keep up with real time, and resident memory before
-and after. Bounded in clients and time; nothing but this machine is involved. Speech comes from eSpeak NG.
+and after. Bounded in clients and time; nothing but this machine is involved.
 
-    python bench/server_load.py --workers 2
+    python bench/server_load.py --workers 2 --speech es.jsonl
+
+With --speech, recordings of a manifest are joined without their pauses, which is the hardest that people can be: the
+network has something to do in every chunk. Without, eSpeak NG speaks sentences with a second of pause between them.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ import argparse
 import asyncio
 import contextlib
 import http.client
+import itertools
 import json
 import os
 import secrets
@@ -100,8 +104,31 @@ def serving(workers: int, model: str) -> Iterator[Server]:
         process.wait(60)
 
 
+PEOPLE: list[Path] = []
+"""Recordings that are joined, if there are any."""
+MARGIN = SAMPLE_RATE // 20
+"""Samples around what is louder than a hundredth of a recording's peak."""
+
+
+def joined(seconds: float) -> np.ndarray:
+    """So much of the recordings in PEOPLE, without the silence at their ends."""
+    from vizinho.audio.io import load_audio
+
+    parts, size = [], 0
+    for path in itertools.cycle(PEOPLE):
+        samples = load_audio(path)
+        loud = np.flatnonzero(np.abs(samples) > 0.01 * np.abs(samples).max())
+        parts.append(samples[max(0, loud[0] - MARGIN) : loud[-1] + MARGIN])
+        size += parts[-1].size
+        if size >= seconds * SAMPLE_RATE:
+            return np.concatenate(parts)[: int(seconds * SAMPLE_RATE)]
+    raise AssertionError("a cycle does not end")
+
+
 def speech(seconds: float) -> np.ndarray:
-    """At least this much speech, in sentences with pauses between them."""
+    """So much speech: of people, or in sentences with pauses between them."""
+    if PEOPLE:
+        return joined(seconds)
     from vizinho.g2p.espeak import Voice, synthesise
 
     parts, size, number = [], 0, 0
@@ -240,8 +267,13 @@ def main() -> None:
     options.add_argument("--workers", type=int, default=2)
     options.add_argument("--seconds", type=float, default=15.0, help="time for each level of load")
     options.add_argument("--minutes", type=int, default=60, help="audio of the memory run")
-    options.add_argument("--most-streams", type=int, default=64)
+    options.add_argument("--most-streams", type=int, default=128)
+    options.add_argument("--speech", type=Path, help="manifest of recordings to join")
+    options.add_argument("--only-streams", action="store_true", help="leave recordings and memory out")
     arguments = options.parse_args()
+    if arguments.speech:
+        rows = map(json.loads, arguments.speech.read_text(encoding="utf-8").splitlines())
+        PEOPLE.extend(arguments.speech.parent / row["audio"] for row in rows)
     model, seconds = arguments.model, arguments.seconds
     parts: list[Callable[[Server], object]] = [
         lambda s: recordings(s, model, 1, 5.0, seconds),
@@ -252,6 +284,7 @@ def main() -> None:
         ),
         lambda s: hour(s, model, arguments.minutes),
     ]
+    parts = parts[3:4] if arguments.only_streams else parts
     with tempfile.TemporaryDirectory() as home:
         os.environ.setdefault("VIZINHO_HOME", home)
         with serving(arguments.workers, model) as server:

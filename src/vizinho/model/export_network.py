@@ -39,20 +39,17 @@ class ExportNetwork(nn.Module):
     def __init__(self, model: ParakeetForCTC, order: list[int]) -> None:
         super().__init__()
         encoder = model.encoder
-        self.front = _Front(encoder.subsampling, encoder.input_scale)
-        self.blocks = nn.ModuleList(_Block(block) for block in encoder.layers)
-        self.frequencies = _constant(encoder.encode_positions.inv_freq.float())
-        self.head = _linear(model.ctc_head.weight.squeeze(-1)[order], model.ctc_head.bias[order])
+        self.front = Front(encoder.subsampling, encoder.input_scale)
+        self.blocks = nn.ModuleList(Block(block) for block in encoder.layers)
+        self.frequencies = constant(encoder.encode_positions.inv_freq.float())
+        self.head = linear(model.ctc_head.weight.squeeze(-1)[order], model.ctc_head.bias[order])
 
     def forward(self, audio_signal: torch.Tensor, length: torch.Tensor) -> torch.Tensor:
         """See the class; `length` counts feature frames."""
         hidden, frames = self.front(audio_signal, length)
         B, T = hidden.shape[0], hidden.shape[1]
         inside = (torch.arange(T) < frames[:, None]).float()  # (B, T)
-        # Sines and cosines of the distances T ... -(T-1), interleaved as in the original; computed in the graph, since
-        # T is known only when it runs. No two frames are T apart: that row is for the shift in `_Attention`.
-        distances = torch.arange(T, -T, -1).float()[:, None] * self.frequencies
-        positions = torch.stack([distances.sin(), distances.cos()], dim=-1).flatten(1)  # (2T, F)
+        positions = encode_distances(T, T, self.frequencies)
         rows = hidden.reshape(B * T, -1)
         for block in self.blocks:
             rows = block(rows, positions, inside)
@@ -60,16 +57,38 @@ class ExportNetwork(nn.Module):
         return log_probs.view(B, T, -1)
 
 
-class _Front(nn.Module):
+def encode_distances(most: int, frames: int, frequencies: torch.Tensor) -> torch.Tensor:
+    """Sines and cosines of the distances `most` ... -(frames-1), interleaved as in the original: (most + frames, F).
+
+    Computed in the graph, since lengths are known only when it runs. No two frames are `most` apart: that row is for
+    the shift in `shifted`.
+    """
+    distances = torch.arange(most, -frames, -1).float()[:, None] * frequencies
+    return torch.stack([distances.sin(), distances.cos()], dim=-1).flatten(1)
+
+
+def shifted(by_position: torch.Tensor, keys: int) -> torch.Tensor:
+    """(B, H, T, P) by distance to (B, H, T, W) by key, for the last T of W `keys`; P = W + T.
+
+    `conformer.relative_shift` without strides, which ONNX does not have. Entry (i, j) is at T-i+j of row i: in one long
+    row of all, at i(P-1) + T + j. (Slices like these make torch's backward pass 7 times as slow.)
+    """
+    B, H, T, P = by_position.shape
+    flat = by_position.reshape(B, H, T * P)[:, :, T:]
+    return flat.reshape(B, H, T, P - 1)[..., :keys]
+
+
+class Front(nn.Module):
     """Stride-2 convolutions over (B, C, F, T): frames lie next to each other, which suits the processor."""
 
     def __init__(self, front: ParakeetEncoderSubsamplingConv2D, scale: float) -> None:
         super().__init__()
         layers = [_transposed(layer) for layer in front.layers if isinstance(layer, nn.Conv2d)]
         self.convolutions, self.strides = nn.ModuleList(layers), [int(layer.stride[0]) for layer in layers]
-        self.linear = _linear(front.linear.weight * scale, front.linear.bias * scale)
+        self.linear = linear(front.linear.weight * scale, front.linear.bias * scale)
 
     def forward(self, features: torch.Tensor, length: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """(B, F, T) of `length` frames each to (B, T', C) and the lengths of those."""
         hidden = features[:, None]
         for number, (convolution, stride) in enumerate(zip(self.convolutions, self.strides, strict=True)):
             if stride > 1 and number > 0:
@@ -86,17 +105,19 @@ class _Front(nn.Module):
         return self.linear(hidden.permute(0, 3, 1, 2).reshape(B, T, C * bands)), length
 
 
-class _Block(nn.Module):
+class Block(nn.Module):
     """A block as `run_block` takes it; its feed-forward parts are halved already."""
 
     def __init__(self, block: ParakeetEncoderBlock) -> None:
         super().__init__()
         self.norm_feed_forward1, self.norm_feed_forward2 = block.norm_feed_forward1, block.norm_feed_forward2
         self.norm_self_att, self.norm_conv, self.norm_out = block.norm_self_att, block.norm_conv, block.norm_out
-        self.feed_forward1, self.feed_forward2 = _FeedForward(block.feed_forward1), _FeedForward(block.feed_forward2)
-        self.attention, self.convolution = _Attention(block.self_attn), _Convolution(block.conv)
+        self.feed_forward1, self.feed_forward2 = FeedForward(block.feed_forward1), FeedForward(block.feed_forward2)
+        self.attention, self.convolution = Attention(block.self_attn), Convolution(block.conv)
 
     def forward(self, rows: torch.Tensor, positions: torch.Tensor, inside: torch.Tensor) -> torch.Tensor:
+        """Rows (B * T, C) to the same; `inside` (B, T) is 1 on real frames."""
+
         def attend(frames: torch.Tensor) -> torch.Tensor:
             return self.attention(frames, positions, inside)  # type: ignore[no-any-return]
 
@@ -106,20 +127,20 @@ class _Block(nn.Module):
         return run_block(self, rows, attend, convolve, half=1.0)
 
 
-class _FeedForward(nn.Module):
+class FeedForward(nn.Module):
     """Its weights as `feed_forward` takes them."""
 
     activation_dropout = 0.0
 
     def __init__(self, part: ParakeetEncoderFeedForward) -> None:
         super().__init__()
-        self.linear1 = _linear(part.linear1.weight, part.linear1.bias)
+        self.linear1 = linear(part.linear1.weight, part.linear1.bias)
         # A block adds half of this part's output: the half is a power of two, so folding it in loses no precision.
-        self.linear2 = _linear(part.linear2.weight / 2, None if part.linear2.bias is None else part.linear2.bias / 2)
+        self.linear2 = linear(part.linear2.weight / 2, None if part.linear2.bias is None else part.linear2.bias / 2)
         self.activation = part.activation
 
 
-class _Attention(nn.Module):
+class Attention(nn.Module):
     """Relative-position attention (Dai et al. 2019, section 3.3)."""
 
     def __init__(self, attention: ParakeetEncoderAttention) -> None:
@@ -129,37 +150,38 @@ class _Attention(nn.Module):
         # One after another: a product of all three would have to be taken apart, which copies it.
         projections = ((attention.q_proj, scale), (attention.k_proj, 1.0), (attention.v_proj, 1.0))
         self.projections = nn.ModuleList(_scaled(layer, factor) for layer, factor in projections)
-        self.by_content, self.by_position = _constant(attention.bias_u * scale), _constant(attention.bias_v * scale)
-        self.relative = _linear(attention.relative_k_proj.weight, None)
-        self.mix = _linear(attention.o_proj.weight, attention.o_proj.bias)
+        self.by_content, self.by_position = constant(attention.bias_u * scale), constant(attention.bias_v * scale)
+        self.relative = linear(attention.relative_k_proj.weight, None)
+        self.mix = linear(attention.o_proj.weight, attention.o_proj.bias)
 
     def forward(self, rows: torch.Tensor, positions: torch.Tensor, inside: torch.Tensor) -> torch.Tensor:
+        """As `Block.forward`."""
         B, T = inside.shape
         H, D = self.heads, self.size
         query, key, value = (project(rows).view(B, T, H, D) for project in self.projections)
         relative = self.relative(positions).view(-1, H, D).permute(1, 2, 0)  # (H, D, 2T)
         by_position = (query + self.by_position).transpose(1, 2) @ relative
-        # `conformer.relative_shift` without strides, which ONNX does not have. Entry (i, j) is at T-i+j of row i: in
-        # one long row of all, at i(2T-1) + T + j. (Slices like these make torch's backward pass 7 times as slow.)
-        flat = by_position.reshape(B, H, T * 2 * T)[:, :, T:]
         scores = (query + self.by_content).transpose(1, 2) @ key.permute(0, 2, 3, 1)
-        scores = scores + flat.reshape(B, H, T, 2 * T - 1)[..., :T] + ((inside - 1.0) * 1e9)[:, None, None]
+        scores = scores + shifted(by_position, T) + ((inside - 1.0) * 1e9)[:, None, None]
         mixed = scores.softmax(dim=-1) @ value.transpose(1, 2)
         return self.mix(mixed.transpose(1, 2).reshape(B * T, H * D))  # type: ignore[no-any-return]
 
 
-class _Convolution(nn.Module):
+class Convolution(nn.Module):
+    """Gate, depthwise convolution with its batch norm, and the last linear layer."""
+
     def __init__(self, part: ParakeetEncoderConvolutionModule) -> None:
         super().__init__()
         weight, bias = part.pointwise_conv1.weight.squeeze(-1), part.pointwise_conv1.bias
         half = weight.shape[0] // 2
-        self.value = _linear(weight[:half], None if bias is None else bias[:half])
-        self.gate = _linear(weight[half:], None if bias is None else bias[half:])
+        self.value = linear(weight[:half], None if bias is None else bias[:half])
+        self.gate = linear(weight[half:], None if bias is None else bias[half:])
         self.along = _with_norm(part.depthwise_conv, part.norm)
         self.activation = part.activation
-        self.mix = _linear(part.pointwise_conv2.weight.squeeze(-1), part.pointwise_conv2.bias)
+        self.mix = linear(part.pointwise_conv2.weight.squeeze(-1), part.pointwise_conv2.bias)
 
     def forward(self, rows: torch.Tensor, inside: torch.Tensor) -> torch.Tensor:
+        """As `Block.forward`."""
         B, T = inside.shape
         hidden = (self.value(rows) * self.gate(rows).sigmoid()).view(B, T, -1) * inside[:, :, None]
         hidden = self.activation(self.along(hidden.transpose(1, 2)))
@@ -188,10 +210,11 @@ def _transposed(convolution: nn.Conv2d) -> nn.Conv2d:
 
 def _scaled(layer: nn.Linear, factor: float) -> nn.Linear:
     bias = layer.bias if layer.bias is not None else torch.zeros(layer.out_features)
-    return _linear(layer.weight * factor, bias * factor)
+    return linear(layer.weight * factor, bias * factor)
 
 
-def _linear(weight: torch.Tensor, bias: torch.Tensor | None) -> nn.Linear:
+def linear(weight: torch.Tensor, bias: torch.Tensor | None) -> nn.Linear:
+    """A layer with copies of a weight (out, in) and a bias (out,)."""
     layer = nn.Linear(weight.shape[1], weight.shape[0], bias=bias is not None)
     layer.weight.data = weight.detach().clone()
     if bias is not None:
@@ -199,5 +222,6 @@ def _linear(weight: torch.Tensor, bias: torch.Tensor | None) -> nn.Linear:
     return layer
 
 
-def _constant(values: torch.Tensor) -> nn.Parameter:
+def constant(values: torch.Tensor) -> nn.Parameter:
+    """A copy that is written into the graph."""
     return nn.Parameter(values.detach().clone(), requires_grad=False)

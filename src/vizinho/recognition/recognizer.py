@@ -23,11 +23,11 @@ from vizinho.decoding.greedy import Decoder, Emission, LogProbs, Searching, gree
 from vizinho.errors import ModelError, SpecError
 from vizinho.parallel import limit_blas
 from vizinho.progress import Advance, silent
-from vizinho.recognition.cache import cached_engine
+from vizinho.recognition.cache import cached_engine, stored
 from vizinho.recognition.cutting import CutOptions, Cutter, Piece, packed
 from vizinho.recognition.engines import SETTINGS, Engine, OnnxEngine, TorchEngine, WordsEngine, load_torch, torch_engine
 from vizinho.recognition.export import can_export
-from vizinho.recognition.live import Live, live_of
+from vizinho.recognition.live import Live, load_live, streams, torch_live
 from vizinho.recognition.whisper_export import is_converted, is_whisper
 from vizinho.records import Alternative, Segment, Transcript, Utterance, Word
 from vizinho.store.card import read_card
@@ -141,7 +141,7 @@ class Recognizer:
             loaded = OnnxEngine.load(folder, threads)
         else:
             loaded = _exported(folder, threads) if engine == "onnx" else load_torch(folder, language)
-            live = live_of(folder, loaded.checkpoint if isinstance(loaded, TorchEngine) else None)
+            live = _live(folder, loaded, threads)
         recognizer = cls(loaded, None, options, live=live, folder=folder)
         return recognizer if search is None else recognizer.searching(search)
 
@@ -393,6 +393,17 @@ def _exported(folder: Path, threads: int) -> Engine | WordsEngine:
         with suppress(ModelError):  # of a graph that does not compute what the network does; torch names other causes
             return cached_engine(folder, threads)
     return load_torch(folder)
+
+
+def _live(folder: Path, loaded: Engine | WordsEngine, threads: int) -> Callable[[], Live] | None:
+    """What begins an utterance that is decoded while it is spoken; None for models not trained to stream."""
+    if not streams(folder):
+        return None
+    if isinstance(loaded, TorchEngine):
+        return torch_live(loaded.checkpoint)
+    with suppress(ModelError):  # as in `_exported`
+        return stored(folder, "vizinho.recognition.export_stream", "stream", lambda place: load_live(place, threads))
+    return torch_live(TorchEngine.load(folder).checkpoint)
 
 
 def _whisper(folder: Path, threads: int, language: str | None) -> WordsEngine:

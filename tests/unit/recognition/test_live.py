@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -11,7 +13,8 @@ from vizinho.errors import ModelError
 from vizinho.model.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from vizinho.model.fast import Chunks, chunks_of, fast_forward, set_chunks
 from vizinho.model.presets import build_model
-from vizinho.recognition.live import live_of
+from vizinho.recognition.export_stream import export
+from vizinho.recognition.live import load_live, streams, torch_live
 from vizinho.recognition.recognizer import Recognizer
 from vizinho.recognition.stream import Final, Partial, StreamOptions, StreamSession
 from vizinho.text.tokens import character_tokenizer
@@ -36,16 +39,25 @@ def test_the_saved_configuration_says_how_a_model_streams(folder, tmp_path):
     checkpoint = load_checkpoint(folder)
     mark_streaming(checkpoint, StreamingOptions())  # trained on without chunks, it no longer streams
     save_checkpoint(tmp_path, checkpoint)
-    assert live_of(tmp_path) is None
+    assert not streams(tmp_path)
+    with pytest.raises(ModelError, match="not trained to stream"):
+        export(tmp_path, tmp_path / "export")
 
 
-def test_blocks_of_any_size_give_what_the_whole_gives_under_the_same_masks(folder):
+@pytest.fixture(scope="module", params=["torch", "onnx"])
+def begin(request, folder, tmp_path_factory):
+    if request.param == "torch":
+        return torch_live(load_checkpoint(folder))
+    place = tmp_path_factory.mktemp("export") / "stream"
+    export(folder, place)
+    return load_live(place)
+
+
+def test_blocks_of_any_size_give_what_the_whole_gives_under_the_same_masks(folder, begin):
     checkpoint = load_checkpoint(folder)
     features = torch.from_numpy(normalize_running(LogMel()(SPEECH).T, 32))
     with torch.inference_mode(), fast_forward(checkpoint.model):
         whole = checkpoint.model(features[None], chunks=Chunks(8, 2)).logits[0].log_softmax(-1).numpy()
-    begin = live_of(folder)
-    assert begin is not None
     for size in (160, 1_000, 20_000, 48_000):
         live = begin()
         for start in range(0, SPEECH.size, size):
@@ -56,8 +68,8 @@ def test_blocks_of_any_size_give_what_the_whole_gives_under_the_same_masks(folde
         assert np.abs(found - whole).max() < 0.05  # raw bands and normalised ones differ by the deviation's floor
 
 
-def test_an_utterance_too_short_for_a_frame_is_heard_as_silence_after_it(folder):
-    live = live_of(folder)()
+def test_an_utterance_too_short_for_a_frame_is_heard_as_silence_after_it(begin):
+    live = begin()
     live.feed(np.ones(10, np.float32))
     assert len(live.finish()) == 1
 
@@ -112,3 +124,32 @@ def test_the_torch_engine_and_live_utterances_share_one_model(folder, monkeypatc
     assert transcriber.live is not None
     transcriber.live().feed(SPEECH)
     assert opened == [folder]
+
+
+def test_a_stream_in_onnxruntime_says_what_torch_says_and_needs_no_torch(folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("VIZINHO_HOME", str(tmp_path))
+    fast, plain = Recognizer.load(folder), Recognizer.load(folder, engine="torch")
+    assert fast.live is not None and plain.live is not None
+    utterances = fast.live(), plain.live()
+    for block in np.split(SPEECH, 10):
+        chunks = [utterance.feed(block) for utterance in utterances]
+        assert np.allclose(*chunks, atol=1e-4)
+    assert np.allclose(*(utterance.finish() for utterance in utterances), atol=1e-4)
+    command = "import sys; from pathlib import Path; from vizinho.recognition.recognizer import Recognizer"
+    check = f"{command}; assert Recognizer.load(Path({str(folder)!r})).live; assert 'torch' not in sys.modules"
+    assert subprocess.run([sys.executable, "-c", check], capture_output=True, text=True).stderr == ""
+
+
+@pytest.mark.parametrize("fault", ["no file", "half a file", "a later format"])
+def test_a_broken_export_is_named(folder, tmp_path, fault):
+    place = tmp_path / "stream"
+    export(folder, place)
+    settings = place / "stream.json"
+    if fault == "no file":
+        settings.unlink()
+    elif fault == "half a file":
+        settings.write_bytes(settings.read_bytes()[:40])
+    else:
+        settings.write_text(json.dumps(json.loads(settings.read_text()) | {"format": 99}))
+    with pytest.raises(ModelError, match="format 99" if fault == "a later format" else "not an exported stream"):
+        load_live(place)
