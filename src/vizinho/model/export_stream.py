@@ -70,12 +70,13 @@ class ExportStream(nn.Module):
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
         """See the class. `seen` (B,) of the L frames are real; `begun` (B,) is 0 for the first chunk of a stream."""
         joined = torch.cat([before, features], dim=2)
-        hidden = self._front(joined, begun)
+        hidden = self._front(joined, begun)  # (B, T, C), T output frames
         B, T = hidden.shape[0], hidden.shape[1]
         W = self.memory + T
         positions = encode_distances(W, T, self.frequencies)
         # Key j of a stream is real from L - seen on: (B, W).
         real = (torch.arange(W) >= (self.memory - seen)[:, None]).float()
+        # Linear layers work on rows, as in `ExportNetwork`.
         rows = hidden.reshape(B * T, -1)
         attended_next, convolved_next = [], []
         for number, block in enumerate(self.blocks):
@@ -84,10 +85,12 @@ class ExportStream(nn.Module):
             attended_next.append(looking.attended)
             convolved_next.append(looking.convolved)
         log_probs = self.head(rows).log_softmax(dim=-1).view(B, T, -1)
+        # What the front end's convolutions of the next chunk reach back to.
         left = joined[:, :, -self.subsampling :]
         return log_probs, left, torch.stack(attended_next), torch.stack(convolved_next)
 
     def _front(self, joined: torch.Tensor, begun: torch.Tensor) -> torch.Tensor:
+        # `reached`: frames of what was before the chunk, halved by every strided convolution.
         hidden, reached = joined[:, None], self.subsampling
         layers = zip(self.front.convolutions, self.front.strides, strict=True)
         for number, (convolution, stride) in enumerate(layers):
@@ -130,11 +133,13 @@ class _Looking:
         T = frames.shape[1]
         context = torch.cat([self.attended, frames], dim=1)
         W = L + T
+        # Always L frames long: the oldest leave as new ones come.
         self.attended = context[:, T:]
         ask, offer, tell = part.projections
         H, D = part.heads, part.size
         query = ask(rows).view(B, T, H, D)
         key, value = (project(context.reshape(B * W, C)).view(B, W, H, D) for project in (offer, tell))
+        # score(i, j) as in conformer.attend; the scale is in the query's weights already.
         relative = part.relative(self._positions).view(-1, H, D).permute(1, 2, 0)  # (H, D, W + T)
         by_position = (query + part.by_position).transpose(1, 2) @ relative
         scores = (query + part.by_content).transpose(1, 2) @ key.permute(0, 2, 3, 1)
@@ -150,6 +155,7 @@ class _Looking:
         joined = torch.cat([self.convolved, gated], dim=1)
         T = gated.shape[1]
         self.convolved = joined[:, T:]
+        # Nothing after the chunk was heard when it was computed in training either (fast.py, `_by_chunk`).
         padded = F.pad(joined.transpose(1, 2), (0, R))
         along = F.conv1d(padded, part.along.weight, part.along.bias, groups=C)
         return part.mix(part.activation(along).transpose(1, 2).reshape(B * T, C))  # type: ignore[no-any-return]

@@ -54,6 +54,7 @@ def _write_graph(checkpoint: Any, chunks: Any, path: Path) -> dict[str, Any]:
 
     vocabulary = int(checkpoint.model.config.vocab_size)
     network = ExportStream(checkpoint.model, chunks, list(range(vocabulary))).eval()
+    # Two streams, so that the exporter does not take an axis of length one for a constant.
     bands, streams = checkpoint.extractor.feature_size, 2
     state = network.empty(streams, bands)
     features = torch.zeros(streams, bands, chunks.frames * checkpoint.subsampling)
@@ -92,7 +93,7 @@ def _difference(checkpoint: Any, chunks: Any, folder: Path) -> float:
     settings = json.loads((folder / STREAM).read_text(encoding="utf-8"))
     size = settings["chunk_features"]
     frames = torch.randn(
-        _CHECKED_CHUNKS * size - size // 2,
+        _CHECKED_CHUNKS * size - size // 2,  # the last chunk is half as long
         checkpoint.extractor.feature_size,
         generator=torch.Generator().manual_seed(1),
     )

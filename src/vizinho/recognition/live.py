@@ -56,8 +56,9 @@ class OnnxChunks:
     def __call__(self, features: Frames) -> LogProbs:
         """See Encode."""
         before, attended, convolved = self._state
+        # One stream a call here, B = 1; the graph takes any number.
         inputs = {
-            "features": features.T[None],
+            "features": features.T[None],  # (1, F, T)
             "before": before,
             "attended": attended,
             "convolved": convolved,
@@ -65,7 +66,7 @@ class OnnxChunks:
             "begun": np.array([float(self._seen > 0)], np.float32),
         }
         log_probs, *self._state = self._session.run(None, inputs)
-        self._seen += log_probs.shape[1]
+        self._seen += log_probs.shape[1]  # T' frames of (1, T', V)
         return log_probs[0]  # type: ignore[no-any-return]
 
 
@@ -144,5 +145,6 @@ def load_live(folder: Path, threads: int = 1) -> Callable[[], Live]:
         raise ModelError(
             f"not an exported stream ({error})", where=folder, fix="remove it: it is made again"
         ) from error
+    # Sessions of onnxruntime may be shared by threads; the state is each utterance's own.
     session = open_session(folder / GRAPH, threads)
     return lambda: LiveUtterance(OnnxChunks(session, settings), bands, size, vocabulary)

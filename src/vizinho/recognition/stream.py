@@ -15,6 +15,9 @@ from vizinho.recognition.recognizer import Recognizer, mean_confidence, untaken
 from vizinho.recognition.vad import SpeechProbability
 from vizinho.records import Word
 
+HURRIED = 4.0
+"""How many times longer partial results wait in a hurry."""
+
 
 @dataclass(frozen=True, slots=True)
 class StreamOptions:
@@ -109,6 +112,8 @@ class StreamSession:
         self.options = options or StreamOptions()
         self._recognizer = recognizer
         self._cutter = Cutter(self.options.cutting, detector or SpeechProbability())
+        self.hurried = False
+        """Whether partial results wait HURRIED times as long, as the machine has no time for more."""
         self._announced = False
         """Whether SpeechStarted was reported for the open utterance."""
         self._decoded_until = 0
@@ -178,6 +183,9 @@ class StreamSession:
         new = (piece.end_sample - max(self._decoded_until, piece.start_sample)) / SAMPLE_RATE  # seconds not decoded yet
         # Decoding the utterance again after each quarter more costs at most five times its length in all.
         wait = 0.0 if self._recognizer.live else piece.samples.size / SAMPLE_RATE / 4
+        # Final results are never put off: only what may change later comes less often.
+        if partial is not None and self.hurried:
+            partial, wait = HURRIED * partial, HURRIED * wait
         pause = self.options.pause_seconds
         pausing = pause is not None and self._cutter.silence_seconds >= pause
         if self._paused and not self._cutter.silence_seconds:

@@ -21,6 +21,7 @@ _SYNTHETIC = "synthesised"
 
 def readme(card: Card, folder: Path) -> str:
     """The README of the model in `folder`, results on test splits included in its front matter."""
+    # Networks with a decoder are loaded by another class than CTC networks.
     whole = _architecture(folder).endswith("ForConditionalGeneration")
     loader = "AutoModelForSpeechSeq2Seq" if whole else "AutoModelForCTC"
     # YAML first: Hugging Face's hub reads it only at the very start of the file.
@@ -96,6 +97,7 @@ def limits(card: Card) -> list[str]:
         sentences.append(f"{practice['minutes']:.0f} minutes of what it learnt from are synthetic or respelt speech.")
     restrictions = {text for row in card.data.get("sources", ()) for text in row.get("restrictions", ())}
     sentences += [f"Restriction of the speech it learnt from: {text}." for text in sorted(restrictions)]
+    # Two sentences that hold for every recogniser, since readers of one card may have read no other.
     sentences.append("Not checked for noise, telephones, children or dialects unless a score above says so.")
     sentences.append("It does not tell who speaks, and its text is no evidence of what was said: listen again.")
     return sentences
@@ -130,7 +132,7 @@ def _data(card: Card) -> str:
 def _sources(card: Card) -> list[str]:
     """A table of all speech that the model and its donors learnt from."""
     rows = card.data.get("sources", ())
-    if not rows:
+    if not rows:  # cards of earlier versions
         return []
     lines = ["| model | corpus | language | minutes | licence | restrictions |", "|---|---|---|---|---|---|"]
     for row in rows:

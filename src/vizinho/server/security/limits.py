@@ -25,6 +25,7 @@ class Limits:
     requests_per_minute: int = 600  # of one client; a burst of a tenth of it at once is let through
     max_streams: int = 64
     max_streams_per_client: int = 32
+    late_seconds: float = 0.6  # a worker whose streams' audio waits longer takes no new stream
     max_stream_seconds: float = 4 * 3600.0  # audio of one stream
     max_message_bytes: int = 1_000_000  # one message of a stream
     max_connections: int = 512

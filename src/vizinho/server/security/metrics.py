@@ -31,6 +31,7 @@ class Metrics:
         self.waiting = gauge("waiting_requests", "Recordings that wait for a worker")
         self.connections = gauge("connections", "Open connections")
         self.streams = gauge("streams", "Open streams")
+        self.late_seconds = gauge("stream_late_seconds", "How long messages of streams wait for their worker")
         self.held_bytes = gauge("held_bytes", "Bodies in memory")
         self.workers_ready = gauge("workers_ready", "Workers that take work")
         self.worker_bytes = gauge("worker_resident_bytes", "Resident memory", "worker")

@@ -106,6 +106,8 @@ class StreamOrder:
     kind: StreamOrderKind
     data: bytes = b""
     configuration: Configuration | None = None
+    sent_at: float | None = None
+    """Of the clock that all processes share (`time.monotonic`): how late the worker comes to it."""
 
 
 Order = FileJob | Preload | OpenStream | StreamOrder
@@ -175,6 +177,7 @@ class StreamReport:
     channels: int = 1  # that have results
     silence_seconds: float = 0.0  # how long nobody has spoken within the first channel's open utterance
     bad_packets: int = 0  # packets left out so far, because they could not be decoded
+    late_seconds: float | None = None  # how long audio waits for this worker at the moment, a moving mean
 
 
 Report = Ready | Loaded | Delta | FileDone | Failed | StreamReport

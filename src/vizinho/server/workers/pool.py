@@ -28,6 +28,8 @@ from vizinho.server.workers.process import WorkerProcess
 
 MAX_ATTEMPTS = 2
 _WATCH_SECONDS = 0.5
+_LATE_MEMORY_SECONDS = 5.0
+"""What was said of lateness longer ago no longer holds: the streams may be silent by now."""
 _RETRY_SECONDS = 10  # by then a killed worker has a successor
 _RESTART_SECONDS = (0.0, 0.0, 1.0, 5.0, 30.0)  # before a replacement, by how many in a row died in their start
 
@@ -65,7 +67,14 @@ class _Worker:
     dead: bool = False
     pending: _Pending | None = None
     streams: dict[int, StreamHandle] = field(default_factory=dict)
+    late: tuple[float, float] = (0.0, -math.inf)  # how long orders of its streams waited, and when that was said
     kill_reason: str = ""  # why the pool killed it
+
+    @property
+    def late_seconds(self) -> float:
+        """How long orders of its streams wait, if there were any in the last seconds."""
+        seconds, said_at = self.late
+        return seconds if self.streams and time.monotonic() - said_at < _LATE_MEMORY_SECONDS else 0.0
 
 
 class StreamHandle:
@@ -82,7 +91,7 @@ class StreamHandle:
     ) -> messages.StreamReport:
         """Give the worker an order and wait for its report. Raises Refusal."""
         try:
-            return await self._send(messages.StreamOrder(self._number, kind, data, configuration))
+            return await self._send(messages.StreamOrder(self._number, kind, data, configuration, time.monotonic()))
         finally:
             if kind == "close":
                 self._worker.streams.pop(self._number, None)
@@ -118,6 +127,8 @@ class StreamHandle:
         if isinstance(report, Refusal):
             self._report.set_exception(report)
         else:
+            if report.late_seconds is not None:  # reports on other orders than audio do not say
+                self._worker.late = report.late_seconds, time.monotonic()
             self._report.set_result(report)
 
     def lost(self) -> None:
@@ -142,6 +153,7 @@ class Pool:
         self._stopping = False
         metrics.waiting.set_function(lambda: len(self._queue))
         metrics.workers_ready.set_function(lambda: sum(w.ready for w in self._workers))
+        metrics.late_seconds.set_function(lambda: max((w.late_seconds for w in self._workers), default=0.0))
 
     async def start(self, preload: Sequence[ServedModel]) -> None:
         """Start the workers, each with these models loaded; returns at once, `ready` says when they take work."""
@@ -202,7 +214,11 @@ class Pool:
         workers = [w for w in self._workers if w.ready and not w.dead]
         if not workers:
             raise overloaded("no worker is ready", 2)
-        worker = min(workers, key=lambda w: len(w.streams))
+        # Streams that are open must not suffer from new ones: who comes next is told to come again.
+        in_time = [w for w in workers if w.late_seconds <= self.limits.late_seconds]
+        if not in_time:
+            raise overloaded(f"streams are {min(w.late_seconds for w in workers):.1f} s behind", 5)
+        worker = min(in_time, key=lambda w: len(w.streams))
         number = next(self._numbers)
         handle = worker.streams[number] = StreamHandle(worker, number)
         try:

@@ -38,8 +38,13 @@ class LiveSession:
         count = order.audio.channels if order.audio and order.by_channel else 1
         self._channels = [StreamSession(recognizer, _options(order)) for _ in range(count)]
 
-    def accept(self, data: bytes) -> StreamReport:
-        """What more audio gives rise to. Raises AudioError for what is no audio, Refusal past the limit."""
+    def accept(self, data: bytes, *, hurried: bool = False) -> StreamReport:
+        """What more audio gives rise to; partial results come less often where the worker is `hurried`.
+
+        Raises AudioError for what is no audio, Refusal past the limit.
+        """
+        for session in self._channels:
+            session.hurried = hurried
         return self._report(self._listen(self._decoder.feed(data)))
 
     def configure(self, recognizer: Recognizer, changed: Configuration) -> StreamReport:

@@ -12,7 +12,9 @@ import os
 import queue
 import signal
 import threading
+import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from multiprocessing.connection import Connection
 
 from vizinho.errors import AudioError, SpecError, TextError, VizinhoError
@@ -69,6 +71,25 @@ def _sender(connection: Connection) -> Callable[[messages.Report], None]:
     return send
 
 
+HURRY_SECONDS = 0.3
+"""Orders of streams that wait longer than this: partial results come less often, so that final ones are in time."""
+_MEMORY = 0.05
+"""Weight of the newest order in the moving mean: about two seconds of ten messages a second."""
+
+
+class Lateness:
+    """How long the orders of streams wait for their worker, as a moving mean."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def note(self, sent_at: float | None) -> None:
+        """An order that was sent then is begun now."""
+        if sent_at is not None:
+            waited = max(0.0, time.monotonic() - sent_at)  # one clock for all processes of a machine
+            self.seconds += _MEMORY * (waited - self.seconds)
+
+
 class Worker:
     """Executes orders; `report` is called from the threads that execute them."""
 
@@ -79,6 +100,7 @@ class Worker:
         self.recordings: queue.SimpleQueue[messages.Order] = queue.SimpleQueue()
         self.stream_orders: queue.SimpleQueue[messages.Order] = queue.SimpleQueue()
         self._sessions: dict[int, LiveSession] = {}
+        self._lateness = Lateness()
 
     def put(self, order: messages.Order) -> None:
         """Put an order into the queue of the right thread."""
@@ -194,7 +216,9 @@ class Worker:
             del self._sessions[order.id]
         match order.kind:
             case "audio":
-                return session.accept(order.data)
+                self._lateness.note(order.sent_at)
+                late = self._lateness.seconds
+                return replace(session.accept(order.data, hurried=late > HURRY_SECONDS), late_seconds=late)
             case "configure":
                 assert order.configuration is not None
                 recognizer, _ = self._favouring(session.model, order.configuration.favoured, order.configuration.hint)

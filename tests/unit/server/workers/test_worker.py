@@ -1,3 +1,5 @@
+import time
+
 import numpy as np
 import pytest
 from serving import SENTENCE, linear16, speech, wav
@@ -142,3 +144,24 @@ def test_the_language_is_the_one_with_the_most_evidence(models):
     assert chosen is ES and 0.5 < share <= 1
     assert choose((EN, ES), [evidence(models.get(EN)[0], np.zeros(0, np.float32), "en")] * 2)[1] == 0.5
     assert isinstance(models.get(ES)[0], Recognizer)
+
+
+def test_late_orders_are_told_of_and_slow_partial_results(models):
+    pause = np.zeros(16_000, np.float32)
+    blocks = np.array_split(np.concatenate([speech(), speech(), speech(), pause]), 60)
+
+    def partials(late_seconds):
+        reports = []
+        worker = Worker(models, None, reports.append)
+        worker.execute(OpenStream(1, ES, RawFormat("linear16", 16_000, 1), partials=True, partial_seconds=0.1))
+        for block in blocks:
+            sent_at = time.monotonic() - late_seconds
+            worker.execute(StreamOrder(1, "audio", linear16(block), sent_at=sent_at))
+        events = [event for report in reports[1:] for event in report.events]
+        assert abs(reports[-1].late_seconds - late_seconds) < 0.2 * late_seconds + 0.2
+        finals = [word.text for event in events if event.kind == "final" for word in event.words]
+        return sum(event.kind == "partial" for event in events), finals
+
+    (in_time, words), (late, late_words) = partials(0.0), partials(5.0)
+    assert late_words == words
+    assert 0 < late < in_time
