@@ -31,7 +31,11 @@ def evaluate(
     decoder: options.DecoderFile = None,
     greedy: options.Greedy = False,
     rescore: Annotated[
-        Path | None, Option("--rescore", help="Folder of a neural language model that reorders the best hypotheses.")
+        Path | None,
+        Option(
+            "--rescore",
+            help="Folder of a neural language model that reorders the best hypotheses (docs/decoding.md).",
+        ),
     ] = None,
     rescore_weight: Annotated[float, Option("--rescore-weight", help="Weight of its log-probabilities.")] = 0.3,
     engine: Engine = "onnx",

@@ -209,11 +209,11 @@ def rescoring(recognizer: Recognizer, folder: Path, weight: float) -> Recognizer
     """
     from vizinho.decoding.beam import BeamDecoder
     from vizinho.decoding.rescore import RescoreOptions, RescoringDecoder
-    from vizinho.text_models.lstm_scores import NeuralScorer
+    from vizinho.text_models.scorers import load_scorer
 
     if not isinstance(recognizer.decoder, BeamDecoder):
         raise SpecError("there is no search to rescore", where="--rescore", fix="give --beam-width or --lm")
-    decoder = RescoringDecoder(recognizer.decoder, NeuralScorer.load(folder), RescoreOptions(weight=weight))
+    decoder = RescoringDecoder(recognizer.decoder, load_scorer(folder), RescoreOptions(weight=weight))
     return recognizer.with_decoder(decoder)
 
 
