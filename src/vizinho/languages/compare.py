@@ -235,6 +235,8 @@ def _files(level: str, languages: Sequence[Language], inputs: Inputs) -> list[Pa
     if level == "vectors" or (level == "vocabulary" and inputs.false_friends):
         files += [path for language in languages for path in texts.sentences(language)]
         files += texts.parallel()
+    elif level == "vocabulary":
+        files += texts.parallel()
     return files
 
 

@@ -42,7 +42,7 @@ def test_cognates_and_rules_come_out_of_the_words(texts):
     evidence = compare("pt", ["es"], texts, levels=("vocabulary",)).results["es"][0].evidence
     pairs = {(row["donor"], row["target"]) for name, rows in evidence.items() if "edit" in name for row in rows}
     assert {("señora", "senhora"), ("cabeza", "cabeça"), ("libro", "livro")} <= pairs
-    assert ("casa", "casa") in {(row["donor"], row["target"]) for row in evidence["cognates_spelt_alike"]}
+    assert ("casa", "casa") in {(row["donor"], row["target"]) for row in evidence["look_alikes_spelt_alike"]}
 
 
 def test_the_cache_is_used_and_follows_the_contents(texts, tmp_path, monkeypatch):

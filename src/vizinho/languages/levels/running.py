@@ -14,7 +14,7 @@ from vizinho.text.language import Language
 def text_files(language: Language, texts: TextSources) -> list[Path]:
     """Files that hold running text of a language."""
     bank = texts.treebank(language)
-    own = [path for path, _ in _parallel(language, texts)]
+    own = [path for path, _, _ in pair_files(language, texts)]
     return [*texts.sentences(language), *([bank] if bank else []), *own]
 
 
@@ -24,15 +24,21 @@ def running_text(language: Language, texts: TextSources) -> tuple[str, ...]:
     bank = texts.treebank(language)
     if bank is not None:
         lines += [sentence.text for sentence in read_treebank(bank).sentences]
-    for path, column in _parallel(language, texts):
-        lines += [cells[column] for line in _lines(path) if len(cells := line.split("\t")) == 2]
+    for path, column, _ in pair_files(language, texts):
+        lines += [pair[column] for pair in sentence_pairs(path)]
     return tuple(dict.fromkeys(filter(None, map(str.strip, lines))))
 
 
-def _parallel(language: Language, texts: TextSources) -> list[tuple[Path, int]]:
-    """Files of sentence pairs, *_A_B.tsv, that have the language, and the column it is in."""
+def pair_files(language: Language, texts: TextSources) -> list[tuple[Path, int, str]]:
+    """Files of sentence pairs, *_A_B.tsv, that have the language: with its column and the other language."""
     sides = [(path, path.stem.split("_")[-2:]) for path in texts.parallel()]
-    return [(path, codes.index(language.base)) for path, codes in sides if language.base in codes and len(codes) == 2]
+    own = [(path, codes) for path, codes in sides if language.base in codes and len(codes) == 2]
+    return [(path, i := codes.index(language.base), codes[1 - i]) for path, codes in own]
+
+
+def sentence_pairs(path: Path) -> list[list[str]]:
+    """Pairs of sentences; a line that has not one tab is left out (the level of vectors names it)."""
+    return [cells for line in _lines(path) if len(cells := line.split("\t")) == 2]
 
 
 def _lines(path: Path) -> list[str]:

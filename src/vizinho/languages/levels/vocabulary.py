@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from rapidfuzz import process
 from rapidfuzz.distance import Levenshtein
 
 from vizinho.errors import CorpusError, VizinhoError
+from vizinho.languages.levels.meaning import Meaning, meaning_by_sentences
 from vizinho.languages.levels.respelling import Rule, learn_rules
 from vizinho.languages.levels.sampling import mean_interval
 from vizinho.languages.levels.scripts import Words, in_one_script, spellings
@@ -35,8 +36,7 @@ _EDITS = ("spelt_alike", "one_edit_apart", "two_edits_apart", "three_edits_apart
 FALSE_FRIEND_COSINE = 0.2
 """Cognates whose aligned vectors have a lower cosine may be false friends, or used for other things in the texts."""
 
-Cosine = Callable[[str, str], float | None]
-"""(target word, donor word) to the cosine of their vectors in one space; None where a vector is missing."""
+_FIX = "put sentences that translate each other into parallel/*_A_B.tsv, or ask for the level vectors too"
 Values = npt.NDArray[np.float64]
 
 
@@ -58,30 +58,34 @@ def compare_vocabulary(target: Language, donors: Sequence[Language], inputs: Inp
     """Shares of the target's `top` words that a donor's `top` words have too, and the cognates.
 
     A language without words makes the level a gap. Words of two scripts are compared in Latin letters. With
-    `false_friends`, cognates that are used differently are flagged.
+    `false_friends`, vectors tell look-alikes of another meaning, else sentences that translate each other.
     """
     lists = WordLists.of_target(target, inputs.texts)
 
     def against(listed: Words, donor: Language) -> LevelResult:
         words, donor_words, how = in_one_script(listed, target, lists.words(donor, inputs.top), donor)
-        cosine = _cosine(target, donor, inputs) if inputs.false_friends and not how else None
+        meaning = None if how else _meaning(target, donor, inputs)
         sources = dict.fromkeys([lists.source(target), lists.source(donor), *([how] if how else [])])
-        return compare_words(words, donor_words, seed=inputs.seed, source="; ".join(sources), cosine=cosine)
+        return compare_words(words, donor_words, seed=inputs.seed, source="; ".join(sources), meaning=meaning)
 
     return by_donor(LEVEL, donors, lambda: lists.words(target, inputs.top), against)
 
 
-def _cosine(target: Language, donor: Language, inputs: Inputs) -> Cosine | None:
+def _meaning(target: Language, donor: Language, inputs: Inputs) -> Meaning | None:
+    """How to tell cognates from words that only look alike: by vectors where they were asked for, else by sentences."""
+    if not inputs.false_friends:
+        return meaning_by_sentences(target, donor, inputs.texts)
     from vizinho.languages.levels.vectors import aligned  # gensim takes a second to import
 
     try:
-        return aligned(target, donor, inputs.texts, inputs.work, inputs.seed).space.cosine
+        cosine = aligned(target, donor, inputs.texts, inputs.work, inputs.seed).space.cosine
     except VizinhoError:
-        return None
+        return meaning_by_sentences(target, donor, inputs.texts)
+    return lambda word, other: None if (likeness := cosine(word, other)) is None else likeness >= FALSE_FRIEND_COSINE
 
 
 def compare_words(
-    words: Words, donor_words: Words, *, seed: int, source: str, cosine: Cosine | None = None
+    words: Words, donor_words: Words, *, seed: int, source: str, meaning: Meaning | None = None
 ) -> LevelResult:
     """The level's measures and evidence from two lists of words. Raises CorpusError where all words are short."""
     if not _long(words) or not _long(donor_words):
@@ -103,8 +107,8 @@ def compare_words(
     ]
     measures.append(_coverage(words, donor_words, shuffled, rng))
     pairs = cognates(words, donor_words)
-    gaps = () if cosine else (Gap(LEVEL, "false_friends", "no word vectors", "ask for the level vectors too"),)
-    return LevelResult(LEVEL, tuple(measures), gaps, _evidence(pairs, respelling_rules(pairs), cosine))
+    gaps = () if meaning else (Gap(LEVEL, "meaning", "nothing says which look-alikes mean the same", _FIX),)
+    return LevelResult(LEVEL, tuple(measures), gaps, _evidence(pairs, respelling_rules(pairs), meaning))
 
 
 def _share(name: str, title: str) -> Kind:
@@ -228,11 +232,19 @@ def _per_letter(
     return np.asarray(edits / np.maximum.outer(*lengths), dtype=np.float32)
 
 
-def _evidence(pairs: Sequence[Cognate], rules: Sequence[Rule], cosine: Cosine | None) -> dict[str, Any]:
-    groups = {f"cognates_{name}": [c for c in pairs if c.edits == n] for n, name in enumerate(_EDITS)}
+def _evidence(pairs: Sequence[Cognate], rules: Sequence[Rule], meaning: Meaning | None) -> dict[str, Any]:
+    """Cognates by their edits, apart from words that only look alike, of which nothing or something else is known."""
+    judged = {pair: meaning(pair.target, pair.donor) if meaning else None for pair in pairs}
+    same, unknown, other = ([p for p in pairs if judged[p] is verdict] for verdict in (True, None, False))
+    groups = {
+        f"{what}_{name}": [c for c in of_kind if c.edits == n]
+        for what, of_kind in (("cognates", same), ("look_alikes", unknown))
+        for n, name in enumerate(_EDITS)
+    }
     return {
-        **{name: [_row(c, cosine) for c in group[:SHOWN_COGNATES]] for name, group in groups.items()},
-        "cognates_found": len(pairs),
+        **{name: [_row(c) for c in group[:SHOWN_COGNATES]] for name, group in groups.items() if group},
+        "look_alikes_of_another_meaning": [_row(c) for c in other[:SHOWN_COGNATES]],
+        "pairs": {"cognates": len(same), "look-alikes": len(unknown), "of another meaning": len(other)},
         "respelling_rules": [
             {
                 "donor": r.donor,
@@ -246,13 +258,11 @@ def _evidence(pairs: Sequence[Cognate], rules: Sequence[Rule], cosine: Cosine | 
     }
 
 
-def _row(cognate: Cognate, cosine: Cosine | None) -> dict[str, Any]:
-    likeness = cosine(cognate.target, cognate.donor) if cosine else None
+def _row(cognate: Cognate) -> dict[str, Any]:
     return {
         "target": cognate.target,
         "donor": cognate.donor,
         "edits": cognate.edits,
         "target per million": round(1e6 * cognate.target_frequency, 1),
         "donor per million": round(1e6 * cognate.donor_frequency, 1),
-        "vectors disagree": None if likeness is None else likeness < FALSE_FRIEND_COSINE,
     }

@@ -119,8 +119,12 @@ def _sampled(language: str) -> Words:
 
 @lru_cache(maxsize=32)
 def _counted(sentences: tuple[str, ...]) -> Words:
-    lines = (unicodedata.normalize("NFC", line.lower()) for line in sentences)
-    return _ranked(Counter(word for line in lines for word in _WORD.findall(line)))
+    return _ranked(Counter(word for line in sentences for word in words_in(line)))
+
+
+def words_in(line: str) -> list[str]:
+    """The words of a line of text, in lower case: letters and their marks."""
+    return list(_WORD.findall(unicodedata.normalize("NFC", line.lower())))
 
 
 def _enough(words: Words, language: Language) -> Words:

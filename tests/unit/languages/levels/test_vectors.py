@@ -84,7 +84,7 @@ def test_cognates_are_flagged_only_where_there_are_vectors(texts, tmp_path):
     for language in ("pt", "es", "xx"):
         (texts.folder / "frequencies" / f"{language}.tsv").write_text("basaca\t3\nberca\t2\n", encoding="utf-8")
     es, unknown = compare_vocabulary(PT, [ES, Language.of("xx")], inputs)
-    assert not es.gaps and [gap.name for gap in unknown.gaps] == ["false_friends"]
+    assert not es.gaps and [gap.name for gap in unknown.gaps] == ["meaning"]
 
 
 def test_too_little_text_is_a_gap(texts, monkeypatch):

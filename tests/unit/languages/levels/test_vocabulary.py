@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from vizinho.errors import CorpusError
+from vizinho.languages.levels.meaning import meaning_by_sentences
 from vizinho.languages.levels.orthography import compare_spelling, letter_shares
 from vizinho.languages.levels.vocabulary import cognates, compare_vocabulary, compare_words, respelling_rules
 from vizinho.languages.levels.words import WordLists, folded, words_of
@@ -43,14 +44,30 @@ def test_rules_of_spanish_and_portuguese_come_from_real_words():
     assert rules["ñ"] == "nh"
 
 
-def test_disagreeing_vectors_are_flagged(tmp_path):
-    made = sources(tmp_path, pt=["largo", "casa"], es=["largo", "casa"])
-    cosines = {"largo": 0.0, "casa": 0.8}
+def test_look_alikes_of_another_meaning_are_no_cognates(tmp_path):
+    made = sources(tmp_path, pt=["largo", "casa", "mesa"], es=["largo", "casa", "mesa"])
+    meanings = {"largo": False, "casa": True, "mesa": None}
     words = words_of(PT, made, 10)
-    result = compare_words(words, words, seed=1, source="test", cosine=lambda a, _: cosines[a])
-    rows = {r["target"]: r["vectors disagree"] for r in result.evidence["cognates_spelt_alike"]}
-    assert rows == {"largo": True, "casa": False}
+    result = compare_words(words, words, seed=1, source="test", meaning=lambda a, _: meanings[a])
+    shown = {name: [row["target"] for row in rows] for name, rows in result.evidence.items() if "look" in name}
+    assert shown == {"look_alikes_spelt_alike": ["mesa"], "look_alikes_of_another_meaning": ["largo"]}
+    assert [row["target"] for row in result.evidence["cognates_spelt_alike"]] == ["casa"]
     assert not result.gaps
+
+
+def test_sentences_tell_cognates_from_look_alikes_directly_and_over_a_third_language(tmp_path):
+    both = [("muito largo", "very wide"), ("largo rio", "wide river"), ("largo e frio", "wide and cold")]
+    spanish = [("largo camino", "long way"), ("largo y frio", "long and cold"), ("largo", "long")]
+    cold = [("frio", "cold"), ("frio", "cold")]
+    for name, rows in (("x_pt_en", both + cold), ("x_es_en", spanish + cold)):
+        write(tmp_path / "parallel" / f"{name}.tsv", *("\t".join(row) for row in rows))
+    over_english = meaning_by_sentences(PT, ES, TextSources(tmp_path))
+    assert [over_english(w, w) for w in ("largo", "frio", "mesa")] == [False, True, None]
+    rows = [("casa", "casa"), ("a casa", "la casa"), ("casa fria", "casa fría"), *[("largo", "ancho")] * 3]
+    write(tmp_path / "parallel" / "y_pt_es.tsv", *("\t".join(row) for row in rows), *["longo\tlargo"] * 3)
+    direct = meaning_by_sentences(PT, ES, TextSources(tmp_path))
+    assert [direct(w, w) for w in ("casa", "largo", "frio")] == [True, False, None]
+    assert meaning_by_sentences(PT, Language.of("gl"), TextSources(tmp_path)) is None
 
 
 def test_lists_are_read_and_mistakes_named(tmp_path):
