@@ -145,20 +145,9 @@ def _ranking(comparison: Comparison) -> str:
     note = (
         "score: weighted share of the votes won against the other donors; a vote shows the value and how far it is won"
     )
-    return f"donors for {comparison.target}, {order(comparison)} ({note})\n\n{markdown(head, rows)}"
+    from vizinho.languages.rank import order
 
-
-def order(comparison: Comparison) -> str:
-    """How the donors are ordered, in words."""
-    from vizinho.languages.rank import LEAST_VOTES
-
-    unscored = [r.donor for r in comparison.ranking if r.score is None]
-    if not unscored:
-        return "nearest first"
-    few = f"fewer than {LEAST_VOTES} votes"
-    if len(unscored) == len(comparison.ranking):
-        return f"not ranked: {few} compare them"
-    return f"nearest first; not ranked ({few}): {', '.join(unscored)}"
+    return f"donors for {comparison.target}, {order(comparison.ranking)} ({note})\n\n{markdown(head, rows)}"
 
 
 def _vote(vote: Vote) -> str:
@@ -179,7 +168,7 @@ def _level(comparison: Comparison, level: str) -> str:
         # Title, floor and ceiling are the target's, nearly the same for every donor: one is shown.
         some = next(m[name] for m in by_donor.values() if name in m)
         cells = [_value(by_donor[donor].get(name)) for donor in donors]
-        rows.append([some.title, some.nearer, *cells, f"{some.floor:.3g}", f"{some.ceiling:.3g}", some.n])
+        rows.append([some.title, some.nearer, *cells, some.shown(some.floor), some.shown(some.ceiling), some.n])
     head = [level, "nearer is", *donors, "chance floor", "ceiling", "n"]
     return markdown(head, rows) if rows else f"{level}: nothing could be computed"
 
@@ -188,7 +177,7 @@ def _value(measure: Measure | None) -> str:
     if measure is None:
         return "gap"
     low_high = "" if measure.interval is None else " [{:.3g}, {:.3g}]".format(*measure.interval)
-    return f"{measure.value:.3g}{low_high}"
+    return f"{measure.shown(measure.value)}{low_high}"
 
 
 def _predicted(prediction: Prediction) -> str:

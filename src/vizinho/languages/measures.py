@@ -75,6 +75,10 @@ class Measure(Kind):
     interval: tuple[float, float] | None = None
     """95 % bootstrap interval of the value; None only for facts that are not sampled."""
 
+    def shown(self, value: float) -> str:
+        """A value of this measure as a person reads it, with three digits: "0.144", "1,730 km"."""
+        return f"{float(f'{value:.3g}'):,.0f} km" if self.unit == "km" else f"{value:.3g}"
+
     @property
     def nearness(self) -> float:
         """Where the value lies between floor (0) and ceiling (1); outside that range when it is beyond them."""

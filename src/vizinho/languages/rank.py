@@ -82,6 +82,17 @@ def rank(
     return tuple(sorted(ranked, key=lambda r: (r.score is None, -(r.score or 0.0), r.donor)))
 
 
+def order(ranking: Sequence[Ranked]) -> str:
+    """How donors are ordered, in words."""
+    unscored = [r.donor for r in ranking if r.score is None]
+    if not unscored:
+        return "nearest first"
+    few = f"fewer than {LEAST_VOTES} votes"
+    if len(unscored) == len(ranking):
+        return f"not ranked: {few} compare them"
+    return f"nearest first; not ranked ({few}): {', '.join(unscored)}"
+
+
 def _ranked(
     donor: str,
     own: Mapping[tuple[str, str], Measure],

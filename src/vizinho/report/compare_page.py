@@ -13,8 +13,10 @@ from vizinho.files import write_text
 from vizinho.languages.compare import Comparison
 from vizinho.languages.measures import Gap, LevelResult, Measure
 from vizinho.languages.predict import Prediction
+from vizinho.languages.rank import order
 from vizinho.report.evidence import Part, parts_of
 from vizinho.report.maps import COLOURS, draw_map
+from vizinho.text.language import Language
 
 MARGIN = 0.25
 """Share of a strip on either side of floor and ceiling."""
@@ -55,6 +57,7 @@ def compare_page(comparison: Comparison, prediction: Prediction | None = None) -
         (resources.files("vizinho.report") / "compare.html.j2").read_text(encoding="utf-8")
     )
     donors = [ranked.donor for ranked in comparison.ranking]
+    names = {code: Language.of(code).name for code in (comparison.target, *donors)}
     colours = {donor: COLOURS[i % len(COLOURS)] for i, donor in enumerate(donors)}
     by_level = [
         {donor: next(r for r in comparison.results[donor] if r.level == first.level) for donor in donors}
@@ -62,58 +65,66 @@ def compare_page(comparison: Comparison, prediction: Prediction | None = None) -
     ]
     return template.render(
         target=comparison.target,
+        names=names,
+        order=order(comparison.ranking),
         ranking=comparison.ranking,
+        voting={v.name for ranked in comparison.ranking for v in ranked.votes if v.value is not None},
         colours=colours,
-        levels=[_level(comparison.target, results, colours) for results in by_level],
+        levels=[_level(comparison.target, results, colours, names) for results in by_level],
         seconds=comparison.seconds,
         prediction=prediction,
     )
 
 
-def _level(target: str, results: Mapping[str, LevelResult], colours: Mapping[str, str]) -> LevelPart:
-    names = dict.fromkeys(measure.name for result in results.values() for measure in result.measures)
+def _level(
+    target: str, results: Mapping[str, LevelResult], colours: Mapping[str, str], names: Mapping[str, str]
+) -> LevelPart:
+    measures = dict.fromkeys(measure.name for result in results.values() for measure in result.measures)
     return LevelPart(
         name=next(iter(results.values())).level,
-        measures=tuple(_strips(name, results) for name in names),
+        measures=tuple(_strips(name, results, names) for name in measures),
         gaps=_gaps(results),
-        map=_map(results, colours),
+        map=_map(results, colours, names),
         evidence=tuple(
             (donor, tuple(parts))
             for donor, result in results.items()
-            if (parts := parts_of(result.evidence, target, donor))
+            if (parts := parts_of(result.evidence, names[target], names[donor]))
         ),
     )
 
 
-def _strips(name: str, results: Mapping[str, LevelResult]) -> tuple[Measure, tuple[Strip, ...], str]:
+def _strips(
+    name: str, results: Mapping[str, LevelResult], names: Mapping[str, str]
+) -> tuple[Measure, tuple[Strip, ...], str]:
     by_donor = {d: next((m for m in result.measures if m.name == name), None) for d, result in results.items()}
     first = next(m for m in by_donor.values() if m is not None)
-    return first, tuple(_strip(d, m) for d, m in by_donor.items()), _remark(name, by_donor)
+    return first, tuple(_strip(d, m) for d, m in by_donor.items()), _remark(name, by_donor, names)
 
 
-def _remark(name: str, by_donor: Mapping[str, Measure | None]) -> str:
+def _remark(name: str, by_donor: Mapping[str, Measure | None], names: Mapping[str, str]) -> str:
     """Why a measure that contradicts the ranking has no vote."""
     values = {d: m.value for d, m in by_donor.items() if m is not None}
     nearest = next(iter(by_donor))
     if name != "inventory_overlap" or nearest not in values:
         return ""
-    better = [d for d in values if values[d] > values[nearest]]
+    better = [names[d] for d in values if values[d] > values[nearest]]
     if not better:
         return ""
     return (
-        f"By this count {', '.join(better)} would come before {nearest}. An inventory counts a phone that is said "
+        f"By this count {', '.join(better)} would come before {names[nearest]}. An inventory counts a phone that is said "
         "once in a thousand like one in every word, and knows nothing of the words it stands in; inventories predicted "
         "the benefit for recognition worse than sounds as recorded did (San et al. 2024). It is shown and has no vote."
     )
 
 
-def _map(results: Mapping[str, LevelResult], colours: Mapping[str, str]) -> str:
+def _map(results: Mapping[str, LevelResult], colours: Mapping[str, str], names: Mapping[str, str]) -> str:
     """The target and those donors whose place is known; each level of places names (target, donor)."""
     places = {d: pair for d, result in results.items() if (pair := result.evidence.get("places"))}
     if not places:
         return ""
     target = next(iter(places.values()))[0]
-    return draw_map(target, [{**pair[1], "code": d} for d, pair in places.items()], colours)
+    donors = [{**pair[1], "name": names[d], "colour": colours[d]} for d, pair in places.items()]
+    return draw_map({**target, "name": names.get(target["code"], target["name"])}, donors)
 
 
 def _strip(donor: str, measure: Measure | None) -> Strip:

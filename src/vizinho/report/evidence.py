@@ -18,7 +18,7 @@ class Part:
     """One thing to look at."""
 
     title: str
-    kind: Literal["table", "drawing", "chart", "values", "text"]
+    kind: Literal["table", "drawing", "pair", "chart", "values", "text"]
     head: tuple[str, ...] = ()
     rows: tuple[tuple[Any, ...], ...] = ()
     drawing: str = ""
@@ -55,12 +55,8 @@ def _parts(title: str, value: Any, target: str, donor: str) -> list[Part]:
 
 
 def _trees(rows: Sequence[Mapping[str, Any]], target: str, donor: str) -> list[Part]:
-    """Two drawings a row, the target's tree and the donor's; `languages/levels/trees.py` escapes what it draws."""
-    return [
-        Part(f"{row['about']}: {language}", "drawing", drawing=row[key])
-        for row in rows
-        for key, language in (("target", target), ("donor", donor))
-    ]
+    """The target's tree beside the donor's; `languages/levels/trees.py` escapes what it draws."""
+    return [Part(row["about"], "pair", head=(target, donor), rows=((row["target"], row["donor"]),)) for row in rows]
 
 
 def _phone_charts(cells: Sequence[Mapping[str, Any]]) -> list[Part]:

@@ -66,6 +66,14 @@ class Language:
         return str(Locale("en").languages.get(self.base, self.code)).lower()
 
     @property
+    def name(self) -> str:
+        """What a reader calls it: "Portuguese", "Brazilian Portuguese"; its code where Unicode's CLDR has no name."""
+        from babel import Locale
+
+        names = Locale("en").languages
+        return str(names.get(self.tag.replace("-", "_")) or names.get(self.base) or self.tag)
+
+    @property
     def candidates(self) -> tuple[str, ...]:
         """Codes to look data up by, the closest first: ("pt-br", "pt")."""
         return (self.code,) if self.code == self.base else (self.code, self.base)

@@ -6,6 +6,7 @@ differ, so that the two sources are never mixed within one comparison.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -33,6 +34,18 @@ TOP = 5000
 RARE = 2e-4
 """Phones with a smaller share of the sample come from foreign words and stay out of the inventory."""
 _AFFRICATES = {"t": "ʃ", "d": "ʒ"}
+# eSpeak's Portuguese writes filho with [lj] and nasal vowels with a [ŋ] after them.
+_REPAIRS = {
+    "pt": tuple(
+        (re.compile(pattern), repaired)
+        for pattern, repaired in (
+            ("lj", "ʎ"),
+            (r"eɪŋ\b", "e\u0303j\u0303"),
+            ("eɪ[mŋ]", "e\u0303"),
+            ("([aɐeɛiɪoɔuʊ])ŋ(?![kɡ])", "\\1\u0303"),
+        )
+    )
+}
 _LOOKALIKES = 2500
 """Most look-alike pairs that are compared."""
 LEAST_LOOKALIKES = 10
@@ -135,9 +148,12 @@ def _plain(symbol: str) -> str:
 
 
 def _phones(word: str, voice: str, language: str) -> tuple[str, ...]:
-    """Phones of a word; t and d with their fricatives are affricates."""
+    """Phones of a word; t and d with their fricatives are affricates, and _REPAIRS are made."""
+    ipa = phonemes(word, voice)
+    for pattern, repaired in _REPAIRS.get(language, ()):
+        ipa = pattern.sub(repaired, ipa)
     phones: list[str] = []
-    for phone in segments(phonemes(word, voice), language):
+    for phone in segments(ipa, language):
         if phones and _AFFRICATES.get(phones[-1]) == phone:
             phones[-1] += phone
         else:

@@ -34,7 +34,7 @@ ORDERS = (
 LEAST_SEEN = 5
 """A relation rarer than this in either language has no order to speak of."""
 SHOWN_DIFFERENCES = 10
-LONGEST_DRAWN = 11
+LONGEST_DRAWN = 9
 """Words of the longest sentences that are drawn: a tree must fit on a page."""
 Triple = tuple[str, str, str, bool]
 

@@ -10,10 +10,12 @@ from typing import Any
 from vizinho.languages.levels.treebank import Node
 
 _OPTIONS = {
-    "compact": True, "color": "currentColor", "bg": "transparent", "font": "inherit", "distance": 96,
-    "word_spacing": 28, "offset_x": 48,
+    "compact": True, "color": "currentColor", "bg": "transparent", "font": "inherit", "word_spacing": 28,
+    "offset_x": 48,
 }  # fmt: skip
 _LABEL_HEIGHT = 22
+_LEAST_DISTANCE, _LETTER_WIDTH = 80, 10
+"""Pixels between the middles of two words, and those that a letter of 16 pixels may take."""
 
 
 def draw_tree(nodes: Sequence[Node], place: str = "") -> str:
@@ -37,7 +39,9 @@ def draw_tree(nodes: Sequence[Node], place: str = "") -> str:
     ]
     # One page holds many drawings, whose arrows refer to ids of their own.
     name = f"tree-{zlib.crc32(repr((place, nodes)).encode()):08x}"
-    renderer = DependencyRenderer(_OPTIONS)
+    longest = max(len(text) for node in nodes for text in (node.form, node.upos, node.relation))
+    distance = max(_LEAST_DISTANCE, _LETTER_WIDTH * (longest + 1))
+    renderer = DependencyRenderer(_OPTIONS | {"distance": distance})
     drawing: str = renderer.render_svg(name, words, arcs)
     spoken = html.escape("Dependency tree: " + " ".join(node.form for node in nodes), quote=True)
     drawing = drawing.replace("<svg ", f'<svg role="img" aria-label="{spoken}" ', 1)

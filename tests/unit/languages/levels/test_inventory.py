@@ -1,3 +1,5 @@
+import unicodedata
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -5,7 +7,7 @@ from hypothesis import strategies as st
 from vizinho.g2p import espeak
 from vizinho.g2p.espeak import is_available
 from vizinho.languages.levels.charts import chart, place_of, x_sampa
-from vizinho.languages.levels.inventory import compare_sounds, sound_distance
+from vizinho.languages.levels.inventory import _phones, compare_sounds, sound_distance
 from vizinho.languages.measures import LevelResult
 from vizinho.languages.sources import Inputs, TextSources
 from vizinho.text.language import Language
@@ -97,3 +99,12 @@ def test_lexicons_replace_the_synthesiser_for_both(tmp_path):
     (tmp_path / "lexicons" / "gl.tsv").write_text("casa k a s a\n", encoding="utf-8")
     (gap,) = sounds("pt", "gl", sources, g2p="lexicon").gaps
     assert "gl.tsv:1" in gap.reason
+
+
+@needs_espeak
+@pytest.mark.parametrize(
+    ("word", "phones"),
+    [("filho", "f i ʎ ʊ"), ("sim", "s ĩ"), ("lento", "l ẽ t ʊ"), ("bem", "b ẽ j̃"), ("banco", "b ɐ̃ ŋ k ʊ")],
+)
+def test_portuguese_has_its_palatal_and_nasals(word, phones):
+    assert [unicodedata.normalize("NFC", p) for p in _phones(word, "pt-br", "pt")] == phones.split()
