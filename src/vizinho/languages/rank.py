@@ -112,6 +112,7 @@ def _ranked(
         won, possible = won + weight * wins, possible + weight * len(rivals)
         share = wins / len(rivals) if rivals else None
         cast.append(Vote(level, name, weight, measure.value, measure.nearness, share))
+    # A vote without a rival orders nothing.
     enough = sum(v.won is not None for v in cast) >= least
     return Ranked(donor, won / possible if enough else None, tuple(cast))
 

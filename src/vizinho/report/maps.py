@@ -28,6 +28,7 @@ def draw_map(target: Mapping[str, Any], donors: Sequence[Mapping[str, Any]]) -> 
     # At least eight degrees, so that two neighbouring places are not drawn as a continent apart.
     wide, high = max((east - west) * narrowing, 8.0), max(north - south, 6.0)
     scale = (WIDTH - 2 * MARGIN) / max(wide, high * 1.2)
+    # The places stand in the middle; `left` and `top` are the longitude and latitude of the drawing's corner.
     left, top = (west + east) / 2 - WIDTH / 2 / scale / narrowing, (south + north) / 2 + high / 2 + MARGIN / scale
     height = high * scale + 2 * MARGIN
 
@@ -66,7 +67,7 @@ def _labelled(points: Sequence[tuple[float, float, str, str, int]]) -> list[str]
     taken: list[tuple[float, float, float]] = []  # left, right and baseline of the names so far
     drawn = []
     for x, y, name, colour, radius in points:
-        width = 8.0 * len(name)
+        width = 8.0 * len(name)  # of letters 15 high, about
         start = x + 9 if x + 9 + width < WIDTH else x - 9 - width
         line = y + 5
         while any(start < right and left < start + width and abs(line - other) < 15 for left, right, other in taken):
@@ -98,6 +99,7 @@ def _outlines() -> tuple[tuple[tuple[float, float], ...], ...]:
         country = json.loads(file.read_text(encoding="utf-8")) if file.name.endswith(".json") else {}
         for feature in (country.get("geoJSON") or {}).get("features", ()):
             shape = feature["geometry"]
+            # A polygon is a list of rings, a country of islands a list of polygons.
             polygons = [shape["coordinates"]] if shape["type"] == "Polygon" else shape["coordinates"]
             rings += [tuple((float(a), float(b)) for a, b, *_ in ring) for polygon in polygons for ring in polygon]
     return tuple(sorted(rings))

@@ -274,6 +274,7 @@ def halves(utterances: Sequence[Utterance], rng: np.random.Generator) -> tuple[l
 
     Halves of different speakers would be no ceiling: two people differ more than two languages may.
     """
+    # Every other one of the utterances sorted by speaker: both halves get as many of each.
     order = sorted(rng.permutation(len(utterances)), key=lambda i: utterances[int(i)].speaker)
     return sorted(int(i) for i in order[::2]), sorted(int(i) for i in order[1::2])
 

@@ -87,11 +87,13 @@ def features() -> Features:
         names = [str(name) for name in stored["feats"]]
         values = stored["data"].max(axis=2).astype(np.int8)  # (languages, features): over the sources, yes before no
         rows = {str(code): row for row, code in enumerate(stored["langs"])}
+    # Grambank goes by Glottolog's codes, URIEL by those of ISO 639-3.
     iso = {glotto: code for code, glotto in _glottocodes().items() if glotto}
     table = _csv("grambank_data.csv")
     head = next(table)[1:]
     names += [name for name in head if name not in names]
     columns = [names.index(name) for name in head]
+    # Grambank answers some of URIEL's own features and adds others to the right of them.
     wide = np.full((len(rows), len(names)), -1, dtype=np.int8)
     wide[:, : values.shape[1]] = values
     for glotto, *cells in table:

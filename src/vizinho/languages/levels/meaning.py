@@ -66,6 +66,7 @@ def _translations(files: tuple[tuple[Path, int], ...]) -> Translations:
     first, second = Counter[str](), Counter[str]()
     for path, column in files:
         for pair in sentence_pairs(path):
+            # A word counts once in a sentence.
             own, other = set(words_in(pair[column])), set(words_in(pair[1 - column]))
             first.update(own)
             second.update(other)
@@ -75,6 +76,7 @@ def _translations(files: tuple[tuple[Path, int], ...]) -> Translations:
     for word, counts in together.items():
         if first[word] < LEAST_SEEN:
             continue
+        # Twice the sentences in common over the sentences of each: 1 for words that only occur together.
         dice = {other: 2 * n / (first[word] + second[other]) for other, n in counts.items() if n >= LEAST_SEEN - 1}
         likely = sorted((w for w in dice if dice[w] >= LEAST_DICE), key=lambda w: (-dice[w], w))
         if likely:

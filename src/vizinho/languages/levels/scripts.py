@@ -55,6 +55,7 @@ def in_one_script(words: Words, language: Language, others: Words, other: Langua
     how = way_to_compare(words, others)
     if not how:
         return words, others, ""
+    # Arabic "ktab" and Hindi "kitaab" both become "ktb".
     consonants = how == CONSONANTS
     return romanised(words, language.base, consonants), romanised(others, other.base, consonants), how
 

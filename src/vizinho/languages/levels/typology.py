@@ -74,6 +74,7 @@ def _compare(own: _Target, donor: Language, target: Language, seed: int) -> Leve
             reason = f"{count} features are known of both {target.code} and {donor.code}, {LEAST_FEATURES} are needed"
             gaps.append(Gap(LEVEL, kind.name, reason))
             continue
+        # One row a feature: resampling features says how much the answer hangs on which of them somebody noted.
         differ = (own.values[both] != other[both]).astype(np.float64)
         measures.append(
             kind.measure(
@@ -91,6 +92,7 @@ def _by_chance(own: _Target, columns: npt.NDArray[np.bool_]) -> float:
     """The median share of features that differ from a language taken at random, among those with enough of them."""
     both = columns & (own.values >= 0) & (own.everybody >= 0)  # (languages, features)
     counts = both.sum(axis=1)
+    # Related languages are among them: few, beside thousands.
     differ = (both & (own.everybody != own.values)).sum(axis=1)
     enough = counts >= LEAST_FEATURES
     return float(np.median(differ[enough] / counts[enough]))
