@@ -113,8 +113,7 @@ def _remark(name: str, by_donor: Mapping[str, Measure | None], names: Mapping[st
     return (
         f"By this count {', '.join(better)} would come before {names[nearest]}. An inventory counts a phone that is "
         "said once in a thousand like one in every word, and knows nothing of the words it stands in; inventories "
-        "predicted the benefit for recognition worse than sounds as recorded did (San et al. 2024). It is shown and has "
-        "no vote."
+        "predicted the benefit for recognition worse than sounds as recorded did (San et al. 2024). It has no vote."
     )
 
 
