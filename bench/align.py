@@ -8,6 +8,7 @@ which gets the log-probabilities of the same network.
     pip install ctc-segmentation
     .venv/bin/python bench/align.py [--models es-demo en-demo]     # Portuguese: the tables of docs/align.md
     .venv/bin/python bench/align.py --calibrate                    # other languages: recognition/alignment.json
+    .venv/bin/python bench/align.py --rounds                       # what a transfer between two rounds is worth
     .venv/bin/python bench/align.py --hours                        # time and memory against length
 """
 
@@ -23,6 +24,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -31,6 +33,8 @@ from vizinho.audio.io import SAMPLE_RATE, Waveform, load_audio, save_audio
 from vizinho.cli.emit import markdown
 from vizinho.corpora.manifest import read_manifest
 from vizinho.decoding.alignment import Tokens
+from vizinho.errors import CorpusError
+from vizinho.job.align import AlignOptions, align_recording
 from vizinho.job.aligner import Aligner
 from vizinho.job.job import Job
 from vizinho.model.checkpoint import load_checkpoint
@@ -339,6 +343,51 @@ def calibrate(recordings: Sequence[Recording], models: Sequence[str], seeds: Seq
     print(f"{len(rows)} placements of {len(set(groups))} recordings, {y.mean():.2f} right: {path}")
 
 
+def rounds(recordings: Sequence[Recording], model: str, share: float = 0.1) -> None:
+    """The command itself with one round and with two, each recording alone; a text may be cut into several parts."""
+    results: dict[tuple[int, str], list[Row]] = {}
+    for recording in recordings:
+        texts = corrupted(recording, share, 1, recording.others)
+        written = recording.path.with_suffix(".txt")
+        written.write_text("\n".join(" ".join(text.split()) for text, _ in texts), encoding="utf-8")
+        for count in (1, 2):
+            out = recording.path.with_name(f"{recording.path.stem}-{count}.jsonl")
+            begun = time.process_time()
+            try:
+                report = align_recording(
+                    recording.path, written, model=model, lang="pt", out=out, options=AlignOptions(rounds=count)
+                )
+            except CorpusError as error:
+                print(f"{recording.name}, {count} rounds: {error}", flush=True)
+                continue
+            lines = [json.loads(line) for line in report.alignment.read_text(encoding="utf-8").splitlines()]
+            by_line = {number: list(parts) for number, parts in groupby(lines, key=lambda row: row["line"])}
+            rows = [_whole(recording.name, by_line.get(n, []), times) for n, (_, times) in enumerate(texts, start=1)]
+            results[count, recording.name] = rows
+            seconds = time.process_time() - begun
+            m = measures(rows)
+            cells = ", ".join(f"{key} {m[key]:.3f}" for key in ("right", "accepted", "precision"))
+            print(f"{recording.name}, {count} rounds: {cells}; {seconds:.0f} CPU s", flush=True)
+    head, lines = ["rounds", "recording", "right", "right and accepted", "precision"], []
+    both = [name for _, name in results if (1, name) in results and (2, name) in results]
+    for count in (1, 2):
+        every = [row for name in dict.fromkeys(both) for row in results[count, name]]
+        for name, of in [*((n, results[count, n]) for n in dict.fromkeys(both)), ("all", every)]:
+            shown = with_interval(of, 3)
+            lines.append([str(count), name, shown["right"], shown["accepted"], shown["precision"]])
+    print(f"\n{markdown(head, lines)}")
+
+
+def _whole(name: str, parts: Sequence[dict[str, Any]], times: tuple[float, float] | None) -> Row:
+    """One line of a text: placed from its first part to its last, as sure as the least sure of them."""
+    placed = [part for part in parts if "start_seconds" in part]
+    if not placed or len(placed) < len(parts):
+        return Row(name, times is not None, None, -np.inf)
+    start, end = placed[0]["start_seconds"], placed[-1]["end_seconds"]
+    off = (start - times[0], end - times[1]) if times else (9.0, 9.0)
+    return Row(name, times is not None, off, min(part["confidence"] for part in placed))
+
+
 def hours(folder: Path, model: str) -> None:
     """Seconds and memory of the search alone, and of the network before it, against the length of a recording."""
     lines = []
@@ -364,6 +413,7 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", default=["es-demo", "en-demo"])
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--calibrate", action="store_true")
+    parser.add_argument("--rounds", action="store_true")
     parser.add_argument("--hours", action="store_true")
     parser.add_argument("--out", type=Path, help="JSON file of the first table")
     arguments = parser.parse_args()
@@ -375,7 +425,9 @@ def main() -> None:
             return
         sets = CALIBRATION if arguments.calibrate else TEST
         recordings = [joined(*of, folder, seed) for seed, of in enumerate(sets, start=1)]
-        if arguments.calibrate:
+        if arguments.rounds:
+            rounds(recordings, arguments.models[0])
+        elif arguments.calibrate:
             calibrate(recordings, arguments.models, arguments.seeds)
         else:
             compare(recordings, arguments.models, arguments.seeds, arguments.out)

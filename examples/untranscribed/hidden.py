@@ -13,9 +13,10 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -80,6 +81,30 @@ def rate(errors: Sequence[UtteranceErrors]) -> float:
     return sum(u.character_errors for u in errors) / sum(u.characters for u in errors)
 
 
+def table(
+    seeds: Sequence[Mapping[tuple[float, str], list[UtteranceErrors]]], shares: Sequence[float]
+) -> tuple[list[dict[str, Any]], list[float]]:
+    """Print and return a line for each share that was hidden, and the CER with all transcripts, of each seed."""
+    lines = []
+    for share in shares:
+        ways = [[seed[share, way] for seed in seeds] for way in ("without the rest", "with labels")]
+        difference = compare(pooled(ways[1]), pooled(ways[0]))
+        lines.append(
+            {
+                "hidden": share,
+                **{way: [round(rate(e), 4) for e in of] for way, of in zip(("without", "labels"), ways, strict=True)},
+                "difference": round(difference.difference, 4),
+                "low": round(difference.ci.low, 4),
+                "high": round(difference.ci.high, 4),
+                "p": round(difference.p, 4),
+            }
+        )
+    every = [round(rate(seed[0.0, "all transcribed"]), 4) for seed in seeds]
+    print(markdown(list(lines[0]), [[str(value) for value in line.values()] for line in lines]))
+    print(f"all transcribed: {every}")
+    return lines, every
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
@@ -97,23 +122,7 @@ def main() -> None:
             )
             train(lang="es", corpus=donor, preset="micro", recipe=learning, reporting=QUIET)
             seeds.append(one_seed(seed, folder))
-    lines = []
-    for share in SHARES:
-        ways = [[seed[share, way] for seed in seeds] for way in ("without the rest", "with labels")]
-        difference = compare(pooled(ways[1]), pooled(ways[0]))
-        lines.append(
-            {
-                "hidden": share,
-                **{way: [round(rate(e), 4) for e in of] for way, of in zip(("without", "labels"), ways, strict=True)},
-                "difference": round(difference.difference, 4),
-                "low": round(difference.ci.low, 4),
-                "high": round(difference.ci.high, 4),
-                "p": round(difference.p, 4),
-            }
-        )
-    every = [round(rate(seed[0.0, "all transcribed"]), 4) for seed in seeds]
-    print(markdown(list(lines[0]), [[str(value) for value in line.values()] for line in lines]))
-    print(f"all transcribed: {every}")
+    lines, every = table(seeds, SHARES)
     if arguments.out:
         values = {"seeds": arguments.seeds, "test_utterances": TEST, "all_transcribed": every, "rows": lines}
         arguments.out.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")

@@ -114,6 +114,38 @@ def test_what_cannot_be_aligned_is_named_and_nothing_is_written(tone_model, tmp_
     assert not out.exists()
 
 
+def test_lines_of_another_encoding_are_named_until_it_is_given(tone_model, tmp_path):
+    texts = sentences(16)
+    record(tmp_path / "long.wav", texts)
+    # The model has no á, which takes no part in the search.
+    written = [text.replace("a", "á", 1) if n == 2 and "a" in text else text for n, text in enumerate(texts)]
+    written[2] = f"á{written[2]}"
+    (tmp_path / "text.txt").write_bytes("\n".join(written).encode("cp1252"))
+    command = _aligning(tmp_path / "long.wav", tmp_path / "text.txt", tone_model, tmp_path / "pt.jsonl")
+    report = json.loads(typed(*command, "--json").stdout)
+    assert report["verdicts"]["unreadable"] == 1
+    assert report["unreadable"][0].startswith(f"{tmp_path}/text.txt:3: broken characters")
+    assert f"unreadable: {tmp_path}/text.txt:3" in typed(*command).stdout
+    report = json.loads(typed(*command, "--encoding", "cp1252", "--json").stdout)
+    assert report["verdicts"]["unreadable"] == 0
+    with pytest.raises(VizinhoError, match="unknown encoding 'klingon'"):
+        typed(*command, "--encoding", "klingon")
+
+
+def test_an_orthography_says_what_is_a_letter(tone_model, tmp_path):
+    texts = sentences(16)
+    record(tmp_path / "long.wav", texts)
+    (tmp_path / "text.txt").write_text("\n".join(f"{text}:x" for text in texts))
+    (tmp_path / "own.toml").write_text('language = "pt"\njoiners = ":"\n')
+    command = _aligning(tmp_path / "long.wav", tmp_path / "text.txt", tone_model, tmp_path / "pt.jsonl")
+    lacking = [
+        json.loads(typed(*command, *more, "--json").stdout)["letters_without_row"]
+        for more in ((), ("--orthography", tmp_path / "own.toml"))
+    ]
+    assert ":" not in lacking[0]
+    assert ":" in lacking[1]
+
+
 def test_a_second_round_trains_on_the_first_and_aligns_again(tone_model, tmp_path):
     texts = sentences(20)
     places = dict(zip(texts, record(tmp_path / "long.wav", texts), strict=True))

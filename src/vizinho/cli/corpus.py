@@ -469,6 +469,10 @@ def align(
         Option("--from", callback=language_tag, help="The model's language where its card does not say it."),
     ] = None,
     speaker: Annotated[str, Option("--speaker", help="Who speaks where the text does not say it.")] = "",
+    encoding: Annotated[
+        str, Option("--encoding", help="Encoding of lines of the text that are not UTF-8, such as cp1252.")
+    ] = "",
+    orthography: Orthographies = None,
     steps: Annotated[int | None, Option("--steps", help="Training steps between rounds.", min=1)] = None,
     seed: Seed = 1,
     as_json: AsJson = False,
@@ -481,7 +485,7 @@ def align(
     from vizinho.job.align import AlignOptions, align_recording, report_lines
     from vizinho.progress import board
 
-    options = AlignOptions(precision, rounds, donor_language, speaker, steps, seed)
+    options = AlignOptions(precision, rounds, donor_language, speaker, steps, seed, encoding, orthography)
     with board() as show:
         report = align_recording(recording, text, model=model, lang=lang, out=out, options=options, show=show)
     emit(report, as_json, report_lines(report))

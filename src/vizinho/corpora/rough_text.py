@@ -14,6 +14,12 @@ from vizinho.text.language import Language
 
 LONGEST = 250
 """Letters of an utterance, some 18 s; a longer sentence is divided at its commas, or between words."""
+_OTHER_FORMAT = re.compile(
+    r"\A\s*(?:<\?xml|<!DOCTYPE|<html|%PDF|PK\x03\x04|\{\\rtf|WEBVTT|File type = |ooTextFile)|\0|"
+    r"^\s*(?:\d+:)?\d\d:\d\d[,.]\d{3} --> ",
+    re.IGNORECASE | re.MULTILINE,
+)
+"""Transcripts and documents of other programs, which are no plain text."""
 _CLAUSE = re.compile(r"(?<=[,;:،،؛、，；–—])\s*")
 
 
@@ -33,9 +39,14 @@ def read_rough_text(path: Path, lang: str, encoding: str = "") -> list[RoughUtte
     """Utterances of a text file: every line ends one, and so does every sentence.
 
     Lines of one turn may begin with the speaker's name ("Ana: sim"), where that happens again and again; lines without
-    a name belong to the speaker before. Raises CorpusError for a file that cannot be read or has no words.
+    a name belong to the speaker before. Raises CorpusError for a file that cannot be read, is no plain text or has no
+    words.
     """
-    lines = read_text(path, encoding).split("\n")
+    content = read_text(path, encoding)
+    if _OTHER_FORMAT.search(content):
+        fix = "save the words alone as plain text; `vizinho corpus convert` reads transcripts that have times"
+        raise CorpusError("not plain text", where=path, fix=fix)
+    lines = content.split("\n")
     labels, speaker = speaker_labels(filter(str.strip, lines)), ""
     utterances = []
     for number, line in enumerate(lines, start=1):

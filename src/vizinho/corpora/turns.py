@@ -13,7 +13,7 @@ from statistics import mean
 from vizinho.corpora.conventions import PARENTHESES, Speech, speaker_labels, split_labels, spoken
 from vizinho.corpora.documents import Document, Span, Tier
 from vizinho.corpora.readers.base import OnProblem
-from vizinho.corpora.readers.decoding import UNREADABLE
+from vizinho.corpora.readers.decoding import UNREADABLE, check_encoding
 from vizinho.errors import CorpusError, SpecError
 
 _TOUCH_SECONDS = 0.05  # turns that meet may overlap by this much
@@ -45,10 +45,7 @@ class FieldOptions:
         if self.parentheses not in ("", *PARENTHESES):
             what = f"unknown {self.parentheses!r}"
             raise SpecError(what, where="--parentheses", fix=f"use {', '.join(PARENTHESES)}")
-        try:
-            "".encode(self.encoding or "utf-8")
-        except LookupError as error:
-            raise SpecError(f"unknown encoding {self.encoding!r}", where="--encoding", fix="such as cp1252") from error
+        check_encoding(self.encoding)
 
 
 @dataclass(frozen=True, slots=True)

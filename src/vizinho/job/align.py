@@ -18,6 +18,7 @@ from typing import Any
 from vizinho.audio.io import seconds_of
 from vizinho.corpora.manifest import write_lines, write_manifest
 from vizinho.corpora.readers.cutting import Cutter
+from vizinho.corpora.readers.decoding import UNREADABLE, check_encoding
 from vizinho.corpora.rights_file import RightsFile
 from vizinho.corpora.rough_text import RoughUtterance, read_rough_text
 from vizinho.errors import CorpusError, ModelError, SpecError, TextError
@@ -34,11 +35,14 @@ from vizinho.records import Place, Utterance
 from vizinho.store.store import Store
 from vizinho.text.language import same_language
 from vizinho.text.normalize import Normalizer, get_normalizer
+from vizinho.text.orthography import read_orthography
 from vizinho.training.recipes import default_recipe
 
 VERDICTS = ("accepted", "unsure", "not there", "unclear", "unreadable")
 """What becomes of an utterance of the text: "not there" is one that the search left out, "unclear" one whose text lacks
-words, "unreadable" one that the normaliser cannot write in letters, for a number as a rule."""
+words, "unreadable" one that cannot be written in letters, for a number or broken characters."""
+NAMED = 5
+"""Unreadable utterances that are shown; the alignment has all."""
 _LEAST_SHARE = 0.15
 """Where less is accepted, of the text and of the recording's speech, the two do not belong together: of another
 recording's text 4 to 8 % were accepted (six pairs)."""
@@ -61,8 +65,13 @@ class AlignOptions:
     steps: int | None = None
     """Optimiser steps between rounds, instead of the recipe's."""
     seed: int = 1
+    encoding: str = ""
+    """Encoding of lines of the text that are not UTF-8."""
+    orthography: Path | None = None
+    """How the language is spelt; that of the model, or the language's, if not given."""
 
     def __post_init__(self) -> None:
+        check_encoding(self.encoding)
         if self.rounds < 1:
             raise SpecError(f"{self.rounds} rounds", where="--rounds", fix="give 1 or more")
         least_confidence(self.precision)  # refuses a precision that is not known
@@ -83,6 +92,8 @@ class AlignReport:
     """Letters of the text that the model has no row for; they take no part in the search."""
     least_confidence: float
     rounds: int
+    unreadable: tuple[str, ...] = ()
+    """Place and reason of each utterance with this verdict."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +106,8 @@ class _Sentence:
 
     @classmethod
     def of(cls, written: RoughUtterance, normalizer: Normalizer) -> _Sentence:
+        if UNREADABLE in written.text:
+            return cls(written, "", "broken characters; name what the text is in, such as --encoding cp1252")
         try:
             return cls(written, normalizer(written.text))
         except TextError as error:
@@ -173,8 +186,9 @@ def align_recording(
     seconds = seconds_of(recording)  # an unreadable recording is refused before anything long begins
     folder, card = store.resolve(str(model)), store.card(str(model))
     own = card is not None and same_language(card.language, lang)
-    normalizer = (card.text_normalizer() if card and own else None) or get_normalizer(lang)
-    written = read_rough_text(text, lang)
+    spelt = get_normalizer(lang, read_orthography(options.orthography)) if options.orthography else None
+    normalizer = spelt or (card.text_normalizer() if card and own else None) or get_normalizer(lang)
+    written = read_rough_text(text, lang, options.encoding)
     pair = _Pair(recording, text, seconds, tuple(_Sentence.of(utterance, normalizer) for utterance in written))
     job = Job(lang, (), folder, options.donor_language or (card.language if card else None))
     aligner = Aligner.of(load_checkpoint(folder), normalizer, folder) if own else None
@@ -203,6 +217,7 @@ def align_recording(
         "".join(letter for letter, _ in aligner.lacking(pair.words).most_common()),
         least_confidence(options.precision),
         options.rounds,
+        tuple(f"{text}:{s.written.line}: {s.reason}" for s in pair.sentences if s.reason),
     )
 
 
@@ -235,7 +250,8 @@ def _aligned(pair: _Pair, aligner: Aligner, options: AlignOptions, show: Event) 
 def _check_letters(pair: _Pair, aligner: Aligner) -> None:
     letters = sum(letter != " " for words in pair.words for letter in words)
     if not letters:
-        raise CorpusError("the text has no letters", where=pair.text, fix="give the text of the recording")
+        reason = next((f" ({s.reason})" for s in pair.sentences if s.reason), "")
+        raise CorpusError(f"the text has no letters{reason}", where=pair.text, fix="give the text of the recording")
     lacking = aligner.lacking(pair.words)
     if lacking.total() > (1 - _LEAST_LETTERS) * letters:
         common = " ".join(letter for letter, _ in lacking.most_common(10))
@@ -307,6 +323,7 @@ def report_lines(report: AlignReport) -> Iterator[str]:
     )
     others = ", ".join(f"{count} {verdict}" for verdict, count in report.verdicts.items() if verdict != "accepted")
     yield f"left out: {others} (accepted from a confidence of {report.least_confidence:.2f})"
+    yield from (f"unreadable: {line}" for line in report.unreadable[:NAMED])
     if report.letters_without_row:
         yield f"letters without a row in the model: {' '.join(report.letters_without_row)}"
     yield f"all utterances with times and confidences: {report.alignment}"

@@ -17,6 +17,9 @@ _HERE = Path("transcript")
 _LINE_LETTERS = 84
 """Two lines of 42 letters: more cannot be read in the time it is shown (a common limit of subtitling guides)."""
 
+_LONGEST_SECONDS = 12.0
+"""Of an annotation: people correct it as a whole, and a recogniser is trained on it as it is."""
+
 
 def suffix_of(kind: str) -> str:
     """The suffix of files in one of FORMATS, without its dot."""
@@ -46,13 +49,17 @@ def render(transcripts: Sequence[Transcript], kind: str, audio: Path | None = No
 
 
 def document_of(transcripts: Sequence[Transcript], audio: Path | None, path: Path) -> Document:
-    """Transcripts as tiers: segments of each channel, and below them their words, all with confidences."""
+    """Transcripts as tiers: segments of each channel, and below them their words, all with confidences.
+
+    Longer segments are divided at their longest pauses.
+    """
     tiers = []
     for number, transcript in enumerate(transcripts):
         name = "speech" if len(transcripts) == 1 else f"speech@channel-{number + 1}"
         channel = number if len(transcripts) > 1 else None
-        segments = [_span(s, channel) for s in transcript.segments]
-        words = [_span(w, channel) for s in transcript.segments for w in s.words]
+        parts = [part for segment in transcript.segments for part in _divided(segment)]
+        segments = [_span(part, channel) for part in parts]
+        words = [_span(w, channel) for part in parts for w in part.words]
         tiers += [Tier(name, tuple(segments)), Tier(name.replace("speech", "words"), tuple(words), parent=name)]
     seconds = max(t.duration_seconds for t in transcripts)
     return Document(path, tuple(tiers), (Media(str(audio)),) if audio else (), duration_seconds=seconds)
@@ -96,9 +103,29 @@ def _short(segment: Segment) -> Iterator[Segment]:
         yield _part(words)
 
 
+def _divided(segment: Segment) -> Iterator[Segment]:
+    """Parts of a segment that are not too long for an annotation, where it has enough words."""
+    waiting = [segment]
+    while waiting:
+        part = waiting.pop()
+        words = part.words
+        if len(words) < 2 or part.end_seconds - part.start_seconds <= _LONGEST_SECONDS:
+            yield part
+            continue
+        middle = (part.start_seconds + part.end_seconds) / 2
+        # Of pauses that are equal, for most words none, the one nearest to the middle.
+        cut = max(
+            range(1, len(words)),
+            key=lambda n: (
+                round(words[n].start_seconds - words[n - 1].end_seconds, 2), -abs(words[n].start_seconds - middle),
+            ),
+        )  # fmt: skip
+        waiting += [_part(words[cut:]), _part(words[:cut])]
+
+
 def _part(words: Sequence[Word]) -> Segment:
-    text = " ".join(w.text for w in words)
-    return Segment(words[0].start_seconds, words[-1].end_seconds, text, 0.0, tuple(words))
+    text, confidence = " ".join(w.text for w in words), sum(w.confidence for w in words) / len(words)
+    return Segment(words[0].start_seconds, words[-1].end_seconds, text, confidence, tuple(words))
 
 
 def _times(part: Segment, point: str) -> str:

@@ -41,6 +41,21 @@ def test_a_text_without_words_is_refused(tmp_path, text):
         read(tmp_path, text)
 
 
+SRT = "1\n00:00:01,000 --> 00:00:02,500\nBom dia\n"
+XML = '<?xml version="1.0"?>\n<ANNOTATION_DOCUMENT/>'
+
+
+@pytest.mark.parametrize(
+    "content",
+    [SRT, "WEBVTT\n\n00:01.000 --> 00:02.500\nBom dia", XML, "PK\x03\x04\x14\x00", "{\\rtf1 Bom dia}", "%PDF-1.7",
+     'File type = "ooTextFile"\nObject class = "TextGrid"'],
+    ids=["srt", "vtt", "xml", "docx", "rtf", "pdf", "textgrid"],
+)  # fmt: skip
+def test_transcripts_and_documents_of_other_programs_are_no_text(tmp_path, content):
+    with pytest.raises(CorpusError, match=r"text\.txt: not plain text .*corpus convert"):
+        read(tmp_path, content)
+
+
 @given(st.lists(st.text("abcá,; ", min_size=1, max_size=40), max_size=30), st.integers(5, 60))
 def test_dividing_loses_nothing_and_keeps_within_the_limit(parts, longest):
     sentence = " ".join(" ".join(parts).split())

@@ -1,6 +1,11 @@
 import json
 import re
 from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from vizinho.recognition.formats import document_of, render
 from vizinho.records import Segment, Transcript, Word
@@ -80,3 +85,30 @@ def test_annotations_have_segments_words_and_confidences_of_each_channel(tmp_pat
     assert "MEDIA_DESCRIPTOR" not in render([left], "eaf")  # standard input has no name
     assert json.loads(render([left, right], "label-studio"))[0]["predictions"][0]["result"][2]["value"]["channel"] == 1
     assert render([Transcript("a", "", (), 0.0, 1.0)], "audacity") == ""
+
+
+@given(st.lists(st.tuples(st.floats(0.0, 0.7), st.floats(0.05, 3.0)), min_size=1, max_size=120), st.booleans())
+def test_annotations_are_short_enough_to_correct_and_lose_no_word(spoken, even):
+    now, words = 0.0, []
+    for number, (pause, length) in enumerate(spoken):
+        start = now + (0.2 if even else pause)
+        now = start + length
+        words.append(Word(f"w{number}", start, now, number % 3 / 2))
+    mean = sum(w.confidence for w in words) / len(words)
+    whole = Segment(words[0].start_seconds, now, " ".join(w.text for w in words), mean, tuple(words))
+    document = document_of([Transcript("a", whole.text, whole.words, 0.5, now, (whole,))], None, Path("a.eaf"))
+    speech, below = document.tiers
+    assert " ".join(span.text for span in speech.spans) == whole.text
+    assert [span.text for span in below.spans] == [w.text for w in words]
+    assert all(a.end_seconds <= b.start_seconds for a, b in pairwise(speech.spans))
+    for span in speech.spans:
+        inside = [w for w in words if span.start_seconds <= w.start_seconds < span.end_seconds]
+        assert span.end_seconds - span.start_seconds <= 12 or len(inside) == 1
+        assert span.confidence == pytest.approx(sum(w.confidence for w in inside) / len(inside))
+
+
+def test_a_long_annotation_is_divided_at_its_longest_pause():
+    words = [Word(f"w{n}", n + (0.5 if n > 3 else 0.0), n + 0.9 + (0.5 if n > 3 else 0.0), 1.0) for n in range(14)]
+    whole = Segment(0.0, words[-1].end_seconds, " ".join(w.text for w in words), 1.0, tuple(words))
+    speech = document_of([Transcript("a", whole.text, whole.words, 1.0, 15.0, (whole,))], None, Path("a.eaf")).tiers[0]
+    assert [(span.start_seconds, len(span.text.split())) for span in speech.spans] == [(0.0, 4), (4.5, 10)]

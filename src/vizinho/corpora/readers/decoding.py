@@ -10,7 +10,7 @@ from pathlib import Path
 from xml.parsers import expat
 
 from vizinho.corpora.readers.base import OnProblem
-from vizinho.errors import CorpusError
+from vizinho.errors import CorpusError, SpecError
 
 UNREADABLE = "\ufffd"
 """Stands for bytes that are not in the file's encoding; readers report the rows that have it."""
@@ -34,6 +34,14 @@ def read_text(path: Path, encoding: str = "") -> str:
         lines = data.removeprefix(codecs.BOM_UTF8).split(b"\n")
         text = "\n".join(_decoded(line, encoding) for line in lines)
     return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def check_encoding(name: str) -> None:
+    """Raise SpecError for an encoding that nobody knows; empty is UTF-8."""
+    try:
+        "".encode(name or "utf-8")
+    except (LookupError, ValueError) as error:  # a name may hold a zero byte
+        raise SpecError(f"unknown encoding {name!r}", where="--encoding", fix="such as cp1252") from error
 
 
 def _decoded(line: bytes, encoding: str) -> str:
