@@ -44,8 +44,9 @@ OTHERWISE = {
 HEAD = """# Licences
 
 Made by `make docs` from the metadata of what is installed. vizinho itself is Apache-2.0. `pip install vizinho` brings
-the packages of the first table; the others come with the extra that their table is named after. What the extra `ray`
-adds (deploy/locks/ray.lock) is not installed by `make install` and not listed.
+the packages of the first table; the others come with the extra that their table is named after. What the extras
+`ray` and `speakers` add (locks of their own) is not installed by `make install` and not listed; of `speakers` the
+weights of Resemblyzer are used (Apache-2.0).
 """
 
 

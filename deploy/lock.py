@@ -4,6 +4,7 @@
 
     requirements.lock            everything, the extras included, without what follows
     deploy/locks/ray.lock        what the extra "ray" needs besides
+    deploy/locks/speakers.lock   what the extra "speakers" needs besides
     deploy/locks/cuda.lock       what torch's CUDA build needs besides; its processor build needs none of it
     deploy/locks/torch-cpu.lock  that build, as far as it could be had to hash; by hand, when torch's version changes
     deploy/locks/build.lock      what builds our wheel and the packages that come as source only
@@ -24,6 +25,10 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 MAIN = ROOT / "requirements.lock"
 LOCKS = ROOT / "deploy" / "locks"
+APART = ("ray", "speakers")
+"""Extras with a lock of their own."""
+BACKPORT = "typing=="
+"""Named by Resemblyzer; part of Python since 3.5, and its newest version refuses to be installed there."""
 CUDA = re.compile(r"(nvidia|cuda)-|triton\b")
 BUILD = ("hatchling>=1.27", "editables>=0.5", "setuptools>=78", "wheel>=0.45")
 FUZZ = ("atheris==3.0.0",)  # the newest that has Python 3.11
@@ -54,9 +59,9 @@ def _pins(path: Path) -> str:
     return "".join(line.split(" ")[0] + "\n" for line in lines if re.match(r"[\w.-]+==", line))
 
 
-def without(extra: str, blocks: list[str]) -> list[str]:
-    """The blocks that the project needs without one of its extras."""
-    names = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"].keys() - {extra}
+def without(extras: set[str], blocks: list[str]) -> list[str]:
+    """The blocks that the project needs without some of its extras."""
+    names = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"].keys() - extras
     with tempfile.TemporaryDirectory() as place:
         held = Path(place) / "all.lock"
         held.write_text("\n".join(blocks))
@@ -77,11 +82,14 @@ def listed(requirements: tuple[str, ...], path: Path) -> None:
 
 
 def main() -> None:
-    everything = compiled(["pyproject.toml", "--all-extras"], MAIN, LOCKS / "cuda.lock", LOCKS / "ray.lock")
-    usual = without("ray", everything)
+    own = {extra: LOCKS / f"{extra}.lock" for extra in APART}
+    everything = compiled(["pyproject.toml", "--all-extras"], MAIN, LOCKS / "cuda.lock", *own.values())
+    usual = without(set(APART), everything)
     written(MAIN, [block for block in usual if not CUDA.match(block)])
     written(LOCKS / "cuda.lock", [block for block in usual if CUDA.match(block)])
-    written(LOCKS / "ray.lock", [block for block in everything if block not in usual])
+    for extra, path in own.items():
+        others = without({extra}, everything)
+        written(path, [block for block in everything if block not in others and not block.startswith(BACKPORT)])
     listed(BUILD, LOCKS / "build.lock")
     listed(TOOLS, LOCKS / "tools.lock")
     listed(FUZZ, LOCKS / "fuzz.lock")

@@ -53,6 +53,8 @@ class Word:
     start_seconds: float
     end_seconds: float
     confidence: float
+    speaker: int | None = None
+    """Counted from 1 in the order in which people begin to speak; None where they were not told apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,11 @@ class Segment:
     text: str
     confidence: float
     words: tuple[Word, ...]
+
+    @property
+    def speaker(self) -> int | None:
+        """Of its words."""
+        return self.words[0].speaker if self.words else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+import importlib.util
 import io
 import threading
 import time
@@ -114,7 +115,7 @@ def test_deepgram_refusals_are_the_clients_errors(server):
 
     assert refused(key="no-key-of-this-server") == (401, "INVALID_AUTH")
     assert refused(model="nova-3") == (404, "MODEL_NOT_FOUND")
-    assert refused(diarize=True) == (400, "BAD_PARAMETER")
+    assert refused(summarize=True) == (400, "BAD_PARAMETER")
     assert refused(keywords=["жук"]) == (400, "BAD_PARAMETER")
     assert refused(request=b"no audio at all") == (400, "BAD_AUDIO")
     assert refused(request=b"") == (400, "BAD_AUDIO")
@@ -146,6 +147,24 @@ def test_deepgram_lists_models_in_its_own_shape(server):
     listed = client.manage.v1.models.list().stt
     assert [m.name for m in listed][:2] == ["en-demo", "es-demo"] and listed[1].languages == ["es"]
     assert client.manage.v1.models.get("es-demo").canonical_name == "es-demo@1"
+
+
+def test_both_clients_are_told_who_speaks(server):
+    if importlib.util.find_spec("resemblyzer") is None:
+        pytest.skip("the extra `speakers` is not installed")
+    # One synthesiser is one voice, whatever its pitch; people are told apart in bench/speakers.py.
+    recording = wav(np.concatenate([speech(), PAUSE] * 3))
+    answer = deepgram(server).listen.v1.media.transcribe_file(
+        request=recording, model="es-demo", diarize=True, utterances=True
+    )
+    words = answer.results.channels[0].alternatives[0].words
+    assert {int(word.speaker) for word in words} == {0}
+    assert {utterance.speaker for utterance in answer.results.utterances} == {0}
+    diarized = openai(server).audio.transcriptions.create(
+        file=("a.wav", recording), model="es-demo", response_format="diarized_json"
+    )
+    assert {segment.speaker for segment in diarized.segments} == {"A"}
+    assert " ".join(segment.text for segment in diarized.segments) == diarized.text
 
 
 def test_deepgram_tokens_stand_for_the_key(server):

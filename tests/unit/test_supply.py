@@ -46,11 +46,11 @@ def test_the_processor_build_of_torch_is_of_the_locks_version():
 def test_the_lock_has_a_version_for_everything_that_is_asked_for():
     held = packages(ROOT / "requirements.lock")
     extras = {"": PROJECT["project"]["dependencies"], **PROJECT["project"]["optional-dependencies"]}
-    own = {"ray": packages(ROOT / "deploy" / "locks" / "ray.lock")}
+    own = {extra: packages(ROOT / "deploy" / "locks" / f"{extra}.lock") for extra in ("ray", "speakers")}
     for extra, names in extras.items():
         for wanted in (r for r in map(Requirement, names) if r.name != "vizinho"):  # "all" names other extras
             assert own.get(extra, held)[canonicalize_name(wanted.name)] in wanted.specifier, wanted
-    assert not held.keys() & own["ray"].keys()
+    assert not held.keys() & {name for lock in own.values() for name in lock}
     held = packages(ROOT / "deploy" / "locks" / "build.lock")
     for text in (*PROJECT["build-system"]["requires"], "setuptools", "wheel", "editables"):
         assert canonicalize_name(Requirement(text).name) in held

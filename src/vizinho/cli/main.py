@@ -49,6 +49,7 @@ EXTRAS = {
     "field": ("pylangacq", "rustling", "pympi", "praatio", "sentencex"),
     "whisper": ("ctranslate2",),
     "wyoming": ("wyoming",),
+    "speakers": ("resemblyzer",),
     "speak": ("espeakng_loader",),
     "voices": ("parselmouth",),
     "ray": ("ray",),

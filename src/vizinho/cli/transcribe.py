@@ -18,6 +18,8 @@ from vizinho.errors import SpecError
 if TYPE_CHECKING:
     from vizinho.recognition.files import Outcome, Work
 
+MOST_SPEAKERS = 50
+
 
 def transcribe(
     model: Annotated[str, Argument(help="Model: a name, name@version, a model folder or an exported one.")],
@@ -53,6 +55,13 @@ def transcribe(
     decoder: options.DecoderFile = None,
     greedy: options.Greedy = False,
     n_best: Annotated[int, Option("--n-best", help="Print this many alternatives with scores (nats).", min=0)] = 0,
+    speakers: Annotated[
+        str | None,
+        Option(
+            "--speakers",
+            help="Tell apart who speaks: how many people there are, or auto (extra `speakers`).",
+        ),
+    ] = None,
     numerals: Annotated[
         bool,
         Option(
@@ -86,7 +95,8 @@ def transcribe(
     )
     spec = spec or (options.beam_alone() if n_best else None)
     digits = _language_of_digits(place, lang) if numerals else ""
-    work = Work(place, engine, threads, split_channels, spec, n_best, lang, numerals=digits)
+    people = _people(speakers, split_channels)
+    work = Work(place, engine, threads, split_channels, spec, n_best, lang, speakers=people, numerals=digits)
     folder = OutputFolder(out, kind, work.key()) if out is not None else None
     pending = folder.pending(inputs.files) if folder else [file.audio for file in inputs.files]
     done_before = len(inputs.files) - len(pending)
@@ -114,6 +124,21 @@ def transcribe(
     if failed:
         typer.echo(f"{len(failed)} of {len(inputs.files)} files could not be transcribed", err=True)
         raise typer.Exit(2)
+
+
+def _people(speakers: str | None, split_channels: bool) -> int | None:
+    """How many people speak, 0 for as many as are heard, None for nobody told apart."""
+    if speakers is None:
+        return None
+    from vizinho.recognition.speakers import check_speakers
+
+    if split_channels:
+        raise SpecError("channels are speakers already", where="--speakers", fix="leave out one of the two options")
+    if speakers != "auto" and not (speakers.isdecimal() and 1 <= int(speakers) <= MOST_SPEAKERS):
+        fix = f"give a number from 1 to {MOST_SPEAKERS}, or auto"
+        raise SpecError(f"{speakers!r} is no number of people", where="--speakers", fix=fix)
+    check_speakers()
+    return 0 if speakers == "auto" else int(speakers)
 
 
 def _language_of_digits(place: Path, lang: str | None) -> str:
@@ -144,7 +169,8 @@ def _print(outcome: Outcome, kind: str, *, named: bool) -> None:
     from vizinho.recognition.files import STDIN
     from vizinho.recognition.formats import render
 
-    if kind != "txt":
+    apart = any(s.speaker for t in outcome.transcripts for s in t.segments)
+    if kind != "txt" or apart:
         audio = None if outcome.audio == STDIN else outcome.audio
         typer.echo(render(outcome.transcripts, kind, audio), nl=False)
         return

@@ -25,6 +25,7 @@ from vizinho.recognition.engines import TorchEngine
 from vizinho.recognition.formats import render, suffix_of
 from vizinho.recognition.numerals import transcript_with_digits
 from vizinho.recognition.recognizer import Recognizer, TranscribeOptions, beginning
+from vizinho.recognition.speakers import with_speakers
 from vizinho.records import Transcript
 
 SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".webm", ".m4a", ".mp4", ".mkv")
@@ -103,6 +104,8 @@ class Work:
     """Alternatives that each transcript lists; they need a beam search."""
     language: str | None = None
     """What is spoken, for a model of many languages; None for the model's own."""
+    speakers: int | None = None
+    """How many people speak, who are told apart: 0 where that is not known, None for nobody told apart."""
     numerals: str = ""
     """Language whose numbers are written in digits; empty leaves them in words."""
     speed: float = 1.0
@@ -112,6 +115,7 @@ class Work:
         """Names everything that shapes the texts; the number of threads does not."""
         key = f"{key_of(self.model)}|{self.engine}|{'channels' if self.split_channels else 'mono'}"
         key += f"|{self.n_best} best" if self.n_best else ""
+        key += f"|{self.speakers} speakers" if self.speakers is not None else ""
         key += f"|in {self.language}" if self.language else ""
         key += f"|digits of {self.numerals}" if self.numerals else ""
         key += f"|speed {self.speed:g}" if self.speed != 1 else ""
@@ -179,6 +183,11 @@ def _transcribe(recognizer: Recognizer, work: Work, group: Sequence[Path], stdin
     decoded = recognizer.transcribe_many([samples for _, samples in short], names)
     for (audio, _), transcript in zip(short, decoded, strict=True):
         transcripts[audio].append(transcript)
+    if work.speakers is not None:
+        for audio, of in transcripts.items():
+            source = stdin if audio == STDIN else audio
+            again = _channels(source, work)  # read once more, so that long recordings need no memory
+            transcripts[audio] = [with_speakers(t, b, work.speakers or None) for t, b in zip(of, again, strict=False)]
     if work.numerals:
         transcripts = {a: [transcript_with_digits(t, work.numerals) for t in of] for a, of in transcripts.items()}
     return [Outcome(a, error=errors[a]) if a in errors else Outcome(a, tuple(transcripts[a])) for a in group]

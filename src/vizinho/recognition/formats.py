@@ -55,14 +55,24 @@ def document_of(transcripts: Sequence[Transcript], audio: Path | None, path: Pat
     """
     tiers = []
     for number, transcript in enumerate(transcripts):
-        name = "speech" if len(transcripts) == 1 else f"speech@channel-{number + 1}"
         channel = number if len(transcripts) > 1 else None
-        parts = [part for segment in transcript.segments for part in _divided(segment)]
-        segments = [_span(part, channel) for part in parts]
-        words = [_span(w, channel) for part in parts for w in part.words]
-        tiers += [Tier(name, tuple(segments)), Tier(name.replace("speech", "words"), tuple(words), parent=name)]
+        for speaker in sorted({s.speaker or 0 for s in transcript.segments}) or [0]:
+            name, who = _tier_of(channel, speaker)
+            own = [s for s in transcript.segments if (s.speaker or 0) == speaker]
+            parts = [part for segment in own for part in _divided(segment)]
+            segments = [_span(part, channel) for part in parts]
+            words = [_span(w, channel) for part in parts for w in part.words]
+            below = name.replace("speech", "words")
+            tiers += [Tier(name, tuple(segments), who), Tier(below, tuple(words), who, parent=name)]
     seconds = max(t.duration_seconds for t in transcripts)
     return Document(path, tuple(tiers), (Media(str(audio)),) if audio else (), duration_seconds=seconds)
+
+
+def _tier_of(channel: int | None, speaker: int) -> tuple[str, str]:
+    """Names of a tier and its person: a channel's, or a speaker's where people were told apart."""
+    if speaker:
+        return f"speech@speaker-{speaker}", f"speaker-{speaker}"
+    return ("speech" if channel is None else f"speech@channel-{channel + 1}"), ""
 
 
 def _span(part: Segment | Word, channel: int | None) -> Span:
@@ -73,7 +83,11 @@ def as_json(transcript: Transcript) -> dict[str, Any]:
     """A transcript as JSON values; segments name their words by number instead of repeating them."""
     values = asdict(transcript)
     first = 0
-    for row in values["segments"]:
+    for row in values["words"]:
+        if row["speaker"] is None:
+            del row["speaker"]
+    for row, segment in zip(values["segments"], transcript.segments, strict=True):
+        row |= {"speaker": segment.speaker} if segment.speaker else {}
         row |= {"first_word": first, "words": len(row["words"])}
         first += row["words"]
     if not transcript.n_best:
@@ -88,7 +102,8 @@ def _labels(transcripts: Sequence[Transcript]) -> list[str]:
 
 def _labelled(transcripts: Sequence[Transcript]) -> Iterator[tuple[str, Segment]]:
     for label, transcript in zip(_labels(transcripts), transcripts, strict=True):
-        yield from ((label, segment) for segment in transcript.segments)
+        for segment in transcript.segments:
+            yield (f"[speaker {segment.speaker}] " if segment.speaker else label), segment
 
 
 def _short(segment: Segment) -> Iterator[Segment]:

@@ -65,7 +65,9 @@ def _merged(words: Sequence[Word], number: Written) -> Word:
     first, last = words[0].text, words[-1].text
     before, after = first[: len(first) - len(first.lstrip(_signs(first)))], last[len(last.rstrip(_signs(last))) :]
     confidence = sum(word.confidence for word in words) / len(words)
-    return Word(f"{before}{number.text}{after}", words[0].start_seconds, words[-1].end_seconds, confidence)
+    return Word(
+        f"{before}{number.text}{after}", words[0].start_seconds, words[-1].end_seconds, confidence, words[0].speaker
+    )
 
 
 def _parts(words: Sequence[Word]) -> list[tuple[int, int]]:

@@ -125,6 +125,7 @@ class ListenQuery(CommonQuery):
     detect_language: list[str] = Field(
         [], description="true: between all models' languages; codes: between these only", max_length=50
     )
+    diarize: Flag = Field(False, description="Tell apart who speaks; needs the extra `speakers`")
     topics: Flag = Field(False, description="Topics of the text; needs a classifier")
     encoding: str | None = Field(None, description="linear16, mulaw or alaw: the body is raw samples", max_length=20)
     sample_rate: int | None = Field(None, ge=4000, le=192_000, description="Of raw samples, Hz")
@@ -227,10 +228,16 @@ def _wire_words(words: Sequence[Word], texts: Sequence[str] | None) -> list[wire
             start=word.start_seconds,
             end=word.end_seconds,
             confidence=word.confidence,
+            speaker=_number(word.speaker),
             punctuated_word=texts[i] if texts else None,
         )
         for i, word in enumerate(words)
     ]
+
+
+def _number(speaker: int | None) -> int | None:
+    """A speaker as Deepgram counts them, from 0."""
+    return None if speaker is None else speaker - 1
 
 
 def _channel(
@@ -273,6 +280,7 @@ def _utterance(channel: int, number: int, phrase: Phrase, written: bool) -> wire
         channel=channel,
         transcript=phrase.text,
         words=_wire_words(phrase.words, phrase.written if written else None),
+        speaker=_number(phrase.speaker),
         id=f"{channel}-{number}",
     )
 

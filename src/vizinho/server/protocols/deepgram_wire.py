@@ -55,6 +55,7 @@ class WireWord(BaseModel):
     start: Seconds
     end: Seconds
     confidence: Probability
+    speaker: int | None = None
     punctuated_word: str | None = None
 
 
@@ -125,6 +126,7 @@ class Utterance(BaseModel):
     channel: int
     transcript: str
     words: list[WireWord]
+    speaker: int | None = None
     id: str
 
 

@@ -21,9 +21,9 @@ from vizinho.server.protocols.deepgram_wire import Seconds
 from vizinho.server.security.refusals import Refusal, bad_parameter, invalid_value
 from vizinho.text.language import Language
 
-FORMATS = ("json", "text", "srt", "verbose_json", "vtt")
+FORMATS = ("json", "text", "srt", "verbose_json", "vtt", "diarized_json")
 MEDIA_TYPES = {"text": "text/plain", "srt": "application/x-subrip", "vtt": "text/vtt"}  # formats that are not JSON
-Format = Literal["json", "text", "srt", "verbose_json", "vtt"]
+Format = Literal["json", "text", "srt", "verbose_json", "vtt", "diarized_json"]
 
 _REFUSED = ("known_speaker_names", "known_speaker_references")
 _LISTS = ("timestamp_granularities", "include", "keywords", "languages")
@@ -90,6 +90,27 @@ class VerboseTranscription(BaseModel):
     text: str
     words: list[TimedWord] | None = None
     segments: list[TimedSegment] | None = None
+    usage: Usage
+
+
+class SpokenSegment(BaseModel):
+    """Words of one speaker without a long pause between them."""
+
+    type: Literal["transcript.text.segment"] = "transcript.text.segment"
+    id: str
+    start: Seconds
+    end: Seconds
+    text: str
+    speaker: str
+
+
+class DiarizedTranscription(BaseModel):
+    """Answer in the format diarized_json; speakers are A, B and so on, in the order in which they begin."""
+
+    task: Literal["transcribe"] = "transcribe"
+    duration: Seconds
+    text: str
+    segments: list[SpokenSegment]
     usage: Usage
 
 
@@ -164,8 +185,6 @@ def read_fields(pairs: Sequence[tuple[str, str]]) -> TranscriptionRequest:
     for name in _REFUSED:
         if sent.get(name):
             raise bad_parameter(name, "this server cannot do that; leave it out")
-    if sent.get("response_format") == ["diarized_json"]:
-        raise bad_parameter("response_format", f"speakers are not told apart; use one of {', '.join(FORMATS)}")
     known = TranscriptionFields.model_fields
     values = {name: value if name in _LISTS else value[-1] for name, value in sent.items() if name in known}
     try:
@@ -182,9 +201,15 @@ def read_fields(pairs: Sequence[tuple[str, str]]) -> TranscriptionRequest:
     return TranscriptionRequest(fields, tuple(sorted(ignored)))
 
 
-def body(fields: TranscriptionFields, transcript: Transcript, language: str) -> Transcription | VerboseTranscription:
+def body(
+    fields: TranscriptionFields, transcript: Transcript, language: str
+) -> Transcription | VerboseTranscription | DiarizedTranscription:
     """The answer in one of the JSON formats."""
     usage = Usage(seconds=math.ceil(transcript.duration_seconds))
+    if fields.response_format == "diarized_json":
+        segments = [_spoken(i, s) for i, s in enumerate(transcript.segments)]
+        duration = transcript.duration_seconds
+        return DiarizedTranscription(duration=duration, text=transcript.text, segments=segments, usage=usage)
     if fields.response_format != "verbose_json":
         logprobs = logprobs_of(transcript.words) if "logprobs" in fields.include else None
         return Transcription(text=transcript.text, usage=usage, logprobs=logprobs)
@@ -247,6 +272,25 @@ def _event(value: Mapping[str, Any]) -> str:
 
 def _words(transcript: Transcript) -> list[TimedWord]:
     return [TimedWord(word=w.text, start=w.start_seconds, end=w.end_seconds) for w in transcript.words]
+
+
+def _spoken(number: int, segment: Segment) -> SpokenSegment:
+    return SpokenSegment(
+        id=f"seg_{number:03d}",
+        start=segment.start_seconds,
+        end=segment.end_seconds,
+        text=segment.text,
+        speaker=_letters(segment.speaker or 1),
+    )
+
+
+def _letters(number: int) -> str:
+    """1 is A, 26 Z, 27 AA, as columns of a table are named."""
+    name = ""
+    while number:
+        number, rest = divmod(number - 1, 26)
+        name = chr(ord("A") + rest) + name
+    return name
 
 
 def _segment(number: int, segment: Segment) -> TimedSegment:

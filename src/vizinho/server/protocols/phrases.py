@@ -31,6 +31,11 @@ class Phrase:
         return self.words[-1].end_seconds
 
     @property
+    def speaker(self) -> int | None:
+        """Who says it, where people were told apart."""
+        return self.words[0].speaker
+
+    @property
     def confidence(self) -> float:
         """Mean of the words'."""
         return sum(w.confidence for w in self.words) / len(self.words)
@@ -47,7 +52,7 @@ T = TypeVar("T", Word, Phrase)
 def phrases(
     words: Sequence[Word], *, punctuate: bool, pause_seconds: float = UTTERANCE_PAUSE_SECONDS
 ) -> tuple[Phrase, ...]:
-    """Group words by pauses; with `punctuate`, a phrase starts with a capital and ends with a full stop.
+    """Group words by pauses and turns; with `punctuate`, a phrase starts with a capital and ends with a full stop.
 
     CTC models write neither capitals nor marks, so a pause is all that is known about where a sentence ends.
     """
@@ -73,7 +78,8 @@ def written(words: Sequence[Word], *, begins: bool, ends: bool) -> tuple[str, ..
 def _by_pauses(items: Sequence[T], pause_seconds: float) -> list[list[T]]:
     groups: list[list[T]] = []
     for item in items:
-        if groups and item.start_seconds - groups[-1][-1].end_seconds < pause_seconds:
+        turn = bool(groups) and item.speaker != groups[-1][-1].speaker
+        if groups and not turn and item.start_seconds - groups[-1][-1].end_seconds < pause_seconds:
             groups[-1].append(item)
         else:
             groups.append([item])

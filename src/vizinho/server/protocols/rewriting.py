@@ -48,7 +48,8 @@ def replaced(words: Sequence[Word], rules: Sequence[tuple[tuple[str, ...], str]]
             if tuple(w.text.lower() for w in matching) == find:
                 if text:
                     sure = sum(w.confidence for w in matching) / len(matching)
-                    result.append(Word(text, matching[0].start_seconds, matching[-1].end_seconds, sure))
+                    until = matching[-1].end_seconds
+                    result.append(replace(matching[0], text=text, end_seconds=until, confidence=sure))
                 place += len(find)
                 break
         else:

@@ -10,6 +10,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import ValidationError
 
+from vizinho.recognition.speakers import speakers_possible
 from vizinho.server.protocols.deepgram import (
     ListenQuery,
     ListenResult,
@@ -50,6 +51,8 @@ async def listen(request: Request, query: Annotated[ListenQuery, Query()], admit
     warnings = check_extras(query.model_extra or {})
     if query.topics and not service.pool.topics:
         raise bad_parameter("topics", "no classifier is installed")
+    if query.diarize and not speakers_possible():
+        raise bad_parameter("diarize", "this server has no voices to compare (pip install 'vizinho[speakers]')")
     callbacks = _callbacks(service, query) if query.callback is not None else None
     query.rewritten((), service.profane)  # refuses what cannot be done before anything is decoded
     raw = None
@@ -72,6 +75,7 @@ async def listen(request: Request, query: Annotated[ListenQuery, Query()], admit
         by_channel=query.multichannel,
         candidates=tuple(candidates),
         topics=query.topics,
+        speakers=query.diarize,
         favoured=query.favoured,
         max_seconds=service.limits.max_audio_seconds,
         max_channels=service.limits.max_channels,

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 
 from vizinho.decoding.hotwords import DEFAULT_BOOST
+from vizinho.recognition.speakers import speakers_possible
 from vizinho.server.catalog import Catalog
 from vizinho.server.protocols import openai
 from vizinho.server.protocols.forms import Form, read_form
@@ -36,7 +37,7 @@ def _form_schema() -> dict[str, Any]:
         **_REFUSALS,
         200: {
             "description": "The transcript, in the format asked for",
-            "model": openai.Transcription | openai.VerboseTranscription,
+            "model": openai.Transcription | openai.VerboseTranscription | openai.DiarizedTranscription,
             "content": {
                 kind: {"schema": {"type": "string"}} for kind in (*openai.MEDIA_TYPES.values(), "text/event-stream")
             },
@@ -50,6 +51,9 @@ async def transcriptions(request: Request, admitted: Admitted) -> Response:
     form = await _form(request, admitted)
     asked = openai.read_fields(form.fields)
     fields = asked.fields
+    diarized = fields.response_format == "diarized_json"
+    if diarized and not speakers_possible():
+        raise bad_parameter("response_format", "this server has no voices to compare (pip install 'vizinho[speakers]')")
     if form.file is None:
         raise bad_parameter("file", "a file is needed")
     if not form.file:
@@ -61,6 +65,7 @@ async def transcriptions(request: Request, admitted: Admitted) -> Response:
         favoured=tuple((keyword, DEFAULT_BOOST) for keyword in fields.keywords),
         hint=fields.prompt,
         deltas=fields.stream,
+        speakers=diarized,
         max_seconds=limits.max_audio_seconds,
         max_channels=limits.max_channels,
     )

@@ -44,6 +44,7 @@ class FileJob:
     by_channel: bool = False  # whether every channel gets a transcript of its own; they are averaged otherwise
     candidates: tuple[ServedModel, ...] = ()  # models to choose the language between; `model` is then not used
     topics: bool = False
+    speakers: bool = False  # whether people are told apart
     favoured: tuple[tuple[str, float], ...] = ()  # words and phrases to favour, and the nats each is worth
     hint: str = ""  # text whose words are likelier; those that the model cannot write are left out
     deltas: bool = False  # whether text is wanted as it is recognised

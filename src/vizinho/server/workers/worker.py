@@ -20,6 +20,7 @@ from multiprocessing.connection import Connection
 from vizinho.errors import AudioError, SpecError, TextError, VizinhoError
 from vizinho.parallel import begin_process
 from vizinho.recognition.recognizer import Recognizer
+from vizinho.recognition.speakers import with_speakers
 from vizinho.records import Transcript, Word
 from vizinho.server.security.refusals import Refusal, bad_audio, bad_parameter
 from vizinho.server.served import ServedModel
@@ -187,6 +188,9 @@ class Worker:
             transcripts = [self._with_deltas(job, recognizer, recording)]
         else:
             transcripts = [recording.transcribe(recognizer, number) for number in range(recording.channels)]
+        if job.speakers:
+            channels = enumerate(transcripts)
+            transcripts = [with_speakers(transcript, recording.channel(number)) for number, transcript in channels]
         topics = None
         if job.topics and self.classify is not None:
             topics = tuple(self.classify(" ".join(t.text for t in transcripts)))

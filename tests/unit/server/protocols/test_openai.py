@@ -44,7 +44,7 @@ def test_verbose_json_has_segments_or_words_or_both_as_asked():
         ([], "model"),
         ([("model", "")], "model"),
         ([("model", "es"), ("response_format", "docx")], "response_format"),
-        ([("model", "es"), ("response_format", "diarized_json")], "response_format"),
+        ([("model", "es"), ("stream", "true"), ("response_format", "diarized_json")], "stream"),
         ([("model", "es"), ("timestamp_granularities[]", "letter")], "timestamp_granularities"),
         ([("model", "es"), ("stream", "perhaps")], "stream"),
         ([("model", "es"), ("stream", "true"), ("response_format", "srt")], "stream"),
