@@ -18,7 +18,7 @@ from vizinho.recognition.numerals import with_digits
 from vizinho.records import Transcript, Word
 from vizinho.server.protocols import deepgram_wire as wire
 from vizinho.server.protocols.phrases import UTTERANCE_PAUSE_SECONDS, Phrase, paragraphs, phrases
-from vizinho.server.protocols.rewriting import hits, masked, read_replacements, replaced, rewritten
+from vizinho.server.protocols.rewriting import REDACTED, hits, masked, read_replacements, redacted, replaced, rewritten
 from vizinho.server.security.refusals import Refusal, bad_parameter
 from vizinho.server.served import ServedModel
 from vizinho.text.digits import has_numbers
@@ -121,6 +121,7 @@ class ListenQuery(CommonQuery):
     callback: str | None = Field(None, description="Address that the answer is sent to", max_length=2000)
     callback_method: Literal["POST", "PUT", "post", "put"] = "POST"
     search: list[str] = Field([], description="Phrases to find, by their letters", max_length=25)
+    redact: list[str] = Field([], description="pci, ssn or numbers: [KIND_1] in their place", max_length=10)
     paragraphs: Flag = Field(False, description="Also list sentences and paragraphs, both by pauses")
     detect_language: list[str] = Field(
         [], description="true: between all models' languages; codes: between these only", max_length=50
@@ -130,6 +131,15 @@ class ListenQuery(CommonQuery):
     encoding: str | None = Field(None, description="linear16, mulaw or alaw: the body is raw samples", max_length=20)
     sample_rate: int | None = Field(None, ge=4000, le=192_000, description="Of raw samples, Hz")
     channels: int | None = Field(None, ge=1, le=8, description="Of raw samples")
+
+    @property
+    def redacts(self) -> frozenset[str]:
+        """Kinds of numbers to redact. Raises Refusal 400 for what cannot be redacted: it must not stay in silence."""
+        kinds = {value.lower() for value in self.redact} - set(_OFF)
+        unknown = sorted(kinds - set(REDACTED))
+        if unknown:
+            raise bad_parameter("redact", f"this server redacts {', '.join(REDACTED)} only, not {', '.join(unknown)}")
+        return frozenset(kinds)
 
     @property
     def detects(self) -> bool:
@@ -187,7 +197,7 @@ def check_extras(extras: Mapping[str, Any]) -> tuple[wire.Warning_, ...]:
 def response(query: ListenQuery, result: ListenResult, now: datetime | None = None) -> wire.ListenResponse:
     """The answer in Deepgram's shape. Hours of audio have many words and a long hash: call it in a thread."""
     pause = query.utt_split if query.utterances else UTTERANCE_PAUSE_SECONDS
-    channels = [rewritten(t, query.rewritten(t.words, result.profane, result.model.language)) for t in result.channels]
+    channels = [_rewritten(query, t, result) for t in result.channels]
     grouped = [phrases(t.words, punctuate=query.written, pause_seconds=pause) for t in channels]
     pairs = zip(channels, grouped, strict=True)
     utterances = [_utterance(i, n, p, query.written) for i, groups in enumerate(grouped) for n, p in enumerate(groups)]
@@ -199,6 +209,20 @@ def response(query: ListenQuery, result: ListenResult, now: datetime | None = No
             topics=_topics(result) if result.topics is not None else None,
         ),
     )
+
+
+def check_redaction(query: ListenQuery, language: str) -> None:
+    """Raise Refusal 400 where the numbers of a language cannot be found."""
+    if query.redacts and not has_numbers(language):
+        raise bad_parameter("redact", f"the number words of {language!r} are not known")
+
+
+def _rewritten(query: ListenQuery, transcript: Transcript, result: ListenResult) -> Transcript:
+    """The transcript as the request wants it: what is redacted is gone before anything else is made of it."""
+    language = result.model.language
+    check_redaction(query, language)  # of a language that was detected only now
+    words = redacted(transcript.words, query.redacts, language) if query.redacts else transcript.words
+    return rewritten(transcript, query.rewritten(words, result.profane, language))
 
 
 def error(refusal: Refusal, request_id: str) -> wire.DeepgramError:

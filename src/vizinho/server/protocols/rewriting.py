@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from rapidfuzz import fuzz
 
+from vizinho.recognition.numerals import with_digits
 from vizinho.records import Transcript, Word
 from vizinho.server.security.refusals import bad_parameter
 
+REDACTED = ("pci", "ssn", "numbers")
+_KINDS = {"pci": (13, 19), "ssn": (9, 9), "numbers": (1, 10_000)}
+"""Digits of what is redacted, the narrowest first: cards (ISO/IEC 7812), United States social security, any number."""
+_NUMBER = re.compile(r"\d")
 _MOST_HITS = 10
 _LEAST_LIKE = 60.0
 """Of rapidfuzz's ratio, 0 to 100: what is less alike is no hit."""
@@ -63,6 +69,57 @@ def masked(words: Sequence[Word], profane: frozenset[str]) -> tuple[Word, ...]:
     return tuple(
         replace(w, text=w.text[:1] + "*" * (len(w.text) - 1)) if w.text.lower() in profane else w for w in words
     )
+
+
+def redacted(words: Sequence[Word], kinds: frozenset[str], language: str) -> tuple[Word, ...]:
+    """Words with numbers of some kinds replaced by [KIND_1], [KIND_2]..., one name for each value.
+
+    Numbers are found in digits or in the language's words. Digits that follow each other are one number; of cards and
+    security numbers, whose digits are said one by one, a word between them may be another ("oh", "er").
+    """
+    names: dict[tuple[str, str], str] = {}
+    result: list[Word] = []
+    for run in _runs(with_digits(words, language), between=1):
+        if kind := next((kind for kind in ("pci", "ssn") if kind in kinds and _fits(run, kind)), ""):
+            result.append(_hidden(run, kind, names))
+            continue
+        for part in _runs(run, between=0):
+            hide = "numbers" in kinds and _fits(part, "numbers")
+            result += [_hidden(part, "numbers", names)] if hide else part
+    return tuple(result)
+
+
+def _runs(words: Sequence[Word], between: int) -> list[list[Word]]:
+    """Words in order: runs of numbers with at most so many other words in between, and the words between the runs."""
+    places = [place for place, word in enumerate(words) if _NUMBER.search(word.text)]
+    runs: list[list[int]] = []
+    for place in places:
+        if runs and place - runs[-1][-1] <= between + 1:
+            runs[-1].append(place)
+        else:
+            runs.append([place])
+    result, at = [], 0
+    for run in runs:
+        result += [[word] for word in words[at : run[0]]]
+        result.append(list(words[run[0] : run[-1] + 1]))
+        at = run[-1] + 1
+    return [*result, *([word] for word in words[at:])]
+
+
+def _fits(run: Sequence[Word], kind: str) -> bool:
+    fewest, most = _KINDS[kind]
+    return fewest <= len(_value(run)) <= most
+
+
+def _value(run: Sequence[Word]) -> str:
+    return "".join(c for word in run for c in word.text if c.isdecimal())
+
+
+def _hidden(run: Sequence[Word], kind: str, names: dict[tuple[str, str], str]) -> Word:
+    count = 1 + sum(named == kind for named, _ in names)
+    name = names.setdefault((kind, _value(run)), f"[{kind.upper()}_{count}]")
+    sure = sum(word.confidence for word in run) / len(run)
+    return replace(run[0], text=name, end_seconds=run[-1].end_seconds, confidence=sure)
 
 
 def rewritten(transcript: Transcript, words: tuple[Word, ...]) -> Transcript:

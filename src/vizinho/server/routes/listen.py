@@ -16,6 +16,7 @@ from vizinho.server.protocols.deepgram import (
     ListenResult,
     check_encoding,
     check_extras,
+    check_redaction,
     error,
     response,
 )
@@ -67,10 +68,13 @@ async def listen(request: Request, query: Annotated[ListenQuery, Query()], admit
     if not audio:
         raise bad_audio("the body is empty")
     candidates = service.catalog.candidates(query.among) if query.detects else []
+    model = candidates[0] if candidates else service.catalog.choose(query.model, query.language)
+    if query.redacts and not candidates:
+        await asyncio.to_thread(check_redaction, query, model.language)  # reading the number words may take a second
     job = FileJob(
         0,
         audio,
-        candidates[0] if candidates else service.catalog.choose(query.model, query.language),
+        model,
         raw,
         by_channel=query.multichannel,
         candidates=tuple(candidates),

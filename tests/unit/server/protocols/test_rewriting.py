@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vizinho.records import Word
-from vizinho.server.protocols.deepgram import ListenQuery
-from vizinho.server.protocols.rewriting import hits, masked, read_replacements, replaced
+from vizinho.server.protocols.deepgram import ListenQuery, check_redaction
+from vizinho.server.protocols.rewriting import hits, masked, read_replacements, redacted, replaced
 from vizinho.server.security.refusals import Refusal
 
 TEXTS = st.lists(st.sampled_from(["la", "casa", "es", "grande"]), max_size=12)
@@ -61,3 +61,43 @@ def test_a_phrase_is_found_where_it_was_nearly_heard():
 def test_hits_do_not_overlap(texts, phrase):
     found = sorted(hits(words_of(texts), phrase), key=lambda h: h.start_seconds)
     assert all(a.end_seconds <= b.start_seconds for a, b in itertools.pairwise(found))
+
+
+CARD = "four one one one two three four five six seven eight nine oh one two three"
+
+
+@pytest.mark.parametrize(
+    ("kinds", "said", "written"),
+    [
+        ("pci", f"my card is {CARD} and i am ninety", "my card is [PCI_1] and i am 90"),
+        ("pci numbers", f"{CARD} and i am ninety", "[PCI_1] and i am [NUMBERS_1]"),
+        ("ssn", "one two three four five six seven eight nine ok", "[SSN_1] ok"),
+        ("ssn", "one two three four five six seven eight ok", "1 2 3 4 5 6 7 8 ok"),
+        ("numbers", "ninety then eighty one then ninety", "[NUMBERS_1] then [NUMBERS_2] then [NUMBERS_1]"),
+        ("pci", "no number", "no number"),
+        ("numbers", "", ""),
+    ],
+)
+def test_numbers_of_the_kinds_are_redacted(kinds, said, written):
+    words = redacted(words_of(said.split()), frozenset(kinds.split()), "en")
+    assert " ".join(word.text for word in words) == written
+
+
+def test_a_redacted_number_lasts_from_its_first_word_to_its_last():
+    (card,) = redacted(words_of(CARD.split()), frozenset({"pci"}), "en")
+    assert (card.start_seconds, card.end_seconds) == (0, 15.5)
+
+
+@pytest.mark.parametrize("value", ["true", "names", "email"])
+def test_what_cannot_be_redacted_is_refused(value):
+    with pytest.raises(Refusal) as refused:
+        ListenQuery(redact=["pci", value]).redacts  # noqa: B018
+    assert refused.value.parameter == "redact"
+    assert ListenQuery(redact=["PCI", "false"]).redacts == {"pci"}
+
+
+def test_a_language_without_number_words_is_refused():
+    with pytest.raises(Refusal) as refused:
+        check_redaction(ListenQuery(redact=["pci"]), "qu")
+    assert refused.value.parameter == "redact"
+    check_redaction(ListenQuery(), "qu")
