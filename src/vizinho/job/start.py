@@ -32,7 +32,7 @@ from vizinho.model.whisper import (
 )
 from vizinho.plan.apply import apply_plan, plant, shapes_of, token_parameters
 from vizinho.plan.plan import TokenAxis, TransferPlan, build_plan, plan_axes
-from vizinho.plan.tokens import NeighbourTable, SimilarityTable, match_tokens
+from vizinho.plan.tokens import NeighbourTable, SimilarityTable, folded, match_tokens
 from vizinho.records import Utterance
 from vizinho.text.alphabets import alphabet
 from vizinho.text.tokens import bpe_tokenizer, character_tokenizer, characters_of
@@ -240,7 +240,10 @@ def _renewed(parameters: Iterable[str], layers: Sequence[str]) -> dict[str, str]
 
 def sound_similarity(target: str, donor: str, targets: Sequence[str], donors: Sequence[str]) -> SimilarityTable:
     """How alike letters are by sound, or by looks where eSpeak NG or a voice is missing. Shape (targets, donors)."""
-    similar, source = letter_similarity(target, donor, targets, donors), "by sound, eSpeak NG and panphon"
+    # Sounds are known of small letters; a capital beside its own small letter stays one that has none.
+    known = set(donors)
+    plain = [letter if folded(letter) in known else folded(letter) for letter in donors]
+    similar, source = letter_similarity(target, donor, targets, plain), "by sound, eSpeak NG and panphon"
     if similar is None:
-        similar, source = base_letter_similarity(targets, donors), "by base letter"
-    return SimilarityTable(similar.targets, similar.donors, similar.values, source)
+        similar, source = base_letter_similarity(targets, plain), "by base letter"
+    return SimilarityTable(similar.targets, tuple(donors), similar.values, source)

@@ -125,8 +125,8 @@ class _Donor:
         for role, tokens in self.by_role.items():
             names = self.folded[role] = {}
             for token in tokens:
-                # Of several tokens that differ in case alone, the first in row order stands for all.
-                names.setdefault(token.casefold(), token)
+                # Of several tokens that differ in case or composition alone, the first in row order stands for all.
+                names.setdefault(folded(token), token)
 
     @property
     def letters(self) -> dict[str, None]:
@@ -134,10 +134,10 @@ class _Donor:
         return self.by_role.get("letter", {})
 
     def same_name(self, token: str, role: str) -> str | None:
-        """The donor's token of that role and name, in another case if need be."""
+        """The donor's token of that role and name, in another case or composition if need be."""
         if token in self.by_role.get(role, {}):
             return token
-        return self.folded.get(role, {}).get(token.casefold())
+        return self.folded.get(role, {}).get(folded(token))
 
 
 def match_tokens(
@@ -161,7 +161,7 @@ def _match(token: str, role: str, donor: _Donor, options: RowOptions, similarity
     # Same name and same role: a donor's letter "<unk>" or piece "▁" is no match for a special token of that name.
     same = donor.same_name(token, role)
     if same is not None:
-        reason = "same token" if same == token else f"same letter as {same} in another case"
+        reason = "same token" if same == token else f"same letter as {same} in another case or composition"
         return TokenSource(token, "row copy", ((same, 1.0),), reason)
     return _new_row(token, role, donor, options, similarity)
 
@@ -192,10 +192,15 @@ def _new_row(
         and (near := similarity.nearest(token, donor.by_role.get(role, {})))
     ):
         return TokenSource(token, "neighbour row", ((near[0][0], 1.0),), f"{near[0][0]} is the nearest language")
-    base = base_letter(token)
-    if base != token and base in donor.letters:
+    base = donor.same_name(base_letter(token), "letter")
+    if base is not None:
         return TokenSource(token, "neighbour row", ((base, 1.0),), f"{base} is its base letter")
     return TokenSource(token, "fresh", (), "the donor has nothing like it")
+
+
+def folded(token: str) -> str:
+    """What is equal in tokens of another case, or with their marks as characters of their own."""
+    return unicodedata.normalize("NFC", token).casefold()
 
 
 def base_letter(token: str) -> str:

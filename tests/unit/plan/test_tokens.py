@@ -57,6 +57,19 @@ def test_upper_case_donors_give_lower_case_rows():
     assert found["a"].sources == (("A", 1.0),)
 
 
+@pytest.mark.parametrize("donor", ["ã", "Ã", "a\u0303", "A\u0303"], ids=ascii)
+def test_a_letter_is_known_in_capitals_and_with_its_mark_apart(donor):
+    source = by_token(match_tokens(inventory("ã"), TokenInventory((donor, "a"), ("letter", "letter")), RowOptions()))[
+        "ã"
+    ]
+    assert (source.action, source.sources) == ("row copy", ((donor, 1.0),))
+
+
+def test_new_letters_start_from_the_base_letters_of_a_donor_in_capitals_too():
+    sources = by_token(match_tokens(inventory("çá"), inventory("ACS"), RowOptions()))
+    assert [sources[token].sources for token in "çá"] == [(("C", 1.0),), (("A", 1.0),)]
+
+
 @pytest.mark.parametrize(("letter", "base"), [("ã", "a"), ("ç", "c"), ("ñ", "n"), ("e", "e")])
 def test_base_letter(letter, base):
     assert base_letter(letter) == base
