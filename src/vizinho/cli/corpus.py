@@ -493,14 +493,30 @@ def align(
 
 @app.command("speak")
 def speak(
-    language: Annotated[str, Argument(help="Language that eSpeak NG speaks, such as pt, es, en or ro.")],
-    out: Annotated[Path, Option("--out", help="Folder for the manifest and its audio.")],
+    language: Annotated[str | None, Argument(help="Language to speak, such as pt, hi or gl (see --list).")] = None,
+    out: Annotated[Path | None, Option("--out", help="Folder for the manifest and its audio.")] = None,
     minutes: Annotated[float, Option("--minutes", help="Minutes of speech over all splits.", min=0)] = 30.0,
     seed: Seed = 1,
     text: Annotated[Path | None, Option("--text", help="Your own sentences, one a line, to speak instead.")] = None,
+    like: Annotated[
+        str | None, Option("--like", help="Languages whose voices read this one, as pt,es; for one without a voice.")
+    ] = None,
+    letters: Annotated[
+        Path | None, Option("--letters", help="Table (TOML) of how its letters are written for a borrowed voice.")
+    ] = None,
+    listing: Annotated[bool, Option("--list", help="Print the languages that can be spoken, and end.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Synthesise practice speech with eSpeak NG: many voice variants, rates and pitches, noise, telephone band."""
+    """Synthesise practice speech with eSpeak NG: many voice variants, rates and pitches, noise, telephone band.
+
+    Words are wordfreq's, else those of your sentences. A language without a voice is read by its neighbours' voices.
+    """
+    if listing:
+        _list_speakable(as_json)
+        return
+    if language is None or out is None:
+        missing = "LANGUAGE" if language is None else "--out"
+        raise SpecError(f"{missing} is missing", where="corpus speak", fix="vizinho corpus speak LANGUAGE --out FOLDER")
     from vizinho.corpora.synthetic import practice_corpus
     from vizinho.progress import bar
     from vizinho.text.language import Language
@@ -514,8 +530,41 @@ def speak(
             raise CorpusError("the file has no sentences", where=text, fix="write one sentence a line")
     language = Language.parse(language, where="LANGUAGE", error=CorpusError).base
     with bar(f"speaking {language}", minutes) as advance:
-        manifest = practice_corpus(language, minutes, out, seed=seed, sentences=sentences, progress=advance)
+        manifest = practice_corpus(
+            language,
+            minutes,
+            out,
+            seed=seed,
+            sentences=sentences,
+            like=[code.strip() for code in (like or "").split(",") if code.strip()],
+            letters=letters,
+            progress=advance,
+        )
     _emit_manifest(manifest, read_manifest(manifest), as_json)
+
+
+def _list_speakable(as_json: bool) -> None:
+    from vizinho.cli.emit import markdown
+    from vizinho.corpora.synthetic import phrase_books
+    from vizinho.g2p.speaking import speakable
+    from vizinho.g2p.words import is_listed
+    from vizinho.text.exemplars import sample_sentences
+
+    rows = []
+    for speech in speakable():
+        code = speech.language.code
+        sources = {
+            "phrase book": code in phrase_books(),
+            "wordfreq": is_listed(code),
+            "sample sentences": bool(sample_sentences(code)),
+        }
+        text = next((name for name, there in sources.items() if there), "yours (--text)")
+        voices = [reader.voice for reader in speech.readers]
+        row = {"code": code, "language": speech.language.name, "voices": voices, "voice": speech.remark, "text": text}
+        rows.append(row)
+    head = ["code", "language", "voices", "voice is", "text"]
+    cells = [[r["code"], r["language"], " ".join(r["voices"]), r["voice"], r["text"]] for r in rows]
+    emit({"languages": rows}, as_json, f"{markdown(head, cells)}\n{len(rows)} languages")
 
 
 @app.command("respell")

@@ -53,6 +53,15 @@ French is "fr" and British English "en": "fr-fr" and "en-gb" are refused. Chines
 Vietnamese are left out: their voices skip letters, vowels or tones.
 """
 
+SPEECH_ONLY = {
+    "zh": ("cmn",), "yue": ("yue",), "hyw": ("hyw",), "mto": ("mto",),
+    **{code: (code,) for code in (
+        "ar", "bpy", "chr", "cv", "grc", "hak", "he", "ia", "io", "ja", "jbo", "kl", "ko", "kok", "lfn",
+        "ltg", "my", "nci", "nog", "quc", "shn", "th", "ti", "vi",
+    )},
+}  # fmt: skip
+"""Voices that speak a language whose sounds their rules do not tell: they leave out letters, vowels or tones of its
+usual spelling, or nobody has checked that they do not. Faroese and Karakalpak stay silent: their rules are missing."""
 _TYPED = str.maketrans("ʼʻꞌ׳", "'" * 4)  # some voices spell the names of these letters out
 # Constants of espeak-ng/speak_lib.h.
 _SYNCHRONOUS, _CHARS_UTF8, _PHONEMES_IPA = 2, 1, 2
@@ -116,6 +125,11 @@ def phonemes(text: str, locale: str) -> str:
 def voices_of(language: str) -> tuple[str, ...]:
     """The voices of a language or variant, the standard one first; empty for a language that none is known for."""
     return next((_VOICES[code] for code in Language.of(language).candidates if code in _VOICES), ())
+
+
+def spoken_languages() -> tuple[str, ...]:
+    """Languages that a voice of their own speaks."""
+    return (*_VOICES, *SPEECH_ONLY)
 
 
 def voice_of(language: str) -> str:

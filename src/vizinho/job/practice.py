@@ -15,8 +15,8 @@ from typing import Any
 from vizinho.corpora.manifest import fingerprint, held_out_texts, select, write_manifest
 from vizinho.corpora.synthetic import phrase_books, practice_corpus, practice_digest
 from vizinho.errors import CorpusError, SpecError, TextError
-from vizinho.g2p.espeak import voices_of
 from vizinho.g2p.respell import respell_corpus
+from vizinho.g2p.speaking import readers_of
 from vizinho.g2p.words import is_listed
 from vizinho.job.data import Corpus, open_corpus
 from vizinho.progress import Event, unseen
@@ -76,12 +76,11 @@ def make_practice(home: Path, target: Target, minutes: float, donor: Card | None
             where=sharded[0].place,
             fix="leave --practice out",
         )
-    if not voices_of(target.language) or not is_listed(target.language):
-        lacking = "list of frequent words" if voices_of(target.language) else "voice of eSpeak NG"
+    if not readers_of(target.language):
         raise SpecError(
-            f"there is no {lacking} for {target.language!r}",
+            f"no voice of eSpeak NG speaks or can read {target.language!r}",
             where="--practice",
-            fix="leave it out; --beside takes practice speech of your own",
+            fix="leave it out; --beside takes practice speech of your own, as `corpus speak --like` makes it",
         )
     try:
         return _make(home / "practice", target, minutes, donor, show)
@@ -93,7 +92,7 @@ def _make(folder: Path, target: Target, minutes: float, donor: Card | None, show
     excluded = target.held_out_texts()
     language = Language.of(target.language).base
     # Synthetic speech comes first and always; what the donor was trained on depends on its card and on this machine.
-    corpora = [_synthetic(folder, language, minutes, excluded, show)]
+    corpora = [_synthetic(folder, language, minutes, _own_sentences(target, excluded), excluded, show)]
     kinds, remarks = [f"of synthetic {language}"], list[str]()
     if donor is None:
         remarks.append(_not_practised("the donor's recordings", "there is no card that names them"))
@@ -116,9 +115,18 @@ def _not_practised(source: str, why: str) -> str:
     return f"no practice from {source}: {why}"
 
 
-def _synthetic(folder: Path, language: str, minutes: float, excluded: Collection[str], show: Event) -> Corpus:
-    # A language without a phrase book is spoken by its frequent words alone.
-    sentences = None if language in phrase_books() else ()
+def _own_sentences(target: Target, excluded: Collection[str]) -> list[str]:
+    """What the target's speakers say in its train part."""
+    normalize = get_normalizer(target.language)
+    texts = (u.text for corpus in target.corpora for u in corpus.utterances if u.split == "train")
+    return sorted({text for text in texts if normalize(text) not in excluded})
+
+
+def _synthetic(
+    folder: Path, language: str, minutes: float, own: Sequence[str], excluded: Collection[str], show: Event
+) -> Corpus:
+    # A language with neither a phrase book nor a list of words is spoken by what its corpus says.
+    sentences: Sequence[str] | None = None if language in phrase_books() else () if is_listed(language) else own
     digest = practice_digest(language, minutes, sentences=sentences, held_out=False)
     manifest = practice_corpus(
         language,

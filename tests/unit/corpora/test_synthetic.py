@@ -17,7 +17,7 @@ from vizinho.audio.io import load_audio
 from vizinho.cli.main import app
 from vizinho.corpora.manifest import read_manifest
 from vizinho.corpora.synthetic import frequent_words, phrase_book, practice_corpus
-from vizinho.errors import CorpusError, VizinhoError
+from vizinho.errors import CorpusError, SpecError, VizinhoError
 from vizinho.g2p.espeak import HELD_OUT_VARIANTS, TRAIN_VARIANTS, _interrupt_after
 from vizinho.text.alphabets import alphabet
 from vizinho.text.normalize import get_normalizer
@@ -116,12 +116,38 @@ def test_minutes_must_be_a_positive_number(minutes: float, tmp_path: Path) -> No
     assert not list(tmp_path.iterdir())
 
 
-def test_a_language_without_voice_or_phrase_book_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(CorpusError, match="no voice for language 'gl'"):
-        practice_corpus("gl", 1, tmp_path)
-    with pytest.raises(CorpusError, match="no phrase book for 'fr'"):
-        practice_corpus("fr", 1, tmp_path)
+def test_a_language_without_voice_or_words_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CorpusError, match="no voice for language 'tlh'"):
+        practice_corpus("tlh", 1, tmp_path)
+    with pytest.raises(CorpusError, match="too few words of 'mwl'"):
+        practice_corpus("mwl", 1, tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("language", "voices"), [("fr", {"fr"}), ("qu", {"qu"}), ("gl", {"pt", "es-419"}), ("th", {"th"})]
+)
+def test_without_a_phrase_book_sample_sentences_are_spoken(tmp_path: Path, language: str, voices: set[str]) -> None:
+    utterances = read_manifest(practice_corpus(language, 0.4, tmp_path))
+    assert {u.accent for u in utterances} <= voices and {u.split for u in utterances} == {"train", "dev", "test"}
+
+
+def test_text_of_a_language_without_a_list_gives_its_words(tmp_path: Path) -> None:
+    words = [
+        a + b for a in ("lhin", "fal", "cun", "tier", "mie", "houm") for b in ("gua", "ar", "ta", "ra", "ga", "es")
+    ]
+    sentences = [" ".join(words[i : i + 3]) for i in range(len(words) - 2)]
+    utterances = read_manifest(practice_corpus("mwl", 0.4, tmp_path, sentences=sentences, like=["pt"]))
+    assert {word for u in utterances for word in u.text.split()} <= set(words)
+    assert {u.accent for u in utterances} == {"pt-br"}
+
+
+def test_what_can_be_spoken_is_listed() -> None:
+    done = CliRunner().invoke(app, ["corpus", "speak", "--list"])
+    assert done.exit_code == 0
+    assert "Galician" in done.output and "124 languages" in done.output
+    with pytest.raises(SpecError, match="LANGUAGE is missing"):
+        app(["corpus", "speak"], standalone_mode=False)
 
 
 def test_a_voice_that_stays_silent_ends_in_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -159,12 +159,19 @@ def test_a_language_without_a_phrase_book_has_its_frequent_words(place: Path) ->
     assert {u.lang for u in make(place, None, "pt-BR").corpora[0].utterances} == {"pt"}
 
 
+def test_a_language_without_a_voice_or_a_list_says_what_its_corpus_says_with_borrowed_voices(place: Path) -> None:
+    spoken = make(place, None, "gl").corpora[0].utterances
+    said = {word for u in open_corpus(place / "pt.train.jsonl").utterances for word in u.text.split()}
+    assert {word for u in spoken for word in u.text.split()} <= said
+    assert {u.accent for u in spoken} <= {"pt", "es-419"} and {u.lang for u in spoken} == {"gl"}
+
+
 def test_shards_unspoken_languages_and_a_store_that_cannot_be_written_are_refused(place: Path, tmp_path: Path) -> None:
     sharded = Corpus(tmp_path, (), ShardIndex(tmp_path, "pt", "train", (), 0, "", {}, {}))
     with pytest.raises(SpecError, match="this is a sharded corpus"):
         make_practice(place, Target("pt", (sharded,), 1.0), MINUTES, None)
-    with pytest.raises(SpecError, match="no voice of eSpeak NG for 'gl'"):
-        make(place, None, "gl")
+    with pytest.raises(SpecError, match="no voice of eSpeak NG speaks or can read 'tlh'"):
+        make(place, None, "tlh")
     with pytest.raises(StoreError, match="cannot be written"):
         make_practice(Path("/proc/nowhere"), Target("pt", (open_corpus(place / "pt.train.jsonl"),), 1.0), MINUTES, None)
 
