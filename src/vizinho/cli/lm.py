@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from vizinho.decoding.lm.train import Source, SourceReport
     from vizinho.job.decoder import Choice
     from vizinho.text_models.lstm_job import LmJob
+    from vizinho.text_models.punctuation_job import TaggerJob
 
 app = Commands(help="Language models: train, transfer, mix, evaluate, tune for a recogniser.")
 
@@ -51,6 +52,7 @@ class Kind(StrEnum):
 
     ngram = "ngram"
     lstm = "lstm"
+    punctuation = "punctuation"
 
 
 class Metric(StrEnum):
@@ -63,6 +65,7 @@ class Metric(StrEnum):
 _OPTIONS_OF = {
     "ngram": ("model", "unit", "order", "prune", "list_words", "list_once", "exclude_corpus", "exclude_from_lists"),
     "lstm": ("dev", "width", "hidden", "layers", "steps", "rate", "samples", "seed", "threads", "fresh", "quiet"),
+    "punctuation": ("start", "dev", "steps", "rate", "seed", "threads", "fresh", "quiet"),
 }
 LSTM_WORDS = 10_000  # most words of an LSTM model's list, if not given
 
@@ -77,8 +80,10 @@ def train(
             show_default=False,
         ),
     ],
-    out: Annotated[Path, Option("--out", help="ARPA file (ngram; its card beside it) or folder (lstm).")],
-    kind: Annotated[Kind, Option("--kind", help="ngram: Kneser-Ney, ARPA; lstm: neural.")] = Kind.ngram,
+    out: Annotated[Path, Option("--out", help="ARPA file (ngram; its card beside it) or folder.")],
+    kind: Annotated[
+        Kind, Option("--kind", help="ngram: Kneser-Ney, ARPA; lstm: neural; punctuation: marks and capitals.")
+    ] = Kind.ngram,
     lang: Annotated[
         str | None, Option("--lang", callback=language_tag, help="Language: its normaliser and its alphabet.")
     ] = None,
@@ -109,6 +114,10 @@ def train(
     ] = None,
     exclude_from_lists: Annotated[bool, Option("--exclude-from-lists", help="ngram: in word lists too.")] = False,
     orthography: Orthographies = None,
+    start: Annotated[
+        Path | None,
+        Option("--start", help="punctuation: start from a neighbour's, by the transfer plan.", show_default=False),
+    ] = None,
     dev: Dev = None,
     width: Annotated[int, Option("--width", help="lstm: components of a word's vector.", min=1)] = 128,
     hidden: Annotated[int, Option("--hidden", help="lstm: cells of a layer.", min=1)] = 128,
@@ -124,7 +133,8 @@ def train(
 ) -> None:
     """Train a language model: n-grams with modified Kneser-Ney smoothing, or an LSTM that predicts the next word.
 
-    Options that begin with a kind apply to that kind only; those of training and --seed apply to lstm.
+    Options that begin with a kind apply to that kind only; those of training and --seed to lstm and punctuation.
+    punctuation: a transformer that learns from plain text where marks stand and which words have capitals.
     """
     refuse_options_of_other_kinds(context, kind, _OPTIONS_OF)
     if kind is Kind.ngram:
@@ -138,17 +148,41 @@ def train(
         ngrams = NgramOptions(unit, order, vocabulary, prune)
         _train_ngrams(out, sources, ngrams, target, exclude_corpus or [], exclude_from_lists, as_json)
         return
+    spelt = normalizer_for(needed_language(lang), orthography)
+    paths, dev_paths = tuple(map(Path, texts)), tuple(dev or ())
+    if kind is Kind.punctuation:
+        from vizinho.text_models.lstm_task import LmOptions as TaggerOptions
+        from vizinho.text_models.punctuation_job import TaggerJob
+
+        training = TaggerOptions(steps=steps, learning_rate=rate, seed=seed, threads=threads)
+        _train_punctuation(TaggerJob(paths, spelt, dev_paths, start, training), out, fresh, quiet, as_json)
+        return
     from vizinho.text_models.lstm import Architecture
     from vizinho.text_models.lstm_job import LmJob
     from vizinho.text_models.lstm_task import LmOptions
 
     training = LmOptions(steps=steps, learning_rate=rate, samples=samples, seed=seed, threads=threads)
     shape = Architecture(width=width, hidden=hidden, layers=layers)
-    paths = tuple(map(Path, texts))
-    spelt = normalizer_for(needed_language(lang), orthography) if orthography else None
     words = vocabulary or LSTM_WORDS
-    job = LmJob(needed_language(lang), paths, tuple(dev or ()), shape, words, options=training, normalizer=spelt)
+    own = spelt if orthography else None
+    job = LmJob(needed_language(lang), paths, dev_paths, shape, words, options=training, normalizer=own)
     run_job(job, out, fresh=fresh, quiet=quiet, as_json=as_json)
+
+
+def _train_punctuation(job: TaggerJob, out: Path, fresh: bool, quiet: bool, as_json: bool) -> None:
+    from vizinho.progress import bar
+    from vizinho.text_models.punctuation_job import make_punctuation
+
+    log = (lambda _line: None) if quiet else (lambda line: warn([line]))
+    with bar(f"training {out.name}", job.options.steps) as advance:
+        card = make_punctuation(job, out, fresh=fresh, progress=advance, log=log)
+    warn_skipped(tuple(card["skipped"]))
+    f1 = card["dev"]
+    text = (
+        f"{out}: learnt from {card['words']:,} words; F1 on dev: marks {f1['marks']:.3f}, capitals "
+        f"{f1['capitals']:.3f} at step {card['best_step']} (used for choosing; not a test result)"
+    )
+    emit({"model": out, **card}, as_json, text)
 
 
 def needed_language(lang: str | None) -> str:
@@ -311,16 +345,38 @@ def warn_skipped(lines: tuple[str, ...]) -> None:
 
 @app.command()
 def evaluate(
-    model: Annotated[Path, Argument(help="ARPA file, or folder of an LSTM model.")],
+    model: Annotated[Path, Argument(help="ARPA file, or folder of an LSTM model or of a tagger of punctuation.")],
     texts: Texts,
     lang: Annotated[str | None, Option("--lang", help="Normaliser of an ARPA file without a card.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure how well a model predicts texts: perplexity, unknown words; of n-grams also bits per letter.
 
+    A tagger of punctuation has F1 of marks and of capitals, without the help of pauses.
+
     An ARPA file is measured on each text by itself, an LSTM model on all texts together, with a 95 % interval.
     """
-    _evaluate_ngrams(model, texts, lang, as_json) if model.is_file() else _evaluate_lstm(model, texts, as_json)
+    from vizinho.text_models.punctuation import is_punctuation
+
+    if model.is_file():
+        _evaluate_ngrams(model, texts, lang, as_json)
+    elif is_punctuation(model):
+        _evaluate_punctuation(model, texts, as_json)
+    else:
+        _evaluate_lstm(model, texts, as_json)
+
+
+def _evaluate_punctuation(folder: Path, texts: list[Path], as_json: bool) -> None:
+    from vizinho.text_models.punctuation import labels_of, load_punctuation
+    from vizinho.text_models.punctuation_job import scores
+
+    punctuation = load_punctuation(folder)
+    lines, skipped = labels_of(texts, punctuation.normalizer)
+    warn_skipped(skipped)
+    f1 = scores(punctuation, lines)
+    by_mark = ", ".join(f"{mark} {value:.3f}" for mark, value in f1.by_mark.items())
+    text = f"F1 of marks {f1.marks:.3f} ({by_mark}), of capitals {f1.capitals:.3f}; {len(lines):,} lines"
+    emit({"model": folder, "lines": len(lines), "skipped": skipped, **asdict(f1)}, as_json, text)
 
 
 def _evaluate_ngrams(lm: Path, texts: list[Path], lang: str | None, as_json: bool) -> None:

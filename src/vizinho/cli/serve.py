@@ -44,6 +44,10 @@ def serve(
     profanity: Annotated[
         Path | None, Option("--profanity", help="Words that profanity_filter masks, one a line.", show_default=False)
     ] = None,
+    punctuation: Annotated[
+        list[Path] | None,
+        Option("--punctuation", help="Folder of a tagger for `punctuate`; one a language.", show_default=False),
+    ] = None,
     correct: Annotated[
         Path | None,
         Option("--correct", help="Manifest that people correct at /correct; edits go beside it.", show_default=False),
@@ -103,6 +107,7 @@ def serve(
         correct=correct,
         override=override,
         profanity=profanity,
+        punctuation=tuple(punctuation or ()),
         wyoming=wyoming,
         worker=WorkerOptions(engine=engine, classifier=topics),
         limits=limits,

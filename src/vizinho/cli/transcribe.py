@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -69,6 +71,14 @@ def transcribe(
             help="Write numbers, percentages, money and ordinals in digits. What may be something else stays words.",
         ),
     ] = False,
+    punctuation: Annotated[
+        Path | None,
+        Option(
+            "--punctuation",
+            help="Folder of `vizinho lm train --kind punctuation`: write marks and capitals.",
+            show_default=False,
+        ),
+    ] = None,
     threads: Threads = 1,
     as_json: AsJson = False,
 ) -> None:
@@ -97,6 +107,8 @@ def transcribe(
     digits = _language_of_digits(place, lang) if numerals else ""
     people = _people(speakers, split_channels)
     work = Work(place, engine, threads, split_channels, spec, n_best, lang, speakers=people, numerals=digits)
+    if punctuation:
+        work = _punctuating(work, punctuation)
     folder = OutputFolder(out, kind, work.key()) if out is not None else None
     pending = folder.pending(inputs.files) if folder else [file.audio for file in inputs.files]
     done_before = len(inputs.files) - len(pending)
@@ -139,6 +151,16 @@ def _people(speakers: str | None, split_channels: bool) -> int | None:
         raise SpecError(f"{speakers!r} is no number of people", where="--speakers", fix=fix)
     check_speakers()
     return 0 if speakers == "auto" else int(speakers)
+
+
+def _punctuating(work: Work, folder: Path) -> Work:
+    from vizinho.files import sha256
+    from vizinho.text_models.punctuation import load_punctuation
+
+    load_punctuation(folder)  # a folder that does not fit is named before any process starts
+    return replace(
+        work, punctuation=partial(load_punctuation, folder), punctuation_key=sha256(folder / "model.safetensors")
+    )
 
 
 def _language_of_digits(place: Path, lang: str | None) -> str:

@@ -9,7 +9,7 @@ import contextlib
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import chain
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from vizinho.recognition.cache import key_of
 from vizinho.recognition.engines import TorchEngine
 from vizinho.recognition.formats import render, suffix_of
 from vizinho.recognition.numerals import transcript_with_digits
+from vizinho.recognition.punctuated import Punctuation, punctuated_transcript
 from vizinho.recognition.recognizer import Recognizer, TranscribeOptions, beginning
 from vizinho.recognition.speakers import with_speakers
 from vizinho.records import Transcript
@@ -108,6 +109,10 @@ class Work:
     """How many people speak, who are told apart: 0 where that is not known, None for nobody told apart."""
     numerals: str = ""
     """Language whose numbers are written in digits; empty leaves them in words."""
+    punctuation: Callable[[], Punctuation] | None = None
+    """Opens the tagger that gives marks and capitals, in each process."""
+    punctuation_key: str = ""
+    """Names that tagger."""
     speed: float = 1.0
     """How much faster recordings are played; times are those of what is played."""
 
@@ -118,6 +123,7 @@ class Work:
         key += f"|{self.speakers} speakers" if self.speakers is not None else ""
         key += f"|in {self.language}" if self.language else ""
         key += f"|digits of {self.numerals}" if self.numerals else ""
+        key += f"|punctuation {self.punctuation_key}" if self.punctuation else ""
         key += f"|speed {self.speed:g}" if self.speed != 1 else ""
         if self.decoder is None:
             return key
@@ -159,7 +165,21 @@ def transcribe_files(
 def _opened(work: Work, stdin: bytes) -> Callable[[Sequence[Path]], list[Outcome]]:
     """What every process does for itself, once."""
     recognizer = work.open()
-    return lambda group: _transcribe(recognizer, work, group, stdin)
+    punctuation = None
+    if work.punctuation:
+        punctuation = work.punctuation()
+        set_threads(work.threads)  # torch is there only with it
+    return lambda group: [
+        replace(outcome, transcripts=tuple(_finished(t, work, punctuation) for t in outcome.transcripts))
+        for outcome in _transcribe(recognizer, work, group, stdin)
+    ]
+
+
+def _finished(transcript: Transcript, work: Work, punctuation: Punctuation | None) -> Transcript:
+    """A transcript as it is written: marks and capitals first, since commas part numbers."""
+    if punctuation is not None:
+        transcript = punctuated_transcript(transcript, punctuation)
+    return transcript_with_digits(transcript, work.numerals) if work.numerals else transcript
 
 
 def _transcribe(recognizer: Recognizer, work: Work, group: Sequence[Path], stdin: bytes) -> list[Outcome]:
@@ -188,8 +208,6 @@ def _transcribe(recognizer: Recognizer, work: Work, group: Sequence[Path], stdin
             source = stdin if audio == STDIN else audio
             again = _channels(source, work)  # read once more, so that long recordings need no memory
             transcripts[audio] = [with_speakers(t, b, work.speakers or None) for t, b in zip(of, again, strict=False)]
-    if work.numerals:
-        transcripts = {a: [transcript_with_digits(t, work.numerals) for t in of] for a, of in transcripts.items()}
     return [Outcome(a, error=errors[a]) if a in errors else Outcome(a, tuple(transcripts[a])) for a in group]
 
 

@@ -6,10 +6,11 @@ import contextlib
 import logging
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 import uvicorn
 
@@ -28,6 +29,9 @@ from vizinho.server.security.metrics import Metrics
 from vizinho.server.workers.messages import WorkerOptions
 from vizinho.server.workers.pool import Pool
 from vizinho.store.store import Store
+
+if TYPE_CHECKING:
+    from vizinho.text_models.punctuation import Punctuation
 
 log = logging.getLogger("vizinho.server")
 
@@ -51,6 +55,7 @@ class ServeOptions:
     correct: Path | None = None  # a manifest that people correct in the browser
     override: str | None = None  # why models may be served although their speech refuses it
     profanity: Path | None = None  # a file of words that profanity_filter masks
+    punctuation: tuple[Path, ...] = ()  # folders of taggers of punctuation, one a language
     wyoming: int | None = None  # port of the Wyoming protocol on 127.0.0.1; None where that is off
     worker: WorkerOptions = field(default_factory=WorkerOptions)
     limits: Limits = field(default_factory=Limits)
@@ -83,7 +88,24 @@ def make_service(options: ServeOptions, keys: Keys, store: Store | None = None, 
         _words(options.profanity),
         options.wyoming,
         _callbacks(options, metrics),
+        punctuation=_punctuation(options.punctuation),
     )
+
+
+def _punctuation(folders: Sequence[Path]) -> dict[str, Punctuation]:
+    """Taggers by language. Raises ModelError, and SpecError for two of one language."""
+    if not folders:
+        return {}
+    from vizinho.parallel import set_threads  # torch is imported by taggers alone
+    from vizinho.text_models.punctuation import load_punctuation
+
+    set_threads(1)
+    taggers: dict[str, Punctuation] = {}
+    for folder in folders:
+        tagger = load_punctuation(folder)
+        if taggers.setdefault(tagger.normalizer.lang, tagger) is not tagger:
+            raise SpecError(f"a second tagger of {tagger.normalizer.lang!r}", where=f"--punctuation {folder}")
+    return taggers
 
 
 def _callbacks(options: ServeOptions, metrics: Metrics) -> Callbacks | None:

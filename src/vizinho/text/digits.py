@@ -120,6 +120,7 @@ class _Text:
         end = start
         while end < len(self._words) and end - start < _LONGEST and self._known[end]:
             end += 1
+        # From the longest stretch down: "vinte e três mil" is 23000, not 20 and 3000.
         while end > start:
             if not self._links(self._words[end - 1]) and not self._links(self._words[start]):
                 phrase = fold(" ".join(self._words[start:end]), self._language)
@@ -146,6 +147,7 @@ class _Text:
                 parts: list[_Number] = []
                 while numbers and numbers[0].start == (parts[-1].end if parts else after):
                     parts.append(numbers.pop(0))
+                # ",05" is read "zero cinco", ",25" as one number or digit by digit.
                 zeros = all(part.value == 0 for part in parts[:-1])
                 if parts and (zeros or all(part.value < 10 for part in parts)):
                     fraction = "".join(part.digits for part in parts)
@@ -265,6 +267,7 @@ def _names_of_units(language: str) -> dict[tuple[str, ...], str]:
     """Words after a number that a sign stands for, the longest first."""
     names: dict[tuple[str, ...], str] = {}
     for sign in _UNITS:
+        # Singular and plural.
         for number in ("1", "2"):
             spoken = read_out(f"{number} {sign}".lower(), language).split()
             if len(spoken) > 1 and all(word.isalpha() for word in spoken[1:]):

@@ -45,6 +45,7 @@ class NumberGrammar:
         self._language, self._voice = language, voice
         self._small = self._spelt(range(100))
         self._whole = [self._spelt(_HUNDREDS), *(self._spelt(part * level for part in _PARTS) for level in LEVELS)]
+        # What stands before the rest of a hundred, link and all: "cento e ", "zweihundert".
         self._hundreds = {
             phrase.removesuffix(end): hundred
             for hundred in _HUNDREDS
@@ -74,6 +75,7 @@ class NumberGrammar:
 
     def number(self, phrase: str) -> int | None:
         """The number that a folded phrase says; None if it says none, or if two numbers have these words."""
+        # Writing each candidate again is what makes a reading exact: the pieces above may be put together wrongly.
         numbers = {n for n in self._readings(phrase, len(LEVELS)) if self.words(n) == phrase}
         return numbers.pop() if len(numbers) == 1 else None
 
@@ -97,6 +99,7 @@ class NumberGrammar:
         """Numbers below 1000 ** (levels + 1) that may be meant; `number` checks them."""
         if phrase in self._small:
             yield self._small[phrase]
+        # The highest level comes first in all languages that are read here, so a number is split from the left.
         for level in range(levels, -1, -1):
             for end in range(1, len(phrase) + 1):
                 value = self._part(phrase[:end], level)

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from torch import nn
 
 from vizinho.errors import ModelError, VizinhoError
 from vizinho.files import write_json, write_text
@@ -89,17 +90,17 @@ def load_model(folder: Path) -> TrainedModel:
     except (KeyError, TypeError, AttributeError, ValueError, VizinhoError) as error:
         raise ModelError(f"does not describe a model ({error})", where=folder / "config.json", fix=_FIX) from error
     model = LanguageModel(shape, len(words), len(characters) if characters else None)
-    _load_weights(model, folder / "model.safetensors")
+    load_weights(model, folder / "model.safetensors")
     return TrainedModel(model.eval(), words, characters, normalizer, letters)
 
 
 def read_card(folder: Path) -> dict[str, Any]:
     """The card as it was written. Raises ModelError when it is missing or not JSON."""
-    return _json(folder / "card.json")
+    return read_json(folder / "card.json")
 
 
 def _config(folder: Path) -> dict[str, Any]:
-    config = _json(folder / "config.json")
+    config = read_json(folder / "config.json")
     if config.get("format") != FORMAT:
         raise ModelError("the folder holds no language model that vizinho wrote", where=folder, fix=_FIX)
     if config.get("version") != VERSION:
@@ -109,7 +110,8 @@ def _config(folder: Path) -> dict[str, Any]:
     return config
 
 
-def _json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a file of a model's folder. Raises ModelError where there is none."""
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
@@ -121,7 +123,8 @@ def _json(path: Path) -> dict[str, Any]:
     return values
 
 
-def _load_weights(model: LanguageModel, path: Path) -> None:
+def load_weights(model: nn.Module, path: Path) -> None:
+    """Put a file's weights into a model. Raises ModelError where it is missing, damaged or of another shape."""
     try:
         weights: dict[str, torch.Tensor] = load_file(path)
     except FileNotFoundError as error:

@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -22,6 +22,9 @@ from vizinho.server.protocols.rewriting import REDACTED, hits, masked, read_repl
 from vizinho.server.security.refusals import Refusal, bad_parameter
 from vizinho.server.served import ServedModel
 from vizinho.text.digits import has_numbers
+
+if TYPE_CHECKING:
+    from vizinho.text_models.punctuation import Punctuation
 
 RAW_ENCODINGS = ("linear16", "mulaw", "alaw")
 # What is asked for by these cannot be made, and an answer without it could be taken for one with it.
@@ -62,7 +65,7 @@ class CommonQuery(BaseModel):
 
     model: str | None = Field(None, description="NAME or NAME@VERSION; see GET /v1/models", max_length=200)
     language: str | None = Field(None, description="Language code; chooses a model where none is named", max_length=35)
-    punctuate: Flag = Field(False, description="A capital and a full stop where a pause starts and ends a phrase")
+    punctuate: Flag = Field(False, description="Marks and capitals, by a tagger of text or by the pauses alone")
     numerals: Flag = Field(False, description="Numbers, percentages, money and ordinals in digits")
     smart_format: Flag = Field(False, description="Does what punctuate and numerals do")
     multichannel: Flag = Field(False, description="Transcribe each channel by itself")
@@ -164,6 +167,7 @@ class ListenResult:
     topics: Sequence[tuple[str, float]] | None = None
     warnings: Sequence[wire.Warning_] = ()
     profane: frozenset[str] | None = None  # words that profanity_filter masks; None where there is no list
+    punctuation: Punctuation | None = None  # a tagger of the model's language; pauses alone without it
 
 
 def check_encoding(encoding: str, sample_rate: int | None) -> int:
@@ -198,13 +202,14 @@ def response(query: ListenQuery, result: ListenResult, now: datetime | None = No
     """The answer in Deepgram's shape. Hours of audio have many words and a long hash: call it in a thread."""
     pause = query.utt_split if query.utterances else UTTERANCE_PAUSE_SECONDS
     channels = [_rewritten(query, t, result) for t in result.channels]
-    grouped = [phrases(t.words, punctuate=query.written, pause_seconds=pause) for t in channels]
+    tagger = result.punctuation
+    grouped = [phrases(t.words, punctuate=query.written, pause_seconds=pause, punctuation=tagger) for t in channels]
     pairs = zip(channels, grouped, strict=True)
     utterances = [_utterance(i, n, p, query.written) for i, groups in enumerate(grouped) for n, p in enumerate(groups)]
     return wire.ListenResponse(
         metadata=_metadata(query, result, now or datetime.now(UTC)),
         results=wire.Results(
-            channels=[_channel(query, transcript, groups, result.detected) for transcript, groups in pairs],
+            channels=[_channel(query, transcript, groups, result) for transcript, groups in pairs],
             utterances=sorted(utterances, key=lambda u: (u.start, u.channel)) if query.utterances else None,
             topics=_topics(result) if result.topics is not None else None,
         ),
@@ -265,13 +270,13 @@ def _number(speaker: int | None) -> int | None:
 
 
 def _channel(
-    query: ListenQuery, transcript: Transcript, groups: Sequence[Phrase], detected: tuple[str, float] | None
+    query: ListenQuery, transcript: Transcript, groups: Sequence[Phrase], result: ListenResult
 ) -> wire.Channel:
     texts = [text for phrase in groups for text in phrase.written] if query.written else None
     best = alternative(transcript.words, texts)
     if query.paragraphs:
-        best.paragraphs = _paragraphs(transcript.words)
-    language, confidence = detected or (None, None)
+        best.paragraphs = _paragraphs(transcript.words, result.punctuation)
+    language, confidence = result.detected or (None, None)
     found = [wire.Search(query=phrase, hits=_hits(transcript.words, phrase)) for phrase in query.search]
     return wire.Channel(
         search=found or None, alternatives=[best], detected_language=language, language_confidence=confidence
@@ -285,10 +290,10 @@ def _hits(words: Sequence[Word], phrase: str) -> list[wire.SearchHit]:
     ]
 
 
-def _paragraphs(words: Sequence[Word]) -> wire.Paragraphs:
+def _paragraphs(words: Sequence[Word], punctuation: Punctuation | None) -> wire.Paragraphs:
     """Sentences are always written with capitals and full stops: without them they would not be sentences."""
     listed = []
-    for group in paragraphs(phrases(words, punctuate=True)):
+    for group in paragraphs(phrases(words, punctuate=True, punctuation=punctuation)):
         sentences = [wire.Sentence(text=p.text, start=p.start_seconds, end=p.end_seconds) for p in group]
         count, start, end = sum(len(p.words) for p in group), sentences[0].start, sentences[-1].end
         listed.append(wire.Paragraph(sentences=sentences, num_words=count, start=start, end=end))

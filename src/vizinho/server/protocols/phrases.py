@@ -5,9 +5,14 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from itertools import islice
+from typing import TYPE_CHECKING, TypeVar
 
+from vizinho.recognition.punctuated import punctuated
 from vizinho.records import Word
+
+if TYPE_CHECKING:
+    from vizinho.text_models.punctuation import Punctuation
 
 UTTERANCE_PAUSE_SECONDS = 0.8  # a longer pause ends an utterance (Deepgram's default for utt_split)
 PARAGRAPH_PAUSE_SECONDS = 2.0
@@ -50,13 +55,21 @@ T = TypeVar("T", Word, Phrase)
 
 
 def phrases(
-    words: Sequence[Word], *, punctuate: bool, pause_seconds: float = UTTERANCE_PAUSE_SECONDS
+    words: Sequence[Word],
+    *,
+    punctuate: bool,
+    pause_seconds: float = UTTERANCE_PAUSE_SECONDS,
+    punctuation: Punctuation | None = None,
 ) -> tuple[Phrase, ...]:
     """Group words by pauses and turns; with `punctuate`, a phrase starts with a capital and ends with a full stop.
 
-    CTC models write neither capitals nor marks, so a pause is all that is known about where a sentence ends.
+    CTC models write neither capitals nor marks, so a pause is all that is known about where a sentence ends, unless a
+    tagger of text reads the words.
     """
     groups = _by_pauses(words, pause_seconds)
+    if punctuate and punctuation is not None:
+        texts = iter([word.text for word in punctuated(words, punctuation)])
+        return tuple(Phrase(tuple(group), tuple(islice(texts, len(group)))) for group in groups)
     return tuple(Phrase(tuple(group), written(group, begins=punctuate, ends=punctuate)) for group in groups)
 
 

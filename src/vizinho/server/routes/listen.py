@@ -111,7 +111,15 @@ async def _answer(
     done = await service.pool.transcribe(client, job)
     service.metrics.transcribed(done)
     result = ListenResult(
-        request_id, job.audio, done.model, done.transcripts, done.detected, done.topics, warnings, service.profane
+        request_id,
+        job.audio,
+        done.model,
+        done.transcripts,
+        done.detected,
+        done.topics,
+        warnings,
+        service.profane,
+        service.punctuation.get(done.model.language),
     )
     # Hours of audio have tens of thousands of words: other clients' streams must not wait for their JSON.
     return await asyncio.to_thread(lambda: response(query, result).model_dump_json(exclude_none=True).encode())

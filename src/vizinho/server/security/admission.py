@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -24,6 +24,7 @@ from vizinho.store.store import Store
 
 if TYPE_CHECKING:
     from vizinho.server.correct.desk import Desk
+    from vizinho.text_models.punctuation import Punctuation
 
 T = TypeVar("T")
 
@@ -44,6 +45,7 @@ class Service:
     profane: frozenset[str] | None = None  # words that profanity_filter masks; None where there is no list
     wyoming: int | None = None  # port of the Wyoming protocol; None where that is off
     callbacks: Callbacks | None = None  # answers that are sent to addresses of clients; None where that is off
+    punctuation: Mapping[str, Punctuation] = field(default_factory=dict)  # taggers of text by language
     finish_streams: asyncio.Event = field(default_factory=asyncio.Event)  # set when open streams must come to their end
 
 

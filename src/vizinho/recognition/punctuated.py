@@ -1,0 +1,42 @@
+"""Transcripts with the marks and capitals that a tagger of text gives them, with the help of the pauses."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import islice, pairwise
+from typing import Protocol
+
+from vizinho.records import Transcript, Word
+
+
+class Punctuation(Protocol):
+    """A tagger of text, such as `text_models.punctuation`."""
+
+    def texts(self, words: Sequence[str], pauses: Sequence[float] | None = None) -> list[str]:
+        """The words with marks and capitals; `pauses` are the seconds after each, where they are known."""
+
+
+def punctuated(words: Sequence[Word], punctuation: Punctuation) -> tuple[Word, ...]:
+    """Words with marks and capitals; the last one ends a sentence."""
+    pauses = [after.start_seconds - word.end_seconds for word, after in pairwise(words)]
+    texts = punctuation.texts([word.text for word in words], [*pauses, math.inf] if words else [])
+    return tuple(replace(word, text=text) for word, text in zip(words, texts, strict=True))
+
+
+def punctuated_transcript(transcript: Transcript, punctuation: Punctuation) -> Transcript:
+    """A transcript whose text, words, segments and alternatives have marks and capitals."""
+    words = punctuated(transcript.words, punctuation)
+    rest = iter(words)  # segments have the transcript's words, in their order
+    segments = tuple(
+        replace(segment, words=inside, text=_text(inside))
+        for segment in transcript.segments
+        for inside in [tuple(islice(rest, len(segment.words)))]
+    )
+    n_best = tuple(replace(a, text=" ".join(punctuation.texts(a.text.split()))) for a in transcript.n_best)
+    return replace(transcript, words=words, text=_text(words), segments=segments, n_best=n_best)
+
+
+def _text(words: Sequence[Word]) -> str:
+    return " ".join(word.text for word in words)
