@@ -17,6 +17,7 @@ from vizinho.job.job import Job
 from vizinho.job.start import from_donor, sound_similarity
 from vizinho.model.checkpoint import Checkpoint
 from vizinho.model.fast import make_fast
+from vizinho.model.transducer import is_transducer
 from vizinho.model.whisper import is_whole_whisper
 from vizinho.progress import Advance, silent
 from vizinho.recognition.align import Columns, Frames, observe
@@ -51,8 +52,8 @@ class Aligner:
         cls, checkpoint: Checkpoint, normalizer: Normalizer, where: Path, fresh: frozenset[str] = frozenset()
     ) -> Aligner:
         """A network as it is; `fresh` tokens have random rows and do not count. Raises as `untrained` does."""
-        if is_whole_whisper(checkpoint.model):
-            what = "an encoder-decoder network gives no log-probabilities to align with"
+        if is_whole_whisper(checkpoint.model) or is_transducer(checkpoint.model):
+            what = "a network with a decoder gives no log-probabilities to align with"
             raise SpecError(what, where=where, fix="choose a CTC model, or transfer with --head ctc first")
         inventory, blank = checkpoint.inventory, int(checkpoint.tokenizer.pad_token_id)
         named = list(zip(inventory.tokens, inventory.roles, strict=True))

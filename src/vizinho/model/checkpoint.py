@@ -15,6 +15,7 @@ from vizinho.errors import ModelError
 from vizinho.files import sha256
 from vizinho.model.frontends import front_end
 from vizinho.model.layers import layer_of
+from vizinho.model.transducer import begin_with_blank, durations_of, is_transducer
 from vizinho.model.whisper import is_whole_whisper
 from vizinho.progress import quiet_transformers
 from vizinho.text.tokens import TokenInventory, inventory_of
@@ -36,7 +37,14 @@ class Checkpoint:
     @property
     def inventory(self) -> TokenInventory:
         """Tokens in the order of the output rows, with roles."""
-        return inventory_of(self.tokenizer, int(self.model.config.vocab_size))
+        blank = self.blank if is_transducer(self.model) else None
+        return inventory_of(self.tokenizer, int(self.model.config.vocab_size), blank)
+
+    @property
+    def blank(self) -> int:
+        """Row of the blank: of CTC the pad token's, of transducers one of its own."""
+        config = self.model.config
+        return int(config.blank_token_id if is_transducer(self.model) else self.tokenizer.pad_token_id)
 
     @property
     def front(self) -> FrontEnd:
@@ -51,10 +59,10 @@ class Checkpoint:
 
 @dataclass(frozen=True, slots=True)
 class Donor:
-    """A network to start from: anything that becomes a CTC network with the target's tokens, or Whisper."""
+    """A network to start from: anything that becomes a CTC network or transducer with the target's tokens, or Whisper."""
 
     model: PreTrainedModel
-    """A network with a CTC output layer, which means nothing without tokens of the donor's own, or a whole Whisper."""
+    """A network with a CTC output layer, which means nothing without tokens of the donor's own, or one with a decoder."""
     extractor: FeatureExtractionMixin
     kind: str
     """What it was saved as: a class of transformers or of NeMo."""
@@ -118,9 +126,9 @@ def weights(model: torch.nn.Module) -> dict[str, torch.Tensor]:
 def load_donor(path: Path, adapter: str | None = None, *, ctc: bool = False) -> Donor:
     """Open a model folder or a .nemo archive as the start of a transfer, in float32 and evaluation mode.
 
-    `adapter` names the language of a network with an adapter per language (MMS). Whisper keeps its decoder unless `ctc`
-    asks for its encoder alone. Raises ModelError naming what is
-    missing, left over, of another shape, or not known.
+    `adapter` names the language of a network with an adapter per language (MMS). Whisper and transducers keep their
+    decoder unless `ctc` asks for the encoder alone. Raises ModelError naming what is missing, left over, of another
+    shape, or not known.
     """
     # Each format needs libraries of its own, so only the one at hand is imported.
     if path.suffix == ".nemo":
@@ -135,7 +143,7 @@ def load_donor(path: Path, adapter: str | None = None, *, ctc: bool = False) -> 
 
 
 def load_checkpoint(folder: Path) -> Checkpoint:
-    """Open a recogniser: a folder of transformers (a CTC network or a whole Whisper), or a .nemo archive.
+    """Open a recogniser: a folder of transformers (a CTC network, Whisper or a transducer), or a .nemo archive.
 
     Raises ModelError as `load_donor` does, and for encoders without an output layer.
     """
@@ -156,9 +164,14 @@ def like(donor: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, seed: int) 
     """
     config = type(donor.config).from_dict(donor.config.to_dict())
     config.vocab_size, config.pad_token_id = len(tokenizer), tokenizer.pad_token_id
+    if is_transducer(donor):
+        config.blank_token_id = tokenizer.pad_token_id
     torch.manual_seed(seed)
     try:
-        return type(donor)(config).eval()
+        network = type(donor)(config).eval()
+        if is_transducer(network):
+            begin_with_blank(network)
+        return network
     except Exception as error:
         raise ModelError(
             f"the donor's architecture cannot be built from its configuration ({error})", fix="use another donor"
@@ -179,6 +192,10 @@ def processor_of(checkpoint: Checkpoint) -> ProcessorMixin:
 
     if is_whole_whisper(checkpoint.model):
         return WhisperProcessor(checkpoint.extractor, checkpoint.tokenizer)
+    if is_transducer(checkpoint.model):
+        blank = checkpoint.tokenizer.convert_ids_to_tokens(checkpoint.blank) or "<blank>"
+        kind = "tdt" if durations_of(checkpoint.model) else "rnnt"
+        return ParakeetProcessor(checkpoint.extractor, checkpoint.tokenizer, blank_token=blank, decoder_type=kind)
     if isinstance(checkpoint.extractor, ParakeetFeatureExtractor):
         return ParakeetProcessor(checkpoint.extractor, checkpoint.tokenizer, decoder_type="ctc")
     return Wav2Vec2Processor(checkpoint.extractor, checkpoint.tokenizer)

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
-from transformers import ParakeetForCTC, PreTrainedModel
+from transformers import ParakeetEncoder, ParakeetForCTC, ParakeetForRNNT, PreTrainedModel
 from transformers.modeling_outputs import CausalLMOutput
+from transformers.models.parakeet.modeling_parakeet import ParakeetEncoderModelOutput
 
 from vizinho.model import conformer
 
@@ -65,24 +66,29 @@ def chunks_of(config: Mapping[str, Any]) -> Chunks | None:
 def fast_forward(model: PreTrainedModel, *, everywhere: bool = False) -> Iterator[None]:
     """Within the context `model(features, attention_mask=mask).logits` is computed the fast way.
 
-    Does nothing for networks other than ParakeetForCTC and on devices other than the processor; with `everywhere` the
-    forward pass is replaced on every device, since only this one takes `chunks`, and gives a hidden state for every
-    block, dropped blocks included.
+    Of a transducer it is the encoder's forward pass. Does nothing for networks without a FastConformer and on devices
+    other than the processor; with `everywhere` the forward pass of ParakeetForCTC is replaced on every device, since
+    only this one takes `chunks`, and gives a hidden state for every block, dropped blocks included.
     """
-    original = model.forward
+    part = model.encoder if isinstance(model, ParakeetForRNNT) else model
+    original = part.forward
     if everywhere and isinstance(model, ParakeetForCTC):
         model.forward = types.MethodType(_forward, model)
     make_fast(model)
     try:
         yield
     finally:
-        model.forward = original
+        part.forward = original
 
 
 def make_fast(model: PreTrainedModel) -> None:
     """Replace the forward pass as `fast_forward` does, for good: for a model with one user."""
-    if isinstance(model, ParakeetForCTC) and next(model.parameters()).device.type == "cpu":
+    if next(model.parameters()).device.type != "cpu":
+        return
+    if isinstance(model, ParakeetForCTC):
         model.forward = types.MethodType(_forward, model)
+    elif isinstance(model, ParakeetForRNNT):
+        model.encoder.forward = types.MethodType(_encoder_forward, model.encoder)
 
 
 def _forward(
@@ -92,33 +98,50 @@ def _forward(
     chunks: Chunks | None = None,
     output_hidden_states: bool = False,
 ) -> CausalLMOutput:
-    """(B, T, F) to logits (B, T', V). Padded frames have other values than the original's, which nothing reads.
+    """(B, T, F) to logits (B, T', V). Padded frames have other values than the original's, which nothing reads."""
+    hidden, states = _encode(self.encoder, input_features, attention_mask, chunks, output_hidden_states)
+    return CausalLMOutput(logits=conformer.logits(self.ctc_head, hidden), hidden_states=states)
 
-    Hidden states (B, T', C), where they are asked for, are the input of the first block and the output of each block.
+
+def _encoder_forward(
+    self: ParakeetEncoder, input_features: torch.Tensor, attention_mask: torch.Tensor | None = None
+) -> ParakeetEncoderModelOutput:
+    """(B, T, F) to (B, T', C), for the networks that have other layers than CTC's behind the encoder."""
+    return ParakeetEncoderModelOutput(last_hidden_state=_encode(self, input_features, attention_mask)[0])
+
+
+def _encode(
+    encoder: ParakeetEncoder,
+    input_features: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    chunks: Chunks | None = None,
+    output_hidden_states: bool = False,
+) -> tuple[torch.Tensor, tuple[torch.Tensor, ...] | None]:
+    """(B, T, F) to (B, T', C), and the hidden states where they are asked for.
+
+    Hidden states (B, T', C) are the input of the first block and the output of each block.
     """
-    encoder = self.encoder
     hidden = conformer.front_end(encoder.subsampling, input_features, attention_mask) * encoder.input_scale
     valid = None
     if attention_mask is not None and not bool(attention_mask.all()):
         valid = encoder._get_output_attention_mask(attention_mask, target_length=hidden.shape[1])
     bias = _attention_bias(hidden, valid, chunks)
     positions = encoder.encode_positions(hidden[:1])
-    hidden = conformer.drop(hidden, encoder.dropout, self.training)
-    positions = conformer.drop(positions, encoder.dropout_positions, self.training)
+    hidden = conformer.drop(hidden, encoder.dropout, encoder.training)
+    positions = conformer.drop(positions, encoder.dropout_positions, encoder.training)
     states = []
     for block in encoder.layers:
         if output_hidden_states:
             states.append(hidden)
         # A draw from torch's generator, as in the original: a resumed run must drop the same blocks.
-        if self.training and encoder.layerdrop > 0.0 and float(torch.rand([])) < encoder.layerdrop:
+        if encoder.training and encoder.layerdrop > 0.0 and float(torch.rand([])) < encoder.layerdrop:
             continue
         arguments = (block, hidden, positions, valid, bias, chunks)
-        if self.training and block.gradient_checkpointing:
+        if encoder.training and block.gradient_checkpointing:
             hidden = block._gradient_checkpointing_func(_run_block, *arguments)
         else:
             hidden = _run_block(*arguments)
-    hidden_states = (*states, hidden) if output_hidden_states else None
-    return CausalLMOutput(logits=conformer.logits(self.ctc_head, hidden), hidden_states=hidden_states)
+    return hidden, (*states, hidden) if output_hidden_states else None
 
 
 def _attention_bias(hidden: torch.Tensor, valid: torch.Tensor | None, chunks: Chunks | None) -> torch.Tensor | None:

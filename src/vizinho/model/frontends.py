@@ -20,6 +20,8 @@ LEAKY = ("wav2vec2-conformer", "data2vec-audio")
 STACKED = ("wav2vec2-bert",)
 """Model types that read pairs of log-mel frames side by side (Seamless Communication 2023, arXiv 2312.05187)."""
 FASTCONFORMER = ("parakeet_ctc",)
+TRANSDUCERS = ("parakeet_rnnt", "parakeet_tdt")
+"""Model types with a prediction and a joint network, which are trained with the encoder."""
 WHISPER = ("whisper_ctc",)
 WHOLE_WHISPER = ("whisper",)
 """Model types with a decoder, which is trained with the encoder."""
@@ -32,7 +34,7 @@ def front_end(config: PreTrainedConfig, extractor: FeatureExtractionMixin) -> Fr
     rate = getattr(extractor, "sampling_rate", SAMPLE_RATE)
     if rate != SAMPLE_RATE:
         raise ModelError(f"the model works at {rate} Hz", fix=f"only models of {SAMPLE_RATE} Hz can be used")
-    if config.model_type in FASTCONFORMER:
+    if config.model_type in (*FASTCONFORMER, *TRANSDUCERS):
         return _fastconformer(config.encoder_config, extractor)
     if config.model_type in WAVEFORM:
         # Read from the configuration, as Hugging Face's documentation of the extractor says, not from the extractor's

@@ -1,8 +1,10 @@
 """Names the layers of a network, so that plan, recipe and movement speak of the same things; what an adapter changes.
 
 "front" is everything before the first block, "block0", "block1", ... are the encoder's blocks, "top" is what some
-networks have between the last block and the output layer (strided adapters), "head" are the output layers. A network
-with a decoder has its blocks, "decoder0", "decoder1", ..., and "tokens", its rows per token, instead of a head.
+networks have between the last block and the output layer (strided adapters), "head" are the output layers. Whisper has
+its decoder's blocks, "decoder0", "decoder1", ..., and "tokens", its rows per token, instead of a head. A transducer has
+the layers of its prediction network as "decoder0", ..., the projections that its joint network adds up as "top", and
+the rows per token of both networks as "head".
 
 Works on parameter names alone, for every encoder whose blocks are a numbered list; a norm of the encoder that is in no
 block counts as part of the front, because names do not tell on which side of the blocks it is.
@@ -16,20 +18,20 @@ from dataclasses import dataclass
 
 from vizinho.errors import SpecError
 
-_DECODER = re.compile(r"(?:^|\.)decoder\.layers\.(\d+)\.")
+_DECODER = re.compile(r"(?:^|\.)decoder\.layers\.(\d+)\.|^decoder\.lstm\.\w+_l(\d+)$")
 _TOKENS = re.compile(r"(?:^|\.)decoder\.(?:embed_tokens|embed_positions|layer_norm)\.|(?:^|\.)proj_out\.")
 _BLOCK = re.compile(r"(?:^|\.)(?:layers|layer|blocks)\.(\d+)\.")
 _FRONT = re.compile(
     r"subsampling|feature_extractor|feature_projection|conv_layers|encode_positions|masked_spec_embed|pos_conv"
 )
-_TOP = re.compile(r"(?:^|\.)(?:adapter|intermediate_ffn)\.")
-_HEAD = re.compile(r"(?:^|\.)(?:ctc_head|lm_head|head|phonemes)\.")
+_TOP = re.compile(r"(?:^|\.)(?:adapter|intermediate_ffn|encoder_projector|decoder_projector)\.")
+_HEAD = re.compile(r"(?:^|\.)(?:ctc_head|lm_head|head|phonemes)\.|^decoder\.embedding\.")
 
 
 def layer_of(name: str) -> str:
     """The layer a parameter belongs to: "front", "blockN", "decoderN", "top", "tokens" or "head"."""
     if match := _DECODER.search(name):
-        return f"decoder{match.group(1)}"
+        return f"decoder{match.group(1) or match.group(2)}"
     if _TOKENS.search(name):
         return "tokens"
     # The order matters: heads, strided adapters and feature extractors have numbered layers of their own.

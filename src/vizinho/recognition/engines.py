@@ -63,7 +63,7 @@ class Engine(Protocol):
 
 @runtime_checkable
 class WordsEngine(Protocol):
-    """An encoder-decoder network, which writes words by itself and gives no log-probabilities for a decoder."""
+    """A network with a decoder (Whisper, a transducer): it writes words by itself and gives no log-probabilities."""
 
     @property
     def max_seconds(self) -> float | None:
@@ -129,9 +129,14 @@ class TorchEngine:
 def torch_engine(
     checkpoint: Checkpoint, language: str | None = None, precision: str = "no", *, pooled: bool = False
 ) -> TorchEngine | WordsEngine:
-    """What computes with a network in memory; the options are for those with a decoder (`TorchWhisper`)."""
+    """What computes with a network in memory; the options are for Whisper (`TorchWhisper`)."""
+    from vizinho.model.transducer import is_transducer
     from vizinho.model.whisper import is_whole_whisper
 
+    if is_transducer(checkpoint.model):
+        from vizinho.recognition.transducer_torch import TorchTransducer
+
+        return TorchTransducer(checkpoint)
     if is_whole_whisper(checkpoint.model):
         from vizinho.recognition.whisper_torch import TorchWhisper
 

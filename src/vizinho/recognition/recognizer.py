@@ -422,7 +422,7 @@ def _whisper(folder: Path, threads: int, language: str | None) -> WordsEngine:
 
 def _no_log_probs(folder: Path | None) -> SpecError:
     return SpecError(
-        "an encoder-decoder network gives no log-probabilities for a decoder",
+        "a network with a decoder of its own gives no log-probabilities for another",
         where=folder or "",
         fix="leave out the beam search, or transfer with --head ctc",
     )

@@ -86,16 +86,18 @@ def _wrap(tokenizer: Tokenizer) -> Any:
     )
 
 
-def inventory_of(tokenizer: Any, rows: int | None = None) -> TokenInventory:
+def inventory_of(tokenizer: Any, rows: int | None = None, blank: int | None = None) -> TokenInventory:
     """Read any Hugging Face CTC tokeniser's tokens in row order, with their roles.
 
-    With `rows` (V, the output layer's), special tokens beyond it are left out, since the network cannot say them, and
+    `blank` is the blank's row where it is not the pad token's, as in transducers. With `rows` (V, the output layer's), special tokens beyond it are left out, since the network cannot say them, and
     rows without a token are named "<row N>". Raises TextError when letters have no row or two tokens share one.
     """
     by_row = sorted(tokenizer.get_vocab().items(), key=lambda item: item[1])
     named = {row: token for token, row in by_row}
     count = len(named) if rows is None else rows
     roles = {row: role_of(token, tokenizer) for row, token in named.items()}
+    if blank is not None:
+        roles |= {row: "special" for row, role in roles.items() if role == "blank"} | {blank: "blank"}
     # Letters beyond the last row could never be written; special tokens there are not needed.
     lost = [token for token, row in by_row if row >= count and roles[row] not in ("special", "unknown", "language")]
     if len(named) != len(by_row) or lost or (rows is None and list(named) != list(range(count))):

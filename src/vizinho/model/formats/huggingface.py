@@ -1,4 +1,4 @@
-"""Reads model folders as transformers saves them: CTC recognisers, pre-trained encoders, Whisper, Parakeet."""
+"""Reads model folders as transformers saves them: CTC recognisers, pre-trained encoders, Whisper, transducers."""
 
 from __future__ import annotations
 
@@ -31,8 +31,9 @@ from vizinho.errors import ModelError, TextError, first_line
 from vizinho.model.checkpoint import Donor, Shape
 from vizinho.model.formats.checks import check_size, check_stored
 from vizinho.model.formats.whisper_ctc import WhisperCTCConfig, WhisperForCTC, register
-from vizinho.model.frontends import FAMILIES, WHOLE_WHISPER
+from vizinho.model.frontends import FAMILIES, TRANSDUCERS, WHOLE_WHISPER
 from vizinho.model.layers import layer_of
+from vizinho.model.transducer import begin_with_blank
 from vizinho.model.whisper import completed
 from vizinho.model.whisper_silence import pool_silence
 from vizinho.progress import quiet_transformers
@@ -52,7 +53,7 @@ _ADAPTER = re.compile(r"adapter\.(.+)\.(?:safetensors|bin)")
 def read_folder(folder: Path, adapter: str | None = None, *, ctc: bool = False) -> Donor:
     """Open a folder, in float32 and evaluation mode. Raises ModelError naming the fault.
 
-    Whisper keeps its decoder unless `ctc` asks for its encoder alone.
+    Whisper and transducers keep their decoder unless `ctc` asks for the encoder alone.
     """
     _require_files(folder)
     if adapter is not None and adapter not in _adapters(folder):
@@ -64,6 +65,8 @@ def read_folder(folder: Path, adapter: str | None = None, *, ctc: bool = False) 
     extractor = _guarded(folder, AutoFeatureExtractor.from_pretrained, folder, **SAFE)
     if config.model_type in WHOLE_WHISPER and not ctc:
         return _whole_whisper(folder, config, extractor)
+    if config.model_type in TRANSDUCERS and not ctc:
+        return _transducer(folder, config, extractor)
     if config.model_type in _ENCODERS:
         return _encoder_of(folder, config, extractor)
     if config.model_type not in FAMILIES:
@@ -101,12 +104,7 @@ def read_folder(folder: Path, adapter: str | None = None, *, ctc: bool = False) 
 
 
 def _whole_whisper(folder: Path, config: PreTrainedConfig, extractor: FeatureExtractionMixin) -> Donor:
-    if not (folder / "tokenizer.json").is_file() and not (folder / "vocab.json").is_file():
-        raise ModelError(
-            "Whisper without its tokeniser cannot write",
-            where=folder,
-            fix="copy tokenizer.json into the folder, or take the encoder alone: transfer --head ctc",
-        )
+    _require_tokenizer(folder, "Whisper")
     model, info = _load(WhisperForConditionalGeneration, folder, config)
     _refuse(folder, info["missing_keys"], "weights are missing")
     _refuse(folder, info["unexpected_keys"], "weights have no place")
@@ -125,6 +123,33 @@ def _whole_whisper(folder: Path, config: PreTrainedConfig, extractor: FeatureExt
             fix="restore the tokeniser that the model was trained with",
         )
     return Donor(model.eval(), extractor, (config.architectures or [type(model).__name__])[0], tokenizer)
+
+
+def _transducer(folder: Path, config: PreTrainedConfig, extractor: FeatureExtractionMixin) -> Donor:
+    _require_tokenizer(folder, "a transducer")
+    blank = config.blank_token_id
+    if not 0 <= blank < config.vocab_size:
+        raise ModelError(
+            f"its blank is row {blank} of {config.vocab_size}",
+            where=folder / "config.json",
+            fix="restore the config.json that the model was trained with",
+        )
+    model, info = _load(_ENCODERS[config.model_type], folder, config)
+    _refuse(folder, info["missing_keys"], "weights are missing")
+    _refuse(folder, info["unexpected_keys"], "weights have no place")
+    begin_with_blank(model)
+    tokenizer = read_tokenizer(folder)
+    _inventory(folder, tokenizer, config.vocab_size, blank)
+    return Donor(model.eval(), extractor, (config.architectures or [type(model).__name__])[0], tokenizer)
+
+
+def _require_tokenizer(folder: Path, what: str) -> None:
+    if not (folder / "tokenizer.json").is_file() and not (folder / "vocab.json").is_file():
+        raise ModelError(
+            f"{what} without its tokeniser cannot write",
+            where=folder,
+            fix="copy tokenizer.json into the folder, or take the encoder alone: transfer --head ctc",
+        )
 
 
 _ENCODERS: dict[str, type[PreTrainedModel]] = {
@@ -212,10 +237,7 @@ def _tokenizer(folder: Path, model: PreTrainedModel, adapter: str | None) -> Pre
     tokenizer = read_tokenizer(folder)
     if adapter is not None:
         _guarded(folder, tokenizer.set_target_lang, adapter)
-    try:
-        inventory_of(tokenizer, int(model.config.vocab_size))
-    except TextError as error:
-        raise ModelError(error.what, where=folder, fix=error.fix) from error
+    _inventory(folder, tokenizer, int(model.config.vocab_size))
     if tokenizer.pad_token_id != model.config.pad_token_id:
         raise ModelError(
             f"config.json says that the blank is row {model.config.pad_token_id}, "
@@ -224,6 +246,14 @@ def _tokenizer(folder: Path, model: PreTrainedModel, adapter: str | None) -> Pre
             fix="restore the tokeniser that the model was trained with",
         )
     return tokenizer
+
+
+def _inventory(folder: Path, tokenizer: PreTrainedTokenizerBase, rows: int, blank: int | None = None) -> None:
+    """Raises ModelError where the tokens are not those of the network's rows."""
+    try:
+        inventory_of(tokenizer, rows, blank)
+    except TextError as error:
+        raise ModelError(error.what, where=folder, fix=error.fix) from error
 
 
 def _notes(
