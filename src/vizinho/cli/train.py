@@ -136,7 +136,8 @@ def transfer(
     head: Annotated[
         str,
         Option(
-            "--head", help="auto keeps the decoder of Whisper donors; ctc takes the encoder, with a new output layer."
+            "--head",
+            help="auto keeps the decoder of Whisper and transducers; ctc takes the encoder, with a new output layer.",
         ),
     ] = "auto",
     language_like: Annotated[

@@ -64,15 +64,15 @@ def greedy_transducer(
     # The blank stands before the first token.
     predicted, state = network.predict(np.full(count, settings.blank, np.int64), network.start(count))
     while (active := np.flatnonzero(place < real)).size:
-        tokens, probabilities, steps = _best(
-            network.join(frames[active, place[active]], predicted[active]), settings
-        )
+        tokens, probabilities, steps = _best(network.join(frames[active, place[active]], predicted[active]), settings)
         spoken = tokens != settings.blank
+        # Lists, not arrays: a few rows at a time, each of which becomes an object.
         for row, token, probability, step in zip(
             active[spoken].tolist(), tokens[spoken].tolist(), probabilities[spoken].tolist(), steps[spoken], strict=True
         ):
             start = int(place[row])
             emissions[row].append(Emission(token, start, start + max(1, int(step)), probability))
+        # Counts tokens since the last step to another frame.
         at_once[active] = np.where(steps > 0, 0, at_once[active] + 1)
         full = at_once[active] >= settings.most_at_once
         at_once[active[full]] = 0
@@ -88,6 +88,7 @@ def _best(logits: Values, settings: TransducerSettings) -> tuple[Rows, Values, R
     of_tokens = logits[:, : logits.shape[1] - durations]
     tokens = of_tokens.argmax(axis=1)
     best = of_tokens.max(axis=1, keepdims=True)
+    # The best token's share of a softmax: its own exponential is exp(0).
     probabilities = 1.0 / np.exp(of_tokens - best).sum(axis=1)
     blank = tokens == settings.blank
     if not durations:

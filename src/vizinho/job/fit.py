@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from vizinho.evaluation.collapse import Course, Finding, diagnose
 from vizinho.job.start import ReadyJob
 from vizinho.model.checkpoint import save_checkpoint, weights
+from vizinho.model.transducer import is_transducer
 from vizinho.model.whisper import is_whole_whisper
 from vizinho.plan.apply import plant
 from vizinho.plan.movement import Movement, movement
@@ -20,9 +21,12 @@ from vizinho.training.selection import FitResult
 from vizinho.training.skipped import read_skipped
 from vizinho.training.speech_task import DevSet, SpeechTask, dev_rates
 from vizinho.training.torchrun import is_main_process
+from vizinho.training.transducer_task import TransducerTask
 from vizinho.training.written_task import WrittenTask
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
     from vizinho.model.adapters import Adapter
 
 
@@ -57,8 +61,9 @@ def fit_job(ready: ReadyJob, folder: Path, *, progress: Advance = silent, log: L
         handle = attach(model, options.adapter, options.seed)
     dev = _dev_set(ready, log)
     with _phoneme_head(ready):
-        kind = WrittenTask if is_whole_whisper(model) else SpeechTask
-        task = kind(ready.checkpoint, ready.prepared.examples, dev if dev.utterances else None, ready.phonemes)
+        task = _kind_of(model)(
+            ready.checkpoint, ready.prepared.examples, dev if dev.utterances else None, ready.phonemes
+        )
         result = fit(task, options, folder, progress=progress, log=log)
     # Merged, an adapter's model is an ordinary one for dev, movement and whoever loads it.
     adapter = None
@@ -99,6 +104,12 @@ def _as_served(ready: ReadyJob, dev: DevSet, result: FitResult, log: Log) -> tup
         return replace(result, chosen="the donor untrained", dev_score=untrained, best_step=0), untrained
     plant(checkpoint.model, trained)
     return replace(result, dev_score=cer), untrained
+
+
+def _kind_of(model: PreTrainedModel) -> type[SpeechTask]:
+    if is_transducer(model):
+        return TransducerTask
+    return WrittenTask if is_whole_whisper(model) else SpeechTask
 
 
 def _phoneme_head(ready: ReadyJob) -> AbstractContextManager[None]:

@@ -195,8 +195,8 @@ def transfer(
         orthography: A TOML file of how the target is spelt; if not given that of a donor in the same language, or as
             Unicode's CLDR has it.
         rows: How the rows of tokens that the donor lacks start.
-        head: "ctc" takes the encoder of a donor with a decoder (Whisper) and gives it a new output layer; "auto" keeps
-            the decoder.
+        head: "ctc" takes the encoder of a donor with a decoder (Whisper, a transducer) and gives it a new output layer;
+            "auto" keeps the decoder.
         language_like: For a donor with a decoder that lacks the target: languages and shares from which the target's
             language token starts; those next to it in the family tree if not given.
         dry_run: Stop after the plan.

@@ -21,6 +21,7 @@ from vizinho.job.job import Job
 from vizinho.languages.levels.atlas import related
 from vizinho.model.checkpoint import Checkpoint, Donor, like, load_donor, weights
 from vizinho.model.layers import layer_of, layer_order
+from vizinho.model.transducer import durations_of, frames_needed, is_transducer
 from vizinho.model.whisper import (
     TOKEN_PARAMETERS,
     extended,
@@ -33,6 +34,7 @@ from vizinho.model.whisper import (
 from vizinho.plan.apply import apply_plan, plant, shapes_of, token_parameters
 from vizinho.plan.plan import TokenAxis, TransferPlan, build_plan, plan_axes
 from vizinho.plan.tokens import NeighbourTable, SimilarityTable, folded, match_tokens
+from vizinho.plan.transducers import transducer_axes
 from vizinho.records import Utterance
 from vizinho.text.alphabets import alphabet
 from vizinho.text.tokens import bpe_tokenizer, character_tokenizer, characters_of
@@ -118,12 +120,7 @@ def make_ready(
         checkpoint, plan, donor = from_donor(job, dataset, similarity)
     # An utterance must fit the network at every speed that augmentation may give it.
     speed_range = job.options.augment.speed_range if job.options.augment.speed_share else 0.0
-    preparer: Preparer | WrittenPreparer = Preparer(
-        checkpoint.tokenizer, dataset.normalizer, checkpoint.front, speed_range
-    )
-    if is_whole_whisper(checkpoint.model):
-        room = most_tokens(checkpoint.model, math.inf)
-        preparer = WrittenPreparer(checkpoint.tokenizer, dataset.normalizer, checkpoint.front, speed_range, room)
+    preparer = _preparer(checkpoint, dataset, speed_range)
     if dataset.shards:
         from vizinho.corpora.shards.source import ShardedExamples, Withheld
 
@@ -138,6 +135,15 @@ def make_ready(
     if phonemes is not None and plan is not None:
         plan = replace(plan, rows=(*plan.rows, *phonemes.plan))
     return ReadyJob(job, dataset, prepared, checkpoint, plan, donor, start, phonemes)
+
+
+def _preparer(checkpoint: Checkpoint, dataset: Dataset, speed_range: float) -> Preparer:
+    arguments = (checkpoint.tokenizer, dataset.normalizer, checkpoint.front, speed_range)
+    if is_whole_whisper(checkpoint.model):
+        return WrittenPreparer(*arguments, most_tokens=most_tokens(checkpoint.model, math.inf))
+    if is_transducer(checkpoint.model):
+        return Preparer(*arguments, frames_needed(checkpoint.model))
+    return Preparer(*arguments)
 
 
 def _phonemes(job: Job, dataset: Dataset, checkpoint: Checkpoint) -> PhonemeTask | None:
@@ -186,17 +192,18 @@ def from_donor(
     sources = match_tokens(target.inventory, donor.inventory, job.rows, table)
     # The plan accounts for every parameter of both sides before a single value is written.
     fresh, donated = weights(target.model), donor.weights()
-    plan = build_plan(
-        shapes_of(fresh),
-        shapes_of(donated),
-        sources,
-        donor.inventory.tokens,
-        token_parameters(fresh),
-        token_parameters(donated),
-        lacking=donor.lacking,
-        unused=donor.unused,
-        renewed=_renewed(fresh, job.rows.fresh_layers),
-    )
+    shapes = shapes_of(fresh), shapes_of(donated)
+    reasons: dict[str, Any] = {
+        "lacking": donor.lacking,
+        "unused": donor.unused,
+        "renewed": _renewed(fresh, job.rows.fresh_layers),
+    }
+    donor_tokens = donor.inventory.tokens
+    if is_transducer(donor.model):
+        plan = plan_axes(*shapes, transducer_axes(sources, donor_tokens, durations_of(donor.model)), **reasons)
+    else:
+        by_token = token_parameters(fresh), token_parameters(donated)
+        plan = build_plan(*shapes, sources, donor_tokens, *by_token, **reasons)
     plant(target.model, apply_plan(plan, donated, fresh))
     return target, plan, donor.describe()
 

@@ -59,10 +59,10 @@ class Checkpoint:
 
 @dataclass(frozen=True, slots=True)
 class Donor:
-    """A network to start from: anything that becomes a CTC network or transducer with the target's tokens, or Whisper."""
+    """A network to start from: what becomes a CTC network or transducer with the target's tokens, or Whisper."""
 
     model: PreTrainedModel
-    """A network with a CTC output layer, which means nothing without tokens of the donor's own, or one with a decoder."""
+    """A network with a CTC output layer, which means nothing without tokens of the donor's, or one with a decoder."""
     extractor: FeatureExtractionMixin
     kind: str
     """What it was saved as: a class of transformers or of NeMo."""

@@ -107,6 +107,7 @@ def _encoder_forward(
     self: ParakeetEncoder, input_features: torch.Tensor, attention_mask: torch.Tensor | None = None
 ) -> ParakeetEncoderModelOutput:
     """(B, T, F) to (B, T', C), for the networks that have other layers than CTC's behind the encoder."""
+    # No mask: only the official losses and `generate` read it, and they run on the original.
     return ParakeetEncoderModelOutput(last_hidden_state=_encode(self, input_features, attention_mask)[0])
 
 

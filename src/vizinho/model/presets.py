@@ -12,6 +12,7 @@ from transformers import ParakeetCTCConfig, ParakeetEncoderConfig, ParakeetForCT
 
 from vizinho.audio.features import MEL_CHANNELS
 from vizinho.errors import ModelError, SpecError
+from vizinho.model.frontends import TRANSDUCERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,17 +86,20 @@ def _config(size: Preset, subsampling: int, vocabulary: int, blank: int) -> Para
 
 
 DonorKind = Literal["recogniser", "encoder", "whisper"]
-"""A CTC network with rows for tokens; a network whose encoder gets a new output layer; Whisper with its decoder."""
+"""A network with rows for tokens (CTC, transducers); one whose encoder gets a new output layer; Whisper whole."""
 
 
 def donor_kind(folder: Path, head: str = "auto") -> DonorKind:
-    """What a donor is, by its configuration; with head "ctc" a Whisper is an encoder.
+    """What a donor is, by its configuration; with head "ctc" a Whisper or a transducer is an encoder.
 
-    NeMo archives are recognisers: their readers say if they are none. Raises ModelError for a broken configuration.
+    A transducer has rows for tokens as a CTC network has. NeMo archives are recognisers: their readers say if they are
+    none. Raises ModelError for a broken configuration.
     """
     configuration = _configuration(folder)
     if configuration.get("model_type") == "whisper" and head != "ctc":
         return "whisper"
+    if configuration.get("model_type") in TRANSDUCERS and head != "ctc":
+        return "recogniser"
     classes = configuration.get("architectures")
     ctc = not isinstance(classes, list) or any("ForCTC" in str(name) for name in classes)
     return "recogniser" if ctc else "encoder"

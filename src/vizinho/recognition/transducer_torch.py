@@ -46,6 +46,7 @@ class TorchTransducer:
         inputs = front.extract([at_least_minimum(samples) for samples in waveforms])
         with torch.inference_mode():
             audio = model.get_audio_features(inputs.features.to(model.device), inputs.mask.to(model.device))
+            # Projected once for all: the joint network adds them to the predictions token by token.
             frames = audio.pooler_output.float().cpu().numpy()  # (B, T', J)
             lengths = [front.output_frames(int(steps)) for steps in inputs.mask.sum(dim=1)]
             emissions = greedy_transducer(_TorchPredicting(model), frames, lengths, self._settings)
@@ -74,6 +75,7 @@ class _TorchPredicting:
         import torch
 
         decoder = self._decoder
+        # Without the official cache, which updates the rows of a batch under a mask: here only new tokens come.
         embedded = decoder.embedding(torch.from_numpy(tokens).to(self._device))[:, None]
         hidden, cell = (torch.from_numpy(np.ascontiguousarray(part)).to(self._device) for part in state)
         output, after = decoder.lstm(embedded, (hidden, cell))

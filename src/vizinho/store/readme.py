@@ -15,18 +15,23 @@ if TYPE_CHECKING:
 
 FEW_SPEAKERS = 20
 """With fewer the README says that other voices are heard worse."""
+_LOADERS = {
+    "ConditionalGeneration": ("AutoModelForSpeechSeq2Seq", "whisper"),
+    "RNNT": ("AutoModelForRNNT", "rnnt"),
+    "TDT": ("AutoModelForTDT", "tdt"),
+}
+"""By the end of a class's name: what loads it in transformers, and its tag on the hub; all others are CTC networks."""
 _SYNTHETIC = "synthesised"
 """The licence that rows of synthetic corpora have."""
 
 
 def readme(card: Card, folder: Path) -> str:
     """The README of the model in `folder`, results on test splits included in its front matter."""
-    # Networks with a decoder are loaded by another class than CTC networks.
-    whole = _architecture(folder).endswith("ForConditionalGeneration")
-    loader = "AutoModelForSpeechSeq2Seq" if whole else "AutoModelForCTC"
+    # "ParakeetForTDT" is told by what follows its "For".
+    loader, tag = _LOADERS.get(_architecture(folder).partition("For")[2], ("AutoModelForCTC", "ctc"))
     # YAML first: Hugging Face's hub reads it only at the very start of the file.
     lines = [
-        *_front_matter(card, "whisper" if whole else "ctc"),
+        *_front_matter(card, tag),
         "",
         f"# {card.name}@{card.version}" if card.version else f"# {card.name}",
         "",

@@ -89,8 +89,9 @@ def _wrap(tokenizer: Tokenizer) -> Any:
 def inventory_of(tokenizer: Any, rows: int | None = None, blank: int | None = None) -> TokenInventory:
     """Read any Hugging Face CTC tokeniser's tokens in row order, with their roles.
 
-    `blank` is the blank's row where it is not the pad token's, as in transducers. With `rows` (V, the output layer's), special tokens beyond it are left out, since the network cannot say them, and
-    rows without a token are named "<row N>". Raises TextError when letters have no row or two tokens share one.
+    `blank` is the blank's row where it is not the pad token's, as in transducers. With `rows` (V, the output layer's),
+    special tokens beyond it are left out, since the network cannot say them, and rows without a token are named
+    "<row N>". Raises TextError when letters have no row or two tokens share one.
     """
     by_row = sorted(tokenizer.get_vocab().items(), key=lambda item: item[1])
     named = {row: token for token, row in by_row}

@@ -44,6 +44,8 @@ class Preparer:
     normalizer: Callable[[str], str]
     front: FrontEnd
     speed_range: float
+    frames_needed: Callable[[Sequence[int]], int] = frames_needed
+    """Fewest output frames that the network can say labels in."""
 
     def __call__(self, utterance: Utterance) -> Example | str:
         """The utterance with its labels, or why it cannot be trained on. TextError for letters without a token."""
@@ -56,16 +58,16 @@ class Preparer:
             return "no text left after normalising"
         if not self.front.can_hear(longest_seconds):
             return f"{longest_seconds:.1f} s at its slowest, the network hears {self.front.max_seconds:g} s"
-        if frames_needed(labels) > frames:
-            return f"{frames_needed(labels)} labels but only {frames} frames"
+        if (needed := self.frames_needed(labels)) > frames:
+            return f"{max(needed, len(labels))} labels but only {frames} frames"
         return Example(utterance, tuple(labels))
 
 
 @dataclass(frozen=True, slots=True)
 class WrittenPreparer(Preparer):
-    """Encodes texts as they are written, with case and punctuation, for a network with a decoder."""
+    """Encodes texts as they are written, with case and punctuation, for Whisper."""
 
-    most_tokens: int
+    most_tokens: int = 0
     """More tokens than the decoder has positions for."""
 
     def __call__(self, utterance: Utterance) -> Example | str:

@@ -19,14 +19,19 @@ from vizinho.training.speech_task import SpeechTask
 _IGNORED = -100  # cross_entropy's label of what has no part in the loss
 
 
+def refuse_ctc_options(options: TrainingOptions) -> None:
+    """Raises SpecError for options that a network with a decoder cannot follow."""
+    ctc_only = {"streaming": options.streaming.share, "phonemes": options.phonemes.weight}
+    for what in (name for name, asked in ctc_only.items() if asked):
+        raise SpecError("a network with a decoder cannot", where=what, fix="leave the table out, or use --head ctc")
+
+
 class WrittenTask(SpeechTask):
     """A recogniser with a decoder and what it learns from: batches and dev scores are those of `SpeechTask`."""
 
     def begin(self, options: TrainingOptions) -> Ranks:
         """Raises SpecError for what only networks with CTC can do."""
-        ctc_only = {"streaming": options.streaming.share, "phonemes": options.phonemes.weight}
-        for what in (name for name, asked in ctc_only.items() if asked):
-            raise SpecError("a network with a decoder cannot", where=what, fix="leave the table out, or use --head ctc")
+        refuse_ctc_options(options)
         ranks = Ranks.accelerated(options)
         if ranks.sharded:
             raise SpecError("Whisper cannot be sharded", where="distributed", fix='use strategy = "ddp"')

@@ -138,6 +138,7 @@ def _transducer(folder: Path, config: PreTrainedConfig, extractor: FeatureExtrac
     _refuse(folder, info["missing_keys"], "weights are missing")
     _refuse(folder, info["unexpected_keys"], "weights have no place")
     begin_with_blank(model)
+    # The blank has a row of its own; the padding token's row is never said.
     tokenizer = read_tokenizer(folder)
     _inventory(folder, tokenizer, config.vocab_size, blank)
     return Donor(model.eval(), extractor, (config.architectures or [type(model).__name__])[0], tokenizer)
