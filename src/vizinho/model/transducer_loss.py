@@ -37,7 +37,8 @@ def transducer_loss(
         )  # fmt: skip
     else:
         per_utterance = rnnt_losses(logits, frames, labels, label_lengths, blank=blank)
-    return (per_utterance / label_lengths.clamp(min=1)).mean()
+    loss: torch.Tensor = (per_utterance / label_lengths.clamp(min=1)).mean()
+    return loss
 
 
 def rnnt_losses(
