@@ -56,12 +56,16 @@ _HEARD_AS = {
 }  # fmt: skip
 _REDUCED = {"a": "ɐ", "e": "ɪi", "o": "ʊu", "i": "ɪ", "u": "ʊ"}
 """Vowels that are written alike in stressed and in weak syllables but spoken differently."""
-_SAME_LETTER = {"a": "ɐ", "e": "ɪɛ", "o": "ʊɔ", "i": "ɪ", "u": "ʊ", "j": "iɪ", "w": "uʊ", "l": "ʊ", "n": "ŋ"}
+_SAME_LETTER = {"a": "ɐ", "e": "ɪɛ", "o": "ʊɔ", "i": "ɪ", "u": "ʊ", "j": "iɪ", "w": "uʊ", "l": "ʊw", "n": "ŋ"}
 """What has one letter for two sounds: weak and open vowels, glides, l and n at the end of a syllable (Brazil's mal)."""
 _PALATAL = {"pt": {"t": "ʃ", "d": "ʒ"}}
 """What comes between these and an i in some accents of a language (Brazil's tia, dia), and has no letter."""
+_NASAL_GLIDE = frozenset({"pt"})
+"""Languages in which a nasal e glides to an i that has no letter (bem)."""
 _SUPPORT = {"pt": "ə"}
 """A vowel that eSpeak's rules put next to a consonant (after the r of parte), and that has no letter either."""
+_TRILL = {"pt": "x"}
+"""The target's sound of the letter that has a trill in languages that set it apart from a tap (perro, pero)."""
 _MARKS = "\u0301\u0300\u0302"
 """Acute, grave and circumflex show stress and openness, which differ between languages; tilde and cedilla stay."""
 Graphone = tuple[Phones, str]
@@ -208,12 +212,35 @@ def spellings_of(
 @cache
 def _respell_word(word: str, language: str, target: str) -> str:
     costs = _spelling_costs(word, language, target)
-    return min(costs, key=lambda spelling: costs[spelling], default="")
+    return _accented(min(costs, key=lambda spelling: costs[spelling], default=""), word, target)
+
+
+def _accented(spelling: str, word: str, target: str) -> str:
+    """The target's word that has these letters, with its accents: the donor's own word, else the most frequent one."""
+    known = _with_accents(target).get(spelling, ())
+    return word if word in known else next(iter(known), spelling)
+
+
+@cache
+def _with_accents(language: str) -> dict[str, tuple[str, ...]]:
+    """Frequent words by their letters without accents, the most frequent first."""
+    words: dict[str, tuple[str, ...]] = {}
+    for word in frequent_words(language, WORDS, letters=letters_of(language), shortest=2):
+        words[_plain(word)] = (*words.get(_plain(word), ()), word)
+    return words
+
+
+@cache
+def _has_two_rs(language: str) -> bool:
+    """Whether a trill and a tap tell words apart in a language."""
+    return {"r", "ɾ"} <= {phone for _, phones in _frequent(language)[:2000] for phone in phones}
 
 
 def _spelling_costs(word: str, language: str, target: str) -> dict[str, float]:
     """What each spelling of a word in the target's letters costs, in phones."""
     phones = _single(_read(word, language))
+    if Language.of(target).base in _TRILL and _has_two_rs(language):
+        phones = tuple(_TRILL[Language.of(target).base] if p == "r" else p for p in phones)
     own = _plain(word)
     spellings = sound_speller(target).spellings(phones, _letters_of(word, phones, language))
     costs: dict[str, float] = {}
@@ -247,7 +274,9 @@ def _read(word: str, language: str) -> Phones:
     return tuple(
         phone
         for before, phone, after in zip(("", *spoken[:-1]), spoken, (*spoken[1:], ""), strict=True)
-        if phone != support and not (after in ("i", "ɪ") and between.get(before) == phone)
+        if phone != support
+        and not (after in ("i", "ɪ") and between.get(before) == phone)
+        and not (code in _NASAL_GLIDE and (before, phone) == ("e", "ɪ") and after in ("ŋ", "m"))
     )
 
 
