@@ -40,7 +40,7 @@ RENAMED_OPTIONS = {("corpus align", "--donor-language"): "--from"}
 
 EXTRAS = {
     "serve": ("fastapi", "starlette", "uvicorn", "h11", "python_multipart", "websockets", "prometheus_client"),
-    "compare": ("conllu", "sklearn", "spacy", "jinja2", "matplotlib"),
+    "compare": ("conllu", "sklearn", "urielplus", "uroman", "countryinfo", "spacy", "jinja2", "matplotlib"),
     "text": ("gensim",),
     "lhotse": ("lhotse",),
     "tensorboard": ("tensorboard",),

@@ -42,7 +42,8 @@ class RunningStatistics:
         """Before batch `index` of the `count` of a step: after the last one they have moved once, by the mean of all.
 
         With momentum m every batch must weigh m / count in the end, so the later ones, which are decayed less, move
-        them less: m / count / (1 - (count - 1 - index) m / count).
+        them less: m / count / (1 - (count - 1 - index) m / count). A block that layer drop leaves out of a
+        later batch is decayed less than that; its earlier batches then weigh up to 1 / (1 - m) too much.
         """
         for module, momentum in zip(self._modules, self._momenta, strict=True):
             share = (momentum or 0.0) / count

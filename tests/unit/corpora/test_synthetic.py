@@ -13,12 +13,12 @@ import pytest
 import soundfile
 from typer.testing import CliRunner
 
-from vizinho.audio.io import load_audio
+from vizinho.audio.io import Waveform, load_audio
 from vizinho.cli.main import app
 from vizinho.corpora.manifest import read_manifest
 from vizinho.corpora.synthetic import frequent_words, phrase_book, practice_corpus
 from vizinho.errors import CorpusError, SpecError, VizinhoError
-from vizinho.g2p.espeak import HELD_OUT_VARIANTS, TRAIN_VARIANTS, _interrupt_after
+from vizinho.g2p.espeak import HELD_OUT_VARIANTS, TRAIN_VARIANTS, Voice, _interrupt_after, synthesise
 from vizinho.text.alphabets import alphabet
 from vizinho.text.normalize import get_normalizer
 
@@ -151,8 +151,17 @@ def test_what_can_be_spoken_is_listed() -> None:
 
 
 def test_a_voice_that_stays_silent_ends_in_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vizinho.corpora.synthetic.frequent_words", lambda *_: ["..."])
+    def speak(_text: str, voice: Voice) -> Waveform:
+        return synthesise("...", voice)  # which no voice says aloud
+
+    monkeypatch.setattr("vizinho.corpora.synthetic.synthesise", speak)
     with pytest.raises(VizinhoError, match="silence"):
+        practice_corpus("pt", 0.1, tmp_path)
+
+
+def test_a_text_without_words_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vizinho.corpora.synthetic.frequent_words", lambda *_: ["..."])
+    with pytest.raises(VizinhoError, match="too few words"):
         practice_corpus("pt", 0.1, tmp_path, sentences=["..."])
 
 

@@ -34,5 +34,5 @@ def test_every_reference_of_the_description_leads_somewhere(description):
 def test_every_answer_to_a_transcription_is_described(description):
     content = description["paths"]["/v1/audio/transcriptions"]["post"]["responses"]["200"]["content"]
     names = [ref.rpartition("/")[2] for ref in references(content["application/json"])]
-    assert names == ["Transcription", "VerboseTranscription"]
+    assert names == ["Transcription", "VerboseTranscription", "DiarizedTranscription"]
     assert {"text/plain", "text/vtt", "application/x-subrip", "text/event-stream"} < content.keys()
