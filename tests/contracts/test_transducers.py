@@ -237,7 +237,7 @@ def test_durations_without_zero_are_refused(corpus, tmp_path):
 def test_it_learns_the_language_of_tones(kind, tmp_path):
     """From a random network: sixteen recordings by heart."""
     corpus = tone_corpus(tmp_path, count=16, letters="abcd")
-    options = replace(OPTIONS, steps=120, learning_rate=1e-2, batch_seconds=8, evaluate_every=120, augment=NO_AUGMENT)
+    options = replace(OPTIONS, steps=240, learning_rate=5e-3, batch_seconds=8, evaluate_every=240, augment=NO_AUGMENT)
     folder = tiny_transducer(tmp_path / kind, kind)
     ready = ready_of(folder, corpus, options)
     fit_job(ready, tmp_path / "run")

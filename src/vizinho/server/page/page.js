@@ -115,7 +115,8 @@ async function record() {
     chunks.push(samples);
     level.show(peak);
     for (const { stream } of streams) stream?.send(samples.buffer);
-    $("status").textContent = `Listening… ${(chunks.length / 10).toFixed(1)} s`;
+    // Sound that comes after the end must not write over what is said then.
+    if (recording?.chunks === chunks) $("status").textContent = `Listening… ${(chunks.length / 10).toFixed(1)} s`;
   }, () => stop().catch(complain));
   startOver();
   name = "recording";
