@@ -10,6 +10,7 @@ from typing import Any
 
 from vizinho.corpora.documents import Document, Media, Span, Tier
 from vizinho.corpora.writers import WRITERS
+from vizinho.recognition.segments import segment_of
 from vizinho.records import Segment, Transcript, Word
 
 FORMATS = ("txt", "json", "srt", "vtt", *WRITERS)
@@ -111,11 +112,11 @@ def _short(segment: Segment) -> Iterator[Segment]:
     words: list[Word] = []
     for word in segment.words:
         if words and len(" ".join([*(w.text for w in words), word.text])) > _LINE_LETTERS:
-            yield _part(words)
+            yield segment_of(words)
             words = []
         words.append(word)
     if words:
-        yield _part(words)
+        yield segment_of(words)
 
 
 def _divided(segment: Segment) -> Iterator[Segment]:
@@ -135,12 +136,7 @@ def _divided(segment: Segment) -> Iterator[Segment]:
                 round(words[n].start_seconds - words[n - 1].end_seconds, 2), -abs(words[n].start_seconds - middle),
             ),
         )  # fmt: skip
-        waiting += [_part(words[cut:]), _part(words[:cut])]
-
-
-def _part(words: Sequence[Word]) -> Segment:
-    text, confidence = " ".join(w.text for w in words), sum(w.confidence for w in words) / len(words)
-    return Segment(words[0].start_seconds, words[-1].end_seconds, text, confidence, tuple(words))
+        waiting += [segment_of(words[cut:]), segment_of(words[:cut])]
 
 
 def _times(part: Segment, point: str) -> str:

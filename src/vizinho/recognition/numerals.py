@@ -8,6 +8,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 from vizinho.errors import SpecError
+from vizinho.recognition.segments import mean_confidence, text_of
 from vizinho.records import Transcript, Word
 from vizinho.text.digits import Written, has_numbers, in_digits
 
@@ -44,30 +45,24 @@ def transcript_with_digits(transcript: Transcript, language: str) -> Transcript:
     """A transcript whose text, words, segments and alternatives have numbers in digits."""
     words = with_digits(transcript.words, language)
     segments = tuple(
-        replace(segment, words=inside, text=_text(inside))
+        replace(segment, words=inside, text=text_of(inside))
         for segment in transcript.segments
         for inside in [with_digits(segment.words, language)]
     )
     untimed = [[Word(text, 0.0, 0.0, 0.0) for text in a.text.split()] for a in transcript.n_best]
     n_best = tuple(
-        replace(alternative, text=_text(with_digits(spoken, language)))
+        replace(alternative, text=text_of(with_digits(spoken, language)))
         for alternative, spoken in zip(transcript.n_best, untimed, strict=True)
     )
-    return replace(transcript, words=words, text=_text(words), segments=segments, n_best=n_best)
-
-
-def _text(words: Sequence[Word]) -> str:
-    return " ".join(word.text for word in words)
+    return replace(transcript, words=words, text=text_of(words), segments=segments, n_best=n_best)
 
 
 def _merged(words: Sequence[Word], number: Written) -> Word:
     """Signs around the words, such as a comma after the last, stay."""
     first, last = words[0].text, words[-1].text
     before, after = first[: len(first) - len(first.lstrip(_signs(first)))], last[len(last.rstrip(_signs(last))) :]
-    confidence = sum(word.confidence for word in words) / len(words)
-    return Word(
-        f"{before}{number.text}{after}", words[0].start_seconds, words[-1].end_seconds, confidence, words[0].speaker
-    )
+    text, confidence = f"{before}{number.text}{after}", mean_confidence(words)
+    return replace(words[0], text=text, end_seconds=words[-1].end_seconds, confidence=confidence)
 
 
 def _parts(words: Sequence[Word]) -> list[tuple[int, int]]:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from itertools import islice, pairwise
 from typing import Protocol
 
+from vizinho.recognition.segments import text_of
 from vizinho.records import Transcript, Word
 
 
@@ -30,13 +31,9 @@ def punctuated_transcript(transcript: Transcript, punctuation: Punctuation) -> T
     words = punctuated(transcript.words, punctuation)
     rest = iter(words)  # segments have the transcript's words, in their order
     segments = tuple(
-        replace(segment, words=inside, text=_text(inside))
+        replace(segment, words=inside, text=text_of(inside))
         for segment in transcript.segments
         for inside in [tuple(islice(rest, len(segment.words)))]
     )
     n_best = tuple(replace(a, text=" ".join(punctuation.texts(a.text.split()))) for a in transcript.n_best)
-    return replace(transcript, words=words, text=_text(words), segments=segments, n_best=n_best)
-
-
-def _text(words: Sequence[Word]) -> str:
-    return " ".join(word.text for word in words)
+    return replace(transcript, words=words, text=text_of(words), segments=segments, n_best=n_best)

@@ -28,8 +28,9 @@ from vizinho.recognition.cutting import CutOptions, Cutter, Piece, packed
 from vizinho.recognition.engines import SETTINGS, Engine, OnnxEngine, TorchEngine, WordsEngine, load_torch, torch_engine
 from vizinho.recognition.export import can_export
 from vizinho.recognition.live import Live, load_live, streams, torch_live
+from vizinho.recognition.segments import mean_confidence, segments_of, text_of
 from vizinho.recognition.whisper_export import is_converted, is_whisper
-from vizinho.records import Alternative, Segment, Transcript, Utterance, Word
+from vizinho.records import Alternative, Transcript, Utterance, Word
 from vizinho.store.card import read_card
 
 if TYPE_CHECKING:
@@ -347,7 +348,7 @@ class Recognizer:
         if not self.options.n_best:
             return joined(((p.until_seconds, self.words_of(p.output, p.start_seconds)) for p in pieces), on_words), ()
         paths = self._paths(pieces)
-        texts = (Alternative(" ".join(w.text for w in p.words), p.score, p.lm_score) for p in paths)
+        texts = (Alternative(text_of(p.words), p.score, p.lm_score) for p in paths)
         return paths[0].words, tuple(texts)
 
     def _paths(self, pieces: Iterable[PieceOutput]) -> list[_Path]:
@@ -372,7 +373,7 @@ class Recognizer:
                     new = untaken(words, piece.until_seconds, path.words[-1] if path.words else None)
                     score, lm_score = path.score + hypothesis.score, path.lm_score + hypothesis.lm_score
                     way = _Path((*path.words, *new), score, lm_score)
-                    text = " ".join(w.text for w in way.words)
+                    text = text_of(way.words)
                     if text not in longer or longer[text].score < score:
                         longer[text] = way
             # A piece without frames has no hypotheses and changes nothing.
@@ -383,8 +384,8 @@ class Recognizer:
         self, name: str, seconds: float, words: Sequence[Word], alternatives: tuple[Alternative, ...]
     ) -> Transcript:
         """Words in order, grouped into segments."""
-        segments = tuple(map(segment, _groups(words, self.options.pause_seconds)))
-        text, confidence = " ".join(w.text for w in words), mean_confidence(words)
+        segments = tuple(segments_of(words, self.options.pause_seconds))
+        text, confidence = text_of(words), mean_confidence(words)
         return Transcript(name, text, tuple(words), confidence, seconds, segments, alternatives)
 
 
@@ -452,17 +453,6 @@ def beginning(blocks: Iterable[Waveform], seconds: float) -> tuple[Waveform, Ite
     return np.concatenate(parts), None
 
 
-def segment(words: Sequence[Word]) -> Segment:
-    """A segment of at least one word."""
-    text = " ".join(w.text for w in words)
-    return Segment(words[0].start_seconds, words[-1].end_seconds, text, mean_confidence(words), tuple(words))
-
-
-def mean_confidence(words: Sequence[Word]) -> float:
-    """Mean of the words' confidences; 0 without words."""
-    return sum(w.confidence for w in words) / len(words) if words else 0.0
-
-
 def batches(sizes: Sequence[int], batch_seconds: float) -> Iterator[list[int]]:
     """Numbers of pieces, shortest first, in batches whose padded length stays within `batch_seconds`."""
     batch: list[int] = []
@@ -503,14 +493,3 @@ def _is_taken(word: Word, last: Word) -> bool:
 
 def _middle(word: Word) -> float:
     return (word.start_seconds + word.end_seconds) / 2
-
-
-def _groups(words: Sequence[Word], pause_seconds: float) -> Iterator[list[Word]]:
-    group: list[Word] = []
-    for word in words:
-        if group and word.start_seconds - group[-1].end_seconds > pause_seconds:
-            yield group
-            group = []
-        group.append(word)
-    if group:
-        yield group

@@ -20,8 +20,8 @@ import numpy.typing as npt
 from vizinho.audio.io import SAMPLE_RATE, Waveform
 from vizinho.audio.logmel import mel_filters
 from vizinho.errors import SpecError
-from vizinho.recognition.recognizer import mean_confidence
-from vizinho.records import Segment, Transcript, Word
+from vizinho.recognition.segments import segments_of
+from vizinho.records import Transcript, Word
 
 Vectors = npt.NDArray[np.float32]
 """(N, E), each of length one."""
@@ -69,7 +69,7 @@ def with_speakers(transcript: Transcript, blocks: Iterable[Waveform], count: int
     for word in transcript.words:
         label = int(labels[np.abs(middles - (word.start_seconds + word.end_seconds) / 2).argmin()])
         words.append(replace(word, speaker=order.setdefault(label, len(order) + 1)))
-    return replace(transcript, words=tuple(words), segments=tuple(_segments(words)))
+    return replace(transcript, words=tuple(words), segments=tuple(segments_of(words, PAUSE_SECONDS)))
 
 
 def stretches(words: Sequence[Word]) -> list[int]:
@@ -107,39 +107,21 @@ def grouped(vectors: Vectors, count: int | None = None) -> npt.NDArray[np.int64]
     return np.asarray((vectors @ means.T).argmax(axis=1), dtype=np.int64)
 
 
-def _segments(words: Sequence[Word]) -> Iterator[Segment]:
-    """Words of one speaker without a longer pause."""
-    group: list[Word] = []
-    for word in words:
-        turn = bool(group) and word.speaker != group[-1].speaker
-        if group and (turn or word.start_seconds - group[-1].end_seconds > PAUSE_SECONDS):
-            yield _segment(group)
-            group = []
-        group.append(word)
-    if group:
-        yield _segment(group)
-
-
-def _segment(words: Sequence[Word]) -> Segment:
-    text, confidence = " ".join(word.text for word in words), mean_confidence(words)
-    return Segment(words[0].start_seconds, words[-1].end_seconds, text, confidence, tuple(words))
-
-
 def _vectors(starts: Sequence[int], blocks: Iterable[Waveform]) -> Iterator[Vectors]:
     """Vectors of the stretches that begin at these samples, in rising order, while the blocks go by."""
-    held, first = np.zeros(0, np.float32), 0  # samples from `first` on that a later stretch may need
+    samples, first = np.zeros(0, np.float32), 0  # those from `first` on that a later stretch may need
     waiting, batch = list(starts), []
     for block in blocks:
-        held = np.concatenate([held, block])
-        while waiting and waiting[0] + _SAMPLES <= first + held.size:
-            batch.append(_cut(held, waiting.pop(0) - first))
+        samples = np.concatenate([samples, block])
+        while waiting and waiting[0] + _SAMPLES <= first + samples.size:
+            batch.append(_cut(samples, waiting.pop(0) - first))
             if len(batch) == _BATCH:
                 yield _voices(np.stack(batch))
                 batch = []
         if waiting and waiting[0] > first:
-            gone = min(waiting[0] - first, held.size)
-            held, first = held[gone:], first + gone
-    batch += [_cut(held, start - first) for start in waiting]  # they reach past the end
+            passed = min(waiting[0] - first, samples.size)
+            samples, first = samples[passed:], first + passed
+    batch += [_cut(samples, start - first) for start in waiting]  # they reach past the end
     if batch:
         yield _voices(np.stack(batch))
 

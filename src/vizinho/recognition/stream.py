@@ -11,7 +11,8 @@ from vizinho.recognition.agreement import Agreement
 from vizinho.recognition.cutting import CutOptions, Cutter, Detector, Piece
 from vizinho.recognition.engines import WordsEngine
 from vizinho.recognition.live import Live
-from vizinho.recognition.recognizer import Recognizer, mean_confidence, untaken
+from vizinho.recognition.recognizer import Recognizer, untaken
+from vizinho.recognition.segments import mean_confidence, text_of
 from vizinho.recognition.vad import SpeechProbability
 from vizinho.records import Word
 
@@ -208,7 +209,7 @@ class StreamSession:
             words = self._agreement.rest(words)
             if agreed:
                 self._last_word, self._end_due = agreed[-1], True
-                text, confidence = " ".join(w.text for w in agreed), mean_confidence(agreed)
+                text, confidence = text_of(agreed), mean_confidence(agreed)
                 start, end = agreed[0].start_seconds, agreed[-1].end_seconds
                 events.append(Final(start, end, text, tuple(agreed), confidence, speech_final=False))
         return [*events, Partial(*_fields(piece, words))] if words else events
@@ -262,4 +263,4 @@ class StreamSession:
 def _fields(piece: Piece, words: Sequence[Word]) -> tuple[float, float, str, tuple[Word, ...], float]:
     """The fields of a result."""
     start, end = piece.start_sample / SAMPLE_RATE, piece.end_sample / SAMPLE_RATE
-    return start, end, " ".join(w.text for w in words), tuple(words), mean_confidence(words)
+    return start, end, text_of(words), tuple(words), mean_confidence(words)

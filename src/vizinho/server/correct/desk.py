@@ -19,7 +19,7 @@ from vizinho.corpora.corrections.edits import Action, Edit, EditLog, Saved, Stat
 from vizinho.corpora.manifest import read_manifest
 from vizinho.errors import CorpusError, SpecError, TextError
 from vizinho.files import sole_lock
-from vizinho.recognition.recognizer import mean_confidence
+from vizinho.recognition.segments import mean_confidence
 from vizinho.records import Transcript, Utterance, Word
 from vizinho.server.correct.sums import Sums
 from vizinho.server.correct.waiting import Order, Rank, Waiting

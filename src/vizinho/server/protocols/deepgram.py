@@ -15,6 +15,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from vizinho.decoding.hotwords import DEFAULT_BOOST
 from vizinho.recognition.numerals import with_digits
+from vizinho.recognition.segments import mean_confidence
 from vizinho.records import Transcript, Word
 from vizinho.server.protocols import deepgram_wire as wire
 from vizinho.server.protocols.phrases import UTTERANCE_PAUSE_SECONDS, Phrase, paragraphs, phrases
@@ -240,7 +241,7 @@ def alternative(words: Sequence[Word], texts: Sequence[str] | None = None) -> wi
     """Words and their mean confidence; `texts` are the words with capitals and full stops, where those are wanted."""
     return wire.Alternative(
         transcript=" ".join(texts or [word.text for word in words]),
-        confidence=sum(word.confidence for word in words) / len(words) if words else 0.0,
+        confidence=mean_confidence(words),
         words=_wire_words(words, texts),
     )
 

@@ -9,6 +9,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
 from vizinho.recognition.punctuated import punctuated
+from vizinho.recognition.segments import mean_confidence
 from vizinho.records import Word
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class Phrase:
     @property
     def confidence(self) -> float:
         """Mean of the words'."""
-        return sum(w.confidence for w in self.words) / len(self.words)
+        return mean_confidence(self.words)
 
     @property
     def text(self) -> str:

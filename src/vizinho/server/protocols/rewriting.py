@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from rapidfuzz import fuzz
 
 from vizinho.recognition.numerals import with_digits
+from vizinho.recognition.segments import mean_confidence, text_of
 from vizinho.records import Transcript, Word
 from vizinho.server.security.refusals import bad_parameter
 
@@ -53,9 +54,7 @@ def replaced(words: Sequence[Word], rules: Sequence[tuple[tuple[str, ...], str]]
             matching = words[place : place + len(find)]
             if tuple(w.text.lower() for w in matching) == find:
                 if text:
-                    sure = sum(w.confidence for w in matching) / len(matching)
-                    until = matching[-1].end_seconds
-                    result.append(replace(matching[0], text=text, end_seconds=until, confidence=sure))
+                    result.append(_merged(matching, text))
                 place += len(find)
                 break
         else:
@@ -118,13 +117,17 @@ def _value(run: Sequence[Word]) -> str:
 def _hidden(run: Sequence[Word], kind: str, names: dict[tuple[str, str], str]) -> Word:
     count = 1 + sum(named == kind for named, _ in names)
     name = names.setdefault((kind, _value(run)), f"[{kind.upper()}_{count}]")
-    sure = sum(word.confidence for word in run) / len(run)
-    return replace(run[0], text=name, end_seconds=run[-1].end_seconds, confidence=sure)
+    return _merged(run, name)
+
+
+def _merged(words: Sequence[Word], text: str) -> Word:
+    """Another text for words in a row, which lasts as long as they do."""
+    return replace(words[0], text=text, end_seconds=words[-1].end_seconds, confidence=mean_confidence(words))
 
 
 def rewritten(transcript: Transcript, words: tuple[Word, ...]) -> Transcript:
     """The transcript with other words in the same places."""
-    return replace(transcript, words=words, text=" ".join(w.text for w in words))
+    return replace(transcript, words=words, text=text_of(words))
 
 
 def hits(words: Sequence[Word], phrase: str) -> list[Hit]:
@@ -135,7 +138,7 @@ def hits(words: Sequence[Word], phrase: str) -> list[Hit]:
     for size in sorted({count, count + 1, max(1, count - 1)}):
         for start in range(len(words) - size + 1):
             part = words[start : start + size]
-            text = " ".join(w.text for w in part)
+            text = text_of(part)
             like = fuzz.ratio(text.lower(), phrase.lower())
             if like >= _LEAST_LIKE:
                 places.append(Hit(round(like / 100, 4), part[0].start_seconds, part[-1].end_seconds, text))
