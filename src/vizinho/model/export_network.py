@@ -20,7 +20,7 @@ from torch import nn
 from vizinho.model.conformer import run_block
 
 if TYPE_CHECKING:
-    from transformers import ParakeetForCTC
+    from transformers import ParakeetEncoder, ParakeetForCTC
     from transformers.models.parakeet.modeling_parakeet import (
         ParakeetEncoderAttention,
         ParakeetEncoderBlock,
@@ -30,22 +30,18 @@ if TYPE_CHECKING:
     )
 
 
-class ExportNetwork(nn.Module):
-    """ParakeetForCTC with NeMo's interface: features (B, F, T) and lengths (B,) to log-probabilities (B, T', V).
+class ExportEncoder(nn.Module):
+    """A FastConformer and a linear layer behind it; rows of padding have values that nothing reads."""
 
-    The columns are those of `order`, rows of the model's output layer. Rows of padding have values that nothing reads.
-    """
-
-    def __init__(self, model: ParakeetForCTC, order: list[int]) -> None:
+    def __init__(self, encoder: ParakeetEncoder, head: nn.Linear) -> None:
         super().__init__()
-        encoder = model.encoder
         self.front = Front(encoder.subsampling, encoder.input_scale)
         self.blocks = nn.ModuleList(Block(block) for block in encoder.layers)
         self.frequencies = constant(encoder.encode_positions.inv_freq.float())
-        self.head = linear(model.ctc_head.weight.squeeze(-1)[order], model.ctc_head.bias[order])
+        self.head = head
 
-    def forward(self, audio_signal: torch.Tensor, length: torch.Tensor) -> torch.Tensor:
-        """See the class; `length` counts feature frames."""
+    def encode(self, audio_signal: torch.Tensor, length: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Features (B, F, T) of `length` frames each to outputs (B, T', C) and the lengths of those."""
         hidden, frames = self.front(audio_signal, length)
         B, T = hidden.shape[0], hidden.shape[1]
         inside = (torch.arange(T) < frames[:, None]).float()  # (B, T)
@@ -53,8 +49,27 @@ class ExportNetwork(nn.Module):
         rows = hidden.reshape(B * T, -1)
         for block in self.blocks:
             rows = block(rows, positions, inside)
-        log_probs: torch.Tensor = self.head(rows).log_softmax(dim=-1)
-        return log_probs.view(B, T, -1)
+        return self.head(rows).view(B, T, -1), frames
+
+
+class ExportNetwork(ExportEncoder):
+    """ParakeetForCTC with NeMo's interface: features (B, F, T) and lengths (B,) to log-probabilities (B, T', V).
+
+    The columns are those of `order`, rows of the model's output layer.
+    """
+
+    def __init__(self, model: ParakeetForCTC, order: list[int]) -> None:
+        super().__init__(model.encoder, ctc_head(model, order))
+
+    def forward(self, audio_signal: torch.Tensor, length: torch.Tensor) -> torch.Tensor:
+        """See the class; `length` counts feature frames."""
+        log_probs: torch.Tensor = self.encode(audio_signal, length)[0].log_softmax(dim=-1)
+        return log_probs
+
+
+def ctc_head(model: ParakeetForCTC, order: list[int]) -> nn.Linear:
+    """The output layer with its rows in another order."""
+    return linear(model.ctc_head.weight.squeeze(-1)[order], model.ctc_head.bias[order])
 
 
 def encode_distances(most: int, frames: int, frequencies: torch.Tensor) -> torch.Tensor:
@@ -156,13 +171,33 @@ class Attention(nn.Module):
 
     def forward(self, rows: torch.Tensor, positions: torch.Tensor, inside: torch.Tensor) -> torch.Tensor:
         """As `Block.forward`."""
-        B, T = inside.shape
-        H, D = self.heads, self.size
-        query, key, value = (project(rows).view(B, T, H, D) for project in self.projections)
-        relative = self.relative(positions).view(-1, H, D).permute(1, 2, 0)  # (H, D, 2T)
+        return self.attend(rows, rows, (*inside.shape, inside.shape[1]), positions, inside)
+
+    def attend(
+        self,
+        rows: torch.Tensor,
+        context: torch.Tensor,
+        shape: tuple[int, int, int],
+        positions: torch.Tensor,
+        real: torch.Tensor,
+    ) -> torch.Tensor:
+        """The last T of W frames of B utterances attend to all W.
+
+        Args:
+            rows: The T frames, (B * T, C).
+            context: The W frames, (B * W, C).
+            shape: (B, T, W).
+            positions: Encoded distances (W + T, C), see `encode_distances`.
+            real: (B, W), 1 on frames that may be attended to.
+        """
+        (B, T, W), H, D = shape, self.heads, self.size
+        ask, offer, tell = self.projections
+        query = ask(rows).view(B, T, H, D)
+        key, value = (project(context).view(B, W, H, D) for project in (offer, tell))
+        relative = self.relative(positions).view(-1, H, D).permute(1, 2, 0)  # (H, D, W + T)
         by_position = (query + self.by_position).transpose(1, 2) @ relative
         scores = (query + self.by_content).transpose(1, 2) @ key.permute(0, 2, 3, 1)
-        scores = scores + shifted(by_position, T) + ((inside - 1.0) * 1e9)[:, None, None]
+        scores = scores + shifted(by_position, W) + ((real - 1.0) * 1e9)[:, None, None]
         mixed = scores.softmax(dim=-1) @ value.transpose(1, 2)
         return self.mix(mixed.transpose(1, 2).reshape(B * T, H * D))  # type: ignore[no-any-return]
 
@@ -183,9 +218,15 @@ class Convolution(nn.Module):
     def forward(self, rows: torch.Tensor, inside: torch.Tensor) -> torch.Tensor:
         """As `Block.forward`."""
         B, T = inside.shape
-        hidden = (self.value(rows) * self.gate(rows).sigmoid()).view(B, T, -1) * inside[:, :, None]
-        hidden = self.activation(self.along(hidden.transpose(1, 2)))
-        return self.mix(hidden.transpose(1, 2).reshape(B * T, -1))  # type: ignore[no-any-return]
+        return self.after(self.along((self.gated(rows).view(B, T, -1) * inside[:, :, None]).transpose(1, 2)))
+
+    def gated(self, rows: torch.Tensor) -> torch.Tensor:
+        """Up to the depthwise convolution, (B * T, C)."""
+        return self.value(rows) * self.gate(rows).sigmoid()  # type: ignore[no-any-return]
+
+    def after(self, along: torch.Tensor) -> torch.Tensor:
+        """From the depthwise convolution's output (B, C, T) on, to (B * T, C)."""
+        return self.mix(self.activation(along).transpose(1, 2).flatten(0, 1))  # type: ignore[no-any-return]
 
 
 def _with_norm(convolution: nn.Conv1d, norm: nn.BatchNorm1d) -> nn.Conv1d:

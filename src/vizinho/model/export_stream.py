@@ -14,16 +14,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from vizinho.model.conformer import run_block
-from vizinho.model.export_network import (
-    Attention,
-    Block,
-    Convolution,
-    Front,
-    constant,
-    encode_distances,
-    linear,
-    shifted,
-)
+from vizinho.model.export_network import Attention, Convolution, ExportEncoder, ctc_head, encode_distances
 
 if TYPE_CHECKING:
     from transformers import ParakeetForCTC
@@ -34,18 +25,13 @@ State = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 """Feature frames before the chunk (B, F, S), frames to attend to (N, B, L, C) and to convolve (N, B, R, C)."""
 
 
-class ExportStream(nn.Module):
+class ExportStream(ExportEncoder):
     """The next chunk of features (B, F, T) to log-probabilities (B, T', V) in the columns of `order`, and new state."""
 
     def __init__(self, model: ParakeetForCTC, chunks: Chunks, order: list[int]) -> None:
-        super().__init__()
-        encoder = model.encoder
-        self.front = Front(encoder.subsampling, encoder.input_scale)
-        self.blocks = nn.ModuleList(Block(block) for block in encoder.layers)
-        self.frequencies = constant(encoder.encode_positions.inv_freq.float())
-        self.head = linear(model.ctc_head.weight.squeeze(-1)[order], model.ctc_head.bias[order])
+        super().__init__(model.encoder, ctc_head(model, order))
         # At least one, masked where nothing is looked back to: graphs dislike empty axes.
-        self.reach = int(encoder.layers[0].conv.padding)
+        self.reach = int(model.encoder.layers[0].conv.padding)
         self.memory = max(1, chunks.left * chunks.frames)
         self.subsampling = int(model.config.encoder_config.subsampling_factor)
         self.size = int(model.config.encoder_config.hidden_size)
@@ -127,35 +113,24 @@ class _Looking:
 
     def attend(self, rows: torch.Tensor) -> torch.Tensor:
         """Rows (B * T, C); keys are the W remembered and new frames."""
-        part, real = self._attention, self._real
         B, L, C = self.attended.shape
         frames = rows.view(B, -1, C)
         T = frames.shape[1]
         context = torch.cat([self.attended, frames], dim=1)
-        W = L + T
         # Always L frames long: the oldest leave as new ones come.
         self.attended = context[:, T:]
-        ask, offer, tell = part.projections
-        H, D = part.heads, part.size
-        query = ask(rows).view(B, T, H, D)
-        key, value = (project(context.reshape(B * W, C)).view(B, W, H, D) for project in (offer, tell))
-        # score(i, j) as in conformer.attend; the scale is in the query's weights already.
-        relative = part.relative(self._positions).view(-1, H, D).permute(1, 2, 0)  # (H, D, W + T)
-        by_position = (query + part.by_position).transpose(1, 2) @ relative
-        scores = (query + part.by_content).transpose(1, 2) @ key.permute(0, 2, 3, 1)
-        scores = scores + shifted(by_position, W) + ((real - 1.0) * 1e9)[:, None, None]
-        mixed = scores.softmax(dim=-1) @ value.transpose(1, 2)
-        return part.mix(mixed.transpose(1, 2).reshape(B * T, H * D))  # type: ignore[no-any-return]
+        rows_of_context = context.reshape(B * (L + T), C)
+        return self._attention.attend(rows, rows_of_context, (B, T, L + T), self._positions, self._real)
 
     def convolve(self, rows: torch.Tensor) -> torch.Tensor:
         """Rows (B * T, C); the kernel sees R frames before the chunk and silence after it."""
         part = self._convolution
         B, R, C = self.convolved.shape
-        gated = (part.value(rows) * part.gate(rows).sigmoid()).view(B, -1, C)
+        gated = part.gated(rows).view(B, -1, C)
         joined = torch.cat([self.convolved, gated], dim=1)
         T = gated.shape[1]
         self.convolved = joined[:, T:]
         # Nothing after the chunk was heard when it was computed in training either (fast.py, `_by_chunk`).
         padded = F.pad(joined.transpose(1, 2), (0, R))
         along = F.conv1d(padded, part.along.weight, part.along.bias, groups=C)
-        return part.mix(part.activation(along).transpose(1, 2).reshape(B * T, C))  # type: ignore[no-any-return]
+        return part.after(along)
