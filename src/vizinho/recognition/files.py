@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 
 from vizinho.audio.blocks import mono, read_blocks
@@ -189,25 +189,27 @@ def _transcribe(recognizer: Recognizer, work: Work, group: Sequence[Path], stdin
     short: list[tuple[Path, Waveform]] = []
     for audio in transcripts:
         try:
-            for blocks in _channels(stdin if audio == STDIN else audio, work):
+            source = stdin if audio == STDIN else audio
+            for number, blocks in enumerate(_channels(source, work)):
                 start, rest = beginning(blocks, recognizer.options.cut_above_seconds)
                 if rest is None:
                     short.append((audio, start))
-                else:
-                    transcripts[audio].append(recognizer.transcribe(chain([start], rest), str(audio)))
+                    continue
+                transcript = recognizer.transcribe(chain([start], rest), str(audio))
+                if work.speakers is not None:
+                    # Read once more, so that long recordings need no memory.
+                    again = next(islice(_channels(source, work), number, None))
+                    transcript = with_speakers(transcript, again, work.speakers or None)
+                transcripts[audio].append(transcript)
         except AudioError as error:
             errors[audio] = str(error)
     # A file may break off in a later channel, after an earlier one was put with the short ones.
     short = [(audio, samples) for audio, samples in short if audio not in errors]
     names = [str(audio) for audio, _ in short]
     decoded = recognizer.transcribe_many([samples for _, samples in short], names)
-    for (audio, _), transcript in zip(short, decoded, strict=True):
-        transcripts[audio].append(transcript)
-    if work.speakers is not None:
-        for audio, of in transcripts.items():
-            source = stdin if audio == STDIN else audio
-            again = _channels(source, work)  # read once more, so that long recordings need no memory
-            transcripts[audio] = [with_speakers(t, b, work.speakers or None) for t, b in zip(of, again, strict=False)]
+    for (audio, samples), transcript in zip(short, decoded, strict=True):
+        told = transcript if work.speakers is None else with_speakers(transcript, [samples], work.speakers or None)
+        transcripts[audio].append(told)
     return [Outcome(a, error=errors[a]) if a in errors else Outcome(a, tuple(transcripts[a])) for a in group]
 
 

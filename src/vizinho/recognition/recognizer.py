@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import cache
 from heapq import nlargest
 from itertools import chain
 from pathlib import Path
@@ -402,9 +403,16 @@ def _live(folder: Path, loaded: Engine | WordsEngine, threads: int) -> Callable[
         return None
     if isinstance(loaded, TorchEngine):
         return torch_live(loaded.checkpoint)
-    with suppress(ModelError):  # as in `_exported`
-        return stored(folder, "vizinho.recognition.export_stream", "stream", lambda place: load_live(place, threads))
-    return torch_live(TorchEngine.load(folder).checkpoint)
+
+    @cache
+    def opened() -> Callable[[], Live]:
+        with suppress(ModelError):  # as in `_exported`
+            module = "vizinho.recognition.export_stream"
+            return stored(folder, module, "stream", lambda place: load_live(place, threads))
+        return torch_live(TorchEngine.load(folder).checkpoint)
+
+    # Only a stream needs the second graph: whole recordings do not wait for it to be written and opened.
+    return lambda: opened()()
 
 
 def _whisper(folder: Path, threads: int, language: str | None) -> WordsEngine:

@@ -136,7 +136,7 @@ def test_a_stream_in_onnxruntime_says_what_torch_says_and_needs_no_torch(folder,
         assert np.allclose(*chunks, atol=1e-4)
     assert np.allclose(*(utterance.finish() for utterance in utterances), atol=1e-4)
     command = "import sys; from pathlib import Path; from vizinho.recognition.recognizer import Recognizer"
-    check = f"{command}; assert Recognizer.load(Path({str(folder)!r})).live; assert 'torch' not in sys.modules"
+    check = f"{command}; assert Recognizer.load(Path({str(folder)!r})).live(); assert 'torch' not in sys.modules"
     assert subprocess.run([sys.executable, "-c", check], capture_output=True, text=True).stderr == ""
 
 
@@ -153,3 +153,14 @@ def test_a_broken_export_is_named(folder, tmp_path, fault):
         settings.write_text(json.dumps(json.loads(settings.read_text()) | {"format": 99}))
     with pytest.raises(ModelError, match="format 99" if fault == "a later format" else "not an exported stream"):
         load_live(place)
+
+
+def test_whole_recordings_do_not_wait_for_the_graph_of_streams(folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("VIZINHO_HOME", str(tmp_path))
+    recognizer = Recognizer.load(folder)
+    assert recognizer.live is not None
+    recognizer.transcribe(SPEECH)
+    assert not list(tmp_path.rglob("stream.onnx"))
+    first, second = recognizer.live(), recognizer.live()
+    assert len(list(tmp_path.rglob("stream.onnx"))) == 1
+    assert first is not second and np.array_equal(first.feed(SPEECH), second.feed(SPEECH))

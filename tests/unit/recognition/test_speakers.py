@@ -3,6 +3,7 @@ import json
 
 import numpy as np
 import pytest
+import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -101,3 +102,24 @@ def test_speakers_stand_in_every_format():
     assert [word["speaker"] for word in values["words"]] == [row["speaker"] for row in values["segments"]] == [1, 2]
     plain = as_json(Transcript("a", "bom", (Word("bom", 0.0, 0.4, 1.0),), 1.0, 1.0))
     assert "speaker" not in plain["words"][0]
+
+
+@installed
+def test_a_long_recording_is_heard_as_a_short_one(tmp_path, monkeypatch):
+    from vizinho.recognition import files, recognizer
+    from vizinho.store.store import BUNDLED
+
+    path = tmp_path / "a.wav"
+    soundfile.write(path, (np.random.default_rng(1).standard_normal(8 * 16_000) * 0.1).astype(np.float32), 16_000)
+    heard = []
+    monkeypatch.setattr(
+        files, "with_speakers", lambda t, blocks, count: heard.append(np.concatenate(list(blocks))) or t
+    )
+    work = files.Work(BUNDLED / "es-demo" / "1", engine="torch", speakers=2)
+    for cut_above in (30.0, 2.0):
+        opened = recognizer.Recognizer.load(
+            work.model, "torch", recognizer.TranscribeOptions(cut_above_seconds=cut_above)
+        )
+        (outcome,) = files._transcribe(opened, work, [path], b"")
+        assert not outcome.error and len(outcome.transcripts) == 1
+    assert len(heard) == 2 and np.array_equal(*heard)

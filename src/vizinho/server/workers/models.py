@@ -77,7 +77,10 @@ def loader(engine: str, threads: int = 1) -> Callable[[ServedModel], Recognizer]
             decoder = own_decoder(model.folder)
             search = read_decoder(decoder) if decoder else None
             language = model.language or None
-            return Recognizer.load(model.folder, engine, threads=threads, search=search, language=language)
+            recognizer = Recognizer.load(model.folder, engine, threads=threads, search=search, language=language)
+            if recognizer.live is not None:
+                recognizer.live()  # opens what streams need, so that the first one does not wait for it
+            return recognizer
         except VizinhoError:
             raise
         except Exception as error:
