@@ -212,7 +212,7 @@ def response(query: ListenQuery, result: ListenResult, now: datetime | None = No
         results=wire.Results(
             channels=[_channel(query, transcript, groups, result) for transcript, groups in pairs],
             utterances=sorted(utterances, key=lambda u: (u.start, u.channel)) if query.utterances else None,
-            topics=_topics(result) if result.topics is not None else None,
+            topics=_topics(channels, result.topics) if result.topics is not None else None,
         ),
     )
 
@@ -335,13 +335,13 @@ def _metadata(query: ListenQuery, result: ListenResult, now: datetime) -> wire.M
     )
 
 
-def _topics(result: ListenResult) -> wire.Topics:
-    """One segment for the whole text: the classifier reads it as a whole."""
-    count = sum(len(t.words) for t in result.channels)
+def _topics(channels: Sequence[Transcript], shares: Sequence[tuple[str, float]]) -> wire.Topics:
+    """One segment for the whole text, as the answer has it: the classifier reads it as a whole."""
+    count = sum(len(t.words) for t in channels)
     if not count:
         return wire.Topics(segments=[])
-    text = " ".join(t.text for t in result.channels)
-    topics = [wire.Topic(topic=topic, confidence_score=share) for topic, share in result.topics or ()]
+    text = " ".join(t.text for t in channels)
+    topics = [wire.Topic(topic=topic, confidence_score=share) for topic, share in shares]
     return wire.Topics(segments=[wire.TopicSegment(text=text, start_word=0, end_word=count - 1, topics=topics)])
 
 

@@ -141,3 +141,16 @@ def test_detect_language_is_a_switch_or_a_list(sent, detects, among):
 def test_a_refusal_names_its_parameter_and_the_request():
     said = error(Refusal(400, "BAD_PARAMETER", "is wrong", parameter="model"), "id-1")
     assert said.model_dump() == {"err_code": "BAD_PARAMETER", "err_msg": "model: is wrong", "request_id": "id-1"}
+
+
+def test_what_is_redacted_masked_or_replaced_stands_nowhere_in_the_answer():
+    heard = "mi tarjeta es cuatro uno uno uno dos tres cuatro cinco seis siete ocho nueve cero uno dos tres adiós"
+    spoken = tuple(Word(text, float(i), i + 0.9, 0.8) for i, text in enumerate(heard.split()))
+    transcript = Transcript("", heard, spoken, 0.8, 20.0)
+    wishes = {"utterances": True, "paragraphs": True, "search": ["cuatro uno"], "replace": ["adiós:chao"]}
+    made = answered((transcript,), topics=[("dinero", 0.9)], redact=["pci"], **wishes)
+    assert made.results.channels[0].alternatives[0].transcript == "mi tarjeta es [PCI_1] chao"
+    assert made.results.topics.segments[0].text == "mi tarjeta es [PCI_1] chao"
+    said = made.model_dump_json()
+    for text in ("cuatro uno uno", "4111", "4 1", "siete", "adiós"):
+        assert text not in said
