@@ -165,5 +165,5 @@ def drop(values: torch.Tensor, share: float, training: bool) -> torch.Tensor:
     # comes from torch's generator, so a resumed run and recomputed blocks drop the same values.
     generator = np.random.SFC64(int(torch.randint(2**62, ())))
     numbers = generator.random_raw(-(-values.numel() // 4)).view(np.uint16)[: values.numel()]
-    kept = torch.from_numpy(numbers >= round(share * 65536)).view(values.shape)
-    return values * (kept.to(values.dtype) / (1.0 - share))
+    stays = torch.from_numpy(numbers >= round(share * 65536)).view(values.shape)
+    return values * (stays.to(values.dtype) / (1.0 - share))

@@ -14,10 +14,10 @@ def transducer_axes(
 ) -> list[TokenAxis]:
     """Tokens are matched once for both networks. TDT's rows of durations, after the tokens', stay as they are."""
     names = [f"<{frames} frames>" for frames in durations]
-    kept = [TokenSource(name, "row copy", ((name, 1.0),), "same duration") for name in names]
+    of_durations = [TokenSource(name, "row copy", ((name, 1.0),), "same duration") for name in names]
     # Two axes, since the outputs have more rows than the embedding.
     outputs = {name: name for name in OUTPUTS}
     return [
         TokenAxis(tuple(sources), tuple(donor_tokens), {EMBEDDING: EMBEDDING}),
-        TokenAxis((*sources, *kept), (*donor_tokens, *names), outputs),
+        TokenAxis((*sources, *of_durations), (*donor_tokens, *names), outputs),
     ]

@@ -13,7 +13,7 @@ from functools import cache, lru_cache
 from num2words import num2words
 
 from vizinho.errors import TextError
-from vizinho.text.numerals import cardinal
+from vizinho.text.numerals import FAILURES, cardinal
 
 LEVELS = (1_000, 1_000_000, 1_000_000_000)
 _HUNDREDS = range(100, 1000, 100)
@@ -22,7 +22,6 @@ _PARTS = (*range(1, 100), *_HUNDREDS)
 _ENDS = (1, 2, 8, 10, 21, 30, 80, 88, 99)
 _OTHER_VOICES = {"pt": ("pt",), "fr": ("fr_BE", "fr_CH")}
 """num2words' names of the language as other countries speak it."""
-_FAILURES = (TextError, NotImplementedError, OverflowError, ValueError, IndexError, KeyError, TypeError)
 # Forms that num2words does not write: gender, short forms before a noun, spellings, words left out.
 _FORMS = {
     "pt": [(r"\buma\b", "um"), (r"\bduas\b", "dois"), (r"entas\b", "entos"), (r"\bquatorze\b", "catorze")],
@@ -69,7 +68,7 @@ class NumberGrammar:
         """A number in words, folded; empty where there are none."""
         try:
             written = num2words(number, lang=self._voice) if self._voice else cardinal(str(number), self._language)
-        except _FAILURES:
+        except (TextError, *FAILURES):
             return ""
         return fold(str(written), self._language)
 
@@ -128,8 +127,8 @@ class NumberGrammar:
 @cache
 def grammars(language: str) -> tuple[NumberGrammar, ...]:
     """The language's grammars, one for each way of its countries; none for a language without number words."""
-    made = [NumberGrammar(language), *(NumberGrammar(language, voice) for voice in _OTHER_VOICES.get(language, ()))]
-    return tuple(grammar for grammar in made if grammar.number(grammar.words(21)) == 21)
+    ways = ("", *_OTHER_VOICES.get(language, ()))
+    return tuple(g for g in (NumberGrammar(language, way) for way in ways) if g.number(g.words(21)) == 21)
 
 
 @lru_cache(4096)

@@ -20,7 +20,8 @@ _FRACTIONS = {"hu", "ru"}
 """Languages that say "three wholes five tenths", as num2words does."""
 _OTHER_CODES = {"kk": "kz", "nb": "no"}
 """num2words' names of languages."""
-_FAILURES = (NotImplementedError, OverflowError, ValueError, IndexError, KeyError, TypeError)
+FAILURES = (NotImplementedError, OverflowError, ValueError, IndexError, KeyError, TypeError)
+"""What num2words raises for numbers and forms that it does not know."""
 _DECIMAL_MARK = {
     "pt": "vírgula", "es": "coma", "gl": "coma", "ca": "coma", "it": "virgola", "fr": "virgule", "en": "point",
     "de": "komma",
@@ -96,7 +97,7 @@ def point_word(lang: str) -> str:
     try:
         two, five = cardinal("2", lang), cardinal("5", lang)
         point = str(num2words(Decimal("2.5"), lang=_code(lang)))
-    except (TextError, *_FAILURES):
+    except (TextError, *FAILURES):
         return ""
     return _between(point, f"{two} ", f" {five}")
 
@@ -107,7 +108,7 @@ def fraction_words(whole: str, fraction: str, lang: str) -> str:
         raise unwritable(f"{whole}.{fraction}", lang)
     try:
         return str(num2words(Decimal(f"{whole}.{fraction}"), lang=lang))
-    except _FAILURES as error:
+    except FAILURES as error:
         raise unwritable(f"{whole}.{fraction}", lang) from error
 
 
@@ -119,7 +120,7 @@ def minus_word(lang: str) -> str:
     try:
         numbers = {cardinal(str(n), lang) for n in range(21)}
         words = {_between(str(num2words(-n, lang=_code(lang))), "", cardinal(str(n), lang)) for n in (2, 3, 5)}
-    except (TextError, *_FAILURES):
+    except (TextError, *FAILURES):
         return ""
     word = words.pop()
     return word if not words and word not in numbers else ""
@@ -143,7 +144,7 @@ def _code(lang: str) -> str:
 def _checked(digits: str, lang: str, kind: str) -> str:
     try:
         return str(num2words(int(digits), lang=_NUM2WORDS_LANGUAGE.get(lang, lang), to=kind))
-    except _FAILURES as error:
+    except FAILURES as error:
         raise unwritable(digits, lang) from error
 
 

@@ -25,6 +25,7 @@ from vizinho.files import write_json
 from vizinho.text.normalize import Normalizer, get_normalizer
 from vizinho.text_models.lstm import Architecture, CharacterEncoder
 from vizinho.text_models.lstm_folder import load_weights, read_json
+from vizinho.text_models.texts import lines_of, no_words
 from vizinho.text_models.words import TokenList, spelling
 from vizinho.training.options import from_dict
 
@@ -261,17 +262,11 @@ def labels_of(paths: Sequence[Path], normalize: Normalizer) -> tuple[list[list[L
     lines: list[list[Labelled]] = []
     skipped = []
     for path in paths:
-        try:
-            texts = path.read_text(encoding="utf-8").splitlines()
-        except FileNotFoundError as error:
-            raise TextError("no such text file", where=path, fix="check the path") from error
-        except UnicodeDecodeError as error:
-            raise TextError(f"not UTF-8 ({error.reason})", where=path, fix="convert it") from error
-        for number, text in enumerate(texts, 1):
+        for number, text in enumerate(lines_of(path), 1):
             try:
                 lines.append(list(read_labels(text, normalize)))
             except TextError as error:
                 skipped.append(f"{path}:{number}: {error.what}")
     if not any(lines):
-        raise TextError("no line has a word", where=", ".join(map(str, paths)), fix="give one sentence a line")
+        raise no_words(paths)
     return [line for line in lines if line], tuple(skipped)

@@ -39,18 +39,27 @@ def read_texts(paths: Sequence[Path], normalizer: Normalizer) -> Texts:
     sentences: list[list[str]] = []
     skipped: list[str] = []
     for path in paths:
-        try:
-            lines = path.read_text(encoding="utf-8").splitlines()
-        except FileNotFoundError as error:
-            raise TextError("no such text file", where=path, fix="check the path") from error
-        except UnicodeDecodeError as error:
-            raise TextError(f"not UTF-8 ({error.reason})", where=path, fix="convert it") from error
-        texts = to_sentences(lines, normalizer, str(path))
+        texts = to_sentences(lines_of(path), normalizer, str(path))
         sentences += texts.sentences
         skipped += texts.skipped
     if not sentences:
-        raise TextError("no line has a word", where=", ".join(map(str, paths)), fix="give one sentence a line")
+        raise no_words(paths)
     return Texts(sentences, tuple(skipped))
+
+
+def lines_of(path: Path) -> list[str]:
+    """Lines of a text file. Raises TextError for a missing file and for one that is not UTF-8."""
+    try:
+        return path.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError as error:
+        raise TextError("no such text file", where=path, fix="check the path") from error
+    except UnicodeDecodeError as error:
+        raise TextError(f"not UTF-8 ({error.reason})", where=path, fix="convert it") from error
+
+
+def no_words(paths: Sequence[Path]) -> TextError:
+    """The error of texts of which no line has a word."""
+    return TextError("no line has a word", where=", ".join(map(str, paths)), fix="give one sentence a line")
 
 
 def to_sentences(lines: Sequence[str], normalizer: Normalizer, where: str = "") -> Texts:
