@@ -63,11 +63,7 @@ def test_two_processes_learn_what_one_learns(name, both, tmp_path):
     single = load_file(found.with_name("weights.safetensors"))
     for key, tensor in single.items():
         assert torch.equal(mine[key], other[key]), key
-        if name == "varied" and key.endswith("running_var"):
-            # Of a block that layer drop left out of one batch of a step, the other batch's statistics weigh a little
-            # more in one process (norms.py, `weigh`) than in two.
-            assert torch.allclose(mine[key], tensor, rtol=2e-2), key
-        elif tensor.is_floating_point() and not key.endswith(FREE):
+        if tensor.is_floating_point() and not key.endswith(FREE):
             assert torch.allclose(mine[key], tensor, rtol=1e-3, atol=1e-4), (key, (mine[key] - tensor).abs().max())
 
 

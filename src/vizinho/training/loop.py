@@ -119,7 +119,6 @@ class _Learner(Generic[Options]):
 
     def collect(self) -> None:
         """After a step: bring the main process's `task.model` up to what all processes have learnt."""
-        self.ranks.average(self.statistics.moving())
         self.ranks.gather(self.model, self.task.model)
 
     def whole(self) -> tuple[Any, Any]:
@@ -145,16 +144,17 @@ def _step(learner: _Learner[Any], batches: Sequence[Any], state: RunProgress, lo
         state.health.skip(state.step, fault or ANOTHER_PROCESS, ranks.gather_names(ids if fault else []), log)
         return math.nan
     # From here on a bad loss or gradient must leave no trace: weights, optimiser and running statistics stay.
-    learner.statistics.remember()
+    learner.statistics.begin(len(batches))
     loss = ranks.total(_backward(learner, batches, [f.items for f in facts], state.step, items))[0]
     learner.rates.hold_back(learner.optimizer)  # before the norm, which must not count frozen layers
     norm = ranks.clip(learner.model.parameters(), learner.options.clip_norm)
     if fault := bad_update(loss, norm):
         learner.optimizer.zero_grad(set_to_none=True)
-        learner.statistics.put_back()
         state.health.skip(state.step, fault, ranks.gather_names(ids), log)
         return loss
     learner.optimizer.step()
+    learner.statistics.move()
+    ranks.average(learner.statistics.moving())
     learner.optimizer.zero_grad(set_to_none=True)
     state.health.usable()
     state.losses.append(loss)
@@ -168,13 +168,13 @@ def _backward(
     ranks, mean = learner.ranks, 0.0
     numbers = ranks.batch_numbers(step, step + 1)
     for index, (number, batch, count) in enumerate(zip(numbers, batches, items, strict=True)):
-        learner.statistics.weigh(index, len(batches))
         # What a batch draws (dropout) follows its number, not what ran before it or in which process.
         torch.manual_seed(int(np.random.SeedSequence([learner.options.seed, number]).generate_state(1)[0]))
         with ranks.computing(learner.network, last=index == len(batches) - 1):
             loss = learner.task.loss(learner.network, batch, learner.options, ranks)
             # Gradients are averaged over the processes, so each part of the sum is multiplied by their number.
             ranks.backward(loss * (count * ranks.world / step_items))
+        learner.statistics.note()
         mean += float(loss.detach()) * (count / step_items)
     return mean
 

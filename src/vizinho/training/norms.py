@@ -14,7 +14,10 @@ import torch
 
 
 class RunningStatistics:
-    """The running statistics of a network's batch normalisation; for networks without any nothing happens."""
+    """The running statistics of a network's batch normalisation; for networks without any nothing happens.
+
+    A step calls `begin`, `note` after each batch, and `move` once its loss is known to be a number.
+    """
 
     def __init__(self, model: Any) -> None:
         self._modules = [
@@ -28,29 +31,31 @@ class RunningStatistics:
         self._momenta = [module.momentum for module in self._modules]
         self._buffers = [buffer for module in self._modules for buffer in module.buffers(recurse=False)]
         self._before: list[torch.Tensor] = []
+        self._moves: list[torch.Tensor] = []
 
-    def remember(self) -> None:
-        """Copy them: a forward pass moves them before its loss is known to be a number."""
+    def begin(self, count: int) -> None:
+        """Begin a step of `count` batches here and in the other processes: each batch weighs momentum / `count`."""
         self._before = [buffer.clone() for buffer in self._buffers]
+        self._moves = [torch.zeros_like(buffer) for buffer in self._buffers]
+        for module, momentum in zip(self._modules, self._momenta, strict=True):
+            module.momentum = (momentum or 0.0) / count
 
-    def put_back(self) -> None:
-        """Undo what forward passes did to them since `remember`."""
-        for buffer, before in zip(self._buffers, self._before, strict=True):
+    def note(self) -> None:
+        """After a batch: note how it moved them, and put them back for the next one, which starts where it did.
+
+        So no batch decays another one, and a block that layer drop left out of one batch keeps its share of the rest.
+        """
+        for buffer, before, moves in zip(self._buffers, self._before, self._moves, strict=True):
+            moves += buffer - before
             buffer.copy_(before)
 
-    def weigh(self, index: int, count: int) -> None:
-        """Before batch `index` of the `count` of a step: after the last one they have moved once, by the mean of all.
-
-        With momentum m every batch must weigh m / count in the end, so the later ones, which are decayed less, move
-        them less: m / count / (1 - (count - 1 - index) m / count). A block that layer drop leaves out of a
-        later batch is decayed less than that; its earlier batches then weigh up to 1 / (1 - m) too much.
-        """
-        for module, momentum in zip(self._modules, self._momenta, strict=True):
-            share = (momentum or 0.0) / count
-            module.momentum = share / (1 - (count - 1 - index) * share)
+    def move(self) -> None:
+        """At the end of a step whose loss is a number: move them by all its batches at once."""
+        for buffer, moves in zip(self._buffers, self._moves, strict=True):
+            buffer += moves
 
     def moving(self) -> list[torch.Tensor]:
-        """Those that follow the audio now. Their mean over the processes is what one process would have."""
+        """Those that follow the audio now. After a step their mean over the processes is what one would have."""
         return [
             buffer
             for module in self._modules

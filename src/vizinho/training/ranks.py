@@ -62,7 +62,7 @@ class Ranks:
         accelerator = Accelerator(
             mixed_precision=options.precision,
             cpu=not torch.cuda.is_available(),
-            # Statistics are averaged when they are needed (RunningStatistics) instead of overwritten in every step.
+            # Statistics are averaged (RunningStatistics) instead of overwritten by those of the main process.
             kwargs_handlers=[
                 DistributedDataParallelKwargs(broadcast_buffers=False),
                 InitProcessGroupKwargs(timeout=PATIENCE),
@@ -194,9 +194,11 @@ class Ranks:
 
     def average(self, tensors: Sequence[torch.Tensor]) -> None:
         """Put the mean over the processes into each of the tensors."""
-        if self.world > 1:
-            for tensor in tensors:
-                tensor.copy_(self._accelerator.reduce(tensor, "mean"))
+        if self.world > 1 and tensors:
+            # One message for all of them: they are many and small.
+            together = self._accelerator.reduce(torch.cat([tensor.flatten() for tensor in tensors]), "mean")
+            for tensor, mean in zip(tensors, together.split([tensor.numel() for tensor in tensors]), strict=True):
+                tensor.copy_(mean.view_as(tensor))
 
     def gather(self, placed: Any, model: Any) -> None:
         """Where `placed` is in parts, copy its weights into the main process's `model`."""

@@ -14,11 +14,35 @@ def test_a_step_of_several_batches_moves_them_by_the_mean_of_all(count):
     means = torch.stack([b.mean(dim=0) for b in batches])
     variances = torch.stack([b.var(dim=0) for b in batches])
     statistics = RunningStatistics(norm)
-    for index, batch in enumerate(batches):
-        statistics.weigh(index, count)
+    statistics.begin(count)
+    for batch in batches:
         norm(batch)
+        statistics.note()
+    statistics.move()
     assert torch.allclose(norm.running_mean, 0.9 * torch.ones(3) + 0.1 * means.mean(dim=0), atol=1e-6)
     assert torch.allclose(norm.running_var, 0.9 * torch.ones(3) + 0.1 * variances.mean(dim=0), atol=1e-6)
+
+
+def test_a_batch_that_a_block_did_not_see_takes_nothing_from_the_others():
+    norm = torch.nn.BatchNorm1d(3, momentum=0.1).train()
+    statistics = RunningStatistics(norm)
+    batch = torch.randn(8, 3) + 4
+    statistics.begin(2)
+    norm(batch)
+    statistics.note()
+    statistics.note()  # layer drop left the block out of the second batch
+    statistics.move()
+    assert torch.allclose(norm.running_mean, 0.05 * batch.mean(dim=0), atol=1e-6)
+    assert norm.num_batches_tracked == 1
+
+
+def test_a_step_that_is_not_finished_leaves_no_trace():
+    norm = torch.nn.BatchNorm1d(3).train()
+    statistics = RunningStatistics(norm)
+    statistics.begin(1)
+    norm(torch.full((8, 3), float("nan")))
+    statistics.note()
+    assert torch.equal(norm.running_mean, torch.zeros(3))
 
 
 def test_they_stay_where_they_are_while_something_is_computed_again():
