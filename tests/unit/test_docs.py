@@ -63,3 +63,19 @@ def test_no_machine_paths_in_what_is_tracked():
         if path.suffix in (".py", ".md", ".toml", ".json", ".sh", ".lock") and path.is_file():
             for line in path.read_text(encoding="utf-8").splitlines():
                 assert not pattern.search(line) or name == "tests/unit/test_docs.py", f"{name}: {line[:120]}"
+
+
+def test_the_table_of_clients_is_as_the_run_writes_it():
+    text = (ROOT / "docs" / "serving.md").read_text(encoding="utf-8")
+    inside = text.partition("<!-- clients: written by tests/clients/run.py -->\n")[2].partition("<!-- end of clients")[
+        0
+    ]
+    header, line, *rows = inside.splitlines()
+    assert (header, line) == ("| client | example | result |", "|---|---|---|")
+    clients = {
+        cells[0].partition(" ")[0] for row in rows for cells in [row.strip("| ").split(" | ")] if len(cells) == 3
+    }
+    assert len(rows) == inside.count("\n") - 2 and all(row.count("|") == 4 for row in rows)
+    assert clients >= {"deepgram-sdk", "@deepgram/sdk", "openai", "livekit-agents", "pipecat-ai"}
+    results = {row.strip("| ").rpartition(" | ")[2].partition(":")[0] for row in rows}
+    assert results <= {"runs", "fails", "other text"}
