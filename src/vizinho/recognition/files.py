@@ -23,10 +23,10 @@ from vizinho.parallel import set_threads, spread
 from vizinho.recognition.cache import key_of
 from vizinho.recognition.engines import TorchEngine
 from vizinho.recognition.formats import render, suffix_of
-from vizinho.recognition.numerals import transcript_with_digits
-from vizinho.recognition.punctuated import Punctuation, punctuated_transcript
+from vizinho.recognition.punctuated import Punctuation
 from vizinho.recognition.recognizer import Recognizer, TranscribeOptions, beginning
 from vizinho.recognition.speakers import with_speakers
+from vizinho.recognition.written import written_transcript
 from vizinho.records import Transcript
 
 SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".webm", ".m4a", ".mp4", ".mkv")
@@ -170,16 +170,11 @@ def _opened(work: Work, stdin: bytes) -> Callable[[Sequence[Path]], list[Outcome
         punctuation = work.punctuation()
         set_threads(work.threads)  # torch is there only with it
     return lambda group: [
-        replace(outcome, transcripts=tuple(_finished(t, work, punctuation) for t in outcome.transcripts))
+        replace(
+            outcome, transcripts=tuple(written_transcript(t, punctuation, work.numerals) for t in outcome.transcripts)
+        )
         for outcome in _transcribe(recognizer, work, group, stdin)
     ]
-
-
-def _finished(transcript: Transcript, work: Work, punctuation: Punctuation | None) -> Transcript:
-    """A transcript as it is written: marks and capitals first, since commas part numbers."""
-    if punctuation is not None:
-        transcript = punctuated_transcript(transcript, punctuation)
-    return transcript_with_digits(transcript, work.numerals) if work.numerals else transcript
 
 
 def _transcribe(recognizer: Recognizer, work: Work, group: Sequence[Path], stdin: bytes) -> list[Outcome]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 
 from vizinho.errors import SpecError
-from vizinho.recognition.segments import mean_confidence, text_of
+from vizinho.recognition.segments import marks_around, mean_confidence, text_of
 from vizinho.records import Transcript, Word
 from vizinho.text.digits import Written, has_numbers, in_digits
 
@@ -30,7 +29,7 @@ def check_numerals(language: str) -> None:
 
 def with_digits(words: Sequence[Word], language: str) -> tuple[Word, ...]:
     """Words with numbers in digits; words stay as they are where the language's number words are not known."""
-    texts = [_bare(word.text) for word in words]
+    texts = [marks_around(word.text)[1] for word in words]
     result: list[Word] = []
     place = 0
     for start, end in _parts(words):
@@ -59,8 +58,7 @@ def transcript_with_digits(transcript: Transcript, language: str) -> Transcript:
 
 def _merged(words: Sequence[Word], number: Written) -> Word:
     """Signs around the words, such as a comma after the last, stay."""
-    first, last = words[0].text, words[-1].text
-    before, after = first[: len(first) - len(first.lstrip(_signs(first)))], last[len(last.rstrip(_signs(last))) :]
+    before, after = marks_around(words[0].text)[0], marks_around(words[-1].text)[2]
     text, confidence = f"{before}{number.text}{after}", mean_confidence(words)
     return replace(words[0], text=text, end_seconds=words[-1].end_seconds, confidence=confidence)
 
@@ -70,14 +68,7 @@ def _parts(words: Sequence[Word]) -> list[tuple[int, int]]:
     starts = [0]
     for place, (word, following) in enumerate(pairwise(words), start=1):
         pause = following.start_seconds - word.end_seconds >= PAUSE_SECONDS
-        if pause or word.text[-1:] in _signs(word.text) or following.text[:1] in _signs(following.text):
+        _, bare, after = marks_around(word.text)
+        if pause or after or not bare or marks_around(following.text)[0]:
             starts.append(place)
     return list(zip(starts, [*starts[1:], len(words)], strict=True))
-
-
-def _bare(word: str) -> str:
-    return word.strip(_signs(word))
-
-
-def _signs(word: str) -> str:
-    return "".join(c for c in word if unicodedata.category(c).startswith("P"))

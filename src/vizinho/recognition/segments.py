@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterator, Sequence
 
 from vizinho.records import Segment, Word
@@ -10,6 +11,14 @@ from vizinho.records import Segment, Word
 def text_of(words: Sequence[Word]) -> str:
     """The words with spaces between them."""
     return " ".join(word.text for word in words)
+
+
+def marks_around(text: str) -> tuple[str, str, str]:
+    """A word's text in three parts: the marks before it, what is between, and the marks after it."""
+    signs = "".join(c for c in text if unicodedata.category(c).startswith("P"))
+    rest = text.lstrip(signs)
+    bare = rest.rstrip(signs)
+    return text[: len(text) - len(rest)], bare, rest[len(bare) :]
 
 
 def mean_confidence(words: Sequence[Word]) -> float:

@@ -2,7 +2,7 @@
 
 from taggers import tagger
 
-from vizinho.recognition.punctuated import punctuated_transcript
+from vizinho.recognition.punctuated import punctuated, punctuated_transcript
 from vizinho.records import Alternative, Segment, Transcript, Word
 from vizinho.server.protocols.phrases import phrases
 
@@ -27,5 +27,6 @@ def test_nothing_stays_nothing():
 
 
 def test_phrases_of_the_server_are_written_by_the_tagger():
-    assert [p.text for p in phrases(SPOKEN, punctuate=True, punctuation=tagger())] == ["Onde está Ana? Hoje, Rui."]
-    assert [p.text for p in phrases(SPOKEN, punctuate=False, punctuation=tagger())] == ["onde está ana hoje rui"]
+    marked = punctuated(SPOKEN, tagger())
+    assert [p.text for p in phrases(SPOKEN, punctuate=True, marked=marked)] == ["Onde está Ana? Hoje, Rui."]
+    assert [p.text for p in phrases(SPOKEN, punctuate=False, marked=marked)] == ["onde está ana hoje rui"]

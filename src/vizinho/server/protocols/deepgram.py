@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from vizinho.decoding.hotwords import DEFAULT_BOOST
-from vizinho.recognition.numerals import with_digits
-from vizinho.recognition.segments import mean_confidence
+from vizinho.recognition.segments import mean_confidence, text_of
+from vizinho.recognition.written import Change, written_words
 from vizinho.records import Transcript, Word
 from vizinho.server.protocols import deepgram_wire as wire
 from vizinho.server.protocols.phrases import UTTERANCE_PAUSE_SECONDS, Phrase, paragraphs, phrases
-from vizinho.server.protocols.rewriting import REDACTED, hits, masked, read_replacements, redacted, replaced, rewritten
+from vizinho.server.protocols.rewriting import REDACTED, hits, masked, read_replacements, redacted, replaced
 from vizinho.server.security.refusals import Refusal, bad_parameter
 from vizinho.server.served import ServedModel
 from vizinho.text.digits import has_numbers
@@ -77,13 +77,12 @@ class CommonQuery(BaseModel):
     replace: list[str] = Field([], description="FIND:REPLACE; without REPLACE the words are left out", max_length=100)
     profanity_filter: Flag = Field(False, description="Asterisks in the words of the operator's list")
 
-    def rewritten(self, words: Sequence[Word], profane: frozenset[str] | None, language: str = "") -> tuple[Word, ...]:
-        """Words as the request wants them. Raises Refusal 400 where there is no list of profane words."""
+    def change(self, profane: frozenset[str] | None) -> Change:
+        """What the request does to words. Raises Refusal 400 where there is no list of profane words."""
         if self.profanity_filter and profane is None:
             raise bad_parameter("profanity_filter", "this server has no list of words (--profanity); leave it out")
-        words = replaced(words, read_replacements(self.replace))
-        words = with_digits(words, language) if self.in_digits else words
-        return masked(words, profane) if self.profanity_filter and profane else tuple(words)
+        rules, words_to_mask = read_replacements(self.replace), profane if self.profanity_filter else None
+        return lambda words: masked(replaced(words, rules), words_to_mask or frozenset())
 
     @property
     def favoured(self) -> tuple[tuple[str, float], ...]:
@@ -171,6 +170,14 @@ class ListenResult:
     punctuation: Punctuation | None = None  # a tagger of the model's language; pauses alone without it
 
 
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """A channel's words, and the same words with marks and capitals where a tagger gave them."""
+
+    words: tuple[Word, ...]
+    marked: tuple[Word, ...] | None
+
+
 def check_encoding(encoding: str, sample_rate: int | None) -> int:
     """The rate of raw samples. Raises Refusal 400 for an encoding that is none, or needs a rate and has none."""
     if encoding not in RAW_ENCODINGS:
@@ -202,15 +209,14 @@ def check_extras(extras: Mapping[str, Any]) -> tuple[wire.Warning_, ...]:
 def response(query: ListenQuery, result: ListenResult, now: datetime | None = None) -> wire.ListenResponse:
     """The answer in Deepgram's shape. Hours of audio have many words and a long hash: call it in a thread."""
     pause = query.utt_split if query.utterances else UTTERANCE_PAUSE_SECONDS
-    channels = [_rewritten(query, t, result) for t in result.channels]
-    tagger = result.punctuation
-    grouped = [phrases(t.words, punctuate=query.written, pause_seconds=pause, punctuation=tagger) for t in channels]
+    channels = [_written(query, t, result) for t in result.channels]
+    grouped = [phrases(c.words, punctuate=query.written, pause_seconds=pause, marked=c.marked) for c in channels]
     pairs = zip(channels, grouped, strict=True)
     utterances = [_utterance(i, n, p, query.written) for i, groups in enumerate(grouped) for n, p in enumerate(groups)]
     return wire.ListenResponse(
         metadata=_metadata(query, result, now or datetime.now(UTC)),
         results=wire.Results(
-            channels=[_channel(query, transcript, groups, result) for transcript, groups in pairs],
+            channels=[_channel(query, written, groups, result) for written, groups in pairs],
             utterances=sorted(utterances, key=lambda u: (u.start, u.channel)) if query.utterances else None,
             topics=_topics(channels, result.topics) if result.topics is not None else None,
         ),
@@ -223,12 +229,19 @@ def check_redaction(query: ListenQuery, language: str) -> None:
         raise bad_parameter("redact", f"the number words of {language!r} are not known")
 
 
-def _rewritten(query: ListenQuery, transcript: Transcript, result: ListenResult) -> Transcript:
-    """The transcript as the request wants it: what is redacted is gone before anything else is made of it."""
+def _written(query: ListenQuery, transcript: Transcript, result: ListenResult) -> _Written:
+    """Words as the request wants them: what is redacted is gone before anything else but marks is made of it."""
     language = result.model.language
     check_redaction(query, language)  # of a language that was detected only now
-    words = redacted(transcript.words, query.redacts, language) if query.redacts else transcript.words
-    return rewritten(transcript, query.rewritten(words, result.profane, language))
+    change = query.change(result.profane)
+
+    def redact_and_change(words: Sequence[Word]) -> tuple[Word, ...]:
+        return change(redacted(words, query.redacts, language) if query.redacts else words)
+
+    tagger = result.punctuation if query.written or query.paragraphs else None
+    numerals = language if query.in_digits else ""
+    words, marked = written_words(transcript.words, tagger, numerals, redact_and_change)
+    return _Written(words, marked if tagger is not None else None)
 
 
 def error(refusal: Refusal, request_id: str) -> wire.DeepgramError:
@@ -270,15 +283,13 @@ def _number(speaker: int | None) -> int | None:
     return None if speaker is None else speaker - 1
 
 
-def _channel(
-    query: ListenQuery, transcript: Transcript, groups: Sequence[Phrase], result: ListenResult
-) -> wire.Channel:
+def _channel(query: ListenQuery, written: _Written, groups: Sequence[Phrase], result: ListenResult) -> wire.Channel:
     texts = [text for phrase in groups for text in phrase.written] if query.written else None
-    best = alternative(transcript.words, texts)
+    best = alternative(written.words, texts)
     if query.paragraphs:
-        best.paragraphs = _paragraphs(transcript.words, result.punctuation)
+        best.paragraphs = _paragraphs(written)
     language, confidence = result.detected or (None, None)
-    found = [wire.Search(query=phrase, hits=_hits(transcript.words, phrase)) for phrase in query.search]
+    found = [wire.Search(query=phrase, hits=_hits(written.words, phrase)) for phrase in query.search]
     return wire.Channel(
         search=found or None, alternatives=[best], detected_language=language, language_confidence=confidence
     )
@@ -291,10 +302,10 @@ def _hits(words: Sequence[Word], phrase: str) -> list[wire.SearchHit]:
     ]
 
 
-def _paragraphs(words: Sequence[Word], punctuation: Punctuation | None) -> wire.Paragraphs:
+def _paragraphs(written: _Written) -> wire.Paragraphs:
     """Sentences are always written with capitals and full stops: without them they would not be sentences."""
     listed = []
-    for group in paragraphs(phrases(words, punctuate=True, punctuation=punctuation)):
+    for group in paragraphs(phrases(written.words, punctuate=True, marked=written.marked)):
         sentences = [wire.Sentence(text=p.text, start=p.start_seconds, end=p.end_seconds) for p in group]
         count, start, end = sum(len(p.words) for p in group), sentences[0].start, sentences[-1].end
         listed.append(wire.Paragraph(sentences=sentences, num_words=count, start=start, end=end))
@@ -335,12 +346,12 @@ def _metadata(query: ListenQuery, result: ListenResult, now: datetime) -> wire.M
     )
 
 
-def _topics(channels: Sequence[Transcript], shares: Sequence[tuple[str, float]]) -> wire.Topics:
+def _topics(channels: Sequence[_Written], shares: Sequence[tuple[str, float]]) -> wire.Topics:
     """One segment for the whole text, as the answer has it: the classifier reads it as a whole."""
-    count = sum(len(t.words) for t in channels)
+    count = sum(len(c.words) for c in channels)
     if not count:
         return wire.Topics(segments=[])
-    text = " ".join(t.text for t in channels)
+    text = " ".join(text_of(c.words) for c in channels)
     topics = [wire.Topic(topic=topic, confidence_score=share) for topic, share in shares]
     return wire.Topics(segments=[wire.TopicSegment(text=text, start_word=0, end_word=count - 1, topics=topics)])
 

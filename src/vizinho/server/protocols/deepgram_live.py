@@ -13,6 +13,7 @@ from typing import Any, Literal, get_origin
 
 from pydantic import BaseModel, Field, ValidationError, field_validator
 
+from vizinho.recognition.written import written_words
 from vizinho.server.protocols.deepgram import CommonQuery, Flag, alternative, check_encoding, model_info, timestamp
 from vizinho.server.protocols.deepgram_wire import Metadata, Warning_
 from vizinho.server.protocols.phrases import written
@@ -107,7 +108,7 @@ class LiveMessages:
     def __init__(
         self, query: LiveQuery, request_id: str, model: ServedModel, profane: frozenset[str] | None = None
     ) -> None:
-        self._profane = profane
+        self._change = query.change(profane)
         self._query, self._request_id, self._model = query, request_id, model
         self._count = query.transcribed_channels
         self._told_until = [0.0] * self._count  # seconds up to which final results have been given, by channel
@@ -195,7 +196,8 @@ class LiveMessages:
 
     def _results(self, event: StreamEvent, finalize: bool) -> Message:
         channel, final = event.channel, event.kind == "final"
-        words = self._query.rewritten(event.words, self._profane, self._model.language)
+        numerals = self._model.language if self._query.in_digits else ""
+        words, _ = written_words(event.words, None, numerals, self._change)
         start = self._told_until[channel]
         end = max(start, event.seconds)
         texts = None

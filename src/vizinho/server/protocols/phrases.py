@@ -6,14 +6,10 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
-from vizinho.recognition.punctuated import punctuated
 from vizinho.recognition.segments import mean_confidence
 from vizinho.records import Word
-
-if TYPE_CHECKING:
-    from vizinho.text_models.punctuation import Punctuation
 
 UTTERANCE_PAUSE_SECONDS = 0.8  # a longer pause ends an utterance (Deepgram's default for utt_split)
 PARAGRAPH_PAUSE_SECONDS = 2.0
@@ -60,16 +56,16 @@ def phrases(
     *,
     punctuate: bool,
     pause_seconds: float = UTTERANCE_PAUSE_SECONDS,
-    punctuation: Punctuation | None = None,
+    marked: Sequence[Word] | None = None,
 ) -> tuple[Phrase, ...]:
     """Group words by pauses and turns; with `punctuate`, a phrase starts with a capital and ends with a full stop.
 
-    CTC models write neither capitals nor marks, so a pause is all that is known about where a sentence ends, unless a
-    tagger of text reads the words.
+    CTC models write neither capitals nor marks, so a pause is all that is known about where a sentence ends, unless
+    a tagger has read them: `marked` are the words as it writes them.
     """
     groups = _by_pauses(words, pause_seconds)
-    if punctuate and punctuation is not None:
-        texts = iter([word.text for word in punctuated(words, punctuation)])
+    if punctuate and marked is not None:
+        texts = iter([word.text for word in marked])
         return tuple(Phrase(tuple(group), tuple(islice(texts, len(group)))) for group in groups)
     return tuple(Phrase(tuple(group), written(group, begins=punctuate, ends=punctuate)) for group in groups)
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from rapidfuzz import fuzz
 
 from vizinho.recognition.numerals import with_digits
-from vizinho.recognition.segments import mean_confidence, text_of
-from vizinho.records import Transcript, Word
+from vizinho.recognition.segments import marks_around, mean_confidence, text_of
+from vizinho.records import Word
 from vizinho.server.security.refusals import bad_parameter
 
 REDACTED = ("pci", "ssn", "numbers")
@@ -37,8 +37,8 @@ def read_replacements(pairs: Sequence[str]) -> list[tuple[tuple[str, ...], str]]
     rules = []
     for pair in pairs:
         find, _, text = pair.partition(":")
-        words = tuple(find.lower().split())
-        if not words:
+        words = tuple(marks_around(word)[1] for word in find.lower().split())
+        if not any(words):
             raise bad_parameter("replace", "write FIND:REPLACE")
         rules.append((words, text.strip()))
     return rules
@@ -52,7 +52,7 @@ def replaced(words: Sequence[Word], rules: Sequence[tuple[tuple[str, ...], str]]
         # The first rule that fits wins, as the request orders them.
         for find, text in rules:
             matching = words[place : place + len(find)]
-            if tuple(w.text.lower() for w in matching) == find:
+            if tuple(_bare(w) for w in matching) == find:
                 if text:
                     result.append(_merged(matching, text))
                 place += len(find)
@@ -65,9 +65,16 @@ def replaced(words: Sequence[Word], rules: Sequence[tuple[tuple[str, ...], str]]
 
 def masked(words: Sequence[Word], profane: frozenset[str]) -> tuple[Word, ...]:
     """Words of a list with asterisks after their first letter."""
-    return tuple(
-        replace(w, text=w.text[:1] + "*" * (len(w.text) - 1)) if w.text.lower() in profane else w for w in words
-    )
+    return tuple(_masked(word) if _bare(word) in profane else word for word in words)
+
+
+def _masked(word: Word) -> Word:
+    before, bare, after = marks_around(word.text)
+    return replace(word, text=f"{before}{bare[:1]}{'*' * (len(bare) - 1)}{after}")
+
+
+def _bare(word: Word) -> str:
+    return marks_around(word.text)[1].lower()
 
 
 def redacted(words: Sequence[Word], kinds: frozenset[str], language: str) -> tuple[Word, ...]:
@@ -121,13 +128,10 @@ def _hidden(run: Sequence[Word], kind: str, names: dict[tuple[str, str], str]) -
 
 
 def _merged(words: Sequence[Word], text: str) -> Word:
-    """Another text for words in a row, which lasts as long as they do."""
+    """Another text for words in a row, which lasts as long as they do; a mark after them stays."""
+    mark = marks_around(words[-1].text)[2]
+    text = text if text.endswith(mark) else text + mark
     return replace(words[0], text=text, end_seconds=words[-1].end_seconds, confidence=mean_confidence(words))
-
-
-def rewritten(transcript: Transcript, words: tuple[Word, ...]) -> Transcript:
-    """The transcript with other words in the same places."""
-    return replace(transcript, words=words, text=text_of(words))
 
 
 def hits(words: Sequence[Word], phrase: str) -> list[Hit]:

@@ -55,7 +55,7 @@ async def listen(request: Request, query: Annotated[ListenQuery, Query()], admit
     if query.diarize and not speakers_possible():
         raise bad_parameter("diarize", "this server has no voices to compare (pip install 'vizinho[speakers]')")
     callbacks = _callbacks(service, query) if query.callback is not None else None
-    query.rewritten((), service.profane)  # refuses what cannot be done before anything is decoded
+    query.change(service.profane)  # refuses what cannot be done before anything is decoded
     raw = None
     if query.encoding is not None:
         rate = check_encoding(query.encoding, query.sample_rate)

@@ -34,7 +34,7 @@ async def listen_live(socket: WebSocket) -> None:
     query = read_query(socket.query_params.multi_items())
     with admitted_stream(service_of(socket), client):
         profane = service_of(socket).profane
-        query.rewritten((), profane)  # refuses what cannot be done before the stream begins
+        query.change(profane)  # refuses what cannot be done before the stream begins
         await _admitted(
             socket, query, query.language, lambda request_id, used: LiveMessages(query, request_id, used, profane)
         )

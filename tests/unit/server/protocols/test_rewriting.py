@@ -46,7 +46,7 @@ def test_masks_have_the_length_of_their_word():
 
 def test_without_a_list_a_filter_is_refused():
     with pytest.raises(Refusal) as refused:
-        ListenQuery(profanity_filter=True).rewritten((), None)
+        ListenQuery(profanity_filter=True).change(None)
     assert refused.value.parameter == "profanity_filter"
 
 
