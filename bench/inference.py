@@ -41,7 +41,7 @@ from vizinho.audio.io import SAMPLE_RATE, Waveform, load_audio
 from vizinho.corpora.manifest import fingerprint, read_manifest
 from vizinho.evaluation.score import score
 from vizinho.model.checkpoint import load_checkpoint
-from vizinho.recognition.engines import GRAPHS, TOKENS, OnnxEngine
+from vizinho.recognition.engines import GRAPHS, TOKENS, load_export
 from vizinho.recognition.export import export
 from vizinho.recognition.recognizer import Recognizer
 from vizinho.recognition.stream import Final, Partial, SpeechStarted, StreamSession
@@ -198,7 +198,7 @@ def print_errors(sides: dict[str, Side], waveforms: Sequence[Waveform], utteranc
 
 def where_time_goes(exports: Path, waveforms: Sequence[Waveform]) -> None:
     """Shares of our time: matrix products and the rest of the network, features, decoding."""
-    engine, transcriber = OnnxEngine.load(exports / "fp32"), Recognizer.load(exports / "fp32")
+    engine, transcriber = load_export(exports / "fp32"), Recognizer.load(exports / "fp32")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.enable_profiling, options.profile_file_prefix = True, str(exports / "profile")

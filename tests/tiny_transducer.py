@@ -34,23 +34,32 @@ TALKATIVE = {"rnnt": (3, 0.2, 6.0), "tdt": (4, 0.5, 4.0)}
 """Seeds, deviations of the encoder's projection, and nats for the blank, of networks that say this and that."""
 
 
-def tiny_model(kind: str, tokenizer: Any, *, blank_nats: float | None = None, **settings: Any) -> Any:
-    """Fresh weights; most random networks say nothing, or one thing for ever."""
+def tiny_model(
+    kind: str, tokenizer: Any, *, blank_nats: float | None = None, encoder: Any = None, **settings: Any
+) -> Any:
+    """Fresh weights that write something; with an `encoder` its weights, and the others ready to learn."""
     config, network = KINDS[kind]
     seed, of_encoder, nats = TALKATIVE[kind]
     deviations = {"encoder_projector": of_encoder, "decoder.decoder_projector.weight": 2.0}
+    random = parakeet_encoder_config().to_dict() | {"initializer_range": 0.3}
     torch.manual_seed(seed)
     model = network(
         config(
-            encoder_config=parakeet_encoder_config().to_dict() | {"initializer_range": 0.3},
+            encoder_config=encoder.config.to_dict() if encoder is not None else random,
             vocab_size=len(tokenizer),
-            decoder_hidden_size=16,
+            decoder_hidden_size=16 if encoder is None else 32,
             num_decoder_layers=2,
             pad_token_id=tokenizer.pad_token_id,
             blank_token_id=tokenizer.convert_tokens_to_ids("<blank>"),
             **settings,
         )
     ).eval()
+    if encoder is not None:
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter.copy_(torch.randn_like(parameter) * 0.2)
+        model.encoder.load_state_dict(encoder.state_dict())
+        return model
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if not name.startswith("encoder."):

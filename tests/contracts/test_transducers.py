@@ -10,7 +10,6 @@ from tiny_transducer import KINDS, tiny_transducer
 from tones import tone_corpus, tone_speech
 
 from vizinho.audio.augment import NO_AUGMENT, AugmentOptions
-from vizinho.corpora.manifest import read_manifest
 from vizinho.errors import ModelError, SpecError
 from vizinho.evaluation.score import error_rates
 from vizinho.job.fit import fit_job
@@ -19,6 +18,7 @@ from vizinho.job.start import make_ready
 from vizinho.model.checkpoint import load_checkpoint, load_donor, save_checkpoint, weights
 from vizinho.model.layers import layer_of
 from vizinho.model.transducer import EMBEDDING, OUTPUTS, durations_of
+from vizinho.recognition.export import export
 from vizinho.recognition.recognizer import Recognizer
 from vizinho.training.interrupt import InterruptedRunError
 from vizinho.training.loop import fit
@@ -233,15 +233,72 @@ def test_durations_without_zero_are_refused(corpus, tmp_path):
         fit_job(ready_of(folder, corpus), tmp_path / "run")
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_it_learns_the_language_of_tones(kind, tmp_path):
-    """From a random network: sixteen recordings by heart."""
-    corpus = tone_corpus(tmp_path, count=16, letters="abcd")
-    options = replace(OPTIONS, steps=240, learning_rate=5e-3, batch_seconds=8, evaluate_every=240, augment=NO_AUGMENT)
-    folder = tiny_transducer(tmp_path / kind, kind)
-    ready = ready_of(folder, corpus, options)
-    fit_job(ready, tmp_path / "run")
-    rows = read_manifest(corpus)
-    transcripts = Recognizer.of(ready.checkpoint).transcribe_corpus(rows)
-    cer, _ = error_rates({u.id: u.text for u in rows}, {id_: t.text for id_, t in transcripts.items()})
-    assert cer < 0.3, [t.text for t in transcripts.values()]
+@pytest.fixture(scope="module", params=KINDS)
+def learnt(request, tone_model, tmp_path_factory):
+    """The folder of a network that has learnt the tone language, with the encoder of a CTC network."""
+    place, encoder = tmp_path_factory.mktemp("tones"), load_checkpoint(tone_model).model.encoder
+    corpus = tone_corpus(place, count=24, letters="abcdef")
+    options = replace(OPTIONS, steps=300, learning_rate=5e-3, batch_seconds=8, evaluate_every=300, augment=NO_AUGMENT)
+    ready = ready_of(tiny_transducer(place / "donor", request.param, encoder=encoder), corpus, options)
+    fit_job(ready, place / "run")
+    save_checkpoint(place / request.param, ready.checkpoint)
+    return place / request.param
+
+
+NEW = {text: tone_speech(text, seed=9) for text in ("abc def", "fade bed", "bed cab", "deaf face")}
+
+
+def test_it_learns_the_language_of_tones(learnt):
+    transcripts = Recognizer.load(learnt, "torch").transcribe_many(list(NEW.values()))
+    cer, _ = error_rates(dict(enumerate(NEW)), dict(enumerate(t.text for t in transcripts)))
+    assert cer < 0.3, [t.text for t in transcripts]
+
+
+@pytest.fixture(scope="module")
+def exported(folder, tmp_path_factory):
+    out = tmp_path_factory.mktemp("export") / folder.name
+    assert export(folder, out).largest_difference < 1e-4
+    return out
+
+
+def test_an_export_writes_what_the_network_writes(folder, exported):
+    with_torch = Recognizer.load(folder, "torch").transcribe_many(WAVEFORMS)
+    for recognizer in (Recognizer.load(exported), Recognizer.load(folder)):
+        assert type(recognizer.engine).__name__ == "OnnxTransducer"
+        found = recognizer.transcribe_many(WAVEFORMS)
+        assert [t.text for t in found] == [t.text for t in with_torch]
+        for ours, original in zip(found, with_torch, strict=True):
+            for a, b in zip(ours.words, original.words, strict=True):
+                assert (a.start_seconds, a.end_seconds) == pytest.approx((b.start_seconds, b.end_seconds))
+                assert a.confidence == pytest.approx(b.confidence, abs=1e-3)
+
+
+def test_sherpa_onnx_reads_the_export(learnt, tmp_path):
+    """It computes features of its own, which differ a little, so a letter may; a wrong order would change them all."""
+    sherpa_onnx = pytest.importorskip("sherpa_onnx")
+    export(learnt, tmp_path / "export")
+    parts = {part: str(tmp_path / "export" / f"{part}.onnx") for part in ("encoder", "decoder", "joiner")}
+    recognizer = sherpa_onnx.OfflineRecognizer.from_transducer(
+        **parts, tokens=str(tmp_path / "export" / "tokens.txt"), model_type="nemo_transducer"
+    )
+    ours, found, expected = Recognizer.load(tmp_path / "export"), {}, {}
+    for text, samples in NEW.items():
+        stream = recognizer.create_stream()
+        stream.accept_waveform(16000, samples)
+        recognizer.decode_stream(stream)
+        found[text], expected[text] = " ".join(stream.result.text.split()), ours.transcribe(samples).text
+    assert error_rates(expected, found)[0] < 0.3, (found, expected)
+
+
+def test_eight_bits_are_near(exported, folder, tmp_path):
+    written = export(folder, tmp_path / "int8", "int8")
+    assert not (tmp_path / "int8" / "encoder.onnx").exists()
+    assert written.largest_difference > 0
+    assert Recognizer.load(tmp_path / "int8").transcribe(WAVEFORMS[0]).words is not None
+
+
+def test_other_durations_are_not_exported(tmp_path):
+    folder = tiny_transducer(tmp_path / "tdt", "tdt", durations=[0, 2, 4])
+    with pytest.raises(ModelError, match="durations of 0, 2, 4"):
+        export(folder, tmp_path / "export")
+    assert Recognizer.load(folder).transcribe(WAVEFORMS[0]).duration_seconds > 0

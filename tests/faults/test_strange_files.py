@@ -282,7 +282,7 @@ def json_readers(folder: Path) -> dict[str, tuple[Any, Callable[[Path], object]]
 
     from vizinho.decoding.setup import read_decoder
     from vizinho.experiment.results import as_json
-    from vizinho.recognition.engines import OnnxEngine
+    from vizinho.recognition.engines import load_export
     from vizinho.report.page import write_report
     from vizinho.store.card import Card, read_card
 
@@ -295,7 +295,7 @@ def json_readers(folder: Path) -> dict[str, tuple[Any, Callable[[Path], object]]
         ),
         "vizinho.json": (
             {"format": 1, "precision": "fp32", "subsampling": 4, "features": {}, "tokens": ["a"], "roles": ["letter"]},
-            lambda path: OnnxEngine.load(path.parent),
+            lambda path: load_export(path.parent),
         ),
         "results.json": (
             as_json(results_of([arm("es", 1, [0.5, 0.4], [1, 2, 3]), arm("scratch", 1, [0.9, 0.5], [4, 5, 6])])),

@@ -136,7 +136,7 @@ def load_donor(path: Path, adapter: str | None = None, *, ctc: bool = False) -> 
             raise ModelError(f"no adapter {adapter!r}", where=path, fix="it has none; leave --adapter out")
         from vizinho.model.formats.nemo import read_archive
 
-        return read_archive(path)
+        return read_archive(path, ctc=ctc)
     from vizinho.model.formats.huggingface import read_folder
 
     return read_folder(path, adapter, ctc=ctc)

@@ -20,7 +20,7 @@ from typing import TypeVar
 
 from vizinho.errors import ModelError
 from vizinho.files import scratch_folder, sha256
-from vizinho.recognition.engines import FORMAT, GRAPHS, SETTINGS, OnnxEngine
+from vizinho.recognition.engines import FORMAT, GRAPHS, SETTINGS, OnnxEngine, WordsEngine, load_export
 from vizinho.store.card import WEIGHTS
 from vizinho.store.store import default_home
 
@@ -35,13 +35,14 @@ _MORE_FILES = (
     "vocab.json",
     "merges.txt",
     "model.bin",
+    "*.onnx",
 )
-"""And of folders that have them: weights in shards, encoder-decoder networks, their conversions."""
+"""And of folders that have them: weights in shards, networks with a decoder, their conversions and exports."""
 
 
-def cached_engine(model: Path, threads: int = 1, home: Path | None = None) -> OnnxEngine:
+def cached_engine(model: Path, threads: int = 1, home: Path | None = None) -> OnnxEngine | WordsEngine:
     """The onnxruntime engine of a model folder; see `stored`. Raises ModelError as `export` does."""
-    return stored(model, "vizinho.recognition.export", "fp32", lambda place: OnnxEngine.load(place, threads), home)
+    return stored(model, "vizinho.recognition.export", "fp32", lambda place: load_export(place, threads), home)
 
 
 def stored(

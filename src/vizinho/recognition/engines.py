@@ -6,7 +6,8 @@ An exported model is a folder that `recognition.export` writes and `OnnxEngine` 
     tokens.txt                      a token and its column per line, blank last, as sherpa-onnx wants it
     vizinho.json                    everything else a recogniser needs: features, roles of tokens, rows of the model
 
-The graph's columns are the model's rows with the blank moved to the end; `rows` in vizinho.json says where each went.
+Of a transducer there are three graphs instead of one (`recognition.export_transducer`). The graph's columns are the
+model's rows with the blank moved to the end; `rows` in vizinho.json says where each went.
 """
 
 from __future__ import annotations
@@ -170,40 +171,48 @@ class OnnxEngine:
         self.blank = int(settings["blank"])
         self.frame_seconds = self._subsampling * self._features.hop_length / self._features.sampling_rate
 
-    @classmethod
-    def load(cls, folder: Path, threads: int = 1) -> OnnxEngine:
-        """Open a folder that `vizinho export` wrote; raises ModelError when it is not a whole one."""
-        try:
-            settings = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
-            if settings["format"] != FORMAT:
-                raise ModelError(f"export format {settings['format']}, this version reads {FORMAT}", where=folder)
-            return cls(open_session(folder / GRAPHS[settings["precision"]], threads), settings)
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise ModelError(
-                f"not an exported model ({error})", where=folder, fix="write it again with `vizinho export`"
-            ) from error
-
     def log_probs(self, waveforms: Sequence[Waveform]) -> list[LogProbs]:
         """See Engine."""
         return self.run(self.features(waveforms))
 
     def features(self, waveforms: Sequence[Waveform]) -> dict[str, npt.NDArray[Any]]:
         """The graph's inputs for 16 kHz waveforms, each (N,): padded features (B, F, T) and lengths (B,)."""
-        features = [self._features(at_least_minimum(samples)) for samples in waveforms]
-        lengths = np.array([bands.shape[1] for bands in features], np.int64)
-        width = max(lengths.max(), self._subsampling + 1)  # the graph's relative positions need two output frames
-        if len(features) == 1 and width == lengths[0]:
-            return {"audio_signal": features[0][None], "length": lengths}  # one utterance needs no padded copy
-        batch = np.zeros((len(features), self._features.feature_size, width), np.float32)
-        for row, bands in zip(batch, features, strict=True):
-            row[:, : bands.shape[1]] = bands
-        return {"audio_signal": batch, "length": lengths}
+        return feature_inputs([self._features(at_least_minimum(w)) for w in waveforms], self._subsampling)
 
     def run(self, inputs: Mapping[str, npt.NDArray[Any]]) -> list[LogProbs]:
         """Log-probabilities of the inputs that `features` returned."""
         log_probs = self._session.run(None, inputs)[0]
         frames = -(-inputs["length"] // self._subsampling)  # each stride-2 convolution rounds up
         return [rows[:count, self._columns] for rows, count in zip(log_probs, frames, strict=True)]
+
+
+def load_export(folder: Path, threads: int = 1) -> OnnxEngine | WordsEngine:
+    """Open a folder that `vizinho export` wrote; raises ModelError when it is not a whole one."""
+    from vizinho.recognition.transducer_onnx import OnnxTransducer
+
+    try:
+        settings = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
+        if settings["format"] != FORMAT:
+            raise ModelError(f"export format {settings['format']}, this version reads {FORMAT}", where=folder)
+        if settings.get("kind") == "transducer":
+            return OnnxTransducer(folder, settings, threads)
+        return OnnxEngine(open_session(folder / GRAPHS[settings["precision"]], threads), settings)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(
+            f"not an exported model ({error})", where=folder, fix="write it again with `vizinho export`"
+        ) from error
+
+
+def feature_inputs(features: Sequence[npt.NDArray[Any]], subsampling: int) -> dict[str, npt.NDArray[Any]]:
+    """Features of utterances, each (F, T), as a graph's inputs: padded (B, F, T) and lengths (B,)."""
+    lengths = np.array([bands.shape[1] for bands in features], np.int64)
+    width = max(lengths.max(), subsampling + 1)  # the graph's relative positions need two output frames
+    if len(features) == 1 and width == lengths[0]:
+        return {"audio_signal": features[0][None], "length": lengths}  # one utterance needs no padded copy
+    batch = np.zeros((len(features), features[0].shape[0], width), np.float32)
+    for row, bands in zip(batch, features, strict=True):
+        row[:, : bands.shape[1]] = bands
+    return {"audio_signal": batch, "length": lengths}
 
 
 def open_session(path: Path, threads: int) -> Any:

@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from vizinho.errors import ModelError
@@ -19,7 +20,8 @@ from vizinho.text.tokens import PIECE_SPACE, TokenInventory
 
 TOLERANCE = 1e-4
 """Largest difference of a log-probability from the original's that counts as rounding."""
-_OPSET = 17
+OPSET = 17
+_EXPORTED = ("parakeet_ctc", "parakeet_rnnt", "parakeet_tdt")
 _LARGEST = 2**31 - 2**24
 """Bytes of weights: a graph is one protobuf message, which cannot be larger than 2 GiB."""
 
@@ -57,15 +59,20 @@ def export(
     except OSError as error:
         what = f"the export cannot be written ({error.strerror or error})"
         raise ModelError(what, where=out, fix="choose a writable folder") from error
-    graph = out / GRAPHS[precision]
-    return Exported(out, precision, graph.stat().st_size / 1e6, difference)
+    size = sum(graph.stat().st_size for graph in out.glob("*.onnx"))
+    return Exported(out, precision, size / 1e6, difference)
 
 
 def _write(model: Path, folder: Path, precision: str) -> float:
     """Write graph, tokens and settings; returns the largest difference from the model."""
     from vizinho.model.checkpoint import load_checkpoint
+    from vizinho.model.transducer import is_transducer
 
     checkpoint = load_checkpoint(model)
+    if is_transducer(checkpoint.model):
+        from vizinho.recognition.export_transducer import write_transducer
+
+        return write_transducer(checkpoint, folder, precision, model)
     _check(checkpoint, model)
     inventory, blank = checkpoint.inventory, int(checkpoint.tokenizer.pad_token_id)
     # NeMo's graphs, and so sherpa-onnx, have the blank last.
@@ -77,10 +84,10 @@ def _write(model: Path, folder: Path, precision: str) -> float:
         what = f"the exported graph differs from the model by {difference:.1e}"
         raise ModelError(what, where=model, fix="use --engine torch")
     if precision == "int8":
-        _quantize(graph, folder / GRAPHS["int8"])
+        quantize(graph, folder / GRAPHS["int8"])
         graph.unlink()
         difference = _difference(checkpoint, order, folder / GRAPHS["int8"])
-    write_text(folder / TOKENS, _tokens(inventory, order))
+    write_text(folder / TOKENS, token_lines(inventory, order))
     settings = {
         "format": FORMAT,
         "precision": precision,
@@ -102,7 +109,7 @@ def can_export(model: Path) -> bool:
     except (OSError, ValueError):
         return False
     size = sum(file.stat().st_size for file in model.glob("*.safetensors"))  # of one file or of shards
-    return isinstance(config, dict) and config.get("model_type") == "parakeet_ctc" and size < _LARGEST
+    return isinstance(config, dict) and config.get("model_type") in _EXPORTED and size < _LARGEST
 
 
 def _check(checkpoint: Any, where: Path) -> None:
@@ -118,7 +125,6 @@ def _check(checkpoint: Any, where: Path) -> None:
 
 
 def _write_graph(checkpoint: Any, order: list[int], path: Path) -> None:
-    import onnx
     import torch
 
     from vizinho.model.export_network import ExportNetwork
@@ -133,23 +139,31 @@ def _write_graph(checkpoint: Any, order: list[int], path: Path) -> None:
             (torch.zeros(2, bands, 300), torch.tensor([300, 200])),
             str(path),
             dynamo=False,
-            opset_version=_OPSET,
+            opset_version=OPSET,
             input_names=["audio_signal", "length"],
             output_names=["logprobs"],
             dynamic_axes={"audio_signal": {0: "B", 2: "T"}, "length": {0: "B"}, "logprobs": {0: "B", 1: "T_out"}},
         )
+    describe_graph(path, checkpoint, len(order), "EncDecCTCModelBPE")
+
+
+def describe_graph(
+    path: Path, checkpoint: Any, tokens: int, kind: str, more: Mapping[str, str] = MappingProxyType({})
+) -> None:
+    """Write into a graph what sherpa-onnx reads there: how to compute the features, and that the tokens are NeMo's."""
+    import onnx
+
     graph = onnx.load(str(path))
-    # sherpa-onnx reads here how to compute the features, and that the tokens are NeMo's.
     properties = {
-        "vocab_size": str(len(order) - 1), "subsampling_factor": str(checkpoint.subsampling),
-        "normalize_type": "per_feature", "model_type": "EncDecCTCModelBPE", "version": str(FORMAT),
-        "model_author": "vizinho", "comment": "FastConformer CTC",
+        "vocab_size": str(tokens - 1), "subsampling_factor": str(checkpoint.subsampling),
+        "normalize_type": "per_feature", "model_type": kind, "version": str(FORMAT),
+        "model_author": "vizinho", "comment": "FastConformer",
     }  # fmt: skip
-    onnx.helper.set_model_props(graph, properties)
+    onnx.helper.set_model_props(graph, properties | dict(more))
     onnx.save(graph, str(path))
 
 
-def _quantize(source: Path, target: Path) -> None:
+def quantize(source: Path, target: Path) -> None:
     """Weights of matrix products in 8 bits; activations are quantised at each call."""
     import logging
 
@@ -184,7 +198,7 @@ def _difference(checkpoint: Any, order: list[int], path: Path) -> float:
     return max(float(abs(log_probs[i, :n] - expected[i, :n]).max()) for i, n in enumerate(frames))
 
 
-def _tokens(inventory: TokenInventory, order: list[int]) -> str:
+def token_lines(inventory: TokenInventory, order: list[int]) -> str:
     """The file of tokens that sherpa-onnx reads: a token and its column per line."""
     names = {"blank": "<blk>", "space": PIECE_SPACE}
     tokens = [names.get(inventory.roles[row], inventory.tokens[row]) for row in order]

@@ -26,7 +26,15 @@ from vizinho.parallel import limit_blas
 from vizinho.progress import Advance, silent
 from vizinho.recognition.cache import cached_engine, stored
 from vizinho.recognition.cutting import CutOptions, Cutter, Piece, packed
-from vizinho.recognition.engines import SETTINGS, Engine, OnnxEngine, TorchEngine, WordsEngine, load_torch, torch_engine
+from vizinho.recognition.engines import (
+    SETTINGS,
+    Engine,
+    TorchEngine,
+    WordsEngine,
+    load_export,
+    load_torch,
+    torch_engine,
+)
 from vizinho.recognition.export import can_export
 from vizinho.recognition.live import Live, load_live, streams, torch_live
 from vizinho.recognition.segments import mean_confidence, segments_of, text_of
@@ -140,7 +148,7 @@ class Recognizer:
         if engine == "onnx" and (is_whisper(folder) or is_converted(folder)):
             loaded = _whisper(folder, threads, language)
         elif (folder / SETTINGS).is_file() and engine == "onnx":
-            loaded = OnnxEngine.load(folder, threads)
+            loaded = load_export(folder, threads)
         else:
             loaded = _exported(folder, threads) if engine == "onnx" else load_torch(folder, language)
             live = _live(folder, loaded, threads)

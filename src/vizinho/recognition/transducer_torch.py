@@ -12,7 +12,7 @@ from vizinho.audio.io import Waveform
 from vizinho.audio.logmel import at_least_minimum
 from vizinho.decoding.greedy import words_of
 from vizinho.decoding.transducer import Rows, State, TransducerSettings, Values, greedy_transducer
-from vizinho.errors import SpecError
+from vizinho.recognition.transducer_onnx import no_hotwords
 from vizinho.records import Word
 from vizinho.text.tokens import TokenInventory
 
@@ -54,8 +54,7 @@ class TorchTransducer:
 
     def expecting(self, hotwords: Sequence[str]) -> TorchTransducer:
         """See WordsEngine."""
-        what = f"{len(hotwords)} hotwords, which a transducer does not read here"
-        raise SpecError(what, where="hotword", fix="leave them out, or transfer with --head ctc")
+        raise no_hotwords(len(hotwords))
 
 
 class _TorchPredicting:

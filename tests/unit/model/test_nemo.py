@@ -13,6 +13,7 @@ from tones import tone_speech
 from vizinho.errors import ModelError
 from vizinho.model.checkpoint import load_checkpoint, load_donor, weights_digest
 from vizinho.recognition.engines import TorchEngine
+from vizinho.recognition.recognizer import Recognizer
 
 WAVEFORMS = [
     tone_speech(text, n)
@@ -116,3 +117,65 @@ def test_a_tokeniser_of_another_model_is_refused(tmp_path):
     config["aux_ctc"]["decoder"]["vocabulary"] = ["x"] * 16
     with pytest.raises(ModelError, match="pieces are not those of the settings"):
         load_donor(pack(tmp_path / "x.nemo", content | {"model_config.yaml": yaml.safe_dump(config).encode()}))
+
+
+def transducer(tmp_path: Path, durations: tuple[int, ...] = (), **decoder) -> Path:
+    """The hybrid's transducer alone, as NeMo saves RNN-T; with durations as it saves TDT."""
+    content = members()
+    config = settings(content)
+    tensors = torch.load(io.BytesIO(content["model_weights.ckpt"]), weights_only=True)
+    tensors = {n: t for n, t in tensors.items() if not n.startswith("ctc_decoder.")}
+    config["target"] = "nemo.collections.asr.models.rnnt_bpe_models.EncDecRNNTBPEModel"
+    config["decoder"] |= decoder
+    del config["aux_ctc"]
+    if durations:
+        config["model_defaults"]["tdt_durations"] = list(durations)
+        config["joint"]["num_extra_outputs"] = len(durations)
+        generator = torch.Generator().manual_seed(0)
+        for name in ("joint.joint_net.1.weight", "joint.joint_net.1.bias"):
+            more = torch.randn(len(durations), *tensors[name].shape[1:], generator=generator)
+            tensors[name] = torch.cat([tensors[name], more])
+    file = io.BytesIO()
+    torch.save(tensors, file)
+    changes = {"model_config.yaml": yaml.safe_dump(config).encode(), "model_weights.ckpt": file.getvalue()}
+    return pack(tmp_path / "transducer.nemo", content | changes)
+
+
+@pytest.mark.parametrize("durations", [(), (0, 1, 2, 3, 4)], ids=["rnnt", "tdt"])
+def test_transducers_compute_what_nemos_weights_say(tmp_path, durations):
+    path = transducer(tmp_path, durations)
+    donor = load_donor(path)
+    tensors = torch.load(io.BytesIO(members(path)["model_weights.ckpt"]), weights_only=True)
+    model, tokens = donor.model, torch.tensor([[16, 3, 5, 3]])
+    lstm = torch.nn.LSTM(8, 8, batch_first=True)
+    prefix = "decoder.prediction.dec_rnn.lstm."
+    lstm.load_state_dict({n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)})
+    with torch.inference_mode():
+        audio = model.get_audio_features(*vars_of(donor.recogniser.front.extract(WAVEFORMS[:1])))
+        read = lstm(tensors["decoder.prediction.embed.weight"][tokens])[0]
+        predicted = read @ tensors["joint.pred.weight"].T + tensors["joint.pred.bias"]
+        encoded = audio.last_hidden_state @ tensors["joint.enc.weight"].T + tensors["joint.enc.bias"]
+        joined = (encoded[:, :, None] + predicted[:, None]).relu()
+        expected = joined @ tensors["joint.joint_net.1.weight"].T + tensors["joint.joint_net.1.bias"]
+        found = model(encoder_outputs=audio, decoder_input_ids=tokens).logits
+    assert found.shape[-1] == 17 + len(durations)
+    assert torch.allclose(found, expected, atol=1e-5)
+    assert (donor.recogniser.blank, donor.inventory.roles[16]) == (16, "blank")
+    assert not [name for name in donor.unused if not name.startswith("preprocessor.")]
+    assert len(Recognizer.load(path).transcribe_many(WAVEFORMS)) == len(WAVEFORMS)
+
+
+def vars_of(inputs):
+    return inputs.features, inputs.mask
+
+
+def test_the_encoder_of_a_transducer_can_be_taken_alone(tmp_path):
+    donor = load_donor(transducer(tmp_path), ctc=True)
+    assert donor.tokenizer is None
+    assert {name.partition(".")[0] for name in donor.unused} == {"preprocessor", "decoder", "joint"}
+
+
+def test_prediction_networks_of_other_kinds_are_named(tmp_path):
+    path = transducer(tmp_path, _target_="nemo.collections.asr.modules.StatelessTransducerDecoder")
+    with pytest.raises(ModelError, match=r"decoder\._target_ is .*RNNTDecoder' can be read.*--head ctc"):
+        load_donor(path)

@@ -11,7 +11,7 @@ from tones import tone_speech
 from vizinho.errors import ModelError
 from vizinho.evaluation.score import error_rates
 from vizinho.recognition.cache import cached_engine, key_of
-from vizinho.recognition.engines import GRAPHS, SETTINGS, TOKENS, OnnxEngine, TorchEngine
+from vizinho.recognition.engines import GRAPHS, SETTINGS, TOKENS, TorchEngine, load_export
 from vizinho.recognition.export import export
 from vizinho.recognition.recognizer import Recognizer
 
@@ -59,12 +59,12 @@ def test_an_existing_folder_is_not_overwritten(tone_model, exported):
 def test_broken_exports_are_named(exported, tmp_path):
     (tmp_path / SETTINGS).write_text("{}")
     with pytest.raises(ModelError, match="not an exported model"):
-        OnnxEngine.load(tmp_path)
+        load_export(tmp_path)
     settings = json.loads((exported["fp32"].folder / SETTINGS).read_text())
     (tmp_path / SETTINGS).write_text(json.dumps(settings))
     (tmp_path / GRAPHS["fp32"]).write_bytes(b"no graph")
     with pytest.raises(ModelError, match="cannot be loaded"):
-        OnnxEngine.load(tmp_path)
+        load_export(tmp_path)
 
 
 def test_the_cache_is_made_once_mended_and_keyed_by_content(tone_model, tmp_path):

@@ -23,7 +23,12 @@ from transformers import (
     ParakeetEncoderConfig,
     ParakeetFeatureExtractor,
     ParakeetForCTC,
+    ParakeetForRNNT,
+    ParakeetForTDT,
+    ParakeetRNNTConfig,
+    ParakeetTDTConfig,
     ParakeetTokenizer,
+    PreTrainedModel,
 )
 
 from vizinho.audio.io import SAMPLE_RATE
@@ -31,6 +36,7 @@ from vizinho.errors import ModelError, first_line
 from vizinho.model.checkpoint import Donor, Shape
 from vizinho.model.formats.checks import check_stored
 from vizinho.model.formats.pieces import label_tokenizer, piece_tokenizer
+from vizinho.model.transducer import begin_with_blank, is_transducer
 
 CONFIG, WEIGHTS = "model_config.yaml", "model_weights.ckpt"
 SMALL_BYTES = 64 * 2**20
@@ -47,7 +53,7 @@ _HEADS = {
     "EncDecRNNTModel": "",
     "EncDecRNNTBPEModel": "",
 }
-"""Kinds of models, and where their CTC output layer is ("": they have none, the encoder alone is taken)."""
+"""Kinds of models, and where their CTC output layer is ("": they have none; they are transducers)."""
 
 _KEYS = (
     (r"encoder\.pre_encode\.conv\.(\d+)\.(.+)", r"encoder.subsampling.layers.\1.\2"),
@@ -60,6 +66,14 @@ _KEYS = (
     (r"(encoder\.layers\.\d+\..+)", r"\1"),
 )
 """NeMo's names and those of ParakeetForCTC; the first pattern that fits the whole name decides."""
+_TRANSDUCER_KEYS = (
+    (r"decoder\.prediction\.embed\.(.+)", r"decoder.embedding.\1"),
+    (r"decoder\.prediction\.dec_rnn\.lstm\.(.+)", r"decoder.lstm.\1"),
+    (r"joint\.pred\.(.+)", r"decoder.decoder_projector.\1"),
+    (r"joint\.enc\.(.+)", r"encoder_projector.\1"),
+    (r"joint\.joint_net\.\d\.(.+)", r"joint.head.\1"),
+)
+"""And of ParakeetForRNNT and ParakeetForTDT; the joint's layer comes after its activation and, perhaps, dropout."""
 
 _ENCODER: dict[str, tuple[Any, ...]] = {
     "subsampling": ("dw_striding",),
@@ -87,13 +101,28 @@ _FEATURES: dict[str, tuple[Any, ...]] = {
     "exact_pad": (False,),
 }
 """Settings that ParakeetForCTC and its extractor have built in. Other values are refused, the first is the default."""
+_DECODER: dict[str, tuple[Any, ...]] = {
+    "_target_": ("nemo.collections.asr.modules.RNNTDecoder",),
+    "normalization_mode": (None,),
+    "blank_as_pad": (True,),
+}
+"""Settings that ParakeetForRNNT's prediction network has built in; stateless ones, for example, are other networks."""
+_OTHER_PARTS = {
+    "encoder": "choose a FastConformer model without limited context",
+    "preprocessor": "choose a FastConformer model with NeMo's default features",
+    "decoder": "take the encoder alone: transfer --head ctc",
+}
+"""What to do about a part with other settings."""
 _MAKES_FEATURES = "makes the features; the extractor has the same"
 _NOT_NEMO = "this is not what NeMo writes"
 _OTHER_DECODER = "belongs to the transducer; only the encoder and the CTC layer are taken"
 
 
-def read_archive(path: Path) -> Donor:
-    """Open an archive in float32 and evaluation mode. Raises ModelError naming the fault or the unknown setting."""
+def read_archive(path: Path, *, ctc: bool = False) -> Donor:
+    """Open an archive in float32 and evaluation mode. Raises ModelError naming the fault or the unknown setting.
+
+    Transducers keep their decoder unless `ctc` asks for the encoder alone; of hybrids the CTC layer is taken.
+    """
     try:
         with tarfile.open(path, "r:*") as archive:
             config = _settings(archive)
@@ -102,8 +131,11 @@ def read_archive(path: Path) -> Donor:
                 raise ModelError(f"a NeMo model of kind {kind!r} is not known", fix=f"known: {', '.join(_HEADS)}")
             _check(config, "encoder", _ENCODER)
             _check(config, "preprocessor", _FEATURES)
+            encoder_alone = ctc and not _HEADS[kind]
+            if not _HEADS[kind] and not ctc:
+                _check(config, "decoder", _DECODER)
             tensors = _tensors(archive)
-            tokenizer = _tokenizer(archive, config) if _HEADS[kind] else None
+            tokenizer = None if encoder_alone else _tokenizer(archive, config)
         return _donor(config, kind, tensors, tokenizer)
     except ModelError as error:
         raise ModelError(error.what, where=f"{path} {error.where}".strip(), fix=error.fix) from error
@@ -115,15 +147,20 @@ def read_archive(path: Path) -> Donor:
 def _donor(
     config: Mapping[str, Any], kind: str, tensors: Mapping[str, torch.Tensor], tokenizer: ParakeetTokenizer | None
 ) -> Donor:
-    mapped, unused = _rename(tensors, _HEADS[kind])
+    transducer = tokenizer is not None and not _HEADS[kind]
+    mapped, unused = _rename(tensors, _HEADS[kind], transducer)
     # NeMo puts the blank after all tokens.
     blank = len(tokenizer) - 1 if tokenizer is not None else 0
     encoder = _encoder_config(config, mapped)
-    settings = ParakeetCTCConfig(
-        encoder_config=encoder.to_dict(), vocab_size=blank + 1, pad_token_id=blank, ctc_zero_infinity=False
-    )
+    if transducer:
+        network_class, settings = _transducer(config, encoder, mapped, blank)
+    else:
+        network_class = ParakeetForCTC
+        settings = ParakeetCTCConfig(
+            encoder_config=encoder.to_dict(), vocab_size=blank + 1, pad_token_id=blank, ctc_zero_infinity=False
+        )
     with torch.device("meta"):  # a few numbers can describe a network that no memory holds: first its shapes alone
-        expected = ParakeetForCTC(settings).state_dict()
+        expected = network_class(settings).state_dict()
     extractor = ParakeetFeatureExtractor(feature_size=encoder.num_mel_bins, sampling_rate=SAMPLE_RATE)
     _check_features(tensors, extractor)
     if tokenizer is None:
@@ -137,31 +174,62 @@ def _donor(
                 where=name,
                 fix="the weights belong to another configuration; copy the archive again",
             )
-    network = ParakeetForCTC(settings)
+    network = network_class(settings)
     if tokenizer is None:
         mapped |= {name: tensor for name, tensor in network.state_dict().items() if name.startswith("ctc_head.")}
     network.load_state_dict(mapped, strict=True)
+    if is_transducer(network):
+        begin_with_blank(network)
     return Donor(network.float().eval(), extractor, f"{kind} (.nemo)", tokenizer, unused=unused)
 
 
+def _transducer(
+    config: Mapping[str, Any], encoder: ParakeetEncoderConfig, tensors: Mapping[str, torch.Tensor], blank: int
+) -> tuple[type[PreTrainedModel], ParakeetRNNTConfig]:
+    """The class and settings of a transducer; TDT has durations among its settings and rows for them."""
+    defaults, joint = config.get("model_defaults") or {}, config.get("joint") or {}
+    durations = [int(d) for d in defaults.get("tdt_durations") or ()]
+    greedy = (config.get("decoding") or {}).get("greedy") or {}
+    layers = sum(name.startswith("decoder.lstm.weight_ih_l") for name in tensors)
+    options: dict[str, Any] = {
+        "encoder_config": encoder.to_dict(),
+        "vocab_size": blank + 1,
+        "decoder_hidden_size": tensors["decoder.embedding.weight"].shape[1],
+        "num_decoder_layers": layers,
+        "hidden_act": str((joint.get("jointnet") or {}).get("activation", "relu")).lower(),
+        "max_symbols_per_step": int(greedy.get("max_symbols") or defaults.get("max_symbols") or 10),
+        "pad_token_id": blank,
+        "blank_token_id": blank,
+    }
+    if durations:
+        return ParakeetForTDT, ParakeetTDTConfig(**options, durations=durations)
+    return ParakeetForRNNT, ParakeetRNNTConfig(**options)
+
+
 def _rename(
-    tensors: Mapping[str, torch.Tensor], head: str
+    tensors: Mapping[str, torch.Tensor], head: str, transducer: bool
 ) -> tuple[dict[str, torch.Tensor], dict[str, tuple[Shape, str]]]:
     mapped: dict[str, torch.Tensor] = {}
     unused: dict[str, tuple[Shape, str]] = {}
+    keys = (*_KEYS, *_TRANSDUCER_KEYS) if transducer else _KEYS
     for name, tensor in tensors.items():
-        renamed = next((re.sub(nemo, parakeet, name) for nemo, parakeet in _KEYS if re.fullmatch(nemo, name)), None)
+        renamed = next((re.sub(nemo, parakeet, name) for nemo, parakeet in keys if re.fullmatch(nemo, name)), None)
         if head and name.startswith(f"{head}.decoder_layers.0."):
             renamed = f"ctc_head.{name.rpartition('.')[2]}"
         if renamed is not None:
             mapped[renamed] = tensor
         elif name.startswith("preprocessor."):
             unused[name] = (tuple(tensor.shape), _MAKES_FEATURES)
-        elif name.startswith(("decoder.", "joint.", "ctc_decoder.")) and not (head and name.startswith(f"{head}.")):
+        elif not transducer and _is_other_decoders(name, head):
             unused[name] = (tuple(tensor.shape), _OTHER_DECODER)
         else:
             raise ModelError("weights have no place", where=name, fix="only FastConformer models can be read")
     return mapped, unused
+
+
+def _is_other_decoders(name: str, head: str) -> bool:
+    of_decoder = name.startswith(("decoder.", "joint.", "ctc_decoder."))
+    return of_decoder and not (head and name.startswith(f"{head}."))
 
 
 def _encoder_config(config: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> ParakeetEncoderConfig:
@@ -224,7 +292,7 @@ def _check(config: Mapping[str, Any], part: str, known: Mapping[str, tuple[Any, 
             raise ModelError(
                 f"{part}.{name} is {reprlib.repr(value)}; only {values[0]!r} can be read",
                 where=CONFIG,
-                fix="choose a FastConformer model without limited context",
+                fix=_OTHER_PARTS[part],
             )
 
 
@@ -282,7 +350,8 @@ def _tensors(archive: tarfile.TarFile) -> dict[str, torch.Tensor]:
 def _tokenizer(archive: tarfile.TarFile, config: Mapping[str, Any]) -> ParakeetTokenizer:
     """Tokens of the output layer: those of the SentencePiece model where there is one, else the settings' labels."""
     decoder = config.get("aux_ctc", config).get("decoder", {})
-    labels = [str(label) for label in decoder.get("vocabulary") or config.get("labels") or ()]
+    named = decoder.get("vocabulary") or config.get("labels") or (config.get("joint") or {}).get("vocabulary")
+    labels = [str(label) for label in named or ()]
     settings = config.get("tokenizer")
     if settings is None:
         if not labels:
