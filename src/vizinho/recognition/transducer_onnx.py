@@ -32,8 +32,8 @@ class OnnxTransducer:
         self._encoder = open_session(folder / ENCODERS[settings["precision"]], threads)
         layers, size = settings["state"]
         # One thread: a step has too little to do for more.
-        graphs = (open_session(folder / name, 1) for name in (DECODER, JOINER))
-        self._network = OnnxPredicting(*graphs, (int(layers), int(size)))
+        decoder, joiner = (open_session(folder / name, 1) for name in (DECODER, JOINER))
+        self._network = OnnxPredicting(decoder, joiner, (int(layers), int(size)))
         self._features, self._subsampling = LogMel.of(settings["features"]), int(settings["subsampling"])
         self.inventory = TokenInventory(tuple(settings["tokens"]), tuple(settings["roles"]))
         self._settings = TransducerSettings(
