@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 import transformers as hf
+from interrupted import whole_and_resumed
 from tiny_whisper import tiny_whisper
 from tones import tone_corpus, tone_speech
 
@@ -21,7 +22,6 @@ from vizinho.model.checkpoint import load_checkpoint, load_donor, save_checkpoin
 from vizinho.model.whisper import TOKEN_PARAMETERS, most_tokens, prompt_of, write
 from vizinho.plan.tokens import RowOptions
 from vizinho.recognition.recognizer import Recognizer
-from vizinho.training.interrupt import InterruptedRunError
 from vizinho.training.loop import fit
 from vizinho.training.options import AdapterOptions, TrainingOptions
 from vizinho.training.speech_task import dev_rates
@@ -209,23 +209,8 @@ def test_neighbours_in_a_batch_and_their_windows_change_nothing(donor, corpora):
 
 
 def test_an_interrupted_run_goes_on_to_the_same_weights(donor, corpora, tmp_path):
-    whole = ready_of(donor, corpora)
-    fit(WrittenTask(whole.checkpoint, whole.prepared.examples), OPTIONS, tmp_path / "whole")
-
-    class Interrupted(WrittenTask):
-        """Killed in the third step."""
-
-        def loss(self, network, batch, options, ranks):
-            if (tmp_path / "parts" / "step-00000002").exists():
-                raise InterruptedRunError("killed")
-            return super().loss(network, batch, options, ranks)
-
-    parts = ready_of(donor, corpora)
-    with pytest.raises(InterruptedRunError):
-        fit(Interrupted(parts.checkpoint, parts.prepared.examples), OPTIONS, tmp_path / "parts")
-    parts = ready_of(donor, corpora)
-    fit(WrittenTask(parts.checkpoint, parts.prepared.examples), OPTIONS, tmp_path / "parts")
-    after = weights(parts.checkpoint.model)
+    whole, resumed = whole_and_resumed(lambda: ready_of(donor, corpora), WrittenTask, OPTIONS, tmp_path)
+    after = weights(resumed.checkpoint.model)
     assert all(torch.equal(after[name], tensor) for name, tensor in weights(whole.checkpoint.model).items())
     assert any(not torch.equal(after[name], tensor) for name, tensor in whole.start.items())
 

@@ -133,6 +133,14 @@ def transfer(
         str, Option("--new-rows", help="Start the rows of new tokens from: features, neighbours or fresh.")
     ] = "features",
     row: Rows = None,
+    tokens: Annotated[
+        str,
+        Option(
+            "--tokens",
+            help="auto keeps the donor's pieces where they can write the target's letters and the training texts, and "
+            "makes tokens of single letters otherwise; donor, characters.",
+        ),
+    ] = "auto",
     head: Annotated[
         str,
         Option(
@@ -190,6 +198,7 @@ def transfer(
         "threads": threads,
         "orthography": orthography,
         "rows": RowOptions(new_rows, row_overrides(row or [])),
+        "tokens": tokens,
         "head": head,
         "language_like": language_shares(language_like),
         "fresh": fresh,

@@ -138,6 +138,7 @@ def job_of(spec: ExperimentSpec, arm: Arm, start: Start) -> Job:
         beside=recipe.beside,
         repeat=recipe.repeat,
         preset=spec.preset,
+        tokens="auto",
         rows=recipe.rows,
         head=recipe.head,
         language_like=tuple(recipe.language_like.items()),
@@ -160,6 +161,7 @@ def update_of(spec: ExperimentSpec, arm: Arm, start: Start) -> Job:
         donor.language,
         minutes=arm.minutes or sum(u.duration_seconds for u in train) / 60,
         normalizer=spec.normalizer(donor.language),
+        tokens="auto",
         rows=spec.recipe(arm.recipe).rows,
         options=_options_of(spec, arm),
     )
@@ -253,6 +255,7 @@ def donor_task(spec: ExperimentSpec, donor: DonorSpec, space: Workspace, donors_
         minutes=donor.minutes,
         preset=spec.preset,
         normalizer=spec.normalizer(donor.language),
+        tokens="auto",
         rows=spec.rows,
         head=donor.head,
         options=replace(donor.training, seed=donor.seed),

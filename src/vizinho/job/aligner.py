@@ -43,9 +43,10 @@ class Aligner:
         """
         assert job.donor is not None
         rows = tuple(Utterance(str(n), Path(), t, job.language, "", 0.0, "train") for n, t in enumerate(texts))
-        checkpoint, plan, _ = from_donor(job, Dataset(rows, (), False, "", normalizer, ()), sound_similarity)
-        fresh = frozenset(row.token for row in plan.rows if row.token is not None and row.action == "fresh")
-        return cls.of(checkpoint, normalizer, job.donor, fresh)
+        start = from_donor(job, Dataset(rows, (), False, "", normalizer, ()), sound_similarity)
+        rows_of_plan = start.plan.rows if start.plan else ()
+        fresh = frozenset(row.token for row in rows_of_plan if row.token is not None and row.action == "fresh")
+        return cls.of(start.checkpoint, normalizer, job.donor, fresh)
 
     @classmethod
     def of(

@@ -141,6 +141,7 @@ def _save_extras(folder: Path, finished: FinishedJob, card: Card) -> None:
         from vizinho.model.adapters import save_adapter
 
         origin = {key: getattr(card, key) for key in (*_ORIGIN, "orthography")}
+        origin["donor_adapter"] = finished.ready.job.donor_adapter
         save_adapter(folder / ADAPTER, finished.adapter, finished.ready.checkpoint, origin)
 
 

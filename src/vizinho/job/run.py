@@ -168,6 +168,7 @@ def transfer(
     threads: int | None = None,
     orthography: Path | None = None,
     rows: RowOptions = RowOptions(),
+    tokens: str = "auto",
     head: str = "auto",
     language_like: Sequence[tuple[str, float]] = (),
     dry_run: bool = False,
@@ -195,6 +196,9 @@ def transfer(
         orthography: A TOML file of how the target is spelt; if not given that of a donor in the same language, or as
             Unicode's CLDR has it.
         rows: How the rows of tokens that the donor lacks start.
+        tokens: "auto" keeps the donor's pieces where they write every letter of the target and every word of the
+            training texts, "donor" where they write the texts; otherwise, and with "characters", the target gets
+            tokens of one letter. Whisper keeps its own.
         head: "ctc" takes the encoder of a donor with a decoder (Whisper, a transducer) and gives it a new output layer;
             "auto" keeps the decoder.
         language_like: For a donor with a decoder that lacks the target: languages and shares from which the target's
@@ -215,12 +219,14 @@ def transfer(
         raise SpecError(f"unknown head {head!r}", where="--head", fix=f"use {' or '.join(HEADS)}")
     if preset is not None:
         check_preset(folder, preset)
+    kind = donor_kind(folder, head)
+    if kind == "whisper" and tokens == "characters":
+        raise SpecError("Whisper writes in its own tokens", where="--tokens", fix="leave it out, or use --head ctc")
     corpora, practice = _open(corpus), _open(beside)
     repeats = _repeats(repeat, corpora, practice)  # checked before anything long is made
     target_speech = target_minutes(corpora, minutes)
     recipe_given = recipe is not None
     if recipe is None:
-        kind = donor_kind(folder, head)
         recipe = default_recipe("transfer", target_speech, practice=bool(practice_minutes), donor=kind)
     options = _options(recipe, steps, seed, threads)
     if not recipe_given:
@@ -252,6 +258,7 @@ def transfer(
         minutes=minutes,
         beside=tuple(c.place for c in practice),
         repeat=repeats,
+        tokens=tokens,
         rows=rows,
         head=head,
         language_like=tuple(language_like),

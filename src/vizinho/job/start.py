@@ -7,8 +7,9 @@ import hashlib
 import json
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -18,6 +19,7 @@ from vizinho.errors import SpecError
 from vizinho.g2p.letters import base_letter_similarity, letter_similarity
 from vizinho.job.data import Dataset, SpeechAmount, read_dataset
 from vizinho.job.job import Job
+from vizinho.job.tokens import choose_tokens
 from vizinho.languages.levels.atlas import related
 from vizinho.model.checkpoint import Checkpoint, Donor, like, load_donor, weights
 from vizinho.model.layers import layer_of, layer_order
@@ -32,12 +34,10 @@ from vizinho.model.whisper import (
     written_rows,
 )
 from vizinho.plan.apply import apply_plan, plant, shapes_of, token_parameters
-from vizinho.plan.plan import TokenAxis, TransferPlan, build_plan, plan_axes
-from vizinho.plan.tokens import NeighbourTable, SimilarityTable, folded, match_tokens
+from vizinho.plan.plan import TokenAxis, TransferPlan, plan_axes
+from vizinho.plan.tokens import NeighbourTable, SimilarityTable, TokenSource, folded, match_tokens
 from vizinho.plan.transducers import transducer_axes
 from vizinho.records import Utterance
-from vizinho.text.alphabets import alphabet
-from vizinho.text.tokens import bpe_tokenizer, character_tokenizer, characters_of
 from vizinho.training.data import Prepared, Preparer, WrittenPreparer, prepare, prepare_shards
 from vizinho.training.options import TrainingOptions, differing
 
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 
 Similarity = Callable[[str, str, Sequence[str], Sequence[str]], SimilarityTable | None]
 """(target language, donor language, target letters, donor letters) to their similarity, or None where unknown."""
+Weights = Mapping[str, torch.Tensor]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +115,8 @@ def make_ready(
         dataset = read_dataset(
             job.corpora, job.language, job.minutes, job.options.seed, job.repeat, job.beside, job.normalizer
         )
-    if job.donor is None:
-        checkpoint, plan, donor = _from_scratch(job, dataset), None, None
-    else:
-        checkpoint, plan, donor = from_donor(job, dataset, similarity)
+    begun = _from_scratch(job, dataset) if job.donor is None else from_donor(job, dataset, similarity)
+    checkpoint, plan = begun.checkpoint, begun.plan
     # An utterance must fit the network at every speed that augmentation may give it.
     speed_range = job.options.augment.speed_range if job.options.augment.speed_share else 0.0
     preparer = _preparer(checkpoint, dataset, speed_range)
@@ -134,7 +133,9 @@ def make_ready(
     phonemes = _phonemes(job, dataset, checkpoint)
     if phonemes is not None and plan is not None:
         plan = replace(plan, rows=(*plan.rows, *phonemes.plan))
-    return ReadyJob(job, dataset, prepared, checkpoint, plan, donor, start, phonemes)
+    # What was decided is recorded, so that the job made again from its card decides nothing.
+    job = replace(job, tokens=begun.tokens)
+    return ReadyJob(job, dataset, prepared, checkpoint, plan, begun.donor, start, phonemes)
 
 
 def _preparer(checkpoint: Checkpoint, dataset: Dataset, speed_range: float) -> Preparer:
@@ -156,34 +157,37 @@ def _phonemes(job: Job, dataset: Dataset, checkpoint: Checkpoint) -> PhonemeTask
     return phoneme_task(options.phonemes, job.language, texts, checkpoint.tokenizer, model, job.donor, options.seed)
 
 
-def _tokenizer(job: Job, dataset: Dataset) -> Any:
-    """Tokens come from the language's alphabet and the training texts, never from dev or test."""
-    if job.tokens == "bpe":
-        return bpe_tokenizer(dataset.texts(), job.pieces)
-    if job.tokens != "characters":
-        raise SpecError(f"unknown kind of tokens {job.tokens!r}", fix="choose characters or bpe")
-    used = [letter for index in dataset.shards for letter in index.letters] or characters_of(dataset.texts())
-    return character_tokenizer(sorted({*alphabet(job.language), *used}))
+@dataclass(frozen=True, slots=True)
+class Start:
+    """A job's network before its first step, and where it comes from."""
+
+    checkpoint: Checkpoint
+    tokens: str
+    """Whose tokens it writes: "characters", "bpe" or "donor"."""
+    plan: TransferPlan | None = None
+    donor: dict[str, Any] | None = None
+    """What the donor is."""
 
 
-def _from_scratch(job: Job, dataset: Dataset) -> Checkpoint:
+def _from_scratch(job: Job, dataset: Dataset) -> Start:
     from vizinho.model.presets import build_model
 
-    tokenizer = _tokenizer(job, dataset)
-    model = build_model(job.preset, len(tokenizer), tokenizer.pad_token_id, tokens=job.tokens, seed=job.options.seed)
-    return Checkpoint(model, make_extractor(), tokenizer)
+    choice, seed = choose_tokens(job, dataset), job.options.seed
+    tokenizer = choice.tokenizer
+    model = build_model(job.preset, len(tokenizer), tokenizer.pad_token_id, tokens=choice.kind, seed=seed)
+    return Start(Checkpoint(model, make_extractor(), tokenizer), choice.kind)
 
 
-def from_donor(
-    job: Job, dataset: Dataset, similarity: Similarity | None
-) -> tuple[Checkpoint, TransferPlan, dict[str, Any]]:
+def from_donor(job: Job, dataset: Dataset, similarity: Similarity | None) -> Start:
     """The target's network after the transfer plan, the plan, and what the donor is; of the dataset only the texts."""
     assert job.donor is not None
     donor = load_donor(job.donor, job.donor_adapter, ctc=job.head == "ctc")
     if is_whole_whisper(donor.model):
         return _from_whisper(job, dataset, donor)
-    tokenizer = _tokenizer(job, dataset)
-    target = Checkpoint(like(donor.model, tokenizer, job.options.seed), donor.extractor, tokenizer)
+    choice = choose_tokens(job, dataset, donor)
+    # A vocabulary that stays keeps its rows, also those of no token, and its blank.
+    tokenizer, same = choice.tokenizer, choice.kind == "donor"
+    target = Checkpoint(like(donor.model, None if same else tokenizer, job.options.seed), donor.extractor, tokenizer)
     # The table (V_target, V_donor) is only needed, and eSpeak only started, where the donor lacks a letter.
     letters, donor_letters = target.inventory.letters, donor.inventory.letters
     table = None
@@ -192,23 +196,30 @@ def from_donor(
     sources = match_tokens(target.inventory, donor.inventory, job.rows, table)
     # The plan accounts for every parameter of both sides before a single value is written.
     fresh, donated = weights(target.model), donor.weights()
-    shapes = shapes_of(fresh), shapes_of(donated)
     reasons: dict[str, Any] = {
         "lacking": donor.lacking,
         "unused": donor.unused,
         "renewed": _renewed(fresh, job.rows.fresh_layers),
     }
-    donor_tokens = donor.inventory.tokens
-    if is_transducer(donor.model):
-        plan = plan_axes(*shapes, transducer_axes(sources, donor_tokens, durations_of(donor.model)), **reasons)
-    else:
-        by_token = token_parameters(fresh), token_parameters(donated)
-        plan = build_plan(*shapes, sources, donor_tokens, *by_token, **reasons)
+    plan = plan_axes(shapes_of(fresh), shapes_of(donated), _axes(donor, sources, fresh, donated, same), **reasons)
     plant(target.model, apply_plan(plan, donated, fresh))
-    return target, plan, donor.describe()
+    notes = (choice.note,) if choice.note else ()
+    return Start(target, choice.kind, replace(plan, notes=notes), donor.describe())
 
 
-def _from_whisper(job: Job, dataset: Dataset, donor: Donor) -> tuple[Checkpoint, TransferPlan, dict[str, Any]]:
+def _axes(
+    donor: Donor, sources: Sequence[TokenSource], fresh: Weights, donated: Weights, grouped: bool
+) -> list[TokenAxis]:
+    """The parameters with a row per token; `grouped` gives a vocabulary that stays one line of the plan."""
+    tokens = donor.inventory.tokens
+    if is_transducer(donor.model):
+        return transducer_axes(sources, tokens, durations_of(donor.model), grouped=grouped)
+    # A donor without an output layer has no such parameters: each of the target's is then paired with None.
+    names = dict(zip_longest(token_parameters(fresh), token_parameters(donated)))
+    return [TokenAxis(tuple(sources), tokens, names, grouped)]
+
+
+def _from_whisper(job: Job, dataset: Dataset, donor: Donor) -> Start:
     """Whisper keeps its decoder and its tokens; a language that it lacks gets a token of its own."""
     tokenizer = copy.deepcopy(donor.tokenizer)
     assert tokenizer is not None
@@ -232,7 +243,7 @@ def _from_whisper(job: Job, dataset: Dataset, donor: Donor) -> tuple[Checkpoint,
     renewed = _renewed(fresh, job.rows.fresh_layers)
     plan = plan_axes(shapes_of(fresh), shapes_of(donated), [axis], renewed=renewed)
     plant(network, apply_plan(plan, donated, fresh))
-    return target, plan, donor.describe()
+    return Start(target, "donor", plan, donor.describe())
 
 
 def _renewed(parameters: Iterable[str], layers: Sequence[str]) -> dict[str, str]:

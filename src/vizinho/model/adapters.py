@@ -6,6 +6,7 @@ target's output layer (head.safetensors), its tokens, and origin.json, which nam
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,16 +15,18 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors.torch import load_file, save_file
+from transformers import GenerationConfig
 
 from vizinho.errors import ModelError, SpecError
 from vizinho.files import write_json
-from vizinho.model.checkpoint import Checkpoint, like, load_donor, processor_of, weights, weights_digest
+from vizinho.model.checkpoint import Checkpoint, Donor, like, load_donor, processor_of, weights, weights_digest
 from vizinho.model.formats.huggingface import read_tokenizer
 from vizinho.model.layers import AdapterOptions, layer_of
+from vizinho.model.whisper import is_whole_whisper
 
 if TYPE_CHECKING:
     from peft import LoraConfig, LoraModel
-    from transformers import PreTrainedModel
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 HEAD, ORIGIN = "head.safetensors", "origin.json"
 _MATRICES = "adapter_model.safetensors"
@@ -87,6 +90,8 @@ def save_adapter(folder: Path, adapter: Adapter, checkpoint: Checkpoint, origin:
     save_file({f"base_model.model.{n}": t.contiguous() for n, t in adapter.matrices.items()}, folder / _MATRICES)
     head = {n: t.clone() for n, t in weights(checkpoint.model).items() if layer_of(n) == "head"}
     save_file(head, folder / HEAD)
+    if is_whole_whisper(checkpoint.model):
+        checkpoint.model.generation_config.save_pretrained(folder)  # names the language
     processor_of(checkpoint).save_pretrained(folder)
     write_json(folder / ORIGIN, dict(origin))
 
@@ -117,13 +122,15 @@ def merge_adapter(donor: Path, folder: Path) -> Checkpoint:
             where=donor,
             fix=f"give the donor {origin['donor'].get('ref', 'it was trained on')}",
         )
-    original = load_donor(donor)
     tokenizer = read_tokenizer(folder)
-    network = like(original.model, tokenizer, seed=0)
     try:
         from peft import LoraConfig, set_peft_model_state_dict
 
-        network.load_state_dict(original.weights() | load_file(folder / HEAD), strict=not original.lacking)
+        head = load_file(folder / HEAD)
+        original = _origin_of(donor, head, origin.get("donor_adapter"))
+        network = _with_head(original, head, tokenizer)
+        if is_whole_whisper(network):
+            network.generation_config = GenerationConfig.from_pretrained(folder)
         handle = _inject(network, LoraConfig.from_pretrained(str(folder)))
         matrices = {n.removeprefix("base_model.model."): t for n, t in load_file(folder / _MATRICES).items()}
         result = set_peft_model_state_dict(network, matrices)
@@ -135,6 +142,29 @@ def merge_adapter(donor: Path, folder: Path) -> Checkpoint:
     except Exception as error:  # safetensors, peft and torch raise many kinds for broken files
         raise ModelError(f"the adapter cannot be read ({error})", where=folder, fix="copy it again") from error
     return Checkpoint(network.eval(), original.extractor, tokenizer)
+
+
+def _with_head(donor: Donor, head: Mapping[str, torch.Tensor], tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
+    """The donor's network with the adapter's output layer, in which it has one row per token of `tokenizer`."""
+    if donor.tokenizer is None or donor.tokenizer.get_vocab() != tokenizer.get_vocab():
+        if is_whole_whisper(donor.model):
+            fix = "take the model folder that the adapter is in; it is whole"
+            raise ModelError("the adapter's language has a token that the donor lacks", fix=fix)
+        network = like(donor.model, tokenizer, seed=0)
+        network.load_state_dict(donor.weights() | head, strict=not donor.lacking)
+        return network
+    # A vocabulary that stayed: the rows and the blank are the donor's too.
+    network = copy.deepcopy(donor.model)
+    if unknown := network.load_state_dict(head, strict=False).unexpected_keys:
+        raise ModelError("the adapter's output layer has no place in the donor", where=unknown[0])
+    return network
+
+
+def _origin_of(path: Path, head: Mapping[str, torch.Tensor], adapter: str | None) -> Donor:
+    """The donor as the adapter was trained on it: one with a decoder, or its encoder alone (--head ctc)."""
+    donor = load_donor(path, adapter)
+    # The encoder alone got an output layer that the network with its decoder does not have.
+    return donor if head.keys() <= weights(donor.model).keys() else load_donor(path, adapter, ctc=True)
 
 
 def _inject(model: PreTrainedModel, config: LoraConfig) -> LoraModel:

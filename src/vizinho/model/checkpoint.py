@@ -157,15 +157,16 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     return donor.recogniser
 
 
-def like(donor: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, seed: int) -> PreTrainedModel:
-    """A fresh network of the donor's shape with one output row per token of `tokenizer`.
+def like(donor: PreTrainedModel, tokenizer: PreTrainedTokenizerBase | None, seed: int) -> PreTrainedModel:
+    """A fresh network of the donor's shape with one output row per token of `tokenizer`; None: with the donor's rows.
 
     Raises ModelError for an architecture that its configuration alone cannot build.
     """
     config = type(donor.config).from_dict(donor.config.to_dict())
-    config.vocab_size, config.pad_token_id = len(tokenizer), tokenizer.pad_token_id
-    if is_transducer(donor):
-        config.blank_token_id = tokenizer.pad_token_id
+    if tokenizer is not None:
+        config.vocab_size, config.pad_token_id = len(tokenizer), tokenizer.pad_token_id
+        if is_transducer(donor):
+            config.blank_token_id = tokenizer.pad_token_id
     torch.manual_seed(seed)
     try:
         network = type(donor)(config).eval()

@@ -60,6 +60,8 @@ class TransferPlan:
 
     rows: tuple[PlanRow, ...]
     axes: tuple[TokenAxis, ...] = ()
+    notes: tuple[str, ...] = ()
+    """What was decided before the plan, and why."""
 
     def counts(self) -> dict[str, int]:
         """Rows per action."""

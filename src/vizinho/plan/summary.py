@@ -17,6 +17,7 @@ def summarise(plan: TransferPlan) -> list[str]:
     whole = [row for row in plan.rows if row.token is None]
     by_token = [row for row in plan.rows if row.token is not None]
     return [
+        *plan.notes,
         # In the order of what a reader wants to know first: what is taken over, then what is new, then what is lost.
         *_copied([row for row in whole if row.action == "copy"]),
         *_same_tokens([row for row in by_token if row.action == "row copy"]),

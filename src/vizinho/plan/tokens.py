@@ -156,7 +156,7 @@ def _match(token: str, role: str, donor: _Donor, options: RowOptions, similarity
     if options.known_rows == "fresh":
         return TokenSource(token, "fresh", (), "every row is to start fresh")
     # These have other names in other toolkits (<pad>, <blank>; |, ▁), so only the role counts.
-    if role in ("blank", "unknown", "space"):
+    if role in ("blank", "unknown", "space") and token not in donor.by_role.get(role, {}):
         return _match_role(token, role, donor)
     # Same name and same role: a donor's letter "<unk>" or piece "▁" is no match for a special token of that name.
     same = donor.same_name(token, role)

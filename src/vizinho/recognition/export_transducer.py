@@ -147,8 +147,8 @@ def _difference(checkpoint: Any, order: Sequence[int], folder: Path, precision: 
     for step, column in enumerate(columns.T.numpy()):
         predicted, state = network.predict(column, state)
         for frame in range(0, int(counts.min()), 3):
-            found = network.join(np.ascontiguousarray(frames[:, :, frame]), predicted)
-            largest = max(largest, float(np.abs(found - expected[:, frame, step]).max()))
+            logits = network.join(np.ascontiguousarray(frames[:, :, frame]), predicted)
+            largest = max(largest, float(np.abs(logits - expected[:, frame, step]).max()))
     return largest
 
 

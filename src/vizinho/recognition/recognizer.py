@@ -186,10 +186,12 @@ class Recognizer:
     def writable(self, text: str) -> list[str]:
         """Words of a text that may be hotwords: those of letters that the model has, each once.
 
-        A network with a decoder takes a text as it is.
+        A network with a decoder takes a text as it is, or none (transducers).
         """
         if isinstance(self.engine, WordsEngine):
-            return [text] if text.strip() else []
+            with suppress(SpecError):
+                return [text] if text.strip() and self.engine.expecting([text]) else []
+            return []
         normalizer = self.normalizer
         letters = set("".join(self.engine.inventory.letters))
         words = (normalizer(text) if normalizer else text.lower()).split()

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from vizinho.audio.io import Waveform
+from vizinho.audio.io import SAMPLE_RATE, Waveform
 from vizinho.audio.logmel import LogMel, at_least_minimum
-from vizinho.decoding.greedy import words_of
+from vizinho.decoding.greedy import Emission, words_of
 from vizinho.decoding.transducer import Rows, State, TransducerSettings, Values, greedy_transducer
 from vizinho.errors import SpecError
 from vizinho.recognition.engines import feature_inputs, open_session
@@ -46,7 +47,8 @@ class OnnxTransducer:
         features = [self._features(at_least_minimum(samples)) for samples in waveforms]
         frames, lengths = self._encoder.run(None, feature_inputs(features, self._subsampling))
         emissions = greedy_transducer(self._network, frames.transpose(0, 2, 1), lengths, self._settings)
-        return [list(words_of(of_one, self.inventory, self._frame_seconds)) for of_one in emissions]
+        timed = zip(emissions, waveforms, strict=True)
+        return [words_within(of_one, self.inventory, self._frame_seconds, samples) for of_one, samples in timed]
 
     def expecting(self, hotwords: Sequence[str]) -> OnnxTransducer:
         """See WordsEngine."""
@@ -77,6 +79,17 @@ class OnnxPredicting:
         sides = (frames[:, :, None], predicted[:, :, None])
         logits: Values = self._joiner.run(None, dict(zip(self._names[1], sides, strict=True)))[0]
         return logits[:, 0, 0]
+
+
+def words_within(
+    emissions: Iterable[Emission], inventory: TokenInventory, frame_seconds: float, samples: Waveform
+) -> list[Word]:
+    """Words of emissions, none longer than the audio: the last frame may end after it, and so may TDT's durations."""
+    seconds = samples.size / SAMPLE_RATE
+    return [
+        replace(word, start_seconds=min(word.start_seconds, seconds), end_seconds=min(word.end_seconds, seconds))
+        for word in words_of(emissions, inventory, frame_seconds)
+    ]
 
 
 def no_hotwords(count: int) -> SpecError:

@@ -10,9 +10,8 @@ import numpy as np
 
 from vizinho.audio.io import Waveform
 from vizinho.audio.logmel import at_least_minimum
-from vizinho.decoding.greedy import words_of
 from vizinho.decoding.transducer import Rows, State, TransducerSettings, Values, greedy_transducer
-from vizinho.recognition.transducer_onnx import no_hotwords
+from vizinho.recognition.transducer_onnx import no_hotwords, words_within
 from vizinho.records import Word
 from vizinho.text.tokens import TokenInventory
 
@@ -50,7 +49,8 @@ class TorchTransducer:
             frames = audio.pooler_output.float().cpu().numpy()  # (B, T', J)
             lengths = [front.output_frames(int(steps)) for steps in inputs.mask.sum(dim=1)]
             emissions = greedy_transducer(_TorchPredicting(model), frames, lengths, self._settings)
-        return [list(words_of(of_one, self.inventory, front.frame_seconds)) for of_one in emissions]
+        timed = zip(emissions, waveforms, strict=True)
+        return [words_within(of_one, self.inventory, front.frame_seconds, samples) for of_one, samples in timed]
 
     def expecting(self, hotwords: Sequence[str]) -> TorchTransducer:
         """See WordsEngine."""

@@ -143,6 +143,18 @@ def encode(tokenizer: Any, text: str, *, where: str = "") -> list[int]:
     return rows
 
 
+def spelt(inventory: TokenInventory, rows: Iterable[int]) -> str:
+    """The text that rows stand for; what is neither letter nor space writes nothing."""
+    parts = []
+    for row in rows:
+        token, role = inventory.tokens[row], inventory.roles[row]
+        if role == "space" or token.startswith(PIECE_SPACE):
+            parts.append(" ")
+        if role == "letter":
+            parts.append(token.removeprefix(PIECE_SPACE))
+    return " ".join("".join(parts).split())
+
+
 def frames_needed(rows: Sequence[int]) -> int:
     """Fewest output frames CTC can align the rows to: one each, and a blank between equal neighbours."""
     return len(rows) + sum(a == b for a, b in pairwise(rows))

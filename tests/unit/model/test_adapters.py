@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from tiny_transducer import tiny_transducer
+from tiny_whisper import tiny_whisper
 from tones import tone_corpus, tone_speech
 from typer.testing import CliRunner
 
@@ -16,6 +18,7 @@ from vizinho.cli.main import app
 from vizinho.errors import ModelError, SpecError
 from vizinho.job.fit import fit_job
 from vizinho.job.job import Job
+from vizinho.job.publish import ADAPTER, publish
 from vizinho.job.start import make_ready
 from vizinho.model.adapters import attach, merge, merge_adapter, save_adapter, take
 from vizinho.model.checkpoint import load_donor, save_checkpoint, weights, weights_digest
@@ -93,6 +96,50 @@ def test_donor_and_adapter_make_the_same_model_again(kind, tmp_path, corpus):
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
     sizes = [load_file(tmp_path / "adapter" / n) for n in ("adapter_model.safetensors", "head.safetensors")]
     assert sum(t.numel() for file in sizes for t in file.values()) < sum(t.numel() for t in ours.values()) / 2
+
+
+STARTS = {
+    "rnnt": (lambda folder: tiny_transducer(folder, "rnnt"), {}),
+    "tdt": (lambda folder: tiny_transducer(folder, "tdt"), {}),
+    "tdt, its pieces": (lambda folder: tiny_transducer(folder, "tdt"), {"tokens": "donor"}),
+    "tdt, its encoder": (lambda folder: tiny_transducer(folder, "tdt"), {"head": "ctc"}),
+    "whisper": (tiny_whisper, {}),
+    "whisper, its encoder": (tiny_whisper, {"head": "ctc"}),
+    "mms": (donor_zoo.mms, {"donor_adapter": "spa"}),
+}
+
+
+@pytest.mark.parametrize("name", STARTS)
+def test_an_adapter_knows_what_of_the_donor_it_was_trained_on(name, tmp_path, corpus):
+    make, how = STARTS[name]
+    asked = Job("pt", (corpus,), make(tmp_path / "donor"), "es", options=replace(OPTIONS, learning_rate=1e-3), **how)
+    store = Store(tmp_path / "home")
+    done = fit_job(make_ready(asked), tmp_path / "run")
+    published = publish(store, "pt", done, tmp_path / "run", donor=str(asked.donor), command=[])
+    adapter = store.resolve(published.ref) / ADAPTER
+    again = merge_adapter(asked.donor, adapter)
+    assert again.inventory == done.ready.checkpoint.inventory
+    assert again.blank == done.ready.checkpoint.blank
+    trained = weights(done.ready.checkpoint.model)
+    assert trained.keys() == weights(again.model).keys()
+    assert all(torch.equal(trained[key], tensor) for key, tensor in weights(again.model).items())
+    moved = {layer_of(key) for key, tensor in trained.items() if not torch.equal(tensor, done.ready.start[key])}
+    assert any(layer.startswith("block") for layer in moved) or done.result.best_step == 0
+    assert all(layer == "head" or layer.startswith(("block", "decoder")) for layer in moved)
+    settings = [
+        getattr(c.model, "generation_config", None) for c in (again, done.ready.checkpoint)
+    ]  # name the language
+    assert not any(settings) or settings[0].to_dict() == settings[1].to_dict()
+
+
+def test_an_adapter_of_a_language_that_whisper_lacks_is_whole_only(tmp_path):
+    corpus = tone_corpus(tmp_path / "corpus", count=6, lang="ast", splits=("train", "train", "dev"))
+    asked = Job("ast", (corpus,), tiny_whisper(tmp_path / "donor"), "es", options=OPTIONS)
+    done = fit_job(make_ready(asked), tmp_path / "run")
+    origin = {"language": "ast", "donor": {"ref": "zoo", "weights_sha256": weights_digest(asked.donor)}}
+    save_adapter(tmp_path / "adapter", done.adapter, done.ready.checkpoint, origin)
+    with pytest.raises(ModelError, match="a token that the donor lacks -> take the model folder"):
+        merge_adapter(asked.donor, tmp_path / "adapter")
 
 
 def test_peft_reads_the_adapter(tmp_path, corpus):
