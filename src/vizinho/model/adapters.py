@@ -144,7 +144,7 @@ def merge_adapter(donor: Path, folder: Path) -> Checkpoint:
     return Checkpoint(network.eval(), original.extractor, tokenizer)
 
 
-def _with_head(donor: Donor, head: Mapping[str, torch.Tensor], tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
+def _with_head(donor: Donor, head: dict[str, torch.Tensor], tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
     """The donor's network with the adapter's output layer, in which it has one row per token of `tokenizer`."""
     if donor.tokenizer is None or donor.tokenizer.get_vocab() != tokenizer.get_vocab():
         if is_whole_whisper(donor.model):
@@ -160,7 +160,7 @@ def _with_head(donor: Donor, head: Mapping[str, torch.Tensor], tokenizer: PreTra
     return network
 
 
-def _origin_of(path: Path, head: Mapping[str, torch.Tensor], adapter: str | None) -> Donor:
+def _origin_of(path: Path, head: dict[str, torch.Tensor], adapter: str | None) -> Donor:
     """The donor as the adapter was trained on it: one with a decoder, or its encoder alone (--head ctc)."""
     donor = load_donor(path, adapter)
     # The encoder alone got an output layer that the network with its decoder does not have.
