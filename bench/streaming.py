@@ -23,7 +23,7 @@ from vizinho.evaluation.score import score
 from vizinho.job.data import read_dataset
 from vizinho.model.fast import Chunks
 from vizinho.recognition.engines import TorchEngine
-from vizinho.recognition.live import LiveUtterance, TorchChunks
+from vizinho.recognition.live import Live, TorchChunks
 from vizinho.recognition.recognizer import Recognizer
 from vizinho.store.store import Store
 
@@ -36,7 +36,7 @@ def streamed(engine: TorchEngine, samples: Waveform, chunks: Chunks) -> tuple[Lo
     """Log-probabilities (T, V), and the seconds of computing that each block took that completed a chunk."""
     features = LogMel.of(engine.checkpoint.extractor.to_dict())
     size, model = chunks.frames * engine.checkpoint.subsampling, engine.checkpoint.model
-    live = LiveUtterance(TorchChunks(model, chunks), features, size, int(model.config.vocab_size))
+    live = Live(TorchChunks(model, chunks), features, size, int(model.config.vocab_size))
     seconds, known = [], 0
     for start in range(0, samples.size, BLOCK):
         began = time.perf_counter()

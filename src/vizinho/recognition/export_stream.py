@@ -99,4 +99,5 @@ def _difference(checkpoint: Any, chunks: Any, folder: Path) -> float:
     )
     expected, graph = ChunkedEncoder(checkpoint.model, chunks), OnnxChunks(open_session(folder / GRAPH, 1), settings)
     parts = (frames[first : first + size] for first in range(0, len(frames), size))
-    return max(float(abs(graph(part.numpy()) - expected(part).numpy()).max()) for part in parts)
+    memory = graph.begin()
+    return max(float(abs(graph.encode([p.numpy()], [memory])[0] - expected(p).numpy()).max()) for p in parts)

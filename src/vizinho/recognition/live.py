@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -29,87 +31,138 @@ CHUNKS = "vizinho_chunks"
 """Key of config.json under which `vizinho.model.fast.set_chunks` notes how a model streams."""
 
 
-class Live(Protocol):
-    """An utterance that is being spoken."""
+class Encoder(Protocol):
+    """A network that was trained to stream, for any number of streams."""
 
-    def feed(self, samples: Waveform) -> LogProbs:
-        """Take the next 16 kHz samples (N,); returns log-probabilities (T, V) of all complete chunks so far."""
+    def begin(self) -> Any:
+        """What one stream has to remember, before its first chunk."""
 
-    def finish(self) -> LogProbs:
-        """Log-probabilities (T, V) of the whole utterance; nothing may follow."""
+    def encode(self, chunks: Sequence[Frames], memories: Sequence[Any]) -> list[LogProbs]:
+        """Features (T, F) of the next chunk of each stream, all of one length, to log-probabilities (T', V)."""
 
 
-Encode = Callable[[Frames], LogProbs]
-"""Features (T, F) of the next chunk of one stream to log-probabilities (T', V); it remembers the chunks before."""
+@dataclass(slots=True)
+class _Memory:
+    """What one stream through an exported graph remembers."""
+
+    state: list[npt.NDArray[np.float32]]
+    """Feature frames before the chunk, and what attention and convolutions look back to."""
+    seen: int = 0
+    """Output frames so far."""
 
 
 class OnnxChunks:
-    """One stream through an exported graph (`export_stream`), which may be shared by any number of streams."""
+    """An exported graph (`export_stream`); streams of any age share its calls."""
 
     def __init__(self, session: Any, settings: Mapping[str, Any]) -> None:
-        self._session, self._remembered = session, int(settings["remembered"])
-        self._state: list[npt.NDArray[np.float32]] = [np.zeros(shape, np.float32) for shape in settings["state"]]
-        """Feature frames before the chunk, and what attention and convolutions look back to."""
-        self._seen = 0
-        """Output frames so far."""
+        self._session, self._remembered, self._shapes = session, int(settings["remembered"]), settings["state"]
 
-    def __call__(self, features: Frames) -> LogProbs:
-        """See Encode."""
-        before, attended, convolved = self._state
-        # One stream a call here, B = 1; the graph takes any number.
+    def begin(self) -> _Memory:
+        """See Encoder."""
+        return _Memory([np.zeros(shape, np.float32) for shape in self._shapes])
+
+    def encode(self, chunks: Sequence[Frames], memories: Sequence[_Memory]) -> list[LogProbs]:
+        """See Encoder."""
+        states = zip(*(memory.state for memory in memories), strict=True)
+        before, attended, convolved = (np.concatenate(s, axis) for s, axis in zip(states, _STREAM_AXES, strict=True))
         inputs = {
-            "features": features.T[None],  # (1, F, T)
+            "features": np.stack([chunk.T for chunk in chunks]),  # (B, F, T)
             "before": before,
             "attended": attended,
             "convolved": convolved,
-            "seen": np.array([min(self._seen, self._remembered)], np.int64),
-            "begun": np.array([float(self._seen > 0)], np.float32),
+            "seen": np.array([min(memory.seen, self._remembered) for memory in memories], np.int64),
+            "begun": np.array([float(memory.seen > 0) for memory in memories], np.float32),
         }
-        log_probs, *self._state = self._session.run(None, inputs)
-        self._seen += log_probs.shape[1]  # T' frames of (1, T', V)
-        return log_probs[0]  # type: ignore[no-any-return]
+        log_probs, *state = self._session.run(None, inputs)
+        for place, memory in enumerate(memories):
+            # Copies: a view would hold the state of all streams of the call.
+            memory.state = [part.take([place], axis) for part, axis in zip(state, _STREAM_AXES, strict=True)]
+            memory.seen += log_probs.shape[1]  # T' frames of (B, T', V)
+        return list(log_probs)
+
+
+_STREAM_AXES = (0, 1, 1)
+"""Where B stands in the shapes of the state: (B, F, T), (layers, B, ...), (layers, B, ...)."""
 
 
 class TorchChunks:
-    """One stream through a network in torch."""
+    """A network in torch, one stream after another."""
 
     def __init__(self, model: Any, chunks: Chunks) -> None:
+        self._model, self._chunks = model, chunks
+
+    def begin(self) -> Any:
+        """See Encoder."""
         from vizinho.model.streaming import ChunkedEncoder
 
-        self._encoder = ChunkedEncoder(model, chunks)
+        return ChunkedEncoder(self._model, self._chunks)
 
-    def __call__(self, features: Frames) -> LogProbs:
-        """See Encode."""
+    def encode(self, chunks: Sequence[Frames], memories: Sequence[Any]) -> list[LogProbs]:
+        """See Encoder."""
         import torch
 
-        return self._encoder(torch.from_numpy(features)).numpy()
+        return [memory(torch.from_numpy(chunk)).numpy() for chunk, memory in zip(chunks, memories, strict=True)]
 
 
-class LiveUtterance:
-    """Samples to features to chunks to log-probabilities, each computed once."""
+class Live:
+    """An utterance that is being spoken: samples to features to chunks to log-probabilities, each computed once."""
 
-    def __init__(self, encode: Encode, features: LogMel, chunk_features: int, vocabulary: int) -> None:
-        self._encode_chunk, self._features = encode, RunningFeatures(features, chunk_features)
-        self._samples = 0
-        # All of the utterance so far: a decoder starts again from its first frame.
-        self._log_probs: LogProbs = np.zeros((0, vocabulary), np.float32)
+    def __init__(self, encoder: Encoder, features: LogMel, chunk_features: int, vocabulary: int) -> None:
+        self.encoder, self.memory = encoder, encoder.begin()
+        self.chunks: deque[Frames] = deque()
+        """Complete chunks that wait for `compute`."""
+        self.log_probs: LogProbs = np.zeros((0, vocabulary), np.float32)
+        """(T, V) of all that is computed; a decoder starts again from the first frame."""
+        self._features, self._samples = RunningFeatures(features, chunk_features), 0
 
-    def feed(self, samples: Waveform) -> LogProbs:
-        """See Live."""
+    def take(self, samples: Waveform) -> None:
+        """Take the next 16 kHz samples (N,)."""
         self._samples += samples.size
-        return self._encode(self._features.feed(samples))
+        self.chunks += self._features.feed(samples)
 
-    def finish(self) -> LogProbs:
-        """See Live."""
+    def take_end(self) -> None:
+        """Nothing may follow."""
         # An utterance too short for one frame is padded with silence.
         short = at_least_minimum(np.zeros(self._samples, np.float32)).size - self._samples
-        chunks = self._features.feed(np.zeros(short, np.float32))
-        return self._encode([*chunks, *self._features.finish()])
+        self.take(np.zeros(short, np.float32))
+        self.chunks += self._features.finish()
 
-    def _encode(self, chunks: list[Frames]) -> LogProbs:
-        if chunks:
-            self._log_probs = np.concatenate([self._log_probs, *(self._encode_chunk(chunk) for chunk in chunks)])
-        return self._log_probs
+    def feed(self, samples: Waveform) -> LogProbs:
+        """Take samples and compute; returns log-probabilities (T, V) of all complete chunks so far."""
+        self.take(samples)
+        compute([self])
+        return self.log_probs
+
+    def finish(self) -> LogProbs:
+        """Take the end and compute; returns log-probabilities (T, V) of the whole utterance."""
+        self.take_end()
+        compute([self])
+        return self.log_probs
+
+
+MOST_TOGETHER = 16
+"""Streams of one call: more of them gain nothing (bench/stream_batches.py)."""
+
+
+def compute(utterances: Sequence[Live]) -> None:
+    """Compute the chunks that wait, with one call for the next chunk of all utterances of a network."""
+    while True:
+        groups: dict[tuple[int, int], list[Live]] = {}
+        for utterance in utterances:
+            if utterance.chunks:
+                groups.setdefault((id(utterance.encoder), len(utterance.chunks[0])), []).append(utterance)
+        if not groups:
+            return
+        for group in groups.values():
+            for first in range(0, len(group), MOST_TOGETHER):
+                _compute_next(group[first : first + MOST_TOGETHER])
+
+
+def _compute_next(utterances: Sequence[Live]) -> None:
+    chunks = [utterance.chunks.popleft() for utterance in utterances]
+    computed = utterances[0].encoder.encode(chunks, [utterance.memory for utterance in utterances])
+    for utterance, log_probs in zip(utterances, computed, strict=True):
+        utterance.log_probs = np.concatenate([utterance.log_probs, log_probs])
 
 
 def streams(folder: Path) -> bool:
@@ -127,7 +180,8 @@ def torch_live(checkpoint: Checkpoint) -> Callable[[], Live]:
     assert chunks is not None
     features, size = LogMel.of(checkpoint.extractor.to_dict()), chunks.frames * checkpoint.subsampling
     vocabulary = int(checkpoint.model.config.vocab_size)
-    return lambda: LiveUtterance(TorchChunks(checkpoint.model, chunks), features, size, vocabulary)
+    encoder = TorchChunks(checkpoint.model, chunks)
+    return lambda: Live(encoder, features, size, vocabulary)
 
 
 def load_live(folder: Path, threads: int = 1) -> Callable[[], Live]:
@@ -146,5 +200,5 @@ def load_live(folder: Path, threads: int = 1) -> Callable[[], Live]:
             f"not an exported stream ({error})", where=folder, fix="remove it: it is made again"
         ) from error
     # Sessions of onnxruntime may be shared by threads; the state is each utterance's own.
-    session = open_session(folder / GRAPH, threads)
-    return lambda: LiveUtterance(OnnxChunks(session, settings), bands, size, vocabulary)
+    encoder = OnnxChunks(open_session(folder / GRAPH, threads), settings)
+    return lambda: Live(encoder, bands, size, vocabulary)

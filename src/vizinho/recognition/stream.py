@@ -13,6 +13,7 @@ from vizinho.recognition.engines import WordsEngine
 from vizinho.recognition.live import Live
 from vizinho.recognition.recognizer import Recognizer, untaken
 from vizinho.recognition.segments import mean_confidence, text_of
+from vizinho.recognition.together import Steps, alone
 from vizinho.recognition.vad import SpeechProbability
 from vizinho.records import Word
 
@@ -149,17 +150,39 @@ class StreamSession:
 
     def accept(self, samples: Waveform) -> list[Event]:
         """Events of the next 16 kHz samples (N,), in order of time."""
+        return alone(self.accepting(samples))
+
+    def finalize(self) -> list[Event]:
+        """Make all words so far final; the stream goes on."""
+        return alone(self.finalizing())
+
+    def finish(self) -> list[Event]:
+        """The last events, at the end of the stream."""
+        return alone(self.finishing())
+
+    def accepting(self, samples: Waveform) -> Steps[list[Event]]:
+        """`accept`, for streams that compute together."""
         events: list[Event] = []
         # A caller may bring minutes at once: small steps give the same events as live audio does.
         for start in range(0, samples.size, SAMPLE_RATE // 10):
             for piece in self._cutter.feed(samples[start : start + SAMPLE_RATE // 10]):
-                events += self._finish(piece)
-            events += self._during()
+                events += yield from self._finish(piece)
+            events += yield from self._during()
         return events
 
-    def finalize(self) -> list[Event]:
-        """Make all words so far final; the stream goes on."""
-        return [event for piece in self._cutter.flush() for event in self._finish(piece)]  # at most one piece
+    def finalizing(self) -> Steps[list[Event]]:
+        """`finalize`, for streams that compute together."""
+        events: list[Event] = []
+        for piece in self._cutter.flush():  # at most one
+            events += yield from self._finish(piece)
+        return events
+
+    def finishing(self) -> Steps[list[Event]]:
+        """`finish`, for streams that compute together."""
+        events = yield from self.finalizing()
+        if self._end_due and self.options.utterance_end_seconds is not None:
+            events += self._utterance_end()
+        return events
 
     def clear(self) -> None:
         """Forget the open utterance."""
@@ -168,14 +191,7 @@ class StreamSession:
         self._announced = self._paused = self._end_due = False
         self._live = None
 
-    def finish(self) -> list[Event]:
-        """The last events, at the end of the stream."""
-        events = self.finalize()
-        if self._end_due and self.options.utterance_end_seconds is not None:
-            events += self._utterance_end()
-        return events
-
-    def _during(self) -> list[Event]:
+    def _during(self) -> Steps[list[Event]]:
         piece = self._cutter.open_piece
         if piece is None:
             return self._utterance_end() if self._end_is_over_due() else []
@@ -194,7 +210,8 @@ class StreamSession:
             events.append(Resumed(self.seconds))
         if (pausing and not self._paused) or (partial is not None and new >= max(partial, wait)):
             self._decoded_until = piece.end_sample
-            events += self._decoded(piece, self._words(piece, is_whole=False))
+            words = yield from self._words(piece, is_whole=False)
+            events += self._decoded(piece, words)
         if pausing and not self._paused:
             self._paused = True
             events.append(Paused(self.seconds))
@@ -226,9 +243,9 @@ class StreamSession:
         self._announced = True
         return [SpeechStarted(piece.start_sample / SAMPLE_RATE)]
 
-    def _finish(self, piece: Piece) -> list[Event]:
+    def _finish(self, piece: Piece) -> Steps[list[Event]]:
         events = self._started(piece)
-        words = self._words(piece, is_whole=True)
+        words = yield from self._words(piece, is_whole=True)
         agreement, self._agreement = self._agreement, None
         begun = agreement is not None and agreement.any  # its last result may have no words left
         words = agreement.rest(words) if agreement is not None else words
@@ -241,18 +258,22 @@ class StreamSession:
         self._before_piece = self._last_word
         return events
 
-    def _words(self, piece: Piece, *, is_whole: bool) -> Sequence[Word]:
+    def _words(self, piece: Piece, *, is_whole: bool) -> Steps[Sequence[Word]]:
         begin = self._recognizer.live
         if begin is None:
             words = self._recognizer.words(piece)
         else:
             if self._live is None or self._live_start != piece.start_sample:
                 self._live, self._live_start, self._live_fed = begin(), piece.start_sample, 0
-            log_probs = self._live.feed(piece.samples[self._live_fed :])
+            live = self._live
+            live.take(piece.samples[self._live_fed :])
             self._live_fed = piece.samples.size
             if is_whole:
-                log_probs, self._live = self._live.finish(), None
-            words = self._recognizer.words_of(log_probs, piece.start_sample / SAMPLE_RATE)
+                live.take_end()
+                self._live = None
+            if live.chunks:
+                yield live
+            words = self._recognizer.words_of(live.log_probs, piece.start_sample / SAMPLE_RATE)
         return untaken(words, piece.until_seconds, self._before_piece)
 
     def _utterance_end(self) -> list[Event]:

@@ -42,8 +42,10 @@ class SpeechProbability:
         if count == 0:
             return np.zeros(0, np.float32)
         # The network sees each window after the last samples of the one before it: (windows, context + window).
-        windows = np.lib.stride_tricks.sliding_window_view(audio, _CONTEXT_SAMPLES + WINDOW_SAMPLES)
-        inputs = {"input": windows[::WINDOW_SAMPLES][:count], "h": self._h, "c": self._c}
+        # Made by hand, because sliding_window_view takes longer than the rest of a tenth of a second's samples.
+        shape, step = (count, _CONTEXT_SAMPLES + WINDOW_SAMPLES), audio.itemsize
+        windows = np.ndarray(shape, audio.dtype, audio, strides=(WINDOW_SAMPLES * step, step))
+        inputs = {"input": windows, "h": self._h, "c": self._c}
         probabilities, self._h, self._c = _session().run(None, inputs)
         return probabilities  # type: ignore[no-any-return]
 

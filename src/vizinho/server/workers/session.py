@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from vizinho.audio.blocks import Channels, mono
@@ -22,6 +22,7 @@ from vizinho.recognition.stream import (
     StreamSession,
     UtteranceEnd,
 )
+from vizinho.recognition.together import Steps
 from vizinho.server.security.refusals import too_large
 from vizinho.server.served import ServedModel
 from vizinho.server.workers.audio import packet_decoder
@@ -29,7 +30,7 @@ from vizinho.server.workers.messages import Configuration, OpenStream, StreamEve
 
 
 class LiveSession:
-    """The state of one stream; not for several threads at once."""
+    """The state of one stream; not for several threads at once. Streams of a worker compute together."""
 
     def __init__(self, recognizer: Recognizer, order: OpenStream, model: ServedModel) -> None:
         self.model = model  # the one that is really used
@@ -38,14 +39,14 @@ class LiveSession:
         count = order.audio.channels if order.audio and order.by_channel else 1
         self._channels = [StreamSession(recognizer, _options(order)) for _ in range(count)]
 
-    def accept(self, data: bytes, *, hurried: bool = False) -> StreamReport:
+    def accept(self, data: bytes, *, hurried: bool = False) -> Steps[StreamReport]:
         """What more audio gives rise to; partial results come less often where the worker is `hurried`.
 
         Raises AudioError for what is no audio, Refusal past the limit.
         """
         for session in self._channels:
             session.hurried = hurried
-        return self._report(self._listen(self._decoder.feed(data)))
+        return self._report((yield from self._listen(self._decoder.feed(data))))
 
     def configure(self, recognizer: Recognizer, changed: Configuration) -> StreamReport:
         """Listen on in another way."""
@@ -67,14 +68,15 @@ class LiveSession:
             session.clear()
         return self._report(())
 
-    def finalize(self) -> StreamReport:
+    def finalize(self) -> Steps[StreamReport]:
         """Everything said so far as final results."""
-        return self._report([(n, e) for n, session in enumerate(self._channels) for e in session.finalize()])
+        return self._report((yield from _numbered([session.finalizing() for session in self._channels])))
 
-    def close(self) -> StreamReport:
+    def close(self) -> Steps[StreamReport]:
         """The last results. Raises AudioError."""
-        events = self._listen(self._decoder.finish())
-        return self._report([*events, *((n, e) for n, session in enumerate(self._channels) for e in session.finish())])
+        events = yield from self._listen(self._decoder.finish())
+        events += yield from _numbered([session.finishing() for session in self._channels])
+        return self._report(events)
 
     def drop(self) -> None:
         """The client is gone."""
@@ -85,7 +87,7 @@ class LiveSession:
         """Nothing yet, but which model listens."""
         return self._report(())
 
-    def _listen(self, samples: Channels) -> list[tuple[int, Event]]:
+    def _listen(self, samples: Channels) -> Steps[list[tuple[int, Event]]]:
         """Events of 16 kHz samples (channels, N), channel by channel."""
         if self._order.by_channel and samples.shape[0] > len(self._channels):  # a container's head has come
             missing = samples.shape[0] - len(self._channels)
@@ -95,7 +97,7 @@ class LiveSession:
             raise too_large(f"a stream may have {self._order.max_seconds:.0f} s of audio")
         waveforms = list(samples) if self._order.by_channel else [mono(samples)]
         pairs = zip(self._channels, waveforms, strict=True)
-        return [(n, event) for n, (session, waveform) in enumerate(pairs) for event in session.accept(waveform)]
+        return (yield from _numbered([session.accepting(waveform) for session, waveform in pairs]))
 
     def _report(self, events: Iterable[tuple[int, Event]]) -> StreamReport:
         return StreamReport(
@@ -107,6 +109,14 @@ class LiveSession:
             self._channels[0].silence_seconds,
             self._decoder.bad_packets,
         )
+
+
+def _numbered(channels: Sequence[Steps[list[Event]]]) -> Steps[list[tuple[int, Event]]]:
+    """Events of channels, each with the channel's number."""
+    events = []
+    for number, steps in enumerate(channels):
+        events += [(number, event) for event in (yield from steps)]
+    return events
 
 
 def _container(order: OpenStream) -> ContainerStream:

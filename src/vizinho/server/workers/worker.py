@@ -1,8 +1,8 @@
 """A worker's process: one thread transcribes recordings, another listens to streams, so neither waits for the other.
 
 The networks' library releases the interpreter while it computes, so the operating system shares a core between the two
-threads fairly; streams take turns piece by piece. Hostile audio can at worst end this process, which the server
-replaces.
+threads fairly; streams take turns piece by piece, and those that wait at the same time compute in one call. Hostile
+audio can at worst end this process, which the server replaces.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from multiprocessing.connection import Connection
 
@@ -21,6 +22,7 @@ from vizinho.errors import AudioError, SpecError, TextError, VizinhoError
 from vizinho.parallel import begin_process
 from vizinho.recognition.recognizer import Recognizer
 from vizinho.recognition.speakers import with_speakers
+from vizinho.recognition.together import Steps, together
 from vizinho.records import Transcript, Word
 from vizinho.server.security.refusals import Refusal, bad_audio, bad_parameter
 from vizinho.server.served import ServedModel
@@ -31,6 +33,7 @@ from vizinho.server.workers.models import Classify, LoadedModels, load_classifie
 from vizinho.server.workers.session import LiveSession
 
 Report = messages.Report
+StreamOrder = messages.OpenStream | messages.StreamOrder
 _HINT_BOOST = 2.0
 """Nats for a word of a prompt, which may be any text: enough to choose between spellings that sound alike."""
 log = logging.getLogger("vizinho.server.workers.worker")
@@ -48,8 +51,8 @@ def work(connection: Connection, options: messages.WorkerOptions) -> None:
         classify = None
     models = LoadedModels(loader(options.engine, options.threads), options.models_loaded)
     worker = Worker(models, classify, _sender(connection))
-    for orders in (worker.recordings, worker.stream_orders):
-        threading.Thread(target=worker.execute_all, args=(orders,), daemon=True).start()
+    for execute in (worker.execute_recordings, worker.execute_streams):
+        threading.Thread(target=execute, daemon=True).start()
     worker.report(messages.Ready(topics=classify is not None))
     try:
         while True:
@@ -91,6 +94,35 @@ class Lateness:
             self.seconds += _MEMORY * (waited - self.seconds)
 
 
+MOST_ORDERS = 128
+"""Orders of streams that are executed together: of messages of 0.1 s about one in six completes a chunk."""
+
+
+class StreamQueue:
+    """Orders of streams, in the order they came; for one thread that puts and one that takes."""
+
+    def __init__(self) -> None:
+        self._orders: queue.SimpleQueue[StreamOrder] = queue.SimpleQueue()
+        self._following: StreamOrder | None = None
+
+    def put(self, order: StreamOrder) -> None:
+        """Add an order."""
+        self._orders.put(order)
+
+    def take(self) -> list[StreamOrder]:
+        """Wait for an order; returns it and those that wait after it, up to a second one of the same stream."""
+        orders = [self._following or self._orders.get()]
+        self._following = None
+        with suppress(queue.Empty):
+            while len(orders) < MOST_ORDERS:
+                order = self._orders.get_nowait()
+                if any(order.id == other.id for other in orders):
+                    self._following = order
+                    break
+                orders.append(order)
+        return orders
+
+
 class Worker:
     """Executes orders; `report` is called from the threads that execute them."""
 
@@ -99,35 +131,45 @@ class Worker:
     ) -> None:
         self.models, self.classify, self.report = models, classify, report
         self.recordings: queue.SimpleQueue[messages.Order] = queue.SimpleQueue()
-        self.stream_orders: queue.SimpleQueue[messages.Order] = queue.SimpleQueue()
+        self.stream_orders = StreamQueue()
         self._sessions: dict[int, LiveSession] = {}
         self._lateness = Lateness()
 
     def put(self, order: messages.Order) -> None:
         """Put an order into the queue of the right thread."""
-        (self.recordings if isinstance(order, messages.FileJob | messages.Preload) else self.stream_orders).put(order)
+        if isinstance(order, messages.FileJob | messages.Preload):
+            self.recordings.put(order)
+        else:
+            self.stream_orders.put(order)
 
-    def execute_all(self, orders: queue.SimpleQueue[messages.Order]) -> None:
-        """Execute orders as they come, for good."""
+    def execute_recordings(self) -> None:
+        """Execute orders of recordings as they come, for good."""
         while True:
-            self.execute(orders.get())
+            self.execute([self.recordings.get()])
 
-    def execute(self, order: messages.Order) -> None:
-        """Execute one order and report on it, whatever happens."""
-        try:
-            report = self._done(order)
-        except Refusal as refusal:
-            report = self._failed(order, refusal)
-        except AudioError as error:
-            report = self._failed(order, bad_audio(error.what))
-        except Exception as error:
-            # A defect of ours must not end the worker: others' streams live in it. The log has what clients do not see.
-            log.exception("order failed")
-            report = self._failed(order, Refusal(500, "INTERNAL", f"an unexpected {type(error).__name__}"))
-        if report is not None:
-            self.report(report)
+    def execute_streams(self) -> None:
+        """Execute orders of streams as they come, for good, those that wait together."""
+        while True:
+            self.execute(self.stream_orders.take())
 
-    def _failed(self, order: messages.Order, refusal: Refusal) -> messages.Report | None:
+    def execute(self, orders: Sequence[messages.Order]) -> None:
+        """Execute orders of different streams, or one of a recording, and report on each, whatever happens."""
+        for place, outcome in together([self._steps(order) for order in orders]):
+            report = self._failed(orders[place], outcome) if isinstance(outcome, Exception) else outcome
+            if report is not None:
+                self.report(report)
+
+    def _failed(self, order: messages.Order, error: Exception) -> messages.Report | None:
+        match error:
+            case Refusal():
+                return self._refused(order, error)
+            case AudioError():
+                return self._refused(order, bad_audio(error.what))
+        # A defect of ours must not end the worker: others' streams live in it. The log has what clients do not see.
+        log.error("order failed", exc_info=error)
+        return self._refused(order, Refusal(500, "INTERNAL", f"an unexpected {type(error).__name__}"))
+
+    def _refused(self, order: messages.Order, refusal: Refusal) -> messages.Report | None:
         if isinstance(order, messages.Preload):
             return messages.Loaded(order.model.ref, refusal.message)
         if isinstance(order, messages.StreamOrder) and order.kind == "configure":
@@ -137,7 +179,7 @@ class Worker:
             session.drop()
         return messages.Failed(order.id, refusal)
 
-    def _done(self, order: messages.Order) -> messages.Report | None:
+    def _steps(self, order: messages.Order) -> Steps[messages.Report | None]:
         match order:
             case messages.FileJob():
                 return self._transcribe(order)
@@ -148,7 +190,7 @@ class Worker:
                 session = self._sessions[order.id] = LiveSession(recognizer, order, used)
                 return session.opened()
             case messages.StreamOrder():
-                return self._listen(order)
+                return (yield from self._listen(order))
 
     def _preload(self, order: messages.Preload) -> messages.Report:
         try:
@@ -212,7 +254,7 @@ class Worker:
 
         return recording.transcribe(recognizer, 0, tell)
 
-    def _listen(self, order: messages.StreamOrder) -> messages.StreamReport | None:
+    def _listen(self, order: messages.StreamOrder) -> Steps[messages.StreamReport | None]:
         session = self._sessions.get(order.id)
         if session is None:  # it failed before; its client has been told
             return None
@@ -222,7 +264,8 @@ class Worker:
             case "audio":
                 self._lateness.note(order.sent_at)
                 late = self._lateness.seconds
-                return replace(session.accept(order.data, hurried=late > HURRY_SECONDS), late_seconds=late)
+                report = yield from session.accept(order.data, hurried=late > HURRY_SECONDS)
+                return replace(report, late_seconds=late)
             case "configure":
                 assert order.configuration is not None
                 recognizer, _ = self._favouring(session.model, order.configuration.favoured, order.configuration.hint)
@@ -230,9 +273,9 @@ class Worker:
             case "clear":
                 return session.clear()
             case "finalize":
-                return session.finalize()
+                return (yield from session.finalize())
             case "close":
-                return session.close()
+                return (yield from session.close())
             case "drop":
                 session.drop()
                 return None

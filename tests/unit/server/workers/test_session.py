@@ -11,6 +11,7 @@ from serving import alike, linear16, speech, wav
 
 from vizinho.errors import AudioError
 from vizinho.recognition.recognizer import Recognizer
+from vizinho.recognition.together import alone
 from vizinho.server.protocols.deepgram_live import LiveMessages, LiveQuery, read_query
 from vizinho.server.security.refusals import Refusal
 from vizinho.server.served import ServedModel
@@ -42,13 +43,13 @@ class Stream:
 
     def accept(self, data):
         self.messages.add_audio(data)
-        return self.messages.results(self._session.accept(data))
+        return self.messages.results(alone(self._session.accept(data)))
 
     def finalize(self):
-        return self.messages.finalized(self._session.finalize())
+        return self.messages.finalized(alone(self._session.finalize()))
 
     def close(self):
-        return self.messages.closed(self._session.close())
+        return self.messages.closed(alone(self._session.close()))
 
 
 session = Stream

@@ -2,7 +2,7 @@ import time
 
 import numpy as np
 import pytest
-from serving import SENTENCE, linear16, speech, wav
+from serving import SENTENCE, alike, linear16, speech, wav
 
 from vizinho.errors import ModelError
 from vizinho.recognition.recognizer import Recognizer
@@ -20,7 +20,7 @@ from vizinho.server.workers.messages import (
     StreamOrder,
 )
 from vizinho.server.workers.models import LoadedModels, loader
-from vizinho.server.workers.worker import Worker
+from vizinho.server.workers.worker import MOST_ORDERS, StreamQueue, Worker
 from vizinho.store.store import BUNDLED
 
 ES = ServedModel("es-demo", 1, BUNDLED / "es-demo" / "1", "es")
@@ -38,7 +38,7 @@ def answered(models):
 
     def give(order, classify=None):
         answers = []
-        Worker(models, classify, answers.append).execute(order)
+        Worker(models, classify, answers.append).execute([order])
         return answers
 
     return give
@@ -153,10 +153,10 @@ def test_late_orders_are_told_of_and_slow_partial_results(models):
     def partials(late_seconds):
         reports = []
         worker = Worker(models, None, reports.append)
-        worker.execute(OpenStream(1, ES, RawFormat("linear16", 16_000, 1), partials=True, partial_seconds=0.1))
+        worker.execute([OpenStream(1, ES, RawFormat("linear16", 16_000, 1), partials=True, partial_seconds=0.1)])
         for block in blocks:
             sent_at = time.monotonic() - late_seconds
-            worker.execute(StreamOrder(1, "audio", linear16(block), sent_at=sent_at))
+            worker.execute([StreamOrder(1, "audio", linear16(block), sent_at=sent_at)])
         events = [event for report in reports[1:] for event in report.events]
         assert abs(reports[-1].late_seconds - late_seconds) < 0.2 * late_seconds + 0.2
         finals = [word.text for event in events if event.kind == "final" for word in event.words]
@@ -165,3 +165,30 @@ def test_late_orders_are_told_of_and_slow_partial_results(models):
     (in_time, words), (late, late_words) = partials(0.0), partials(5.0)
     assert late_words == words
     assert 0 < late < in_time
+
+
+def test_orders_of_different_streams_are_taken_together():
+    waiting = StreamQueue()
+    ids = [1, 2, 3, 2, 1, *range(10, 210)]
+    for id_ in ids:
+        waiting.put(StreamOrder(id_, "audio"))
+    taken = []
+    while sum(map(len, taken)) < len(ids):
+        taken.append([order.id for order in waiting.take()])
+    assert [id_ for orders in taken for id_ in orders] == ids
+    assert taken[0] == [1, 2, 3] and len(taken[1]) == MOST_ORDERS
+    assert all(len(set(orders)) == len(orders) for orders in taken)
+
+
+def test_streams_that_wait_are_answered_one_by_one_and_a_refused_one_alone(models):
+    reports = []
+    worker = Worker(models, None, reports.append)
+    raw = RawFormat("linear16", 16_000, 1)
+    worker.execute([OpenStream(1, ES, raw), OpenStream(2, ES, None), OpenStream(3, ES, raw)])
+    noise = bytes(3200)
+    said = linear16(np.concatenate([speech(), np.zeros(16_000, np.float32)]))
+    worker.execute([StreamOrder(1, "audio", said), StreamOrder(2, "audio", noise), StreamOrder(3, "audio", said)])
+    assert sorted(report.id for report in reports) == [1, 1, 2, 2, 3, 3]
+    assert [type(report) for report in reports if report.id == 2][1] is Failed
+    texts = [[w.text for e in r.events for w in e.words if e.kind == "final"] for r in reports[3:] if r.id != 2]
+    assert texts[0] == texts[1] and alike(" ".join(texts[0]), SENTENCE)

@@ -1,0 +1,45 @@
+"""Streams that compute together: each works until it needs its network, which then computes for all in one call."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Sequence
+from typing import TypeVar
+
+from vizinho.recognition.live import Live, compute
+
+T = TypeVar("T")
+Steps = Generator[Live, None, T]
+"""Work of one stream: it yields an utterance whose chunks must be computed before it goes on, and returns a result."""
+
+
+def alone(steps: Steps[T]) -> T:
+    """The result of one stream's work. Raises what it raises."""
+    for _, outcome in together([steps]):
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+    raise AssertionError("work has an outcome")
+
+
+def together(works: Sequence[Steps[T]]) -> Iterator[tuple[int, T | Exception]]:
+    """Each work's place and its result, or what it raised, as they come to their ends.
+
+    A network that fails ends all works that wait for it.
+    """
+    waiting = dict(enumerate(works))
+    while waiting:
+        utterances = []
+        for place, steps in list(waiting.items()):
+            try:
+                utterances.append(next(steps))
+            except StopIteration as end:
+                del waiting[place]
+                yield place, end.value
+            except Exception as error:
+                del waiting[place]
+                yield place, error
+        try:
+            compute(utterances)
+        except Exception as error:
+            yield from ((place, error) for place in waiting)
+            return
