@@ -111,11 +111,11 @@ def parakeet_encoder_config() -> Any:
     )
 
 
-def parakeet(folder: Path) -> Path:
+def parakeet(folder: Path, tokenizer: Any = None) -> Path:
     from vizinho.text.tokens import bpe_tokenizer
 
     torch.manual_seed(0)
-    tokenizer = bpe_tokenizer(["abc de", "fgh abc", "de fgh"] * 4, 24)
+    tokenizer = tokenizer or bpe_tokenizer(["abc de", "fgh abc", "de fgh"] * 4, 24)
     settings = hf.ParakeetCTCConfig(
         encoder_config=parakeet_encoder_config().to_dict(),
         vocab_size=len(tokenizer),

@@ -17,14 +17,14 @@ KINDS = {
 TEXTS = ["abc de", "fgh abc", "de fgh", "bad cab"]
 
 
-def tiny_tokenizer(size: int = 24) -> hf.ParakeetTokenizer:
+def tiny_tokenizer(size: int = 24, texts: list[str] = TEXTS) -> hf.ParakeetTokenizer:
     """BPE pieces as Parakeet's converted checkpoints have them: `<pad>` is not the blank, the blank comes last."""
     tokenizer = Tokenizer(models.BPE(unk_token="<unk>"))
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
     tokenizer.decoder = decoders.Metaspace()
     special = ["<unk>", "<|nospeech|>", "<pad>"]
     trainer = trainers.BpeTrainer(vocab_size=size, special_tokens=special, show_progress=False)
-    tokenizer.train_from_iterator(TEXTS * 4, trainer)
+    tokenizer.train_from_iterator(texts * 4, trainer)
     wrapped = hf.ParakeetTokenizer(tokenizer_object=tokenizer, pad_token="<pad>", unk_token="<unk>")
     wrapped.add_special_tokens({"additional_special_tokens": ["<blank>"]})
     return wrapped
@@ -80,7 +80,7 @@ def save(folder: Path, model: Any, tokenizer: Any) -> Path:
     return folder
 
 
-def tiny_transducer(folder: Path, kind: str, **how: Any) -> Path:
+def tiny_transducer(folder: Path, kind: str, tokenizer: Any = None, **how: Any) -> Path:
     """A folder of a tiny transducer."""
-    tokenizer = tiny_tokenizer()
+    tokenizer = tokenizer or tiny_tokenizer()
     return save(folder, tiny_model(kind, tokenizer, **how), tokenizer)

@@ -119,7 +119,7 @@ def make_ready(
     checkpoint, plan = begun.checkpoint, begun.plan
     # An utterance must fit the network at every speed that augmentation may give it.
     speed_range = job.options.augment.speed_range if job.options.augment.speed_share else 0.0
-    preparer = _preparer(checkpoint, dataset, speed_range)
+    preparer = _preparer(checkpoint, dataset, speed_range, written=begun.written)
     if dataset.shards:
         from vizinho.corpora.shards.source import ShardedExamples, Withheld
 
@@ -138,12 +138,12 @@ def make_ready(
     return ReadyJob(job, dataset, prepared, checkpoint, plan, begun.donor, start, phonemes)
 
 
-def _preparer(checkpoint: Checkpoint, dataset: Dataset, speed_range: float) -> Preparer:
+def _preparer(checkpoint: Checkpoint, dataset: Dataset, speed_range: float, *, written: bool) -> Preparer:
     arguments = (checkpoint.tokenizer, dataset.normalizer, checkpoint.front, speed_range)
     if is_whole_whisper(checkpoint.model):
         return WrittenPreparer(*arguments, most_tokens=most_tokens(checkpoint.model, math.inf))
     if is_transducer(checkpoint.model):
-        return Preparer(*arguments, frames_needed(checkpoint.model))
+        return Preparer(*arguments, frames_needed(checkpoint.model), written)
     return Preparer(*arguments)
 
 
@@ -164,6 +164,8 @@ class Start:
     checkpoint: Checkpoint
     tokens: str
     """Whose tokens it writes: "characters", "bpe" or "donor"."""
+    written: bool = False
+    """See TokenChoice."""
     plan: TransferPlan | None = None
     donor: dict[str, Any] | None = None
     """What the donor is."""
@@ -204,7 +206,7 @@ def from_donor(job: Job, dataset: Dataset, similarity: Similarity | None) -> Sta
     plan = plan_axes(shapes_of(fresh), shapes_of(donated), _axes(donor, sources, fresh, donated, same), **reasons)
     plant(target.model, apply_plan(plan, donated, fresh))
     notes = (choice.note,) if choice.note else ()
-    return Start(target, choice.kind, replace(plan, notes=notes), donor.describe())
+    return Start(target, choice.kind, choice.written, replace(plan, notes=notes), donor.describe())
 
 
 def _axes(
@@ -243,7 +245,7 @@ def _from_whisper(job: Job, dataset: Dataset, donor: Donor) -> Start:
     renewed = _renewed(fresh, job.rows.fresh_layers)
     plan = plan_axes(shapes_of(fresh), shapes_of(donated), [axis], renewed=renewed)
     plant(network, apply_plan(plan, donated, fresh))
-    return Start(target, "donor", plan, donor.describe())
+    return Start(target, "donor", written=True, plan=plan, donor=donor.describe())
 
 
 def _renewed(parameters: Iterable[str], layers: Sequence[str]) -> dict[str, str]:

@@ -11,6 +11,7 @@ from vizinho.errors import SpecError
 from vizinho.job.data import Dataset
 from vizinho.job.job import Job
 from vizinho.model.checkpoint import Donor
+from vizinho.model.transducer import is_transducer
 from vizinho.text.alphabets import alphabet
 from vizinho.text.tokens import PIECE_SPACE, TokenInventory, bpe_tokenizer, character_tokenizer, characters_of, spelt
 
@@ -26,6 +27,8 @@ class TokenChoice:
     tokenizer: Any
     note: str = ""
     """What was decided and why, for the plan's summary."""
+    written: bool = False
+    """Whether texts are learnt as they are written, with case and punctuation, not normalised."""
 
 
 def choose_tokens(job: Job, dataset: Dataset, donor: Donor | None = None) -> TokenChoice:
@@ -43,8 +46,9 @@ def choose_tokens(job: Job, dataset: Dataset, donor: Donor | None = None) -> Tok
     letters = sorted({*alphabet(job.language), *used})
     obstacle = "" if job.tokens == "characters" else _obstacle(job, dataset, donor, used)
     if job.tokens != "characters" and donor is not None and not obstacle:
-        unused = sorted(set(letters) - used)
-        return TokenChoice("donor", copy.deepcopy(donor.tokenizer), _why_kept(donor, job.language, unused))
+        note, written = _why_kept(donor, job.language, set(letters) - used), _write_as_texts(donor, dataset)
+        note += "; texts are learnt as they are written" if written else ""
+        return TokenChoice("donor", copy.deepcopy(donor.tokenizer), note, written)
     if job.tokens == "donor":
         raise SpecError(
             f"the donor's tokens cannot be kept: {obstacle}", where="--tokens", fix="use auto or characters"
@@ -75,6 +79,17 @@ def _why_kept(donor: Donor, language: str, unused: Iterable[str]) -> str:
     note = f"tokens: the donor's {len(donor.inventory.tokens):,} stay, because they write the training texts"
     lacking = _unwritten(donor, unused)
     return f"{note} (--tokens); of {language} they lack {' '.join(lacking)}" if lacking else f"{note} (--tokens)"
+
+
+def _write_as_texts(donor: Donor, dataset: Dataset) -> bool:
+    """Whether a transducer has capitals, and writes the training texts as they stand.
+
+    Of CTC networks beam search, hotwords and language models know normalised texts alone; so do the letters of shards.
+    """
+    capitals = any(token != token.lower() for token in donor.inventory.letters)
+    if not capitals or dataset.shards or not is_transducer(donor.model):
+        return False
+    return not _unwritten(donor, _words(u.text for u in dataset.train))
 
 
 def _are_pieces(inventory: TokenInventory) -> bool:

@@ -38,7 +38,7 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True)
 class Preparer:
-    """Normalises and encodes texts for a network."""
+    """Encodes texts for a network: normalised, or as they are written."""
 
     tokenizer: Any
     normalizer: Callable[[str], str]
@@ -46,10 +46,15 @@ class Preparer:
     speed_range: float
     frames_needed: Callable[[Sequence[int]], int] = frames_needed
     """Fewest output frames that the network can say labels in."""
+    written: bool = False
+    """Whether texts keep their case and punctuation."""
 
     def __call__(self, utterance: Utterance) -> Example | str:
         """The utterance with its labels, or why it cannot be trained on. TextError for letters without a token."""
-        labels = encode(self.tokenizer, self.normalizer(utterance.text), where=utterance.id)
+        text = self.normalizer(utterance.text)
+        if self.written and text:
+            text = " ".join(utterance.text.split())
+        labels = encode(self.tokenizer, text, where=utterance.id)
         # Augmentation changes the speed: the labels must fit the fastest form, and the network hear the slowest.
         shortest = int(utterance.duration_seconds / (1 + self.speed_range) * SAMPLE_RATE)
         frames = self.front.output_frames(self.front.steps_of(shortest))

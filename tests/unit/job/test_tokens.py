@@ -1,5 +1,6 @@
 """Whose tokens a transfer writes: pieces that know the language stay, others give way to letters, with the reason."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -142,6 +143,42 @@ def test_a_blank_without_a_token_keeps_its_row(corpora, tmp_path):
     assert ready.checkpoint.inventory.tokens[-1] == f"<row {rows}>"
     given_rows = weights(load_donor(tmp_path / "other").model)
     assert all(torch.equal(ready.start[name], tensor) for name, tensor in given_rows.items())
+
+
+def cased(manifest, ending="."):
+    """The corpus with capitals and full stops."""
+    rows = [json.loads(line) for line in manifest.read_text().splitlines()]
+    rows = [row | {"text": row["text"].capitalize() + ending} for row in rows]
+    copy = manifest.with_name("cased.jsonl")
+    copy.write_text("\n".join(json.dumps(row, ensure_ascii=False) for row in rows))
+    return copy
+
+
+CASED = ["Abc de.", "Fgh abc.", "De fgh.", "Bad cab.", "Cab.", "Each.", "Gab.", "Had."]
+
+
+def test_a_transducer_that_writes_capitals_learns_texts_as_they_are_written(corpora, tmp_path):
+    folder = tiny_transducer(tmp_path / "tdt", "tdt", tiny_tokenizer(40, CASED))
+    ready = ready_of(folder, {"sw": cased(corpora["sw"])})
+    written = {e.utterance.text: spelt(ready.checkpoint.inventory, e.labels) for e in ready.prepared.examples}
+    assert all(text == labels and text.endswith(".") for text, labels in written.items())
+    assert summarise(ready.plan)[0].endswith("(--tokens); texts are learnt as they are written")
+    assert "." not in ready.prepared.letters
+
+
+@pytest.mark.parametrize("case", ["a mark that it does not write", "without capitals", "CTC"])
+def test_other_networks_learn_normalised_texts(case, corpora, tmp_path):
+    manifest = cased(corpora["sw"], "!" if case.startswith("a mark") else ".")
+    if case == "CTC":
+        folder = parakeet(tmp_path / "ctc", tiny_tokenizer(40, CASED))
+    else:
+        texts = CASED if case.startswith("a mark") else [text.lower() for text in CASED]
+        folder = tiny_transducer(tmp_path / "tdt", "tdt", tiny_tokenizer(40, texts))
+    ready = ready_of(folder, {"sw": manifest})
+    assert ready.job.tokens == "donor"
+    labels = [spelt(ready.checkpoint.inventory, e.labels) for e in ready.prepared.examples]
+    assert labels == [e.utterance.text.lower().rstrip("!.") for e in ready.prepared.examples]
+    assert not summarise(ready.plan)[0].endswith("written")
 
 
 def test_pieces_that_only_begin_words_are_not_enough(corpora, tmp_path):
