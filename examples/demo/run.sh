@@ -12,13 +12,17 @@ echo "== 1. Portuguese practice speech from the phrase book (eSpeak NG)"
 echo "== 2. A Portuguese recogniser from the Spanish donor, kept in the store as pt-demo"
 "$vizinho" transfer es-demo --to pt --corpus demo/speech/pt.jsonl --name pt-demo --recipe examples/demo/transfer.toml --quiet
 
-echo "== 3. Spanish against English against scratch: equal steps, equal data, each tested once"
+echo "== 3. Words: a model of the training texts and of frequent words; its weights are chosen on dev"
+"$vizinho" lm tune pt-demo --corpus demo/speech/pt.jsonl
+"$vizinho" evaluate pt-demo --corpus demo/speech/pt.jsonl
+
+echo "== 4. Spanish against English against scratch: equal steps, equal data, each tested once"
 "$vizinho" experiment examples/demo/experiment.toml --out demo/experiment --processes 2
 
-echo "== 4. The report"
+echo "== 5. The report"
 "$vizinho" report demo/experiment/results.json --out demo/report.html
 
-echo "== 5. The new model at work"
+echo "== 6. The new model at work"
 .venv/bin/python - <<'PY'
 from vizinho.audio.io import save_audio
 from vizinho.g2p.espeak import Voice, synthesise

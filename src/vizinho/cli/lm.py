@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import asdict, replace
 from enum import StrEnum
 from pathlib import Path
@@ -425,7 +426,19 @@ def _evaluate_lstm(folder: Path, texts: list[Path], as_json: bool) -> None:
 def tune(
     model: Model,
     corpus: Annotated[Path, Option("--corpus", help="Manifest (JSONL) with a dev split.")],
-    lms: Annotated[list[Path], Option("--lm", help="Language model (ARPA): of words, of characters, or both.")],
+    lms: Annotated[
+        list[Path] | None,
+        Option(
+            "--lm",
+            help="Language model (ARPA): of words, of characters, or both. If not given, one of words is trained: on "
+            "the train split's texts, --text, and the language's frequent words.",
+            show_default=False,
+        ),
+    ] = None,
+    text: Annotated[
+        list[Path] | None,
+        Option("--text", help="Sentences to learn from, one a line, where no --lm is given.", show_default=False),
+    ] = None,
     out: Annotated[
         Path | None, Option("--out", help="Decoder file to write (JSON); the model takes it as its own if not given.")
     ] = None,
@@ -444,22 +457,29 @@ def tune(
     From then on `transcribe`, `evaluate` and `serve` use it.
     """
     from vizinho.decoding.setup import write_decoder, write_own_decoder
-    from vizinho.job.decoder import choose_decoder
+    from vizinho.job.decoder import choose_decoder, models_of_texts
     from vizinho.progress import board
     from vizinho.recognition.files import Work
 
-    store, spec = Store(), options.spec_of(lms, beam_width=beam_width)
-    assert spec is not None
+    if lms and text:
+        raise SpecError("a model is given, nothing is learnt", where="--text", fix="give --lm or --text")
+    store, utterances = Store(), read_manifest(corpus)
     if out is None:
         store.decoder_place(model)  # a model that takes none is refused before the work, not after it
     recognizer = Work(store.resolve(model), threads=threads).open()
-    spec = replace(spec, lexicon=lexicon)
-    with board() as show:
-        choice = choose_decoder(recognizer, read_manifest(corpus), spec, split=split, metric=metric.value, show=show)
-    note = {"model": model, "corpus": str(corpus), **choice.note}
-    if out is not None:
-        write_decoder(out, choice.chosen.spec, note)
-    place = out or store.add_decoder(model, lambda folder: write_own_decoder(folder, choice.chosen.spec, note))
+    with board() as show, tempfile.TemporaryDirectory() as folder:
+        if not lms:
+            # A decoder file names its models, so they stay beside it; the model's own decoder has copies.
+            place = out.with_suffix(".arpa") if out else Path(folder) / "words.arpa"
+            lms = list(models_of_texts(recognizer, utterances, place, texts=text or (), show=show))
+        spec = options.spec_of(lms, beam_width=beam_width)
+        assert spec is not None
+        spec = replace(spec, lexicon=lexicon)
+        choice = choose_decoder(recognizer, utterances, spec, split=split, metric=metric.value, show=show)
+        note = {"model": model, "corpus": str(corpus), **choice.note}
+        if out is not None:
+            write_decoder(out, choice.chosen.spec, note)
+        place = out or store.add_decoder(model, lambda folder: write_own_decoder(folder, choice.chosen.spec, note))
     head = ["", "CER", "WER", "LM weight", "word", "letter", "unknown"]
     line = f"{place}: chosen among {note['trials']} on {note['utterances']} utterances of {split}; not a test result"
     emit(

@@ -246,9 +246,20 @@ def _reporting(quiet: bool, as_json: bool, *, all_rows: bool = False, dry_run: b
 
     def on_published(outcome: Outcome) -> None:
         values = outcome.as_json()
-        emit(values, as_json, _lines(values))
+        emit(values, as_json, [*_lines(values), *_next_step(outcome)])
 
     return Reporting(quiet, on_ready, on_published)
+
+
+def _next_step(outcome: Outcome) -> Iterator[str]:
+    """What makes the text of a network of letters readable; one with a decoder of its own writes words already."""
+    from vizinho.model.transducer import is_transducer
+    from vizinho.model.whisper import is_whole_whisper
+
+    model = outcome.ready.checkpoint.model
+    if outcome.ref and not is_transducer(model) and not is_whole_whisper(model):
+        name = outcome.ref.rpartition("@")[0]
+        yield f"next: `vizinho lm tune {name} --corpus MANIFEST` teaches it words, `vizinho transcribe {name} FILES`"
 
 
 def _lines(outcome: dict[str, Any]) -> Iterator[str]:

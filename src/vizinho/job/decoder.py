@@ -1,23 +1,30 @@
-"""Chooses a recogniser's search on dev: its weights, and which of the given models take part."""
+"""Chooses a recogniser's search on dev: its weights, and which models take part: given ones, or of its own texts."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
-from vizinho.corpora.manifest import fingerprint
-from vizinho.decoding.beam import BeamDecoder
-from vizinho.decoding.lm.model import load_language_model
+from vizinho.corpora.manifest import fingerprint, held_out_texts
+from vizinho.decoding.beam import BeamDecoder, letters_of
+from vizinho.decoding.lm.mix import mix_files
+from vizinho.decoding.lm.model import card_path, load_language_model
+from vizinho.decoding.lm.train import LmOptions, Source, frequency_list, text_file, train_language_model
 from vizinho.decoding.setup import DecoderSpec
 from vizinho.decoding.tune import Trial, best, grid_for, tune
 from vizinho.errors import CorpusError, SpecError
 from vizinho.evaluation.score import error_rates
+from vizinho.g2p.words import is_listed
 from vizinho.job.promote import normalizer_of
 from vizinho.progress import Event, unseen
 from vizinho.recognition.recognizer import Recognizer
 from vizinho.records import Utterance
+
+LIST_WORDS = 50_000  # of a language's frequent words: a model of some two megabytes
+LIST_SHARE = 0.5  # of the list, where it is mixed with texts
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +98,44 @@ def choose_decoder(
         "trials": sum(t.trials for t in tuned), "parts": parts,
     }  # fmt: skip
     return Choice(greedy, tuple(tuned), chosen, note)
+
+
+def models_of_texts(
+    recognizer: Recognizer,
+    utterances: Sequence[Utterance],
+    place: Path,
+    *,
+    texts: Sequence[Path] = (),
+    show: Event = unseen,
+) -> tuple[Path, ...]:
+    """Train a model of words on what there is: the train split's texts, `texts`, and the language's frequent words.
+
+    Lines of `texts` that equal a text of another split are left out. `place` is the ARPA file to write. The list of
+    frequent words is a unigram model of its own, mixed in by half: Kneser-Ney counts the contexts of a word, and in a
+    list each has one. Raises CorpusError where there is neither a text nor a list, TextError for an unreadable file.
+    """
+    normalize = recognizer.normalizer or normalizer_of(recognizer, utterances)
+    letters = letters_of(recognizer.ctc.inventory)
+    train = [(u.text, 1) for u in utterances if u.split == "train"]
+    sources = [Source("the train split", train, len(train))] if train else []
+    sources += [text_file(path) for path in texts]
+    language = utterances[0].lang
+    if not sources and not is_listed(language):
+        what = f"no train split and no list of words of {language!r}"
+        raise CorpusError(what, where="corpus", fix="give sentences with --text, or a model with --lm")
+    held_out = frozenset(held_out_texts(utterances, normalize))
+    ways = [("learning sentences", sources, LmOptions(), place)] if sources else []
+    if is_listed(language):
+        words = place.with_suffix(".list.arpa") if sources else place
+        ways.append(("learning words", [frequency_list(language, most=LIST_WORDS)], LmOptions(order=1), words))
+    for name, of, options, path in ways:
+        progress = partial(show, name, sum(source.size for source in of))
+        train_language_model(path, of, options, normalize, letters, exclude=held_out, progress=progress)
+    if len(ways) > 1:
+        mix_files(place, ways[1][-1], 1 - LIST_SHARE, place)
+        for path in (ways[1][-1], card_path(ways[1][-1])):
+            path.unlink()
+    return (place,)
 
 
 def _parts(spec: DecoderSpec) -> dict[str, DecoderSpec]:

@@ -9,6 +9,8 @@ from tones import tone_corpus
 from typer.testing import CliRunner
 
 from vizinho.cli.main import app
+from vizinho.decoding.lm.arpa import read_arpa
+from vizinho.decoding.lm.model import load_language_model
 from vizinho.decoding.options import BeamOptions
 from vizinho.decoding.setup import DecoderSpec, write_own_decoder
 from vizinho.errors import ModelError, SpecError, StoreError, TextError
@@ -196,3 +198,20 @@ def test_what_does_not_fit_is_refused(world):
         typed("transcribe", "es-demo", audio, "--hotword", "ação")
     with pytest.raises(SpecError, match="is not a number"):
         typed("transcribe", "es-demo", audio, "--hotword", "casa=much")
+
+
+def test_without_a_language_model_tune_learns_one_of_the_corpus_and_the_frequent_words(world):
+    folder, _ = world
+    corpus = tone_corpus(folder / "three", count=6, lang="es", splits=("train", "dev", "test"))
+    (folder / "more.txt").write_text("el zurriburri llegó tarde\n")
+    out = folder / "by_itself.json"
+    arguments = ["lm", "tune", "es-demo", "--corpus", corpus, "--out", out, "--beam-width", 2]
+    assert "words (chosen)" in typed(*arguments, "--text", folder / "more.txt")
+    (path,) = json.loads(out.read_text())["lms"]
+    model = load_language_model(folder / path)
+    names = {source["name"] for source in model.card.sources}
+    assert names == {"the train split", "more.txt", "wordfreq:es"}
+    assert {"zurriburri", "además"} <= set(read_arpa(folder / path).tables[0])
+    assert not list(folder.glob("*.list.arpa*"))
+    with pytest.raises(SpecError, match="give --lm or --text"):
+        typed(*arguments, "--lm", folder / "word.arpa", "--text", folder / "more.txt")
