@@ -67,6 +67,20 @@ def diarized():
     return " ".join(segment.text for segment in answer.segments)
 
 
+@example("transcription: diarized_json with the name of a known speaker")
+def known_speaker():
+    reference = f"data:audio/wav;base64,{base64.b64encode(HERE.audio()).decode()}"
+    answer = transcribed(
+        model="gpt-4o-transcribe-diarize",
+        response_format="diarized_json",
+        chunking_strategy="auto",
+        known_speaker_names=["agent"],
+        known_speaker_references=[reference],
+    )
+    assert {segment.speaker for segment in answer.segments} == {"agent"}
+    return " ".join(segment.text for segment in answer.segments)
+
+
 @example("transcription: the asynchronous client")
 async def asynchronously():
     with (HERE.folder / "speech.wav").open("rb") as file:

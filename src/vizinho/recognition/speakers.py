@@ -20,11 +20,14 @@ import numpy.typing as npt
 from vizinho.audio.io import SAMPLE_RATE, Waveform
 from vizinho.audio.logmel import mel_filters
 from vizinho.errors import SpecError
+from vizinho.recognition.cutting import CutOptions, Cutter
 from vizinho.recognition.segments import segments_of
 from vizinho.records import Transcript, Word
 
 Vectors = npt.NDArray[np.float32]
 """(N, E), each of length one."""
+Voice = npt.NDArray[np.float32]
+"""(E,), of length one: the mean of a person's vectors."""
 SECONDS = 1.6
 """Length of a stretch: what the network was trained on."""
 STEP_SECONDS = 0.8
@@ -32,6 +35,8 @@ PAUSE_SECONDS = 0.5
 """Words farther apart are in different stretches; segments of a transcript end there too."""
 APART = 0.46
 """Cosine distance from which voices are two, chosen on mixed recordings (bench/speakers.py)."""
+KNOWN_APART = 0.28
+"""Cosine distance of two means from which they are two people's (bench/speakers.py --known)."""
 _FEWEST_SHARE, _FEWEST = 0.02, 3
 """Groups smaller than either belong to the group that they are most like: they are noise, or several voices at once."""
 _GROUPED = 2000
@@ -53,23 +58,52 @@ def check_speakers() -> None:
     _weights()
 
 
-def with_speakers(transcript: Transcript, blocks: Iterable[Waveform], count: int | None = None) -> Transcript:
-    """The transcript with a speaker, counted from 1 in the order they begin, for every word and segment.
+def with_speakers(
+    transcript: Transcript, blocks: Iterable[Waveform], count: int | None = None, known: Sequence[Voice] = ()
+) -> Transcript:
+    """The transcript with a speaker for every word and segment.
 
-    `blocks` are the recording's 16 kHz samples once more; `count` how many people speak, if it is known.
+    `blocks` are the recording's 16 kHz samples once more; `count` how many people speak, if it is known. People whose
+    voices are `known` have the numbers 1, 2, ... in that order, the others the next ones in the order they begin.
     """
     starts = stretches(transcript.words)
     if not starts:
         return transcript
-    labels = grouped(np.concatenate(list(_vectors(starts, blocks))), count)
+    vectors = np.concatenate(list(_vectors(starts, blocks)))
+    labels = grouped(vectors, count)
     # A word belongs to the stretch whose middle is nearest to its own.
     middles = np.array(starts) / SAMPLE_RATE + SECONDS / 2
-    order: dict[int, int] = {}
+    numbers = _recognised(vectors, labels, known)
+    unknown = len(known) - len(numbers) + 1  # so that the next number is unknown + len(numbers)
     words = []
     for word in transcript.words:
         label = int(labels[np.abs(middles - (word.start_seconds + word.end_seconds) / 2).argmin()])
-        words.append(replace(word, speaker=order.setdefault(label, len(order) + 1)))
+        words.append(replace(word, speaker=numbers.setdefault(label, unknown + len(numbers))))
     return replace(transcript, words=tuple(words), segments=tuple(segments_of(words, PAUSE_SECONDS)))
+
+
+def voice(samples: Waveform) -> Voice:
+    """The voice of one person who speaks, from 16 kHz samples (N,)."""
+    cutter = Cutter(CutOptions())
+    pieces = [*cutter.feed(samples), *cutter.flush()]
+    spans = [(p.start_sample / SAMPLE_RATE, p.end_sample / SAMPLE_RATE) for p in pieces]
+    spoken = [Word("", start, end, 1.0) for start, end in spans or [(0.0, samples.size / SAMPLE_RATE)]]
+    return _mean(np.concatenate(list(_vectors(stretches(spoken), [samples]))))
+
+
+def _recognised(vectors: Vectors, labels: npt.NDArray[np.int64], known: Sequence[Voice]) -> dict[int, int]:
+    """Groups that are people whose voices are known, each with its person's number."""
+    numbers = {}
+    for label in np.unique(labels) if known else ():
+        alike = np.stack(known) @ _mean(vectors[labels == label])
+        if 1.0 - alike.max() < KNOWN_APART:
+            numbers[int(label)] = int(alike.argmax()) + 1
+    return numbers
+
+
+def _mean(vectors: Vectors) -> Voice:
+    mean = vectors.mean(axis=0)
+    return np.asarray(mean / np.linalg.norm(mean), dtype=np.float32)
 
 
 def stretches(words: Sequence[Word]) -> list[int]:
@@ -102,8 +136,7 @@ def grouped(vectors: Vectors, count: int | None = None) -> npt.NDArray[np.int64]
     names, sizes = np.unique(labels, return_counts=True)
     enough = (sizes >= _FEWEST) & (sizes >= _FEWEST_SHARE * len(chosen))
     large = names if count else names[enough] if enough.any() else names[[sizes.argmax()]]
-    means = np.stack([chosen[labels == name].mean(axis=0) for name in large])
-    means /= np.linalg.norm(means, axis=1, keepdims=True)
+    means = np.stack([_mean(chosen[labels == name]) for name in large])
     return np.asarray((vectors @ means.T).argmax(axis=1), dtype=np.int64)
 
 

@@ -7,8 +7,9 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vizinho.audio.io import load_audio
 from vizinho.recognition.formats import as_json, render
-from vizinho.recognition.speakers import _vectors, grouped, stretches, with_speakers
+from vizinho.recognition.speakers import _vectors, grouped, stretches, voice, with_speakers
 from vizinho.records import Segment, Transcript, Word
 
 installed = pytest.mark.skipif(
@@ -89,6 +90,28 @@ def test_two_tones_of_voice_are_told_apart():
     assert [word.speaker for word in told.words] == [1, 2] * 4
     assert [segment.speaker for segment in told.segments] == [1, 2] * 4
     assert with_speakers(Transcript("a", "", (), 0.0, 1.0), [np.zeros(16_000, np.float32)]).words == ()
+
+
+@installed
+def test_people_whose_voices_are_known_have_their_numbers(shared):
+    rows = [json.loads(line) for line in (shared / "speech" / "es.jsonl").read_text(encoding="utf-8").splitlines()]
+    of = {}
+    for row in rows:
+        if row["duration"] >= 2.0:
+            of.setdefault(row["speaker"], []).append(shared / "speech" / row["audio"])
+    people = [name for name, files in of.items() if len(files) >= 6][:3]
+    known = [voice(np.concatenate([load_audio(path) for path in of[name][:3]])) for name in people[:2]]
+    parts, words, who, at = [], [], [], 0.0
+    for turn in range(9):  # the third person, who is not known, begins
+        person = people[2 - turn % 3]
+        spoken = load_audio(of[person][3 + turn // 3])
+        parts += [spoken, np.zeros(8_000, np.float32)]
+        words.append(Word(person, at, at + spoken.size / 16_000, 1.0))
+        who.append({people[0]: 1, people[1]: 2, people[2]: 3}[person])
+        at += spoken.size / 16_000 + 0.5
+    transcript = Transcript("a", "", tuple(words), 1.0, at)
+    told = with_speakers(transcript, [np.concatenate(parts)], known=known)
+    assert [word.speaker for word in told.words] == who
 
 
 def test_speakers_stand_in_every_format():

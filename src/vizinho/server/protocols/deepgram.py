@@ -130,6 +130,7 @@ class ListenQuery(CommonQuery):
         [], description="true: between all models' languages; codes: between these only", max_length=50
     )
     diarize: Flag = Field(False, description="Tell apart who speaks; needs the extra `speakers`")
+    diarize_model: str | None = Field(None, description="Any: does what diarize does", max_length=100)
     topics: Flag = Field(False, description="Topics of the text; needs a classifier")
     encoding: str | None = Field(None, description="linear16, mulaw or alaw: the body is raw samples", max_length=20)
     sample_rate: int | None = Field(None, ge=4000, le=192_000, description="Of raw samples, Hz")
@@ -143,6 +144,11 @@ class ListenQuery(CommonQuery):
         if unknown:
             raise bad_parameter("redact", f"this server redacts {', '.join(REDACTED)} only, not {', '.join(unknown)}")
         return frozenset(kinds)
+
+    @property
+    def speakers(self) -> bool:
+        """Whether people are to be told apart."""
+        return self.diarize or not _off(self.diarize_model or "")
 
     @property
     def detects(self) -> bool:

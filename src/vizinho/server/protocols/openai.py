@@ -5,12 +5,13 @@ Shapes follow what the official client (openai 3.x) sends and reads.
 
 from __future__ import annotations
 
+import base64
 import json
 import math
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
 from pydantic import BaseModel, Field, ValidationError
@@ -25,8 +26,11 @@ FORMATS = ("json", "text", "srt", "verbose_json", "vtt", "diarized_json")
 MEDIA_TYPES = {"text": "text/plain", "srt": "application/x-subrip", "vtt": "text/vtt"}  # formats that are not JSON
 Format = Literal["json", "text", "srt", "verbose_json", "vtt", "diarized_json"]
 
-_REFUSED = ("known_speaker_names", "known_speaker_references")
-_LISTS = ("timestamp_granularities", "include", "keywords", "languages")
+_LISTS = (
+    "timestamp_granularities", "include", "keywords", "languages", "known_speaker_names", "known_speaker_references",
+)  # fmt: skip
+_MOST_KNOWN = 4
+"""Speakers whose voices a request may bring, as OpenAI has it."""
 # Values that ask for what happens anyway.
 _MET_ANYWAY = {"temperature": ("0", "0.0"), "chunking_strategy": ("auto",)}
 
@@ -105,7 +109,10 @@ class SpokenSegment(BaseModel):
 
 
 class DiarizedTranscription(BaseModel):
-    """Answer in the format diarized_json; speakers are A, B and so on, in the order in which they begin."""
+    """Answer in the format diarized_json.
+
+    Speakers have the names that came with their voices; others are A, B and so on, in the order in which they begin.
+    """
 
     task: Literal["transcribe"] = "transcribe"
     duration: Seconds
@@ -158,14 +165,43 @@ class TranscriptionFields(BaseModel):
     keywords: list[str] = Field([], max_length=100, description="Words and phrases to favour")
     languages: list[str] = Field([], max_length=20, description="Possible languages; one of them must be the model's")
     include: list[Literal["logprobs"]] = Field([], description="logprobs: one for each word, for json")
+    known_speaker_names: list[Annotated[str, Field(min_length=1, max_length=100)]] = Field(
+        [], max_length=_MOST_KNOWN, description="People whose voices are known, for diarized_json"
+    )
+    known_speaker_references: list[str] = Field(
+        [], max_length=_MOST_KNOWN, description="Their voices: data URLs of audio, one for each name"
+    )
+
+    def known_voices(self) -> tuple[bytes, ...]:
+        """Audio of the people who are known, in the order of their names. Raises Refusal 400."""
+        names, references = self.known_speaker_names, self.known_speaker_references
+        if (names or references) and self.response_format != "diarized_json":
+            raise bad_parameter("known_speaker_names", "speakers are told apart in diarized_json only")
+        if len(names) != len(references):
+            raise bad_parameter("known_speaker_references", "give one reference for each name, and a name for each")
+        if len(set(names)) != len(names):
+            raise bad_parameter("known_speaker_names", "each name stands for one person")
+        return tuple(map(_audio_of, references))
+
+
+def _audio_of(url: str) -> bytes:
+    """The bytes of a data URL (RFC 2397). Raises Refusal 400 for what is none."""
+    head, _, data = url.partition(",")
+    if not (head.startswith("data:") and head.endswith(";base64")):
+        raise bad_parameter("known_speaker_references", "write data:audio/wav;base64,... (or another type)")
+    try:
+        return base64.b64decode(data, validate=True)
+    except ValueError:
+        raise bad_parameter("known_speaker_references", "the data are not base64") from None
 
 
 @dataclass(frozen=True, slots=True)
 class TranscriptionRequest:
-    """Checked fields, and the names of those that changed nothing."""
+    """Checked fields, audio of known speakers in the order of their names, and names of fields that changed nothing."""
 
     fields: TranscriptionFields
     ignored: tuple[str, ...]
+    voices: tuple[bytes, ...] = ()
 
     @property
     def headers(self) -> dict[str, str]:
@@ -177,14 +213,12 @@ class TranscriptionRequest:
 def read_fields(pairs: Sequence[tuple[str, str]]) -> TranscriptionRequest:
     """Check form fields in the order they were sent; repeated ones make lists, with and without `[]` in their names.
 
-    Raises Refusal 400 that names the first field that is wrong or asks for what cannot be done.
+    Raises Refusal 400 that names the first field that is wrong or asks for what cannot be done. Takes a while where
+    voices come with it.
     """
     sent: dict[str, list[str]] = {}
     for name, value in pairs:
         sent.setdefault(name.removesuffix("[]"), []).append(value)
-    for name in _REFUSED:
-        if sent.get(name):
-            raise bad_parameter(name, "this server cannot do that; leave it out")
     known = TranscriptionFields.model_fields
     values = {name: value if name in _LISTS else value[-1] for name, value in sent.items() if name in known}
     try:
@@ -198,7 +232,7 @@ def read_fields(pairs: Sequence[tuple[str, str]]) -> TranscriptionRequest:
         for name, values_sent in sent.items()
         if name not in known and name != "file" and not set(values_sent) <= set(_MET_ANYWAY.get(name, ()))
     ]
-    return TranscriptionRequest(fields, tuple(sorted(ignored)))
+    return TranscriptionRequest(fields, tuple(sorted(ignored)), fields.known_voices())
 
 
 def body(
@@ -207,7 +241,7 @@ def body(
     """The answer in one of the JSON formats."""
     usage = Usage(seconds=math.ceil(transcript.duration_seconds))
     if fields.response_format == "diarized_json":
-        segments = [_spoken(i, s) for i, s in enumerate(transcript.segments)]
+        segments = [_spoken(i, s, fields.known_speaker_names) for i, s in enumerate(transcript.segments)]
         duration = transcript.duration_seconds
         return DiarizedTranscription(duration=duration, text=transcript.text, segments=segments, usage=usage)
     if fields.response_format != "verbose_json":
@@ -274,13 +308,14 @@ def _words(transcript: Transcript) -> list[TimedWord]:
     return [TimedWord(word=w.text, start=w.start_seconds, end=w.end_seconds) for w in transcript.words]
 
 
-def _spoken(number: int, segment: Segment) -> SpokenSegment:
+def _spoken(number: int, segment: Segment, names: Sequence[str]) -> SpokenSegment:
+    speaker = segment.speaker or 1  # known people first
     return SpokenSegment(
         id=f"seg_{number:03d}",
         start=segment.start_seconds,
         end=segment.end_seconds,
         text=segment.text,
-        speaker=_letters(segment.speaker or 1),
+        speaker=names[speaker - 1] if speaker <= len(names) else _letters(speaker - len(names)),
     )
 
 

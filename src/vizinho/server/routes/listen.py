@@ -52,7 +52,7 @@ async def listen(request: Request, query: Annotated[ListenQuery, Query()], admit
     warnings = check_extras(query.model_extra or {})
     if query.topics and not service.pool.topics:
         raise bad_parameter("topics", "no classifier is installed")
-    if query.diarize and not speakers_possible():
+    if query.speakers and not speakers_possible():
         raise bad_parameter("diarize", "this server has no voices to compare (pip install 'vizinho[speakers]')")
     callbacks = _callbacks(service, query) if query.callback is not None else None
     query.change(service.profane)  # refuses what cannot be done before anything is decoded
@@ -79,7 +79,7 @@ async def listen(request: Request, query: Annotated[ListenQuery, Query()], admit
         by_channel=query.multichannel,
         candidates=tuple(candidates),
         topics=query.topics,
-        speakers=query.diarize,
+        speakers=query.speakers,
         favoured=query.favoured,
         max_seconds=service.limits.max_audio_seconds,
         max_channels=service.limits.max_channels,

@@ -49,7 +49,7 @@ async def transcriptions(request: Request, admitted: Admitted) -> Response:
     """Transcribe a recording."""
     service, limits = admitted.service, admitted.service.limits
     form = await _form(request, admitted)
-    asked = openai.read_fields(form.fields)
+    asked = await asyncio.to_thread(openai.read_fields, form.fields)
     fields = asked.fields
     diarized = fields.response_format == "diarized_json"
     if diarized and not speakers_possible():
@@ -66,6 +66,7 @@ async def transcriptions(request: Request, admitted: Admitted) -> Response:
         hint=fields.prompt,
         deltas=fields.stream,
         speakers=diarized,
+        voices=asked.voices,
         max_seconds=limits.max_audio_seconds,
         max_channels=limits.max_channels,
     )

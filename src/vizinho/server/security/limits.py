@@ -17,7 +17,7 @@ class Limits:
 
     max_body_bytes: int = 100_000_000  # of one recording, however it is sent
     max_json_bytes: int = 65_536  # JSON that names a recording, and a stream's text messages
-    max_form_bytes: int = 1_000_000  # what a form may have besides its file
+    max_form_bytes: int = 12_000_000  # what a form may have besides its file: voices of four people
     max_audio_seconds: float = 4 * 3600.0  # of one recording
     max_memory_bytes: int = 500_000_000  # bodies of all requests that wait or are worked on
     max_waiting: int = 64  # requests that wait for a worker

@@ -10,7 +10,7 @@ import numpy as np
 from vizinho.audio.blocks import Channels, PacketDecoder, mono, read_blocks
 from vizinho.audio.containers import AudioLimits, AudioTooLongError
 from vizinho.audio.io import SAMPLE_RATE, Waveform
-from vizinho.errors import SpecError
+from vizinho.errors import AudioError, SpecError
 from vizinho.recognition.recognizer import OnWords, Recognizer
 from vizinho.records import Transcript
 from vizinho.server.security.refusals import bad_audio, bad_parameter, too_large
@@ -51,6 +51,22 @@ class Recording:
             yield from _raw_blocks(job.audio, job.raw, limits) if job.raw else read_blocks(job.audio, "", limits)
         except AudioTooLongError as error:
             raise too_large(error.what) from error
+
+
+VOICE_SECONDS = (1.0, 30.0)
+"""How long a recording of a known voice may be."""
+
+
+def voice_samples(audio: bytes) -> Waveform:
+    """A recording of one person's voice, (N,). Raises Refusal 400."""
+    shortest, longest = VOICE_SECONDS
+    try:
+        samples = _joined(mono(block) for block in read_blocks(audio, "", AudioLimits(len(audio), longest)))
+    except AudioError as error:
+        raise bad_parameter("known_speaker_references", error.what) from error
+    if samples.size < shortest * SAMPLE_RATE:
+        raise bad_parameter("known_speaker_references", f"a voice needs {shortest:g} to {longest:g} s of audio")
+    return samples
 
 
 def packet_decoder(raw: RawFormat, limits: AudioLimits | None = None) -> PacketDecoder:

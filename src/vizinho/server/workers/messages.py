@@ -45,6 +45,7 @@ class FileJob:
     candidates: tuple[ServedModel, ...] = ()  # models to choose the language between; `model` is then not used
     topics: bool = False
     speakers: bool = False  # whether people are told apart
+    voices: tuple[bytes, ...] = ()  # recordings of people who may speak, whose numbers are 1, 2, ...
     favoured: tuple[tuple[str, float], ...] = ()  # words and phrases to favour, and the nats each is worth
     hint: str = ""  # text whose words are likelier; those that the model cannot write are left out
     deltas: bool = False  # whether text is wanted as it is recognised

@@ -21,13 +21,13 @@ from multiprocessing.connection import Connection
 from vizinho.errors import AudioError, SpecError, TextError, VizinhoError
 from vizinho.parallel import begin_process
 from vizinho.recognition.recognizer import Recognizer
-from vizinho.recognition.speakers import with_speakers
+from vizinho.recognition.speakers import voice, with_speakers
 from vizinho.recognition.together import Steps, together
 from vizinho.records import Transcript, Word
 from vizinho.server.security.refusals import Refusal, bad_audio, bad_parameter
 from vizinho.server.served import ServedModel
 from vizinho.server.workers import messages
-from vizinho.server.workers.audio import Recording
+from vizinho.server.workers.audio import Recording, voice_samples
 from vizinho.server.workers.detect import DETECT_SECONDS, choose, evidence
 from vizinho.server.workers.models import Classify, LoadedModels, load_classifier, loader
 from vizinho.server.workers.session import LiveSession
@@ -221,6 +221,7 @@ class Worker:
 
     def _transcribe(self, job: messages.FileJob) -> messages.FileDone:
         recording = Recording(job)
+        voices = [voice(voice_samples(audio)) for audio in job.voices]
         model, detected = job.model, None
         if job.candidates:  # one pass of each over the beginning, then the winner over everything
             model, share = self._detect(job, recording)
@@ -232,7 +233,7 @@ class Worker:
             transcripts = [recording.transcribe(recognizer, number) for number in range(recording.channels)]
         if job.speakers:
             channels = enumerate(transcripts)
-            transcripts = [with_speakers(transcript, recording.channel(number)) for number, transcript in channels]
+            transcripts = [with_speakers(t, recording.channel(number), known=voices) for number, t in channels]
         topics = None
         if job.topics and self.classify is not None:
             topics = tuple(self.classify(" ".join(t.text for t in transcripts)))

@@ -120,6 +120,11 @@ def test_what_is_left_out_without_harm_is_warned_of():
     ]
 
 
+def test_people_are_told_apart_by_either_parameter():
+    asked = [{"diarize": True}, {"diarize_model": "latest"}, {"diarize_model": "false"}, {}]
+    assert [ListenQuery(**values).speakers for values in asked] == [True, True, False, False]
+
+
 def test_keywords_are_worth_nats():
     query = ListenQuery(keywords=["praça:2", "rio"], keyterm=["são paulo"])
     assert query.favoured == (("praça", 10.0), ("rio", 5.0), ("são paulo", 5.0))

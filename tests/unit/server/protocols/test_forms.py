@@ -78,3 +78,10 @@ def test_no_body_is_anything_but_read_or_refused(body):
         read_form(KIND, b"--x\r\n" + body)
     except Refusal as refusal:
         assert refusal.status == 400
+
+
+def test_voices_of_known_speakers_may_be_large_and_nothing_else():
+    voice = b"data:audio/wav;base64," + b"A" * 1_000_000
+    assert read_form(KIND, form(part(b"known_speaker_references[]", voice))).fields[0][1] == voice.decode()
+    assert refused(KIND, form(part(b"known_speaker_names[]", voice))).code == "BAD_FORM"
+    assert refused(KIND, form(part(b"known_speaker_references[]", 3 * voice))).code == "BAD_FORM"

@@ -1,5 +1,6 @@
 import json
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -38,6 +39,21 @@ def test_verbose_json_has_segments_or_words_or_both_as_asked():
     assert (both.language, both.duration, both.task) == ("spanish", 5.2, "transcribe")
 
 
+DIARIZED = [("model", "es"), ("response_format", "diarized_json")]
+ANA = [("known_speaker_names[]", "ana"), ("known_speaker_references[]", "data:audio/wav;base64,AAEC")]
+
+
+def test_known_speakers_have_their_names_and_others_letters():
+    asked = openai.read_fields([*DIARIZED, *ANA])
+    assert asked.voices == (bytes([0, 1, 2]),) and not asked.ignored
+    segments = tuple(
+        replace(segment, words=tuple(replace(word, speaker=number) for word in segment.words))
+        for segment, number in zip(HEARD.segments, (2, 1), strict=True)
+    )
+    body = openai.body(asked.fields, replace(HEARD, segments=segments), "es")
+    assert [segment.speaker for segment in body.segments] == ["A", "ana"]
+
+
 @pytest.mark.parametrize(
     ("pairs", "parameter"),
     [
@@ -50,6 +66,11 @@ def test_verbose_json_has_segments_or_words_or_both_as_asked():
         ([("model", "es"), ("stream", "true"), ("response_format", "srt")], "stream"),
         ([("model", "es"), ("include[]", "tokens")], "include"),
         ([("model", "es"), ("known_speaker_names[]", "ana")], "known_speaker_names"),
+        ([*DIARIZED, ("known_speaker_names[]", "ana")], "known_speaker_references"),
+        ([*DIARIZED, *ANA, *ANA], "known_speaker_names"),
+        ([*DIARIZED, ANA[0], ("known_speaker_references[]", "https://example.org/a.wav")], "known_speaker_references"),
+        ([*DIARIZED, ANA[0], ("known_speaker_references[]", "data:audio/wav;base64,?")], "known_speaker_references"),
+        ([*DIARIZED, *(("known_speaker_names[]", name) for name in "abcde")], "known_speaker_names"),
     ],
 )
 def test_a_wrong_field_is_named(pairs, parameter):

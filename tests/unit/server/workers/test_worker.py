@@ -1,3 +1,4 @@
+import importlib.util
 import time
 
 import numpy as np
@@ -192,3 +193,13 @@ def test_streams_that_wait_are_answered_one_by_one_and_a_refused_one_alone(model
     assert [type(report) for report in reports if report.id == 2][1] is Failed
     texts = [[w.text for e in r.events for w in e.words if e.kind == "final"] for r in reports[3:] if r.id != 2]
     assert texts[0] == texts[1] and alike(" ".join(texts[0]), SENTENCE)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("resemblyzer") is None, reason="the extra `speakers` is not installed")
+def test_a_voice_that_comes_with_a_recording_is_told_by_its_number(answered):
+    (done,) = answered(FileJob(1, wav(speech()), ES, speakers=True, voices=(wav(speech("la casa es grande")),)))
+    assert {word.speaker for word in done.transcripts[0].words} == {1}
+    for broken in (b"no audio", wav(speech()[:8000]), wav(np.tile(speech(), 20))):
+        (failed,) = answered(FileJob(1, wav(speech()), ES, speakers=True, voices=(broken,)))
+        assert isinstance(failed, Failed) and failed.refusal.parameter == "known_speaker_references"
+        assert failed.refusal.status == 400
