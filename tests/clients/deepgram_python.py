@@ -5,6 +5,11 @@ import threading
 from deepgram import AsyncDeepgramClient, DeepgramClient
 from deepgram.core.events import EventType
 from deepgram.environment import DeepgramClientEnvironment
+
+try:
+    from deepgram.listen.v1 import ListenV1Configure
+except ImportError:  # new in generation 7
+    ListenV1Configure = None
 from harness import LIMIT_SECONDS, example, place, run
 
 HERE = place()
@@ -130,6 +135,23 @@ def live_finalize():
         messages = listened(connection, HERE.pieces("short.raw"), finish)
     assert any(m.type == "Results" and m.from_finalize for m in messages)
     return finals(messages)
+
+
+def live_configure():
+    def finish(connection):
+        connection.send_configure(ListenV1Configure(keyterms=["grande"], features={"smart_format": True}))
+        for piece in HERE.pieces("speech.raw"):
+            connection.send_media(piece)
+        connection.send_close_stream()
+
+    with client.listen.v1.connect(model="nova-3", **RAW) as connection:
+        messages = listened(connection, [], finish)
+    assert next(m for m in messages if m.type == "ConfigureSuccess").keyterms == ["grande"]
+    return finals(messages)
+
+
+if ListenV1Configure is not None:
+    example("live: Configure, keyterms and features of an open stream")(live_configure)
 
 
 @example("live: the asynchronous client, message by message")

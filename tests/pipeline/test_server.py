@@ -196,7 +196,9 @@ def test_a_stream_answers_finalize_and_close_even_without_audio(server):
         opened.send('{"type": "Finalize"}')
         finalized = json.loads(opened.recv(timeout=30))
         assert finalized["from_finalize"] and finalized["channel"]["alternatives"][0]["transcript"] == ""
-        opened.send('{"type": "Configure", "features": {}}')
+        opened.send('{"type": "Configure", "keyterms": ["casa"]}')
+        assert json.loads(opened.recv(timeout=30))["type"] == "ConfigureSuccess"
+        opened.send('{"type": "Configure", "features": {"dance": true}}')
         assert json.loads(opened.recv(timeout=30))["type"] == "ConfigureFailure"
         opened.send(b"")
         assert rest_of(opened)[-1]["type"] == "Metadata"

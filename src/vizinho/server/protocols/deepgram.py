@@ -36,7 +36,6 @@ REFUSED = {
 # What is left out without harm; the response's metadata.warnings says so.
 IGNORED = {
     "dictation": "spoken marks stay words",
-    "filler_words": "what the model hears is written",
     "language_hint": "use detect_language",
     "measurements": "units stay words",
     "mip_opt_out": "no audio is kept in any case",
@@ -45,7 +44,8 @@ IGNORED = {
 }
 # Parameters whose wish is met anyway: with any value (None), or with this one.
 MET_ANYWAY = {
-    "mip_opt_out": None, "no_delay": None, "version": "latest", "custom_topic_mode": None, "custom_intent_mode": None,
+    "mip_opt_out": None, "no_delay": None, "version": "latest", "filler_words": "true",
+    "custom_topic_mode": None, "custom_intent_mode": None,
 }  # fmt: skip
 MOST_INTENSIFIED = 10.0  # beyond it a keyword would be heard everywhere
 _OFF = ("", "false", "none")
@@ -57,6 +57,14 @@ def _flag(value: Any) -> Any:
 
 
 Flag = Annotated[bool, BeforeValidator(_flag)]
+
+
+def changing(replacements: Sequence[str], profane: frozenset[str] | None, *, mask: bool) -> Change:
+    """Phrases replaced, then profane words masked. Raises Refusal 400 where there is no list of profane words."""
+    if mask and profane is None:
+        raise bad_parameter("profanity_filter", "this server has no list of words (--profanity); leave it out")
+    rules, to_mask = read_replacements(replacements), profane if mask and profane else frozenset()
+    return lambda words: masked(replaced(words, rules), to_mask)
 
 
 class CommonQuery(BaseModel):
@@ -79,10 +87,7 @@ class CommonQuery(BaseModel):
 
     def change(self, profane: frozenset[str] | None) -> Change:
         """What the request does to words. Raises Refusal 400 where there is no list of profane words."""
-        if self.profanity_filter and profane is None:
-            raise bad_parameter("profanity_filter", "this server has no list of words (--profanity); leave it out")
-        rules, words_to_mask = read_replacements(self.replace), profane if self.profanity_filter else None
-        return lambda words: masked(replaced(words, rules), words_to_mask or frozenset())
+        return changing(self.replace, profane, mask=self.profanity_filter)
 
     @property
     def favoured(self) -> tuple[tuple[str, float], ...]:

@@ -54,17 +54,27 @@ class LiveQuery(CommonQuery):
 
     def opening(self, model: ServedModel, max_seconds: float) -> OpenStream:
         """What a worker is asked for. Raises Refusal 400."""
-        pause = self.endpointing / 1000 if self.endpointing else None
+        changing = self.configuration()
         return OpenStream(
             0,
             model,
             self.audio_format(),
             by_channel=self.multichannel,
-            favoured=self.favoured,
+            favoured=changing.favoured,
             partials=self.interim_results,
-            pause_seconds=math.inf if self.endpointing is False else pause,
-            utterance_end_seconds=self.utterance_end_ms / 1000 if self.utterance_end_ms is not None else None,
+            pause_seconds=changing.pause_seconds,
+            utterance_end_seconds=changing.utterance_end_seconds,
             max_seconds=max_seconds,
+        )
+
+    def configuration(self) -> Configuration:
+        """How a worker listens. Raises Refusal 400."""
+        pause = self.endpointing / 1000 if self.endpointing else None
+        return Configuration(
+            math.inf if self.endpointing is False else pause,
+            self.utterance_end_ms / 1000 if self.utterance_end_ms is not None else None,
+            None,
+            self.favoured,
         )
 
     @field_validator("endpointing", mode="before")
@@ -79,6 +89,13 @@ class LiveQuery(CommonQuery):
         if value is not None and value is not False and not 10 <= value <= 60_000:
             raise ValueError("must be false, or from 10 to 60000")
         return value
+
+
+class _Configure(BaseModel):
+    """The client's message Configure; what it does not name stays."""
+
+    keyterms: list[str] | None = Field(None, max_length=100)
+    features: dict[Literal["punctuate", "numerals", "smart_format", "profanity_filter"], bool] = {}
 
 
 def read_query(pairs: Sequence[tuple[str, str]]) -> LiveQuery:
@@ -108,8 +125,9 @@ class LiveMessages:
     def __init__(
         self, query: LiveQuery, request_id: str, model: ServedModel, profane: frozenset[str] | None = None
     ) -> None:
-        self._change = query.change(profane)
+        self._change, self._profane = query.change(profane), profane
         self._query, self._request_id, self._model = query, request_id, model
+        self._pending: tuple[LiveQuery, _Configure] | None = None  # until the worker has taken it
         self._count = query.transcribed_channels
         self._told_until = [0.0] * self._count  # seconds up to which final results have been given, by channel
         self._in_sentence = [False] * self._count  # whether the last final result was cut within a sentence
@@ -160,14 +178,37 @@ class LiveMessages:
         names = {"variant": code, "code": code, "description": text, "message": text}
         return {"type": "Error", **names, "request_id": self._request_id}
 
+    @property
+    def in_digits(self) -> bool:
+        """Whether numbers are wanted in digits, also by a change that is under way."""
+        return (self._pending[0] if self._pending else self._query).in_digits
+
     def configuration(self, message: Mapping[str, Any]) -> Configuration:
-        """Raises Refusal: a stream keeps the parameters it began with."""
-        raise Refusal(400, "UNSUPPORTED", "a stream keeps the parameters it began with")
+        """What Configure asks of the worker. Raises Refusal, after which the stream goes on as it was."""
+        self._pending = None
+        try:
+            sent = _Configure.model_validate({name: value for name, value in message.items() if value is not None})
+        except ValidationError as error:
+            raise invalid_value(error) from None
+        changes: dict[str, Any] = {name: on for name, on in sent.features.items()}  # noqa: C416
+        if sent.keyterms is not None:
+            changes["keyterm"] = sent.keyterms
+        query = self._query.model_copy(update=changes)
+        query.change(self._profane)
+        self._pending = query, sent
+        return query.configuration()
 
     def configured(self, refusal: Refusal | None = None) -> Message:
         """The answer to Configure."""
-        code, text = (refusal.code, refusal.message) if refusal else ("UNSUPPORTED", "")
-        return {"type": "ConfigureFailure", "request_id": self._request_id, "code": code, "description": text}
+        about = {"request_id": self._request_id}
+        if refusal is not None or self._pending is None:
+            self._pending = None
+            code, text = (refusal.code, refusal.message) if refusal else ("BAD_MESSAGE", "")
+            return {"type": "ConfigureFailure", **about, "code": code, "description": text}
+        (self._query, sent), self._pending = self._pending, None
+        self._change = self._query.change(self._profane)
+        keyterms = {} if sent.keyterms is None else {"keyterms": sent.keyterms}
+        return {"type": "ConfigureSuccess", **about, **keyterms}
 
     def _know(self, report: StreamReport) -> None:
         """The head of a container says how many channels there are."""

@@ -13,8 +13,9 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from vizinho.decoding.hotwords import DEFAULT_BOOST
+from vizinho.recognition.written import Change, written_words
 from vizinho.records import Word
-from vizinho.server.protocols.deepgram import Flag, check_encoding
+from vizinho.server.protocols.deepgram import Flag, changing, check_encoding
 from vizinho.server.protocols.deepgram_live import CONTAINERS, OPUS_RATE, Message, sent_values
 from vizinho.server.protocols.phrases import written
 from vizinho.server.security.refusals import Refusal, bad_parameter, invalid_value
@@ -63,6 +64,8 @@ class FluxQuery(Thresholds):
     sample_rate: int | None = Field(None, ge=4000, le=192_000)  # Hz, of raw samples
     keyterm: list[str] = Field([], max_length=100)
     language_hint: list[str] = Field([], max_length=20)
+    numerals: Flag = False  # as in v1
+    profanity_filter: Flag = False
     tag: list[str] = []
     mip_opt_out: Flag = False  # no audio is kept in any case
 
@@ -73,6 +76,15 @@ class FluxQuery(Thresholds):
         if self.encoding == "opus":
             return RawFormat("opus", self.sample_rate or OPUS_RATE, 1)
         return RawFormat(self.encoding, check_encoding(self.encoding, self.sample_rate), 1)
+
+    @property
+    def in_digits(self) -> bool:
+        """Whether numbers are wanted in digits."""
+        return self.numerals
+
+    def change(self, profane: frozenset[str] | None) -> Change:
+        """What the request does to words. Raises Refusal 400 where there is no list of profane words."""
+        return changing((), profane, mask=self.profanity_filter)
 
     def opening(self, model: ServedModel, max_seconds: float) -> OpenStream:
         """What a worker is asked for."""
@@ -113,7 +125,11 @@ class FluxMessages:
 
     kinds = ("KeepAlive", "ForceEndTurn", "CloseStream", "Configure")
 
-    def __init__(self, query: FluxQuery, request_id: str) -> None:
+    def __init__(
+        self, query: FluxQuery, request_id: str, language: str = "", profane: frozenset[str] | None = None
+    ) -> None:
+        self.in_digits = query.in_digits
+        self._numerals, self._change = language if query.in_digits else "", query.change(profane)
         self._thresholds, self._keyterms = (
             Thresholds(**query.model_dump(include=set(Thresholds.model_fields))),
             query.keyterm,
@@ -225,10 +241,11 @@ class FluxMessages:
         return confidence_of_end(pause)
 
     def _info(self, event: TurnEvent, seconds: float, sure: float) -> Message:
-        texts = written(self._latest, begins=True, ends=event in ("EagerEndOfTurn", "EndOfTurn"))
+        finished, _ = written_words(self._latest, None, self._numerals, self._change)
+        texts = written(finished, begins=True, ends=event in ("EagerEndOfTurn", "EndOfTurn"))
         words = [
             {"word": text, "confidence": w.confidence, "start": w.start_seconds, "end": w.end_seconds}
-            for text, w in zip(texts, self._latest, strict=True)
+            for text, w in zip(texts, finished, strict=True)
         ]
         return self._message(
             "TurnInfo",

@@ -13,6 +13,8 @@ from vizinho.records import Word
 
 UTTERANCE_PAUSE_SECONDS = 0.8  # a longer pause ends an utterance (Deepgram's default for utt_split)
 PARAGRAPH_PAUSE_SECONDS = 2.0
+_SIGNS = "%‰*]"
+"""Punctuation by Unicode that ends no sentence: a percentage, a masked word, what stands for a redacted one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,7 @@ def written(words: Sequence[Word], *, begins: bool, ends: bool) -> tuple[str, ..
     texts = [w.text for w in words]
     if begins and texts:
         texts[0] = texts[0][:1].upper() + texts[0][1:]
-    if ends and texts and not unicodedata.category(texts[-1][-1]).startswith("P"):
+    if ends and texts and (texts[-1][-1] in _SIGNS or not unicodedata.category(texts[-1][-1]).startswith("P")):
         texts[-1] += "."
     return tuple(texts)
 

@@ -46,8 +46,12 @@ async def listen_turns(socket: WebSocket) -> None:
     client = authenticate(socket)
     query = read_flux_query(socket.query_params.multi_items())
     language = query.language_hint[0] if query.language_hint and not query.model else None
+    profane = service_of(socket).profane
     with admitted_stream(service_of(socket), client):
-        await _admitted(socket, query, language, lambda request_id, _: FluxMessages(query, request_id))
+        query.change(profane)  # refuses what cannot be done before the stream begins
+        await _admitted(
+            socket, query, language, lambda request_id, used: FluxMessages(query, request_id, used.language, profane)
+        )
 
 
 @contextmanager
@@ -74,14 +78,14 @@ async def _admitted(
     model = service.catalog.choose(query.model, language)
     handle, used = await service.pool.open_stream(query.opening(model, service.limits.max_stream_seconds))
     subprotocol = socket.headers.get("sec-websocket-protocol", "").partition(",")[0].strip() or None
-    if isinstance(query, LiveQuery) and query.in_digits and not await asyncio.to_thread(prepare, model.language):
+    if query.in_digits and not await asyncio.to_thread(prepare, model.language):
         message = f"numbers stay words: those of {model.language!r} are not known"
         warnings.append({"parameter": "numerals", "type": "partial", "message": message})
     headers = [(b"vizinho-warnings", json.dumps(warnings).encode())] if warnings else []
     try:
         await socket.accept(subprotocol=subprotocol, headers=headers)
         messages = messages_of(request_id_of(socket), used)
-        await _Stream(socket, service, handle, messages, used.ref).serve()
+        await _Stream(socket, service, handle, messages, used).serve()
     except (WebSocketDisconnect, TimeoutError, OSError, RuntimeError):
         pass  # the client is gone, or does not take what it is sent
     finally:
@@ -97,10 +101,11 @@ class _Stream:
         service: Service,
         handle: StreamHandle,
         messages: LiveMessages | FluxMessages,
-        model_ref: str,
+        model: ServedModel,
     ) -> None:
+        self._model = model
         self._socket, self._service, self._handle, self._messages = socket, service, handle, messages
-        self._audio_seconds = service.metrics.audio_seconds.labels(kind="stream", model=model_ref)
+        self._audio_seconds = service.metrics.audio_seconds.labels(kind="stream", model=model.ref)
         self._seconds = 0.0
         self._until = time.monotonic() + service.limits.max_stream_seconds
 
@@ -149,7 +154,10 @@ class _Stream:
 
     async def _configured(self, order: dict[str, Any]) -> Message:
         try:
-            await self._handle.order("configure", configuration=self._messages.configuration(order))
+            configuration = self._messages.configuration(order)
+            if self._messages.in_digits:
+                await asyncio.to_thread(prepare, self._model.language)  # reading the number words may take a second
+            await self._handle.order("configure", configuration=configuration)
         except Refusal as refusal:
             if refusal.status >= 500:
                 raise

@@ -85,8 +85,8 @@ class OpenStream:
 class Configuration:
     """What a stream may change while it is open; see OpenStream."""
 
-    pause_seconds: float
-    utterance_end_seconds: float
+    pause_seconds: float | None
+    utterance_end_seconds: float | None
     short_pause_seconds: float | None
     favoured: tuple[tuple[str, float], ...]
     hint: str = ""

@@ -84,3 +84,14 @@ def test_what_configure_refuses_changes_nothing():
     messages.configuration({"thresholds": {"eot_threshold": 0.9}, "keyterms": []})
     assert messages.configured()["thresholds"]["eot_threshold"] == 0.9
     assert messages.configuration({}).favoured == ()
+
+
+def test_turns_have_numbers_in_digits_and_words_masked():
+    query = read_flux_query([*RAW, ("numerals", "true"), ("profanity_filter", "true")])
+    with pytest.raises(Refusal, match="no list"):
+        FluxMessages(query, "id-1", "es")
+    messages = FluxMessages(query, "id-1", "es", frozenset({"caros"}))
+    spoken = tuple(Word(t, float(i), i + 0.9, 0.5) for i, t in enumerate(["tengo", "veinte", "libros", "caros"]))
+    (_, turn) = messages.results(StreamReport(1, None, (StreamEvent("final", 0, 4.0, spoken, True),), 4.0))
+    assert turn["event"] == "EndOfTurn" and turn["transcript"] == "Tengo 20 libros c****."
+    assert [word["word"] for word in turn["words"]] == turn["transcript"].split()

@@ -37,3 +37,7 @@ def test_a_phrase_is_written_with_a_capital_and_a_full_stop_where_asked():
 def test_marks_that_a_model_wrote_itself_stay_alone():
     said = [Word("Última", 0, 0.3, 1.0), Word("vez?", 0.4, 0.6, 1.0)]
     assert [p.text for p in phrases(said, punctuate=True)] == ["Última vez?"]
+
+
+def test_a_percentage_is_no_mark():
+    assert [p.text for p in phrases([Word("20%", 0, 0.3, 1.0)], punctuate=True)] == ["20%."]
