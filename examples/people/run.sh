@@ -10,4 +10,6 @@ for language in es en fr ca pt pt_read; do
 done
 "$python" examples/people/prepare.py --checked runs/people/corpora --out runs/people/corpora
 "$vizinho" experiment examples/people/experiment.toml --out runs/people/experiment --processes 2
+"$vizinho" experiment examples/people/long.toml --out runs/people/long --processes 2
 "$python" examples/people/tracks.py runs/people/experiment --json examples/people/results.json
+"$python" examples/people/tracks.py runs/people/long --json examples/people/long.json
