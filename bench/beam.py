@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
+from surroundings import describe
 
 from vizinho.audio.io import SAMPLE_RATE, load_audio
 from vizinho.corpora.manifest import read_manifest
@@ -62,6 +63,7 @@ def main() -> None:
     parser.add_argument("--corpus", type=Path, help="Spanish manifest; practice speech is made if left out")
     parser.add_argument("--text", type=Path, default=Path("src/vizinho/corpora/phrasebook/es.txt"))
     arguments = parser.parse_args()
+    print(describe())
     logging.disable(logging.WARNING)
     torch.set_num_threads(1)
     engine = TorchEngine.load(Store().resolve("es-demo"))

@@ -16,6 +16,8 @@ import subprocess
 import sys
 import time
 
+from surroundings import describe
+
 DONORS = "es,gl,it,fr,ca,en,de"
 
 
@@ -37,6 +39,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pairs", type=int, default=2)
     arguments = parser.parse_args()
+    print(describe())
     times: dict[int, list[float]] = {1: [], 2: []}
     for pair in range(arguments.pairs):
         for processes in (1, 2) if pair % 2 else (2, 1):

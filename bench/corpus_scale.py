@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from surroundings import describe
 
 SECONDS, PER_HOUR, VOICES = 5.0, 720, 24
 READ_ONLY = "read only"
@@ -169,6 +170,7 @@ def main() -> None:
         folder, side = Path(chosen.child[0]), chosen.child[1]
         print(json.dumps(read_only(folder) if side == READ_ONLY else measure(folder, side)))
         return
+    print(describe())
     with tempfile.TemporaryDirectory(dir=chosen.folder) as place:
         make_corpora_in(Path(place) / "warm", 1)
         rows: dict[str, list[dict[str, float]]] = {"manifest": [], "shards": []}

@@ -15,6 +15,8 @@ import random
 from collections.abc import Iterator
 from pathlib import Path
 
+from surroundings import describe
+
 from vizinho.audio.io import SAMPLE_RATE, Waveform, load_audio
 from vizinho.errors import AudioError
 from vizinho.recognition.recognizer import Recognizer
@@ -70,6 +72,7 @@ def main() -> None:
     options.add_argument("--count", type=int, default=100, help="utterances for each language and kind")
     options.add_argument("--seed", type=int, default=11)
     given = options.parse_args()
+    print(describe())
     store = Store()
     cards = [store.card(name) for name in given.models]
     models = {

@@ -30,6 +30,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from surroundings import describe
 from torch.utils.flop_counter import FlopCounterMode
 
 from vizinho.audio.io import SAMPLE_RATE, load_audio, save_audio
@@ -273,7 +274,7 @@ def main() -> None:
         corpus = given.corpus or noise_corpus(Path(folder), given.recordings)
         found = measured(given, corpus)
     if is_main_process():
-        print(json.dumps(found, indent=1))
+        print(json.dumps({"machine": describe()} | found, indent=1))
 
 
 if __name__ == "__main__":

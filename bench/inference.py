@@ -34,6 +34,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 import torch
+from surroundings import describe
 from transformers import AutoProcessor, pipeline
 from transformers.utils.logging import disable_progress_bar
 
@@ -283,6 +284,7 @@ def main() -> None:
     parser.add_argument("--clock", choices=list(CLOCKS), default="cpu")
     parser.add_argument("--corpus", type=Path, help="manifest; Spanish recordings beside the project if left out")
     arguments = parser.parse_args()
+    print(describe())
     warnings.simplefilter("ignore")
     logging.disable(logging.WARNING)
     disable_progress_bar()

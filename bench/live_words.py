@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from surroundings import describe
 
 from vizinho.audio.io import SAMPLE_RATE, Waveform, load_audio
 from vizinho.corpora.manifest import read_manifest, select
@@ -93,6 +94,7 @@ def report(measured: Measured) -> None:
 
 
 def main(arguments: argparse.Namespace) -> None:
+    print(describe())
     folder = Store().resolve(arguments.model)
     recognizer = Recognizer.load(folder, threads=1, language=arguments.lang)
     normalize = get_normalizer(arguments.lang)

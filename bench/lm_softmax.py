@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 
 import torch
+from surroundings import describe
 
 from vizinho.text_models.lstm import Architecture, build, predictions
 from vizinho.text_models.lstm_task import word_loss
@@ -33,6 +34,7 @@ def step_seconds(samples: int) -> float:
 
 
 def main() -> None:
+    print(describe())
     torch.set_num_threads(1)
     whole = step_seconds(0)
     for samples in (1024, 512):

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+from surroundings import describe
 
 from vizinho.audio.io import SAMPLE_RATE, Waveform, load_audio
 from vizinho.corpora.manifest import read_manifest, select
@@ -41,6 +42,7 @@ def main() -> None:
     parser.add_argument("--split", help="only this split")
     parser.add_argument("--gaps", type=float, nargs="+", default=[0.2, 0.6, 1.0])
     arguments = parser.parse_args()
+    print(describe())
     corpus = arguments.corpus or Path(os.environ.get("VIZINHO_SHARED", "../shared")) / "speech" / "es.jsonl"
     utterances = select(read_manifest(corpus), split=arguments.split)
     normalize = get_normalizer(utterances[0].lang)

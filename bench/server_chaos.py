@@ -28,6 +28,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from server_load import SAMPLE_RATE, Server, linear16, serving, speech
+from surroundings import describe
 
 KILL_SECONDS = 1.5
 UPGRADE = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAA\r\n"
@@ -221,6 +222,7 @@ def main() -> None:
     options.add_argument("--clients", type=int, default=24, help="of the last part; the others have 4")
     options.add_argument("--peers", type=int, default=512, help="that misbehave at once")
     arguments = options.parse_args()
+    print(describe())
     model, seconds = arguments.model, arguments.seconds
     with tempfile.TemporaryDirectory() as home:
         os.environ.setdefault("VIZINHO_HOME", home)

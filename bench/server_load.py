@@ -31,6 +31,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from surroundings import describe
 
 SAMPLE_RATE = 16_000
 STEP_SECONDS = 0.1
@@ -271,6 +272,7 @@ def main() -> None:
     options.add_argument("--speech", type=Path, help="manifest of recordings to join")
     options.add_argument("--only-streams", action="store_true", help="leave recordings and memory out")
     arguments = options.parse_args()
+    print(describe())
     if arguments.speech:
         rows = map(json.loads, arguments.speech.read_text(encoding="utf-8").splitlines())
         PEOPLE.extend(arguments.speech.parent / row["audio"] for row in rows)

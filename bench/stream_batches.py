@@ -19,6 +19,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from surroundings import describe
 
 from vizinho.audio.io import SAMPLE_RATE, Waveform, load_audio
 from vizinho.recognition.recognizer import Recognizer
@@ -92,6 +93,7 @@ def main() -> None:
     options.add_argument("--seconds", type=float, default=6.0, help="audio of each stream")
     options.add_argument("--pairs", type=int, default=3)
     arguments = options.parse_args()
+    print(describe())
     with tempfile.TemporaryDirectory() as home:
         os.environ.setdefault("VIZINHO_HOME", home)
         recognizer = Recognizer.load(arguments.model or streaming_copy(Path(home) / "model"))

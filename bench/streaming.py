@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 
 import torch
+from surroundings import describe
 
 from vizinho.audio.io import SAMPLE_RATE, Waveform, load_audio
 from vizinho.audio.logmel import LogMel
@@ -48,6 +49,7 @@ def streamed(engine: TorchEngine, samples: Waveform, chunks: Chunks) -> tuple[Lo
 
 
 def main(corpus: Path, language: str, models: list[str], sizes: list[int], seed: int) -> None:
+    print(describe())
     torch.set_num_threads(1)
     data = read_dataset((corpus,), language, None, seed)
     references = {u.id: data.normalizer(u.text) for u in data.dev}

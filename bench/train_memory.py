@@ -14,6 +14,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from surroundings import describe
+
 TIMES = 100
 
 
@@ -31,6 +33,7 @@ def train_once(manifest: str) -> None:
 
 
 def main() -> None:
+    print(describe())
     from vizinho.corpora.manifest import read_manifest, write_manifest
     from vizinho.corpora.synthetic import practice_corpus
 
