@@ -89,7 +89,12 @@ def train(
 
 
 def transfer(
-    donor: Annotated[str, Argument(help="Start from: NAME, NAME@VERSION, a folder, a .nemo file or a hub id.")],
+    donor: Annotated[
+        str,
+        Argument(
+            help="Start from: NAME, NAME@VERSION, a folder, a .nemo file or a hub id; es@1+it@1 mixes two of one size."
+        ),
+    ],
     to: Annotated[str, Option("--to", callback=language_tag, help="Target language, such as pt.")],
     corpus: Annotated[
         list[Path] | None, Option("--corpus", help="Manifest (JSONL); repeatable.", show_default=False)

@@ -10,7 +10,7 @@ from typing import Any
 from vizinho.corpora.manifest import content_digest, fingerprint
 from vizinho.errors import CorpusError, ModelError, StoreError
 from vizinho.job.data import Dataset, Source
-from vizinho.job.job import Job
+from vizinho.job.job import Job, MixedDonor
 from vizinho.job.start import ReadyJob
 from vizinho.model.checkpoint import weights_digest
 from vizinho.plan.tokens import RowOptions
@@ -42,6 +42,10 @@ def record(ready: ReadyJob) -> dict[str, Any]:
         "donor_adapter": job.donor_adapter,
         "head": job.head,
         "language_like": [list(pair) for pair in job.language_like],
+        "others": [
+            {"ref": o.ref, "language": o.language, "share": o.share, "weights_sha256": weights_digest(o.folder)}
+            for o in job.others
+        ],
     }
 
 
@@ -91,7 +95,7 @@ def recorded_job(store: Store, ref: str, card: Card, corpora: Sequence[Path] = (
     return Job(
         card.language,
         tuple(m for m, r in zip(places, recorded, strict=True) if not r["beside"]),
-        _donor(store, ref, card),
+        None if card.donor is None else _donor(store, ref, card.donor),
         None if language == "?" else language,
         card.job["donor_adapter"],
         minutes=card.job["minutes"],
@@ -106,6 +110,10 @@ def recorded_job(store: Store, ref: str, card: Card, corpora: Sequence[Path] = (
         head=card.job.get("head", "ctc"),
         language_like=tuple((str(code), float(share)) for code, share in card.job.get("language_like", ())),
         options=from_dict(TrainingOptions, recipe, where=f"{ref}: recipe"),
+        others=tuple(
+            MixedDonor(str(o["ref"]), _donor(store, ref, o), o["language"], float(o["share"]))
+            for o in card.job.get("others", ())
+        ),
     )
 
 
@@ -128,17 +136,16 @@ def _places(ref: str, recorded: Sequence[Mapping[str, Any]], moved: Sequence[Pat
     return places
 
 
-def _donor(store: Store, ref: str, card: Card) -> Path | None:
-    if card.donor is None:
-        return None
-    name = str(card.donor["ref"])
+def _donor(store: Store, ref: str, recorded: Mapping[str, Any]) -> Path:
+    """Folder of a recorded donor, whose weights must be those that it had."""
+    name = str(recorded["ref"])
     try:
         donor = store.resolve(name)
     except StoreError as error:
         raise StoreError(
             f"the donor {name} is no longer there ({error.what})", where=ref, fix="bring it back into the store"
         ) from error
-    if weights_digest(donor) != card.donor["weights_sha256"]:
+    if weights_digest(donor) != recorded["weights_sha256"]:
         raise ModelError(
             f"the donor {name} has other weights than it had", where=donor, fix="bring the recorded donor back"
         )

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vizinho.evaluation.collapse import Course, Finding, diagnose
-from vizinho.job.start import ReadyJob
+from vizinho.job.start import ReadyJob, dev_set
 from vizinho.model.checkpoint import save_checkpoint, weights
 from vizinho.model.transducer import is_transducer
 from vizinho.model.whisper import is_whole_whisper
@@ -16,6 +16,7 @@ from vizinho.plan.apply import plant
 from vizinho.plan.movement import Movement, movement
 from vizinho.progress import Advance, Log, silent
 from vizinho.recognition.recognizer import Recognizer
+from vizinho.records import Utterance
 from vizinho.training.loop import fit
 from vizinho.training.selection import FitResult
 from vizinho.training.skipped import read_skipped
@@ -132,18 +133,15 @@ def save(folder: Path, ready: ReadyJob) -> None:
 
 def _dev_set(ready: ReadyJob, log: Log) -> DevSet:
     """Dev utterances with text that the network can process; what is left out for its length is logged."""
-    front, dev = ready.checkpoint.front, list[tuple[str, str]]()
+    short_enough: list[Utterance] = []
     for utterance in ready.dataset.dev:
-        text = ready.dataset.normalizer(utterance.text)
-        if not front.can_hear(utterance.duration_seconds):
+        if ready.checkpoint.front.can_hear(utterance.duration_seconds):
+            short_enough.append(utterance)
+        else:
             log(f"skip {utterance.id} of dev: {utterance.duration_seconds:.1f} s are too long for this network")
-        elif text:
-            dev.append((utterance.id, text))
-    references = dict(dev)
     # Only Whisper decodes token by token, so long that the faster precision matters on dev too.
     precision = ready.job.options.precision if is_whole_whisper(ready.checkpoint.model) else "no"
-    utterances = [u for u in ready.dataset.dev if u.id in references]
-    return DevSet(utterances, references, ready.dataset.normalizer.recognised, precision)
+    return dev_set(short_enough, ready.dataset.normalizer, precision)
 
 
 def _findings(ready: ReadyJob, result: FitResult, dev: DevSet) -> tuple[Finding, ...]:

@@ -13,6 +13,18 @@ HEADS = ("auto", "ctc")
 
 
 @dataclass(frozen=True, slots=True)
+class MixedDonor:
+    """One more donor, whose start is mixed into the first one's."""
+
+    ref: str
+    """As it was named, with its version."""
+    folder: Path
+    language: str | None
+    share: float | None = None
+    """Of its weights in the mixture; None where dev has to choose."""
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """What to train and from what. Without a donor the network starts from scratch."""
 
@@ -42,5 +54,7 @@ class Job:
     """Number of BPE pieces, where tokens are "bpe"."""
     normalizer: Normalizer | None = None
     """Of an edited orthography or of a recorded job; None for the language's own."""
+    others: tuple[MixedDonor, ...] = ()
+    """More donors of the first one's kind and size; the first has the share that theirs leave."""
     rows: RowOptions = field(default_factory=RowOptions)
     options: TrainingOptions = field(default_factory=TrainingOptions)

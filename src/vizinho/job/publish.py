@@ -268,6 +268,8 @@ def _sources(store: Store, donor: str | None, ready: ReadyJob) -> Sources:
     """What the donor and its donors learnt from, and what this job does."""
     # Copied into each card: a donor may be deleted from the store, what it learnt from must not be forgotten.
     inherited = sources_of(store, donor or str(ready.job.donor), ready.job.donor) if ready.job.donor else Sources()
+    for other in ready.job.others:
+        inherited = [*inherited, *sources_of(store, other.ref, other.folder)]
     return [*inherited, *(row for s in ready.dataset.sources for row in s.rights(ready.job.language))]
 
 

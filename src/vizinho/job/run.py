@@ -16,7 +16,7 @@ from vizinho.g2p.espeak import voices_of
 from vizinho.g2p.words import is_listed
 from vizinho.job.data import Corpus, Dataset, make_dataset, open_corpus, target_minutes
 from vizinho.job.fit import FinishedJob, fit_job
-from vizinho.job.job import HEADS, Job
+from vizinho.job.job import HEADS, Job, MixedDonor
 from vizinho.job.practice import Target, make_practice
 from vizinho.job.publish import Published, drop_run, publish, run_folder, sole_run, summary, unfinished
 from vizinho.job.start import ReadyJob, make_ready, sound_similarity
@@ -179,7 +179,8 @@ def transfer(
     """Make a recogniser of `to` from another language's, or a new version from the old one.
 
     Args:
-        donor: A name, NAME@VERSION, a folder, a .nemo archive or a hub id.
+        donor: A name, NAME@VERSION, a folder, a .nemo archive or a hub id; several of one kind and size with "+"
+            between them ("es@1+it@1") are mixed by shares that are chosen on dev.
         to: The target language.
         corpus: Manifests or sharded corpora of the target.
         donor_language: The donor's language where its card does not say it.
@@ -213,8 +214,9 @@ def transfer(
     name = name or to.lower()
     store = store or Store()
     store.check_name(name)
-    donor = str(donor)
+    donor, *more = _several(str(donor))
     folder, card = store.resolve(donor), store.card(donor)
+    others = tuple(_mixed_donor(store, other) for other in more)
     if head not in HEADS:
         raise SpecError(f"unknown head {head!r}", where="--head", fix=f"use {' or '.join(HEADS)}")
     if preset is not None:
@@ -264,11 +266,22 @@ def transfer(
         language_like=tuple(language_like),
         options=options,
         normalizer=_normalizer(to, orthography, card),
+        others=others,
     )
     dataset = make_dataset(
         corpora, to, minutes, options.seed, repeat=repeats, practice=practice, normalizer=job.normalizer
     )
     return make(job, name, dataset, pinned, donor=donor, dry_run=dry_run, store=store, fresh=fresh, reporting=reporting)
+
+
+def _several(donor: str) -> list[str]:
+    """Donors of "es@1+it@1", in their order; a folder may have a plus in its name."""
+    return [donor] if Path(donor).exists() else donor.split("+")
+
+
+def _mixed_donor(store: Store, name: str) -> MixedDonor:
+    entry, card = store.find(name), store.card(name)
+    return MixedDonor(entry.ref if entry else name, store.resolve(name), card.language if card else None)
 
 
 def make(

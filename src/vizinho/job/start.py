@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import zip_longest
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -19,6 +20,7 @@ from vizinho.errors import SpecError
 from vizinho.g2p.letters import base_letter_similarity, letter_similarity
 from vizinho.job.data import Dataset, SpeechAmount, read_dataset
 from vizinho.job.job import Job
+from vizinho.job.mixture import check_shapes, choose_shares, mix
 from vizinho.job.tokens import choose_tokens
 from vizinho.languages.levels.atlas import related
 from vizinho.model.checkpoint import Checkpoint, Donor, like, load_donor, weights
@@ -38,8 +40,10 @@ from vizinho.plan.plan import TokenAxis, TransferPlan, plan_axes
 from vizinho.plan.tokens import NeighbourTable, SimilarityTable, TokenSource, folded, match_tokens
 from vizinho.plan.transducers import transducer_axes
 from vizinho.records import Utterance
+from vizinho.text.normalize import Normalizer
 from vizinho.training.data import Prepared, Preparer, WrittenPreparer, prepare, prepare_shards
 from vizinho.training.options import TrainingOptions, differing
+from vizinho.training.speech_task import DevSet, dev_rates
 
 if TYPE_CHECKING:
     from vizinho.training.phonemes import PhonemeTask
@@ -116,6 +120,8 @@ def make_ready(
             job.corpora, job.language, job.minutes, job.options.seed, job.repeat, job.beside, job.normalizer
         )
     begun = _from_scratch(job, dataset) if job.donor is None else from_donor(job, dataset, similarity)
+    if job.others:
+        begun, job = _mixed(job, dataset, similarity, begun)
     checkpoint, plan = begun.checkpoint, begun.plan
     # An utterance must fit the network at every speed that augmentation may give it.
     speed_range = job.options.augment.speed_range if job.options.augment.speed_share else 0.0
@@ -209,6 +215,44 @@ def from_donor(job: Job, dataset: Dataset, similarity: Similarity | None) -> Sta
     return Start(target, choice.kind, choice.written, replace(plan, notes=notes), donor.describe())
 
 
+def _mixed(job: Job, dataset: Dataset, similarity: Similarity | None, first: Start) -> tuple[Start, Job]:
+    """The start with the other donors' starts mixed in, and the job with the shares that were chosen on dev.
+
+    Every donor comes to the target by a plan of its own; the plan that is shown is the first one's.
+    """
+    names = [_ref_of(job.donor), *(other.ref for other in job.others)]
+    alone = replace(job, others=())
+    starts = [weights(first.checkpoint.model)]
+    for other in job.others:
+        of_other = replace(alone, donor=other.folder, donor_language=other.language, tokens=first.tokens)
+        starts.append(weights(from_donor(of_other, dataset, similarity).checkpoint.model))
+    check_shapes(starts, names)
+    model, note = first.checkpoint.model, ""
+    shares = [other.share for other in job.others]
+    if None in shares:
+        dev = dev_set(dataset.dev, dataset.normalizer)
+        if dev.utterances:
+            chosen, cers = choose_shares(model, starts, lambda: dev_rates(first.checkpoint, dev)[0])
+            note = f"; dev CER alone {', '.join(f'{cer:.3f}' for cer in cers)}"
+        else:
+            chosen, note = [1 / len(starts)] * len(starts), "; no dev to choose on"
+    else:
+        given = [share for share in shares if share is not None]
+        chosen = [1 - sum(given), *given]
+    plant(model, mix(starts, chosen))
+    parts = " + ".join(f"{share:.3g} {name}" for share, name in zip(chosen, names, strict=True))
+    assert first.plan is not None
+    plan = replace(first.plan, notes=(*first.plan.notes, f"start: {parts}{note}; the rows below are of {names[0]}"))
+    others = tuple(replace(other, share=share) for other, share in zip(job.others, chosen[1:], strict=True))
+    return replace(first, plan=plan), replace(job, others=others)
+
+
+def _ref_of(folder: Path | None) -> str:
+    """NAME@VERSION of a folder of the store, else the folder's name."""
+    assert folder is not None
+    return f"{folder.parent.name}@{folder.name}" if folder.name.isdigit() else folder.name
+
+
 def _axes(
     donor: Donor, sources: Sequence[TokenSource], fresh: Weights, donated: Weights, grouped: bool
 ) -> list[TokenAxis]:
@@ -246,6 +290,12 @@ def _from_whisper(job: Job, dataset: Dataset, donor: Donor) -> Start:
     plan = plan_axes(shapes_of(fresh), shapes_of(donated), [axis], renewed=renewed)
     plant(network, apply_plan(plan, donated, fresh))
     return Start(target, "donor", written=True, plan=plan, donor=donor.describe())
+
+
+def dev_set(utterances: Sequence[Utterance], normalizer: Normalizer, precision: str = "no") -> DevSet:
+    """Utterances that have a text, to choose on."""
+    references = {u.id: text for u in utterances if (text := normalizer(u.text))}
+    return DevSet([u for u in utterances if u.id in references], references, normalizer.recognised, precision)
 
 
 def _renewed(parameters: Iterable[str], layers: Sequence[str]) -> dict[str, str]:
