@@ -276,7 +276,7 @@ def main() -> None:
     if arguments.speech:
         rows = map(json.loads, arguments.speech.read_text(encoding="utf-8").splitlines())
         PEOPLE.extend(arguments.speech.parent / row["audio"] for row in rows)
-    model, seconds = arguments.model, arguments.seconds
+    model, seconds = Path(arguments.model).name, arguments.seconds  # a folder is served by its own name
     parts: list[Callable[[Server], object]] = [
         lambda s: recordings(s, model, 1, 5.0, seconds),
         lambda s: recordings(s, model, 8, 5.0, seconds),
@@ -289,7 +289,7 @@ def main() -> None:
     parts = parts[3:4] if arguments.only_streams else parts
     with tempfile.TemporaryDirectory() as home:
         os.environ.setdefault("VIZINHO_HOME", home)
-        with serving(arguments.workers, model) as server:
+        with serving(arguments.workers, arguments.model) as server:
             print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} before the start")
             for part in parts:
                 part(server)

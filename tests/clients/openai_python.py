@@ -81,6 +81,12 @@ def known_speaker():
     return " ".join(segment.text for segment in answer.segments)
 
 
+@example("transcription: diarized_json, stream=true")
+def diarized_stream():
+    events = list(transcribed(model="gpt-4o-transcribe-diarize", response_format="diarized_json", stream=True))
+    return " ".join(event.text for event in events if event.type == "transcript.text.segment")
+
+
 @example("transcription: the asynchronous client")
 async def asynchronously():
     with (HERE.folder / "speech.wav").open("rb") as file:

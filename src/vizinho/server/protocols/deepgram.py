@@ -144,7 +144,7 @@ class ListenQuery(CommonQuery):
     @property
     def redacts(self) -> frozenset[str]:
         """Kinds of numbers to redact. Raises Refusal 400 for what cannot be redacted: it must not stay in silence."""
-        kinds = {value.lower() for value in self.redact} - set(_OFF)
+        kinds = {value.lower().replace("aggressive_", "") for value in self.redact} - set(_OFF)
         unknown = sorted(kinds - set(REDACTED))
         if unknown:
             raise bad_parameter("redact", f"this server redacts {', '.join(REDACTED)} only, not {', '.join(unknown)}")

@@ -225,8 +225,8 @@ def read_fields(pairs: Sequence[tuple[str, str]]) -> TranscriptionRequest:
         fields = TranscriptionFields.model_validate(values)
     except ValidationError as error:
         raise invalid_value(error) from None
-    if fields.stream and fields.response_format not in ("json", "text"):
-        raise bad_parameter("stream", "streams have the formats json and text only")
+    if fields.stream and fields.response_format not in ("json", "text", "diarized_json"):
+        raise bad_parameter("stream", "streams have the formats json, text and diarized_json only")
     ignored = [
         name
         for name, values_sent in sent.items()
@@ -241,7 +241,7 @@ def body(
     """The answer in one of the JSON formats."""
     usage = Usage(seconds=math.ceil(transcript.duration_seconds))
     if fields.response_format == "diarized_json":
-        segments = [_spoken(i, s, fields.known_speaker_names) for i, s in enumerate(transcript.segments)]
+        segments = _spoken_segments(fields, transcript)
         duration = transcript.duration_seconds
         return DiarizedTranscription(duration=duration, text=transcript.text, segments=segments, usage=usage)
     if fields.response_format != "verbose_json":
@@ -274,7 +274,9 @@ def done_events(fields: TranscriptionFields, transcript: Transcript) -> str:
     done: dict[str, Any] = {"type": "transcript.text.done", "text": transcript.text, "usage": usage}
     if "logprobs" in fields.include:
         done["logprobs"] = [p.model_dump() for p in logprobs_of(transcript.words)]
-    return _event(done) + "data: [DONE]\n\n"
+    # People are told apart when all is recognised, so that their segments come after the text.
+    segments = _spoken_segments(fields, transcript) if fields.response_format == "diarized_json" else []
+    return "".join(_event(s.model_dump()) for s in segments) + _event(done) + "data: [DONE]\n\n"
 
 
 def error_event(refusal: Refusal) -> str:
@@ -306,6 +308,10 @@ def _event(value: Mapping[str, Any]) -> str:
 
 def _words(transcript: Transcript) -> list[TimedWord]:
     return [TimedWord(word=w.text, start=w.start_seconds, end=w.end_seconds) for w in transcript.words]
+
+
+def _spoken_segments(fields: TranscriptionFields, transcript: Transcript) -> list[SpokenSegment]:
+    return [_spoken(i, s, fields.known_speaker_names) for i, s in enumerate(transcript.segments)]
 
 
 def _spoken(number: int, segment: Segment, names: Sequence[str]) -> SpokenSegment:

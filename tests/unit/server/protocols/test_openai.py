@@ -60,7 +60,7 @@ def test_known_speakers_have_their_names_and_others_letters():
         ([], "model"),
         ([("model", "")], "model"),
         ([("model", "es"), ("response_format", "docx")], "response_format"),
-        ([("model", "es"), ("stream", "true"), ("response_format", "diarized_json")], "stream"),
+        ([("model", "es"), ("stream", "true"), ("response_format", "verbose_json")], "stream"),
         ([("model", "es"), ("timestamp_granularities[]", "letter")], "timestamp_granularities"),
         ([("model", "es"), ("stream", "perhaps")], "stream"),
         ([("model", "es"), ("stream", "true"), ("response_format", "srt")], "stream"),
@@ -97,6 +97,13 @@ def test_no_form_is_anything_but_read_or_refused(pairs):
         openai.read_fields(pairs)
     except Refusal as refusal:
         assert refusal.status == 400
+
+
+def test_a_stream_that_tells_people_apart_has_their_segments_after_the_text():
+    asked = openai.read_fields([*DIARIZED, ("stream", "true")]).fields
+    events = [json.loads(line.removeprefix("data: ")) for line in openai.done_events(asked, HEARD).split("\n\n")[:-2]]
+    assert [e["type"] for e in events] == ["transcript.text.segment"] * 2 + ["transcript.text.done"]
+    assert [(e["text"], e["speaker"], e["start"]) for e in events[:2]] == [("hola", "A", 0.5), ("adiós", "A", 4.0)]
 
 
 def test_events_of_a_stream_end_with_the_whole_text():

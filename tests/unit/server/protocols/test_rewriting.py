@@ -94,6 +94,7 @@ def test_what_cannot_be_redacted_is_refused(value):
         ListenQuery(redact=["pci", value]).redacts  # noqa: B018
     assert refused.value.parameter == "redact"
     assert ListenQuery(redact=["PCI", "false"]).redacts == {"pci"}
+    assert ListenQuery(redact=["aggressive_numbers"]).redacts == {"numbers"}
 
 
 def test_a_language_without_number_words_is_refused():
