@@ -91,7 +91,7 @@ def show_plan(
     from vizinho.plan.summary import summarise
 
     if as_json:
-        emit({"donor": donor or {}, "plan": plan.as_json(), "counts": plan.counts()}, as_json)
+        emit({"donor": donor or {}, "notes": plan.notes, "plan": plan.as_json(), "counts": plan.counts()}, as_json)
         return
     for line in describe(donor) if donor else ():
         typer.echo(line)

@@ -61,7 +61,7 @@ def choose_tokens(job: Job, dataset: Dataset, donor: Donor | None = None) -> Tok
 def _obstacle(job: Job, dataset: Dataset, donor: Donor | None, used: Iterable[str]) -> str:
     """Why the donor's tokens cannot stay; empty where they can."""
     if donor is None or donor.tokenizer is None:
-        return "there are none of a donor"
+        return "the donor has no tokens"
     automatic = job.tokens == "auto"
     if automatic and not _are_pieces(donor.inventory):
         return "the donor's tokens are letters too"

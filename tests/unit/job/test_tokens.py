@@ -112,7 +112,7 @@ def test_a_donor_without_tokens_or_with_letters_gets_letters(donor, corpora, tmp
     assert again.plan.notes == ("tokens: 8 letters of sw and its training texts, because the donor's tokens are letters too (--tokens)",)  # fmt: skip  # noqa: E501
     assert ready_of(tmp_path / "letters", corpora, tokens="donor").job.tokens == "donor"
     if not hasattr(ready.checkpoint.model, "ctc_head"):
-        with pytest.raises(SpecError, match="there are none of a donor"):
+        with pytest.raises(SpecError, match="cannot be kept: the donor has no tokens"):
             ready_of(donor, corpora, tokens="donor", head="ctc")
 
 

@@ -165,6 +165,23 @@ def test_transducers_compute_what_nemos_weights_say(tmp_path, durations):
     assert len(Recognizer.load(path).transcribe_many(WAVEFORMS)) == len(WAVEFORMS)
 
 
+def test_a_transducer_that_nemo_saved_computes_and_writes_what_nemo_does():
+    """The logits after the blank and the tokens 3, 5, 3, 9, and the texts."""
+    path, expected = FIXTURES / "tdt.nemo", np.load(FIXTURES / "tdt.npz")
+    recogniser = load_donor(path).recogniser
+    inputs = recogniser.front.extract(WAVEFORMS)
+    tokens = torch.tensor([[recogniser.blank, 3, 5, 3, 9]] * len(WAVEFORMS))
+    with torch.inference_mode():
+        audio = recogniser.model.get_audio_features(*vars_of(inputs))
+        logits = recogniser.model(encoder_outputs=audio, decoder_input_ids=tokens).logits.numpy()
+    texts = [transcript.text for transcript in Recognizer.load(path).transcribe_many(WAVEFORMS)]
+    assert all(texts)
+    for number, (values, text) in enumerate(zip(logits, texts, strict=True)):
+        frames = len(expected[f"batched{number}"])
+        assert np.allclose(values[:frames], expected[f"batched{number}"], atol=1e-4)
+        assert text == " ".join(str(expected[f"text{number}"]).split())
+
+
 def vars_of(inputs):
     return inputs.features, inputs.mask
 
