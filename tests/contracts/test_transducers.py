@@ -114,6 +114,7 @@ def test_what_is_not_there_is_one_clear_error(folder, tmp_path):
         _ = recognizer.ctc
     with pytest.raises(SpecError, match="hotwords"):
         recognizer.favouring({"bad": 1.0})
+    assert recognizer.writable("words of a prompt") == []
     donor = load_donor(folder, ctc=True)
     assert donor.tokenizer is None
     copy = tmp_path / folder.name

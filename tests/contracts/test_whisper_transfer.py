@@ -16,12 +16,14 @@ from vizinho.audio.augment import AugmentOptions
 from vizinho.errors import ModelError, SpecError
 from vizinho.job.fit import _dev_set, fit_job
 from vizinho.job.job import Job
+from vizinho.job.run import transfer
 from vizinho.job.start import make_ready
 from vizinho.model import whisper_silence
 from vizinho.model.checkpoint import load_checkpoint, load_donor, save_checkpoint, weights
 from vizinho.model.whisper import TOKEN_PARAMETERS, most_tokens, prompt_of, write
 from vizinho.plan.tokens import RowOptions
 from vizinho.recognition.recognizer import Recognizer
+from vizinho.store.store import Store
 from vizinho.training.loop import fit
 from vizinho.training.options import AdapterOptions, TrainingOptions
 from vizinho.training.speech_task import dev_rates
@@ -296,6 +298,12 @@ def test_folders_that_cannot_write_are_refused(donor, tmp_path):
     assert "cannot be loaded" in broken("half", half)
     assert "git lfs pull" in broken("pointer", pointer)
     assert "models merge" in broken("adapter", adapter)
+
+
+def test_whisper_keeps_its_own_tokens(donor, corpora, tmp_path):
+    with pytest.raises(SpecError, match=r"in its own tokens.*--head ctc"):
+        transfer(donor, to="pt", corpus=corpora["pt"], tokens="characters", store=Store(tmp_path))
+    assert ready_of(donor, corpora, tokens="auto").job.tokens == "donor"
 
 
 def test_a_decoder_cannot_do_what_ctc_does(donor, corpora):
