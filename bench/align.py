@@ -2,10 +2,10 @@
 
 Real recordings are trimmed to their speech and joined with 0.3 to 1 s between; so it is known where each sentence
 begins and ends. Of the text, 0, 10 or 30 % of the sentences are deleted, and as many of the same corpus inserted that
-nobody says. Against `vizinho corpus align` stand an even split (letters in proportion to seconds) and ctc-segmentation,
-which gets the log-probabilities of the same network.
+nobody says. Against `vizinho corpus align` stand an even split (letters in proportion to seconds) and other aligners,
+which get the log-probabilities of the same network; those that are not installed are named and left out.
 
-    pip install ctc-segmentation
+    pip install ctc-segmentation ctc-forced-aligner torchaudio
     .venv/bin/python bench/align.py [--models es-demo en-demo]     # Portuguese: the tables of docs/align.md
     .venv/bin/python bench/align.py --calibrate                    # other languages: recognition/alignment.json
     .venv/bin/python bench/align.py --rounds                       # what a transfer between two rounds is worth
@@ -20,26 +20,30 @@ import os
 import resource
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from scipy.stats import beta
 
 from vizinho.audio.io import SAMPLE_RATE, Waveform, load_audio, save_audio
 from vizinho.cli.emit import markdown
 from vizinho.corpora.manifest import read_manifest
-from vizinho.decoding.alignment import Tokens
+from vizinho.decoding.alignment import Floats, Tokens
 from vizinho.errors import CorpusError
 from vizinho.job.align import AlignOptions, align_recording
 from vizinho.job.aligner import Aligner
 from vizinho.job.job import Job
 from vizinho.model.checkpoint import load_checkpoint
-from vizinho.recognition import align
-from vizinho.recognition.align import Frames, least_confidence, place
+from vizinho.recognition import align_confidence
+from vizinho.recognition.align import Frames, place
+from vizinho.recognition.align_confidence import Evidence, confidence, least_confidence
 from vizinho.records import Utterance
 from vizinho.store.store import Store
 from vizinho.text.language import same_language
@@ -60,12 +64,20 @@ TEST = (
 of these."""
 CALIBRATION = (
     ("sentences", "es", ("Daniel",), 8),
+    ("captions", "es", ("Estefania",), 8),
+    ("prompts", "es", ("Allison",), 8),
+    ("news, 9 people", "more/es", ("FLEURS",), 3),
+    ("prompts", "fr", ("PaulK",), 8),
     ("captions", "fr", ("Zohra",), 6),
+    ("news, 10 people", "more/fr", ("FLEURS",), 3),
     ("sentences", "words/ro", ("Tabbytha",), 8),
     ("captions", "words/de", ("Claudia",), 6),
+    ("captions", "words/ca", ("Pere",), 6),
+    ("instructions", "en", ("Julia",), 8),
+    ("prompts", "en", ("Allison",), 8),
 )
-"""None is Portuguese, so that the tables show how the calibration carries over to a language it has not seen. Lists of
-single words are left out: these models place fewer than half of them, and no confidence tells which."""
+"""None is Portuguese, so that the tables show how the calibration carries over to a language it has not seen."""
+PRECISIONS = (0.9, 0.95, 0.98, 0.99, 0.995)
 
 
 @dataclass(frozen=True)
@@ -87,11 +99,21 @@ class Row:
     spoken: bool
     off: tuple[float, float] | None
     confidence: float
-    features: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    evidence: Evidence | None = None
 
     @property
     def right(self) -> bool:
         return self.spoken and self.off is not None and max(map(abs, self.off)) <= RIGHT_SECONDS
+
+
+@dataclass(frozen=True)
+class Placed:
+    """Where one way puts an utterance."""
+
+    start: float
+    end: float
+    confidence: float = 0.0
+    evidence: Evidence | None = None
 
 
 def trimmed(samples: Waveform) -> Waveform:
@@ -116,7 +138,8 @@ def _read(manifest: str, folder: Path) -> list[Utterance]:
 
 def joined(name: str, manifest: str, speakers: Sequence[str], minutes: float, folder: Path, seed: int) -> Recording:
     normalize = get_normalizer(Path(manifest).name.partition("_")[0])
-    utterances = [u for u in _read(manifest, folder) if u.speaker.startswith(tuple(speakers))]
+    everybody = _read(manifest, folder)
+    utterances = [u for u in everybody if u.speaker.startswith(tuple(speakers))]
     by_text = {normalize(u.text): u for u in utterances if len(normalize(u.text)) > 2}
     rng = np.random.default_rng(seed)
     shuffled = [list(by_text.values())[i] for i in rng.permutation(len(by_text))]
@@ -133,7 +156,9 @@ def joined(name: str, manifest: str, speakers: Sequence[str], minutes: float, fo
         now += gap.size + speech.size
     path = folder / f"{seed}.wav"
     save_audio(path, np.concatenate([*parts, np.zeros(SAMPLE_RATE // 2, np.float32)]))
-    others = tuple(shuffled[len(chosen) :]) or tuple(chosen)
+    # Where the speakers have said all they have, sentences of others are inserted.
+    texts = {u.text for u in chosen}
+    others = tuple(shuffled[len(chosen) :]) or tuple(u for u in everybody if u.text not in texts)
     return Recording(name, path, now / SAMPLE_RATE + 0.5, tuple(chosen), tuple(times), others)
 
 
@@ -162,52 +187,116 @@ def aligner_of(model: str, lang: str, texts: Sequence[str]) -> Aligner:
     return Aligner.untrained(Job(lang, (), folder, card.language), [normalizer(t) for t in texts], normalizer)
 
 
-def ours(frames: Frames, aligner: Aligner, tokens: Sequence[Tokens]) -> list[tuple[float, ...] | None]:
-    """Start, end, confidence, score, pauses."""
+def ours(frames: Frames, aligner: Aligner, tokens: Sequence[Tokens]) -> list[Placed | None]:
     placed = place(frames, tokens, aligner.columns.breaks)
-    return [p and (p.start_seconds, p.end_seconds, p.confidence, p.score, p.pauses) for p in placed]
+    return [p and Placed(p.start_seconds, p.end_seconds, p.confidence, p.evidence) for p in placed]
 
 
-def even(recording: Recording, texts: Sequence[str]) -> list[tuple[float, ...] | None]:
+def even(recording: Recording, texts: Sequence[str]) -> list[Placed]:
     ends = np.cumsum([len(text) for text in texts]) / sum(map(len, texts)) * recording.seconds
-    return [(float(start), float(end), 0.0) for start, end in zip([0.0, *ends[:-1]], ends, strict=True)]
+    return [Placed(float(start), float(end)) for start, end in zip([0.0, *ends[:-1]], ends, strict=True)]
 
 
-def peer(
-    frames: Frames, aligner: Aligner, tokens: Sequence[Tokens], step: float
-) -> list[tuple[float, ...] | None] | None:
-    """ctc-segmentation on the same log-probabilities; None where it is not installed."""
-    try:
-        import ctc_segmentation as cs
-    except ImportError:
-        return None
-    # It wants frames at a constant rate, and the blank's column first.
+def _constant_rate(frames: Frames, aligner: Aligner, step: float) -> Floats:
+    """Log-probabilities at a constant rate, the blank's column first, as other aligners want them."""
     repeats = np.where(frames.observed.is_pause, np.maximum(1, np.round((frames.ends - frames.starts) / step)), 1)
     log_probs = frames.observed.deficits - np.log(np.exp(frames.observed.deficits).sum(axis=1, keepdims=True))
     silence = np.full(log_probs.shape[1], -12.0)
     silence[aligner.columns.blank] = 0.0
     log_probs[frames.observed.is_pause] = silence
-    order = [aligner.columns.blank, *(c for c in range(log_probs.shape[1]) if c != aligner.columns.blank)]
-    column = {old: new for new, old in enumerate(order)}
-    config = cs.CtcSegmentationParameters(char_list=[str(i) for i in range(len(order))], index_duration=step)
-    matrix, begins = cs.prepare_token_list(config, [np.array([column[int(t)] for t in of]) for of in tokens])
-    timings, probabilities, _ = cs.ctc_segmentation(
-        config, np.repeat(log_probs[:, order], repeats.astype(int), axis=0).astype(np.float32), matrix
+    return np.repeat(log_probs[:, _blank_first(aligner)], repeats.astype(int), axis=0).astype(np.float32)
+
+
+def _blank_first(aligner: Aligner) -> list[int]:
+    blank = aligner.columns.blank
+    return [blank, *(column for column in range(aligner.columns.rows.size) if column != blank)]
+
+
+def _renumbered(aligner: Aligner, tokens: Sequence[Tokens]) -> list[Tokens]:
+    column = {old: new for new, old in enumerate(_blank_first(aligner))}
+    return [np.array([column[int(t)] for t in of]) for of in tokens]
+
+
+def ctc_segmentation(log_probs: Floats, tokens: Sequence[Tokens], step: float) -> list[Placed]:
+    """Kürzinger et al. 2020: utterances in a row, a text cut out of audio that may be longer."""
+    import ctc_segmentation as cs
+
+    config = cs.CtcSegmentationParameters(
+        char_list=[str(column) for column in range(log_probs.shape[1])], index_duration=step
     )
+    matrix, begins = cs.prepare_token_list(config, list(tokens))
+    timings, probabilities, _ = cs.ctc_segmentation(config, log_probs, matrix)
     segments = cs.determine_utterance_segments(config, begins, probabilities, timings, [""] * len(tokens))
-    return [(float(s[0]), float(s[1]), float(s[2])) for s in segments]
+    return [Placed(float(s[0]), float(s[1]), float(s[2])) for s in segments]
+
+
+def forced_aligner(log_probs: Floats, tokens: Sequence[Tokens], step: float) -> list[Placed]:
+    """ctc-forced-aligner (the kernel of torchaudio's forced_align), with its star between utterances."""
+    from ctc_forced_aligner import forced_align
+
+    # As it does itself: a star before each segment, with a column of its own that is always certain.
+    with_star = np.concatenate([log_probs, np.zeros((len(log_probs), 1), np.float32)], axis=1)
+    star = log_probs.shape[1]
+    targets = np.concatenate([np.append(star, of) for of in tokens])
+    path, scores = forced_align(with_star[None], targets[None].astype(np.int64), blank=0)
+    return _spans(path.reshape(-1), np.exp(scores.reshape(-1)), [of.size for of in tokens], step, stars=1)
+
+
+def torchaudio(log_probs: Floats, tokens: Sequence[Tokens], step: float) -> list[Placed]:
+    """torchaudio's forced_align: one row of tokens through all frames."""
+    from torchaudio.functional import forced_align
+
+    targets = torch.from_numpy(np.concatenate(tokens))[None]
+    path, scores = forced_align(torch.from_numpy(log_probs)[None], targets, blank=0)
+    return _spans(path[0].numpy(), scores[0].exp().numpy(), [of.size for of in tokens], step)
+
+
+def _spans(path: Tokens, probabilities: Floats, sizes: Sequence[int], step: float, stars: int = 0) -> list[Placed]:
+    """First and last frame of each utterance's tokens on a path; so many stars stand before each."""
+    begins = np.flatnonzero((path != 0) & (path != np.concatenate([[-1], path[:-1]])))
+    ends = np.flatnonzero((path != 0) & (path != np.concatenate([path[1:], [-1]]))) + 1
+    placed, token = [], 0
+    for size in sizes:
+        token += stars
+        start, end = int(begins[token]), int(ends[token + size - 1])
+        placed.append(Placed(start * step, end * step, float(probabilities[start:end].mean())))
+        token += size
+    return placed
+
+
+PEERS: dict[str, tuple[Callable[[Floats, Sequence[Tokens], float], list[Placed]], bool]] = {
+    "ctc-segmentation": (ctc_segmentation, True),
+    "ctc-forced-aligner": (forced_aligner, False),
+    "torchaudio": (torchaudio, False),
+}
+"""Each with whether it is tried on texts with faults: the others place every token of the text."""
+
+
+def installed_peers() -> dict[str, Callable[[Floats, Sequence[Tokens], float], list[Placed]]]:
+    """Those that can be imported; the others are named with the reason."""
+    usable = {}
+    for name, (peer, _) in PEERS.items():
+        try:
+            # A library may be installed and not load: its kernel wants another version, or CUDA.
+            peer(np.log(np.full((4, 3), 1 / 3, np.float32)), [np.array([1])], 0.02)
+        except (ImportError, OSError, RuntimeError, AttributeError) as error:
+            print(f"{name} is left out: {str(error).splitlines()[0]}")
+        else:
+            usable[name] = peer
+    return usable
 
 
 def rows_of(
     recording: Recording,
     texts: Sequence[tuple[str, tuple[float, float] | None]],
-    places: Sequence[tuple[float, ...] | None],
-    sizes: Sequence[int],
+    places: Sequence[Placed | None],
 ) -> Iterator[Row]:
-    for (_, times), found, size in zip(texts, places, sizes, strict=True):
-        off = (found[0] - times[0], found[1] - times[1]) if found and times else (9.0, 9.0) if found else None
-        features = (found[3], found[4], float(np.log(size))) if found and len(found) > 3 else (0.0, 0.0, 0.0)
-        yield Row(recording.name, times is not None, off, found[2] if found else -np.inf, features)
+    for (_, times), placed in zip(texts, places, strict=True):
+        if placed is None:
+            yield Row(recording.name, times is not None, None, -np.inf)
+            continue
+        off = (placed.start - times[0], placed.end - times[1]) if times else (9.0, 9.0)
+        yield Row(recording.name, times is not None, off, placed.confidence, placed.evidence)
 
 
 def recall_at(rows: Sequence[Row], precision: float) -> float:
@@ -244,9 +333,15 @@ def with_interval(rows: Sequence[Row], digits: int = 2) -> dict[str, str]:
     return shown
 
 
-def compare(recordings: Sequence[Recording], models: Sequence[str], seeds: Sequence[int], out: Path | None) -> None:
-    results: dict[tuple[str, float, str], list[Row]] = {}
-    seconds, minutes = dict.fromkeys(("vizinho", "ctc-segmentation"), 0.0), 0.0
+Key = tuple[str, float, str]
+"""Model, share of sentences missing, and way."""
+
+
+def measured_rows(recordings: Sequence[Recording], models: Sequence[str], seeds: Sequence[int]) -> dict[Key, list[Row]]:
+    """All ways on all texts."""
+    results: dict[Key, list[Row]] = {}
+    peers = installed_peers()
+    seconds, minutes = Counter[str](), Counter[str]()
     for model in models:
         for recording in recordings:
             lang = recording.utterances[0].lang
@@ -259,20 +354,46 @@ def compare(recordings: Sequence[Recording], models: Sequence[str], seeds: Seque
                     texts = corrupted(recording, share, seed, recording.others)
                     written = [aligner.normalizer(text) for text, _ in texts]
                     tokens = [aligner.tokens(text) for text in written]
-                    begun = time.process_time()
-                    ways = {"vizinho": ours(frames, aligner, tokens)}
-                    seconds["vizinho"] += time.process_time() - begun
+                    ways = {"vizinho": partial(ours, frames, aligner, tokens)}
                     if model == models[0]:  # it needs no model
-                        ways["even split"] = even(recording, written)
-                    begun = time.process_time()
-                    ways["ctc-segmentation"] = peer(frames, aligner, tokens, step) or []
-                    seconds["ctc-segmentation"] += time.process_time() - begun
-                    minutes += recording.seconds / 60
-                    for way, places in ways.items():
-                        if places:
-                            new = rows_of(recording, texts, places, [t.size for t in tokens])
-                            results.setdefault((model, share, way), []).extend(new)
+                        ways["even split"] = partial(even, recording, written)
+                    log_probs, numbered = _constant_rate(frames, aligner, step), _renumbered(aligner, tokens)
+                    for name, peer in peers.items():
+                        if not share or PEERS[name][1]:
+                            ways[name] = partial(peer, log_probs, numbered, step)
+                    for way, run in ways.items():
+                        begun = time.process_time()
+                        places = run()
+                        seconds[way] += time.process_time() - begun
+                        minutes[way] += recording.seconds / 60
+                        results.setdefault((model, share, way), []).extend(rows_of(recording, texts, places))
             print(f"{model}: {recording.name}, {recording.seconds / 60:.1f} min", flush=True)
+    spent = ", ".join(f"{way} {seconds[way] / minutes[way]:.3f}" for way in minutes)
+    print(f"search, CPU s for a minute: {spent}")
+    return results
+
+
+def write_rows(path: Path, results: dict[Key, list[Row]]) -> None:
+    lines = [json.dumps({"key": key, "row": asdict(row)}) for key, rows in results.items() for row in rows]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def read_rows(path: Path) -> dict[Key, list[Row]]:
+    """Rows of an earlier run, with the confidences of today's calibration."""
+    results: dict[Key, list[Row]] = {}
+    for line in path.read_text(encoding="utf-8").splitlines():
+        stored = json.loads(line)
+        values = stored["row"]
+        evidence = Evidence(**values["evidence"]) if values["evidence"] else None
+        off = tuple(values["off"]) if values["off"] else None
+        sure = confidence(evidence) if evidence else values["confidence"]
+        row = Row(values["recording"], values["spoken"], off, sure, evidence)
+        results.setdefault(tuple(stored["key"]), []).append(row)
+    return results
+
+
+def tables(results: dict[Key, list[Row]], out: Path | None) -> None:
+    models = list(dict.fromkeys(model for model, *_ in results))
     measured = {key: with_interval(rows) for key, rows in results.items()}
     head = ["model", "missing", "way", "right", "median, s", "95 %, s", "recall at precision .99"]
     lines = []
@@ -281,7 +402,6 @@ def compare(recordings: Sequence[Recording], models: Sequence[str], seeds: Seque
         cells = [shown["right"], shown["median"], shown["p95"], "-" if blind else shown["recall"]]
         lines.append(["none" if blind else model, f"{share:.0%}", way, *cells])
     print(f"\n{markdown(head, lines)}\n")
-    print(f"search, CPU s for a minute: { {way: round(s / minutes, 3) for way, s in seconds.items()} }\n")
     if out is not None:
         rows = [{"model": m, "missing": share, "way": way, **v} for (m, share, way), v in measured.items()]
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -301,11 +421,9 @@ def compare(recordings: Sequence[Recording], models: Sequence[str], seeds: Seque
 
 
 def calibrate(recordings: Sequence[Recording], models: Sequence[str], seeds: Sequence[int]) -> None:
-    """Fit confidences, and thresholds by leaving out one recording at a time."""
-    from sklearn.linear_model import LogisticRegression
-
+    """Fit confidences, and thresholds on languages that the fit has not seen, one after the other."""
     rows: list[Row] = []
-    groups: list[str] = []
+    languages, groups = list[str](), list[str]()
     for model in models:
         for recording in recordings:
             lang = recording.utterances[0].lang
@@ -315,32 +433,68 @@ def calibrate(recordings: Sequence[Recording], models: Sequence[str], seeds: Seq
                 for seed in seeds if share else seeds[:1]:
                     texts = corrupted(recording, share, seed, recording.others)
                     tokens = [aligner.tokens(aligner.normalizer(text)) for text, _ in texts]
-                    new = list(rows_of(recording, texts, ours(frames, aligner, tokens), [t.size for t in tokens]))
-                    rows += [r for r in new if r.off is not None]
-                    groups += [str(recording.path)] * sum(r.off is not None for r in new)
+                    new = [r for r in rows_of(recording, texts, ours(frames, aligner, tokens)) if r.evidence]
+                    rows += new
+                    languages += [lang] * len(new)
+                    groups += [f"{model} {recording.path}"] * len(new)
             print(f"{model}: {lang}, {recording.name}, {recording.seconds / 60:.1f} min", flush=True)
-    X, y, of = np.array([r.features for r in rows]), np.array([r.right for r in rows]), np.array(groups)
+    features = [row.evidence.features() for row in rows if row.evidence]
+    names = list(features[0])
+    X, y = np.array([list(f.values()) for f in features]), np.array([r.right for r in rows])
     # Every recording counts the same, however short its utterances are.
-    weight = 1.0 / np.array([np.sum(of == group) for group in of])
-    held_out = np.zeros(len(rows))
-    for group in set(groups):
-        fitted = LogisticRegression(C=1e3).fit(X[of != group], y[of != group], weight[of != group])
-        held_out[of == group] = fitted.predict_proba(X[of == group])[:, 1]
-    order = np.argsort(-held_out)
-    precisions = np.cumsum((weight * y)[order]) / np.cumsum(weight[order])
+    counts = Counter(groups)
+    weight = np.array([len(rows) / len(counts) / counts[group] for group in groups])
+    held_out, of = np.zeros(len(rows)), np.array(languages)
+    for language in set(languages):
+        constant, weights = _fitted(X[of != language], y[of != language], weight[of != language])
+        held_out[of == language] = 1 / (1 + np.exp(-(X[of == language] @ weights + constant)))
+    sources = np.array([group.partition(" ")[2] for group in groups])
     thresholds = {}
-    for precision in (0.9, 0.95, 0.98, 0.99):
-        fitting = np.flatnonzero(precisions >= precision)
-        share = float((weight * y)[order][: fitting[-1] + 1].sum() / (weight * y).sum())
-        thresholds[f"{precision:g}"] = round(float(held_out[order[fitting[-1]]]), 4)
-        print(f"precision {precision:g}: confidence {thresholds[f'{precision:g}']}, {share:.2f} of what is right")
-    final = LogisticRegression(C=1e3).fit(X, y, weight)
-    names = ("score", "pauses", "tokens")
-    weights = {"constant": float(final.intercept_[0])} | dict(zip(names, map(float, final.coef_[0]), strict=True))
-    values = {"weights": {k: round(v, 4) for k, v in weights.items()}, "thresholds": thresholds}
-    path = Path(align.__file__).with_name("alignment.json")
+    for precision in PRECISIONS:
+        least = _threshold(held_out, y, sources, precision)
+        if least is None:
+            print(f"precision {precision:g} cannot be promised: no confidence reaches it on other languages")
+            continue
+        thresholds[f"{precision:g}"] = least
+        sure = held_out >= least
+        share = f"{y[sure].mean():.4f} of {sure.sum()} are right, {y[sure].sum() / y.sum():.2f} of what is right"
+        print(f"precision {precision:g}: confidence {least}, {share}")
+    constant, weights = _fitted(X, y, weight)
+    values = {
+        "weights": {"constant": round(constant, 4)}
+        | dict(zip(names, (round(float(w), 4) for w in weights), strict=True)),
+        "thresholds": thresholds,
+    }
+    path = Path(align_confidence.__file__).with_name("alignment.json")
     path.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
-    print(f"{len(rows)} placements of {len(set(groups))} recordings, {y.mean():.2f} right: {path}")
+    print(f"{len(rows)} placements of {len(recordings)} recordings, {y.mean():.2f} right: {path}")
+
+
+def _fitted(features: Floats, right: Floats, weight: Floats) -> tuple[float, Floats]:
+    """Constant and weights of a logistic regression on standardised features, for the features as they are."""
+    from sklearn.linear_model import LogisticRegression
+
+    mean, scale = features.mean(axis=0), features.std(axis=0)
+    fitted = LogisticRegression(max_iter=1000).fit((features - mean) / scale, right, weight)
+    weights = fitted.coef_[0] / scale
+    return float(fitted.intercept_[0] - mean @ weights), weights
+
+
+def _threshold(confidences: Floats, right: Floats, sources: Floats, precision: float) -> float | None:
+    """The least confidence from which the lower 95 % bound of the precision is high enough, however it is bounded:
+    recordings resampled, because faults come in clusters, and Clopper-Pearson, for where none of them has a fault."""
+    names, source = np.unique(sources, return_inverse=True)
+    draws = np.random.default_rng(1).integers(names.size, size=(RESAMPLES, names.size))
+    for least in np.arange(0.5, 0.9991, 0.001):
+        sure = confidences >= least
+        counts, hits = (np.bincount(source, weights=which, minlength=names.size) for which in (sure, sure & right))
+        if not counts.sum():
+            return None
+        resampled = np.percentile(hits[draws].sum(axis=1) / np.maximum(counts[draws].sum(axis=1), 1), 5)
+        exact = beta.ppf(0.05, hits.sum(), counts.sum() - hits.sum() + 1)
+        if min(resampled, exact) >= precision:
+            return round(float(least), 3)
+    return None
 
 
 def rounds(recordings: Sequence[Recording], model: str, share: float = 0.1) -> None:
@@ -399,7 +553,7 @@ def hours(folder: Path, model: str) -> None:
         frames = aligner.frames(recording.path)
         listened = time.process_time()
         tokens = [aligner.tokens(aligner.normalizer(text)) for text, _ in texts]
-        right = sum(r.right for r in rows_of(recording, texts, ours(frames, aligner, tokens), [1] * len(tokens)))
+        right = sum(r.right for r in rows_of(recording, texts, ours(frames, aligner, tokens)))
         spent = time.process_time() - listened
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         share = right / sum(times is not None for _, times in texts)
@@ -416,7 +570,11 @@ def main() -> None:
     parser.add_argument("--rounds", action="store_true")
     parser.add_argument("--hours", action="store_true")
     parser.add_argument("--out", type=Path, help="JSON file of the first table")
+    parser.add_argument("--rows", type=Path, help="every placement; where it exists, only the tables are made again")
     arguments = parser.parse_args()
+    if arguments.rows and arguments.rows.exists():
+        tables(read_rows(arguments.rows), arguments.out)
+        return
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
@@ -430,7 +588,10 @@ def main() -> None:
         elif arguments.calibrate:
             calibrate(recordings, arguments.models, arguments.seeds)
         else:
-            compare(recordings, arguments.models, arguments.seeds, arguments.out)
+            results = measured_rows(recordings, arguments.models, arguments.seeds)
+            if arguments.rows:
+                write_rows(arguments.rows, results)
+            tables(results, arguments.out)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float32]
 Tokens = npt.NDArray[np.int64]
-_NEVER = np.float32(-1e9)
+NEVER = np.float32(-1e9)
 _ROUNDING = 0.02
 """Nats by which leaving out must win: running sums of float32 differ in their last digits."""
 _CELLS = 50_000_000
@@ -69,7 +69,7 @@ class Span:
     deficit: float
 
 
-class _Graph:
+class Graph:
     """States of all utterances in a row: their tokens with blanks between, S in all; N + 1 boundaries around them."""
 
     def __init__(self, utterances: Sequence[Tokens], blank: int, breaks: Collection[int], costs: Costs) -> None:
@@ -78,11 +78,11 @@ class _Graph:
         ends = np.cumsum(2 * sizes - 1)
         self.first, self.last = ends - (2 * sizes - 1), ends - 1
         self.tokens = np.full(ends[-1], blank, np.int64)
-        self.leap = np.full(ends[-1], _NEVER, np.float32)
+        self.leap = np.full(ends[-1], NEVER, np.float32)
         for start, end, tokens in zip(self.first, ends, utterances, strict=True):
             self.tokens[start:end:2] = tokens
             # A blank may be passed over between two tokens that differ.
-            self.leap[start + 2 : end : 2] = np.where(tokens[1:] != tokens[:-1], 0.0, _NEVER)
+            self.leap[start + 2 : end : 2] = np.where(tokens[1:] != tokens[:-1], 0.0, NEVER)
         self.rewards = (costs.reward * sizes).astype(np.float32)
         self.left_out = (costs.leave_out * np.arange(sizes.size + 1)).astype(np.float32)
         self.pause = self._pause(blank, breaks, costs)
@@ -109,10 +109,10 @@ class _Scores:
 
 
 class _Search:
-    def __init__(self, observed: Observed, graph: _Graph, costs: Costs) -> None:
+    def __init__(self, observed: Observed, graph: Graph, costs: Costs) -> None:
         self._observed, self._graph = observed, graph
         start = -np.minimum(graph.left_out, costs.leave_out_first).astype(np.float32)
-        self._start = _Scores(np.full(graph.tokens.size, _NEVER, np.float32), start)
+        self._start = _Scores(np.full(graph.tokens.size, NEVER, np.float32), start)
 
     def spans(self) -> list[Span | None]:
         """The best path, as one span for each utterance."""
@@ -140,8 +140,8 @@ class _Search:
         """Advance scores over frames, in place, and note back pointers."""
         graph, observed = self._graph, self._observed
         states, boundaries = scores.states, scores.boundaries
-        step, leap = np.empty_like(states), np.full_like(states, _NEVER)
-        done = np.full_like(boundaries, _NEVER)
+        step, leap = np.empty_like(states), np.full_like(states, NEVER)
+        done = np.full_like(boundaries, NEVER)
         for t in range(start, end):
             step[1:] = states[:-1]
             step[graph.first] = boundaries[:-1]  # an utterance begins where the one before it was passed
@@ -163,7 +163,7 @@ class _Search:
 class _Path:
     """Follows back pointers from the last frame to the first, block by block."""
 
-    def __init__(self, graph: _Graph, deficits: Floats, is_pause: npt.NDArray[np.bool_]) -> None:
+    def __init__(self, graph: Graph, deficits: Floats, is_pause: npt.NDArray[np.bool_]) -> None:
         self._graph, self._deficits, self._is_pause = graph, deficits, is_pause
         self.boundary = 0
         self.spans: list[Span | None] = [None] * graph.first.size
@@ -213,7 +213,7 @@ def align(
     """
     if not utterances or not len(observed.is_pause):
         return [None] * len(utterances)
-    return _Search(observed, _Graph(utterances, observed.blank, breaks, costs), costs).spans()
+    return _Search(observed, Graph(utterances, observed.blank, breaks, costs), costs).spans()
 
 
 def forced_deficit(observed: Observed, tokens: Tokens) -> float | None:
@@ -222,11 +222,11 @@ def forced_deficit(observed: Observed, tokens: Tokens) -> float | None:
     if needed > len(observed.is_pause):
         return None
     # Blanks at both ends too: nothing else may take the frames before and after.
-    inner = _Graph([tokens], observed.blank, (), Costs(0.0))
+    inner = Graph([tokens], observed.blank, (), Costs(0.0))
     # States: a blank, the tokens with blanks between, a blank; (S + 2,).
     columns = np.concatenate([[observed.blank], inner.tokens, [observed.blank]])
-    leap = np.concatenate([[_NEVER], inner.leap, [_NEVER]]).astype(np.float32)
-    states = np.full(columns.size, _NEVER, np.float32)
+    leap = np.concatenate([[NEVER], inner.leap, [NEVER]]).astype(np.float32)
+    states = np.full(columns.size, NEVER, np.float32)
     states[:2] = 0.0
     for t, deficits in enumerate(observed.deficits):
         if t:

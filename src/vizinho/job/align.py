@@ -30,7 +30,8 @@ from vizinho.job.start import make_ready, sound_similarity
 from vizinho.model.checkpoint import load_checkpoint
 from vizinho.model.presets import donor_kind
 from vizinho.progress import Event, unseen
-from vizinho.recognition.align import Frames, Placement, least_confidence, place
+from vizinho.recognition.align import Frames, Placement, place
+from vizinho.recognition.align_confidence import least_confidence
 from vizinho.records import Place, Utterance
 from vizinho.store.store import Store
 from vizinho.text.language import same_language
@@ -43,9 +44,11 @@ VERDICTS = ("accepted", "unsure", "not there", "unclear", "unreadable")
 words, "unreadable" one that cannot be written in letters, for a number or broken characters."""
 NAMED = 5
 """Unreadable utterances that are shown; the alignment has all."""
-_LEAST_SHARE = 0.15
-"""Where less is accepted, of the text and of the recording's speech, the two do not belong together: of another
-recording's text 4 to 8 % were accepted (six pairs)."""
+_LIKELY = 0.9
+"""Precision of the confidence from which an utterance counts as found."""
+_LEAST_SHARE = 0.1
+"""Where less is found, of the text and of the recording's speech, the two do not belong together: of another
+recording's text at most 3 % were found (six pairs)."""
 _LEAST_LETTERS = 0.5
 """Share of a text's letters that the model must have."""
 
@@ -90,7 +93,10 @@ class AlignReport:
     accepted_minutes: float
     letters_without_row: str
     """Letters of the text that the model has no row for; they take no part in the search."""
+    precision: float
+    """What was asked for."""
     least_confidence: float
+    """From which utterances are accepted."""
     rounds: int
     unreadable: tuple[str, ...] = ()
     """Place and reason of each utterance with this verdict."""
@@ -134,9 +140,15 @@ class _Line:
 
     def row(self) -> dict[str, Any]:
         written, reason = self.sentence.written, self.sentence.reason
-        times = {} if self.placement is None else {k: round(v, 4) for k, v in asdict(self.placement).items()}
+        times = {} if self.placement is None else {k: round(v, 4) for k, v in _flat(self.placement).items()}
         values = {"line": written.line, "text": written.text, "speaker": written.speaker, "verdict": self.verdict}
         return values | times | ({"reason": reason} if reason else {})
+
+
+def _flat(placement: Placement) -> dict[str, float]:
+    """Times and confidence, and what the confidence rests on."""
+    values = asdict(placement)
+    return values | values.pop("evidence")
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +227,7 @@ def align_recording(
         round(seconds / 60, 3),
         round(sum(u.duration_seconds for u in accepted) / 60, 3),
         "".join(letter for letter, _ in aligner.lacking(pair.words).most_common()),
+        options.precision,
         least_confidence(options.precision),
         options.rounds,
         tuple(f"{text}:{s.written.line}: {s.reason}" for s in pair.sentences if s.reason),
@@ -243,7 +256,7 @@ def _aligned(pair: _Pair, aligner: Aligner, options: AlignOptions, show: Event) 
         raise CorpusError(error.what, where=pair.text, fix=error.fix) from error
     by_number, least = dict(zip(numbers, placed, strict=True)), least_confidence(options.precision)
     lines = [_Line(sentence, by_number.get(number), least) for number, sentence in enumerate(pair.sentences)]
-    _check_belongs(lines, frames, pair)
+    _check_belongs(lines, frames, pair, options)
     return lines
 
 
@@ -260,19 +273,28 @@ def _check_letters(pair: _Pair, aligner: Aligner) -> None:
         raise ModelError(what, where=pair.text, fix=fix)
 
 
-def _check_belongs(lines: Sequence[_Line], frames: Frames, pair: _Pair) -> None:
-    """Raises CorpusError where too little of the text is accepted to believe that it belongs to the recording."""
-    accepted = [line.placement for line in lines if line.verdict == "accepted" and line.placement]
-    share = max(
-        len(accepted) / len(lines), sum(p.end_seconds - p.start_seconds for p in accepted) / frames.speech_seconds
-    )
-    if len(accepted) < 2 or share < _LEAST_SHARE:
-        best = max((line.placement.confidence for line in lines if line.placement), default=0.0)
+def _check_belongs(lines: Sequence[_Line], frames: Frames, pair: _Pair, options: AlignOptions) -> None:
+    """Raises CorpusError where too little of the text is likely to believe that it belongs to the recording, and where
+    nothing is as sure as it was asked for."""
+    placed = [line.placement for line in lines if line.placement]
+    likely = [p for p in placed if p.confidence >= least_confidence(_LIKELY)]
+    share = max(len(likely) / len(lines), sum(p.end_seconds - p.start_seconds for p in likely) / frames.speech_seconds)
+    best = max((p.confidence for p in placed), default=0.0)
+    if len(likely) < 2 or share < _LEAST_SHARE:
         raise CorpusError(
-            f"only {len(accepted)} of {len(lines)} utterances are found in {pair.recording} (best confidence "
+            f"only {len(likely)} of {len(lines)} utterances are found in {pair.recording} (best confidence "
             f"{best:.2f}): this is the text of another recording, or the model is too far from its language",
             where=pair.text,
-            fix="check that they belong together; give a nearer model, or a lower --precision",
+            fix="check that they belong together, or give a nearer model",
+        )
+    if not any(line.verdict == "accepted" for line in lines):
+        what = (
+            f"{len(likely)} of {len(lines)} utterances are likely where they were found in {pair.recording}, but none "
+        )
+        raise CorpusError(
+            f"{what}is sure enough for a precision of {options.precision:g} (best confidence {best:.3f})",
+            where=pair.text,
+            fix=f"give a lower --precision, such as {_LIKELY:g}, or a nearer model",
         )
 
 
@@ -322,7 +344,11 @@ def report_lines(report: AlignReport) -> Iterator[str]:
         f"{report.accepted_minutes:.1f} of {report.minutes:.1f} minutes"
     )
     others = ", ".join(f"{count} {verdict}" for verdict, count in report.verdicts.items() if verdict != "accepted")
-    yield f"left out: {others} (accepted from a confidence of {report.least_confidence:.2f})"
+    yield f"left out: {others}"
+    yield (
+        f"accepted from a confidence of {report.least_confidence:.3f}: at least {report.precision:.1%} of these were "
+        "right on other languages"
+    )
     yield from (f"unreadable: {line}" for line in report.unreadable[:NAMED])
     if report.letters_without_row:
         yield f"letters without a row in the model: {' '.join(report.letters_without_row)}"

@@ -6,29 +6,29 @@ length and not with its square. A window ends at a place that is sure; without o
 
 from __future__ import annotations
 
-import json
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
-from importlib.resources import files
 from itertools import pairwise
-from math import exp, log
 
 import numpy as np
 import numpy.typing as npt
 
 from vizinho.audio.io import SAMPLE_RATE, Waveform
 from vizinho.decoding.alignment import Costs, Observed, Span, Tokens, align, forced_deficit
-from vizinho.errors import CorpusError, SpecError
+from vizinho.decoding.margins import Margin, Timeline, margins
+from vizinho.errors import CorpusError
 from vizinho.progress import Advance, silent
+from vizinho.recognition.align_confidence import Evidence, confidence, seems_sure
 from vizinho.recognition.recognizer import PieceOutput, Recognizer
 
 Seconds = npt.NDArray[np.float64]
 _WINDOW_SECONDS = 240.0
 _REACH = 2.0
 """Text that a window looks at, relative to what its speech can hold at the text's own pace."""
-_SURE = 0.9
-"""Confidence of two utterances in a row from which the search goes on without looking back."""
+_NEAR_SECONDS = 0.5
+"""Two places that are no farther apart are one."""
+_BLOCK, _AROUND = 40, 6
+"""Utterances whose rivals are looked for in one go, and neighbours on each side that may give way to them."""
 _SETTLED = 0.75
 """Share of a window in which the place lies that it ends at: paths near its end lack what comes after it."""
 _SNAP_SECONDS = 0.4
@@ -68,15 +68,13 @@ class Frames:
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Where an utterance lies in its recording, and how likely both ends are right to half a second (0 to 1)."""
+    """Where an utterance lies in its recording, and how sure that is."""
 
     start_seconds: float
     end_seconds: float
     confidence: float
-    score: float
-    """1 for a text that the network reads itself, 0 for one that does not belong there."""
-    pauses: int
-    """How many of the two ends are at a pause."""
+    """Probability that both ends are right to half a second."""
+    evidence: Evidence
 
 
 def observe(recognizer: Recognizer, blocks: Iterable[Waveform], columns: Columns, progress: Advance = silent) -> Frames:
@@ -173,29 +171,74 @@ class _Search:
             pace = min(_FASTEST, float(self._sizes[-1]) / max(frames.speech_seconds, 1.0))
             tokens = self._sizes[first] + _REACH * growth * max(pace, _FASTEST / 2) * speech
             until = max(first + 1, int(np.searchsorted(self._sizes, tokens)))
-        # Only before the recording's first utterance may much of the text be left out for little.
-        costs = Costs(self._null) if start == 0 else Costs(self._null, leave_out_first=np.inf)
-        spans = align(frames.observed.part(start, end), self._utterances[first:until], costs, self._breaks)
+        observed, texts = frames.observed.part(start, end), self._utterances[first:until]
+        spans = align(observed, texts, self._costs(start), self._breaks)
         return [None if s is None else Span(s.start + start, s.end + start, s.deficit) for s in spans]
 
     def _settled(self, window: Sequence[Span | None], first: int, start: int, end: int) -> int:
         """How many utterances of a window stay as they are: up to the first of the last pair that is sure."""
         latest = start + _SETTLED * (end - start)
         sure = [
-            span is not None and span.end <= latest and self._placement(span, first + number).confidence >= _SURE
+            span is not None and span.end <= latest and self._seems_sure(span, first + number)
             for number, span in enumerate(window)
         ]
         return max((number + 1 for number, pair in enumerate(pairwise(sure)) if all(pair)), default=0)
 
-    def _placement(self, span: Span, number: int) -> Placement:
-        tokens = self._utterances[number].size
-        start, end, pauses = self._edges.of(span)
-        score = 1 + span.deficit / tokens / self._null
-        return Placement(start, end, confidence(score, pauses, tokens), score, pauses)
+    def _score(self, span: Span, number: int) -> float:
+        return 1 + span.deficit / self._utterances[number].size / self._null
+
+    def _seems_sure(self, span: Span, number: int) -> bool:
+        return seems_sure(self._score(span, number), self._edges.of(span)[2], self._utterances[number].size)
+
+    def _evidence(self, span: Span, margin: Margin, number: int, beside_seconds: float) -> Evidence:
+        return Evidence(
+            self._score(span, number),
+            self._edges.of(span)[2],
+            self._utterances[number].size,
+            margin.elsewhere / self._null,
+            margin.left_out / self._null,
+            self._edges.pause_seconds(span),
+            beside_seconds,
+        )
+
+    def _margins(self, spans: Sequence[Span | None]) -> dict[int, Margin]:
+        """Margins of all placed utterances by number, block by block: neighbours far away are no rivals."""
+        numbers, result = [number for number, span in enumerate(spans) if span is not None], dict[int, Margin]()
+        for block in range(0, len(numbers), _BLOCK):
+            first, last = max(0, block - _AROUND), block + _BLOCK + _AROUND
+            before, after = (
+                spans[numbers[first - 1]] if first else None,
+                spans[numbers[last]] if last < len(numbers) else None,
+            )
+            start, end = before.end if before else 0, after.start if after else len(self._frames.starts)
+            texts = slice(numbers[first] if first else 0, numbers[last - 1] + 1 if after else len(spans))
+            of_texts = self._margins_between(start, end, texts, spans[texts])
+            for number in numbers[block : block + _BLOCK]:
+                margin = of_texts[number - texts.start]
+                assert margin is not None
+                result[number] = margin
+        return result
+
+    def _margins_between(self, start: int, end: int, texts: slice, spans: Sequence[Span | None]) -> list[Margin | None]:
+        frames = self._frames
+        part = frames.observed.part(start, end)
+        shifted = [None if s is None else Span(s.start - start, s.end - start, s.deficit) for s in spans]
+        timeline = Timeline(frames.starts[start:end], frames.ends[start:end], _NEAR_SECONDS)
+        return margins(part, self._utterances[texts], shifted, self._costs(start), self._breaks, timeline)
+
+    def _costs(self, start: int) -> Costs:
+        # Only before the recording's first utterance may much of the text be left out for little.
+        return Costs(self._null) if start == 0 else Costs(self._null, leave_out_first=np.inf)
 
     def _placements(self, spans: Sequence[Span | None]) -> list[Placement | None]:
-        placements = [None if span is None else self._placement(span, number) for number, span in enumerate(spans)]
-        numbers = [number for number, span in enumerate(spans) if span is not None]
+        margin_of, placements = self._margins(spans), list[Placement | None]([None] * len(spans))
+        numbers = list(margin_of)
+        placed = [span for span in spans if span is not None]
+        between = self._edges.between(placed)
+        for number, span, sides in zip(numbers, placed, pairwise(between), strict=True):
+            start, end, _ = self._edges.of(span)
+            evidence = self._evidence(span, margin_of[number], number, max(sides))
+            placements[number] = Placement(start, end, confidence(evidence), evidence)
         for first, second in pairwise(numbers):
             earlier, later = placements[first], placements[second]
             assert earlier and later
@@ -236,6 +279,20 @@ class _Edges:
             (onset is not None) + (offset is not None),
         )
 
+    def pause_seconds(self, span: Span) -> float:
+        """Seconds of pauses within a span."""
+        frames = self._frames
+        return float(frames.ends[span.end - 1] - frames.starts[span.start] - self._spoken(span.start, span.end))
+
+    def between(self, spans: Sequence[Span]) -> list[float]:
+        """Seconds of speech before the first span, between each two, and after the last."""
+        ends = [0, *(span.end for span in spans)]
+        starts = [*(span.start for span in spans), len(self._frames.starts)]
+        return [self._spoken(end, start) for end, start in zip(ends, starts, strict=True)]
+
+    def _spoken(self, start: int, end: int) -> float:
+        return float(self._speech[end] - self._speech[start])
+
     def _near(self, places: npt.NDArray[np.int64], frame: int) -> int | None:
         after = int(np.searchsorted(places, frame))
         near = [int(places[i]) for i in (after - 1, after) if 0 <= i < places.size]
@@ -269,38 +326,3 @@ def null_deficit(frames: Frames, utterances: Sequence[Tokens], seed: int = 1) ->
         if deficit is not None:
             deficits.append(-deficit / tokens.size)
     return max(float(np.mean(deficits)), 0.1) if deficits else 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class _Calibration:
-    """Weights of a logistic regression and confidences by precision, measured by bench/align.py (docs/align.md)."""
-
-    constant: float
-    score: float
-    pauses: float
-    tokens: float
-    thresholds: Mapping[float, float]
-
-
-@lru_cache(maxsize=1)
-def _calibration() -> _Calibration:
-    values = json.loads(files("vizinho.recognition").joinpath("alignment.json").read_text(encoding="utf-8"))
-    thresholds = {float(precision): confidence for precision, confidence in values.pop("thresholds").items()}
-    return _Calibration(**values["weights"], thresholds=thresholds)
-
-
-def confidence(score: float, pauses: int, tokens: int) -> float:
-    """Probability that both ends are right to half a second, by score, pauses (see Placement) and number of tokens."""
-    weights = _calibration()
-    # Long texts and pauses at both ends tell more than the score of a network that has not heard the language.
-    logit = weights.constant + weights.score * score + weights.pauses * pauses + weights.tokens * log(tokens)
-    return 1 / (1 + exp(-max(-50.0, min(50.0, logit))))
-
-
-def least_confidence(precision: float) -> float:
-    """The confidence from which utterances are right with this precision. Raises SpecError where it is not known."""
-    thresholds = _calibration().thresholds
-    fitting = [p for p in sorted(thresholds) if p >= precision]
-    if not precision > 0 or not fitting:
-        raise SpecError(f"precision {precision:g}", where="--precision", fix=f"use up to {max(thresholds):g}")
-    return thresholds[fitting[0]]

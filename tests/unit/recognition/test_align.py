@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from vizinho.audio.io import SAMPLE_RATE
 from vizinho.decoding.alignment import Observed
-from vizinho.errors import CorpusError, SpecError
+from vizinho.errors import CorpusError
 from vizinho.recognition import align
-from vizinho.recognition.align import Columns, Frames, confidence, least_confidence, null_deficit, observe, place
+from vizinho.recognition.align import Columns, Frames, null_deficit, observe, place
 from vizinho.recognition.recognizer import PieceOutput
 
 BLANK, SPACE, LETTERS, TOKENS = 0, 1, range(2, 26), 26
@@ -88,8 +88,8 @@ def test_windows_place_what_the_whole_search_places(monkeypatch):
     windowed = place(frames, [texts[n] for n in written], {SPACE})
     right = 0
     for number, one, other in zip(written, whole, windowed, strict=True):
-        sure = one is not None and one.score > 0.9
-        assert sure == (other is not None and other.score > 0.9)
+        sure = one is not None and one.evidence.score > 0.9
+        assert sure == (other is not None and other.evidence.score > 0.9)
         if sure:
             assert other == one
             assert (one.start_seconds, one.end_seconds) == pytest.approx(places[spoken.index(number)], abs=0.1)
@@ -127,15 +127,6 @@ def test_a_text_that_cannot_be_spoken_so_fast_is_refused():
     with pytest.raises(CorpusError, match=r"letters do not fit into .* s of speech"):
         place(frames, texts * 2, {SPACE})
     assert null_deficit(frames, texts[:1]) > 2
-
-
-def test_confidence_grows_with_the_score_and_the_pauses():
-    assert confidence(0.2, 1, 40) < confidence(0.5, 1, 40) < confidence(0.9, 1, 40)
-    assert confidence(0.3, 0, 40) < confidence(0.3, 1, 40) < confidence(0.3, 2, 40)
-    assert least_confidence(0.5) <= least_confidence(0.95) <= least_confidence(0.99) < 1
-    for precision in (0.9999, 0.0, math.nan):
-        with pytest.raises(SpecError, match="precision"):
-            least_confidence(precision)
 
 
 class Pieces:

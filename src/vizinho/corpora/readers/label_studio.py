@@ -78,13 +78,16 @@ def _audio(data: Mapping[str, Any]) -> str:
 def _rows(result: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
     """Texts with the place and the labels of their regions."""
     labels: dict[str, str] = {}
-    # A region's label and its text are two items with one id.
+    places: dict[str, Mapping[str, Any]] = {}
+    # A region's label and its text are two items with one id, and the text need not have times of its own.
     for item in result:
+        if "start" in item["value"] and "id" in item:
+            places.setdefault(item["id"], item["value"])
         for key, values in item["value"].items():
             if key.endswith("labels") and values and values[0].casefold() not in _NOBODY:
                 labels[item["id"]] = values[0]
     for item in result:
-        value = item["value"]
+        value = places.get(item.get("id", ""), {}) | item["value"]
         if "text" in value:
             texts = [value["text"]] if isinstance(value["text"], str) else value["text"]
             yield {
