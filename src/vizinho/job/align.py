@@ -256,7 +256,7 @@ def _aligned(pair: _Pair, aligner: Aligner, options: AlignOptions, show: Event) 
         raise CorpusError(error.what, where=pair.text, fix=error.fix) from error
     by_number, least = dict(zip(numbers, placed, strict=True)), least_confidence(options.precision)
     lines = [_Line(sentence, by_number.get(number), least) for number, sentence in enumerate(pair.sentences)]
-    _check_belongs(lines, frames, pair, options)
+    _check_belongs(lines, frames, pair)
     return lines
 
 
@@ -273,28 +273,20 @@ def _check_letters(pair: _Pair, aligner: Aligner) -> None:
         raise ModelError(what, where=pair.text, fix=fix)
 
 
-def _check_belongs(lines: Sequence[_Line], frames: Frames, pair: _Pair, options: AlignOptions) -> None:
-    """Raises CorpusError where too little of the text is likely to believe that it belongs to the recording, and where
-    nothing is as sure as it was asked for."""
+def _check_belongs(lines: Sequence[_Line], frames: Frames, pair: _Pair) -> None:
+    """Raises CorpusError where nothing is accepted, or too little is likely to believe that the text belongs to it."""
     placed = [line.placement for line in lines if line.placement]
     likely = [p for p in placed if p.confidence >= least_confidence(_LIKELY)]
     share = max(len(likely) / len(lines), sum(p.end_seconds - p.start_seconds for p in likely) / frames.speech_seconds)
-    best = max((p.confidence for p in placed), default=0.0)
-    if len(likely) < 2 or share < _LEAST_SHARE:
+    accepted = sum(line.verdict == "accepted" for line in lines)
+    if not accepted or len(likely) < 2 or share < _LEAST_SHARE:
+        best = max((p.confidence for p in placed), default=0.0)
         raise CorpusError(
-            f"only {len(likely)} of {len(lines)} utterances are found in {pair.recording} (best confidence "
-            f"{best:.2f}): this is the text of another recording, or the model is too far from its language",
+            f"only {accepted} of {len(lines)} utterances are found in {pair.recording}, and {len(likely)} are likely "
+            f"(best confidence {best:.2f}): this is the text of another recording, or the model is too far from its "
+            "language",
             where=pair.text,
-            fix="check that they belong together, or give a nearer model",
-        )
-    if not any(line.verdict == "accepted" for line in lines):
-        what = (
-            f"{len(likely)} of {len(lines)} utterances are likely where they were found in {pair.recording}, but none "
-        )
-        raise CorpusError(
-            f"{what}is sure enough for a precision of {options.precision:g} (best confidence {best:.3f})",
-            where=pair.text,
-            fix=f"give a lower --precision, such as {_LIKELY:g}, or a nearer model",
+            fix="check that they belong together; give a nearer model, or a lower --precision",
         )
 
 
