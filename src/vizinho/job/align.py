@@ -147,8 +147,9 @@ class _Line:
 
 def _flat(placement: Placement) -> dict[str, float]:
     """Times and confidence, and what the confidence rests on."""
-    values = asdict(placement)
-    return values | values.pop("evidence")
+    evidence: dict[str, float] = asdict(placement.evidence)
+    times = {"start_seconds": placement.start_seconds, "end_seconds": placement.end_seconds}
+    return times | {"confidence": placement.confidence} | evidence
 
 
 @dataclass(frozen=True, slots=True)
