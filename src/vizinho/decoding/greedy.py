@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 LogProbs = npt.NDArray[np.float32]
 """Log-probabilities of one utterance, shape (T, V)."""
+PAUSE_SECONDS = 0.8
+"""A silence between two letters that ends a word, whatever the network writes: networks that were trained on
+utterances without pauses write no space in one."""
 Path = npt.NDArray[np.int64]
 """One token a frame, shape (T,)."""
 
@@ -71,6 +74,8 @@ def emissions_along(path: Path, log_probs: LogProbs, blank: int) -> list[Emissio
 def words_of(emissions: Iterable[Emission], inventory: TokenInventory, frame_seconds: float) -> Iterator[Word]:
     """Words in order; a word lasts from its first token's first frame to its last token's last one.
 
+    A space ends a word, and so does a silence of PAUSE_SECONDS.
+
     CTC says when a token is sure, not when its sound begins, so times are good to a few frames of `frame_seconds`.
     A word's confidence is the mean of its tokens' probabilities (0 to 1).
     """
@@ -78,7 +83,8 @@ def words_of(emissions: Iterable[Emission], inventory: TokenInventory, frame_sec
     pieces: list[Emission] = []
     for emission in emissions:
         token, role = inventory.tokens[emission.token], inventory.roles[emission.token]
-        if role == "space" or token.startswith(PIECE_SPACE):  # characters end words, pieces begin them
+        paused = pieces and (emission.start_frame - pieces[-1].end_frame) * frame_seconds > PAUSE_SECONDS
+        if role == "space" or token.startswith(PIECE_SPACE) or paused:  # characters end words, pieces begin them
             if letters:
                 yield _word(letters, pieces, frame_seconds)
             letters, pieces = [], []

@@ -2,7 +2,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vizinho.decoding.greedy import greedy
+from vizinho.decoding.greedy import PAUSE_SECONDS, greedy, words_of
+from vizinho.text.tokens import TokenInventory
 
 
 def frames(tokens, vocabulary=5):
@@ -21,3 +22,13 @@ def test_repeats_merge_blanks_separate():
 def test_agrees_with_the_definition(tokens):
     merged = [t for i, t in enumerate(tokens) if t != 0 and (i == 0 or tokens[i - 1] != t)]
     assert [e.token for e in greedy(frames(tokens), blank=0)] == merged
+
+
+def test_a_silence_ends_a_word_where_the_network_writes_no_space():
+    inventory = TokenInventory(("<pad>", "a", "b", "|", "c"), ("blank", "letter", "letter", "space", "letter"))
+    pause = round(PAUSE_SECONDS / 0.04)
+    for gap, words in ((pause - 1, ["ab"]), (pause + 2, ["a", "b"])):
+        emissions = greedy(frames([1, *[0] * gap, 2]), blank=0)
+        assert [w.text for w in words_of(emissions, inventory, 0.04)] == words
+    emissions = greedy(frames([1, *[0] * 40, 3, *[0] * 40, 2, 4]), blank=0)
+    assert [w.text for w in words_of(emissions, inventory, 0.04)] == ["a", "bc"]
