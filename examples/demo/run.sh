@@ -7,7 +7,7 @@ export VIZINHO_HOME=${VIZINHO_HOME:-$PWD/demo/home}
 mkdir -p demo
 
 echo "== 1. Portuguese practice speech from the phrase book (eSpeak NG)"
-"$vizinho" corpus speak pt --minutes 12 --seed 21 --out demo/speech
+"$vizinho" corpus speak pt --minutes 24 --seed 21 --out demo/speech
 
 echo "== 2. A Portuguese recogniser from the Spanish donor, kept in the store as pt-demo"
 "$vizinho" transfer es-demo --to pt --corpus demo/speech/pt.jsonl --name pt-demo --recipe examples/demo/transfer.toml --quiet
@@ -16,7 +16,7 @@ echo "== 3. Words: a model of the training texts and of frequent words; its weig
 "$vizinho" lm tune pt-demo --corpus demo/speech/pt.jsonl
 "$vizinho" evaluate pt-demo --corpus demo/speech/pt.jsonl
 
-echo "== 4. Spanish against English against scratch: equal steps, equal data, each tested once"
+echo "== 4. Spanish against English against scratch: ten minutes and equal steps for each, each tested once"
 "$vizinho" experiment examples/demo/experiment.toml --out demo/experiment --processes 2
 
 echo "== 5. The report"
