@@ -143,11 +143,11 @@ def run(out: Path, shared: Path, seeds: Sequence[int], whisper: Path | None) -> 
         print(arm, seed, minutes, flush=True)
 
     if ("start", 0, 0.0) not in steps:
-        step("start", 0, 0.0, measured("es-demo@1", data, store))
+        step("start", 0, 0.0, measured("es-demo@2", data, store))
     for seed in seeds:
         for arm in ARMS:
             annotator = Annotator(out / f"{arm.replace(' ', '-')}-{seed}", arm, seed, data, store)
-            model = "es-demo@1"
+            model = "es-demo@2"
             for minutes in MINUTES:
                 if (arm, seed, minutes) not in steps:
                     annotator.correct_until(minutes, model)
@@ -170,7 +170,7 @@ def run(out: Path, shared: Path, seeds: Sequence[int], whisper: Path | None) -> 
 def summary(steps: dict, seeds: Sequence[int], data: dict[str, list[Utterance]]) -> dict:
     """Rates with 95 % intervals (bootstrap over utterances, the mean over seeds within each)."""
     minutes = {kind: round(sum(u.duration_seconds for u in data[kind]) / 60, 1) for kind in data}
-    table: dict = {"seeds": list(seeds), "minutes": minutes, "recipe": {"steps": RECIPE.steps, "donor": "es-demo@1"}}
+    table: dict = {"seeds": list(seeds), "minutes": minutes, "recipe": {"steps": RECIPE.steps, "donor": "es-demo@2"}}
     table["start"] = {kind: rate([steps["start", 0, 0.0][kind]]) for kind in ("held_out", "test")}
     for amount in MINUTES:
         rows = {arm: [steps[arm, seed, amount] for seed in seeds if (arm, seed, amount) in steps] for arm in ARMS}

@@ -14,6 +14,8 @@ from typing import Any
 from vizinho.store.card import Card, read_card, write_card
 from vizinho.store.store import BUNDLED, Store
 
+VERSION = 2
+"""Of both donors: the one before is in the history."""
 NOTES = (
     "A donor for demonstrations: it has heard only a formant synthesiser, so it is of little use on people. Made by "
     "examples/demo_donors/run.sh from the project's phrase book and frequent words (wordfreq). The synthesised corpus "
@@ -37,15 +39,15 @@ def scores_of(name: str, card: Card) -> list[Any]:
 
 def main() -> None:
     for name in ("es-demo", "en-demo"):
-        target, newest = BUNDLED / name / "1", Store().resolve(name)
+        target, newest = BUNDLED / name / str(VERSION), Store().resolve(name)
         if newest != target:
-            shutil.rmtree(target, ignore_errors=True)
+            shutil.rmtree(BUNDLED / name, ignore_errors=True)
             shutil.copytree(newest, target)
         card = read_card(target)
         assert card is not None
         scores = scores_of(name, card)
-        write_card(target, dataclasses.replace(card, version=1, notes=NOTES, licence="apache-2.0", scores=scores))
-        print(f"{name}@1: {sum(f.stat().st_size for f in target.iterdir()) / 1e6:.1f} MB")
+        write_card(target, dataclasses.replace(card, version=VERSION, notes=NOTES, licence="apache-2.0", scores=scores))
+        print(f"{name}@{VERSION}: {sum(f.stat().st_size for f in target.iterdir()) / 1e6:.1f} MB")
 
 
 if __name__ == "__main__":

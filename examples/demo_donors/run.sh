@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # Makes the demo donors again: practice speech from the phrase book and frequent words, then training from scratch.
-# Equal minutes and equal steps for both languages. About 25 minutes per language on one core.
+# Equal minutes and equal steps for both languages. About an hour per language on one core.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 vizinho=${VIZINHO:-.venv/bin/vizinho}
 for pair in es:11 en:12; do
     language=${pair%:*} seed=${pair#*:}
-    "$vizinho" corpus speak "$language" --minutes 120 --seed "$seed" --out "runs/practice/$language"
+    "$vizinho" corpus speak "$language" --minutes 300 --seed "$seed" --out "runs/practice/$language"
     "$vizinho" train --lang "$language" --corpus "runs/practice/$language/$language.jsonl" \
         --name "$language-demo" --recipe examples/demo_donors/donor.toml
 done

@@ -12,7 +12,7 @@ from vizinho.languages.levels.zero_shot import decode_untrained
 from vizinho.store.store import BUNDLED
 
 pytestmark = pytest.mark.pipeline
-DONOR = BUNDLED / "es-demo" / "1"
+DONOR = BUNDLED / "es-demo" / "2"
 
 
 @pytest.fixture(scope="module")

@@ -106,7 +106,7 @@ def test_weights_that_the_recorded_job_does_not_give_are_found(world, tmp_path):
     ("arguments", "message"),
     [
         (("pt@7",), "no model 'pt@7'"),
-        (("es-demo",), "its card was written by a vizinho (0.1.0) that did not record the job"),
+        (("es-demo",), "es.jsonl: a corpus that es-demo@2 was trained on is not here"),
         (("pt@1", "--corpus", "{es}", "--corpus", "{es}"), "2 corpora are given, pt@1 was trained on 1"),
         (("pt@1", "--corpus", "nosuch.jsonl"), "nosuch.jsonl: a corpus that pt@1 was trained on is not here"),
         (("pt@1", "--corpus", "{es}"), "in 'es', not in 'pt'"),
@@ -118,6 +118,15 @@ def test_what_cannot_be_reproduced_is_refused(world, arguments, message):
     done = vizinho("models", "reproduce", *words, home=world / "home")
     assert done.returncode == 2
     assert message in done.stderr
+
+
+def test_a_card_of_an_earlier_version_cannot_be_reproduced(world, tmp_path):
+    home = shutil.copytree(world / "home", tmp_path / "home")
+    card = home / "models" / "es" / "1" / "card.json"
+    write_json(card, json.loads(card.read_text()) | {"job": {}, "software": {"vizinho": "0.1.0"}})
+    done = vizinho("models", "reproduce", "es@1", home=home)
+    assert done.returncode == 2
+    assert "its card was written by a vizinho (0.1.0) that did not record the job" in done.stderr
 
 
 def test_a_donor_that_is_gone_is_named(world, tmp_path):

@@ -90,25 +90,25 @@ def test_raw_samples_need_no_container(server):
 
 def test_a_new_version_is_used_from_the_next_request_on_and_old_streams_stay_with_theirs(server, server_home, tmp_path):
     store = Store(server_home)
-    shutil.copytree(BUNDLED / "es-demo" / "1", tmp_path / "copy")
+    shutil.copytree(BUNDLED / "es-demo" / "2", tmp_path / "copy")
     with stream(server) as opened:
         store.add("es-demo", tmp_path / "copy", read_card(tmp_path / "copy"))
         try:
-            assert server.ask(LISTEN, wav(speech())).json["metadata"]["models"] == ["es-demo@2"]
-            assert server.ask("/v1/listen?model=es-demo@1", wav(speech())).json["metadata"]["models"] == ["es-demo@1"]
+            assert server.ask(LISTEN, wav(speech())).json["metadata"]["models"] == ["es-demo@3"]
+            assert server.ask("/v1/listen?model=es-demo@2", wav(speech())).json["metadata"]["models"] == ["es-demo@2"]
             opened.send(linear16(np.concatenate([speech(), np.zeros(16_000, np.float32)])))
             opened.send('{"type": "CloseStream"}')
             received = rest_of(opened)
-            assert received[-1]["models"] == ["es-demo@1"]
-            assert {m["metadata"]["model_uuid"] for m in received if m["type"] == "Results"} == {"es-demo@1"}
+            assert received[-1]["models"] == ["es-demo@2"]
+            assert {m["metadata"]["model_uuid"] for m in received if m["type"] == "Results"} == {"es-demo@2"}
         finally:
-            store.set_current("es-demo", 1)
-    assert server.ask(LISTEN, wav(speech())).json["metadata"]["models"] == ["es-demo@1"]
+            store.set_current("es-demo", 2)
+    assert server.ask(LISTEN, wav(speech())).json["metadata"]["models"] == ["es-demo@2"]
 
 
 def test_a_broken_new_version_gives_way_to_the_one_before(server, server_home, tmp_path):
     store = Store(server_home)
-    shutil.copytree(BUNDLED / "es-demo" / "1", tmp_path / "copy")
+    shutil.copytree(BUNDLED / "es-demo" / "2", tmp_path / "copy")
     ref = store.add("es-demo", tmp_path / "copy", read_card(tmp_path / "copy"))
     folder, before = store.find(ref).folder, store.versions("es-demo")[-2].ref
     try:
@@ -124,7 +124,7 @@ def test_a_broken_new_version_gives_way_to_the_one_before(server, server_home, t
         broken = server.ask(f"/v1/listen?model={ref}", wav(speech()))
         assert (broken.status, broken.json["err_code"]) == (500, "MODEL_BROKEN")
     finally:
-        store.set_current("es-demo", 1)
+        store.set_current("es-demo", 2)
         shutil.rmtree(folder)
 
 

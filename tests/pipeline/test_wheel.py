@@ -52,4 +52,4 @@ def test_the_wheel_works_in_an_empty_environment(wheel, tmp_path):
     (place / "lent.pth").write_text(sysconfig.get_path("purelib") + "\n")
     said = run(sys.executable, ROOT / "deploy" / "try_wheel.py", home / "bin")
     assert f"vizinho {vizinho.__version__} in {place.resolve()}" in said.replace(str(place), str(place.resolve()))
-    assert "en-demo@1, es-demo@1" in said
+    assert "en-demo@2, es-demo@2" in said

@@ -108,7 +108,7 @@ def test_it_is_scored_as_it_transcribes(whisper, speech, place):
 def test_a_folder_can_be_served_by_its_name(whisper, place, monkeypatch):
     monkeypatch.setenv("VIZINHO_HOME", str(place / "home"))
     catalog = Catalog(Store(), [str(whisper), "es-demo"], {"whisper-1": "tiny-whisper"}, "pt")
-    assert [m.ref for m in catalog.current()] == ["tiny-whisper@1", "es-demo@1"]
+    assert [m.ref for m in catalog.current()] == ["tiny-whisper@1", "es-demo@2"]
     for name in ("tiny-whisper", "tiny-whisper@1", "whisper-1", None):
         assert catalog.choose(name, "pt-BR").folder == whisper
     assert catalog.choose(None, "es").name == "es-demo"

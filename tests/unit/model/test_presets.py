@@ -26,11 +26,11 @@ def test_a_pretrained_encoder_has_no_output_layer(tmp_path, classes, has):
 
 
 def test_a_preset_must_be_the_donors(tmp_path):
-    check_preset(BUNDLED / "es-demo" / "1", "tiny")
+    check_preset(BUNDLED / "es-demo" / "2", "tiny")
     with pytest.raises(SpecError, match=f"preset small has {PRESETS['small'].hidden}"):
-        check_preset(BUNDLED / "es-demo" / "1", "small")
+        check_preset(BUNDLED / "es-demo" / "2", "small")
     with pytest.raises(SpecError, match="unknown preset 'huge'"):
-        check_preset(BUNDLED / "es-demo" / "1", "huge")
+        check_preset(BUNDLED / "es-demo" / "2", "huge")
 
 
 @pytest.mark.parametrize("content", [b"{", b"[]", b"\xff", b""])

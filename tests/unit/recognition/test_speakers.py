@@ -138,7 +138,7 @@ def test_a_long_recording_is_heard_as_a_short_one(tmp_path, monkeypatch):
     monkeypatch.setattr(
         files, "with_speakers", lambda t, blocks, count: heard.append(np.concatenate(list(blocks))) or t
     )
-    work = files.Work(BUNDLED / "es-demo" / "1", engine="torch", speakers=2)
+    work = files.Work(BUNDLED / "es-demo" / "2", engine="torch", speakers=2)
     for cut_above in (30.0, 2.0):
         opened = recognizer.Recognizer.load(
             work.model, "torch", recognizer.TranscribeOptions(cut_above_seconds=cut_above)

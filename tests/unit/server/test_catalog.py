@@ -20,18 +20,18 @@ def store():
 def again(store, name, tmp_path, of="es-demo"):
     """The bundled model once more, as the next version of `name`."""
     folder = tmp_path / f"copy-{name}"
-    shutil.copytree(BUNDLED / of / "1", folder)
+    shutil.copytree(BUNDLED / of / "2", folder)
     return store.add(name, folder, read_card(folder))
 
 
 def test_names_mean_the_current_version_at_the_time_of_asking(store, tmp_path):
     catalog = Catalog(store)
-    assert catalog.choose("es-demo", None).ref == "es-demo@1"
-    again(store, "es-demo", tmp_path)
     assert catalog.choose("es-demo", None).ref == "es-demo@2"
-    assert catalog.choose("es-demo@1", None).ref == "es-demo@1"
-    store.set_current("es-demo", 1)
-    assert catalog.choose("es-demo", None).ref == "es-demo@1"
+    again(store, "es-demo", tmp_path)
+    assert catalog.choose("es-demo", None).ref == "es-demo@3"
+    assert catalog.choose("es-demo@2", None).ref == "es-demo@2"
+    store.set_current("es-demo", 2)
+    assert catalog.choose("es-demo", None).ref == "es-demo@2"
 
 
 def test_a_language_chooses_a_model_in_the_order_of_the_names(store, tmp_path):
@@ -59,17 +59,17 @@ def test_what_there_is_not_is_refused_by_name(store, model, language, status, pa
 
 def test_only_what_was_named_is_offered(store, tmp_path):
     again(store, "es-demo", tmp_path)
-    one = Catalog(store, ["es-demo@1"])
-    assert [o.ref for o in one.offered()] == ["es-demo@1"]
-    assert [o.ref for o in one.current()] == ["es-demo@1"]
+    one = Catalog(store, ["es-demo@2"])
+    assert [o.ref for o in one.offered()] == ["es-demo@2"]
+    assert [o.ref for o in one.current()] == ["es-demo@2"]
     with pytest.raises(Refusal):
         one.choose("en-demo", None)
-    assert [o.ref for o in Catalog(store, ["es-demo"]).offered()] == ["es-demo@1", "es-demo@2"]
+    assert [o.ref for o in Catalog(store, ["es-demo"]).offered()] == ["es-demo@2", "es-demo@3"]
 
 
 def test_aliases_are_listed_and_lead_to_their_model(store):
     catalog = Catalog(store, aliases={"whisper-1": "es-demo"})
-    assert catalog.choose("whisper-1", "es").ref == "es-demo@1"
+    assert catalog.choose("whisper-1", "es").ref == "es-demo@2"
     assert "whisper-1" in [name for name, _ in catalog.listed()]
     with pytest.raises(SpecError):
         Catalog(store, ["en-demo"], {"whisper-1": "es-demo"})
@@ -85,29 +85,29 @@ def test_languages_to_detect_between_have_one_model_each(store, tmp_path):
 
 
 def test_a_name_that_the_store_lacks_is_an_error_before_anything_starts(store):
-    with pytest.raises(StoreError, match="es-demo@1"):
+    with pytest.raises(StoreError, match="es-demo@2"):
         Catalog(store, ["es-dmo"])
 
 
 def test_a_current_version_with_a_broken_card_gives_way_to_the_one_before(store, tmp_path):
-    for number in (2, 3):
+    for number in (3, 4):
         again(store, "es-demo", tmp_path / str(number))
     catalog = Catalog(store)
-    (store.models / "es-demo" / "3" / "card.json").write_text("{}")
+    (store.models / "es-demo" / "4" / "card.json").write_text("{}")
     chosen = catalog.choose("es-demo", None)
-    assert (chosen.ref, chosen.fallback.ref) == ("es-demo@2", "es-demo@1")
-    assert [m.ref for m in catalog.current() if m.name == "es-demo"] == ["es-demo@2"]
-    assert catalog.choose("es-demo@2", None).fallback is None, "who names a version gets that one or none"
+    assert (chosen.ref, chosen.fallback.ref) == ("es-demo@3", "es-demo@2")
+    assert [m.ref for m in catalog.current() if m.name == "es-demo"] == ["es-demo@3"]
+    assert catalog.choose("es-demo@3", None).fallback is None, "who names a version gets that one or none"
     with pytest.raises(Refusal):
-        catalog.choose("es-demo@3", None)
+        catalog.choose("es-demo@4", None)
 
 
 def test_versions_that_somebody_went_back_from_are_no_fallback(store, tmp_path):
-    for number in (2, 3):
+    for number in (3, 4):
         again(store, "es-demo", tmp_path / str(number))
+    store.set_current("es-demo", 3)
+    assert Catalog(store).choose("es-demo", None).fallback.ref == "es-demo@2"
     store.set_current("es-demo", 2)
-    assert Catalog(store).choose("es-demo", None).fallback.ref == "es-demo@1"
-    store.set_current("es-demo", 1)
     assert Catalog(store).choose("es-demo", None).fallback is None
 
 
@@ -119,7 +119,7 @@ def test_a_broken_card_hides_only_its_own_model(store, tmp_path):
 
 def restricted(store, name, tmp_path, *terms):
     folder = tmp_path / f"restricted-{name}-{len(store.versions(name))}"
-    shutil.copytree(BUNDLED / "es-demo" / "1", folder)
+    shutil.copytree(BUNDLED / "es-demo" / "2", folder)
     card = read_card(folder)
     row = {"corpus": "pt.jsonl", "language": "es", "licence": "", "restrictions": list(terms), "minutes": 1.0}
     return store.add(name, folder, dataclasses.replace(card, data=dict(card.data) | {"sources": [row]}))

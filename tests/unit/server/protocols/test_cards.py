@@ -43,6 +43,6 @@ def test_a_model_of_synthetic_speech_alone_says_so(licences, warned):
 
 @pytest.mark.parametrize("name", ["es-demo", "en-demo"])
 def test_bundled_donors_are_demo_models(name):
-    assert facts_of(read_card(BUNDLED / name / "1")).warning == (
+    assert facts_of(read_card(BUNDLED / name / "2")).warning == (
         "Demo model, trained on synthetic speech: expect errors on people."
     )

@@ -13,7 +13,7 @@ from vizinho.server.workers.messages import FileJob, OpenStream, RawFormat, Work
 from vizinho.server.workers.pool import Pool
 from vizinho.store.store import BUNDLED
 
-OPENING = OpenStream(0, ServedModel("es-demo", 1, BUNDLED / "es-demo" / "1", "es"), RawFormat("linear16", 16_000, 1))
+OPENING = OpenStream(0, ServedModel("es-demo", 2, BUNDLED / "es-demo" / "2", "es"), RawFormat("linear16", 16_000, 1))
 JOB = FileJob(0, b"", ServedModel("pt", 1, Path("none"), "pt"))
 
 

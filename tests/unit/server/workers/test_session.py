@@ -18,13 +18,13 @@ from vizinho.server.served import ServedModel
 from vizinho.server.workers.session import LiveSession
 from vizinho.store.store import BUNDLED
 
-MODEL = ServedModel("es-demo", 1, BUNDLED / "es-demo" / "1", "es")
+MODEL = ServedModel("es-demo", 2, BUNDLED / "es-demo" / "2", "es")
 BASE = [("encoding", "linear16"), ("sample_rate", "16000")]
 
 
 @pytest.fixture(scope="module")
 def transcriber():
-    return Recognizer.load(BUNDLED / "es-demo" / "1", "torch")
+    return Recognizer.load(BUNDLED / "es-demo" / "2", "torch")
 
 
 @pytest.fixture(scope="module")

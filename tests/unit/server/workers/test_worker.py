@@ -24,8 +24,8 @@ from vizinho.server.workers.models import LoadedModels, loader
 from vizinho.server.workers.worker import MOST_ORDERS, StreamQueue, Worker
 from vizinho.store.store import BUNDLED
 
-ES = ServedModel("es-demo", 1, BUNDLED / "es-demo" / "1", "es")
-EN = ServedModel("en-demo", 1, BUNDLED / "en-demo" / "1", "en")
+ES = ServedModel("es-demo", 2, BUNDLED / "es-demo" / "2", "es")
+EN = ServedModel("en-demo", 2, BUNDLED / "en-demo" / "2", "en")
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +124,7 @@ def test_a_version_that_cannot_be_loaded_gives_way_to_the_one_before_and_is_not_
 
 
 def test_a_recording_and_a_stream_are_answered_by_the_version_before_a_broken_one(answered, tmp_path):
-    broken = ServedModel("es-demo", 2, tmp_path, "es", fallback=ES)
+    broken = ServedModel("es-demo", 3, tmp_path, "es", fallback=ES)
     (done,) = answered(FileJob(1, wav(speech()), broken))
     assert (done.model, done.transcripts[0].text) == (ES, SENTENCE)
     (opened,) = answered(OpenStream(2, broken, RawFormat("linear16", 16_000, 1)))
