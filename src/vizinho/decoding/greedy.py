@@ -83,6 +83,7 @@ def words_of(emissions: Iterable[Emission], inventory: TokenInventory, frame_sec
     pieces: list[Emission] = []
     for emission in emissions:
         token, role = inventory.tokens[emission.token], inventory.roles[emission.token]
+        # Within a word letters follow each other in a few frames, even where people sing.
         paused = pieces and (emission.start_frame - pieces[-1].end_frame) * frame_seconds > PAUSE_SECONDS
         if role == "space" or token.startswith(PIECE_SPACE) or paused:  # characters end words, pieces begin them
             if letters:

@@ -128,10 +128,12 @@ def models_of_texts(
     if is_listed(language):
         words = place.with_suffix(".list.arpa") if sources else place
         ways.append(("learning words", [frequency_list(language, most=LIST_WORDS)], LmOptions(order=1), words))
+    # Held-out lines leave the texts alone: a list of frequent words is nobody's transcript and keeps its words.
     for name, of, options, path in ways:
         progress = partial(show, name, sum(source.size for source in of))
         train_language_model(path, of, options, normalize, letters, exclude=held_out, progress=progress)
     if len(ways) > 1:
+        # Read whole before it is written, so the mixture may take the first one's place.
         mix_files(place, ways[1][-1], 1 - LIST_SHARE, place)
         for path in (ways[1][-1], card_path(ways[1][-1])):
             path.unlink()

@@ -54,6 +54,7 @@ def choose_shares(
         return measure()
 
     alone = [cer(start) for start in starts]
+    # From the best to the worst: what a neighbour adds is seen beside those that are nearer.
     order = sorted(range(len(starts)), key=lambda n: alone[n])
     shares, best = [float(n == order[0]) for n in range(len(starts))], alone[order[0]]
     mixture: Weights = starts[order[0]]
@@ -63,6 +64,7 @@ def choose_shares(
             if (value := cer(between(mixture, starts[number], share))) < best:
                 best, added = value, share
         if added:
+            # The shares that there were give way evenly.
             mixture = between(mixture, starts[number], added)
             shares = [(1 - added) * share + added * (n == number) for n, share in enumerate(shares)]
     plant(model, before)

@@ -226,6 +226,7 @@ def _mixed(job: Job, dataset: Dataset, similarity: Similarity | None, first: Sta
     for other in job.others:
         of_other = replace(alone, donor=other.folder, donor_language=other.language, tokens=first.tokens)
         starts.append(weights(from_donor(of_other, dataset, similarity).checkpoint.model))
+    # Only now: donors with other alphabets have one shape once each has rows for the target's tokens.
     check_shapes(starts, names)
     model, note = first.checkpoint.model, ""
     shares = [other.share for other in job.others]
@@ -237,6 +238,7 @@ def _mixed(job: Job, dataset: Dataset, similarity: Similarity | None, first: Sta
         else:
             chosen, note = [1 / len(starts)] * len(starts), "; no dev to choose on"
     else:
+        # A job made again from its card decides nothing.
         given = [share for share in shares if share is not None]
         chosen = [1 - sum(given), *given]
     plant(model, mix(starts, chosen))

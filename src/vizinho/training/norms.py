@@ -46,6 +46,7 @@ class RunningStatistics:
         So no batch decays another one, and a block that layer drop left out of one batch keeps its share of the rest.
         """
         for buffer, before, moves in zip(self._buffers, self._before, self._moves, strict=True):
+            # (1 - m/n) before + m/n mean is a move by m/n (mean - before); moves add up to the step.
             moves += buffer - before
             buffer.copy_(before)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -127,3 +128,12 @@ def test_the_undamaged_ones_are_read(kind, place):
     read = Reading(kind, path)
     assert read.utterances
     assert read.problems == []
+
+
+def test_a_tier_with_an_endless_count_of_intervals_has_none(place):
+    whole_text = whole("textgrid", place).decode()
+    path = place / SOURCES["textgrid"][0]
+    path.write_text(re.sub(r"(intervals: size = )\d+", r"\g<1>1e999", whole_text, count=1))
+    assert whole_text != path.read_text()
+    with pytest.raises(VizinhoError, match="no tier with a transcription"):
+        Reading("textgrid", path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from bisect import bisect_right
 from collections.abc import Iterator
@@ -44,8 +45,10 @@ class _Tokens:
         position, token = self._tokens[self._next]
         if not token or token[0] in '"<':
             raise _BrokenError("a number", position, token)
+        if not math.isfinite(value := float(token)):  # "1e999" is a number that no time or count can be
+            raise _BrokenError("a finite number", position, token)
         self._next += 1
-        return float(token)
+        return value
 
     def string(self) -> str:
         """The next token as a string."""
