@@ -457,7 +457,7 @@ def tune(
     From then on `transcribe`, `evaluate` and `serve` use it.
     """
     from vizinho.decoding.setup import write_decoder, write_own_decoder
-    from vizinho.job.decoder import choose_decoder, models_of_texts
+    from vizinho.job.decoder import choose_decoder, model_of_texts
     from vizinho.progress import board
     from vizinho.recognition.files import Work
 
@@ -471,7 +471,8 @@ def tune(
         if not lms:
             # A decoder file names its models, so they stay beside it; the model's own decoder has copies.
             place = out.with_suffix(".arpa") if out else Path(folder) / "words.arpa"
-            lms = list(models_of_texts(recognizer, utterances, place, texts=text or (), show=show))
+            model_of_texts(recognizer, utterances, place, texts=text or (), show=show)
+            lms = [place]
         spec = options.spec_of(lms, beam_width=beam_width)
         assert spec is not None
         spec = replace(spec, lexicon=lexicon)

@@ -23,7 +23,7 @@ from vizinho.decoding.options import BeamOptions
 from vizinho.decoding.search import Parts, Search, Words, hash_of
 from vizinho.decoding.tables import Table
 from vizinho.errors import ModelError, TextError
-from vizinho.text.tokens import PIECE_SPACE, TokenInventory
+from vizinho.text.tokens import PIECE_SPACE, TokenInventory, writes
 
 LONGEST = 64
 """Letters of the longest spelling in a lexicon."""
@@ -82,7 +82,7 @@ class BeamDecoder:
         if words is not None:
             by_word = _words(_of_unit(words, "word"), own, spellings or {}, _table(by_letter or Uniform(own), own))
         parts = Parts(
-            tuple(_step(t, role) for t, role in zip(inventory.tokens, inventory.roles, strict=True)),
+            tuple(writes(t, role) for t, role in zip(inventory.tokens, inventory.roles, strict=True)),
             inventory.roles.index("blank"),
             own,
             by_word,
@@ -201,13 +201,6 @@ def _favouring(parts: Parts, boosts: Mapping[str, float]) -> Parts:
 def letters_of(inventory: TokenInventory) -> frozenset[str]:
     """Letters that the tokens can write."""
     return frozenset("".join(inventory.letters)) - {PIECE_SPACE}
-
-
-def _step(token: str, role: str) -> str:
-    """What a token writes: letters, a space, or nothing (the blank)."""
-    if role == "space":
-        return " "
-    return token.replace(PIECE_SPACE, " ") if role == "letter" else ""
 
 
 def _of_unit(model: LanguageModel, unit: str) -> LanguageModel:

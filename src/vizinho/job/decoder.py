@@ -100,14 +100,14 @@ def choose_decoder(
     return Choice(greedy, tuple(tuned), chosen, note)
 
 
-def models_of_texts(
+def model_of_texts(
     recognizer: Recognizer,
     utterances: Sequence[Utterance],
     place: Path,
     *,
     texts: Sequence[Path] = (),
     show: Event = unseen,
-) -> tuple[Path, ...]:
+) -> None:
     """Train a model of words on what there is: the train split's texts, `texts`, and the language's frequent words.
 
     Lines of `texts` that equal a text of another split are left out. `place` is the ARPA file to write. The list of
@@ -124,20 +124,22 @@ def models_of_texts(
         what = f"no train split and no list of words of {language!r}"
         raise CorpusError(what, where="corpus", fix="give sentences with --text, or a model with --lm")
     held_out = frozenset(held_out_texts(utterances, normalize))
-    ways = [("learning sentences", sources, LmOptions(), place)] if sources else []
+
+    def learn(what: str, of: Sequence[Source], options: LmOptions, path: Path) -> None:
+        progress = partial(show, f"learning {what}", sum(source.size for source in of))
+        # Held-out lines leave the texts alone: a list of frequent words is nobody's transcript and keeps its words.
+        train_language_model(path, of, options, normalize, letters, exclude=held_out, progress=progress)
+
+    if sources:
+        learn("sentences", sources, LmOptions(), place)
     if is_listed(language):
         words = place.with_suffix(".list.arpa") if sources else place
-        ways.append(("learning words", [frequency_list(language, most=LIST_WORDS)], LmOptions(order=1), words))
-    # Held-out lines leave the texts alone: a list of frequent words is nobody's transcript and keeps its words.
-    for name, of, options, path in ways:
-        progress = partial(show, name, sum(source.size for source in of))
-        train_language_model(path, of, options, normalize, letters, exclude=held_out, progress=progress)
-    if len(ways) > 1:
-        # Read whole before it is written, so the mixture may take the first one's place.
-        mix_files(place, ways[1][-1], 1 - LIST_SHARE, place)
-        for path in (ways[1][-1], card_path(ways[1][-1])):
-            path.unlink()
-    return (place,)
+        learn("words", [frequency_list(language, most=LIST_WORDS)], LmOptions(order=1), words)
+        if sources:
+            # Read whole before it is written, so the mixture may take the first one's place.
+            mix_files(place, words, 1 - LIST_SHARE, place)
+            words.unlink()
+            card_path(words).unlink()
 
 
 def _parts(spec: DecoderSpec) -> dict[str, DecoderSpec]:

@@ -239,8 +239,8 @@ def _mixed(job: Job, dataset: Dataset, similarity: Similarity | None, first: Sta
             chosen, note = [1 / len(starts)] * len(starts), "; no dev to choose on"
     else:
         # A job made again from its card decides nothing.
-        given = [share for share in shares if share is not None]
-        chosen = [1 - sum(given), *given]
+        recorded = [share for share in shares if share is not None]
+        chosen = [1 - sum(recorded), *recorded]
     plant(model, mix(starts, chosen))
     parts = " + ".join(f"{share:.3g} {name}" for share, name in zip(chosen, names, strict=True))
     assert first.plan is not None

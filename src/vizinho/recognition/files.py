@@ -203,8 +203,9 @@ def _transcribe(recognizer: Recognizer, work: Work, group: Sequence[Path], stdin
     names = [str(audio) for audio, _ in short]
     decoded = recognizer.transcribe_many([samples for _, samples in short], names)
     for (audio, samples), transcript in zip(short, decoded, strict=True):
-        told = transcript if work.speakers is None else with_speakers(transcript, [samples], work.speakers or None)
-        transcripts[audio].append(told)
+        if work.speakers is not None:
+            transcript = with_speakers(transcript, [samples], work.speakers or None)
+        transcripts[audio].append(transcript)
     return [Outcome(a, error=errors[a]) if a in errors else Outcome(a, tuple(transcripts[a])) for a in group]
 
 

@@ -144,15 +144,15 @@ def encode(tokenizer: Any, text: str, *, where: str = "") -> list[int]:
 
 
 def spelt(inventory: TokenInventory, rows: Iterable[int]) -> str:
-    """The text that rows stand for; what is neither letter nor space writes nothing."""
-    parts = []
-    for row in rows:
-        token, role = inventory.tokens[row], inventory.roles[row]
-        if role == "space" or token.startswith(PIECE_SPACE):
-            parts.append(" ")
-        if role == "letter":
-            parts.append(token.removeprefix(PIECE_SPACE))
-    return " ".join("".join(parts).split())
+    """The text that rows stand for."""
+    return " ".join("".join(writes(inventory.tokens[row], inventory.roles[row]) for row in rows).split())
+
+
+def writes(token: str, role: str) -> str:
+    """What a token writes: letters, a space, or nothing (the blank)."""
+    if role == "space":
+        return " "
+    return token.replace(PIECE_SPACE, " ") if role == "letter" else ""
 
 
 def frames_needed(rows: Sequence[int]) -> int:

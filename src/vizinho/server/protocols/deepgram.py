@@ -300,9 +300,9 @@ def _channel(query: ListenQuery, written: _Written, groups: Sequence[Phrase], re
     if query.paragraphs:
         best.paragraphs = _paragraphs(written)
     language, confidence = result.detected or (None, None)
-    found = [wire.Search(query=phrase, hits=_hits(written.words, phrase)) for phrase in query.search]
+    searches = [wire.Search(query=phrase, hits=_hits(written.words, phrase)) for phrase in query.search]
     return wire.Channel(
-        search=found or None, alternatives=[best], detected_language=language, language_confidence=confidence
+        search=searches or None, alternatives=[best], detected_language=language, language_confidence=confidence
     )
 
 

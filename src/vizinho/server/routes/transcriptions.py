@@ -49,8 +49,8 @@ async def transcriptions(request: Request, admitted: Admitted) -> Response:
     """Transcribe a recording."""
     service, limits = admitted.service, admitted.service.limits
     form = await _form(request, admitted)
-    asked = await asyncio.to_thread(openai.read_fields, form.fields)
-    fields = asked.fields
+    transcription = await asyncio.to_thread(openai.read_fields, form.fields)
+    fields = transcription.fields
     diarized = fields.response_format == "diarized_json"
     if diarized and not speakers_possible():
         raise bad_parameter("response_format", "this server has no voices to compare (pip install 'vizinho[speakers]')")
@@ -66,16 +66,16 @@ async def transcriptions(request: Request, admitted: Admitted) -> Response:
         hint=fields.prompt,
         deltas=fields.stream,
         speakers=diarized,
-        voices=asked.voices,
+        voices=transcription.voices,
         max_seconds=limits.max_audio_seconds,
         max_channels=limits.max_channels,
     )
     if fields.stream:
-        return await _streamed(admitted, job, fields, asked.headers)
+        return await _streamed(admitted, job, fields, transcription.headers)
     done = await unless_gone(request, service.pool.transcribe(admitted.client, job))
     service.metrics.transcribed(done)
     content, kind = await asyncio.to_thread(_rendered, fields, done)
-    return Response(content, media_type=kind, headers=asked.headers)
+    return Response(content, media_type=kind, headers=transcription.headers)
 
 
 def _chosen(catalog: Catalog, fields: openai.TranscriptionFields) -> ServedModel:
