@@ -114,7 +114,7 @@ class Cutter:
         """End the open utterance here, as at the end of the stream; audio that comes later starts a new one."""
         if self._begin is None:
             return []
-        piece = self._piece(self._begin, self.end_sample)
+        piece = self._piece(self._begin, min(self.end_sample, self._last_voiced + _samples(self.options.pad_seconds)))
         self._close(self.end_sample)
         return [piece]
 

@@ -38,6 +38,7 @@ from vizinho.recognition.engines import (
 from vizinho.recognition.export import can_export
 from vizinho.recognition.live import Live, load_live, streams, torch_live
 from vizinho.recognition.segments import mean_confidence, segments_of, text_of
+from vizinho.recognition.trimming import TrimOptions, trimmed
 from vizinho.recognition.whisper_export import is_converted, is_whisper
 from vizinho.records import Alternative, Transcript, Utterance, Word
 from vizinho.store.card import read_card
@@ -60,13 +61,15 @@ class TranscribeOptions:
     """How audio is cut, batched and grouped."""
 
     cut_above_seconds: float = 20.0
-    """Longer audio is cut where nobody speaks; shorter audio is decoded as it is."""
+    """Longer audio is cut at every pause; shorter audio at its ends and at long pauses alone."""
     batch_seconds: float = 30.0
     """Padded audio in one batch; bounds memory."""
     pause_seconds: float = 0.8
     """Words farther apart begin a new segment."""
     cutting: CutOptions = field(default_factory=lambda: CutOptions(silence_seconds=0.3))
     """Shorter pauses than a live stream waits for: nobody waits, and models trained on single sentences want them."""
+    trimming: TrimOptions | None = field(default_factory=TrimOptions)
+    """What is cut from short audio; None decodes it whole."""
     n_best: int = 0
     """Alternatives that a transcript lists; they need a beam search."""
 
@@ -321,10 +324,13 @@ class Recognizer:
         return engine.words(waveforms) if isinstance(engine, WordsEngine) else engine.log_probs(waveforms)
 
     def _cut(self, samples: Waveform) -> list[Piece]:
-        if samples.size <= self.options.cut_above_seconds * SAMPLE_RATE:
-            return [Piece(0, samples)] if samples.size else []
-        cutter = Cutter(self.options.cutting)
-        return self._packed([*cutter.feed(samples), *cutter.flush()])
+        options = self.options
+        if samples.size > options.cut_above_seconds * SAMPLE_RATE:
+            cutter = Cutter(options.cutting)
+            return self._packed([*cutter.feed(samples), *cutter.flush()])
+        if options.trimming and not self._reads_windows:
+            return trimmed(samples, options.trimming)
+        return [Piece(0, samples)] if samples.size else []
 
     def _long(self, cutter: Cutter, blocks: Iterable[Waveform]) -> Iterator[PieceOutput]:
         """Pieces of a long recording in order of time, as soon as two batches of them are full."""
@@ -340,7 +346,12 @@ class Recognizer:
     def _packed(self, pieces: Sequence[Piece]) -> list[Piece]:
         """Pieces as the engine likes them: whatever they hold, a network with a decoder reads windows of one length."""
         longest = self.engine.max_seconds
-        return packed(pieces, longest) if isinstance(self.engine, WordsEngine) and longest else list(pieces)
+        return packed(pieces, longest) if self._reads_windows and longest else list(pieces)
+
+    @property
+    def _reads_windows(self) -> bool:
+        """Whether the engine pads whatever it gets to one length, as Whisper with its decoder does."""
+        return isinstance(self.engine, WordsEngine) and self.engine.max_seconds is not None
 
     def _run(self, pieces: Sequence[Piece]) -> list[PieceOutput]:
         """Pieces through the network, in batches of similar length; results in the order of the pieces."""
