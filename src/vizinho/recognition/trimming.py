@@ -72,7 +72,8 @@ def trimmed(samples: Waveform, options: TrimOptions) -> list[Piece]:
 def _levels(samples: Waveform) -> npt.NDArray[np.float32]:
     """Root mean square of each window, the last one filled with silence; shape (windows,)."""
     windows = np.pad(samples, (0, -samples.size % WINDOW_SAMPLES)).reshape(-1, WINDOW_SAMPLES)
-    return np.sqrt(np.einsum("ij,ij->i", windows, windows) / np.float32(WINDOW_SAMPLES))
+    levels: npt.NDArray[np.float32] = np.sqrt(np.einsum("ij,ij->i", windows, windows) / np.float32(WINDOW_SAMPLES))
+    return levels
 
 
 def _is_long(quiet: Windows, options: TrimOptions) -> bool:
