@@ -44,6 +44,7 @@ Minutes = Annotated[float | None, Option("--minutes", help="Use at most these mi
 Seed = Annotated[int | None, Option("--seed", help="Seed of all randomness (default 1).", min=0)]
 Threads = Annotated[int | None, Option("--threads", help="Torch threads (default 1).", min=1)]
 Recipe = Annotated[Path | None, Option("--recipe", help="TOML file of training options (docs/recipes.md).")]
+Pieces = Annotated[int, Option("--pieces", help="Number of BPE pieces, where they are learnt.", min=1)]
 
 
 def train(
@@ -57,7 +58,7 @@ def train(
     seed: Seed = None,
     preset: Annotated[str, Option("--preset", help="Size: tiny, small, base or large.")] = "tiny",
     tokens: Annotated[str, Option("--tokens", help="characters or bpe.")] = "characters",
-    pieces: Annotated[int, Option("--pieces", help="Number of BPE pieces.", min=1)] = 256,
+    pieces: Pieces = 256,
     threads: Threads = None,
     recipe: Recipe = None,
     orthography: Orthographies = None,
@@ -142,10 +143,12 @@ def transfer(
         str,
         Option(
             "--tokens",
-            help="auto keeps the donor's pieces where they can write the target's letters and the training texts, and "
-            "makes tokens of single letters otherwise; donor, characters.",
+            help="auto keeps the donor's pieces where they can write the target's letters and the training texts. "
+            "Otherwise it makes tokens of single letters; where the donor's frames are too long for letters, it adds "
+            "the letters that its pieces lack. Or: donor, extended, bpe, characters.",
         ),
     ] = "auto",
+    pieces: Pieces = 256,
     head: Annotated[
         str,
         Option(
@@ -204,6 +207,7 @@ def transfer(
         "orthography": orthography,
         "rows": RowOptions(new_rows, row_overrides(row or [])),
         "tokens": tokens,
+        "pieces": pieces,
         "head": head,
         "language_like": language_shares(language_like),
         "fresh": fresh,

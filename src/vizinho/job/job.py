@@ -49,7 +49,7 @@ class Job:
     preset: str = "tiny"
     """Size of a network from scratch; a transfer takes the donor's size."""
     tokens: str = "characters"
-    """"auto", "characters", "bpe" or "donor" (`vizinho.job.tokens`)."""
+    """One of `vizinho.job.tokens.KINDS`."""
     pieces: int = 256
     """Number of BPE pieces, where tokens are "bpe"."""
     normalizer: Normalizer | None = None

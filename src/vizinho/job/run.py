@@ -169,6 +169,7 @@ def transfer(
     orthography: Path | None = None,
     rows: RowOptions = RowOptions(),
     tokens: str = "auto",
+    pieces: int = 256,
     head: str = "auto",
     language_like: Sequence[tuple[str, float]] = (),
     dry_run: bool = False,
@@ -198,8 +199,10 @@ def transfer(
             Unicode's CLDR has it.
         rows: How the rows of tokens that the donor lacks start.
         tokens: "auto" keeps the donor's pieces where they write every letter of the target and every word of the
-            training texts, "donor" where they write the texts; otherwise, and with "characters", the target gets
-            tokens of one letter. Whisper keeps its own.
+            training texts; otherwise the target gets tokens of one letter, or, where the donor's frames are too long
+            for those, the letters that the pieces lack are added. "donor", "extended", "bpe" and "characters" ask for
+            one of them. Whisper keeps its own.
+        pieces: Number of BPE pieces, where they are learnt.
         head: "ctc" takes the encoder of a donor with a decoder (Whisper, a transducer) and gives it a new output layer;
             "auto" keeps the decoder.
         language_like: For a donor with a decoder that lacks the target: languages and shares from which the target's
@@ -222,7 +225,7 @@ def transfer(
     if preset is not None:
         check_preset(folder, preset)
     kind = donor_kind(folder, head)
-    if kind == "whisper" and tokens == "characters":
+    if kind == "whisper" and tokens not in ("auto", "donor"):
         raise SpecError("Whisper writes in its own tokens", where="--tokens", fix="leave it out, or use --head ctc")
     corpora, practice = _open(corpus), _open(beside)
     repeats = _repeats(repeat, corpora, practice)  # checked before anything long is made
@@ -261,6 +264,7 @@ def transfer(
         beside=tuple(c.place for c in practice),
         repeat=repeats,
         tokens=tokens,
+        pieces=pieces,
         rows=rows,
         head=head,
         language_like=tuple(language_like),

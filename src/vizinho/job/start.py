@@ -169,7 +169,7 @@ class Start:
 
     checkpoint: Checkpoint
     tokens: str
-    """Whose tokens it writes: "characters", "bpe" or "donor"."""
+    """Whose tokens it writes, as in TokenChoice."""
     written: bool = False
     """See TokenChoice."""
     plan: TransferPlan | None = None
@@ -195,12 +195,14 @@ def from_donor(job: Job, dataset: Dataset, similarity: Similarity | None) -> Sta
     choice = choose_tokens(job, dataset, donor)
     # A vocabulary that stays keeps its rows, also those of no token, and its blank.
     tokenizer, same = choice.tokenizer, choice.kind == "donor"
+    grouped = choice.kind in ("donor", "extended")
     target = Checkpoint(like(donor.model, None if same else tokenizer, job.options.seed), donor.extractor, tokenizer)
-    # The table (V_target, V_donor) is only needed, and eSpeak only started, where the donor lacks a letter.
-    letters, donor_letters = target.inventory.letters, donor.inventory.letters
+    # The table (V_new, V_donor) is only needed, and eSpeak only started, where the donor lacks a letter.
+    donor_letters = donor.inventory.letters
+    new = [letter for letter in target.inventory.letters if letter not in set(donor_letters)]
     table = None
-    if similarity is not None and job.donor_language and set(letters) - set(donor_letters):
-        table = similarity(job.language, job.donor_language, letters, donor_letters)
+    if similarity is not None and job.donor_language and new:
+        table = similarity(job.language, job.donor_language, new, donor_letters)
     sources = match_tokens(target.inventory, donor.inventory, job.rows, table)
     # The plan accounts for every parameter of both sides before a single value is written.
     fresh, donated = weights(target.model), donor.weights()
@@ -209,7 +211,7 @@ def from_donor(job: Job, dataset: Dataset, similarity: Similarity | None) -> Sta
         "unused": donor.unused,
         "renewed": _renewed(fresh, job.rows.fresh_layers),
     }
-    plan = plan_axes(shapes_of(fresh), shapes_of(donated), _axes(donor, sources, fresh, donated, same), **reasons)
+    plan = plan_axes(shapes_of(fresh), shapes_of(donated), _axes(donor, sources, fresh, donated, grouped), **reasons)
     plant(target.model, apply_plan(plan, donated, fresh))
     notes = (choice.note,) if choice.note else ()
     return Start(target, choice.kind, choice.written, replace(plan, notes=notes), donor.describe())
@@ -225,7 +227,12 @@ def _mixed(job: Job, dataset: Dataset, similarity: Similarity | None, first: Sta
     starts = [weights(first.checkpoint.model)]
     for other in job.others:
         of_other = replace(alone, donor=other.folder, donor_language=other.language, tokens=first.tokens)
-        starts.append(weights(from_donor(of_other, dataset, similarity).checkpoint.model))
+        start = from_donor(of_other, dataset, similarity).checkpoint
+        # Donors that keep their pieces may have as many of them, in another order or of another language.
+        if start.inventory != first.checkpoint.inventory:
+            fix = "use --tokens characters"
+            raise SpecError(f"its tokens are not those of {names[0]}", where=other.ref, fix=fix)
+        starts.append(weights(start.model))
     # Only now: donors with other alphabets have one shape once each has rows for the target's tokens.
     check_shapes(starts, names)
     model, note = first.checkpoint.model, ""

@@ -5,6 +5,7 @@ The tokeniser that is saved with a model is Hugging Face's ParakeetTokenizer; CT
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -76,6 +77,37 @@ def bpe_tokenizer(texts: Iterable[str], size: int) -> Any:
     if tokenizer.get_vocab_size() <= 2:
         raise TextError("no pieces could be learnt: the texts are empty", fix="give a corpus with text")
     return _wrap(tokenizer)
+
+
+def with_letters(tokenizer: Any, letters: Iterable[str]) -> Any | None:
+    """A ParakeetTokenizer of a tokeniser's pieces, cut as it cuts them, and of single letters that they lack.
+
+    None where its pieces are neither BPE nor Unigram, or do not mark the start of a word as SentencePiece does.
+    """
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    model = json.loads(backend.to_str())["model"] if backend is not None else {}
+    vocabulary = tokenizer.get_vocab()
+    pieces = [token for token in vocabulary if role_of(token, tokenizer) in ("letter", "space")]
+    if model.get("type") not in ("BPE", "Unigram") or PIECE_SPACE not in pieces:
+        return None
+    # By row, so that the plan lists them as the donor does; the plan finds each by its name.
+    pieces.sort(key=lambda token: vocabulary[token])
+    tokens = list(dict.fromkeys([BLANK, UNKNOWN, *pieces, *sorted(letters)]))
+    longer: Tokenizer
+    if model["type"] == "BPE":
+        merges = [tuple(pair.split(" ") if isinstance(pair, str) else pair) for pair in model["merges"]]
+        merges = [pair for pair in merges if "".join(pair) in vocabulary]
+        longer = Tokenizer(models.BPE({token: row for row, token in enumerate(tokens)}, merges, unk_token=UNKNOWN))
+    else:
+        scores = {piece: score for piece, score in model["vocab"] if piece in vocabulary}
+        # Less likely than any piece: where a piece with the letter exists, that one is taken.
+        least = min(scores.values()) - 1.0
+        ranked = [(token, scores.get(token, least)) for token in tokens]
+        longer = Tokenizer(models.Unigram(ranked, unk_id=tokens.index(UNKNOWN)))
+    longer.normalizer = normalizers.NFC()
+    longer.pre_tokenizer = pre_tokenizers.Metaspace(replacement=PIECE_SPACE)
+    longer.decoder = decoders.Metaspace(replacement=PIECE_SPACE)
+    return _wrap(longer)
 
 
 def _wrap(tokenizer: Tokenizer) -> Any:

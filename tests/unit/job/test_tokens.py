@@ -15,13 +15,13 @@ from transformers import ParakeetTokenizer
 
 from vizinho.errors import SpecError
 from vizinho.job.fit import fit_job
-from vizinho.job.job import Job
+from vizinho.job.job import Job, MixedDonor
 from vizinho.job.start import make_ready
 from vizinho.model.checkpoint import load_checkpoint, load_donor, save_checkpoint, weights
 from vizinho.plan.summary import summarise
 from vizinho.plan.tokens import RowOptions
 from vizinho.recognition.recognizer import Recognizer
-from vizinho.text.tokens import encode, inventory_of, spelt
+from vizinho.text.tokens import bpe_tokenizer, encode, inventory_of, spelt
 from vizinho.training.options import AdapterOptions, TrainingOptions
 
 OPTIONS = TrainingOptions(steps=2, batch_seconds=5, workers=0, evaluate_every=2, checkpoint_every=2, average_share=0.0)
@@ -62,13 +62,63 @@ def test_pieces_that_write_the_language_stay_and_the_start_is_the_donor(donor, c
     assert {row.action for row in ready.plan.rows} <= {"copy", "row copy"}
 
 
-def test_pieces_that_lack_a_letter_of_the_alphabet_give_way(donor, corpora):
-    ready = ready_of(donor, corpora, "pt")
+@pytest.mark.parametrize("kind", KINDS)
+def test_pieces_that_lack_a_letter_of_the_alphabet_give_way(kind, corpora, tmp_path):
+    ready = ready_of(tiny_transducer(tmp_path / kind, kind), corpora, "pt")
     assert ready.job.tokens == "characters"
     assert set("abcãõç") < set(ready.checkpoint.inventory.letters)
     first, *_ = summarise(ready.plan)
     assert first.startswith("tokens: 39 letters of pt and its training texts, because the donor's pieces cannot write")
     assert first.endswith("and 21 more (--tokens)")
+
+
+@pytest.fixture
+def frames_of_80_ms(tmp_path):
+    """A CTC network with pieces of two words each, so that texts of tones take few of them."""
+    texts = [f"{a}{b} {b}{a}" for a in "abcdefgh" for b in "abcdefgh"]
+    return parakeet(tmp_path / "long", bpe_tokenizer(texts, 80))
+
+
+def test_where_frames_are_long_the_letters_that_pieces_lack_are_added(frames_of_80_ms, corpora):
+    ready, original = ready_of(frames_of_80_ms, corpora, "pt"), load_donor(frames_of_80_ms)
+    assert ready.job.tokens == "extended"
+    inventory = ready.checkpoint.inventory
+    assert set(inventory.tokens) > set(original.inventory.tokens) and {"ã", "ç", "z"} < set(inventory.letters)
+    first, *_ = summarise(ready.plan)
+    assert first.startswith(f"tokens: the donor's {len(original.inventory.tokens)} and i j k l")
+    assert first.endswith("since frames of 80 ms are too long for letters alone (--tokens)")
+    before, after = weights(original.model)["ctc_head.weight"], ready.start["ctc_head.weight"]
+    for token in original.inventory.tokens:
+        assert torch.equal(after[inventory.index(token)], before[original.inventory.index(token)])
+    made_again = ready_of(frames_of_80_ms, corpora, "pt", ready.job.tokens)
+    assert [k for k in ready.start if not torch.equal(made_again.start[k], ready.start[k])] == []
+    assert made_again.identity == ready.identity
+    by_letters = ready_of(frames_of_80_ms, corpora, "pt", "characters")
+    assert all(len(letter) == 1 for letter in by_letters.checkpoint.inventory.letters)
+
+
+def test_donors_with_other_pieces_are_not_mixed_by_row(corpora, tmp_path):
+    """Equal sizes say nothing: the pieces of one stand in other rows than those of the other."""
+    texts = [["abc de", "fgh abc"], ["gh fed", "cab ha"]]
+    one, other = (parakeet(tmp_path / str(n), bpe_tokenizer(t * 4, 24)) for n, t in enumerate(texts))
+    assert load_donor(one).model.config.vocab_size == load_donor(other).model.config.vocab_size
+    with pytest.raises(SpecError, match="gb: its tokens are not those of 0 -> use --tokens characters"):
+        ready_of(one, corpora, "pt", "extended", others=(MixedDonor(other, "gb", "en"),))
+    mixed = ready_of(one, corpora, "pt", "characters", others=(MixedDonor(other, "gb", "en"),))
+    assert mixed.job.others[0].share is not None
+
+
+def test_where_pieces_of_another_script_leave_single_letters_pieces_are_learnt(frames_of_80_ms, corpora):
+    manifest = corpora["pt"].with_name("greek.jsonl")
+    greek = str.maketrans("abcdefgh", "αβγδεζηθ")
+    rows = [json.loads(line) for line in corpora["pt"].read_text().splitlines()]
+    written = [row | {"text": row["text"].translate(greek), "lang": "el"} for row in rows]
+    manifest.write_text("\n".join(json.dumps(row, ensure_ascii=False) for row in written) + "\n")
+    ready = ready_of(frames_of_80_ms, {"el": manifest}, "el", pieces=40)
+    assert ready.job.tokens == "bpe"
+    assert summarise(ready.plan)[0].startswith("tokens: 40 pieces of the training texts, because the donor's pieces")
+    extended = ready_of(frames_of_80_ms, {"el": manifest}, "el", "extended")
+    assert {"α", "en"} & set(extended.checkpoint.inventory.letters) == {"α"}
 
 
 def test_pieces_stay_where_they_are_asked_for(donor, corpora):
@@ -82,7 +132,8 @@ def test_what_the_texts_need_cannot_be_left_out(donor, corpora, tmp_path):
     manifest.write_text(corpora["sw"].read_text().replace('"text": "', '"text": "zã '))
     with pytest.raises(SpecError, match=r"cannot be kept: the donor's pieces cannot write z ã.*use auto or characters"):
         ready_of(donor, {"sw": manifest}, tokens="donor")
-    assert ready_of(donor, {"sw": manifest}).job.tokens == "characters"
+    # Frames of 80 ms are too long for letters.
+    assert ready_of(donor, {"sw": manifest}).job.tokens == ("bpe" if donor.name == "ctc" else "characters")
 
 
 def test_letters_of_ones_own_choice(donor, corpora):

@@ -1,9 +1,19 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import ParakeetTokenizer
 
 from vizinho.errors import TextError
-from vizinho.text.tokens import bpe_tokenizer, character_tokenizer, characters_of, encode, frames_needed, inventory_of
+from vizinho.text.tokens import (
+    bpe_tokenizer,
+    character_tokenizer,
+    characters_of,
+    encode,
+    frames_needed,
+    inventory_of,
+    with_letters,
+)
 
 TOKENIZER = character_tokenizer("abcãçõé'")
 
@@ -33,6 +43,44 @@ def test_bpe_round_trip_and_size():
     tokenizer = bpe_tokenizer(texts, 30)
     assert len(tokenizer) <= 30
     assert tokenizer.decode(encode(tokenizer, "bom dia"), group_tokens=False) == "bom dia"
+
+
+def unigram(texts, size):
+    """Pieces of SentencePiece's other kind."""
+    tokenizer = Tokenizer(models.Unigram())
+    tokenizer.pre_tokenizer, tokenizer.decoder = pre_tokenizers.Metaspace(), decoders.Metaspace()
+    special = ["<unk>", "<blank>"]
+    trainer = trainers.UnigramTrainer(
+        vocab_size=size, special_tokens=special, unk_token="<unk>", show_progress=False, initial_alphabet=["▁"]
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    return ParakeetTokenizer(tokenizer_object=tokenizer, pad_token="<blank>", unk_token="<unk>")
+
+
+SPANISH = ["un día bueno", "dos días buenos", "buen día", "el perro come"] * 5
+
+
+@pytest.mark.parametrize("make", [bpe_tokenizer, unigram])
+def test_letters_are_added_to_pieces_which_cut_as_before(make):
+    pieces = make(SPANISH, 40)
+    longer = with_letters(pieces, "ãçx")
+    assert inventory_of(longer).roles[:2] == ("blank", "unknown")
+
+    @given(st.lists(st.sampled_from(["día", "buen", "come", "dos", "perro", "es"]), min_size=1).map(" ".join))
+    def what_was_written_is_cut_as_before(text):
+        before = pieces.convert_ids_to_tokens(encode(pieces, text))
+        assert longer.convert_ids_to_tokens(encode(longer, text)) == before
+
+    @given(st.lists(st.text("ãçxbuendí", min_size=1), min_size=1).map(" ".join))
+    def every_letter_can_be_written(text):
+        assert longer.decode(encode(longer, text), group_tokens=False) == text
+
+    what_was_written_is_cut_as_before()
+    every_letter_can_be_written()
+
+
+def test_letters_are_not_added_to_letters():
+    assert with_letters(TOKENIZER, "x") is None
 
 
 def test_no_text_is_an_error():
