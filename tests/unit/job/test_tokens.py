@@ -99,8 +99,9 @@ def test_where_frames_are_long_the_letters_that_pieces_lack_are_added(frames_of_
 
 def test_donors_with_other_pieces_are_not_mixed_by_row(corpora, tmp_path):
     """Equal sizes say nothing: the pieces of one stand in other rows than those of the other."""
-    texts = [["abc de", "fgh abc"], ["gh fed", "cab ha"]]
-    one, other = (parakeet(tmp_path / str(n), bpe_tokenizer(t * 4, 24)) for n, t in enumerate(texts))
+    texts = ["abc de", "fgh abc"] * 4
+    mirrored = [text.translate(str.maketrans("abcdefgh", "hgfedcba")) for text in texts]
+    one, other = (parakeet(tmp_path / str(n), bpe_tokenizer(t, 24)) for n, t in enumerate((texts, mirrored)))
     assert load_donor(one).model.config.vocab_size == load_donor(other).model.config.vocab_size
     with pytest.raises(SpecError, match="gb: its tokens are not those of 0 -> use --tokens characters"):
         ready_of(one, corpora, "pt", "extended", others=(MixedDonor(other, "gb", "en"),))
