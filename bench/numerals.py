@@ -1,8 +1,10 @@
-"""Numbers in digits: round trips over num2words' own output, and false positives on treebanks that mark numbers.
+"""Numbers in digits: round trips over num2words' own output, and what is written on sentences that people wrote.
 
     taskset -c 0 python bench/numerals.py pt es en fr de it --numbers 100000
+    taskset -c 0 python bench/numerals.py pt es en fr de it gl --numbers 0
 
-A place is a false positive where no word of it is marked as a number (`NUM`, or any `NumType`) in the PUD treebank.
+A place in the PUD treebank is doubtful where no word of it is marked as a number (`NUM`, or any `NumType`). Sentences
+of the treebanks Bosque, GSD and EWT are here without their marks: all their places are printed, for people to read.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import argparse
 import json
 import os
 import random
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +24,8 @@ from vizinho.text.numerals import cardinal
 
 SHARED = Path(os.environ.get("VIZINHO_SHARED", "../shared"))
 MOST = {"gl": 10**6}
+SENTENCES = {"pt": "pt_bosque", "es": "es_gsd", "en": "en_ewt"}
+STRETCH = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*(?: +[^\W_]+(?:['’-][^\W_]+)*)*")
 Token = tuple[str, bool]
 
 
@@ -38,7 +43,7 @@ def round_trips(language: str, count: int) -> dict[str, object]:
         "not_read": len(lost),
         "read_as_another": len(wrong),
         "examples": [*lost[:3], *wrong[:3]],
-        "ms_a_number": round(1000 * seconds / count, 2),
+        "ms_a_number": round(1000 * seconds / max(1, count), 2),
     }
 
 
@@ -69,6 +74,21 @@ def treebank(language: str) -> dict[str, object] | None:
     return {"sentences": sentences, "written": written, "not_marked": len(false), "places": false}
 
 
+def plain(language: str) -> dict[str, object] | None:
+    path = SHARED / "text" / "sentences" / f"{SENTENCES.get(language, language)}.txt"
+    if not path.is_file():
+        return None
+    lines, places = path.read_text().splitlines(), []
+    for line in lines:
+        for stretch in STRETCH.findall(line):
+            words = stretch.split()
+            for place in in_digits(words, language):
+                before, after = words[max(0, place.start - 2) : place.start], words[place.end : place.end + 2]
+                spoken = " ".join(words[place.start : place.end])
+                places.append(" ".join([*before, f"[{spoken} = {place.text}]", *after]))
+    return {"sentences": len(lines), "written": len(places), "places": places}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("languages", nargs="+")
@@ -79,6 +99,7 @@ def main() -> None:
             "language": language,
             "round_trips": round_trips(language, arguments.numbers),
             "treebank": treebank(language),
+            "sentences": plain(language),
         }
         print(json.dumps(result, ensure_ascii=False), flush=True)
 

@@ -75,11 +75,12 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Alternative:
-    """One text that a beam search considered; scores in nats; `lm_score` is all of it but the sound's."""
+    """One text that a beam search considered; scores in nats; `lm_score` is all of its own but the sound's."""
 
     text: str
     score: float
     lm_score: float
+    words: tuple[Word, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from vizinho.cli.emit import emit, warn
 from vizinho.cli.options import AsJson, Corpus, Engine, Model, Split, Threads
 
 if TYPE_CHECKING:
+    from vizinho.decoding.rescore import RescoreOptions
     from vizinho.job.evaluate import Evaluation
 
 
@@ -30,14 +31,8 @@ def evaluate(
     hotwords: options.HotwordList = None,
     decoder: options.DecoderFile = None,
     greedy: options.Greedy = False,
-    rescore: Annotated[
-        Path | None,
-        Option(
-            "--rescore",
-            help="Folder of a neural language model that reorders the best hypotheses (docs/decoding.md).",
-        ),
-    ] = None,
-    rescore_weight: Annotated[float, Option("--rescore-weight", help="Weight of its log-probabilities.")] = 0.3,
+    rescore: options.Rescore = None,
+    rescore_weight: options.RescoreWeight = None,
     engine: Engine = "onnx",
     lang: options.Spoken = None,
     threads: Threads = 1,
@@ -55,12 +50,10 @@ def evaluate(
 
     store = Store()
     place = store.resolve(model)
-    spec = options.spec_of(
-        lms, lm_weight, word_score, letter_score, beam_width, hotwords, decoder, None if greedy else place
-    )
-    spec = spec or (options.beam_alone() if rescore else None)
+    own = None if greedy else place
+    scores = (lm_weight, word_score, letter_score, beam_width)
+    spec = options.spec_of(lms, *scores, hotwords, decoder, own, rescore, rescore_weight)
     recognizer = Work(place, engine, threads, decoder=spec, language=lang).open()
-    recognizer = options.rescoring(recognizer, rescore, rescore_weight) if rescore else recognizer
     with board() as show:
         evaluation = evaluate_model(
             model, corpus, split=split, cluster=cluster, recognizer=recognizer, store=store, show=show
@@ -70,9 +63,13 @@ def evaluate(
     values = _values(model, corpus, evaluation)
     if spec:
         values["decoder"] = {"lms": [str(p) for p in spec.lms], **asdict(spec.options), "hotwords": dict(spec.hotwords)}
-        if rescore:
-            values["decoder"] |= {"rescore": str(rescore), "rescore_weight": rescore_weight}
+        if spec.rescoring:
+            values["decoder"] |= {"rescore": str(spec.rescoring.folder), **_named(spec.rescoring.options)}
     emit(values, as_json, _lines(values))
+
+
+def _named(rescoring: RescoreOptions) -> dict[str, Any]:
+    return {f"rescore_{name}": value for name, value in asdict(rescoring).items()}
 
 
 def _values(model: str, corpus: Path, evaluation: Evaluation) -> dict[str, Any]:

@@ -446,6 +446,7 @@ def tune(
         Path | None,
         Option("--lexicon", help="Words and their spellings in the recogniser's letters: word, tab, spelling."),
     ] = None,
+    rescore: options.Rescore = None,
     split: Annotated[str, Option("--split", help="Split to choose on; test is refused.")] = "dev",
     metric: Annotated[Metric, Option("--metric", help="Error rate to choose by.")] = Metric.cer,
     beam_width: options.BeamWidth = None,
@@ -473,30 +474,34 @@ def tune(
             place = out.with_suffix(".arpa") if out else Path(folder) / "words.arpa"
             model_of_texts(recognizer, utterances, place, texts=text or (), show=show)
             lms = [place]
-        spec = options.spec_of(lms, beam_width=beam_width)
+        spec = options.spec_of(lms, beam_width=beam_width, rescore=rescore)
         assert spec is not None
         spec = replace(spec, lexicon=lexicon)
-        choice = choose_decoder(recognizer, utterances, spec, split=split, metric=metric.value, show=show)
+        choice = choose_decoder(
+            recognizer, utterances, spec, split=split, metric=metric.value, threads=threads, show=show
+        )
         note = {"model": model, "corpus": str(corpus), **choice.note}
         if out is not None:
             write_decoder(out, choice.chosen.spec, note)
         place = out or store.add_decoder(model, lambda folder: write_own_decoder(folder, choice.chosen.spec, note))
-    head = ["", "CER", "WER", "LM weight", "word", "letter", "unknown"]
+    head = ["", "CER", "WER", "LM weight", "word", "letter", "unknown", *(["rescoring"] if rescore else [])]
     line = f"{place}: chosen among {note['trials']} on {note['utterances']} utterances of {split}; not a test result"
     emit(
         {"decoder": place, "options": choice.chosen.spec.options, **note},
         as_json,
-        [markdown(head, _rows(choice)), line],
+        [markdown(head, [row[: len(head)] for row in _rows(choice)]), line],
     )
 
 
 def _rows(choice: Choice) -> list[list[str]]:
     """Greedy, then what each part brings with its best weights."""
-    rows = [["greedy", f"{choice.greedy.cer:.3f}", f"{choice.greedy.wer:.3f}", "", "", "", ""]]
+    rows = [["greedy", f"{choice.greedy.cer:.3f}", f"{choice.greedy.wer:.3f}", "", "", "", "", ""]]
     for tuned in choice.tuned:
         o = tuned.spec.options
         unknown = f"{o.unknown_score:g}" if o.unknown_words else "none"
         weights = [f"{o.lm_weight:g}", f"{o.word_score:g}", f"{o.letter_score:g}", unknown]
+        second = tuned.best.rescoring
+        weights.append(f"{second.weight:g}, word {second.word_score:g}, LM {second.lm_share:g}" if second else "")
         name = tuned.parts + (" (chosen)" if tuned is choice.chosen else "")
         rows.append([name, f"{tuned.best.cer:.3f}", f"{tuned.best.wer:.3f}", *weights])
     return rows

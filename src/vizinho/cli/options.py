@@ -17,8 +17,8 @@ from typer.models import CommandFunctionType
 from vizinho.errors import SpecError
 
 if TYPE_CHECKING:
+    from vizinho.decoding.rescore import Rescoring
     from vizinho.decoding.setup import DecoderSpec
-    from vizinho.recognition.recognizer import Recognizer
     from vizinho.text.normalize import Normalizer
 
 
@@ -78,6 +78,17 @@ HotwordList = Annotated[list[str] | None, Option("--hotword", help="Phrase to fa
 DecoderFile = Annotated[
     Path | None,
     Option("--decoder", help="File of `vizinho lm tune`; the model's own if not given. Other options win."),
+]
+Rescore = Annotated[
+    Path | None,
+    Option(
+        "--rescore",
+        help="Folder of a neural language model that puts the best hypotheses in order (docs/decoding.md).",
+        show_default=False,
+    ),
+]
+RescoreWeight = Annotated[
+    float | None, Option("--rescore-weight", help="Weight of its log-probabilities; 0.3 if not tuned.", min=0)
 ]
 Greedy = Annotated[bool, Option("--greedy", help="Take the best token of each frame, without the model's decoder.")]
 
@@ -166,19 +177,35 @@ def spec_of(
     hotwords: list[str] | None = None,
     file: Path | None = None,
     model: Path | None = None,
+    rescore: Path | None = None,
+    rescore_weight: float | None = None,
 ) -> DecoderSpec | None:
     """The beam search that the options describe, over the model's own decoder; None (greedy) without any of them."""
-    from vizinho.decoding.setup import DecoderSpec, own_decoder, read_decoder
+    from vizinho.decoding.setup import DecoderSpec, own_decoder
+    from vizinho.text_models.search import read_search
 
     scores = {"lm_weight": lm_weight, "word_score": word_score, "letter_score": letter_score}
     changes: dict[str, Any] = {n: v for n, v in {**scores, "beam_width": beam_width}.items() if v is not None}
     if file is None and model is not None and not lms:  # its weights were chosen for its own language models
         file = own_decoder(model)
-    if not (lms or hotwords or file or changes):
+    if not (lms or hotwords or file or changes or rescore or rescore_weight is not None):
         return None
-    spec = read_decoder(file) if file else DecoderSpec()
+    spec = read_search(file) if file else DecoderSpec() if lms or hotwords or changes else beam_alone()
     boosts = {**spec.hotwords, **_boosts(hotwords or [])}
-    return replace(spec, lms=tuple(lms) if lms else spec.lms, options=replace(spec.options, **changes), hotwords=boosts)
+    spec = replace(spec, lms=tuple(lms) if lms else spec.lms, options=replace(spec.options, **changes), hotwords=boosts)
+    return replace(spec, rescoring=_rescoring(spec.rescoring, rescore, rescore_weight))
+
+
+def _rescoring(own: Rescoring | None, folder: Path | None, weight: float | None) -> Rescoring | None:
+    """The second language model: the one given, else the decoder's own, with the weight given."""
+    from vizinho.text_models.search import second_model
+
+    rescoring = second_model(folder) if folder else own
+    if weight is None:
+        return rescoring
+    if rescoring is None:
+        raise SpecError("there is no model to weigh", where="--rescore-weight", fix="give its folder with --rescore")
+    return replace(rescoring, options=replace(rescoring.options, weight=weight))
 
 
 def _boosts(hotwords: list[str]) -> dict[str, float]:
@@ -200,21 +227,6 @@ def beam_alone() -> DecoderSpec:
     from vizinho.decoding.setup import DecoderSpec
 
     return DecoderSpec(options=BeamOptions(lm_weight=0.0))
-
-
-def rescoring(recognizer: Recognizer, folder: Path, weight: float) -> Recognizer:
-    """The recogniser with its search's best hypotheses reordered by a neural language model.
-
-    Raises ModelError for a folder without one and SpecError for a recogniser without a search.
-    """
-    from vizinho.decoding.beam import BeamDecoder
-    from vizinho.decoding.rescore import RescoreOptions, RescoringDecoder
-    from vizinho.text_models.scorers import load_scorer
-
-    if not isinstance(recognizer.decoder, BeamDecoder):
-        raise SpecError("there is no search to rescore", where="--rescore", fix="give --beam-width or --lm")
-    decoder = RescoringDecoder(recognizer.decoder, load_scorer(folder), RescoreOptions(weight=weight))
-    return recognizer.with_decoder(decoder)
 
 
 class FiniteCommand(TyperCommand):

@@ -56,6 +56,8 @@ def transcribe(
     hotwords: options.HotwordList = None,
     decoder: options.DecoderFile = None,
     greedy: options.Greedy = False,
+    rescore: options.Rescore = None,
+    rescore_weight: options.RescoreWeight = None,
     n_best: Annotated[int, Option("--n-best", help="Print this many alternatives with scores (nats).", min=0)] = 0,
     speakers: Annotated[
         str | None,
@@ -100,9 +102,9 @@ def transcribe(
         raise SpecError(f"{kind} of several files needs a folder", where="--format", fix="give --out DIR")
     for suffix, count in sorted(inputs.skipped.items()):
         typer.echo(f"skipped, not audio: {count} {suffix}", err=True)
-    spec = options.spec_of(
-        lms, lm_weight, word_score, letter_score, beam_width, hotwords, decoder, None if greedy else place
-    )
+    own = None if greedy else place
+    scores = (lm_weight, word_score, letter_score, beam_width)
+    spec = options.spec_of(lms, *scores, hotwords, decoder, own, rescore, rescore_weight)
     spec = spec or (options.beam_alone() if n_best else None)
     digits = _language_of_digits(place, lang) if numerals else ""
     people = _people(speakers, split_channels)

@@ -15,6 +15,7 @@ from vizinho.decoding.beam import BeamDecoder, letters_of
 from vizinho.decoding.lexicon import read_lexicon
 from vizinho.decoding.lm.model import LanguageModel, card_path, check_fits, load_language_model, quoted
 from vizinho.decoding.options import BeamOptions
+from vizinho.decoding.rescore import RescoreOptions, Rescoring, RescoringDecoder
 from vizinho.errors import SpecError, TextError
 from vizinho.files import write_json
 from vizinho.text.normalize import Normalizer
@@ -37,10 +38,12 @@ class DecoderSpec:
     """Words and phrases as a user writes them, and the nats each is worth."""
     lexicon: Path | None = None
     """Words and how the network's letters spell them, where it is not as they are written."""
+    rescoring: Rescoring | None = None
+    """A neural language model that puts the best hypotheses in order."""
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """All files that it reads, but for cards."""
+        """All files that the search itself reads, but for cards."""
         return (*self.lms, *([self.lexicon] if self.lexicon else ()))
 
 
@@ -68,6 +71,13 @@ def make_decoder(spec: DecoderSpec, inventory: TokenInventory, normalizer: Norma
         spellings=_spellings(spec.lexicon, letters) if spec.lexicon else None,
         hotwords=written(spec.hotwords, letters, normalizer),
     )
+
+
+def with_rescoring(
+    beam: BeamDecoder, rescoring: Rescoring | None, normalizer: Normalizer | None
+) -> BeamDecoder | RescoringDecoder:
+    """A search with its second language model, where there is one. Raises ModelError for one that cannot be opened."""
+    return RescoringDecoder(beam, rescoring.scorer(normalizer), rescoring.options) if rescoring else beam
 
 
 def _spellings(path: Path, letters: frozenset[str]) -> dict[str, dict[str, float]]:
@@ -107,7 +117,11 @@ def write_decoder(path: Path, spec: DecoderSpec, chosen: Mapping[str, Any]) -> N
     lms = [_relative(lm, path) for lm in spec.lms]
     values = {"options": asdict(spec.options), "hotwords": dict(spec.hotwords), "chosen": dict(chosen)}
     lexicon = {"lexicon": _relative(spec.lexicon, path)} if spec.lexicon else {}
-    write_json(path, {"format": FORMAT, "lms": lms, **lexicon, **values})
+    second: dict[str, Any] = {}
+    if spec.rescoring:
+        folder, options = _relative(spec.rescoring.folder, path), asdict(spec.rescoring.options)
+        second = {"rescoring": {"folder": folder, **options}}
+    write_json(path, {"format": FORMAT, "lms": lms, **lexicon, **second, **values})
 
 
 def _relative(file: Path, to: Path) -> str:
@@ -130,7 +144,13 @@ def write_own_decoder(place: Path, spec: DecoderSpec, chosen: Mapping[str, Any])
         if card_path(file).is_file():
             shutil.copyfile(card_path(file), card_path(copies[file]))
     lexicon = copies[spec.lexicon] if spec.lexicon else None
-    moved = replace(spec, lms=tuple(copies[lm] for lm in spec.lms), lexicon=lexicon)
+    rescoring = spec.rescoring
+    if rescoring:
+        rescoring = replace(rescoring, folder=place / "rescoring")
+        rescoring.folder.mkdir()
+        for file in spec.rescoring.files if spec.rescoring else ():
+            shutil.copyfile(file, rescoring.folder / file.name)
+    moved = replace(spec, lms=tuple(copies[lm] for lm in spec.lms), lexicon=lexicon, rescoring=rescoring)
     write_decoder(place / "decoder.json", moved, chosen)
 
 
@@ -142,7 +162,7 @@ def read_decoder(path: Path) -> DecoderSpec:
         raise SpecError(f"cannot read the decoder file ({error.strerror})", where=path, fix="check the path") from error
     except ValueError as error:
         raise SpecError(f"not a JSON file ({error})", where=path, fix="write it with `vizinho lm tune`") from error
-    keys = {"format", "lms", "lexicon", "options", "hotwords", "chosen"}
+    keys = {"format", "lms", "lexicon", "options", "hotwords", "rescoring", "chosen"}
     if not isinstance(row, dict) or row.get("format") != FORMAT or set(row) - keys:
         extra = sorted(set(row) - keys) if isinstance(row, dict) else []
         what = f"unknown keys {', '.join(extra)}" if extra else f"no decoder file of format {FORMAT}"
@@ -152,7 +172,12 @@ def read_decoder(path: Path) -> DecoderSpec:
         hotwords = {str(w): float(b) for w, b in row.get("hotwords", {}).items()}
         lms = tuple(path.parent / lm for lm in row.get("lms", []))
         lexicon = path.parent / row["lexicon"] if row.get("lexicon") else None
+        rescoring = _rescoring(path.parent, **row["rescoring"]) if row.get("rescoring") else None
     except (TypeError, ValueError, AttributeError) as error:
         fix = f"options are {', '.join(BeamOptions.names())}"
         raise SpecError(f"a wrong value ({error})", where=path, fix=fix) from error
-    return DecoderSpec(lms, options, hotwords, lexicon)
+    return DecoderSpec(lms, options, hotwords, lexicon, rescoring)
+
+
+def _rescoring(parent: Path, *, folder: str, **options: Any) -> Rescoring:
+    return Rescoring(parent / folder, RescoreOptions(**options))

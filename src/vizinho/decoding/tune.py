@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from vizinho.decoding.beam import BeamDecoder
+from vizinho.decoding.beam import BeamDecoder, Hypothesis
+from vizinho.decoding.greedy import Emission, LogProbs, Searching
 from vizinho.decoding.options import BeamOptions
+from vizinho.decoding.rescore import RescoreOptions, RescoringDecoder, rescore
 from vizinho.evaluation.score import error_rates
 from vizinho.progress import Advance, silent
 
@@ -15,6 +17,10 @@ WORD_SCORES = (-4.0, -2.0, 0.0, 2.0, 4.0)
 LETTER_SCORES = (-1.0, -0.5, 0.0, 0.5, 1.0, 1.5)
 FINER = (0.7, 1.4)
 UNKNOWN_SCORES = (-6.0, -3.0, 0.0, 3.0, 6.0)
+RESCORE_WEIGHTS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0)
+RESCORE_WORD_SCORES = (-2.0, -1.0, 1.0, 2.0, 4.0)
+RESCORE_SHARES = (0.5, 0.0)
+RESCORE_TRIALS = len(RESCORE_WEIGHTS + RESCORE_WORD_SCORES + RESCORE_SHARES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +30,7 @@ class Trial:
     options: BeamOptions
     cer: float
     wer: float
+    rescoring: RescoreOptions | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +104,59 @@ def tune(
     return trials
 
 
+def tune_rescoring(
+    texts: Callable[[_Reordering], Mapping[str, str]],
+    references: Mapping[str, str],
+    decoder: RescoringDecoder,
+    *,
+    metric: str = "cer",
+    progress: Advance = silent,
+) -> list[Trial]:
+    """All trials of how a second language model counts, in their order; see `tune`.
+
+    `texts` gives each time the very same arrays of log-probabilities: they are searched once.
+    """
+    trials: list[Trial] = []
+    reordering = _Reordering(decoder)
+
+    def attempt(options: RescoreOptions) -> None:
+        reordering.options = options
+        trials.append(Trial(decoder.beam.options, *error_rates(references, texts(reordering)), options))
+        progress(1, f"best {metric.upper()} {getattr(best(trials, metric), metric):.3f}")
+
+    for weight in RESCORE_WEIGHTS:
+        attempt(replace(decoder.options, weight=weight))
+    weighed = best(trials, metric).rescoring or decoder.options
+    for score in RESCORE_WORD_SCORES:
+        attempt(replace(weighed, word_score=score))
+    weighed = best(trials, metric).rescoring or decoder.options
+    for share in RESCORE_SHARES:
+        attempt(replace(weighed, lm_share=share))
+    return trials
+
+
+class _Reordering(Searching):
+    """A search that remembers its hypotheses and their scores, for one way to weigh them after the other."""
+
+    def __init__(self, decoder: RescoringDecoder) -> None:
+        self.options, self._decoder = decoder.options, decoder
+        self._hypotheses: dict[int, list[Hypothesis]] = {}
+        self._scores: dict[str, float] = {}
+
+    def __call__(self, log_probs: LogProbs) -> list[Emission]:
+        return [emission for first in self.n_best(log_probs, 1) for emission in first.emissions]
+
+    def n_best(self, log_probs: LogProbs, count: int) -> list[Hypothesis]:
+        if id(log_probs) not in self._hypotheses:
+            self._hypotheses[id(log_probs)] = self._decoder.beam.n_best(log_probs, self.options.n_best)
+        return rescore(self._hypotheses[id(log_probs)], self, self.options)[:count]
+
+    def score(self, sentences: Sequence[str]) -> list[float]:
+        new = [sentence for sentence in sentences if sentence not in self._scores]
+        self._scores |= zip(new, self._decoder.scorer.score(new), strict=True)
+        return [self._scores[sentence] for sentence in sentences]
+
+
 def best(trials: Sequence[Trial], metric: str = "cer") -> Trial:
     """The trial with the fewest errors; of equals by the other rate, the smallest weight, then the smallest scores."""
     other = {"cer": "wer", "wer": "cer"}[metric]
@@ -105,6 +165,8 @@ def best(trials: Sequence[Trial], metric: str = "cer") -> Trial:
         o = trial.options
         away = abs(o.word_score) + abs(o.letter_score) + abs(o.unknown_score)  # from not using the scores at all
         rates = getattr(trial, metric), getattr(trial, other)
-        return (*rates, o.lm_weight, away, not o.unknown_words, o.beam_width)
+        second = trial.rescoring or RescoreOptions(weight=0.0)
+        changes = abs(second.word_score) + 1 - second.lm_share
+        return (*rates, o.lm_weight, away, not o.unknown_words, o.beam_width, second.weight, changes)
 
     return min(trials, key=order)

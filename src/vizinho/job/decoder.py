@@ -9,16 +9,19 @@ from pathlib import Path
 from typing import Any
 
 from vizinho.corpora.manifest import fingerprint, held_out_texts
-from vizinho.decoding.beam import BeamDecoder, letters_of
+from vizinho.decoding.beam import letters_of
+from vizinho.decoding.greedy import Decoder
 from vizinho.decoding.lm.mix import mix_files
 from vizinho.decoding.lm.model import card_path, load_language_model
 from vizinho.decoding.lm.train import LmOptions, Source, frequency_list, text_file, train_language_model
+from vizinho.decoding.rescore import RescoringDecoder
 from vizinho.decoding.setup import DecoderSpec
-from vizinho.decoding.tune import Trial, best, grid_for, tune
+from vizinho.decoding.tune import RESCORE_TRIALS, Trial, best, grid_for, tune, tune_rescoring
 from vizinho.errors import CorpusError, SpecError
 from vizinho.evaluation.score import error_rates
 from vizinho.g2p.words import is_listed
 from vizinho.job.promote import normalizer_of
+from vizinho.parallel import set_threads
 from vizinho.progress import Event, unseen
 from vizinho.recognition.recognizer import Recognizer
 from vizinho.records import Utterance
@@ -57,10 +60,12 @@ def choose_decoder(
     *,
     split: str = "dev",
     metric: str = "cer",
+    threads: int = 1,
     show: Event = unseen,
 ) -> Choice:
     """Try the search alone, each language model, and both together, each with the weights that suit it.
 
+    The best of them is then tried with the second language model of `spec`, where it has one; `threads` are for that.
     The network runs once. Of sets with equal errors the smallest is chosen. Raises SpecError for the test split,
     CorpusError for a split without text, and what `make_decoder` raises.
     """
@@ -71,26 +76,39 @@ def choose_decoder(
         raise CorpusError(f"no utterances in split {split!r}", where="corpus", fix="give a manifest that has it")
     normalize = normalizer_of(recognizer, utterances)
     references = {u.id: text for u in utterances if (text := normalize(u.text))}  # no rate is defined without words
+    second = spec.rescoring
+    scorer = second.scorer(recognizer.normalizer) if second else None
+    set_threads(threads)  # after torch, which only a second model brings
     specs = _parts(spec)
     decoders = {name: recognizer.beam(part) for name, part in specs.items()}
     show("computing log-probabilities", len(references), 0, "")
     progress = partial(show, "computing log-probabilities", len(references))
     recordings = list(recognizer.corpus_log_probs([u for u in utterances if u.id in references], progress))
 
-    def texts(search: BeamDecoder | None) -> dict[str, str]:
+    def texts(search: Decoder | None) -> dict[str, str]:
         way = recognizer.with_decoder(search)
         return {recording.id: normalize.recognised(way.decode(recording).text) for recording in recordings}
 
     greedy = Trial(spec.options, *error_rates(references, texts(None)))
     tuned = []
-    for name, decoder in decoders.items():
-        grid = grid_for(decoder)
+    for name, search in decoders.items():
+        grid = grid_for(search)
         progress = partial(show, f"trying {name}", grid.trials)
-        trials = tune(texts, references, decoder, grid, metric=metric, progress=progress)
+        trials = tune(texts, references, search, grid, metric=metric, progress=progress)
         taken = best(trials, metric)
         tuned.append(Tuned(name, replace(specs[name], options=taken.options), taken, len(trials)))
-    taken = best([t.best for t in tuned], metric)
-    chosen = next(t for t in tuned if (t.best.cer, t.best.wer) == (taken.cer, taken.wer))  # the smallest set
+    chosen = _smallest(tuned, metric)
+    if second and scorer:
+        first = decoders[chosen.parts].with_options(chosen.spec.options)
+        decoder = RescoringDecoder(first, scorer, second.options)
+        progress = partial(show, "trying rescoring", RESCORE_TRIALS)
+        trials = tune_rescoring(texts, references, decoder, metric=metric, progress=progress)
+        taken = best(trials, metric)
+        assert taken.rescoring is not None
+        rescoring = replace(second, options=taken.rescoring)
+        tuned.append(Tuned(f"{chosen.parts}, rescored", replace(chosen.spec, rescoring=rescoring), taken, len(trials)))
+        chosen = _smallest(tuned, metric)
+    taken = chosen.best
     parts = {t.parts: {"cer": t.best.cer, "wer": t.best.wer} for t in tuned}
     note = {
         "split": split, "data": fingerprint(utterances), "metric": metric, "utterances": len(references),
@@ -142,8 +160,15 @@ def model_of_texts(
             card_path(words).unlink()
 
 
+def _smallest(tuned: Sequence[Tuned], metric: str) -> Tuned:
+    """The first of those with the fewest errors; they come from the smallest set to the largest."""
+    taken = best([t.best for t in tuned], metric)
+    return next(t for t in tuned if (t.best.cer, t.best.wer) == (taken.cer, taken.wer))
+
+
 def _parts(spec: DecoderSpec) -> dict[str, DecoderSpec]:
     """The search alone, each model by itself, and both: a lexicon goes with the words."""
+    spec = replace(spec, rescoring=None)
     units = {load_language_model(path).card.unit: path for path in spec.lms}
     parts = {"search alone": replace(spec, lms=(), lexicon=None)}
     if "char" in units:

@@ -19,6 +19,7 @@ from vizinho.recognition.recognizer import Recognizer
 from vizinho.records import Scores, Transcript, Utterance
 from vizinho.store.pins import pin
 from vizinho.store.store import Store
+from vizinho.text_models.search import own_search
 
 if TYPE_CHECKING:
     from vizinho.decoding.setup import DecoderSpec
@@ -60,12 +61,8 @@ def load(
 
     Raises StoreError and ModelError for a model that is not there or broken.
     """
-    from vizinho.decoding.setup import own_decoder, read_decoder
-
     folder = (store or Store()).resolve(str(model))
-    decoder = own_decoder(folder)
-    search = search or (read_decoder(decoder) if decoder else None)
-    return Recognizer.load(folder, engine, threads=threads, search=search)
+    return Recognizer.load(folder, engine, threads=threads, search=search or own_search(folder))
 
 
 def transcribe(model: str | Path | Recognizer, audio: str | Path, *, numerals: str = "") -> Transcript:

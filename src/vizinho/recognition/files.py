@@ -127,7 +127,10 @@ class Work:
         key += f"|speed {self.speed:g}" if self.speed != 1 else ""
         if self.decoder is None:
             return key
-        models = [sha256(path) for path in self.decoder.files if path.is_file()]  # their content, not their names
+        rescoring = self.decoder.rescoring
+        files = (*self.decoder.files, *(rescoring.files if rescoring else ()))
+        models = [sha256(path) for path in files if path.is_file()]  # their content, not their names
+        key += f"|{rescoring.options}" if rescoring else ""
         return f"{key}|{self.decoder.options}|{sorted(self.decoder.hotwords.items())}|{models}"
 
     def open(self) -> Recognizer:
@@ -136,7 +139,7 @@ class Work:
         recognizer = Recognizer.load(
             self.model, self.engine, options, threads=self.threads, search=self.decoder, language=self.language
         )
-        if isinstance(recognizer.engine, TorchEngine):
+        if isinstance(recognizer.engine, TorchEngine) or (self.decoder and self.decoder.rescoring):
             set_threads(self.threads)
         return recognizer
 

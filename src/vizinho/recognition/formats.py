@@ -84,7 +84,7 @@ def as_json(transcript: Transcript) -> dict[str, Any]:
     """A transcript as JSON values; segments name their words by number instead of repeating them."""
     values = asdict(transcript)
     first = 0
-    for row in values["words"]:
+    for row in [row for part in (values, *values["n_best"]) for row in part["words"]]:
         if row["speaker"] is None:
             del row["speaker"]
     for row, segment in zip(values["segments"], transcript.segments, strict=True):

@@ -48,10 +48,10 @@ def transcript_with_digits(transcript: Transcript, language: str) -> Transcript:
         for segment in transcript.segments
         for inside in [with_digits(segment.words, language)]
     )
-    untimed = [[Word(text, 0.0, 0.0, 0.0) for text in a.text.split()] for a in transcript.n_best]
     n_best = tuple(
-        replace(alternative, text=text_of(with_digits(spoken, language)))
-        for alternative, spoken in zip(transcript.n_best, untimed, strict=True)
+        replace(a, text=text_of(written), words=written)
+        for a in transcript.n_best
+        for written in [with_digits(a.words, language)]
     )
     return replace(transcript, words=words, text=text_of(words), segments=segments, n_best=n_best)
 

@@ -35,5 +35,9 @@ def punctuated_transcript(transcript: Transcript, punctuation: Punctuation) -> T
         for segment in transcript.segments
         for inside in [tuple(islice(rest, len(segment.words)))]
     )
-    n_best = tuple(replace(a, text=" ".join(punctuation.texts(a.text.split()))) for a in transcript.n_best)
+    n_best = tuple(
+        replace(a, text=text_of(marked), words=marked)
+        for a in transcript.n_best
+        for marked in [punctuated(a.words, punctuation)]
+    )
     return replace(transcript, words=words, text=text_of(words), segments=segments, n_best=n_best)

@@ -208,8 +208,10 @@ class Recognizer:
         """
         engine = self.engine
         if not isinstance(engine, WordsEngine):
-            return self.with_decoder(self.beam(spec))
-        if spec.lms or not spec.hotwords:
+            from vizinho.decoding.setup import with_rescoring
+
+            return self.with_decoder(with_rescoring(self.beam(spec), spec.rescoring, self.normalizer))
+        if spec.lms or spec.rescoring or not spec.hotwords:
             raise _no_log_probs(self._folder)
         return Recognizer(engine.expecting(list(spec.hotwords)), None, self.options, folder=self._folder)
 
@@ -217,15 +219,22 @@ class Recognizer:
         """This recogniser with hotwords: in its own search, or in one without language model. Raises as `searching`."""
         from vizinho.decoding.beam import BeamDecoder
         from vizinho.decoding.options import BeamOptions
+        from vizinho.decoding.rescore import RescoringDecoder
         from vizinho.decoding.setup import DecoderSpec, written
 
-        if not isinstance(self.decoder, BeamDecoder):
+        if not isinstance(self.decoder, BeamDecoder | RescoringDecoder):
             return self.searching(DecoderSpec(options=BeamOptions(lm_weight=0.0), hotwords=hotwords))
         return self.with_decoder(self.decoder.with_hotwords(written(hotwords, self.decoder.letters, self.normalizer)))
 
     def with_decoder(self, decoder: Decoder | None) -> Recognizer:
         """This network with another decoder; None decodes greedily."""
         return Recognizer(self.engine, decoder, self.options, live=self.live, folder=self._folder)
+
+    def hasty(self) -> Recognizer:
+        """This recogniser for results that may change: without a second language model."""
+        from vizinho.decoding.rescore import RescoringDecoder
+
+        return self.with_decoder(self.decoder.beam) if isinstance(self.decoder, RescoringDecoder) else self
 
     def transcribe(
         self, audio: Waveform | Iterable[Waveform], name: str = "", on_words: OnWords | None = None
@@ -370,7 +379,7 @@ class Recognizer:
         if not self.options.n_best:
             return joined(((p.until_seconds, self.words_of(p.output, p.start_seconds)) for p in pieces), on_words), ()
         paths = self._paths(pieces)
-        texts = (Alternative(text_of(p.words), p.score, p.lm_score) for p in paths)
+        texts = (Alternative(text_of(p.words), p.score, p.lm_score, p.words) for p in paths)
         return paths[0].words, tuple(texts)
 
     def _paths(self, pieces: Iterable[PieceOutput]) -> list[_Path]:
@@ -379,9 +388,7 @@ class Recognizer:
         Pieces are searched one by one, so a way's score is the sum of its hypotheses' scores, and the best ways so far
         are enough to find the best ones of the whole. Of ways with the same text the best is taken.
         """
-        from vizinho.decoding.beam import BeamDecoder
-
-        if not isinstance(self.decoder, BeamDecoder):
+        if not isinstance(self.decoder, Searching):
             raise SpecError("alternatives need a beam search", where="n_best", fix="give a beam width")
         paths = [_Path((), 0.0, 0.0)]
         for piece in pieces:

@@ -260,8 +260,9 @@ class StreamSession:
 
     def _words(self, piece: Piece, *, is_whole: bool) -> Steps[Sequence[Word]]:
         begin = self._recognizer.live
+        recognizer = self._recognizer if is_whole else self._recognizer.hasty()
         if begin is None:
-            words = self._recognizer.words(piece)
+            words = recognizer.words(piece)
         else:
             if self._live is None or self._live_start != piece.start_sample:
                 self._live, self._live_start, self._live_fed = begin(), piece.start_sample, 0
@@ -273,7 +274,7 @@ class StreamSession:
                 self._live = None
             if live.chunks:
                 yield live
-            words = self._recognizer.words_of(live.log_probs, piece.start_sample / SAMPLE_RATE)
+            words = recognizer.words_of(live.log_probs, piece.start_sample / SAMPLE_RATE)
         return untaken(words, piece.until_seconds, self._before_piece)
 
     def _utterance_end(self) -> list[Event]:

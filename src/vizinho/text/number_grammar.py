@@ -56,6 +56,7 @@ class NumberGrammar:
                 phrase = self.words((200 + rest) * level)
                 for prefix in [p for p, hundred in self._hundreds.items() if hundred == 200 and phrase.startswith(p)]:
                     whole.setdefault(phrase.removeprefix(prefix), rest * level)
+        self._parts = [self._parts_of(level) for level in range(len(LEVELS) + 1)]
         self._links = [set(self._links_of(level)) for level in LEVELS]
         phrases = [p.split() for table in (self._small, *self._whole) for p in table]
         self.tokens = frozenset(t for p in phrases for t in p) | {t for p in self._hundreds for t in p.split()}
@@ -100,8 +101,9 @@ class NumberGrammar:
             yield self._small[phrase]
         # The highest level comes first in all languages that are read here, so a number is split from the left.
         for level in range(levels, -1, -1):
+            parts = self._parts[level]
             for end in range(1, len(phrase) + 1):
-                value = self._part(phrase[:end], level)
+                value = parts.get(phrase[:end])
                 if value is None:
                     continue
                 if end == len(phrase):
@@ -111,17 +113,14 @@ class NumberGrammar:
                         if phrase.startswith(link, end):
                             yield from (value + rest for rest in self._readings(phrase[end + len(link) :], level - 1))
 
-    def _part(self, phrase: str, level: int) -> int | None:
-        """Hundreds, or a number below 1000 of thousands, of millions ..."""
-        whole = self._whole[level]
-        if phrase in whole:
-            return whole[phrase]
+    def _parts_of(self, level: int) -> dict[str, int]:
+        """Hundreds, or numbers below 1000 of thousands, of millions ...: what is looked up, and put together of it."""
+        parts, unit = dict(self._whole[level]), (1, *LEVELS)[level]
         for prefix, hundred in self._hundreds.items():
-            if phrase.startswith(prefix):
-                rest = (whole if level else self._small).get(phrase[len(prefix) :])
-                if rest is not None and rest < 100 * (LEVELS[level - 1] if level else 1):
-                    return rest + hundred * (LEVELS[level - 1] if level else 1)
-        return None
+            for phrase, rest in (self._whole[level] if level else self._small).items():
+                if rest < 100 * unit:
+                    parts.setdefault(prefix + phrase, rest + hundred * unit)
+        return parts
 
 
 @cache

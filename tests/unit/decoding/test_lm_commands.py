@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 import torch
+from neural_lms import causal_folder, masked_folder
 from tones import tone_corpus
 from typer.testing import CliRunner
 
@@ -12,12 +13,14 @@ from vizinho.cli.main import app
 from vizinho.decoding.lm.arpa import read_arpa
 from vizinho.decoding.lm.model import load_language_model
 from vizinho.decoding.options import BeamOptions
+from vizinho.decoding.rescore import RescoreOptions, Rescoring
 from vizinho.decoding.setup import DecoderSpec, write_own_decoder
 from vizinho.errors import ModelError, SpecError, StoreError, TextError
 from vizinho.job.evaluate import load, transcribe
 from vizinho.server.served import ServedModel
 from vizinho.server.workers.models import loader
 from vizinho.store.store import Store
+from vizinho.text_models.scorers import load_scorer
 
 torch.set_num_threads(1)
 
@@ -190,6 +193,53 @@ def test_transcribe_favours_hotwords_and_lists_the_n_best(world):
     fourth = transcript["n_best"][3]["text"]
     said = typed("transcribe", "es-demo", audio, "--beam-width", 8, "--hotword", f"{fourth.upper()}=30", "--n-best", 2)
     assert said.splitlines()[0].endswith(f"\t{fourth}") and len(said.splitlines()) == 2
+
+
+@pytest.mark.parametrize("write", [causal_folder, masked_folder])
+def test_a_second_model_puts_hypotheses_in_order(world, tmp_path, write):
+    folder, corpus = world
+    neural, scorer = write(tmp_path / "neural"), load_scorer(tmp_path / "neural")
+    audio = folder / "es" / json.loads(corpus.read_text().splitlines()[0])["audio"]
+
+    def transcribed(weight):
+        arguments = ["--beam-width", 8, "--n-best", 3, "--rescore", neural, "--rescore-weight", weight, "--json"]
+        return json.loads(typed("transcribe", "es-demo", audio, *arguments))["transcripts"][0]
+
+    alone, transcript = transcribed(0)["n_best"], transcribed(2)
+    hypotheses = transcript["n_best"]
+    scores = dict(zip((h["text"] for h in alone), scorer.score([h["text"] for h in alone]), strict=True))
+    shared = [(a, b) for a in alone for b in hypotheses if a["text"] == b["text"]]
+    assert shared and all(b["score"] == pytest.approx(a["score"] + 2 * scores[a["text"]], abs=1e-3) for a, b in shared)
+    assert [h["score"] for h in hypotheses] == sorted((h["score"] for h in hypotheses), reverse=True)
+    for hypothesis in hypotheses:
+        times = [t for w in hypothesis["words"] for t in (w["start_seconds"], w["end_seconds"])]
+        assert times == sorted(times) and times[0] >= 0 and times[-1] <= transcript["duration_seconds"] + 1e-6
+        assert " ".join(w["text"] for w in hypothesis["words"]) == hypothesis["text"]
+    assert hypotheses[0]["words"] == transcript["words"]
+
+
+def test_a_second_model_is_weighed_on_dev_and_belongs_to_the_decoder(world, tmp_path):
+    folder, corpus = world
+    neural, out, own = causal_folder(tmp_path / "neural"), tmp_path / "decoder.json", tmp_path / "own"
+    arguments = ["lm", "tune", "es-demo", "--corpus", corpus, "--lm", folder / "char.arpa", "--rescore", neural]
+    tuned = json.loads(typed(*arguments, "--beam-width", 4, "--out", out, "--json"))
+    rescored = [part for part in tuned["parts"] if part.endswith(", rescored")]
+    assert len(rescored) == 1 and tuned["cer"] == min(part["cer"] for part in tuned["parts"].values())
+    shutil.copytree(Store().resolve("es-demo"), own)
+    options = RescoreOptions(n_best=5, weight=0.4)
+    spec = DecoderSpec((folder / "char.arpa",), BeamOptions(beam_width=4), rescoring=Rescoring(neural, options))
+    Store().add_decoder(str(own), lambda place: write_own_decoder(place, spec, {}))
+    shutil.rmtree(neural)
+    for recognizer in (load(own), loader("onnx")(ServedModel("own", 1, own, "es"))):
+        assert recognizer.decoder.options == options
+        assert recognizer.favouring({"casa": 3.0}).decoder.options == options
+        assert recognizer.hasty().decoder is recognizer.decoder.beam
+    used = json.loads(typed("evaluate", own, "--corpus", corpus, "--json"))
+    assert used["decoder"]["rescore_weight"] == 0.4
+    louder = json.loads(typed("evaluate", own, "--corpus", corpus, "--rescore-weight", 0.7, "--json"))
+    assert louder["decoder"]["rescore_weight"] == 0.7 and louder["decoder"]["rescore_n_best"] == 5
+    with pytest.raises(SpecError, match="no model to weigh"):
+        typed("evaluate", "es-demo", "--corpus", corpus, "--rescore-weight", 0.7)
 
 
 def test_what_does_not_fit_is_refused(world):

@@ -3,7 +3,9 @@ from lm_files import INVENTORY, heard, lm
 
 from vizinho.decoding.beam import BeamDecoder, BeamOptions, Hypothesis
 from vizinho.decoding.lm.arpa import LN10, read_arpa
-from vizinho.decoding.rescore import RescoreOptions, RescoringDecoder, Scorer, rescore
+from vizinho.decoding.rescore import RescoreOptions, Rescoring, RescoringDecoder, Scorer, rescore
+from vizinho.errors import SpecError
+from vizinho.text.normalize import get_normalizer
 
 
 class NgramScorer:
@@ -54,3 +56,21 @@ def test_a_decoder_of_two_passes(scorer):
     assert [h.text for h in two_passes.n_best(log_probs, 1)] == ["a rata"]
     assert "".join(INVENTORY.tokens[e.token] for e in two_passes(log_probs)) == "a|rata"
     assert two_passes(log_probs[:0]) == []
+    favouring = RescoringDecoder(beam, scorer, RescoreOptions(weight=0.0)).with_hotwords({"rata": 9.0})
+    assert favouring.n_best(log_probs, 1)[0].text == "a rata" and favouring.letters == beam.letters
+
+
+@pytest.mark.parametrize("values", [{"n_best": 0}, {"weight": -1.0}, {"lm_share": -0.5}])
+def test_options_out_of_range_are_refused(values):
+    with pytest.raises(SpecError, match="rescoring"):
+        RescoreOptions(**values)
+
+
+def test_a_model_of_other_texts_is_used_with_a_warning(scorer, tmp_path, caplog):
+    scorer.normalizer = "es-v1"
+    second = Rescoring(tmp_path, load=lambda folder: scorer)
+    assert second.scorer(None) is scorer and not caplog.records
+    assert second.scorer(get_normalizer("pt")) is scorer
+    assert "normaliser es-v1, the recogniser's through pt-v2" in caplog.text
+    with pytest.raises(SpecError, match="nothing opens"):
+        Rescoring(tmp_path).scorer(None)

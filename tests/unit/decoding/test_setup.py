@@ -1,10 +1,12 @@
 import json
+import shutil
 
 import pytest
 from lm_files import INVENTORY, heard, lm_file
 
 from vizinho.decoding.options import BeamOptions
-from vizinho.decoding.setup import DecoderSpec, make_decoder, read_decoder, write_decoder
+from vizinho.decoding.rescore import RescoreOptions, Rescoring
+from vizinho.decoding.setup import DecoderSpec, make_decoder, read_decoder, write_decoder, write_own_decoder
 from vizinho.errors import ModelError, SpecError, TextError
 from vizinho.text.normalize import get_normalizer
 
@@ -31,6 +33,22 @@ def test_a_spec_is_kept_in_a_file_with_paths_relative_to_it(tmp_path, files):
     assert read_decoder(tmp_path / "decoder.json") == spec
 
 
+def test_a_second_model_is_kept_too_and_belongs_to_a_model_as_a_copy(tmp_path, files):
+    folder = tmp_path / "lstm"
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    (folder / ".hidden").write_text("")
+    options = RescoreOptions(n_best=7, weight=0.9, lm_share=0.5, word_score=-1.0)
+    spec = DecoderSpec(files, rescoring=Rescoring(folder, options))
+    write_decoder(tmp_path / "decoder.json", spec, {})
+    assert json.loads((tmp_path / "decoder.json").read_text())["rescoring"]["folder"] == "lstm"
+    assert read_decoder(tmp_path / "decoder.json") == spec
+    write_own_decoder(tmp_path / "own", spec, {})
+    shutil.rmtree(folder)
+    own = read_decoder(tmp_path / "own" / "decoder.json").rescoring
+    assert own.options == options and [path.name for path in own.files] == ["config.json"]
+
+
 def test_an_absent_decoder_file_is_refused(tmp_path):
     with pytest.raises(SpecError, match="cannot read the decoder file"):
         read_decoder(tmp_path / "decoder.json")
@@ -47,6 +65,9 @@ def test_an_absent_decoder_file_is_refused(tmp_path):
         ('{"format": 1, "options": {"beam_width": 0}}', "beam width 0"),
         ('{"format": 1, "hotwords": {"a": "much"}}', "a wrong value"),
         ('{"format": 1, "lms": 3}', "a wrong value"),
+        ('{"format": 1, "rescoring": {"weight": 1}}', "a wrong value"),
+        ('{"format": 1, "rescoring": {"folder": "x", "loudness": 1}}', "a wrong value"),
+        ('{"format": 1, "rescoring": {"folder": "x", "weight": -1}}', "weight -1"),
     ],
 )
 def test_a_wrong_decoder_file_is_refused(tmp_path, content, message):

@@ -3,7 +3,8 @@ from lm_files import INVENTORY, heard, lm
 
 from vizinho.decoding.beam import BeamDecoder
 from vizinho.decoding.options import BeamOptions
-from vizinho.decoding.tune import Grid, Trial, best, grid_for, tune
+from vizinho.decoding.rescore import RescoringDecoder
+from vizinho.decoding.tune import RESCORE_TRIALS, Grid, Trial, best, grid_for, tune, tune_rescoring
 
 REFERENCES = {"1": "a rata", "2": "o pato"}
 LOG_PROBS = {"1": heard("a rota", doubt=[(3, "a", 0.2)]), "2": heard("o pato")}
@@ -53,3 +54,43 @@ def test_unknown_words_are_ruled_out_where_that_is_better(decoder):
         Grid(lm_weights=(0.1,), closed=True),
     )
     assert not best(found).options.unknown_words and best(found).wer == 0.0
+
+
+class Ducks:
+    """Likes ducks."""
+
+    calls = 0
+
+    def score(self, sentences):
+        self.calls += len(sentences)
+        return [0.0 if "pato" in sentence else -4.0 for sentence in sentences]
+
+
+class Counted(BeamDecoder):
+    """A search that counts how often it is asked."""
+
+    def __init__(self, beam):
+        self.beam, self.asked = beam, []
+
+    options = BeamOptions(lm_weight=0.0)
+
+    def n_best(self, log_probs, count):
+        self.asked.append(count)
+        return self.beam.n_best(log_probs, count)
+
+
+def test_the_weight_of_a_second_model_is_found_with_one_search(decoder):
+    log_probs = {"1": heard("a rata"), "2": heard("o paso", doubt=[(4, "t", 0.2)])}
+    scorer, beam = Ducks(), Counted(decoder.with_options(Counted.options))
+
+    def texts(search):
+        return {name: search.n_best(values, 1)[0].text for name, values in log_probs.items()}
+
+    assert texts(beam.beam) == {"1": "a rata", "2": "o paso"}
+    trials = tune_rescoring(texts, REFERENCES, RescoringDecoder(beam, scorer))
+    assert len(trials) == RESCORE_TRIALS
+    assert beam.asked == [20, 20]
+    assert scorer.calls == len({h.text for values in log_probs.values() for h in beam.beam.n_best(values, 20)})
+    taken = best(trials)
+    assert taken.cer == 0.0 and taken.rescoring.weight > 0.05 and taken.rescoring.word_score == 0.0
+    assert texts(RescoringDecoder(beam.beam, scorer, taken.rescoring)) == REFERENCES

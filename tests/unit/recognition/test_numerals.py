@@ -33,9 +33,10 @@ def test_a_pause_and_a_comma_part_numbers():
 def test_segments_and_alternatives_are_written_alike():
     words = spoken("vinte e um")
     segment = Segment(0.0, 1.1, "vinte e um", 0.5, words)
-    other = Alternative("vinte e dois", -1.0, 0.0)
+    other = Alternative("vinte e dois", -1.0, 0.0, spoken("vinte e dois"))
     made = transcript_with_digits(Transcript("a", "vinte e um", words, 0.5, 2.0, (segment,), (other,)), "pt")
     assert (made.text, made.segments[0].text, made.n_best[0].text) == ("21", "21", "22")
+    assert [(w.text, w.start_seconds, w.end_seconds) for w in made.n_best[0].words] == [("22", 0.0, pytest.approx(1.1))]
     assert made.segments[0].words == made.words
 
 

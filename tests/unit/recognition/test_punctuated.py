@@ -14,7 +14,9 @@ def test_words_keep_their_times_and_segments_their_words():
         Segment(part[0].start_seconds, part[-1].end_seconds, " ".join(w.text for w in part), 0.5, part)
         for part in (SPOKEN[:3], SPOKEN[3:])
     )
-    spoken = Transcript("a", "onde está ana hoje rui", SPOKEN, 0.5, 6.0, segments, (Alternative("onde", -1.0, 0.0),))
+    spoken = Transcript(
+        "a", "onde está ana hoje rui", SPOKEN, 0.5, 6.0, segments, (Alternative("onde", -1.0, 0.0, SPOKEN[:1]),)
+    )
     made = punctuated_transcript(spoken, tagger())
     assert made.text == "Onde está Ana? Hoje, Rui."
     assert [s.text for s in made.segments] == ["Onde está Ana?", "Hoje, Rui."]

@@ -32,7 +32,8 @@ def test_any_portuguese_number_is_read_back(number):
 def test_only_what_num2words_writes_is_a_number(words):
     phrase = " ".join(words)
     number = number_of(phrase, "pt")
-    assert number is None or fold(cardinal(str(number), "pt"), "pt") == fold(phrase, "pt")
+    # Brazil's way or Portugal's: only the latter says "mil milhões".
+    assert number is None or fold(phrase, "pt") in {way.words(number) for way in grammars("pt")}
 
 
 @pytest.mark.parametrize(
@@ -40,6 +41,7 @@ def test_only_what_num2words_writes_is_a_number(words):
     [
         ("pt", "duas mil e quinhentas", 2500),
         ("pt", "dezasseis", 16),
+        ("pt", "mil milhões", 10**9),
         ("es", "veintiún mil", 21_000),
         ("es", "doscientas una", 201),
         ("en", "one hundred twenty-three", 123),

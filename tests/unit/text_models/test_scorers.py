@@ -3,50 +3,22 @@ import json
 import pytest
 import torch
 import transformers
-from tokenizers import Tokenizer, models, pre_tokenizers, processors
+from neural_lms import WORDS, causal_folder, masked_folder
 
 from vizinho.errors import ModelError
 from vizinho.text_models.scorers import load_scorer
 
-WORDS = ["[PAD]", "[CLS]", "[SEP]", "[MASK]", "[UNK]", "o", "a", "pato", "rata", "come"]
 SENTENCES = ["o pato come", "", "a rata", "a", "o pato come a rata " * 5]
-
-
-def tokenizer(*, around):
-    words = Tokenizer(models.WordLevel({word: row for row, word in enumerate(WORDS)}, unk_token="[UNK]"))
-    words.pre_tokenizer = pre_tokenizers.Whitespace()
-    if around:
-        words.post_processor = processors.TemplateProcessing(
-            single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 1), ("[SEP]", 2)]
-        )
-    return words
 
 
 @pytest.fixture(scope="module")
 def causal(tmp_path_factory):
-    torch.manual_seed(1)
-    folder = tmp_path_factory.mktemp("causal")
-    config = transformers.GPT2Config(vocab_size=len(WORDS), n_embd=16, n_layer=2, n_head=2, n_positions=64)
-    transformers.GPT2LMHeadModel(config).save_pretrained(folder)
-    transformers.PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer(around=False), bos_token="[CLS]", eos_token="[SEP]", unk_token="[UNK]"
-    ).save_pretrained(folder)
-    return folder
+    return causal_folder(tmp_path_factory.mktemp("causal"))
 
 
 @pytest.fixture(scope="module")
 def masked(tmp_path_factory):
-    torch.manual_seed(2)
-    folder = tmp_path_factory.mktemp("masked")
-    config = transformers.BertConfig(
-        vocab_size=len(WORDS), hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32
-    )
-    transformers.BertForMaskedLM(config).save_pretrained(folder)
-    transformers.PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer(around=True),
-        cls_token="[CLS]", sep_token="[SEP]", mask_token="[MASK]", unk_token="[UNK]", pad_token="[PAD]",
-    ).save_pretrained(folder)  # fmt: skip
-    return folder
+    return masked_folder(tmp_path_factory.mktemp("masked"))
 
 
 def rows_of(sentence):

@@ -9,11 +9,12 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from vizinho.decoding.setup import own_decoder, read_decoder
 from vizinho.errors import ModelError, VizinhoError
+from vizinho.parallel import set_threads
 from vizinho.recognition.recognizer import Recognizer
 from vizinho.server.served import ServedModel
 from vizinho.store.card import verify
+from vizinho.text_models.search import own_search
 
 RETRY_SECONDS = 60.0  # before a broken model is tried again: reading weights takes seconds
 
@@ -74,10 +75,10 @@ def loader(engine: str, threads: int = 1) -> Callable[[ServedModel], Recognizer]
     def load(model: ServedModel) -> Recognizer:
         try:
             verify(model.folder)
-            decoder = own_decoder(model.folder)
-            search = read_decoder(decoder) if decoder else None
-            language = model.language or None
+            language, search = model.language or None, own_search(model.folder)
             recognizer = Recognizer.load(model.folder, engine, threads=threads, search=search, language=language)
+            if search and search.rescoring:
+                set_threads(threads)  # torch is there only with it
             if recognizer.live is not None:
                 recognizer.live()  # opens what streams need, so that the first one does not wait for it
             return recognizer
