@@ -101,11 +101,11 @@ def test_donors_with_other_pieces_are_not_mixed_by_row(corpora, tmp_path):
     """Equal sizes say nothing: the pieces of one stand in other rows than those of the other."""
     texts = ["abc de", "fgh abc"] * 4
     mirrored = [text.translate(str.maketrans("abcdefgh", "hgfedcba")) for text in texts]
-    one, other = (parakeet(tmp_path / str(n), bpe_tokenizer(t, 24)) for n, t in enumerate((texts, mirrored)))
+    one, other = (parakeet(tmp_path / name, bpe_tokenizer(t, 16)) for name, t in (("one", texts), ("other", mirrored)))
     assert load_donor(one).model.config.vocab_size == load_donor(other).model.config.vocab_size
-    with pytest.raises(SpecError, match="gb: its tokens are not those of 0 -> use --tokens characters"):
-        ready_of(one, corpora, "pt", "extended", others=(MixedDonor(other, "gb", "en"),))
-    mixed = ready_of(one, corpora, "pt", "characters", others=(MixedDonor(other, "gb", "en"),))
+    with pytest.raises(SpecError, match="gb: its tokens are not those of one -> use --tokens characters"):
+        ready_of(one, corpora, "pt", "extended", others=(MixedDonor("gb", other, "en"),))
+    mixed = ready_of(one, corpora, "pt", "characters", others=(MixedDonor("gb", other, "en"),))
     assert mixed.job.others[0].share is not None
 
 
