@@ -80,6 +80,8 @@ def _values(model: str, corpus: Path, evaluation: Evaluation) -> dict[str, Any]:
     if evaluation.greedy is not None and evaluation.comparison is not None:
         values["greedy"] = as_json(evaluation.greedy, per_utterance=False)
         values["comparison"] = {metric: asdict(test) for metric, test in evaluation.comparison.items()}
+    if evaluation.written is not None:
+        values["written"] = as_json(evaluation.written, per_utterance=False)
     return values | {"pinned": evaluation.pinned}
 
 
@@ -93,6 +95,9 @@ def _lines(values: dict[str, Any]) -> Iterator[str]:
             test = values["comparison"][name]
             low, high = test["ci"]["low"], test["ci"]["high"]
             yield f"  difference {test['difference']:+.3f}  ({low:+.3f} to {high:+.3f}), p = {test['p']:.4f}"
+    if "written" in values:
+        rates = [f"{name.upper()} {values['written'][name]:.3f}" for name in ("cer", "wer")]
+        yield f"as written, with capitals and marks: {', '.join(rates)}"
     yield f"{values['utterances']} utterances, {len(values['per_speaker'])} speakers"
     for speaker, rates in values["per_speaker"].items():
         yield f"  {speaker}: CER {rates['cer']:.3f}, WER {rates['wer']:.3f}, {rates['utterances']} utterances"

@@ -57,7 +57,9 @@ def train(
     minutes: Minutes = None,
     seed: Seed = None,
     preset: Annotated[str, Option("--preset", help="Size: tiny, small, base or large.")] = "tiny",
-    tokens: Annotated[str, Option("--tokens", help="characters or bpe.")] = "characters",
+    tokens: Annotated[str, Option("--tokens", help="characters, written (with capitals and marks), bpe.")] = (
+        "characters"
+    ),
     pieces: Pieces = 256,
     threads: Threads = None,
     recipe: Recipe = None,
@@ -145,7 +147,8 @@ def transfer(
             "--tokens",
             help="auto keeps the donor's pieces where they can write the target's letters and the training texts. "
             "Otherwise it makes tokens of single letters; where the donor's frames are too long for letters, it adds "
-            "the letters that its pieces lack. Or: donor, extended, bpe, characters.",
+            "the letters that its pieces lack. Or: donor, extended, bpe, characters, written (letters with "
+            "capitals and marks).",
         ),
     ] = "auto",
     pieces: Pieces = 256,

@@ -24,6 +24,7 @@ from vizinho.decoding.search import Parts, Search, Words, hash_of
 from vizinho.decoding.tables import Table
 from vizinho.errors import ModelError, TextError
 from vizinho.text.tokens import PIECE_SPACE, TokenInventory, writes
+from vizinho.text.written import is_mark
 
 LONGEST = 64
 """Letters of the longest spelling in a lexicon."""
@@ -82,7 +83,7 @@ class BeamDecoder:
         if words is not None:
             by_word = _words(_of_unit(words, "word"), own, spellings or {}, _table(by_letter or Uniform(own), own))
         parts = Parts(
-            tuple(writes(t, role) for t, role in zip(inventory.tokens, inventory.roles, strict=True)),
+            tuple(_small(writes(t, role), own) for t, role in zip(inventory.tokens, inventory.roles, strict=True)),
             inventory.roles.index("blank"),
             own,
             by_word,
@@ -199,8 +200,15 @@ def _favouring(parts: Parts, boosts: Mapping[str, float]) -> Parts:
 
 
 def letters_of(inventory: TokenInventory) -> frozenset[str]:
-    """Letters that the tokens can write."""
-    return frozenset("".join(inventory.letters)) - {PIECE_SPACE}
+    """Letters that the tokens can write, as language models know them: without capitals and marks beside them."""
+    letters = frozenset("".join(inventory.letters)) - {PIECE_SPACE}
+    return frozenset(c for c in letters if not is_mark(c) and (c == c.lower() or c.lower() not in letters))
+
+
+def _small(step: str, letters: str) -> str:
+    """What a token writes, in the letters that language models know."""
+    # The path keeps the tokens themselves, and with them capitals and marks.
+    return "".join(c if c == " " or c in letters else c.lower() for c in step if not is_mark(c) or c in letters)
 
 
 def _of_unit(model: LanguageModel, unit: str) -> LanguageModel:

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from vizinho.records import Word
 from vizinho.text.tokens import PIECE_SPACE, TokenInventory
+from vizinho.text.written import is_mark
 
 if TYPE_CHECKING:
     from vizinho.decoding.beam import Hypothesis
@@ -74,25 +75,35 @@ def emissions_along(path: Path, log_probs: LogProbs, blank: int) -> list[Emissio
 def words_of(emissions: Iterable[Emission], inventory: TokenInventory, frame_seconds: float) -> Iterator[Word]:
     """Words in order; a word lasts from its first token's first frame to its last token's last one.
 
-    A space ends a word, and so does a silence of PAUSE_SECONDS.
+    A space ends a word, and so does a silence of PAUSE_SECONDS. A mark belongs to the word before,
+    wherever it stands, and takes no part in its time.
 
     CTC says when a token is sure, not when its sound begins, so times are good to a few frames of `frame_seconds`.
     A word's confidence is the mean of its tokens' probabilities (0 to 1).
     """
-    letters: list[str] = []
-    pieces: list[Emission] = []
+    words: list[tuple[list[str], list[Emission]]] = []
+    between = True
     for emission in emissions:
         token, role = inventory.tokens[emission.token], inventory.roles[emission.token]
+        letters, pieces = words[-1] if words else ([], [])
         # Within a word letters follow each other in a few frames, even where people sing.
         paused = pieces and (emission.start_frame - pieces[-1].end_frame) * frame_seconds > PAUSE_SECONDS
         if role == "space" or token.startswith(PIECE_SPACE) or paused:  # characters end words, pieces begin them
-            if letters:
-                yield _word(letters, pieces, frame_seconds)
+            between = True
+        piece = token.removeprefix(PIECE_SPACE)
+        if role != "letter" or not piece:
+            continue
+        # A network may place a full stop anywhere in the pause after a word, on either side of the space.
+        if is_mark(piece):
+            letters.append(piece)  # of no word where it is the first
+            continue
+        if between:
+            between = False
             letters, pieces = [], []
-        if role == "letter" and token.removeprefix(PIECE_SPACE):
-            letters.append(token.removeprefix(PIECE_SPACE))
-            pieces.append(emission)
-    if letters:
+            words.append((letters, pieces))
+        letters.append(piece)
+        pieces.append(emission)
+    for letters, pieces in words:
         yield _word(letters, pieces, frame_seconds)
 
 

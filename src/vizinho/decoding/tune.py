@@ -124,6 +124,7 @@ def tune_rescoring(
         trials.append(Trial(decoder.beam.options, *error_rates(references, texts(reordering)), options))
         progress(1, f"best {metric.upper()} {getattr(best(trials, metric), metric):.3f}")
 
+    # As in `tune`, one value after the other from the best so far.
     for weight in RESCORE_WEIGHTS:
         attempt(replace(decoder.options, weight=weight))
     weighed = best(trials, metric).rescoring or decoder.options
@@ -147,6 +148,7 @@ class _Reordering(Searching):
         return [emission for first in self.n_best(log_probs, 1) for emission in first.emissions]
 
     def n_best(self, log_probs: LogProbs, count: int) -> list[Hypothesis]:
+        # The caller holds the arrays for as long as this lives, so their addresses name them.
         if id(log_probs) not in self._hypotheses:
             self._hypotheses[id(log_probs)] = self._decoder.beam.n_best(log_probs, self.options.n_best)
         return rescore(self._hypotheses[id(log_probs)], self, self.options)[:count]

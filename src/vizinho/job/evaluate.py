@@ -12,7 +12,7 @@ from vizinho.audio.blocks import mono, read_blocks
 from vizinho.corpora.manifest import read_manifest, select
 from vizinho.errors import CorpusError, StoreError
 from vizinho.evaluation.significance import Comparison, compare
-from vizinho.job.promote import card_score, normalizer_of, scored, with_text
+from vizinho.job.promote import card_score, normalizer_of, scored, scored_as_written, with_text
 from vizinho.progress import Advance, Event, unseen
 from vizinho.recognition.numerals import transcript_with_digits
 from vizinho.recognition.recognizer import Recognizer
@@ -37,6 +37,8 @@ class Evaluation:
     """Without the beam search, where there is one."""
     comparison: dict[str, Comparison] | None = None
     """The beam search against greedy decoding, paired by utterance: "cer" and "wer"."""
+    written: Scores | None = None
+    """With capitals and marks on both sides, of a recogniser that writes any."""
     pinned: bool = False
     """Whether the corpus is the pinned test set of the model's name."""
     remarks: tuple[str, ...] = ()
@@ -116,14 +118,14 @@ def evaluate(
     progress = partial(show, "transcribing", len(chosen))
     progress(0, "")
     # Greedy first: it is what a card keeps, so that versions stay comparable whatever decoder comes later.
-    greedy, *searched = (
-        scored(texts, chosen, normalize, cluster=cluster) for texts in _texts(recognizer, chosen, progress)
-    )
+    ways = _texts(recognizer, chosen, progress)
+    greedy, *searched = (scored(texts, chosen, normalize, cluster=cluster) for texts in ways)
+    written = scored_as_written(ways[-1], chosen, normalize, cluster=cluster)
     pinned, remarks = _keep(store, str(model), corpus, split, greedy)
     if not searched:
-        return Evaluation(greedy, split, skipped, pinned=pinned, remarks=remarks)
+        return Evaluation(greedy, split, skipped, pinned=pinned, remarks=remarks, written=written)
     comparison = {m: compare(searched[0].errors, greedy.errors, metric=m, cluster=cluster) for m in ("cer", "wer")}
-    return Evaluation(searched[0], split, skipped, greedy, comparison, pinned, remarks)
+    return Evaluation(searched[0], split, skipped, greedy, comparison, written, pinned, remarks)
 
 
 def _texts(recognizer: Recognizer, utterances: Sequence[Utterance], progress: Advance) -> list[dict[str, str]]:

@@ -13,6 +13,7 @@ from vizinho.recognition.recognizer import Recognizer
 from vizinho.records import Scores, Utterance
 from vizinho.store.store import Store
 from vizinho.text.normalize import Normalizer, get_normalizer
+from vizinho.text.written import recognised_as_written, written_text
 
 SIGNIFICANT = 0.05
 
@@ -84,6 +85,24 @@ def scored(
         {i: normalize.recognised(text) for i, text in texts.items()},
         speakers={u.id: u.speaker for u in utterances},
         normalizer=normalize.name,
+        data_fingerprint=fingerprint(utterances),
+        cluster=cluster,
+    )
+
+
+def scored_as_written(
+    texts: Mapping[str, str], utterances: Sequence[Utterance], normalize: Normalizer, *, cluster: bool = False
+) -> Scores | None:
+    """Scores with capitals and marks on both sides; None where no recognised text has any."""
+    written = {i: recognised_as_written(text, normalize) for i, text in texts.items()}
+    # What is the same both ways needs no second score.
+    if all(text == normalize.recognised(text) for text in written.values()):
+        return None
+    return score(
+        {u.id: written_text(u.text, normalize) for u in utterances},
+        written,
+        speakers={u.id: u.speaker for u in utterances},
+        normalizer=f"{normalize.name}-written",
         data_fingerprint=fingerprint(utterances),
         cluster=cluster,
     )

@@ -113,7 +113,7 @@ def train(
         name: Name in the store; `lang` if not given.
         minutes: Limit of speech from `corpus`.
         preset: Size of the network: tiny, small, base or large.
-        tokens: "characters" or "bpe".
+        tokens: "characters", "written" (with capitals and marks) or "bpe".
         pieces: Number of BPE pieces.
         recipe: Training options or a TOML file of them; the default for training from scratch if not given.
         steps: Optimiser steps, instead of the recipe's.
@@ -201,7 +201,7 @@ def transfer(
         tokens: "auto" keeps the donor's pieces where they write every letter of the target and every word of the
             training texts; otherwise the target gets tokens of one letter, or, where the donor's frames are too long
             for those, the letters that the pieces lack are added. "donor", "extended", "bpe" and "characters" ask for
-            one of them. Whisper keeps its own.
+            one of them; "written" is letters with capitals and marks. Whisper keeps its own.
         pieces: Number of BPE pieces, where they are learnt.
         head: "ctc" takes the encoder of a donor with a decoder (Whisper, a transducer) and gives it a new output layer;
             "auto" keeps the decoder.

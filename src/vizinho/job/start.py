@@ -9,6 +9,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,6 +42,7 @@ from vizinho.plan.tokens import NeighbourTable, SimilarityTable, TokenSource, fo
 from vizinho.plan.transducers import transducer_axes
 from vizinho.records import Utterance
 from vizinho.text.normalize import Normalizer
+from vizinho.text.written import written_text
 from vizinho.training.data import Prepared, Preparer, WrittenPreparer, prepare, prepare_shards
 from vizinho.training.options import TrainingOptions, differing
 from vizinho.training.speech_task import DevSet, dev_rates
@@ -125,7 +127,7 @@ def make_ready(
     checkpoint, plan = begun.checkpoint, begun.plan
     # An utterance must fit the network at every speed that augmentation may give it.
     speed_range = job.options.augment.speed_range if job.options.augment.speed_share else 0.0
-    preparer = _preparer(checkpoint, dataset, speed_range, written=begun.written)
+    preparer = _preparer(begun, dataset, speed_range)
     if dataset.shards:
         from vizinho.corpora.shards.source import ShardedExamples, Withheld
 
@@ -144,12 +146,14 @@ def make_ready(
     return ReadyJob(job, dataset, prepared, checkpoint, plan, begun.donor, start, phonemes)
 
 
-def _preparer(checkpoint: Checkpoint, dataset: Dataset, speed_range: float, *, written: bool) -> Preparer:
-    arguments = (checkpoint.tokenizer, dataset.normalizer, checkpoint.front, speed_range)
+def _preparer(begun: Start, dataset: Dataset, speed_range: float) -> Preparer:
+    checkpoint, texts = begun.checkpoint, dataset.normalizer
+    learnt = partial(written_text, normalizer=texts) if begun.tokens == "written" else texts
+    arguments = (checkpoint.tokenizer, learnt, checkpoint.front, speed_range)
     if is_whole_whisper(checkpoint.model):
         return WrittenPreparer(*arguments, most_tokens=most_tokens(checkpoint.model, math.inf))
     if is_transducer(checkpoint.model):
-        return Preparer(*arguments, frames_needed(checkpoint.model), written)
+        return Preparer(*arguments, frames_needed(checkpoint.model), begun.written)
     return Preparer(*arguments)
 
 

@@ -23,8 +23,9 @@ from vizinho.text.tokens import (
     spelt,
     with_letters,
 )
+from vizinho.text.written import MARKS, is_mark, written_text
 
-KINDS = ("auto", "characters", "bpe", "donor", "extended")
+KINDS = ("auto", "characters", "written", "bpe", "donor", "extended")
 LONGEST_FRAME_OF_LETTERS = 0.06
 """Seconds. People say 10 to 20 letters in a second: frames of 40 ms hold them, frames of 80 ms do not."""
 LEAST_LETTERS_A_TOKEN = 1.4
@@ -37,7 +38,7 @@ class TokenChoice:
     """The tokens of a job."""
 
     kind: str
-    """"characters", "bpe", "donor" or "extended" (the donor's and letters that they lack)."""
+    """"characters", "written", "bpe", "donor" or "extended" (the donor's and letters that they lack)."""
     tokenizer: Any
     note: str = ""
     """What was decided and why, for the plan's summary."""
@@ -52,8 +53,10 @@ def choose_tokens(job: Job, dataset: Dataset, donor: Donor | None = None) -> Tok
     Where they do not, it makes letters, unless the frames are too long for those: then it adds to the pieces the
     letters that they lack, or learns pieces from the texts where that leaves words in single letters. "extended" adds
     whatever the frames are; "donor" asks for no more than the texts. Raises SpecError where these cannot be written, or
-    the donor has no tokens.
+    the donor has no tokens. "written" are letters with their capitals and marks, as the training texts are written.
     """
+    if job.tokens == "written":
+        return _written(job, dataset)
     if job.tokens == "bpe":
         return _pieces(job, dataset)
     if job.tokens not in KINDS:
@@ -115,6 +118,21 @@ def _extended(dataset: Dataset, donor: Donor, letters: Sequence[str]) -> TokenCh
     reason = f"frames of {donor.recogniser.front.frame_seconds * 1000:.0f} ms are too long for letters alone"
     note = f"tokens: the donor's {len(donor.inventory.tokens):,} and {_listed(added)}, since {reason} (--tokens)"
     return TokenChoice("extended", tokenizer, note)
+
+
+def _written(job: Job, dataset: Dataset) -> TokenChoice:
+    """Small letters, then their capitals, then marks: of rows that start equal the first is written."""
+    if dataset.shards:
+        what = "shards list the letters of normalised texts alone"
+        raise SpecError(what, where="--tokens written", fix="give manifests, or use characters")
+    used = {*alphabet(job.language), *characters_of(written_text(u.text, dataset.normalizer) for u in dataset.train)}
+    letters = {letter for letter in used if not is_mark(letter)}
+    small = {letter for letter in letters if letter == letter.lower()}
+    # One capital for each letter, so that models of one language agree whatever sentences the corpus had.
+    capitals = (letters - small) | {c.upper() for c in small if len(c.upper()) == 1 and c.upper() != c}
+    marks = {*MARKS, *(used - letters)}
+    note = f"tokens: {len(small)} letters, {len(capitals)} capitals and {len(marks)} marks (--tokens)"
+    return TokenChoice("written", character_tokenizer([*sorted(small), *sorted(capitals), *sorted(marks)]), note)
 
 
 def _obstacle(job: Job, dataset: Dataset, donor: Donor | None, used: Iterable[str]) -> str:

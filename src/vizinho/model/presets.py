@@ -39,7 +39,7 @@ PRESETS = {
 }
 """micro (60 k parameters) is for tests; tiny (3 M) trains on two cores; small 19 M, base 82 M, large 0.6 G."""
 
-SUBSAMPLING = {"characters": 4, "bpe": 8}
+SUBSAMPLING = {"characters": 4, "written": 4, "bpe": 8}
 """Frames merged into one: characters need 40 ms, because fast speech has more letters than 80 ms frames."""
 
 

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from vizinho.errors import PlanError, SpecError
 from vizinho.text.tokens import TokenInventory
+from vizinho.text.written import is_mark
 
 NEW_ROWS = ("features", "neighbours", "fresh")
 """Ways to start the row of a token the donor lacks."""
@@ -178,6 +179,8 @@ def _new_row(
 ) -> TokenSource:
     if options.new_rows == "fresh" or role not in ("letter", "language"):
         return TokenSource(token, "fresh", (), "the donor lacks it")
+    if is_mark(token) and (pause := next((t for r in ("space", "blank") for t in donor.by_role.get(r, {})), None)):
+        return TokenSource(token, "neighbour row", ((pause, 1.0),), f"a mark stands where {pause} may")
     if options.new_rows == "features" and similarity is not None:
         near = similarity.nearest(token, donor.by_role.get(role, {}))
         if near:

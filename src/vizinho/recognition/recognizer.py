@@ -42,6 +42,7 @@ from vizinho.recognition.trimming import TrimOptions, trimmed
 from vizinho.recognition.whisper_export import is_converted, is_whisper
 from vizinho.records import Alternative, Transcript, Utterance, Word
 from vizinho.store.card import read_card
+from vizinho.text.written import without_marks
 
 if TYPE_CHECKING:
     from vizinho.decoding.beam import BeamDecoder, Hypothesis
@@ -323,9 +324,19 @@ class Recognizer:
         return _later(words_of(emissions, self.ctc.inventory, self.ctc.frame_seconds), start_seconds)
 
     def _written(self, hypothesis: Hypothesis, start_seconds: float) -> list[Word]:
-        """Words with the hypothesis's texts: a lexicon may write a word with other letters than the network."""
-        spelt = self._words(hypothesis.emissions, start_seconds)
-        return [replace(word, text=text) for word, text in zip(spelt, hypothesis.text.split(), strict=True)]
+        """Words with the hypothesis's texts: a lexicon may write a word with other letters than the network.
+
+        Where it does not, a network that writes capitals and marks has them in its tokens alone.
+        """
+        spelt, texts = self._words(hypothesis.emissions, start_seconds), hypothesis.text.split()
+        if len(spelt) != len(texts):  # a pause in what the search takes for a word
+            return spelt
+        # A search knows small letters; upper-case vocabularies have no others.
+        bare = [without_marks(word.text) for word in spelt]
+        return [
+            word if text in (letters, letters.lower()) else replace(word, text=text)
+            for word, letters, text in zip(spelt, bare, texts, strict=True)
+        ]
 
     def _outputs(self, waveforms: Sequence[Waveform]) -> Sequence[LogProbs | list[Word]]:
         """One batch through the network."""

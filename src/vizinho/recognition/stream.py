@@ -260,6 +260,7 @@ class StreamSession:
 
     def _words(self, piece: Piece, *, is_whole: bool) -> Steps[Sequence[Word]]:
         begin = self._recognizer.live
+        # A second language model may take longer than the audio between two partial results.
         recognizer = self._recognizer if is_whole else self._recognizer.hasty()
         if begin is None:
             words = recognizer.words(piece)

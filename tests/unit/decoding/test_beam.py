@@ -13,7 +13,7 @@ from vizinho.decoding.hotwords import Hotwords
 from vizinho.decoding.lm.arpa import LN10, read_arpa
 from vizinho.decoding.options import BeamOptions
 from vizinho.errors import ModelError, SpecError, TextError
-from vizinho.text.tokens import inventory_of
+from vizinho.text.tokens import character_tokenizer, inventory_of
 
 BLANK = 0
 PLAIN = BeamOptions(lm_weight=0.0)
@@ -231,3 +231,13 @@ def test_what_does_not_belong_together_is_refused(words, letters):
 def test_impossible_options_are_refused(options):
     with pytest.raises(SpecError):
         BeamOptions(**options)
+
+
+def test_capitals_and_marks_are_searched_as_small_letters_and_written_as_they_are(words):
+    inventory = inventory_of(character_tokenizer([*LETTERS, "A", "P", "R", ",", "."]))
+    assert letters_of(inventory) == set(LETTERS)
+    decoder = BeamDecoder(inventory, BeamOptions(lm_weight=0.8), words=words, hotwords={"porta": 2.0})
+    log_probs = heard("A Rota, o Porta.", doubt=[(3, "a", 0.2)], inventory=inventory)
+    best = decoder.n_best(log_probs, 1)[0]
+    assert best.text == "a rata o porta"
+    assert "".join(inventory.tokens[e.token] for e in best.emissions) == "A|Rata,|o|Porta."

@@ -32,3 +32,11 @@ def test_a_silence_ends_a_word_where_the_network_writes_no_space():
         assert [w.text for w in words_of(emissions, inventory, 0.04)] == words
     emissions = greedy(frames([1, *[0] * 40, 3, *[0] * 40, 2, 4]), blank=0)
     assert [w.text for w in words_of(emissions, inventory, 0.04)] == ["a", "bc"]
+
+
+def test_a_mark_belongs_to_the_word_before_it_and_takes_no_part_in_its_time():
+    inventory = TokenInventory(("<pad>", "a", "B", "|", "."), ("blank", "letter", "letter", "space", "letter"))
+    emissions = greedy(frames([4, 0, 1, 4, 3, 0, 2, 3, 0, 4]), blank=0)
+    words = list(words_of(emissions, inventory, 0.04))
+    assert [w.text for w in words] == ["a.", "B."]
+    assert [(round(w.start_seconds / 0.04), round(w.end_seconds / 0.04)) for w in words] == [(2, 3), (6, 7)]

@@ -249,3 +249,29 @@ def test_pieces_that_only_begin_words_are_not_enough(corpora, tmp_path):
 def test_rows_spell_the_text_that_they_came_from(text):
     tokenizer = tiny_tokenizer()
     assert spelt(inventory_of(tokenizer), encode(tokenizer, text)) == text
+
+
+def letters_of(text):
+    """Of rows that start equal any may win."""
+    return [c for c in text.lower() if c.isalpha()]
+
+
+def test_written_tokens_have_capitals_from_small_letters_and_marks_from_the_space(tone_model, corpora):
+    manifest = corpora["pt"].with_name("written.jsonl")
+    rows = [json.loads(line) for line in corpora["pt"].read_text().splitlines()]
+    texts = [row["text"].capitalize() + ". Não!" for row in rows]
+    lines = (json.dumps(row | {"text": text}) for row, text in zip(rows, texts, strict=True))
+    manifest.write_text("\n".join(lines) + "\n")
+    ready = ready_of(tone_model, {"pt": manifest}, "pt", "written")
+    inventory = ready.checkpoint.inventory
+    assert ready.job.tokens == "written" and {"A", "N", "Ã", ".", "!", "?", ","} < set(inventory.letters)
+    assert summarise(ready.plan)[0] == "tokens: 39 letters, 39 capitals and 4 marks (--tokens)"
+    weight = ready.start["ctc_head.weight"]
+    for token, source in (("A", "a"), ("B", "b"), (".", "|"), ("?", "|")):
+        assert torch.equal(weight[inventory.index(token)], weight[inventory.index(source)])
+    labels = {spelt(inventory, example.labels) for example in ready.prepared.examples}
+    assert labels == {text for text, row in zip(texts, rows, strict=True) if row["split"] == "train"}
+    ways = Recognizer.of(ready.checkpoint), Recognizer.load(tone_model, "torch")
+    started, donated = ([letters_of(t.text) for t in way.transcribe_many(WAVEFORMS)] for way in ways)
+    assert started == donated and any(started)
+    assert ready_of(tone_model, {"pt": manifest}, "pt", ready.job.tokens).identity == ready.identity

@@ -6,6 +6,7 @@ import pytest
 from tones import Loudness, tone_speech
 
 from vizinho.audio.io import SAMPLE_RATE
+from vizinho.decoding.beam import BeamDecoder
 from vizinho.decoding.greedy import greedy
 from vizinho.decoding.options import BeamOptions
 from vizinho.decoding.setup import DecoderSpec
@@ -155,3 +156,20 @@ def test_audio_is_cut_to_what_the_network_has_positions_for(monkeypatch):
     (acoustics,) = recognizer.log_probs([tone_speech("abcdef" * 20)])
     assert len(acoustics.pieces) > 4
     assert len(recognizer.log_probs([tone_speech("abcdef" * 4)])[0].pieces) == 1
+
+
+class Spelling:
+    """An engine of four tokens that gives what it is told."""
+
+    inventory = TokenInventory(("<pad>", "a", "B", "|", "."), ("blank", "letter", "letter", "space", "letter"))
+    blank, frame_seconds, max_seconds = 0, 0.04, None
+
+
+def test_a_search_writes_capitals_and_marks_and_a_pause_parts_words():
+    recognizer = Recognizer(Spelling())
+    searching = recognizer.with_decoder(BeamDecoder(Spelling.inventory, BeamOptions(lm_weight=0.0)))
+    for tokens, texts in (([2, 0, 1, 4, 3, 1], ["Ba.", "a"]), ([1, *[0] * 30, 2], ["a", "B"])):
+        log_probs = np.full((len(tokens), 5), np.log(0.01), np.float32)
+        log_probs[np.arange(len(tokens)), tokens] = np.log(0.96)
+        assert [w.text for w in searching.words_of(log_probs, 0.0)] == texts
+        assert searching.words_of(log_probs, 0.0) == recognizer.words_of(log_probs, 0.0)
