@@ -32,6 +32,9 @@ Work = Callable[[Sequence[Any]], list[Any]]
 """Results of a group of items, in order."""
 
 
+CGROUPS, CGROUP_MOUNT = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
+
+
 def usable_cores(*, physical: bool = False) -> int:
     """Cores that this process may use, by its affinity and the quota of its control groups; at least 1.
 
@@ -42,26 +45,49 @@ def usable_cores(*, physical: bool = False) -> int:
     return max(1, int(min(len(cores if physical else allowed), cgroup_quota())))
 
 
-def cgroup_quota(groups: Path = Path("/proc/self/cgroup"), root: Path = Path("/sys/fs/cgroup")) -> float:
+def cgroup_quota(groups: Path = CGROUPS, root: Path = CGROUP_MOUNT) -> float:
     """Cores that the control groups (version 1 or 2) of this process allow it on average; inf without a limit."""
     quota = math.inf
+    for folder, old in _control_groups("cpu", groups, root):
+        if old:
+            limit = f"{_text(folder / 'cpu.cfs_quota_us')} {_text(folder / 'cpu.cfs_period_us')}".split()
+        else:
+            limit = _text(folder / "cpu.max").split()
+        if len(limit) == 2 and limit[0].isdigit():
+            quota = min(quota, int(limit[0]) / int(limit[1]))
+    return quota
+
+
+def free_memory(groups: Path = CGROUPS, root: Path = CGROUP_MOUNT, machine: Path = Path("/proc/meminfo")) -> float:
+    """Bytes that this process may still take, by the machine and by its control groups; inf where neither says."""
+    of_machine = (line.split() for line in _text(machine).splitlines() if line.startswith("MemAvailable:"))
+    free = next((float(kilobytes) * 1024 for _, kilobytes, *_ in of_machine), math.inf)
+    for folder, old in _control_groups("memory", groups, root):
+        most, now = ("memory.limit_in_bytes", "memory.usage_in_bytes") if old else ("memory.max", "memory.current")
+        limit, used, cached = _text(folder / most), _text(folder / now), 0.0
+        for line in _text(folder / "memory.stat").splitlines():
+            name, _, count = line.partition(" ")
+            # What files left behind in memory is given up when somebody needs the place.
+            if name in ("inactive_file", "total_inactive_file"):
+                cached = max(cached, float(count))
+        if limit.isdigit() and used.isdigit():
+            free = min(free, int(limit) - int(used) + cached)
+    return max(0.0, free)
+
+
+def _control_groups(controller: str, groups: Path, root: Path) -> Iterator[tuple[Path, bool]]:
+    """Folders of the control groups that this process is in, inner ones first, and whether they are of version 1."""
     for line in _text(groups).splitlines():
         _, controllers, group = line.split(":", 2)
-        if controllers and "cpu" not in controllers.split(","):
+        if controllers and controller not in controllers.split(","):
             continue
-        mount = root / "cpu" if controllers else root
+        mount = root / controller if controllers else root
         place = mount / group.lstrip("/")
         # A limit holds for the groups below it. In a container the path may not exist; its own group is the mount.
         for folder in (place, *place.parents):
             if not folder.is_relative_to(mount):
                 break
-            if controllers:
-                limit = f"{_text(folder / 'cpu.cfs_quota_us')} {_text(folder / 'cpu.cfs_period_us')}".split()
-            else:
-                limit = _text(folder / "cpu.max").split()
-            if len(limit) == 2 and limit[0].isdigit():
-                quota = min(quota, int(limit[0]) / int(limit[1]))
-    return quota
+            yield folder, bool(controllers)
 
 
 def _text(path: str | Path) -> str:

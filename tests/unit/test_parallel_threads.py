@@ -9,7 +9,7 @@ import pytest
 from processor import environment
 
 from vizinho import parallel
-from vizinho.parallel import cgroup_quota, fitting_processes
+from vizinho.parallel import cgroup_quota, fitting_processes, free_memory
 
 PROGRAM = """
 import json, sys
@@ -70,3 +70,31 @@ def test_the_quota_of_control_groups_counts(tmp_path, group, files, cores):
         (tmp_path / "fs" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "fs" / name).write_text(text + "\n")
     assert cgroup_quota(tmp_path / "cgroup", tmp_path / "fs") == cores
+
+
+@pytest.mark.parametrize(
+    ("group", "files", "free"),
+    [
+        (
+            "0::/job",
+            {"job/memory.max": "5000", "job/memory.current": "4000", "job/memory.stat": "inactive_file 500"},
+            1500,
+        ),
+        ("0::/job", {"memory.max": "7000", "memory.current": "1000", "job/memory.max": "max"}, 6000),
+        ("0::/job", {"memory.max": "90000000", "memory.current": "0"}, 20480),
+        ("4:memory:/box", {"memory/box/memory.limit_in_bytes": "800", "memory/box/memory.usage_in_bytes": "900"}, 0),
+        ("4:cpu:/box", {}, 20480),
+    ],
+)
+def test_free_memory_is_what_machine_and_control_groups_leave(tmp_path, group, files, free):
+    (tmp_path / "cgroup").write_text(group + "\n")
+    (tmp_path / "meminfo").write_text("MemTotal: 900 kB\nMemAvailable: 20 kB\n")
+    for name, text in files.items():
+        (tmp_path / "fs" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "fs" / name).write_text(text + "\n")
+    assert free_memory(tmp_path / "cgroup", tmp_path / "fs", tmp_path / "meminfo") == free
+
+
+def test_without_any_limit_memory_is_not_counted(tmp_path):
+    nowhere = tmp_path / "nowhere"
+    assert free_memory(nowhere, nowhere, nowhere) == float("inf")

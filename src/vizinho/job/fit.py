@@ -18,6 +18,7 @@ from vizinho.progress import Advance, Log, silent
 from vizinho.recognition.recognizer import Recognizer
 from vizinho.records import Utterance
 from vizinho.training.loop import fit
+from vizinho.training.memory import fitted
 from vizinho.training.selection import FitResult
 from vizinho.training.skipped import read_skipped
 from vizinho.training.speech_task import DevSet, SpeechTask, dev_rates
@@ -65,6 +66,9 @@ def fit_job(ready: ReadyJob, folder: Path, *, progress: Advance = silent, log: L
         task = _kind_of(model)(
             ready.checkpoint, ready.prepared.examples, dev if dev.utterances else None, ready.phonemes
         )
+        options = fitted(task, options, folder, log)
+        # The card records what was computed, so that the job made again from it computes the same.
+        ready = replace(ready, job=replace(ready.job, options=options))
         result = fit(task, options, folder, progress=progress, log=log)
     # Merged, an adapter's model is an ordinary one for dev, movement and whoever loads it.
     adapter = None
