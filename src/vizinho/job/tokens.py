@@ -107,6 +107,7 @@ def _extended(dataset: Dataset, donor: Donor, letters: Sequence[str]) -> TokenCh
     """The donor's pieces and the letters that they lack; None where that does not write every word."""
     if donor.tokenizer is None:
         return None
+    # As in `_obstacle`, a letter may have a piece at the start of a word alone.
     lacking = _unwritten(donor.tokenizer, donor.inventory, {*letters, *(2 * letter for letter in letters)})
     tokenizer = with_letters(donor.tokenizer, {letter for word in lacking for letter in word})
     if tokenizer is None:

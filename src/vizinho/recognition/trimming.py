@@ -49,6 +49,7 @@ def trimmed(samples: Waveform, options: TrimOptions) -> list[Piece]:
     surely = probabilities >= options.surely_speech
     if not surely.any():
         return whole
+    # The level of sure speech, not of the whole: a click would raise that, silence lower it.
     speech_level = np.sqrt(np.mean(np.square(levels[surely])))
     loud = levels > options.quiet_share * speech_level
     spans = [
@@ -56,6 +57,7 @@ def trimmed(samples: Waveform, options: TrimOptions) -> list[Piece]:
         for start, end in _spans((probabilities >= options.speech_probability) | loud)
         if surely[start:end].any() or _seconds(end - start) > options.click_seconds
     ]
+    # Spans of windows, from one to one past the last; those with a short pause between them are decoded in one go.
     joined: list[tuple[int, int]] = []
     for start, end in spans:
         if joined and _seconds(start - joined[-1][1]) < options.pause_seconds:

@@ -95,6 +95,7 @@ def with_letters(tokenizer: Any, letters: Iterable[str]) -> Any | None:
     tokens = list(dict.fromkeys([BLANK, UNKNOWN, *pieces, *sorted(letters)]))
     longer: Tokenizer
     if model["type"] == "BPE":
+        # A single letter needs no merge: BPE starts from letters, and what is never merged stays one.
         merges = [tuple(pair.split(" ") if isinstance(pair, str) else pair) for pair in model["merges"]]
         merges = [pair for pair in merges if "".join(pair) in vocabulary]
         longer = Tokenizer(models.BPE({token: row for row, token in enumerate(tokens)}, merges, unk_token=UNKNOWN))

@@ -39,15 +39,16 @@ def fitted(task: SpeechTask, options: TrainingOptions, run: Path, log: Log) -> T
     Raises ModelError where not even the longest utterance alone fits.
     """
     if (run / DECIDED).is_file():
-        return replace(options, **json.loads((run / DECIDED).read_text(encoding="utf-8")))
+        return _in_parts(options, int(json.loads((run / DECIDED).read_text(encoding="utf-8"))["parts"]))
     weights = sum(parameter.numel() for parameter in task.model.parameters())
     free = torch.cuda.mem_get_info()[0] if torch.cuda.is_available() else free_memory()
     listed = isinstance(task.examples, Sequence)
     if not listed or process_count() > 1 or weights * BYTES_A_WEIGHT < WORTH_TRYING * free:
         return options
     seconds, needed = _trial(task, options, run, log)
-    # The trial has left the gradients' memory free again; moments come with the first step.
+    # The trial has freed its gradients again; moments come with the first step.
     learning = sum(parameter.numel() for parameter in task.model.parameters() if parameter.requires_grad)
+    # Of BYTES_A_WEIGHT the values, 4 bytes, are resident already.
     room = SAFE * free - learning * (BYTES_A_WEIGHT - 4)
     most = seconds * room / needed
     if most < seconds:
@@ -57,18 +58,23 @@ def fitted(task: SpeechTask, options: TrainingOptions, run: Path, log: Log) -> T
             where="training",
             fix="cut long utterances (corpus check), set activation_checkpointing, train an adapter, or free memory",
         )
+    # Powers of two: what is free varies a little from start to start, and should not change what is computed.
     parts = 1
     while options.batch_seconds / parts > most:
         parts *= 2
     if parts == 1:
         return options
-    chosen = {"batch_seconds": options.batch_seconds / parts, "accumulate": options.accumulate * parts}
+    chosen = _in_parts(options, parts)
     log(
         f"a batch of {options.batch_seconds:g} s does not fit into {_gigabytes(free)}: each step has {parts} times as "
-        f"many of {chosen['batch_seconds']:g} s"
+        f"many of {chosen.batch_seconds:g} s"
     )
-    write_text(run / DECIDED, json.dumps(chosen))
-    return replace(options, **chosen)
+    write_text(run / DECIDED, json.dumps({"parts": parts}))
+    return chosen
+
+
+def _in_parts(options: TrainingOptions, parts: int) -> TrainingOptions:
+    return replace(options, batch_seconds=options.batch_seconds / parts, accumulate=options.accumulate * parts)
 
 
 def _trial(task: SpeechTask, options: TrainingOptions, run: Path, log: Log) -> tuple[float, float]:
@@ -85,7 +91,7 @@ def _trial(task: SpeechTask, options: TrainingOptions, run: Path, log: Log) -> t
     model.train()
     try:
         with alone.computing(model, quiet, nullcontext), _Peak(ranks.device) as peak:
-            alone.loss(model, batch, quiet, ranks).backward()
+            torch.autograd.backward(alone.loss(model, batch, quiet, ranks))
     finally:
         model.zero_grad(set_to_none=True)
         model.train(was_training)
