@@ -40,6 +40,7 @@ _HOMOGRAPHS = {
     "it": frozenset({"venti"}),
     "tr": frozenset({"on", "yüz", "kırk"}),
 }
+_ONE_IS_NO_ARTICLE = frozenset({"en"})
 _LINK_LETTERS = 3  # "de", "of", between a day and its month
 
 
@@ -80,6 +81,8 @@ class _Text:
         self._language = language
         self._grammars = grammars(language)
         self._words = [word.lower() for word in words]
+        # Of a text that has capitals; one in capitals alone has none to tell.
+        self._is_name = [place > 0 and w[:1].isupper() and not w.isupper() for place, w in enumerate(words)]
         self._known = [_is_part(word, language) for word in self._words]
 
     def written(self) -> list[Written]:
@@ -166,17 +169,20 @@ class _Text:
                 yield Written(number.start, end, number.digits if count is None else str(count))
         elif unit and number.kind != "ordinal":
             digits, end = self._cents(number, unit, end)
+            if digits == "1" and unit != "%" and self._language not in _ONE_IS_NO_ARTICLE:
+                return  # "um dólar estável" is a dollar, "um real crescimento" is none
             yield Written(number.start, end, _with_unit(digits, unit, self._language))
+        elif number.end - number.start == 1 and self._is_name[number.start]:
+            return  # a person, "Valentín Diez", or a street, "avenida Nove de Julho"
         elif number.kind == "decimal" or not self._doubtful(number) or self._is_day(number):
             yield Written(number.start, number.end, number.digits)
 
     def _doubtful(self, number: _Number) -> bool:
         """Whether a number by itself may be something else."""
-        alone = number.end - number.start == 1
-        word = self._words[number.start]
-        return alone and (
-            number.value < _LEAST_ALONE or number.value in _MANY or word in _HOMOGRAPHS.get(self._language, ())
-        )
+        if number.end - number.start > 1:
+            return False
+        few_or_many = number.value < _LEAST_ALONE or number.value in _MANY
+        return few_or_many or self._words[number.start] in _HOMOGRAPHS.get(self._language, ())
 
     def _is_day(self, number: _Number) -> bool:
         """Whether a small number is the day of a month: "two of june", "june second", "primeiro de março"."""

@@ -1,5 +1,8 @@
 """Numbers of a text in digits."""
 
+import os
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,6 +10,7 @@ from hypothesis import strategies as st
 from vizinho.text.digits import has_numbers, in_digits
 from vizinho.text.readout import read_out
 
+PUD = Path(os.environ.get("VIZINHO_SHARED", "../shared")) / "text" / "treebanks"
 WORDS = ["um", "e", "vinte", "mil", "cento", "por", "euros", "primeiro", "casa", "vírgula", "de", "março"]
 
 
@@ -27,6 +31,11 @@ def written(text, language):
         ("pt", "no vigésimo primeiro dia", "no 21º dia"),
         ("pt", "dois de março de dois mil e vinte e seis", "2 de março de 2026"),
         ("pt", "primeiro de março", "1º de março"),
+        ("pt", "um por cento", "1%"),
+        ("pt", "um euro e dez cêntimos", "€ 1,10"),
+        ("pt", "DEZ ANOS E DOZE DIAS", "10 ANOS E 12 DIAS"),
+        ("pt", "Dez anos", "10 anos"),
+        ("en", "one dollar", "$1"),
         ("pt", "doze milhões de pessoas", "12 milhões de pessoas"),
         ("pt", "de dez a vinte e três e trinta", "de 10 a 23 e 30"),
         ("pt", "um dois três quatro", "1 2 3 4"),
@@ -51,6 +60,10 @@ def test_numbers_are_written_with_digits(language, spoken, text):
     ("language", "spoken"),
     [
         ("pt", "um homem comprou uma casa"),
+        ("pt", "um dólar estável"),
+        ("pt", "um real crescimento"),
+        ("es", "Valentín Diez"),
+        ("pt", "na avenida Nove de Julho"),
         ("pt", "segunda feira um segundo"),
         ("pt", "mil vezes"),
         ("pt", "vinte um"),
@@ -88,3 +101,21 @@ def test_places_lie_in_order_within_the_text(words):
 
 def test_languages_are_known_or_not():
     assert has_numbers("pt") and not has_numbers("gv")
+
+
+@pytest.mark.skipif(not PUD.is_dir(), reason="VIZINHO_SHARED names no folder with treebanks")
+@pytest.mark.parametrize("language", ["de", "en", "es", "gl", "pt"])
+def test_what_treebanks_mark_as_no_number_stays_words(language):
+    """All but ordinals, which some treebanks mark as adjectives alone."""
+    part, places = [], 0
+    for line in (PUD / f"{language}_pud.conllu").read_text().splitlines():
+        cells = line.split("\t")
+        if cells[0].isdigit() and cells[3] != "PUNCT":
+            part.append((cells[1], cells[3] == "NUM" or "NumType" in cells[5]))
+        elif not line or cells[0].isdigit():
+            for place in in_digits([word for word, _ in part], language):
+                places += 1
+                ordinal = not place.text[-1].isdigit() and place.text[0].isdigit() and place.end - place.start == 1
+                assert ordinal or any(marked for _, marked in part[place.start : place.end]), part
+            part = []
+    assert places >= 10
