@@ -29,6 +29,7 @@ def evaluate(
     letter_score: options.LetterScore = None,
     beam_width: options.BeamWidth = None,
     hotwords: options.HotwordList = None,
+    lists: options.HotwordLists = None,
     decoder: options.DecoderFile = None,
     greedy: options.Greedy = False,
     rescore: options.Rescore = None,
@@ -52,7 +53,7 @@ def evaluate(
     place = store.resolve(model)
     own = None if greedy else place
     scores = (lm_weight, word_score, letter_score, beam_width)
-    spec = options.spec_of(lms, *scores, hotwords, decoder, own, rescore, rescore_weight)
+    spec = options.spec_of(lms, *scores, hotwords, decoder, own, rescore, rescore_weight, lists)
     recognizer = Work(place, engine, threads, decoder=spec, language=lang).open()
     with board() as show:
         evaluation = evaluate_model(
@@ -62,7 +63,11 @@ def evaluate(
     warn(evaluation.remarks)
     values = _values(model, corpus, evaluation)
     if spec:
-        values["decoder"] = {"lms": [str(p) for p in spec.lms], **asdict(spec.options), "hotwords": dict(spec.hotwords)}
+        values["decoder"] = {
+            "lms": [str(p) for p in spec.lms],
+            **asdict(spec.options),
+            "hotwords": {**spec.listed, **spec.hotwords},
+        }
         if spec.rescoring:
             values["decoder"] |= {"rescore": str(spec.rescoring.folder), **_named(spec.rescoring.options)}
     emit(values, as_json, _lines(values))

@@ -75,6 +75,10 @@ WordScore = Annotated[float | None, Option("--word-score", help="Nats added for 
 LetterScore = Annotated[float | None, Option("--letter-score", help="Nats added for every letter.")]
 BeamWidth = Annotated[int | None, Option("--beam-width", help="Hypotheses kept after every frame.", min=1)]
 HotwordList = Annotated[list[str] | None, Option("--hotword", help="Phrase to favour: WORD or WORD=NATS; repeatable.")]
+HotwordLists = Annotated[
+    list[Path] | None,
+    Option("--hotwords", help="List of phrases to favour, one a line: PHRASE, or PHRASE, tab, NATS; repeatable."),
+]
 DecoderFile = Annotated[
     Path | None,
     Option("--decoder", help="File of `vizinho lm tune`; the model's own if not given. Other options win."),
@@ -179,8 +183,10 @@ def spec_of(
     model: Path | None = None,
     rescore: Path | None = None,
     rescore_weight: float | None = None,
+    lists: list[Path] | None = None,
 ) -> DecoderSpec | None:
     """The beam search that the options describe, over the model's own decoder; None (greedy) without any of them."""
+    from vizinho.decoding.hotwords import read_hotwords
     from vizinho.decoding.setup import DecoderSpec, own_decoder
     from vizinho.text_models.search import read_search
 
@@ -188,9 +194,10 @@ def spec_of(
     changes: dict[str, Any] = {n: v for n, v in {**scores, "beam_width": beam_width}.items() if v is not None}
     if file is None and model is not None and not lms:  # its weights were chosen for its own language models
         file = own_decoder(model)
-    if not (lms or hotwords or file or changes or rescore or rescore_weight is not None):
+    if not (lms or hotwords or lists or file or changes or rescore or rescore_weight is not None):
         return None
     spec = read_search(file) if file else DecoderSpec() if lms or hotwords or changes else beam_alone()
+    spec = replace(spec, listed={phrase: nats for path in lists or () for phrase, nats in read_hotwords(path).items()})
     boosts = {**spec.hotwords, **_boosts(hotwords or [])}
     spec = replace(spec, lms=tuple(lms) if lms else spec.lms, options=replace(spec.options, **changes), hotwords=boosts)
     return replace(spec, rescoring=_rescoring(spec.rescoring, rescore, rescore_weight))

@@ -54,6 +54,7 @@ def transcribe(
     letter_score: options.LetterScore = None,
     beam_width: options.BeamWidth = None,
     hotwords: options.HotwordList = None,
+    lists: options.HotwordLists = None,
     decoder: options.DecoderFile = None,
     greedy: options.Greedy = False,
     rescore: options.Rescore = None,
@@ -104,7 +105,7 @@ def transcribe(
         typer.echo(f"skipped, not audio: {count} {suffix}", err=True)
     own = None if greedy else place
     scores = (lm_weight, word_score, letter_score, beam_width)
-    spec = options.spec_of(lms, *scores, hotwords, decoder, own, rescore, rescore_weight)
+    spec = options.spec_of(lms, *scores, hotwords, decoder, own, rescore, rescore_weight, lists)
     spec = spec or (options.beam_alone() if n_best else None)
     digits = _language_of_digits(place, lang) if numerals else ""
     people = _people(speakers, split_channels)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from vizinho.errors import TextError
 
@@ -25,6 +26,31 @@ class _Place:
     """Largest part of its boost that a phrase through this node has gained so far."""
     boost: float = 0.0
     """Of the phrase that ends here."""
+
+
+def read_hotwords(path: Path) -> dict[str, float]:
+    """Phrases of a list, one a line: `phrase`, or `phrase TAB nats`; empty lines and those that begin with # are none.
+
+    Raises TextError for a file that cannot be read, one without phrases, and nats that are no number.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeError) as error:
+        raise TextError(f"cannot be read ({error})", where=path, fix="give a text file in UTF-8") from error
+    boosts: dict[str, float] = {}
+    for number, line in enumerate(lines, start=1):
+        phrase, _, nats = line.partition("\t")
+        if not phrase.strip() or phrase.startswith("#"):
+            continue
+        try:
+            boosts[phrase.strip()] = float(nats) if nats.strip() else DEFAULT_BOOST
+        except ValueError as error:
+            raise TextError(
+                f"{nats!r} is not a number", where=f"{path}:{number}", fix="write PHRASE, tab, NATS"
+            ) from error
+    if not boosts:
+        raise TextError("no phrases", where=path, fix="write one a line")
+    return boosts
 
 
 Boosting = tuple[_Place, ...]

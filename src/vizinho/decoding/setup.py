@@ -36,6 +36,8 @@ class DecoderSpec:
     options: BeamOptions = field(default_factory=BeamOptions)
     hotwords: Mapping[str, float] = field(default_factory=dict)
     """Words and phrases as a user writes them, and the nats each is worth."""
+    listed: Mapping[str, float] = field(default_factory=dict)
+    """Hotwords of lists, of which those that the recogniser cannot write are left out."""
     lexicon: Path | None = None
     """Words and how the network's letters spell them, where it is not as they are written."""
     rescoring: Rescoring | None = None
@@ -69,7 +71,7 @@ def make_decoder(spec: DecoderSpec, inventory: TokenInventory, normalizer: Norma
         words=models.get("word"),
         letters=models.get("char"),
         spellings=_spellings(spec.lexicon, letters) if spec.lexicon else None,
-        hotwords=written(spec.hotwords, letters, normalizer),
+        hotwords={**_writable(spec.listed, letters, normalizer), **written(spec.hotwords, letters, normalizer)},
     )
 
 
@@ -108,6 +110,22 @@ def written(hotwords: Mapping[str, float], letters: frozenset[str], normalizer: 
             what = f"has {quoted(foreign)}, which the recogniser cannot write" if foreign else "holds no letters"
             raise TextError(f"hotword {phrase!r} {what}", fix="spell it with the recogniser's letters")
         boosts[text] = boost
+    return boosts
+
+
+def _writable(listed: Mapping[str, float], letters: frozenset[str], normalizer: Normalizer | None) -> dict[str, float]:
+    """The hotwords of lists that the recogniser can write; a warning names the others. TextError for none at all."""
+    boosts: dict[str, float] = {}
+    lost = []
+    for phrase, boost in listed.items():
+        try:
+            boosts |= written({phrase: boost}, letters, normalizer)
+        except TextError:
+            lost.append(phrase)
+    if lost and not boosts:
+        raise TextError(f"the recogniser cannot write one of {len(lost):,} hotwords", fix="spell them in its letters")
+    if lost:
+        log.warning("%d of %d hotwords are left out, as it cannot write %s", len(lost), len(listed), quoted(lost))
     return boosts
 
 
@@ -176,7 +194,7 @@ def read_decoder(path: Path) -> DecoderSpec:
     except (TypeError, ValueError, AttributeError) as error:
         fix = f"options are {', '.join(BeamOptions.names())}"
         raise SpecError(f"a wrong value ({error})", where=path, fix=fix) from error
-    return DecoderSpec(lms, options, hotwords, lexicon, rescoring)
+    return DecoderSpec(lms, options, hotwords, lexicon=lexicon, rescoring=rescoring)
 
 
 def _rescoring(parent: Path, *, folder: str, **options: Any) -> Rescoring:

@@ -131,6 +131,7 @@ class Work:
         files = (*self.decoder.files, *(rescoring.files if rescoring else ()))
         models = [sha256(path) for path in files if path.is_file()]  # their content, not their names
         key += f"|{rescoring.options}" if rescoring else ""
+        key += f"|listed {sorted(self.decoder.listed.items())}" if self.decoder.listed else ""
         return f"{key}|{self.decoder.options}|{sorted(self.decoder.hotwords.items())}|{models}"
 
     def open(self) -> Recognizer:

@@ -212,9 +212,10 @@ class Recognizer:
             from vizinho.decoding.setup import with_rescoring
 
             return self.with_decoder(with_rescoring(self.beam(spec), spec.rescoring, self.normalizer))
-        if spec.lms or spec.rescoring or not spec.hotwords:
+        hotwords = [*spec.listed, *spec.hotwords]
+        if spec.lms or spec.rescoring or not hotwords:
             raise _no_log_probs(self._folder)
-        return Recognizer(engine.expecting(list(spec.hotwords)), None, self.options, folder=self._folder)
+        return Recognizer(engine.expecting(hotwords), None, self.options, folder=self._folder)
 
     def favouring(self, hotwords: Mapping[str, float]) -> Recognizer:
         """This recogniser with hotwords: in its own search, or in one without language model. Raises as `searching`."""

@@ -191,8 +191,10 @@ def test_transcribe_favours_hotwords_and_lists_the_n_best(world):
     scores = [h["score"] for h in transcript["n_best"]]
     assert scores == sorted(scores, reverse=True) and transcript["n_best"][0]["text"] == transcript["text"]
     fourth = transcript["n_best"][3]["text"]
-    said = typed("transcribe", "es-demo", audio, "--beam-width", 8, "--hotword", f"{fourth.upper()}=30", "--n-best", 2)
-    assert said.splitlines()[0].endswith(f"\t{fourth}") and len(said.splitlines()) == 2
+    (folder / "names.txt").write_text(f"{fourth.upper()}\t30\n")
+    for favoured in (["--hotword", f"{fourth.upper()}=30"], ["--hotwords", folder / "names.txt"]):
+        said = typed("transcribe", "es-demo", audio, "--beam-width", 8, *favoured, "--n-best", 2)
+        assert said.splitlines()[0].endswith(f"\t{fourth}") and len(said.splitlines()) == 2
 
 
 @pytest.mark.parametrize("write", [causal_folder, masked_folder])

@@ -4,6 +4,7 @@ import shutil
 import pytest
 from lm_files import INVENTORY, heard, lm_file
 
+from vizinho.decoding.hotwords import DEFAULT_BOOST, read_hotwords
 from vizinho.decoding.options import BeamOptions
 from vizinho.decoding.rescore import RescoreOptions, Rescoring
 from vizinho.decoding.setup import DecoderSpec, make_decoder, read_decoder, write_decoder, write_own_decoder
@@ -87,6 +88,30 @@ def test_models_of_other_letters_are_refused(tmp_path):
 def test_two_models_of_one_unit_are_refused(files):
     with pytest.raises(SpecError, match="a second language model of words"):
         make_decoder(DecoderSpec((files[0], files[0])), INVENTORY, get_normalizer("pt"))
+
+
+def test_of_a_list_what_cannot_be_written_is_left_out_and_named(tmp_path, caplog):
+    path = tmp_path / "names.txt"
+    path.write_text("# people\nRata\t7\n\nGana\no pato\n")
+    listed = read_hotwords(path)
+    assert listed == {"Rata": 7.0, "Gana": DEFAULT_BOOST, "o pato": DEFAULT_BOOST}
+    spec = DecoderSpec(options=BeamOptions(lm_weight=0.0), listed=listed)
+    decoder = make_decoder(spec, INVENTORY, get_normalizer("pt"))
+    assert decoder.n_best(heard("a rota", doubt=[(3, "a", 0.01)]), 1)[0].text == "a rata"
+    assert "1 of 3 hotwords are left out, as it cannot write 'Gana'" in caplog.text
+    with pytest.raises(TextError, match="cannot write one of 1 hotwords"):
+        make_decoder(DecoderSpec(listed={"Gana": 1.0}), INVENTORY, get_normalizer("pt"))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"), [("\n# no\n", "no phrases"), ("a\tmuch", "not a number"), ("\xff", "cannot be read")]
+)
+def test_a_wrong_list_of_hotwords_is_refused(tmp_path, content, message):
+    (tmp_path / "names.txt").write_bytes(content.encode("latin-1"))
+    with pytest.raises(TextError, match=message):
+        read_hotwords(tmp_path / "names.txt")
+    with pytest.raises(TextError, match="cannot be read"):
+        read_hotwords(tmp_path / "absent.txt")
 
 
 @pytest.mark.parametrize(("word", "message"), [("Gana", "has 'g' 'n', which"), ("!", "holds no letters")])
