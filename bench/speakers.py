@@ -5,7 +5,8 @@
 A conversation has one to four people, 24 turns of one to three recordings, pauses of .1 to .5 s. Words are not
 recognised: every recording counts as words of .4 s without pauses, so that nothing but the voices is measured. The
 error is the share of words with the wrong person, after the best matching of names. The threshold was chosen on dev.
-With --known: how well people are recognised by a reference of their voice.
+With --live: people are told apart as in a stream, when utterances end. With --known: how well people are recognised by
+a reference of their voice.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from surroundings import describe
 from vizinho.audio.io import SAMPLE_RATE, Waveform, load_audio
 from vizinho.evaluation.resample import bootstrap_sums, percentiles
 from vizinho.recognition import speakers
+from vizinho.recognition.cutting import CutOptions, Cutter
+from vizinho.recognition.stream_speakers import StreamSpeakers
 from vizinho.records import Transcript, Word
 
 SPEECH = Path(os.environ.get("VIZINHO_SHARED", "../shared")) / "speech"
@@ -94,6 +97,17 @@ def voices(files: Sequence[Sequence[Path]], seconds: int) -> np.ndarray:
     return np.stack([speakers.voice(of_one[: seconds * SAMPLE_RATE]) for of_one in samples])
 
 
+def told_live(samples: Waveform, words: Sequence[Word]) -> list[Word]:
+    """Words with their speakers, as a stream tells them, without those that are in no utterance."""
+    people, cutter, told = StreamSpeakers(), Cutter(CutOptions()), []
+    for piece in [*cutter.feed(samples), *cutter.flush()]:
+        start, end = piece.start_sample / SAMPLE_RATE, min(piece.end_sample / SAMPLE_RATE, piece.until_seconds)
+        until = told[-1].end_seconds if told else 0.0
+        inside = [w for w in words if start <= (w.start_seconds + w.end_seconds) / 2 < end and w.end_seconds > until]
+        told += people.told(piece, inside)
+    return told
+
+
 def blocks(samples: Waveform) -> Iterator[Waveform]:
     return (samples[first : first + SAMPLE_RATE] for first in range(0, samples.size, SAMPLE_RATE))
 
@@ -107,14 +121,19 @@ def main(options: argparse.Namespace) -> None:
         return
     mixed = [conversation(of, rng.sample(sorted(of), 1 + n % 4), rng) for n in range(options.conversations)]
     print("| threshold | words with the wrong person | people heard - people there, mean |\n|---|---|---|")
-    for apart in [*options.apart, None]:
+    for apart in options.apart if options.live else [*options.apart, None]:
         speakers.APART = apart or speakers.APART
         rows, extra = [], []
         for samples, words, who in mixed:
             transcript = Transcript("", "", tuple(words), 1.0, samples.size / SAMPLE_RATE)
-            told = speakers.with_speakers(transcript, blocks(samples), None if apart else len(set(who)))
-            rows.append([wrong(told.words, who), len(words)])
-            extra.append(max(w.speaker or 0 for w in told.words) - len(set(who)))
+            if options.live:
+                told = told_live(samples, words)
+                person = {word.start_seconds: one for word, one in zip(words, who, strict=True)}
+                who = [person[word.start_seconds] for word in told]
+            else:
+                told = speakers.with_speakers(transcript, blocks(samples), None if apart else len(set(who))).words
+            rows.append([wrong(told, who), len(told)])
+            extra.append(max(w.speaker or 0 for w in told) - len(set(who)))
         counts = np.array(rows, dtype=float)
         drawn = bootstrap_sums(counts, np.random.default_rng(1), 2000)
         low, high = percentiles(drawn[:, 0] / drawn[:, 1])
@@ -127,6 +146,7 @@ if __name__ == "__main__":
     parser.add_argument("--set", choices=SETS, default="dev")
     parser.add_argument("--conversations", type=int, default=16)
     parser.add_argument("--apart", type=float, nargs="*", default=[speakers.APART])
+    parser.add_argument("--live", action="store_true", help="as in a stream")
     parser.add_argument("--known", action="store_true", help="people recognised by a reference; --apart is KNOWN_APART")
     parser.add_argument("--seed", type=int, default=1)
     main(parser.parse_args())

@@ -124,6 +124,15 @@ def live_keyterm():
         return finals(listened(connection, HERE.pieces("speech.raw")))
 
 
+@example("live: diarize, a speaker of every final word")
+def live_diarize():
+    with client.listen.v1.connect(model="nova-3", diarize=True, **RAW) as connection:
+        messages = listened(connection, HERE.pieces("speech.raw"))
+    results = [m for m in messages if m.type == "Results" and m.is_final]
+    assert {int(w.speaker) for m in results for w in m.channel.alternatives[0].words} == {0}
+    return finals(messages)
+
+
 @example("live: KeepAlive, then Finalize")
 def live_finalize():
     def finish(connection):

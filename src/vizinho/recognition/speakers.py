@@ -58,6 +58,11 @@ def check_speakers() -> None:
     _weights()
 
 
+def load_speakers() -> None:
+    """Load the network, which takes seconds the first time."""
+    _network()
+
+
 def with_speakers(
     transcript: Transcript, blocks: Iterable[Waveform], count: int | None = None, known: Sequence[Voice] = ()
 ) -> Transcript:
@@ -157,6 +162,11 @@ def _vectors(starts: Sequence[int], blocks: Iterable[Waveform]) -> Iterator[Vect
     batch += [_cut(samples, start - first) for start in waiting]  # they reach past the end
     if batch:
         yield _voices(np.stack(batch))
+
+
+def voices_at(starts: Sequence[int], samples: Waveform) -> Vectors:
+    """Vectors (N, E) of the stretches that begin at these samples; silence stands where there are none."""
+    return _voices(np.stack([_cut(samples, start) for start in starts]))
 
 
 def _cut(samples: Waveform, start: int) -> Waveform:

@@ -13,6 +13,7 @@ from vizinho.recognition.engines import WordsEngine
 from vizinho.recognition.live import Live
 from vizinho.recognition.recognizer import Recognizer, untaken
 from vizinho.recognition.segments import mean_confidence, text_of
+from vizinho.recognition.stream_speakers import StreamSpeakers
 from vizinho.recognition.together import Steps, alone
 from vizinho.recognition.vad import SpeechProbability
 from vizinho.records import Word
@@ -35,6 +36,8 @@ class StreamOptions:
     """Paused is reported at a pause this long within an utterance, Resumed where speech goes on; None for never."""
     report_empty: bool = False
     """Whether an utterance without words has a Final too."""
+    speakers: bool = False
+    """Whether words of final results have a speaker."""
 
     def __post_init__(self) -> None:
         if self.partial_seconds is not None and self.partial_seconds <= 0.0:
@@ -133,6 +136,7 @@ class StreamSession:
         self._last_word: Word | None = None
         self._end_due = False
         """Whether there were words since the last UtteranceEnd."""
+        self._speakers = StreamSpeakers() if self.options.speakers else None
 
     @property
     def seconds(self) -> float:
@@ -196,6 +200,8 @@ class StreamSession:
         if piece is None:
             return self._utterance_end() if self._end_is_over_due() else []
         events = self._started(piece)
+        if self._speakers is not None:
+            self._speakers.listen(piece)
         partial = self.options.partial_seconds
         new = (piece.end_sample - max(self._decoded_until, piece.start_sample)) / SAMPLE_RATE  # seconds not decoded yet
         # Decoding the utterance again after each quarter more costs at most five times its length in all.
@@ -225,6 +231,7 @@ class StreamSession:
             agreed = self._agreement.agreed(words)
             words = self._agreement.rest(words)
             if agreed:
+                agreed = self._told_apart(piece, agreed)
                 self._last_word, self._end_due = agreed[-1], True
                 text, confidence = text_of(agreed), mean_confidence(agreed)
                 start, end = agreed[0].start_seconds, agreed[-1].end_seconds
@@ -248,7 +255,7 @@ class StreamSession:
         words = yield from self._words(piece, is_whole=True)
         agreement, self._agreement = self._agreement, None
         begun = agreement is not None and agreement.any  # its last result may have no words left
-        words = agreement.rest(words) if agreement is not None else words
+        words = self._told_apart(piece, agreement.rest(words) if agreement is not None else words)
         self._announced = piece.overlap_samples > 0  # after a cut for length the same speech goes on
         self._decoded_until, self._paused = piece.end_sample, False
         if words:
@@ -257,6 +264,9 @@ class StreamSession:
             events.append(Final(*_fields(piece, words), speech_final=piece.ends_in_silence))
         self._before_piece = self._last_word
         return events
+
+    def _told_apart(self, piece: Piece, words: Sequence[Word]) -> Sequence[Word]:
+        return words if self._speakers is None else self._speakers.told(piece, words)
 
     def _words(self, piece: Piece, *, is_whole: bool) -> Steps[Sequence[Word]]:
         begin = self._recognizer.live

@@ -15,14 +15,16 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from vizinho.decoding.hotwords import DEFAULT_BOOST
 from vizinho.recognition.segments import mean_confidence, text_of
+from vizinho.recognition.speakers import speakers_possible
 from vizinho.recognition.written import Change, written_words
 from vizinho.records import Transcript, Word
 from vizinho.server.protocols import deepgram_wire as wire
 from vizinho.server.protocols.phrases import UTTERANCE_PAUSE_SECONDS, Phrase, paragraphs, phrases
-from vizinho.server.protocols.rewriting import REDACTED, hits, masked, read_replacements, redacted, replaced
+from vizinho.server.protocols.rewriting import EMAIL, REDACTED, hits, masked, read_replacements, redacted, replaced
 from vizinho.server.security.refusals import Refusal, bad_parameter
 from vizinho.server.served import ServedModel
 from vizinho.text.digits import has_numbers
+from vizinho.text.emails import knows_emails
 
 if TYPE_CHECKING:
     from vizinho.text_models.punctuation import Punctuation
@@ -84,6 +86,8 @@ class CommonQuery(BaseModel):
     keyterm: list[str] = Field([], description="Words or phrases to be favoured", max_length=100)
     replace: list[str] = Field([], description="FIND:REPLACE; without REPLACE the words are left out", max_length=100)
     profanity_filter: Flag = Field(False, description="Asterisks in the words of the operator's list")
+    diarize: Flag = Field(False, description="Tell apart who speaks; needs the extra `speakers`")
+    diarize_model: str | None = Field(None, description="Any: does what diarize does", max_length=100)
 
     def change(self, profane: frozenset[str] | None) -> Change:
         """What the request does to words. Raises Refusal 400 where there is no list of profane words."""
@@ -102,6 +106,11 @@ class CommonQuery(BaseModel):
         if not all(0 < intensity <= MOST_INTENSIFIED for _, intensity in intensities):
             raise bad_parameter("keywords", f"an intensifier is more than 0 and at most {MOST_INTENSIFIED:g}")
         return tuple((phrase, DEFAULT_BOOST * intensity) for phrase, intensity in intensities)
+
+    @property
+    def speakers(self) -> bool:
+        """Whether people are to be told apart."""
+        return self.diarize or not _off(self.diarize_model or "")
 
     @property
     def extras(self) -> dict[str, str] | None:
@@ -129,13 +138,13 @@ class ListenQuery(CommonQuery):
     callback: str | None = Field(None, description="Address that the answer is sent to", max_length=2000)
     callback_method: Literal["POST", "PUT", "post", "put"] = "POST"
     search: list[str] = Field([], description="Phrases to find, by their letters", max_length=25)
-    redact: list[str] = Field([], description="pci, ssn or numbers: [KIND_1] in their place", max_length=10)
+    redact: list[str] = Field(
+        [], description="pci, ssn, numbers or email_address: [KIND_1] in their place", max_length=10
+    )
     paragraphs: Flag = Field(False, description="Also list sentences and paragraphs, both by pauses")
     detect_language: list[str] = Field(
         [], description="true: between all models' languages; codes: between these only", max_length=50
     )
-    diarize: Flag = Field(False, description="Tell apart who speaks; needs the extra `speakers`")
-    diarize_model: str | None = Field(None, description="Any: does what diarize does", max_length=100)
     topics: Flag = Field(False, description="Topics of the text; needs a classifier")
     encoding: str | None = Field(None, description="linear16, mulaw or alaw: the body is raw samples", max_length=20)
     sample_rate: int | None = Field(None, ge=4000, le=192_000, description="Of raw samples, Hz")
@@ -143,17 +152,13 @@ class ListenQuery(CommonQuery):
 
     @property
     def redacts(self) -> frozenset[str]:
-        """Kinds of numbers to redact. Raises Refusal 400 for what cannot be redacted: it must not stay in silence."""
-        kinds = {value.lower().replace("aggressive_", "") for value in self.redact} - set(_OFF)
+        """Kinds to redact. Raises Refusal 400 for what cannot be redacted: it must not stay in silence."""
+        names = {"email": EMAIL, "aggressive_numbers": "numbers"}
+        kinds = {names.get(value.lower(), value.lower()) for value in self.redact} - set(_OFF)
         unknown = sorted(kinds - set(REDACTED))
         if unknown:
             raise bad_parameter("redact", f"this server redacts {', '.join(REDACTED)} only, not {', '.join(unknown)}")
         return frozenset(kinds)
-
-    @property
-    def speakers(self) -> bool:
-        """Whether people are to be told apart."""
-        return self.diarize or not _off(self.diarize_model or "")
 
     @property
     def detects(self) -> bool:
@@ -234,10 +239,18 @@ def response(query: ListenQuery, result: ListenResult, now: datetime | None = No
     )
 
 
+def check_speakers(query: CommonQuery) -> None:
+    """Raise Refusal 400 where people are to be told apart and the weights for it are not installed."""
+    if query.speakers and not speakers_possible():
+        raise bad_parameter("diarize", "this server has no voices to compare (pip install 'vizinho[speakers]')")
+
+
 def check_redaction(query: ListenQuery, language: str) -> None:
-    """Raise Refusal 400 where the numbers of a language cannot be found."""
-    if query.redacts and not has_numbers(language):
+    """Raise Refusal 400 where the numbers or addresses of a language cannot be found."""
+    if query.redacts - {EMAIL} and not has_numbers(language):
         raise bad_parameter("redact", f"the number words of {language!r} are not known")
+    if EMAIL in query.redacts and not knows_emails(language):
+        raise bad_parameter("redact", f"the words for the signs of e-mail addresses are not known in {language!r}")
 
 
 def _written(query: ListenQuery, transcript: Transcript, result: ListenResult) -> _Written:

@@ -64,6 +64,7 @@ class LiveQuery(CommonQuery):
             partials=self.interim_results,
             pause_seconds=changing.pause_seconds,
             utterance_end_seconds=changing.utterance_end_seconds,
+            speakers=self.speakers,
             max_seconds=max_seconds,
         )
 

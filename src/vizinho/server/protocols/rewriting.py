@@ -12,8 +12,10 @@ from vizinho.recognition.numerals import with_digits
 from vizinho.recognition.segments import marks_around, mean_confidence, text_of
 from vizinho.records import Word
 from vizinho.server.security.refusals import bad_parameter
+from vizinho.text.emails import emails
 
-REDACTED = ("pci", "ssn", "numbers")
+EMAIL = "email_address"
+REDACTED = ("pci", "ssn", "numbers", EMAIL)
 _KINDS = {"pci": (13, 19), "ssn": (9, 9), "numbers": (1, 10_000)}
 """Digits of what is redacted, the narrowest first: cards (ISO/IEC 7812), United States social security, any number."""
 _NUMBER = re.compile(r"\d")
@@ -78,21 +80,39 @@ def _bare(word: Word) -> str:
 
 
 def redacted(words: Sequence[Word], kinds: frozenset[str], language: str) -> tuple[Word, ...]:
-    """Words with numbers of some kinds replaced by [KIND_1], [KIND_2]..., one name for each value.
+    """Words with numbers and addresses of some kinds replaced by [KIND_1], [KIND_2]..., one name for each value.
 
     Numbers are found in digits or in the language's words. Digits that follow each other are one number; of cards and
     security numbers, whose digits are said one by one, a word between them may be another ("oh", "er").
     """
     names: dict[tuple[str, str], str] = {}
     result: list[Word] = []
+    at = 0
+    addresses = emails([word.text for word in words], language) if EMAIL in kinds else []
+    for start, end in [*addresses, (len(words), len(words))]:
+        result += _without_numbers(words[at:start], kinds - {EMAIL}, language, names)
+        address = words[start:end]
+        value = " ".join(map(_bare, address))
+        result += [_hidden(address, EMAIL, value, names)] if address else []
+        at = end
+    return tuple(result)
+
+
+def _without_numbers(
+    words: Sequence[Word], kinds: frozenset[str], language: str, names: dict[tuple[str, str], str]
+) -> Sequence[Word]:
+    """Words with numbers of some kinds hidden, and the others in digits."""
+    if not kinds:
+        return words
+    result: list[Word] = []
     for run in _runs(with_digits(words, language), between=1):
         if kind := next((kind for kind in ("pci", "ssn") if kind in kinds and _fits(run, kind)), ""):
-            result.append(_hidden(run, kind, names))
+            result.append(_hidden(run, kind, _value(run), names))
             continue
         for part in _runs(run, between=0):
             hide = "numbers" in kinds and _fits(part, "numbers")
-            result += [_hidden(part, "numbers", names)] if hide else part
-    return tuple(result)
+            result += [_hidden(part, "numbers", _value(part), names)] if hide else part
+    return result
 
 
 def _runs(words: Sequence[Word], between: int) -> list[list[Word]]:
@@ -121,10 +141,9 @@ def _value(run: Sequence[Word]) -> str:
     return "".join(c for word in run for c in word.text if c.isdecimal())
 
 
-def _hidden(run: Sequence[Word], kind: str, names: dict[tuple[str, str], str]) -> Word:
+def _hidden(words: Sequence[Word], kind: str, value: str, names: dict[tuple[str, str], str]) -> Word:
     count = 1 + sum(named == kind for named, _ in names)
-    name = names.setdefault((kind, _value(run)), f"[{kind.upper()}_{count}]")
-    return _merged(run, name)
+    return _merged(words, names.setdefault((kind, value), f"[{kind.upper()}_{count}]"))
 
 
 def _merged(words: Sequence[Word], text: str) -> Word:

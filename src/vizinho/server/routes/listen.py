@@ -10,13 +10,13 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import ValidationError
 
-from vizinho.recognition.speakers import speakers_possible
 from vizinho.server.protocols.deepgram import (
     ListenQuery,
     ListenResult,
     check_encoding,
     check_extras,
     check_redaction,
+    check_speakers,
     error,
     response,
 )
@@ -52,8 +52,7 @@ async def listen(request: Request, query: Annotated[ListenQuery, Query()], admit
     warnings = check_extras(query.model_extra or {})
     if query.topics and not service.pool.topics:
         raise bad_parameter("topics", "no classifier is installed")
-    if query.speakers and not speakers_possible():
-        raise bad_parameter("diarize", "this server has no voices to compare (pip install 'vizinho[speakers]')")
+    check_speakers(query)
     callbacks = _callbacks(service, query) if query.callback is not None else None
     query.change(service.profane)  # refuses what cannot be done before anything is decoded
     raw = None

@@ -13,7 +13,7 @@ from fastapi import APIRouter, WebSocket
 from starlette.websockets import WebSocketDisconnect
 
 from vizinho.recognition.numerals import prepare
-from vizinho.server.protocols.deepgram import check_extras
+from vizinho.server.protocols.deepgram import check_extras, check_speakers
 from vizinho.server.protocols.deepgram_live import LiveMessages, LiveQuery, Message, read_query
 from vizinho.server.protocols.flux import FluxMessages, FluxQuery, read_flux_query
 from vizinho.server.security.admission import Service, authenticate, request_id_of, service_of
@@ -32,6 +32,7 @@ async def listen_live(socket: WebSocket) -> None:
     """Transcribe a stream as it comes. What is refused before it begins is refused with an HTTP status."""
     client = authenticate(socket)
     query = read_query(socket.query_params.multi_items())
+    check_speakers(query)
     with admitted_stream(service_of(socket), client):
         profane = service_of(socket).profane
         query.change(profane)  # refuses what cannot be done before the stream begins

@@ -77,6 +77,7 @@ class OpenStream:
     hint: str = ""  # text whose words are likelier
     speech_probability: float = 0.5  # an utterance begins where speech is at least this likely
     report_empty: bool = False  # whether utterances without words have final results
+    speakers: bool = False  # whether people are told apart in final results
     max_seconds: float = 3600.0
     max_channels: int = 8
 

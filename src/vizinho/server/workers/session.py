@@ -146,5 +146,10 @@ def _options(order: OpenStream) -> StreamOptions:
         cutting = replace(cutting, silence_seconds=min(order.pause_seconds, cutting.max_seconds))
     partial_seconds = order.partial_seconds if order.partials else None
     return StreamOptions(
-        partial_seconds, order.utterance_end_seconds, cutting, order.short_pause_seconds, order.report_empty
+        partial_seconds,
+        order.utterance_end_seconds,
+        cutting,
+        order.short_pause_seconds,
+        order.report_empty,
+        order.speakers,
     )

@@ -21,7 +21,7 @@ from multiprocessing.connection import Connection
 from vizinho.errors import AudioError, SpecError, TextError, VizinhoError
 from vizinho.parallel import begin_process
 from vizinho.recognition.recognizer import Recognizer
-from vizinho.recognition.speakers import voice, with_speakers
+from vizinho.recognition.speakers import load_speakers, voice, with_speakers
 from vizinho.recognition.together import Steps, together
 from vizinho.records import Transcript, Word
 from vizinho.server.security.refusals import Refusal, bad_audio, bad_parameter
@@ -186,6 +186,8 @@ class Worker:
             case messages.Preload():
                 return self._preload(order)
             case messages.OpenStream():
+                if order.speakers:  # it takes seconds the first time, which other streams must not wait for
+                    threading.Thread(target=load_speakers, daemon=True).start()
                 recognizer, used = self._favouring(order.model, order.favoured, order.hint)
                 session = self._sessions[order.id] = LiveSession(recognizer, order, used)
                 return session.opened()

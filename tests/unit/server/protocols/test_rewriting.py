@@ -76,6 +76,13 @@ CARD = "four one one one two three four five six seven eight nine oh one two thr
         ("numbers", "ninety then eighty one then ninety", "[NUMBERS_1] then [NUMBERS_2] then [NUMBERS_1]"),
         ("pci", "no number", "no number"),
         ("numbers", "", ""),
+        ("email_address", "i am ninety ana at mail dot com", "i am ninety [EMAIL_ADDRESS_1]"),
+        ("email_address numbers", "ana one at mail dot com is ninety", "[EMAIL_ADDRESS_1] is [NUMBERS_1]"),
+        (
+            "email_address",
+            "ana at mail dot com, bob@mail.org and Ana at mail dot com.",
+            "[EMAIL_ADDRESS_1], [EMAIL_ADDRESS_2] and [EMAIL_ADDRESS_1].",
+        ),
     ],
 )
 def test_numbers_of_the_kinds_are_redacted(kinds, said, written):
@@ -88,17 +95,20 @@ def test_a_redacted_number_lasts_from_its_first_word_to_its_last():
     assert (card.start_seconds, card.end_seconds) == (0, 15.5)
 
 
-@pytest.mark.parametrize("value", ["true", "names", "email"])
+@pytest.mark.parametrize("value", ["true", "names", "pii"])
 def test_what_cannot_be_redacted_is_refused(value):
     with pytest.raises(Refusal) as refused:
         ListenQuery(redact=["pci", value]).redacts  # noqa: B018
     assert refused.value.parameter == "redact"
     assert ListenQuery(redact=["PCI", "false"]).redacts == {"pci"}
     assert ListenQuery(redact=["aggressive_numbers"]).redacts == {"numbers"}
+    assert ListenQuery(redact=["email_address", "EMAIL"]).redacts == {"email_address"}
 
 
-def test_a_language_without_number_words_is_refused():
+@pytest.mark.parametrize("kind", ["pci", "email_address"])
+def test_a_language_whose_words_are_not_known_is_refused(kind):
     with pytest.raises(Refusal) as refused:
-        check_redaction(ListenQuery(redact=["pci"]), "qu")
+        check_redaction(ListenQuery(redact=[kind]), "qu")
     assert refused.value.parameter == "redact"
+    check_redaction(ListenQuery(redact=[kind]), "es")
     check_redaction(ListenQuery(), "qu")

@@ -1,5 +1,6 @@
 """One live stream against a real model: what official clients are promised, whatever way the bytes come."""
 
+import importlib.util
 import json
 from itertools import pairwise
 
@@ -107,6 +108,15 @@ def test_sentences_are_written_where_pauses_are(transcriber, said):
 def test_without_endpoints_a_pause_does_not_end_an_utterance(transcriber, said):
     stream = session(transcriber, ("endpointing", "false"))
     assert len(finals(stream.accept(said) + stream.close())) == 1
+
+
+@pytest.mark.skipif(importlib.util.find_spec("resemblyzer") is None, reason="the extra `speakers` is not installed")
+def test_words_of_final_results_have_a_speaker_where_people_are_to_be_told_apart(transcriber, said):
+    stream = session(transcriber, ("diarize", "true"), ("interim_results", "true"), ("numerals", "true"))
+    results = [m for m in [*stream.accept(said), *stream.close()] if m["type"] == "Results"]
+    words = [(m["is_final"], w.get("speaker")) for m in results for w in m["channel"]["alternatives"][0]["words"]]
+    assert set(words) == {(True, 0), (False, None)}
+    assert read_query([*BASE, ("diarize_model", "latest")]).speakers and not read_query(BASE).speakers
 
 
 def test_channels_are_mixed_unless_each_is_asked_for(transcriber):
