@@ -53,7 +53,7 @@ def streaming_copy(folder: Path) -> Path:
     from vizinho.model.checkpoint import load_checkpoint, save_checkpoint
     from vizinho.model.fast import Chunks, set_chunks
 
-    checkpoint = load_checkpoint(BUNDLED / "es-demo" / "1")
+    checkpoint = load_checkpoint(BUNDLED / "es-demo" / "2")
     set_chunks(checkpoint.model, Chunks(16, 4))
     save_checkpoint(folder, checkpoint)
     return folder
