@@ -31,6 +31,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from stream_batches import streaming_copy
 from surroundings import describe
 
 SAMPLE_RATE = 16_000
@@ -74,7 +75,8 @@ class Server:
 
 
 @contextlib.contextmanager
-def serving(workers: int, model: str) -> Iterator[Server]:
+def serving(workers: int, model: str, source: Path | None = None, *more: str) -> Iterator[Server]:
+    """A server, of the source code in another folder if one is named."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -89,8 +91,9 @@ def serving(workers: int, model: str) -> Iterator[Server]:
         "--max-streams",
         "256",
     ]
-    command = [sys.executable, "-m", "vizinho.cli.main", "serve", model, *options]
-    process = subprocess.Popen(command, env={**os.environ, "VIZINHO_API_KEYS": key})
+    command = [sys.executable, "-m", "vizinho.cli.main", "serve", model, *options, *more]
+    code = {} if source is None else {"PYTHONPATH": str(source)}
+    process = subprocess.Popen(command, env={**os.environ, "VIZINHO_API_KEYS": key, **code})
     server = Server(process, port, key)
     try:
         while True:
@@ -178,22 +181,26 @@ def recordings(
     return {"clients": clients, "answers": len(good), "errors": errors, "times_real_time": rate}
 
 
-async def live(server: Server, model: str, data: bytes, delay_seconds: float) -> tuple[list[float], list[str]]:
-    """One stream in real time; how late each answer came after the audio it is about, and what went wrong."""
+async def live(server: Server, model: str, data: bytes, delay_seconds: float) -> tuple[list[float], list[str], float]:
+    """One stream in real time: how late each answer came after the audio it is about, what went wrong, and when words
+    came first, from the beginning of speech."""
     from websockets.asyncio.client import connect
 
     address = f"ws://127.0.0.1:{server.port}/v1/listen?model={model}&encoding=linear16&sample_rate={SAMPLE_RATE}&interim_results=true"
     late: list[float] = []
     problems: list[str] = []
+    first = float("inf")
     step = int(STEP_SECONDS * SAMPLE_RATE) * 2
     await asyncio.sleep(delay_seconds)
     async with connect(address, additional_headers={"Authorization": f"Token {server.key}"}) as stream:
         began = time.monotonic()
 
         async def listen() -> None:
+            nonlocal first
             async for text in stream:
                 message = json.loads(text)
                 if message["type"] == "Results" and message["channel"]["alternatives"][0]["words"]:
+                    first = min(first, time.monotonic() - began)
                     audio_until = message["start"] + message["duration"]
                     late.append(time.monotonic() - began - audio_until)
                 elif message["type"] == "Error":
@@ -205,23 +212,24 @@ async def live(server: Server, model: str, data: bytes, delay_seconds: float) ->
             await stream.send(data[start : start + step])
         await stream.send('{"type": "CloseStream"}')
         await listening
-    return late, problems
+    return late, problems, first
 
 
 def streams(server: Server, model: str, count: int, seconds: float) -> tuple[bool, str]:
     """Whether `count` streams at once keep up with real time: nine of ten answers within LATE_SECONDS, no error."""
     data = linear16(speech(seconds))
 
-    async def all_of_them() -> list[tuple[list[float], list[str]]]:
+    async def all_of_them() -> list[tuple[list[float], list[str], float]]:
         return await asyncio.gather(*(live(server, model, data, i * 0.37 % 1) for i in range(count)))
 
     results = asyncio.run(all_of_them())
-    late = [seconds_late for values, _ in results for seconds_late in values]
-    problems = [problem for _, some in results for problem in some]
+    late = [seconds_late for values, _, _ in results for seconds_late in values]
+    problems = [problem for _, some, _ in results for problem in some]
     good = bool(late) and not problems and float(np.percentile(late, 95)) <= LATE_SECONDS
     return (
         good,
-        f"{count} streams of {seconds:.0f} s: answers after their audio {percentiles(late)}, {len(problems)} errors",
+        f"{count} streams of {seconds:.0f} s: answers after their audio {percentiles(late)}, first words after "
+        f"{percentiles([when for _, _, when in results])} of speech, {len(problems)} errors",
     )
 
 
@@ -270,6 +278,11 @@ def main() -> None:
     options.add_argument("--minutes", type=int, default=60, help="audio of the memory run")
     options.add_argument("--most-streams", type=int, default=128)
     options.add_argument("--speech", type=Path, help="manifest of recordings to join")
+    options.add_argument("--streaming", action="store_true", help="the demo donor as if trained to stream, as MODEL")
+    options.add_argument("--engine", default="onnx", help="that computes the networks")
+    options.add_argument(
+        "--source", type=Path, help="folder of another version's source code, whose server is measured"
+    )
     options.add_argument("--only-streams", action="store_true", help="leave recordings and memory out")
     arguments = options.parse_args()
     print(describe())
@@ -289,7 +302,8 @@ def main() -> None:
     parts = parts[3:4] if arguments.only_streams else parts
     with tempfile.TemporaryDirectory() as home:
         os.environ.setdefault("VIZINHO_HOME", home)
-        with serving(arguments.workers, arguments.model) as server:
+        folder = streaming_copy(Path(home) / model) if arguments.streaming else arguments.model
+        with serving(arguments.workers, str(folder), arguments.source, "--engine", arguments.engine) as server:
             print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} before the start")
             for part in parts:
                 part(server)

@@ -104,10 +104,16 @@ class Cutter:
         # Blocks of a minute come from files; small steps keep the audio held small.
         for start in range(0, samples.size, SAMPLE_RATE):
             part = samples[start : start + SAMPLE_RATE]
-            self._audio = np.concatenate([self._audio, part])
-            for probability in self.detector.feed(part):
-                ended += self._step(float(probability))
-            self._forget()
+            ended += self.feed_judged(part, self.detector.feed(part))
+        return ended
+
+    def feed_judged(self, samples: Waveform, probabilities: npt.NDArray[np.float32]) -> list[Piece]:
+        """`feed`, of samples whose windows the detector has judged."""
+        ended: list[Piece] = []
+        self._audio = np.concatenate([self._audio, samples])
+        for probability in probabilities:
+            ended += self._step(float(probability))
+        self._forget()
         return ended
 
     def flush(self) -> list[Piece]:
@@ -126,7 +132,10 @@ class Cutter:
     @property
     def open_piece(self) -> Piece | None:
         """The utterance that somebody is in the middle of, up to now."""
-        return None if self._begin is None else self._piece(self._begin, self.end_sample)
+        if self._begin is None:
+            return None
+        # No copy: it is looked at ten times a second, and gone before the next audio comes.
+        return Piece(self._begin, self._audio[self._begin - self._audio_start :])
 
     @property
     def silence_seconds(self) -> float:
@@ -185,8 +194,9 @@ class Cutter:
 
     def _drop_before(self, sample: int) -> None:
         count = max(0, sample - self._audio_start)
-        self._audio = self._audio[count:].copy()  # a view would hold the samples that are dropped
-        self._audio_start += count
+        if count:
+            self._audio = self._audio[count:].copy()  # a view would hold the samples that are dropped
+            self._audio_start += count
 
     def _piece(self, start: int, end: int) -> Piece:
         at = self._audio_start

@@ -109,6 +109,7 @@ class Live:
 
     def __init__(self, encoder: Encoder, features: LogMel, chunk_features: int, vocabulary: int) -> None:
         self.encoder, self.memory = encoder, encoder.begin()
+        self._settings = features, chunk_features, vocabulary
         self.chunks: deque[Frames] = deque()
         """Complete chunks that wait for `compute`."""
         self.log_probs: LogProbs = np.zeros((0, vocabulary), np.float32)
@@ -126,6 +127,18 @@ class Live:
         short = at_least_minimum(np.zeros(self._samples, np.float32)).size - self._samples
         self.take(np.zeros(short, np.float32))
         self.chunks += self._features.finish()
+
+    @property
+    def begun(self) -> bool:
+        """Whether a chunk is complete."""
+        return bool(self.chunks) or len(self.log_probs) > 0
+
+    def ended_after(self, samples: Waveform) -> Live:
+        """An utterance of these samples (N,) alone: what the first chunk says before it is complete."""
+        utterance = Live(self.encoder, *self._settings)
+        utterance.take(samples)
+        utterance.take_end()
+        return utterance
 
     def feed(self, samples: Waveform) -> LogProbs:
         """Take samples and compute; returns log-probabilities (T, V) of all complete chunks so far."""

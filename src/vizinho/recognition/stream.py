@@ -18,6 +18,8 @@ from vizinho.recognition.together import Steps, alone
 from vizinho.recognition.vad import SpeechProbability
 from vizinho.records import Word
 
+FIRST_SECONDS, AGAIN_SECONDS, BEGINNING_SECONDS = 0.2, 0.1, 1.0
+"""Audio before the first partial result of an utterance is tried, between further tries, and until it is given up."""
 HURRIED = 4.0
 """How many times longer partial results wait in a hurry."""
 
@@ -121,6 +123,8 @@ class StreamSession:
         """Whether partial results wait HURRIED times as long, as the machine has no time for more."""
         self._announced = False
         """Whether SpeechStarted was reported for the open utterance."""
+        self._worded = False
+        """Whether there was a partial result of the open utterance."""
         self._decoded_until = 0
         """Sample up to which a partial result was reported."""
         self._live: Live | None = None
@@ -169,7 +173,7 @@ class StreamSession:
         events: list[Event] = []
         # A caller may bring minutes at once: small steps give the same events as live audio does.
         for start in range(0, samples.size, SAMPLE_RATE // 10):
-            for piece in self._cutter.feed(samples[start : start + SAMPLE_RATE // 10]):
+            for piece in (yield from self._ended(samples[start : start + SAMPLE_RATE // 10])):
                 events += yield from self._finish(piece)
             events += yield from self._during()
         return events
@@ -192,8 +196,17 @@ class StreamSession:
         """Forget the open utterance."""
         for piece in self._cutter.flush():
             self._decoded_until = piece.end_sample
-        self._announced = self._paused = self._end_due = False
+        self._announced = self._paused = self._worded = self._end_due = False
         self._live = None
+
+    def _ended(self, samples: Waveform) -> Steps[list[Piece]]:
+        """Utterances that end within these samples."""
+        detector = self._cutter.detector
+        if not isinstance(detector, SpeechProbability):
+            return self._cutter.feed(samples)
+        detector.take(samples)
+        yield detector
+        return self._cutter.feed_judged(samples, detector.given())
 
     def _during(self) -> Steps[list[Event]]:
         piece = self._cutter.open_piece
@@ -206,8 +219,11 @@ class StreamSession:
         new = (piece.end_sample - max(self._decoded_until, piece.start_sample)) / SAMPLE_RATE  # seconds not decoded yet
         # Decoding the utterance again after each quarter more costs at most five times its length in all.
         wait = 0.0 if self._recognizer.live else piece.samples.size / SAMPLE_RATE / 4
+        if partial is not None and self._is_beginning(piece):
+            tried = self._decoded_until > piece.start_sample
+            partial, wait = min(partial, AGAIN_SECONDS if tried else FIRST_SECONDS), 0.0
         # Final results are never put off: only what may change later comes less often.
-        if partial is not None and self.hurried:
+        elif partial is not None and self.hurried:
             partial, wait = HURRIED * partial, HURRIED * wait
         pause = self.options.pause_seconds
         pausing = pause is not None and self._cutter.silence_seconds >= pause
@@ -223,6 +239,11 @@ class StreamSession:
             events.append(Paused(self.seconds))
         return events
 
+    def _is_beginning(self, piece: Piece) -> bool:
+        """Whether an utterance has no words yet, and has just begun: its first ones are not to wait for a chunk."""
+        soon = piece.samples.size < BEGINNING_SECONDS * SAMPLE_RATE
+        return soon and not (self._worded or self.hurried or isinstance(self._recognizer.engine, WordsEngine))
+
     def _decoded(self, piece: Piece, words: Sequence[Word]) -> list[Event]:
         """Events of the open utterance's words."""
         events: list[Event] = []
@@ -231,11 +252,12 @@ class StreamSession:
             agreed = self._agreement.agreed(words)
             words = self._agreement.rest(words)
             if agreed:
-                agreed = self._told_apart(piece, agreed)
-                self._last_word, self._end_due = agreed[-1], True
-                text, confidence = text_of(agreed), mean_confidence(agreed)
-                start, end = agreed[0].start_seconds, agreed[-1].end_seconds
-                events.append(Final(start, end, text, tuple(agreed), confidence, speech_final=False))
+                final = self._told_apart(piece, agreed)
+                self._last_word, self._end_due = final[-1], True
+                text, confidence = text_of(final), mean_confidence(final)
+                start, end = final[0].start_seconds, final[-1].end_seconds
+                events.append(Final(start, end, text, tuple(final), confidence, speech_final=False))
+        self._worded = self._worded or bool(words)
         return [*events, Partial(*_fields(piece, words))] if words else events
 
     def _end_is_over_due(self) -> bool:
@@ -257,7 +279,7 @@ class StreamSession:
         begun = agreement is not None and agreement.any  # its last result may have no words left
         words = self._told_apart(piece, agreement.rest(words) if agreement is not None else words)
         self._announced = piece.overlap_samples > 0  # after a cut for length the same speech goes on
-        self._decoded_until, self._paused = piece.end_sample, False
+        self._decoded_until, self._paused, self._worded = piece.end_sample, False, False
         if words:
             self._last_word, self._end_due = words[-1], True
         if words or begun or self.options.report_empty:
@@ -283,6 +305,8 @@ class StreamSession:
             if is_whole:
                 live.take_end()
                 self._live = None
+            elif not live.begun:
+                live = live.ended_after(piece.samples)
             if live.chunks:
                 yield live
             words = recognizer.words_of(live.log_probs, piece.start_sample / SAMPLE_RATE)

@@ -1,4 +1,4 @@
-"""Streams that compute together: each works until it needs its network, which then computes for all in one call."""
+"""Streams that compute together: each works until it needs a network, which then computes for all in one call."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ from collections.abc import Generator, Iterator, Sequence
 from typing import TypeVar
 
 from vizinho.recognition.live import Live, compute
+from vizinho.recognition.vad import SpeechProbability, detect
 
 T = TypeVar("T")
-Steps = Generator[Live, None, T]
-"""Work of one stream: it yields an utterance whose chunks must be computed before it goes on, and returns a result."""
+Steps = Generator[Live | SpeechProbability, None, T]
+"""Work of one stream: it yields an utterance whose chunks, or a detector whose windows, must be computed before it goes
+on, and returns a result."""
 
 
 def alone(steps: Steps[T]) -> T:
@@ -24,14 +26,14 @@ def alone(steps: Steps[T]) -> T:
 def together(works: Sequence[Steps[T]]) -> Iterator[tuple[int, T | Exception]]:
     """Each work's place and its result, or what it raised, as they come to their ends.
 
-    A network that fails ends all works that wait for it.
+    A network that fails ends all works that wait.
     """
     waiting = dict(enumerate(works))
     while waiting:
-        utterances = []
+        needs = []
         for place, steps in list(waiting.items()):
             try:
-                utterances.append(next(steps))
+                needs.append(next(steps))
             except StopIteration as end:
                 del waiting[place]
                 yield place, end.value
@@ -39,7 +41,8 @@ def together(works: Sequence[Steps[T]]) -> Iterator[tuple[int, T | Exception]]:
                 del waiting[place]
                 yield place, error
         try:
-            compute(utterances)
+            detect([need for need in needs if isinstance(need, SpeechProbability)])
+            compute([need for need in needs if isinstance(need, Live)])
         except Exception as error:
             yield from ((place, error) for place in waiting)
             return

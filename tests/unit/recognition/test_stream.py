@@ -186,3 +186,11 @@ def test_speech_cut_for_its_length_is_written_once(writer):
     events = run(writer, np.concatenate([tone_speech(text), pause(1.0)]))
     heard = " ".join(e.text for e in events if isinstance(e, Final))
     assert error_rate(text, heard) < 0.1
+
+
+def test_the_first_words_come_before_half_a_second_and_later_ones_at_their_pace(transcriber):
+    audio = np.concatenate([pause(0.5), tone_speech("abc def fade bed"), pause(0.5)])
+    options = StreamOptions(partial_seconds=0.8, cutting=OPTIONS.cutting)
+    partials = [event.end_seconds for event in run(transcriber, audio, options=options) if isinstance(event, Partial)]
+    assert partials[0] <= 0.5 + 0.45
+    assert min(later - earlier for earlier, later in pairwise(partials)) >= 0.79

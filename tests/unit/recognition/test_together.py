@@ -13,6 +13,7 @@ from vizinho.recognition import live
 from vizinho.recognition.recognizer import Recognizer
 from vizinho.recognition.stream import StreamOptions, StreamSession
 from vizinho.recognition.together import alone, together
+from vizinho.recognition.vad import SpeechProbability, detect
 from vizinho.text.tokens import character_tokenizer
 
 NOISE = (np.random.default_rng(1).standard_normal(8 * 16_000) * 0.1).astype(np.float32)
@@ -118,3 +119,21 @@ def test_a_network_that_fails_ends_those_that_wait_for_it(recognizer, monkeypatc
     silent = StreamSession(recognizer, StreamOptions(), Voice()).accepting(NOISE[:BLOCK])
     outcomes = dict(together([waiting, silent]))
     assert isinstance(outcomes[0], MemoryError) and outcomes[1] == []
+
+
+@settings(max_examples=20)
+@given(sizes=st.lists(st.lists(st.integers(0, 6000), max_size=4), min_size=1, max_size=9))
+def test_detectors_that_compute_together_say_what_each_says_alone(sizes):
+    """Windows of several streams, some of which have none, also before the results of the last call were taken."""
+    detectors, said = [SpeechProbability() for _ in sizes], [[] for _ in sizes]
+    for turn in range(max(map(len, sizes))):
+        for detector, lengths in zip(detectors, sizes, strict=True):
+            if turn < len(lengths):
+                detector.take(NOISE[sum(lengths[:turn]) : sum(lengths[: turn + 1])])
+        detect(detectors)
+        for part, detector in zip(said, detectors, strict=True):
+            part += list(detector.given()) if turn % 2 else []
+    for part, detector, lengths in zip(said, detectors, sizes, strict=True):
+        part += list(detector.given())
+        by_itself = SpeechProbability().feed(NOISE[: sum(lengths)])
+        assert np.allclose(part, by_itself, atol=1e-5)
