@@ -114,12 +114,12 @@ MARGIN = SAMPLE_RATE // 20
 """Samples around what is louder than a hundredth of a recording's peak."""
 
 
-def joined(seconds: float) -> np.ndarray:
-    """So much of the recordings in PEOPLE, without the silence at their ends."""
+def joined(seconds: float, first: int = 0) -> np.ndarray:
+    """So much of the recordings in PEOPLE from one on, without the silence at their ends."""
     from vizinho.audio.io import load_audio
 
     parts, size = [], 0
-    for path in itertools.cycle(PEOPLE):
+    for path in itertools.cycle(PEOPLE[first % len(PEOPLE) :] + PEOPLE[: first % len(PEOPLE)]):
         samples = load_audio(path)
         loud = np.flatnonzero(np.abs(samples) > 0.01 * np.abs(samples).max())
         parts.append(samples[max(0, loud[0] - MARGIN) : loud[-1] + MARGIN])
@@ -129,10 +129,10 @@ def joined(seconds: float) -> np.ndarray:
     raise AssertionError("a cycle does not end")
 
 
-def speech(seconds: float) -> np.ndarray:
-    """So much speech: of people, or in sentences with pauses between them."""
+def speech(seconds: float, first: int = 0) -> np.ndarray:
+    """So much speech: of people, from a recording on, or in sentences with pauses between them."""
     if PEOPLE:
-        return joined(seconds)
+        return joined(seconds, first)
     from vizinho.g2p.espeak import Voice, synthesise
 
     parts, size, number = [], 0, 0
@@ -200,7 +200,7 @@ async def live(server: Server, model: str, data: bytes, delay_seconds: float) ->
             async for text in stream:
                 message = json.loads(text)
                 if message["type"] == "Results" and message["channel"]["alternatives"][0]["words"]:
-                    first = min(first, time.monotonic() - began)
+                    first = min(first, time.monotonic() - began - MARGIN / SAMPLE_RATE * bool(PEOPLE))
                     audio_until = message["start"] + message["duration"]
                     late.append(time.monotonic() - began - audio_until)
                 elif message["type"] == "Error":
@@ -217,10 +217,10 @@ async def live(server: Server, model: str, data: bytes, delay_seconds: float) ->
 
 def streams(server: Server, model: str, count: int, seconds: float) -> tuple[bool, str]:
     """Whether `count` streams at once keep up with real time: nine of ten answers within LATE_SECONDS, no error."""
-    data = linear16(speech(seconds))
+    data = [linear16(speech(seconds, 7 * number)) for number in range(count)]
 
     async def all_of_them() -> list[tuple[list[float], list[str], float]]:
-        return await asyncio.gather(*(live(server, model, data, i * 0.37 % 1) for i in range(count)))
+        return await asyncio.gather(*(live(server, model, data[i], i * 0.37 % 1) for i in range(count)))
 
     results = asyncio.run(all_of_them())
     late = [seconds_late for values, _, _ in results for seconds_late in values]
@@ -302,8 +302,10 @@ def main() -> None:
     parts = parts[3:4] if arguments.only_streams else parts
     with tempfile.TemporaryDirectory() as home:
         os.environ.setdefault("VIZINHO_HOME", home)
-        folder = streaming_copy(Path(home) / model) if arguments.streaming else arguments.model
-        with serving(arguments.workers, str(folder), arguments.source, "--engine", arguments.engine) as server:
+        folder, more = arguments.model, ["--engine", arguments.engine]
+        if arguments.streaming:
+            folder, more = str(streaming_copy(Path(home) / model)), [*more, "--lang", "es"]
+        with serving(arguments.workers, folder, arguments.source, *more) as server:
             print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} before the start")
             for part in parts:
                 part(server)
