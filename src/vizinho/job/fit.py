@@ -77,6 +77,8 @@ def fit_job(ready: ReadyJob, folder: Path, *, progress: Advance = silent, log: L
         merge(handle)
     # Mixing with the start's weights keeps more of the donor's language; dev decides whether it pays.
     if options.start_shares and ready.plan is not None and dev.utterances:
+        # What was trained with an adapter has other names than the network that the adapter is merged into.
+        result = result if handle is None else replace(result, trained={})
         from vizinho.training.mixing import mix_with_start
 
         result = mix_with_start(

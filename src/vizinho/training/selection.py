@@ -54,6 +54,8 @@ class FitResult:
     """Of the chosen weights: the CER of a recogniser."""
     best_step: int
     skipped_batches: int
+    trained: Weights = field(default_factory=dict)
+    """The best weights after step 0 where those of step 0 were chosen, for mixtures with them; else none."""
 
     @property
     def best(self) -> Point:
@@ -78,12 +80,15 @@ class RunProgress:
     stale: int = 0
     """Evaluations since the best one."""
     averaged: int = 0
+    trained_score: float | None = None
     best: Weights = field(default_factory=dict)
+    trained: Weights = field(default_factory=dict)
+    """The best weights after step 0, as long as those of step 0 are better."""
     sums: Weights = field(default_factory=dict)
 
     def saved(self, model: Weights, optimizer: Mapping[str, Any]) -> RunState:
         """As a checkpoint holds it, with the state of model and optimiser."""
-        weights = {name: getattr(self, name) for name in ("best", "sums") if getattr(self, name)}
+        weights = {name: getattr(self, name) for name in ("best", "trained", "sums") if getattr(self, name)}
         values = {name: getattr(self, name) for name in _PLAIN}
         values |= {"health": asdict(self.health), "curve": [asdict(point) for point in self.curve]}
         return RunState(self.step, model, weights, optimizer, values)
@@ -91,13 +96,13 @@ class RunProgress:
     @classmethod
     def resumed(cls, state: RunState) -> RunProgress:
         """From a checkpoint."""
-        values = {name: state.values[name] for name in _PLAIN}
+        values = {name: state.values[name] for name in _PLAIN if name in state.values}
         values |= {"health": Health(**state.values["health"]), "curve": [Point(**p) for p in state.values["curve"]]}
         values |= {name: dict(group) for name, group in state.extra.items()}
         return cls(step=state.step, **values)
 
 
-_PLAIN = ("step_batches", "amount", "losses", "best_score", "best_step", "stale", "averaged")
+_PLAIN = ("step_batches", "amount", "losses", "best_score", "best_step", "stale", "averaged", "trained_score")
 """Fields of RunProgress that are JSON values."""
 
 
@@ -112,6 +117,9 @@ def evaluate(task: Task[Any], state: RunProgress, log: Log) -> None:
         state.stale = 0 if better else state.stale + 1
         if better or point.score == state.best_score:  # of equals the later, which has seen more
             state.best_score, state.best_step, state.best = point.score, state.step, _copy(task.model)
+            state.trained, state.trained_score = {}, None
+        elif not state.best_step and (state.trained_score is None or point.score < state.trained_score):
+            state.trained, state.trained_score = _copy(task.model), point.score
     scores = "".join(f", dev {name} {show(value)}" for name, value in point.dev.items())
     log(f"step {state.step}: loss {show(loss)}{scores}")
 
@@ -144,7 +152,10 @@ def choose(task: Task[Any], state: RunProgress, log: Log) -> FitResult:
         model.load_state_dict(state.best)
     log(f"chosen on dev: {chosen}, {next(iter(state.curve[-1].dev), 'score')} {show(score)}")
     best_step = state.step if best is None else state.best_step
-    return FitResult(tuple(state.curve), state.step, state.amount, chosen, score, best_step, state.health.skipped)
+    # An average that was chosen is trained itself.
+    trained = state.trained if chosen == "step 0" else {}
+    skipped = state.health.skipped
+    return FitResult(tuple(state.curve), state.step, state.amount, chosen, score, best_step, skipped, trained)
 
 
 def show(value: float | None) -> str:

@@ -107,6 +107,29 @@ def test_the_best_weights_on_dev_stay_and_of_equals_the_later(tmp_path):
     assert result.amount == 12.0
 
 
+def test_the_best_trained_weights_are_there_where_the_start_is_better(tmp_path):
+    """Also where the run was interrupted; nothing is there where training helped."""
+    scores = {0: 0.1, 2: 0.5, 4: 0.3, 6: 0.3, 8: 0.9}
+    options = LoopOptions(steps=8, learning_rate=0.1, evaluate_every=2, checkpoint_every=2)
+    copies = {}
+
+    def dev(model):
+        step = 2 * len(copies)
+        copies[step] = model[1].weight.detach().clone()
+        return scores[step]
+
+    task = Line(dev=dev)
+    with pytest.raises(InterruptedRunError):
+        fit(task, options, tmp_path, progress=press(5))
+    result = fit(task, options, tmp_path)
+    assert result.chosen == "step 0"
+    assert torch.equal(task.model[1].weight, copies[0])
+    assert torch.equal(result.trained["1.weight"], copies[4])
+    scores |= {0: 1.0}
+    copies.clear()
+    assert fit(Line(dev=dev), options, tmp_path / "again").trained == {}
+
+
 def test_the_average_of_the_last_weights_is_taken_where_it_is_as_good(tmp_path):
     task = Line(dev=lambda _model: 1.0)
     result = fit(task, LoopOptions(steps=4, evaluate_every=1, average_share=0.5), tmp_path)

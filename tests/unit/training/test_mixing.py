@@ -31,6 +31,22 @@ def test_the_mixture_that_dev_likes_best_is_kept():
     assert result.dev_score == 0.0
 
 
+def test_where_the_start_is_best_the_best_trained_weights_are_mixed_with_it():
+    def mixed_from_start(measure):
+        model = trained_model()
+        trained = {name: tensor.clone() for name, tensor in model.state_dict().items()} | {"other.head": torch.ones(1)}
+        model.load_state_dict(START)
+        result = FitResult((), 4, 1.0, "step 0", measure(0.0), 0, 0, trained)
+        result = mix_with_start(model, START, (0.5, 0.25), result, lambda: measure(model.weight.item()), lambda _: None)
+        return model.weight.item(), result
+
+    weight, result = mixed_from_start(lambda weight: abs(weight - 4.0) / 10)
+    assert weight == 4.0 and result.dev_score == 0.0
+    assert result.chosen == "the best later step, 0.5 of the start mixed in"
+    weight, result = mixed_from_start(lambda weight: weight)
+    assert weight == 0.0 and result.chosen == "step 0" and result.dev_score == 0.0
+
+
 def test_the_trained_weights_stay_where_no_mixture_is_better():
     weight, bias, result = mixed(lambda _: 0.5)
     assert (weight, bias) == (8.0, 4.0)
