@@ -13,8 +13,9 @@ from vizinho.training.options import LayerPolicy, TrainingOptions, from_dict
 PASSES = 13
 """Epochs of a transfer over the target speech, where that makes between LEAST_STEPS and MOST_STEPS steps."""
 LEAST_STEPS, MOST_STEPS = 400, 20_000
-START_SHARES = (0.2, 0.3, 0.4, 0.5)
-"""Shares of the start's weights that are tried on dev at the end; each costs one evaluation."""
+START_SHARES = (0.2, 0.3, 0.4, 0.5, 0.7)
+"""Shares of the start's weights that are tried on dev at the end; each costs one evaluation. The more of it, the fewer
+minutes there are: with one real minute .7 was best, with 8 and 30 minutes .2 to .5 (docs/recipe.md)."""
 WHISPER_PASSES = 8
 """Epochs of a transfer from Whisper with its decoder."""
 MUCH_MINUTES = 30.0
