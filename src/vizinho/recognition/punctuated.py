@@ -10,6 +10,7 @@ from typing import Protocol
 
 from vizinho.recognition.segments import text_of
 from vizinho.records import Transcript, Word
+from vizinho.text.written import without_marks
 
 
 class Punctuation(Protocol):
@@ -20,7 +21,9 @@ class Punctuation(Protocol):
 
 
 def punctuated(words: Sequence[Word], punctuation: Punctuation) -> tuple[Word, ...]:
-    """Words with marks and capitals; the last one ends a sentence."""
+    """Words with marks and capitals; the last one ends a sentence. Words that have some already stay as they are."""
+    if any(word.text != word.text.lower() or without_marks(word.text) != word.text for word in words):
+        return tuple(words)  # of a recogniser that writes them by itself, which heard more than a tagger reads
     pauses = [after.start_seconds - word.end_seconds for word, after in pairwise(words)]
     texts = punctuation.texts([word.text for word in words], [*pauses, math.inf] if words else [])
     return tuple(replace(word, text=text) for word, text in zip(words, texts, strict=True))

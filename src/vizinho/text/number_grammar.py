@@ -116,7 +116,7 @@ class NumberGrammar:
     def _parts_of(self, level: int) -> dict[str, int]:
         """Hundreds, or numbers below 1000 of thousands, of millions ...: what is looked up, and put together of it."""
         parts, unit = dict(self._whole[level]), (1, *LEVELS)[level]
-        # Put together once: asking for each beginning of a phrase took ten times as long.
+        # Put together once: asking for each beginning of a phrase took several times as long.
         for prefix, hundred in self._hundreds.items():
             for phrase, rest in (self._whole[level] if level else self._small).items():
                 if rest < 100 * unit:

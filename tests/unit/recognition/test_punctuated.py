@@ -1,5 +1,8 @@
 """Transcripts with marks and capitals."""
 
+from dataclasses import replace
+
+import pytest
 from taggers import tagger
 
 from vizinho.recognition.punctuated import punctuated, punctuated_transcript
@@ -22,6 +25,12 @@ def test_words_keep_their_times_and_segments_their_words():
     assert [s.text for s in made.segments] == ["Onde está Ana?", "Hoje, Rui."]
     assert [(w.start_seconds, w.end_seconds) for w in made.words] == [(w.start_seconds, w.end_seconds) for w in SPOKEN]
     assert made.n_best[0].text[-1] in ".?"
+
+
+@pytest.mark.parametrize("written", [("onde", "está,", "ana?"), ("Onde", "está", "ana")])
+def test_words_of_a_recogniser_that_writes_marks_or_capitals_stay(written):
+    words = tuple(replace(word, text=text) for word, text in zip(SPOKEN, written, strict=False))
+    assert punctuated(words, tagger()) == words
 
 
 def test_nothing_stays_nothing():
