@@ -13,3 +13,4 @@ done
 "$vizinho" experiment examples/people/long.toml --out runs/people/long --processes 2
 "$python" examples/people/tracks.py runs/people/experiment --json examples/people/results.json
 "$python" examples/people/tracks.py runs/people/long --json examples/people/long.json
+"$python" examples/people/plot.py examples/people/results.json docs/people.svg
