@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import threading
-from typing import Any
 
 import numpy as np
 
 from vizinho.audio.blocks import Channels, PacketDecoder, Resampler
-from vizinho.audio.containers import DEFAULT_LIMITS, AudioLimits, Block, bounded, check_format, too_long, undecodable
+from vizinho.audio.containers import (
+    DEFAULT_LIMITS,
+    AudioLimits,
+    Block,
+    Floats,
+    bounded,
+    check_format,
+    too_long,
+    undecodable,
+)
 from vizinho.audio.wav_head import wav_samples
 from vizinho.errors import AudioError
 
@@ -153,7 +161,7 @@ class _FFmpegStream:
             if not opened.streams.audio or opened.streams.audio[0].codec_context is None:
                 raise AudioError("there is no audio track in a codec that is known", fix=_ADVICE)
             stream = opened.streams.audio[0]
-            to_floats: Any = None
+            to_floats: Floats | None = None
             rate, samples = 0, 0
             for packet in opened.demux(stream):
                 try:
@@ -165,9 +173,9 @@ class _FFmpegStream:
                     if to_floats is None:  # what is decoded counts: heads may say nothing or something else
                         rate, channels = frame.sample_rate, frame.layout.nb_channels
                         check_format(rate, channels, "", self._limits)
-                        to_floats = av.AudioResampler(format="fltp", layout=frame.layout, rate=rate)
+                        to_floats = Floats(frame.layout, rate)
                         self._channels, self._resampler = channels, Resampler(rate, channels)
-                    for part in to_floats.resample(frame):
+                    for part in to_floats.of(frame):
                         samples += part.samples
                         if samples > self._limits.max_seconds * rate:
                             raise too_long("", self._limits)

@@ -226,16 +226,37 @@ def _media_blocks(container: Any, stream: Any, where: object) -> Iterator[Block]
     """Frames as they are decoded; a truncated file yields what it still has."""
     import av
 
-    to_floats = av.AudioResampler(format="fltp", layout=stream.layout, rate=stream.rate)
+    to_floats = Floats(stream.layout, stream.rate)
     any_decoded = False
     try:
         for frame in container.decode(stream):
-            for part in to_floats.resample(frame):
+            for part in to_floats.of(frame):
                 any_decoded = True
                 yield np.ascontiguousarray(part.to_ndarray().T, dtype=np.float32)
     except (av.FFmpegError, OSError, ValueError) as error:
         if not any_decoded:
             raise undecodable(error, where) from error
+
+
+class Floats:
+    """Frames as floats of one layout and rate. A stream may change both on its way: a damaged one, or files joined."""
+
+    def __init__(self, layout: Any, rate: int) -> None:
+        self._layout, self._rate = layout, rate
+        self._resampler: Any = None
+        self._kind: tuple[Any, ...] = ()
+
+    def of(self, frame: Any) -> Iterator[Any]:
+        """The frames that become of one of the stream's."""
+        import av
+
+        kind = (frame.layout.name, frame.sample_rate, frame.format.name)
+        # By its first frame a resampler decides whether there is anything to do, and then passes all of them on.
+        if kind != self._kind:
+            if self._resampler is not None:
+                yield from self._resampler.resample(None)
+            self._resampler, self._kind = av.AudioResampler("fltp", self._layout, self._rate), kind
+        yield from self._resampler.resample(frame)
 
 
 def check_format(rate: int, channels: int, where: object, limits: AudioLimits) -> None:

@@ -36,12 +36,12 @@ class DecoderSpec:
     options: BeamOptions = field(default_factory=BeamOptions)
     hotwords: Mapping[str, float] = field(default_factory=dict)
     """Words and phrases as a user writes them, and the nats each is worth."""
-    listed: Mapping[str, float] = field(default_factory=dict)
-    """Hotwords of lists, of which those that the recogniser cannot write are left out."""
     lexicon: Path | None = None
     """Words and how the network's letters spell them, where it is not as they are written."""
     rescoring: Rescoring | None = None
     """A neural language model that puts the best hypotheses in order."""
+    listed: Mapping[str, float] = field(default_factory=dict)
+    """Hotwords of lists, of which those that the recogniser cannot write are left out."""
 
     @property
     def files(self) -> tuple[Path, ...]:

@@ -68,6 +68,17 @@ def decoded(data: bytes, cuts: list[int]) -> np.ndarray:
     return np.concatenate([part for part in parts if part.size], axis=1)
 
 
+@pytest.mark.parametrize("first", [1, 2])
+def test_a_stream_that_changes_its_channels_goes_on_with_those_it_began_with(first):
+    """As joined files do, and a damaged bit can make it."""
+    data = written(sound(first), "MP3") + written(sound(3 - first), "MP3")
+    samples = decoded(data, list(range(0, len(data), 1000)))
+    assert samples.shape[0] == first
+    assert samples.shape[1] == pytest.approx(2 * 1.5 * 16_000, abs=5_000)
+    # The second half is not silence: it is mixed, or stands on both channels.
+    assert np.abs(samples[:, -16_000:-8_000]).max(axis=1).min() > 0.1
+
+
 @pytest.mark.parametrize("kind", FILES)
 def test_pieces_give_what_the_whole_gives(kind):
     data = FILES[kind]
