@@ -270,7 +270,7 @@ def test_deepgram_live_refusals_come_before_the_stream(server):
     from deepgram.core.api_error import ApiError
     from websockets.exceptions import InvalidStatus
 
-    for wrong, status in (({"model": "nova-3"}, 404), ({"diarize": True}, 400), ({"encoding": "speex"}, 400)):
+    for wrong, status in (({"model": "nova-3"}, 404), ({"redact": "pci"}, 400), ({"encoding": "speex"}, 400)):
         with pytest.raises((ApiError, InvalidStatus)) as error:
             live(server, lambda stream: None, **wrong)
         found = error.value
