@@ -203,7 +203,8 @@ def from_donor(job: Job, dataset: Dataset, similarity: Similarity | None) -> Sta
     target = Checkpoint(like(donor.model, None if same else tokenizer, job.options.seed), donor.extractor, tokenizer)
     # The table (V_new, V_donor) is only needed, and eSpeak only started, where the donor lacks a letter.
     donor_letters = donor.inventory.letters
-    new = [letter for letter in target.inventory.letters if letter not in set(donor_letters)]
+    known = set(donor_letters)
+    new = [letter for letter in target.inventory.letters if letter not in known]
     table = None
     if similarity is not None and job.donor_language and new:
         table = similarity(job.language, job.donor_language, new, donor_letters)

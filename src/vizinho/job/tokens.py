@@ -107,8 +107,7 @@ def _extended(dataset: Dataset, donor: Donor, letters: Sequence[str]) -> TokenCh
     """The donor's pieces and the letters that they lack; None where that does not write every word."""
     if donor.tokenizer is None:
         return None
-    # As in `_obstacle`, a letter may have a piece at the start of a word alone.
-    lacking = _unwritten(donor.tokenizer, donor.inventory, {*letters, *(2 * letter for letter in letters)})
+    lacking = _unwritten_letters(donor, letters)
     tokenizer = with_letters(donor.tokenizer, {letter for word in lacking for letter in word})
     if tokenizer is None:
         return None
@@ -116,8 +115,9 @@ def _extended(dataset: Dataset, donor: Donor, letters: Sequence[str]) -> TokenCh
     if _unwritten(tokenizer, inventory, {*letters, *_words(dataset.texts())}):
         return None
     added = sorted(set(inventory.letters) - set(donor.inventory.letters))
-    reason = f"frames of {donor.recogniser.front.frame_seconds * 1000:.0f} ms are too long for letters alone"
-    note = f"tokens: the donor's {len(donor.inventory.tokens):,} and {_listed(added)}, since {reason} (--tokens)"
+    frame = f"frames of {donor.recogniser.front.frame_seconds * 1000:.0f} ms"
+    reason = f", since {frame} are too long for letters alone" if _frames_are_long(donor) else ""
+    note = f"tokens: the donor's {len(donor.inventory.tokens):,} and {_listed(added)}{reason} (--tokens)"
     return TokenChoice("extended", tokenizer, note)
 
 
@@ -143,10 +143,9 @@ def _obstacle(job: Job, dataset: Dataset, donor: Donor | None, used: Iterable[st
     if job.tokens == "auto" and not _are_pieces(donor.inventory):
         return "the donor's tokens are letters too"
     letters = {*used, *(alphabet(job.language) if job.tokens != "donor" else ())}
-    # A letter may have a piece at the start of a word and none inside, so a word of two is tried too.
-    own = (donor.tokenizer, donor.inventory)
-    lacking = _unwritten(*own, {*letters, *(2 * letter for letter in letters)})
-    lacking = [word for word in lacking if word in letters] or lacking or _unwritten(*own, _words(dataset.texts()))
+    lacking = _unwritten_letters(donor, letters)
+    lacking = [word for word in lacking if word in letters] or lacking
+    lacking = lacking or _unwritten(donor.tokenizer, donor.inventory, _words(dataset.texts()))
     return f"the donor's {_kind(donor)} cannot write {_listed(lacking)}" if lacking else ""
 
 
@@ -182,6 +181,12 @@ def _words(texts: Iterable[str]) -> set[str]:
 def _listed(words: Sequence[str]) -> str:
     more = f" and {len(words) - _NAMED} more" if len(words) > _NAMED else ""
     return f"{' '.join(words[:_NAMED])}{more}"
+
+
+def _unwritten_letters(donor: Donor, letters: Iterable[str]) -> list[str]:
+    """Letters, or words of one letter twice, that the donor's tokens do not write."""
+    # A letter may have a piece at the start of a word and none inside, so a word of two is tried too.
+    return _unwritten(donor.tokenizer, donor.inventory, {word for letter in letters for word in (letter, 2 * letter)})
 
 
 def _unwritten(tokenizer: Any, inventory: TokenInventory, words: Iterable[str]) -> list[str]:

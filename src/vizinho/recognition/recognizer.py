@@ -349,7 +349,7 @@ class Recognizer:
         if samples.size > options.cut_above_seconds * SAMPLE_RATE:
             cutter = Cutter(options.cutting)
             return self._packed([*cutter.feed(samples), *cutter.flush()])
-        if options.trimming and not self._reads_windows:
+        if options.trimming and self._window_seconds is None:
             return trimmed(samples, options.trimming)
         return [Piece(0, samples)] if samples.size else []
 
@@ -366,13 +366,13 @@ class Recognizer:
 
     def _packed(self, pieces: Sequence[Piece]) -> list[Piece]:
         """Pieces as the engine likes them: whatever they hold, a network with a decoder reads windows of one length."""
-        longest = self.engine.max_seconds
-        return packed(pieces, longest) if self._reads_windows and longest else list(pieces)
+        window = self._window_seconds
+        return list(pieces) if window is None else packed(pieces, window)
 
     @property
-    def _reads_windows(self) -> bool:
-        """Whether the engine pads whatever it gets to one length, as Whisper with its decoder does."""
-        return isinstance(self.engine, WordsEngine) and self.engine.max_seconds is not None
+    def _window_seconds(self) -> float | None:
+        """Length that the engine pads whatever it gets to, as Whisper with its decoder does; None for others."""
+        return self.engine.max_seconds if isinstance(self.engine, WordsEngine) else None
 
     def _run(self, pieces: Sequence[Piece]) -> list[PieceOutput]:
         """Pieces through the network, in batches of similar length; results in the order of the pieces."""

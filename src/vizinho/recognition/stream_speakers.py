@@ -70,11 +70,11 @@ class StreamSpeakers:
                 self._count += 1
                 names[label] = self._count
         self._numbers += [names[label] for label in labels[before:]]
-        told = self._numbers[before:]
+        new_numbers = self._numbers[before:]
         while len(self._numbers) > MOST:
             oldest = self._numbers.index(max(self._numbers, key=self._numbers.count))
             del self._numbers[oldest], self._vectors[oldest]
-        return told
+        return new_numbers
 
 
 def _names(labels: Sequence[int], numbers: Sequence[int]) -> dict[int, int]:

@@ -41,11 +41,12 @@ class TrimOptions:
 def trimmed(samples: Waveform, options: TrimOptions) -> list[Piece]:
     """The parts of samples (N,) at 16 kHz with speech or other sound, in order; the whole where nothing is silent."""
     whole = [Piece(0, samples)] if samples.size else []
-    levels = _levels(samples)
+    filled = np.pad(samples, (0, -samples.size % WINDOW_SAMPLES))  # whole windows
+    levels = _levels(filled)
     # The detector takes half as long as a small network, so it is asked only where it is quiet for long.
     if not levels.size or not _is_long(levels < options.quiet_share * levels.max(), options):
         return whole
-    probabilities = SpeechProbability().feed(np.pad(samples, (0, -samples.size % WINDOW_SAMPLES)))
+    probabilities = SpeechProbability().feed(filled)
     surely = probabilities >= options.surely_speech
     if not surely.any():
         return whole
@@ -72,8 +73,8 @@ def trimmed(samples: Waveform, options: TrimOptions) -> list[Piece]:
 
 
 def _levels(samples: Waveform) -> npt.NDArray[np.float32]:
-    """Root mean square of each window, the last one filled with silence; shape (windows,)."""
-    windows = np.pad(samples, (0, -samples.size % WINDOW_SAMPLES)).reshape(-1, WINDOW_SAMPLES)
+    """Root mean square of each window of samples that are whole windows; shape (windows,)."""
+    windows = samples.reshape(-1, WINDOW_SAMPLES)
     levels: npt.NDArray[np.float32] = np.sqrt(np.einsum("ij,ij->i", windows, windows) / np.float32(WINDOW_SAMPLES))
     return levels
 

@@ -68,10 +68,7 @@ def letters_model(tokens: Sequence[str], unknown: str) -> Tokenizer:
 
 def bpe_tokenizer(texts: Iterable[str], size: int) -> Any:
     """A ParakeetTokenizer of `size` BPE pieces learnt from normalised texts (Sennrich et al. 2016)."""
-    tokenizer = Tokenizer(models.BPE(unk_token=UNKNOWN))
-    tokenizer.normalizer = normalizers.NFC()
-    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(replacement=PIECE_SPACE)
-    tokenizer.decoder = decoders.Metaspace(replacement=PIECE_SPACE)
+    tokenizer = _of_pieces(models.BPE(unk_token=UNKNOWN))
     trainer = trainers.BpeTrainer(vocab_size=size, special_tokens=[BLANK, UNKNOWN], show_progress=False)
     tokenizer.train_from_iterator(texts, trainer)
     if tokenizer.get_vocab_size() <= 2:
@@ -93,22 +90,26 @@ def with_letters(tokenizer: Any, letters: Iterable[str]) -> Any | None:
     # By row, so that the plan lists them as the donor does; the plan finds each by its name.
     pieces.sort(key=lambda token: vocabulary[token])
     tokens = list(dict.fromkeys([BLANK, UNKNOWN, *pieces, *sorted(letters)]))
-    longer: Tokenizer
     if model["type"] == "BPE":
         # A single letter needs no merge: BPE starts from letters, and what is never merged stays one.
         merges = [tuple(pair.split(" ") if isinstance(pair, str) else pair) for pair in model["merges"]]
         merges = [pair for pair in merges if "".join(pair) in vocabulary]
-        longer = Tokenizer(models.BPE({token: row for row, token in enumerate(tokens)}, merges, unk_token=UNKNOWN))
-    else:
-        scores = {piece: score for piece, score in model["vocab"] if piece in vocabulary}
-        # Less likely than any piece: where a piece with the letter exists, that one is taken.
-        least = min(scores.values()) - 1.0
-        ranked = [(token, scores.get(token, least)) for token in tokens]
-        longer = Tokenizer(models.Unigram(ranked, unk_id=tokens.index(UNKNOWN)))
-    longer.normalizer = normalizers.NFC()
-    longer.pre_tokenizer = pre_tokenizers.Metaspace(replacement=PIECE_SPACE)
-    longer.decoder = decoders.Metaspace(replacement=PIECE_SPACE)
-    return _wrap(longer)
+        rows = {token: row for row, token in enumerate(tokens)}
+        return _wrap(_of_pieces(models.BPE(rows, merges, unk_token=UNKNOWN)))
+    scores = {piece: score for piece, score in model["vocab"] if piece in vocabulary}
+    # Less likely than any piece: where a piece with the letter exists, that one is taken.
+    least = min(scores.values()) - 1.0
+    ranked = [(token, scores.get(token, least)) for token in tokens]
+    return _wrap(_of_pieces(models.Unigram(ranked, unk_id=tokens.index(UNKNOWN))))
+
+
+def _of_pieces(model: models.Model) -> Tokenizer:
+    """A tokeniser that marks the starts of words, as SentencePiece does."""
+    tokenizer = Tokenizer(model)
+    tokenizer.normalizer = normalizers.NFC()
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(replacement=PIECE_SPACE)
+    tokenizer.decoder = decoders.Metaspace(replacement=PIECE_SPACE)
+    return tokenizer
 
 
 def _wrap(tokenizer: Tokenizer) -> Any:

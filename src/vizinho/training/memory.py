@@ -8,18 +8,19 @@ from __future__ import annotations
 import ctypes
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 
 import torch
 
+from vizinho.corpora.batches import Batch, BatchData, ListedSource, stream
 from vizinho.errors import ModelError
 from vizinho.files import write_text
 from vizinho.parallel import free_memory
 from vizinho.progress import Log
-from vizinho.training.options import TrainingOptions
+from vizinho.training.options import Chunking, TrainingOptions
 from vizinho.training.speech_task import SpeechTask
 from vizinho.training.torchrun import process_count
 
@@ -40,14 +41,17 @@ def fitted(task: SpeechTask, options: TrainingOptions, run: Path, log: Log) -> T
     """
     if (run / DECIDED).is_file():
         return _in_parts(options, int(json.loads((run / DECIDED).read_text(encoding="utf-8"))["parts"]))
-    weights = sum(parameter.numel() for parameter in task.model.parameters())
+    weights = _count(task.model.parameters())
     free = torch.cuda.mem_get_info()[0] if torch.cuda.is_available() else free_memory()
     listed = isinstance(task.examples, Sequence)
     if not listed or process_count() > 1 or weights * BYTES_A_WEIGHT < WORTH_TRYING * free:
         return options
-    seconds, needed = _trial(task, options, run, log)
+    tried = _trial(task, options)
+    if tried is None:
+        return options
+    seconds, needed = tried
     # The trial has freed its gradients again; moments come with the first step.
-    learning = sum(parameter.numel() for parameter in task.model.parameters() if parameter.requires_grad)
+    learning = _count(p for p in task.model.parameters() if p.requires_grad)
     # Of BYTES_A_WEIGHT the values, 4 bytes, are resident already.
     room = SAFE * free - learning * (BYTES_A_WEIGHT - 4)
     most = seconds * room / needed
@@ -77,27 +81,44 @@ def _in_parts(options: TrainingOptions, parts: int) -> TrainingOptions:
     return replace(options, batch_seconds=options.batch_seconds / parts, accumulate=options.accumulate * parts)
 
 
-def _trial(task: SpeechTask, options: TrainingOptions, run: Path, log: Log) -> tuple[float, float]:
-    """Seconds of the longest utterance, and bytes that forward and backward pass on it take at their peak."""
-    assert isinstance(task.examples, Sequence)
-    longest = max(task.examples, key=lambda example: example.utterance.duration_seconds)
-    alone = replace(task, examples=(longest,))
-    quiet = replace(options, workers=0)
-    ranks = alone.begin(quiet)
-    model = ranks.place(alone.model)
-    batch = next(alone.batches(range(1), quiet, run, log))
+def _count(parameters: Iterable[torch.Tensor]) -> int:
+    return sum(parameter.numel() for parameter in parameters)
+
+
+def _trial(task: SpeechTask, options: TrainingOptions) -> tuple[float, float] | None:
+    """Seconds of the longest utterance that can be read, and bytes that forward and backward pass on it take at their
+    peak; None where none can."""
+    ranks = task.begin(options)
+    model = ranks.place(task.model)
+    longest = _longest(task, options)
+    if longest is None:
+        return None
+    seconds, batch = longest
     before = {name: buffer.clone() for name, buffer in model.named_buffers()}
     was_training = model.training
     model.train()
     try:
-        with alone.computing(model, quiet, nullcontext), _Peak(ranks.device) as peak:
-            torch.autograd.backward(alone.loss(model, batch, quiet, ranks))
+        with task.computing(model, options, nullcontext), _Peak(ranks.device) as peak:
+            torch.autograd.backward(task.loss(model, batch, options, ranks))
     finally:
         model.zero_grad(set_to_none=True)
         model.train(was_training)
         for name, buffer in model.named_buffers():
             buffer.copy_(before[name])
-    return longest.utterance.duration_seconds, peak.bytes
+    return seconds, peak.bytes
+
+
+def _longest(task: SpeechTask, options: TrainingOptions) -> tuple[float, Batch] | None:
+    """Seconds of the longest utterance, and it as a batch; what cannot be read is left for the run to report."""
+    assert isinstance(task.examples, Sequence)
+    chunking = Chunking(options.streaming, options.seed)
+    for example in sorted(task.examples, key=lambda e: -e.utterance.duration_seconds):
+        source = ListedSource((example,), options.batch_seconds, options.seed)
+        data = BatchData(source, task.checkpoint.front, options.augment, options.seed, chunking)
+        batch = next(stream(data, range(1), 0))
+        if not task.facts(batch).fault:
+            return example.utterance.duration_seconds, batch
+    return None
 
 
 class _Peak:
