@@ -12,7 +12,7 @@ done
 "$python" examples/atlas/corpora.py --checked runs/people/corpora --out runs/atlas
 for donor in es fr ca ro en de ru be bg el gd; do
     speech=runs/atlas/speech/$donor
-    [ -e "$speech/$donor.jsonl" ] || "$vizinho" corpus speak "$donor" --minutes 60 --seed 31 --out "$speech"
+    [ -e "$speech/$donor.jsonl" ] || "$vizinho" corpus speak "$donor" --minutes 40 --seed 31 --out "$speech"
     "$vizinho" models show "atlas-$donor" > /dev/null 2>&1 ||
         "$vizinho" train --lang "$donor" --corpus "$speech/$donor.jsonl" --corpus "runs/atlas/donor.$donor.jsonl" \
             --name "atlas-$donor" --recipe examples/atlas/donor.toml
