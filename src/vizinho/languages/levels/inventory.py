@@ -24,7 +24,7 @@ from vizinho.languages.levels.charts import chart, charted_phones, x_sampa
 from vizinho.languages.levels.sampling import centred_interval, count_matrices, resampled_totals, totals
 from vizinho.languages.levels.scripts import CONSONANTS, Words, in_one_script, latin_forms, spellings, way_to_compare
 from vizinho.languages.levels.vocabulary import cognates
-from vizinho.languages.levels.words import WordLists
+from vizinho.languages.levels.words import words_of
 from vizinho.languages.measures import Gap, Kind, LevelResult, Measure, by_donor
 from vizinho.languages.sources import Inputs
 from vizinho.text.language import Language
@@ -87,11 +87,10 @@ def compare_sounds(target: Language, donors: Sequence[Language], inputs: Inputs)
     A target without a voice is compared by lexicons, its own and its donors'. A language without a voice (or lexicon)
     or without words makes the level a gap that names it.
     """
-    lists = WordLists.of_target(target, inputs.texts)
     lexicons = inputs.g2p == "lexicon" or (not voices_of(target.code) and inputs.texts.lexicon(target) is not None)
 
     def spoken(language: Language) -> Pronunciations:
-        listed = lists.words(language, TOP)
+        listed = words_of(language, inputs.texts, TOP)
         return _from_lexicon(language, inputs, listed) if lexicons else _from_voice(language, listed)
 
     def learn() -> _Target:

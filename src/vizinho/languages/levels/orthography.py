@@ -16,7 +16,7 @@ from vizinho.languages.levels.running import running_text
 from vizinho.languages.levels.sampling import centred_interval, js_divergence
 from vizinho.languages.levels.scripts import CONSONANTS, Words, in_one_script, romanised_text, spellings, text_script
 from vizinho.languages.levels.treebank import treebank_of
-from vizinho.languages.levels.words import WordLists, folded
+from vizinho.languages.levels.words import folded, words_of_both
 from vizinho.languages.measures import Gap, Kind, LevelResult, Measure, by_donor
 from vizinho.languages.sources import Inputs
 from vizinho.text.language import Language
@@ -42,10 +42,10 @@ _ON_LETTERS = ("letter_divergence", "cross_entropy", "text_cross_entropy")
 
 @dataclass(frozen=True, slots=True)
 class _Written:
-    """A language as it is written: frequent words (or the error that they are missing) and sentences."""
+    """A language as it is written: frequent words and sentences; none of either where there are none."""
 
     language: Language
-    words: Words | CorpusError
+    words: Words
     sentences: tuple[str, ...]
 
 
@@ -55,31 +55,33 @@ def compare_spelling(target: Language, donors: Sequence[Language], inputs: Input
     A language without words leaves the measures on words as gaps. What is written in two scripts is compared in Latin
     letters. A target without a treebank is compared by other running text, its own and its donors'.
     """
-    lists = WordLists.of_target(target, inputs.texts)
     from_treebanks = bool(_of_treebank(target, inputs))
 
-    def written(language: Language) -> _Written:
+    def sentences(language: Language) -> tuple[str, ...]:
+        return _of_treebank(language, inputs) if from_treebanks else _of_text(language, inputs)
+
+    def against(own: tuple[str, ...], donor: Language) -> LevelResult:
+        words: tuple[Words, Words] = (), ()
+        missing: CorpusError | None = None
         try:
-            words: Words | CorpusError = lists.words(language, TOP)
+            words = words_of_both(target, donor, inputs.texts, TOP)[:2]
         except CorpusError as error:
-            words = error
-        sentences = _of_treebank(language, inputs) if from_treebanks else _of_text(language, inputs)
-        return _Written(language, words, sentences)
+            missing = error
+        sides = _Written(target, words[0], own), _Written(donor, words[1], sentences(donor))
+        return _compare(*sides, missing, inputs.seed)
 
-    return by_donor(
-        LEVEL, donors, lambda: written(target), lambda own, donor: _compare(own, written(donor), inputs.seed)
-    )
+    return by_donor(LEVEL, donors, lambda: sentences(target), against)
 
 
-def _compare(target: _Written, donor: _Written, seed: int) -> LevelResult:
+def _compare(target: _Written, donor: _Written, missing: CorpusError | None, seed: int) -> LevelResult:
+    """`missing`: why there are no words."""
     rng = np.random.default_rng([seed, 2])
     measures: list[Measure] = []
     gaps: list[Gap] = []
     evidence: dict[str, Any] = {}
-    missing = next((side.words for side in (target, donor) if isinstance(side.words, CorpusError)), None)
     if missing is not None:
         gaps += [Gap.of(LEVEL, missing, name) for name in _ON_LETTERS[:2]]
-    elif not isinstance(target.words, CorpusError) and not isinstance(donor.words, CorpusError):
+    else:
         words, others, how = in_one_script(target.words, target.language, donor.words, donor.language)
         if how == CONSONANTS:
             # Bits for each consonant and bits for each letter are not of one kind.

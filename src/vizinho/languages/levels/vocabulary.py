@@ -16,7 +16,7 @@ from vizinho.languages.levels.meaning import Meaning, meaning_by_sentences
 from vizinho.languages.levels.respelling import Rule, learn_rules
 from vizinho.languages.levels.sampling import mean_interval
 from vizinho.languages.levels.scripts import Words, in_one_script, spellings
-from vizinho.languages.levels.words import WordLists, folded
+from vizinho.languages.levels.words import folded, words_of_both
 from vizinho.languages.measures import Gap, Kind, LevelResult, Measure, by_donor
 from vizinho.languages.sources import Inputs
 from vizinho.text.language import Language
@@ -60,15 +60,15 @@ def compare_vocabulary(target: Language, donors: Sequence[Language], inputs: Inp
     A language without words makes the level a gap. Words of two scripts are compared in Latin letters. With
     `false_friends`, vectors tell look-alikes of another meaning, else sentences that translate each other.
     """
-    lists = WordLists.of_target(target, inputs.texts)
 
-    def against(listed: Words, donor: Language) -> LevelResult:
-        words, donor_words, how = in_one_script(listed, target, lists.words(donor, inputs.top), donor)
+    def against(_: None, donor: Language) -> LevelResult:
+        listed, donor_listed, sources = words_of_both(target, donor, inputs.texts, inputs.top)
+        words, donor_words, how = in_one_script(listed, target, donor_listed, donor)
         meaning = None if how else _meaning(target, donor, inputs)
-        sources = dict.fromkeys([lists.source(target), lists.source(donor), *([how] if how else [])])
-        return compare_words(words, donor_words, seed=inputs.seed, source="; ".join(sources), meaning=meaning)
+        source = "; ".join([*sources, *([how] if how else [])])
+        return compare_words(words, donor_words, seed=inputs.seed, source=source, meaning=meaning)
 
-    return by_donor(LEVEL, donors, lambda: lists.words(target, inputs.top), against)
+    return by_donor(LEVEL, donors, lambda: None, against)
 
 
 def _meaning(target: Language, donor: Language, inputs: Inputs) -> Meaning | None:

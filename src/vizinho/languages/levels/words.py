@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import unicodedata
 from collections import Counter
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -23,44 +22,28 @@ LEAST_COUNTED = 60
 _WORD = regex.compile(r"\p{L}[\p{L}\p{M}]*")
 
 
-@dataclass(frozen=True, slots=True)
-class WordLists:
-    """Where the words of a comparison come from; one kind of source for all its languages.
+def words_of_both(
+    target: Language, donor: Language, texts: TextSources, top: int
+) -> tuple[Words, Words, tuple[str, ...]]:
+    """Words of both languages, of the target no more than the donor has, and where they are from.
 
-    A language without a list and without any text is known by the sample sentences of gflanguages (most of them from
-    the Universal Declaration of Human Rights). They are compared with the samples of the other languages alone: a few
-    hundred words and a list of thousands have little in common in any language.
+    A language that is known by a sample of a hundred words has few of the other's thousands whatever the language, so
+    the most frequent ones of the other are as many.
     """
+    donor_words = words_of(donor, texts, top)
+    sources = tuple(dict.fromkeys(source_of(language, texts) for language in (target, donor)))
+    return words_of(target, texts, top)[: max(len(donor_words), LEAST_COUNTED)], donor_words, sources
 
-    texts: TextSources
-    sampled: bool = False
 
-    @classmethod
-    def of_target(cls, target: Language, texts: TextSources) -> WordLists:
-        """The kind of source that the target has."""
-        return cls(texts, not _has_list(target, texts))
-
-    def words(self, language: Language, top: int) -> Words:
-        """The `top` most frequent words of two characters or more, in lower case and in the language's main script.
-
-        Raises CorpusError for a language without a source and for a malformed list.
-        """
-        if self.sampled:
-            return _sampled(language.base)[:top]
-        return words_of(language, self.texts, top)
-
-    def source(self, language: Language) -> str:
-        """What the words are from, in words."""
-        if self.sampled:
-            return "sample sentences of gflanguages"
-        if path := self.texts.frequencies(language):
-            return path.name
-        if is_listed(language.base):
-            return "wordfreq"
-        files = text_files(language, self.texts)
-        if not files and (lexicon := self.texts.lexicon(language)):
-            return lexicon.name
+def source_of(language: Language, texts: TextSources) -> str:
+    """What `words_of` reads, in words."""
+    if path := texts.frequencies(language):
+        return path.name
+    if is_listed(language.base):
+        return "wordfreq"
+    if files := word_files(language, texts):
         return "counted in " + ", ".join(path.name for path in files)
+    return f"sample sentences of gflanguages ({language.code})"
 
 
 def word_files(language: Language, texts: TextSources) -> list[Path]:
@@ -77,7 +60,8 @@ def words_of(language: Language, texts: TextSources, top: int) -> Words:
     """The `top` most frequent words of two characters or more, in lower case, letters and marks of one script.
 
     From frequencies/CODE.tsv (word, tab, count) of `texts` where there is one, else from wordfreq, else counted in the
-    texts, else the words of the lexicon. Raises CorpusError for a language with none of them and for a malformed list.
+    texts, else the words of the lexicon, else counted in the sample sentences of gflanguages (most of them from the
+    Universal Declaration of Human Rights). Raises CorpusError for a language without any and for a malformed list.
     """
     path = texts.frequencies(language)
     if path is not None:
@@ -89,12 +73,7 @@ def words_of(language: Language, texts: TextSources, top: int) -> Words:
     if lexicon := texts.lexicon(language):
         lines = lexicon.read_text(encoding="utf-8").splitlines()
         return _enough(_ranked(Counter(line.partition("\t")[0] for line in lines)), language)[:top]
-    fix = f"put a list (word, tab, count) into frequencies/{language.code}.tsv of the folder given with --texts, "
-    raise CorpusError(f"no words of {language.code!r}", fix=fix + f"or any text into sentences/{language.code}.txt")
-
-
-def _has_list(language: Language, texts: TextSources) -> bool:
-    return bool(is_listed(language.base) or word_files(language, texts))
+    return _sampled(language)[:top]
 
 
 @lru_cache(maxsize=64)
@@ -106,15 +85,12 @@ def _listed(language: str, top: int) -> Words:
     return of_main_script(tuple((w, wordfreq.word_frequency(w, name)) for w in words))
 
 
-@lru_cache(maxsize=64)
-def _sampled(language: str) -> Words:
-    sentences = sample_sentences(language)
-    words = _counted(sentences) if sentences else ()
-    if len(words) >= LEAST_COUNTED:
-        return _enough(words, Language.of(language))
-    what = f"{len(words)} words in the sample sentences of {language!r}" if words else f"no words of {language!r}"
-    fix = f"put text of both languages into sentences/ of the folder given with --texts, as {language}.txt"
-    raise CorpusError(what, fix=fix)
+def _sampled(language: Language) -> Words:
+    sentences = sample_sentences(language.base)
+    if sentences and len(words := _counted(sentences)) >= LEAST_COUNTED:
+        return _enough(words, language)
+    fix = f"put a list (word, tab, count) into frequencies/{language.code}.tsv of the folder given with --texts, "
+    raise CorpusError(f"no words of {language.code!r}", fix=fix + f"or any text into sentences/{language.code}.txt")
 
 
 @lru_cache(maxsize=32)

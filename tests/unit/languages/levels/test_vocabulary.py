@@ -5,7 +5,7 @@ from vizinho.errors import CorpusError
 from vizinho.languages.levels.meaning import meaning_by_sentences
 from vizinho.languages.levels.orthography import compare_spelling, letter_shares
 from vizinho.languages.levels.vocabulary import cognates, compare_vocabulary, compare_words, respelling_rules
-from vizinho.languages.levels.words import WordLists, folded, words_of
+from vizinho.languages.levels.words import folded, source_of, words_of, words_of_both
 from vizinho.languages.sources import Inputs, TextSources
 from vizinho.text.language import Language
 
@@ -124,14 +124,13 @@ def write(path, *lines):
 
 def test_words_of_a_language_without_a_list_are_counted_in_whatever_text_is_there(tmp_path):
     made, gl = TextSources(tmp_path), Language.of("gl")
-    assert WordLists.of_target(gl, made).sampled
+    assert source_of(gl, made) == "sample sentences of gflanguages (gl)"
     write(tmp_path / "sentences" / "udhr_gl.txt", *GALICIAN)
     write(tmp_path / "parallel" / "some_gl_en.tsv", "a lingua galega\tthe Galician language")
-    lists = WordLists.of_target(gl, made)
-    words = dict(lists.words(gl, 1000))
+    words = dict(words_of(gl, made, 1000))
     assert words["dereitos"] == pytest.approx(2 * words["dignidade"])
     assert "galega" in words and "language" not in words
-    assert lists.source(gl) == "counted in udhr_gl.txt, some_gl_en.tsv"
+    assert source_of(gl, made) == "counted in udhr_gl.txt, some_gl_en.tsv"
 
 
 def test_a_lexicon_is_a_list_where_there_is_no_text(tmp_path):
@@ -149,12 +148,16 @@ def test_too_little_text_and_text_without_spaces_are_named(tmp_path):
         words_of(Language.of("lo"), TextSources(tmp_path), 10)
 
 
-def test_a_language_without_any_text_is_known_by_sample_sentences_on_both_sides():
-    quechua, spanish = Language.of("qu"), Language.of("es")
-    lists = WordLists.of_target(quechua, TextSources())
-    assert lists.sampled and len(lists.words(quechua, 1000)) > 60
-    assert len(lists.words(spanish, 1000)) < 1000
-    assert not WordLists.of_target(spanish, TextSources()).sampled
+def test_a_language_without_any_text_is_known_by_sample_sentences():
+    quechua = Language.of("qu")
+    sample, listed, sources = words_of_both(quechua, ES, TextSources(), 1000)
+    assert 60 < len(sample) < 1000 == len(listed)
+    assert sources == ("sample sentences of gflanguages (qu)", "wordfreq")
+
+
+def test_a_target_with_a_long_list_is_cut_to_as_many_words_as_a_donor_has():
+    listed, sample, _ = words_of_both(ES, Language.of("qu"), TextSources(), 1000)
+    assert len(listed) == len(sample) and listed == words_of(ES, TextSources(), 1000)[: len(listed)]
 
 
 def test_words_in_another_script_than_the_lists_own_are_left_out(tmp_path):
