@@ -22,6 +22,7 @@ import soundfile
 
 from vizinho.audio.chained import split_streams
 from vizinho.audio.ogg_opus import repair_clock
+from vizinho.audio.wav_length import whole_wav
 from vizinho.errors import AudioError
 
 Block = npt.NDArray[np.float32]
@@ -76,7 +77,7 @@ def open_native(source: Path | bytes, name: object = "", limits: AudioLimits = D
             yield native
         return
     streams = _streams(source)
-    file = _open_sound(streams[0] if streams else source, where)
+    file = open_sound(streams[0] if streams else source, where)
     with file:
         check_format(file.samplerate, file.channels, where, limits)
         # A stream of unknown length has 2**63 - 1 frames in its header.
@@ -97,7 +98,7 @@ def _chained_blocks(first: Any, streams: Sequence[bytes], where: object) -> Iter
     """Blocks of all streams of a file, one after another."""
     yield from _sound_blocks(first, streams[0], where)
     for number, data in enumerate(streams[1:], start=2):
-        with _open_sound(data, where) as file:
+        with open_sound(data, where) as file:
             if (file.samplerate, file.channels) != (first.samplerate, first.channels):
                 what = f"stream {number} of the file has {file.samplerate} Hz and {file.channels} channels, "
                 what += f"the first one {first.samplerate} Hz and {first.channels}"
@@ -128,9 +129,11 @@ def _head(source: Path | bytes) -> bytes:
         raise AudioError(f"cannot be read ({error.strerror})", where=source, fix="check the path") from error
 
 
-def _open_sound(source: Path | bytes, where: object) -> Any:
+def open_sound(source: Path | bytes, where: object) -> Any:
+    """An open soundfile.SoundFile, faults of its header repaired. Raises AudioError where libsndfile cannot read it."""
     try:
-        return soundfile.SoundFile(str(source) if isinstance(source, Path) else io.BytesIO(source))
+        file = soundfile.SoundFile(str(source) if isinstance(source, Path) else io.BytesIO(source))
+        return whole_wav(file, source)
     except _BROKEN as error:
         return _mended(source, where, error)
 

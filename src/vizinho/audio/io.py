@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,7 @@ import soundfile
 import soxr
 
 from vizinho.audio.chained import split_streams
-from vizinho.audio.containers import open_native
+from vizinho.audio.containers import open_native, open_sound
 from vizinho.errors import AudioError
 from vizinho.files import replacing
 
@@ -29,13 +28,14 @@ def seconds_of(source: Path | bytes, name: object = "") -> float:
     try:
         if streams := split_streams(source):
             return sum(seconds_of(stream, name or source) for stream in streams)
-        info = soundfile.info(str(source) if isinstance(source, Path) else io.BytesIO(source))
-    except (soundfile.LibsndfileError, OSError, ValueError):
-        info = None
-    if info is None or not 0 < info.frames < 2**62:  # the header may be unreadable, or of a stream of unknown length
+        with open_sound(source, name) as file:
+            frames, rate = file.frames, file.samplerate
+    except (AudioError, OSError):
+        frames = 0
+    if not 0 < frames < 2**62:  # the header may be unreadable, or of a stream of unknown length
         samples, rate = _mono(source, name)
-        return samples.size / rate
-    return float(info.frames / info.samplerate)
+        frames = samples.size
+    return float(frames / rate)
 
 
 def load_audio(path: Path, sample_rate: int = SAMPLE_RATE) -> Waveform:

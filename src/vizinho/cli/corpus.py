@@ -172,6 +172,8 @@ def export(
     exported = export_corpus(select(read_manifest(corpus), split=split), out, kind)
     text = f"{out}: {exported.utterances} utterances in {len(exported.files)} {kind} files"
     text += f"; rights in {exported.rights}" if exported.rights else ""
+    if exported.mixed:
+        warn([f"recordings with utterances of several splits, which `corpus convert` reads as train: {exported.mixed}"])
     emit({"out": out, "format": kind, **asdict(exported)}, as_json, text)
 
 

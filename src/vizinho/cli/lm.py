@@ -425,7 +425,9 @@ def _evaluate_lstm(folder: Path, texts: list[Path], as_json: bool) -> None:
 @app.command()
 def tune(
     model: Model,
-    corpus: Annotated[Path, Option("--corpus", help="Manifest (JSONL) with a dev split.")],
+    corpus: Annotated[
+        Path, Option("--corpus", help="Manifest (JSONL); without a dev split, what training held out is dev.")
+    ],
     lms: Annotated[
         list[Path] | None,
         Option(
@@ -458,13 +460,14 @@ def tune(
     From then on `transcribe`, `evaluate` and `serve` use it.
     """
     from vizinho.decoding.setup import write_decoder, write_own_decoder
-    from vizinho.job.decoder import choose_decoder, model_of_texts
+    from vizinho.job.decoder import choose_decoder, model_of_texts, with_trainings_dev
     from vizinho.progress import board
     from vizinho.recognition.files import Work
 
     if lms and text:
         raise SpecError("a model is given, nothing is learnt", where="--text", fix="give --lm or --text")
-    store, utterances = Store(), read_manifest(corpus)
+    store = Store()
+    utterances = with_trainings_dev(read_manifest(corpus), store.card(model))
     if out is None:
         store.decoder_place(model)  # a model that takes none is refused before the work, not after it
     recognizer = Work(store.resolve(model), threads=threads).open()

@@ -152,10 +152,16 @@ def _stored(utterances: Iterator[Utterance], audio_dir: Path, problems: list[Viz
 
 
 def _too_bad(problems: list[VizinhoError], good: int, source: Path) -> CorpusError:
-    shown = "; ".join(f"{p.where}: {p.what}" for p in problems[:_SHOWN])
-    more = f"; and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
+    # One broken recording is a problem of each of its utterances: a kind of problem is shown once, with its first row.
+    first: dict[str, VizinhoError] = {}
+    for problem in problems:
+        first.setdefault(problem.what, problem)
+    times = Counter(problem.what for problem in problems)
+    kinds = [(p, times[what] - 1) for what, p in list(first.items())[:_SHOWN]]
+    shown = "; ".join(f"{p.where}: {p.what}{f' (and {more} more such rows)' if more else ''}" for p, more in kinds)
+    more = len(problems) - sum(times[p.what] for p, _ in kinds)
     return CorpusError(
-        f"{len(problems)} of {len(problems) + good} rows cannot be used: {shown}{more}",
+        f"{len(problems)} of {len(problems) + good} rows cannot be used: {shown}{f'; and {more} more' if more else ''}",
         where=source,
-        fix="repair them, or leave them out by name with --skip-bad",
+        fix=f"{first[kinds[0][0].what].fix or 'repair them'}; or give --skip-bad, which skips and lists them",
     )

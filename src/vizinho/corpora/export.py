@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from vizinho.files import write_text
 from vizinho.records import Utterance
 
 _TIER = "speech"
+_NOT_IN_NAMES = re.compile(r'^\.|^.{121}|[<>:"/\\|?*\x00-\x1f]')  # of files on some systems
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +29,16 @@ class Exported:
     utterances: int
     rights: Path | None = None
     """Licences, consents and restrictions, which these formats have no place for."""
+    mixed: int = 0
+    """Recordings with utterances of several splits, whose files are read again as train."""
 
 
 def export_corpus(utterances: Iterable[Utterance], out: Path, kind: str) -> Exported:
     """Write the utterances of each recording to `out` in one of WRITERS' formats, at their places in it.
 
-    Utterances that were cut out of a recording go back to it; others are recordings of their own. Raises SpecError for
-    an unknown format, CorpusError where a file cannot be written.
+    Those of dev and test are in folders of that name, so that they are read again as such. Utterances that were cut out
+    of a recording go back to it; others are recordings of their own. Raises SpecError for an unknown format,
+    CorpusError where a file cannot be written.
     """
     if kind not in WRITERS:
         raise SpecError(f"unknown format {kind!r}", where="--format", fix=f"use {', '.join(WRITERS)}")
@@ -41,9 +46,12 @@ def export_corpus(utterances: Iterable[Utterance], out: Path, kind: str) -> Expo
     by_recording: dict[Path, list[Utterance]] = defaultdict(list)
     for utterance in utterances:
         by_recording[utterance.place.recording if utterance.place else utterance.audio].append(utterance)
-    files = []
+    files, mixed = [], 0
     for name, (recording, parts) in zip(_names(by_recording), by_recording.items(), strict=True):
-        path = out / f"{name}{suffix}"
+        splits = {part.split for part in parts}
+        mixed += len(splits) > 1
+        # Readers take dev and test from folders of that name, and all others for train.
+        path = out / (parts[0].split if splits in ({"dev"}, {"test"}) else "") / f"{name}{suffix}"
         try:
             write_text(path, write(_document(path, recording, parts)))
         except OSError as error:
@@ -51,17 +59,20 @@ def export_corpus(utterances: Iterable[Utterance], out: Path, kind: str) -> Expo
             raise CorpusError(what, where=path, fix="choose another folder") from error
         files.append(path)
     rights = write_rights(out, (u for parts in by_recording.values() for u in parts))
-    return Exported(tuple(files), sum(map(len, by_recording.values())), rights)
+    return Exported(tuple(files), sum(map(len, by_recording.values())), rights, mixed)
 
 
 def _names(recordings: Iterable[Path]) -> Iterator[str]:
     """File names after the recordings; those of one name in several folders get numbers."""
     taken: set[str] = set()
     for recording in recordings:
-        name, number = file_name(recording.stem), 1
+        stem = recording.stem
+        # The name of a recording is kept, spaces too: TextGrids and labels are matched with it when they are read.
+        plain = file_name(stem) if _NOT_IN_NAMES.search(stem) else stem
+        name, number = plain, 1
         while name.casefold() in taken:
             number += 1
-            name = f"{file_name(recording.stem)}-{number}"
+            name = f"{plain}-{number}"
         taken.add(name.casefold())
         yield name
 

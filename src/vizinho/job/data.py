@@ -177,7 +177,7 @@ def make_dataset(
     # Without a dev split a tenth of train is held out, before practice is added: dev is real speech only.
     held_out = not dev
     if held_out:
-        train, dev = _hold_out(train, seed)
+        train, dev = hold_out(train, seed)
     train += [u for u in added if u.split == "train"]
     refuse_untrainable([*train, *dev], _places(opened))
     # Sources name what is used, once each: their fingerprints are what the card keeps to reproduce the run.
@@ -265,7 +265,7 @@ def _places(corpora: Sequence[Corpus]) -> str:
     return ", ".join(str(corpus.place) for corpus in corpora)
 
 
-def _hold_out(utterances: Sequence[Utterance], seed: int) -> tuple[list[Utterance], list[Utterance]]:
+def hold_out(utterances: Sequence[Utterance], seed: int) -> tuple[list[Utterance], list[Utterance]]:
     """Train and dev. Which utterances are dev follows from their ids, so that more data never reshuffles them."""
     if len(utterances) < 2:
         raise CorpusError("one utterance cannot be split into train and dev", fix="give more utterances")

@@ -20,11 +20,13 @@ from vizinho.decoding.tune import RESCORE_TRIALS, Trial, best, grid_for, tune, t
 from vizinho.errors import CorpusError, SpecError
 from vizinho.evaluation.score import error_rates
 from vizinho.g2p.words import is_listed
+from vizinho.job.data import hold_out
 from vizinho.job.promote import normalizer_of
 from vizinho.parallel import set_threads
 from vizinho.progress import Event, unseen
 from vizinho.recognition.recognizer import Recognizer
 from vizinho.records import Utterance
+from vizinho.store.card import Card
 
 LIST_WORDS = 50_000  # of a language's frequent words: a model of some two megabytes
 LIST_SHARE = 0.5  # of the list, where it is mixed with texts
@@ -53,6 +55,15 @@ class Choice:
     """How it was chosen, for the decoder file."""
 
 
+def with_trainings_dev(utterances: Sequence[Utterance], card: Card | None) -> Sequence[Utterance]:
+    """The utterances; without a dev split, those that training held out of this corpus are in dev, as its card says."""
+    if any(u.split == "dev" for u in utterances) or card is None or not card.data.get("dev_held_out"):
+        return utterances
+    train = [u for u in utterances if u.split == "train"]
+    dev = {u.id for u in hold_out(train, card.seed)[1]} if train else set()
+    return [replace(u, split="dev") if u.id in dev else u for u in utterances]
+
+
 def choose_decoder(
     recognizer: Recognizer,
     utterances: Sequence[Utterance],
@@ -73,7 +84,7 @@ def choose_decoder(
         raise SpecError("weights are not chosen on test", where="lm tune", fix="use dev")
     utterances = [u for u in utterances if u.split == split]
     if not utterances:
-        raise CorpusError(f"no utterances in split {split!r}", where="corpus", fix="give a manifest that has it")
+        raise CorpusError(f"no utterances in split {split!r}", where="--corpus", fix="give a manifest that has it")
     normalize = normalizer_of(recognizer, utterances)
     references = {u.id: text for u in utterances if (text := normalize(u.text))}  # no rate is defined without words
     second = spec.rescoring

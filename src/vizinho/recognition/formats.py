@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,10 @@ _LINE_LETTERS = 84
 
 _LONGEST_SECONDS = 12.0
 """Of an annotation: people correct it as a whole, and a recogniser is trained on it as it is."""
+
+_MARGIN_SECONDS = 0.5
+"""Most that an annotation has before its first letter and after its last one. A network writes a letter in one frame
+or two, so a word's times leave out parts of its sound, and a corpus of corrected drafts would too."""
 
 
 def suffix_of(kind: str) -> str:
@@ -52,15 +56,15 @@ def render(transcripts: Sequence[Transcript], kind: str, audio: Path | None = No
 def document_of(transcripts: Sequence[Transcript], audio: Path | None, path: Path) -> Document:
     """Transcripts as tiers: segments of each channel, and below them their words, all with confidences.
 
-    Longer segments are divided at their longest pauses.
+    Longer segments are divided at their longest pauses. Segments, not words, reach into the pauses around them.
     """
     tiers = []
     for number, transcript in enumerate(transcripts):
         channel = number if len(transcripts) > 1 else None
+        annotations = _widened([p for s in transcript.segments for p in _divided(s)], transcript.duration_seconds)
         for speaker in sorted({s.speaker or 0 for s in transcript.segments}) or [0]:
             name, who = _tier_of(channel, speaker)
-            own = [s for s in transcript.segments if (s.speaker or 0) == speaker]
-            parts = [part for segment in own for part in _divided(segment)]
+            parts = [part for part in annotations if (part.speaker or 0) == speaker]
             segments = [_span(part, channel) for part in parts]
             words = [_span(w, channel) for part in parts for w in part.words]
             below = name.replace("speech", "words")
@@ -125,7 +129,7 @@ def _divided(segment: Segment) -> Iterator[Segment]:
     while waiting:
         part = waiting.pop()
         words = part.words
-        if len(words) < 2 or part.end_seconds - part.start_seconds <= _LONGEST_SECONDS:
+        if len(words) < 2 or part.end_seconds - part.start_seconds <= _LONGEST_SECONDS - 2 * _MARGIN_SECONDS:
             yield part
             continue
         middle = (part.start_seconds + part.end_seconds) / 2
@@ -137,6 +141,24 @@ def _divided(segment: Segment) -> Iterator[Segment]:
             ),
         )  # fmt: skip
         waiting += [segment_of(words[cut:]), segment_of(words[:cut])]
+
+
+def _widened(parts: Sequence[Segment], duration_seconds: float) -> list[Segment]:
+    """Parts with a margin at both ends, but not past the middle of a pause or the ends of the recording."""
+    ordered = sorted(parts, key=lambda part: part.start_seconds)
+    starts = [part.start_seconds for part in ordered]
+    ends = [part.end_seconds for part in ordered]
+    # Whoever speaks: in the pause between two people half of it is each one's.
+    before = [starts[0], *(max(0.0, b - a) / 2 for a, b in zip(ends, starts[1:], strict=False))] if parts else []
+    after = [*before[1:], max(0.0, duration_seconds - ends[-1])] if parts else []
+    return [
+        replace(
+            part,
+            start_seconds=part.start_seconds - min(_MARGIN_SECONDS, room_before),
+            end_seconds=part.end_seconds + min(_MARGIN_SECONDS, room_after),
+        )
+        for part, room_before, room_after in zip(ordered, before, after, strict=True)
+    ]
 
 
 def _times(part: Segment, point: str) -> str:

@@ -109,6 +109,16 @@ def test_bad_rows_are_counted_on_the_way(ljspeech: Path, tmp_path: Path) -> None
     assert "skipped: " in shown and "metadata.csv:2" in shown
 
 
+def test_a_problem_of_many_rows_is_shown_once(tmp_path: Path) -> None:
+    (tmp_path / "broken.wav").write_bytes(b"RIFF")
+    lines = ["file_name,text", *("broken.wav,olá" for _ in range(9)), "missing.wav,olá"]
+    (tmp_path / "metadata.csv").write_text("\n".join(lines), "utf-8")
+    message = r"10 of 10 rows cannot be used: .*csv:2 .*cannot decode .*\(and 8 more such rows\); .*csv:11: no such"
+    with pytest.raises(CorpusError, match=message) as error:
+        run("convert", tmp_path, tmp_path / "m.jsonl", "--lang", "pt")
+    assert str(error.value).count("cannot decode") == 1 and "--skip-bad" in error.value.fix
+
+
 def test_several_languages_need_a_choice(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.wav", np.random.default_rng(0).normal(0, 0.1, RATE), RATE)
     rows = [Utterance(lang, tmp_path / "a.wav", "olá", lang, "s", 1.0, "train") for lang in ("es", "pt")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,13 @@ def test_each_turn_is_cut_out_with_its_speaker_and_place(tmp_path):
     assert (read.problems, read.notes) == ([], [])
     louder = [pitch_of(load_audio(u.audio)) for u in read.utterances]
     assert all(pitch % ((n + 1) * 100) < 3 for n, pitch in enumerate(louder))
+
+
+def test_names_are_the_same_however_a_disk_writes_accents(tmp_path):
+    recording(tmp_path / unicodedata.normalize("NFD", "Cèilidh.wav"))
+    for name in ("cèilidh.wav", "C:/Users/Màiri/cèilidh.wav"):
+        read = Reading("eaf", eaf(tmp_path / "v.eaf", [("tx@ana", "Ana", ANA)], name))
+        assert (len(read.utterances), read.problems) == (3, [])
 
 
 DEPENDENT = """<?xml version="1.0" encoding="UTF-8"?>

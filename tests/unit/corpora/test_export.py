@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from fieldwork import Reading, eaf, recording
@@ -13,7 +15,7 @@ from vizinho.corpora.export import export_corpus
 from vizinho.corpora.manifest import read_manifest, write_manifest
 from vizinho.corpora.writers import WRITERS
 from vizinho.errors import SpecError
-from vizinho.records import Utterance
+from vizinho.records import Place, Utterance
 
 
 @pytest.fixture
@@ -54,6 +56,30 @@ def test_clips_are_recordings_of_their_own_and_keep_their_confidence(tmp_path, k
     text = (tmp_path / "out" / f"a{WRITERS[kind][0]}").read_text("utf-8")
     assert "0.75" in text
     assert Reading(kind, tmp_path / "out", media=(tmp_path,)).texts == ["bom dia"] * 3
+
+
+@pytest.mark.parametrize("kind", sorted(WRITERS))
+def test_names_with_spaces_and_accents_and_splits_come_back(tmp_path, kind):
+    rows = []
+    for number, (name, split) in enumerate([("cèilidh 1 (Màiri)", "train"), ("foghar", "test"), ("a:b", "dev")]):
+        path = recording(tmp_path / "visits" / f"{name}.wav", 2)
+        rows += [
+            Utterance(f"u{number}{n}", path, "bom dia", "pt", "", 0.5, split, place=Place(path, n, "tx"))
+            for n in (0, 1)
+        ]
+    exported = export_corpus(rows, tmp_path / "out", kind)
+    assert not exported.mixed
+    places = [path.relative_to(tmp_path / "out") for path in exported.files]
+    assert places[:2] == [Path(f"cèilidh 1 (Màiri){WRITERS[kind][0]}"), Path("test") / f"foghar{WRITERS[kind][0]}"]
+    assert places[2].parent.name == "dev" and ":" not in places[2].name
+    export_corpus([u for u in rows if u.split != "dev"], tmp_path / "again", kind)
+    back = Reading(kind, tmp_path / "again", media=(tmp_path / "visits",))
+    assert back.faults == []
+    assert sorted((u.split, u.place.recording.name) for u in back.utterances) == sorted(
+        (u.split, u.place.recording.name) for u in rows if u.split != "dev"
+    )
+    mixed = [replace(u, split=("train", "test")[n % 2]) for n, u in enumerate(rows)]
+    assert export_corpus(mixed, tmp_path / "mixed", kind).mixed == 3
 
 
 def test_numbers_of_other_tools_under_our_keys_are_ignored(tmp_path):

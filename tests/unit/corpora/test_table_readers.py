@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 
 import pytest
 from fieldwork import Reading, recording
@@ -64,6 +65,28 @@ def test_lines_of_another_encoding_and_rows_without_columns_are_named(tmp_path):
     assert (read.texts, len(read.faults)) == (["pão"], 1)
     write(tmp_path / "metadata.csv", "file_name,label", "a.wav,3")
     assert "no file or no text among the columns file_name, label" in Reading("audiofolder", tmp_path).faults[0]
+
+
+@pytest.mark.parametrize(
+    ("rows", "encoding"),
+    [
+        (["File;Speaker;Transcription", "clips\\a 1.wav;Ana;um; sim", ";;"], "utf-8-sig"),
+        (["File Name\tText", "C:\\Users\\Ana\\clips\\b.wav\tum; sim"], "utf-16"),
+        (["sentence,path", '"um; sim",clips/é.m4a'], "utf-8"),
+        (["audio;text", "clips/é;um; sim"], "utf-8"),
+    ],
+    ids=["semicolons", "absolute", "decomposed", "suffix"],
+)
+def test_tables_as_excel_saves_them(tmp_path, rows, encoding):
+    for name in ("clips/a 1.wav", "b.wav"):
+        recording(tmp_path / name, 1)
+    recording(tmp_path / "é.wav", 1).rename(tmp_path / "clips" / unicodedata.normalize("NFD", "é.m4a"))
+    table = tmp_path / "metadata.csv"
+    rows = [row.replace(";um; sim", ';"um; sim"') for row in rows]
+    table.write_text("\r\n".join(rows), encoding)
+    assert detect(tmp_path) == detect(table) == "audiofolder"
+    read = Reading("audiofolder", tmp_path)
+    assert (read.texts, read.faults) == (["um; sim"], [])
 
 
 def test_pipers_speakers_are_told_from_ljspeechs_texts(tmp_path):

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import pytest
 import torch
@@ -10,12 +11,14 @@ from tones import tone_corpus
 from typer.testing import CliRunner
 
 from vizinho.cli.main import app
+from vizinho.corpora.manifest import fingerprint
 from vizinho.decoding.lm.arpa import read_arpa
 from vizinho.decoding.lm.model import load_language_model
 from vizinho.decoding.options import BeamOptions
 from vizinho.decoding.rescore import RescoreOptions, Rescoring
 from vizinho.decoding.setup import DecoderSpec, write_own_decoder
-from vizinho.errors import ModelError, SpecError, StoreError, TextError
+from vizinho.errors import CorpusError, ModelError, SpecError, StoreError, TextError
+from vizinho.job.data import read_dataset
 from vizinho.job.evaluate import load, transcribe
 from vizinho.server.served import ServedModel
 from vizinho.server.workers.models import loader
@@ -254,6 +257,26 @@ def test_what_does_not_fit_is_refused(world):
         typed("transcribe", "es-demo", audio, "--hotword", "ação")
     with pytest.raises(SpecError, match="is not a number"):
         typed("transcribe", "es-demo", audio, "--hotword", "casa=much")
+
+
+def test_without_a_dev_split_tune_chooses_on_what_training_held_out(world):
+    folder, _ = world
+    corpus = tone_corpus(folder / "undivided", count=12, lang="es", splits=("train", "test"))
+    own = folder / "held_out"
+    shutil.copytree(Store().resolve("es-demo"), own)
+    card = json.loads((own / "card.json").read_text())
+    card["data"]["dev_held_out"] = False
+    (own / "card.json").write_text(json.dumps(card))
+    arguments = ["lm", "tune", own, "--corpus", corpus, "--out", folder / "held.json", "--beam-width", 2]
+    with pytest.raises(CorpusError, match="no utterances in split 'dev'"):
+        typed(*arguments)
+    card["data"]["dev_held_out"] = True
+    (own / "card.json").write_text(json.dumps(card))
+    typed(*arguments)
+    dev = read_dataset([corpus], "es", seed=card["seed"]).dev
+    values = json.loads((folder / "held.json").read_text())
+    assert values["chosen"]["utterances"] == len(dev) == 1
+    assert values["chosen"]["data"] == fingerprint([replace(u, split="dev") for u in dev])
 
 
 def test_without_a_language_model_tune_learns_one_of_the_corpus_and_the_frequent_words(world):

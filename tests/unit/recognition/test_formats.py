@@ -111,4 +111,16 @@ def test_a_long_annotation_is_divided_at_its_longest_pause():
     words = [Word(f"w{n}", n + (0.5 if n > 3 else 0.0), n + 0.9 + (0.5 if n > 3 else 0.0), 1.0) for n in range(14)]
     whole = Segment(0.0, words[-1].end_seconds, " ".join(w.text for w in words), 1.0, tuple(words))
     speech = document_of([Transcript("a", whole.text, whole.words, 1.0, 15.0, (whole,))], None, Path("a.eaf")).tiers[0]
-    assert [(span.start_seconds, len(span.text.split())) for span in speech.spans] == [(0.0, 4), (4.5, 10)]
+    times = [(span.start_seconds, span.end_seconds, len(span.text.split())) for span in speech.spans]
+    assert times == [(0.0, pytest.approx(4.2), 4), (pytest.approx(4.2), pytest.approx(14.9), 10)]
+
+
+def test_an_annotation_has_the_sound_around_its_letters_and_none_of_its_neighbours():
+    words = [Word("a", 1.56, 1.6, 0.5, speaker=1), Word("b", 4.0, 4.04, 0.5, speaker=2), Word("c", 4.4, 9.9, 0.5, 1)]
+    parts = tuple(Segment(w.start_seconds, w.end_seconds, w.text, 0.5, (w,)) for w in words)
+    document = document_of([Transcript("a", "a b c", tuple(words), 0.5, 10.0, parts)], None, Path("a.eaf"))
+    times = {s.text: (s.start_seconds, s.end_seconds) for t in document.tiers if not t.parent for s in t.spans}
+    assert times["a"] == pytest.approx((1.06, 2.1))
+    assert times["b"] == pytest.approx((3.5, 4.22))
+    assert times["c"] == pytest.approx((4.22, 10.0))
+    assert [s.start_seconds for t in document.tiers if t.parent for s in t.spans] == [1.56, 4.4, 4.0]

@@ -1,12 +1,13 @@
-"""Reads Hugging Face's audio folders: recordings with a table of their texts."""
+"""Reads recordings with a table of their texts: Hugging Face's audio folders, and tables saved by Excel and others."""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
+import re
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any
 
 from vizinho.corpora.readers.base import (
@@ -14,25 +15,31 @@ from vizinho.corpora.readers.base import (
     UniqueIds,
     duration_of,
     fail,
+    find_audio,
     first_text,
     rights_in,
     split_named_by,
     splits_here,
 )
-from vizinho.corpora.readers.decoding import UNREADABLE, read_text
+from vizinho.corpora.readers.decoding import UNREADABLE, decoded, read_text
 from vizinho.corpora.readers.huggingface import SPEAKERS, TEXTS
 from vizinho.errors import CorpusError, VizinhoError
 from vizinho.records import Utterance
 
 TABLES = ("metadata.csv", "metadata.jsonl")
-_FILES = ("file_name", "audio_file_name")
+_FILES = ("file_name", "audio_file_name", "filename", "file", "path", "audio", "wav", "recording")
+_DELIMITERS = ",;\t"  # Excel writes what the system's language wants
 
 
 def is_audiofolder(table: Path) -> bool:
-    """Whether a table names files as audio folders do, and not between vertical bars."""
+    """Whether a table has a header with a column of files and one of texts, and no vertical bars."""
     with table.open("rb") as file:
         head = file.readline(10_000)
-    return b"file_name" in head and b"|" not in head
+    if b"|" in head:
+        return False
+    line = decoded(head).split("\n", 1)[0]
+    header = {*_header(line.replace('"', "").split(_delimiter(line)))}
+    return b"file_name" in head or bool({*_FILES} & header and {*TEXTS} & header)
 
 
 def read_audiofolder(
@@ -46,14 +53,15 @@ def read_audiofolder(
         folder/train/clips/a.wav
         folder/metadata.jsonl           {"file_name": "train/a.wav", "text": "..."}
 
-    Columns are those of `huggingface`. A row of a table above the splits is of the split whose folder it names.
+    Columns are those of `huggingface`, in small or capital letters, with commas, semicolons or tabs between them. A row
+    of a table above the splits is of the split whose folder it names.
     """
     tables = sorted(t for name in TABLES for t in source.rglob(name)) if source.is_dir() else [source]
     root, ids = source if source.is_dir() else source.parent, UniqueIds()
     rows = [row for table in tables for row in _rows(table, on_problem)]
     named: dict[str, list[tuple[str, Path, dict[str, Any]]]] = {}
     for where, folder, row in rows:
-        place = folder / next((str(row[key]) for key in _FILES if row.get(key)), "")
+        place = _recording(folder, next((str(row[key]) for key in _FILES if row.get(key)), ""))
         named.setdefault(split_named_by(place.parent / "_", root) or "", []).append((where, folder, row))
     if list(named) in ([""], []):
         named = {split or split_named_by(source.absolute()) or "train": rows} if rows else {}
@@ -90,7 +98,7 @@ def _rows(table: Path, on_problem: OnProblem) -> Iterator[tuple[str, Path, dict[
 
 def _csv_rows(table: Path, text: str, on_problem: OnProblem) -> Iterator[tuple[str, Path, dict[str, Any]]]:
     csv.field_size_limit(2**31 - 1)  # its own limit of 128 kB is an error of a whole file
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text), strict=True)
     header: list[str] = []
     while True:
         first = reader.line_num + 1  # a field in quotes may have several lines
@@ -102,13 +110,32 @@ def _csv_rows(table: Path, text: str, on_problem: OnProblem) -> Iterator[tuple[s
             continue
         if fields is None:
             return
+        if not any(map(str.strip, fields)):  # Excel writes the separators of empty rows
+            continue
         if not header:
-            header = fields
-        elif fields and len(fields) != len(header):
+            header = _header(fields)
+        elif len(fields) != len(header):
             what = f"{len(fields)} fields where the header has {len(header)}"
-            on_problem(CorpusError(what, where=where, fix='put texts with commas in quotes ("...")'))
-        elif fields:
+            on_problem(CorpusError(what, where=where, fix='put texts with commas or semicolons in quotes ("...")'))
+        else:
             yield where, table.parent, dict(zip(header, fields, strict=True))
+
+
+def _delimiter(text: str) -> str:
+    """The sign that the first line has most of."""
+    return max(_DELIMITERS, key=text.split("\n", 1)[0].count)
+
+
+def _header(fields: list[str]) -> list[str]:
+    """Names of columns as `_FILES` and `TEXTS` have them."""
+    return [re.sub(r"[\s-]+", "_", field.strip().lower()) for field in fields]
+
+
+def _recording(folder: Path, file: str) -> Path:
+    """The file of a row; a path of Windows counts from the folder, and an absolute one means the name there."""
+    windows = PureWindowsPath(file)
+    places = (folder / file, folder / (windows.name if windows.drive else windows.as_posix()))
+    return next(filter(None, map(find_audio, places)), places[0])
 
 
 def _utterance(
@@ -120,8 +147,8 @@ def _utterance(
         fix = f"name them file_name and {TEXTS[1]}"
         raise CorpusError(f"no file or no text among the columns {columns}", where=where, fix=fix)
     if UNREADABLE in file + text:
-        raise CorpusError("the line is not UTF-8", where=where, fix="convert the file")
-    audio = folder / file
+        raise CorpusError("the line is not UTF-8", where=where, fix='save the table as UTF-8 (Excel: "CSV UTF-8")')
+    audio = _recording(folder, file)
     return Utterance(
         id=ids(audio.stem, number),
         audio=audio,

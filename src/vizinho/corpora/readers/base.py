@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import math
 import re
+import unicodedata
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict
@@ -18,7 +19,7 @@ from vizinho.files import is_file
 from vizinho.records import Utterance
 from vizinho.rights import Rights
 
-AUDIO_SUFFIXES = (".flac", ".wav", ".opus", ".ogg", ".mp3")
+AUDIO_SUFFIXES = (".flac", ".wav", ".opus", ".ogg", ".oga", ".mp3", ".m4a", ".webm", ".mp4", ".aif", ".aiff")
 _UNPACKED_BYTES = 64 * 2**20  # small files may unpack to this much, whatever their ratio
 SPLITS = ("train", "dev", "test")
 _SPLIT_NAMES = {"training": "train", "testing": "test"} | dict.fromkeys(("validation", "valid", "val", "eval"), "dev")
@@ -150,11 +151,19 @@ def rights_in(row: Mapping[str, Any], where: str) -> dict[str, Any]:
 
 
 def find_audio(stem: Path) -> Path | None:
-    """The audio file at that path, as it is or with one of the known suffixes."""
-    if stem.suffix.lower() in AUDIO_SUFFIXES and is_file(stem):
-        return stem
-    candidates = (stem.with_name(stem.name + suffix) for suffix in AUDIO_SUFFIXES)
-    return next((path for path in candidates if is_file(path)), None)
+    """The audio file at that path, as it is or with one of the known suffixes.
+
+    Accents may be parted from their letters in the file's name and not in `stem`, as macOS does it, or the reverse.
+    """
+    if not stem.name:
+        return None
+    for name in dict.fromkeys((stem.name, *(unicodedata.normalize(form, stem.name) for form in ("NFC", "NFD")))):
+        place = stem.with_name(name)
+        suffixes = ("",) if place.suffix.lower() in AUDIO_SUFFIXES else ()
+        for suffix in (*suffixes, *AUDIO_SUFFIXES):
+            if is_file(path := place.with_name(name + suffix)):
+                return path
+    return None
 
 
 def visible_files(folder: Path) -> list[Path]:

@@ -27,6 +27,11 @@ def read_text(path: Path, encoding: str = "") -> str:
         data = path.read_bytes()
     except OSError as error:
         raise CorpusError(f"cannot read the file ({error.strerror})", where=path, fix="check the path") from error
+    return decoded(data, encoding)
+
+
+def decoded(data: bytes, encoding: str = "") -> str:
+    """The text of a file's bytes, as `read_text` reads it."""
     if data.startswith(_UTF16):
         text = data.decode("utf-16", errors="replace")
     else:

@@ -102,7 +102,9 @@ def _utterance(
     wanted = columns.get("fields", len(fields))
     if len(fields) != wanted or len(fields) < 2 or (not columns and len(fields) > 3):
         raise CorpusError(
-            f"{len(fields)} fields between vertical bars", where=where, fix="give id|text or id|text|normalised text"
+            f"{len(fields)} fields between vertical bars",
+            where=where,
+            fix="give id|text or id|text|normalised text, or a table whose first line is file_name,text",
         )
     name = fields[columns.get("audio", 0)]
     text = fields[columns["text"]] if columns else fields[-1] or fields[1]

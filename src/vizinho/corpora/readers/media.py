@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -74,7 +75,7 @@ class MediaFinder:
         parent = document.absolute().parent
         if parent not in self._beside:
             self._beside[parent] = _by_name(p for p in sorted(parent.iterdir()) if not p.name.startswith("."))
-        paths = self._beside[parent].get(name.casefold()) or self._elsewhere.get(name.casefold(), [])
+        paths = self._beside[parent].get(_key(name)) or self._elsewhere.get(_key(name), [])
         sounds = [p for p in paths if p.suffix.lower() in SOUND] or paths
         if len({p.absolute().parent for p in sounds}) > 1:
             what = f"{len(sounds)} recordings are called {name}: {', '.join(map(str, sounds[:3]))}"
@@ -87,9 +88,14 @@ def _by_name(paths: Iterable[Path]) -> dict[str, list[Path]]:
     named: dict[str, list[Path]] = defaultdict(list)
     for path in dict.fromkeys(paths):
         if path.suffix.lower() in SOUND + PICTURES and is_file(path):
-            named[path.name.casefold()].append(path)
-            named[path.stem.casefold()].append(path)
+            named[_key(path.name)].append(path)
+            named[_key(path.stem)].append(path)
     return named
+
+
+def _key(name: str) -> str:
+    """A name without capitals; accents are parts of their letters, which macOS takes apart."""
+    return unicodedata.normalize("NFC", name.casefold())
 
 
 def _path(media: Media) -> Path:

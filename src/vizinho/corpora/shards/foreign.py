@@ -22,7 +22,6 @@ from vizinho.errors import CorpusError, VizinhoError, first_line
 from vizinho.progress import Advance, silent
 from vizinho.rights import trainable_rights
 
-_AUDIO = (*AUDIO_SUFFIXES, ".m4a", ".webm")
 _TEXT_FILES = (".txt", ".text", ".transcript")
 _TEXT_BYTES = 16 * 2**20  # more than the text or the JSON of any utterance has
 
@@ -159,17 +158,17 @@ def _before_last_dot(name: str) -> str:
 
 def _take(sample: _Sample, member: tarfile.TarInfo, source: tarfile.TarFile) -> None:
     suffix = Path(member.name).suffix.lower()
-    if suffix not in (*_AUDIO, *_TEXT_FILES, ".json"):
+    if suffix not in (*AUDIO_SUFFIXES, *_TEXT_FILES, ".json"):
         return
     refused = refusal(member)
-    largest = DEFAULT_LIMITS.max_bytes if suffix in _AUDIO else _TEXT_BYTES
+    largest = DEFAULT_LIMITS.max_bytes if suffix in AUDIO_SUFFIXES else _TEXT_BYTES
     if refused or member.size > largest:
         what = refused or f"{member.name} has {member.size} bytes; {largest} are read"
         raise CorpusError(what, where=source.name, fix="write the tar with the files themselves")
     file = source.extractfile(member)
     assert file is not None
     content = file.read()
-    if suffix in _AUDIO:
+    if suffix in AUDIO_SUFFIXES:
         sample.audio = (member.offset_data, member.size, seconds_of(content, member.name))
         return
     try:
@@ -187,7 +186,7 @@ def _row(tar: Path, sample: _Sample, building: Building) -> Row | None:
     if sample.problem is not None:
         building.leave_out(CorpusError(sample.problem.what, where=where))
     elif sample.audio is None:
-        building.leave_out(CorpusError(f"no audio ({', '.join(_AUDIO)})", where=where))
+        building.leave_out(CorpusError(f"no audio ({', '.join(AUDIO_SUFFIXES)})", where=where))
     elif text is None or not text.strip():
         building.leave_out(CorpusError(f"no text ({', '.join(TEXTS)} in a JSON, or a .txt)", where=where))
     else:

@@ -37,7 +37,9 @@ def _archive(folder: Path, utterances: Sequence[Utterance], kind: str) -> bytes:
         content = io.BytesIO()
         with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
             for path in files:
-                archive.writestr(path.name, _without_folders(path.read_text("utf-8"), utterances))
+                archive.writestr(
+                    path.relative_to(scratch).as_posix(), _without_folders(path.read_text("utf-8"), utterances)
+                )
     return content.getvalue()
 
 
