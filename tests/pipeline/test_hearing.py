@@ -61,7 +61,7 @@ def test_as_a_user_types_it(speech, tmp_path, monkeypatch):
         (["--donors", "es", "--levels", "smell"], "unknown level"),
         (["--donors", "es", "--texts", "nothing-here"], "no such folder of texts"),
         (["--donors", "es", "--speech", "nothing-here"], "no such folder of recordings"),
-        (["--donors", "es", "--levels", "map", "--predict", "nothing.json"], "cannot be read"),
+        (["--donors", "es", "--levels", "map", "--measured", "nothing.json"], "cannot be read"),
     ],
 )
 def test_bad_input_is_refused_in_one_message(arguments, message, tmp_path, monkeypatch):

@@ -30,7 +30,14 @@ class G2P(StrEnum):
 
 def compare(
     target: Annotated[str, Argument(help="Language that needs a recogniser: pt, or a variant such as pt-br.")],
-    donors: Annotated[str, Option("--donors", help="Languages to compare it with, as es,gl,it,en.")],
+    donors: Annotated[
+        str | None,
+        Option(
+            "--donors",
+            help="Languages to compare it with, as es,gl,it,en; if left out its nearest relatives, those of the models "
+            "in the store, and English.",
+        ),
+    ] = None,
     levels: Annotated[
         str | None,
         Option(
@@ -67,8 +74,12 @@ def compare(
     ] = G2P.espeak,
     seed: Seed = 1,
     predict: Annotated[
+        bool,
+        Option("--predict/--no-predict", help="Predict what each donor brings, from transfers that were measured."),
+    ] = True,
+    measured: Annotated[
         list[Path] | None,
-        Option("--predict", help="results.json of an experiment, to predict what donors bring; repeatable."),
+        Option("--measured", help="results.json of an experiment with this target, to predict from; repeatable."),
     ] = None,
     html: Annotated[Path | None, Option("--html", help="Also write one self-contained page.")] = None,
     cached: Annotated[bool, Option("--cache/--no-cache", help="Read and write the store's cache.")] = True,
@@ -99,14 +110,14 @@ def compare(
     with board() as show:
         comparison = comparing.compare(
             target,
-            _listed(donors),
+            _listed(donors) if donors else _candidates(target),
             inputs,
             levels=_listed(levels) if levels else comparing.QUICK_LEVELS,
             cache=home / "cache" / "compare" if cached else None,
             processes=processes_that_fit("--processes", processes),
             progress=show,
         )
-    prediction = _prediction(comparison, predict) if predict else None
+    prediction = _prediction(comparison, measured or []) if predict or measured else None
     values = comparison.as_json() | ({"prediction": asdict(prediction)} if prediction else {})
     if html is not None:
         from vizinho.report.compare_page import write_compare_page
@@ -115,11 +126,24 @@ def compare(
     emit(values, as_json, text(comparison, prediction) + (f"\n\n{html}" if html else ""))
 
 
-def _prediction(comparison: Comparison, results: Sequence[Path]) -> Prediction:
-    from vizinho.languages.predict import predict, read_measured
+def _candidates(target: str) -> tuple[str, ...]:
+    """Donors to compare with where none are named."""
+    from vizinho.errors import SpecError
+    from vizinho.languages.candidates import candidates
+    from vizinho.store.store import Store
+    from vizinho.text.language import Language
 
-    measured = [m for path in results for m in read_measured(path)]
-    return predict(comparison.ranking, measured, comparison.target)
+    store = Store()
+    cards = [store.card(entry.ref) for entry in store.entries() if entry.current]
+    stored = sorted({card.language for card in cards if card is not None})
+    return candidates(Language.parse(target, where="target", error=SpecError), stored)
+
+
+def _prediction(comparison: Comparison, results: Sequence[Path]) -> Prediction:
+    from vizinho.languages.measured import read_measured
+    from vizinho.languages.predict import predict
+
+    return predict(comparison.ranking, [m for path in results for m in read_measured(path)], comparison.target)
 
 
 def text(comparison: Comparison, prediction: Prediction | None = None) -> str:

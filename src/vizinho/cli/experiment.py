@@ -76,18 +76,49 @@ def table(pooled: Sequence[Pooled]) -> str:
 
 
 def report(
-    results: Annotated[Path, Argument(help="results.json of an experiment.")],
-    out: Annotated[Path | None, Option("--out", help="Page to write; by default report.html by the results.")] = None,
+    results: Annotated[
+        list[Path] | None,
+        Argument(
+            help="results.json of an experiment. Of several, or without any of the transfers that vizinho comes with: "
+            "who helps whom."
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, Option("--out", help="Page to write; by default report.html by the results, or atlas.html here.")
+    ] = None,
     cards: Annotated[
         bool, Option("--cards", help="Also write README.md, a model card, into the model folder of every arm.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Draw an experiment's results as one self-contained page."""
+    """Draw an experiment's results, or who helps whom over many, as one self-contained page."""
+    if not results or len(results) > 1:
+        _report_matrix(results or [], out or Path("atlas.html"), cards, as_json)
+        return
     from vizinho.report.model_card import write_model_cards
     from vizinho.report.page import write_report
 
-    page = out if out is not None else results.with_name("report.html")
-    write_report(results, page)
-    model_cards = write_model_cards(results) if cards else []
+    page = out if out is not None else results[0].with_name("report.html")
+    write_report(results[0], page)
+    model_cards = write_model_cards(results[0]) if cards else []
     emit({"report": page, "cards": model_cards}, as_json, map(str, (page, *model_cards)))
+
+
+def _report_matrix(results: Sequence[Path], out: Path, cards: bool, as_json: bool) -> None:
+    from vizinho.errors import SpecError
+    from vizinho.files import write_text
+    from vizinho.languages.matrix import Matrix, as_markdown
+    from vizinho.languages.measured import atlas, read_measured
+    from vizinho.report.matrix_page import matrix_page
+
+    if cards:
+        raise SpecError("model cards are written for one experiment", where="--cards", fix="give one results.json")
+    transfers = [m for path in results for m in read_measured(path)] if results else list(atlas())
+    if not transfers:
+        raise SpecError(
+            "no transfer stands beside scratch with as much speech",
+            where=results[0] if results else None,
+            fix='add "scratch" to its starts',
+        )
+    write_text(out, matrix_page(transfers))
+    emit({"report": out, "transfers": transfers}, as_json, f"{as_markdown(Matrix.of(transfers))}\n\n{out}")

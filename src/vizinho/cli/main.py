@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 import sys
 
 import typer
@@ -35,8 +36,8 @@ RENAMED = {
 }
 """Commands of earlier versions and the commands that replace them; a group comes after its members."""
 
-RENAMED_OPTIONS = {("corpus align", "--donor-language"): "--from"}
-"""Options of earlier versions by their command, and the options that replace them."""
+RENAMED_OPTIONS = {("corpus align", "--donor-language"): "--from", ("compare", "--predict FILE"): "--measured"}
+"""Options of earlier versions by their command, and those that replace them; FILE: they have no value now."""
 
 EXTRAS = {
     "serve": ("fastapi", "starlette", "uvicorn", "h11", "python_multipart", "websockets", "prometheus_client"),
@@ -133,7 +134,10 @@ def _refuse_renamed(arguments: list[str]) -> None:
         if f"{typed} ".startswith(f"{old} "):
             raise SpecError(f"`vizinho {old}` has a new name", fix=f"use `vizinho {new}`; its --help lists the options")
     for (command, old), new in RENAMED_OPTIONS.items():
-        if typed.startswith(f"{command} ") and any(word.partition("=")[0] == old for word in arguments):
+        option, _, value = old.partition(" ")
+        # An option that had a value is meant where a word without dashes follows.
+        pattern = rf"\s{option}[= ][^-\s]" if value else rf"\s{option}[=\s]"
+        if typed.startswith(f"{command} ") and re.search(pattern, f"{typed} "):
             raise SpecError(f"{old} of `vizinho {command}` has a new name", fix=f"use {new}")
 
 

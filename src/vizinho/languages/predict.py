@@ -1,41 +1,33 @@
 """From measured transfers to what a donor may be expected to bring, with its uncertainty.
 
-Benefit is 1 - CER(donor) / CER(scratch) at equal budgets. It is fitted to the votes of the comparison, either by one
-slope on their weighted nearness or with weights of their own, ridge-shrunk towards the default ones; whichever errs
-less on transfers left out (leave one out) is used, and if neither beats the plain mean, the note says so.
+Benefit is 1 - CER(donor) / CER(scratch) at equal budgets. Transfers to the target itself are fitted where there are
+enough; otherwise those of the atlas, to other targets, within each target. The fit is either one slope on the weighted
+nearness of the votes or slopes of their own, ridge-shrunk towards it; whichever errs less on transfers (of the atlas:
+on targets) left out is used, and if neither beats the plain mean, the note says so.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import scipy.stats
 
-from vizinho.errors import SpecError
-from vizinho.languages.rank import Ranked
-from vizinho.text.language import Language, same_language
+from vizinho.languages.measured import Measured, atlas
+from vizinho.languages.rank import Ranked, Vote
+from vizinho.text.language import same_language
 
 LEAST = 3
-"""Measured transfers below which nothing is predicted."""
-RIDGE = 1.0
+"""Measured transfers to the target below which the atlas is used."""
+LEAST_TARGETS = 4
+"""Targets of the atlas that a fit needs."""
+RIDGE = 10.0
+"""Transfers that the default weights of the votes count for, beside those that were measured."""
+METHODS = ("mean", "score", "refitted weights")
+"""From the plainest: no slope, one slope on the votes as they are weighted, slopes of their own."""
 Array = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """One transfer of an experiment against scratch."""
-
-    target: str
-    donor: str
-    minutes: float
-    benefit: float
-    source: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,69 +36,224 @@ class Prediction:
 
     n: int
     method: str
-    """"mean", "score" or "refitted weights"."""
+    """One of METHODS, or "none"."""
     errors: Mapping[str, float]
-    """Mean absolute error of each method on transfers left out."""
+    """Mean absolute error of each method on what is left out; of the atlas within each target."""
     weights: Mapping[str, float]
     expected: Mapping[str, tuple[float, float, float]]
     measured: tuple[Measured, ...]
     note: str
 
 
-def read_measured(path: Path) -> list[Measured]:
-    """Transfers of a results.json, every donor at every amount of speech. Raises SpecError for another kind of file."""
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-        languages = {d["name"]: d["language"] for d in values["donors"]}
-        pooled = values["pooled"]
-        scratch = {p["minutes"]: p["cer"] for p in pooled if p["donor"] is None}
-        transfers = [p for p in pooled if p["donor"] is not None and p["minutes"] in scratch]
-        donors = [Language.of(languages.get(p["start"], p["start"])).code for p in transfers]
-        return [
-            Measured(values["target"], donor, p["minutes"], 1 - p["cer"] / scratch[p["minutes"]], str(path))
-            for donor, p in zip(donors, transfers, strict=True)
-        ]
-    except OSError as error:
-        fix = "give the results.json of an experiment"
-        raise SpecError(f"cannot be read ({error.strerror})", where=path, fix=fix) from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise SpecError("not a results.json", where=path, fix="give what `vizinho experiment` wrote") from error
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """Transfers (N) by the nearness of their languages in some votes (K)."""
+
+    names: tuple[str, ...]
+    prior: Array
+    """Default weights of the votes (K,), which add up to 1."""
+    nearness: Array
+    """(N, K)."""
+    benefit: Array
+    """(N,)."""
+    target: npt.NDArray[np.int64]
+    """Number of each transfer's target (N,): slopes are fitted within targets."""
+    fold: npt.NDArray[np.int64]
+    """What is left out together (N,)."""
+
+    def part(self, rows: npt.NDArray[np.bool_]) -> _Table:
+        """Some of the transfers."""
+        return _Table(
+            self.names, self.prior, self.nearness[rows], self.benefit[rows], self.target[rows], self.fold[rows]
+        )
 
 
-def predict(ranking: Sequence[Ranked], measured: Sequence[Measured], target: str) -> Prediction:
-    """Expected benefit of each donor of `ranking`, from transfers to `target` from donors that were compared too."""
+@dataclass(frozen=True, slots=True)
+class _Fit:
+    """The best method on a table, with its errors on what is left out (N,)."""
+
+    method: str
+    errors: Mapping[str, float]
+    offset: float
+    slopes: Array
+    residuals: Array
+    left_out: Array
+    """Benefits (N,) as predicted without their fold."""
+
+    def expected(self, nearness: Array, folds: int) -> tuple[float, float, float]:
+        """Benefit and its 95 % interval at the nearness of the votes (K,)."""
+        value = float(self.offset + nearness @ self.slopes)
+        # Root mean square error when left out, times the t quantile: few folds make wide intervals.
+        spread = float(np.sqrt((self.residuals**2).mean())) * float(scipy.stats.t.ppf(0.975, max(1, folds - 2)))
+        return value, value - spread, value + spread
+
+
+def predict(
+    ranking: Sequence[Ranked], measured: Sequence[Measured], target: str, others: Sequence[Measured] | None = None
+) -> Prediction:
+    """Expected benefit of each donor of `ranking`.
+
+    From `measured` transfers to `target` from donors that were compared too, or where these are fewer than LEAST from
+    `others`, which have the nearness of their languages (the atlas if left out).
+    """
+    used = tuple(m for m in measured if same_language(m.target, target) and m.donor in {r.donor for r in ranking})
+    table = _own(ranking, used)
+    if table is not None:
+        return _from_own(ranking, used, table)
+    # Transfers to the target itself would make the prediction circular.
+    others = [m for m in (atlas() if others is None else others) if not same_language(m.target, target)]
+    return _from_others(ranking, used, target, others)
+
+
+def _from_own(ranking: Sequence[Ranked], used: tuple[Measured, ...], table: _Table) -> Prediction:
+    fit = _best(table)
+    rows = {r.donor: _row(r, table.names) for r in ranking}
+    expected = {donor: fit.expected(row, len(used)) for donor, row in rows.items() if row is not None}
+    note = f"from {len(used)} measured transfers, each left out once; intervals 95 %"
+    if fit.method == "mean":
+        note += "; no vote predicts the benefit better than its mean"
+    weights = dict(zip(table.names, map(float, fit.slopes), strict=True))
+    return Prediction(len(used), fit.method, fit.errors, weights, expected, used, note)
+
+
+def _from_others(
+    ranking: Sequence[Ranked], used: tuple[Measured, ...], target: str, others: Sequence[Measured]
+) -> Prediction:
+    """Each donor by the votes that it has."""
+    fits: dict[tuple[str, ...], tuple[_Table, _Fit]] = {}
+    expected: dict[str, tuple[float, float, float]] = {}
+    for ranked in ranking:
+        votes = [v for v in ranked.votes if v.nearness is not None]
+        if (table := _of_others(others, votes)) is None:
+            continue
+        if table.names not in fits:
+            fits[table.names] = table, _best(table)
+        row = _row(ranked, table.names)
+        assert row is not None  # the table has no other votes
+        expected[ranked.donor] = fits[table.names][1].expected(row, len(set(table.target)))
+    if not fits:
+        note = f"{len(used)} measured transfers to {target} from these donors ({LEAST} are needed), and too few votes"
+        return Prediction(len(used), "none", {}, {}, {}, used, f"{note} to predict from other languages")
+    table, fit = max(fits.values(), key=lambda pair: len(pair[0].names))
+    weights = dict(zip(table.names, map(float, fit.slopes), strict=True))
+    order = rank_correlation(table, fit.left_out)
+    note = (
+        f"from {len(table.benefit)} transfers to {len(set(table.target))} other languages (docs/atlas.md); with each "
+        f"language left out once, Spearman's correlation of the order of donors is {order:.2f}; intervals 95 %"
+    )
+    if fit.method == "mean":
+        note += "; no vote predicts the benefit better than its mean"
+    return Prediction(len(table.benefit), fit.method, fit.errors, weights, expected, used, note)
+
+
+def _own(ranking: Sequence[Ranked], used: Sequence[Measured]) -> _Table | None:
+    """Measured transfers by the votes that all of their donors have; None where they are too few."""
     by_donor = {r.donor: r for r in ranking}
-    used = tuple(m for m in measured if same_language(m.target, target) and m.donor in by_donor)
     names = _common_votes([by_donor[m.donor] for m in used])
     if len(used) < LEAST or not names:
-        note = f"{len(used)} measured transfers to {target} from these donors; {LEAST} are needed to predict"
-        return Prediction(len(used), "none", {}, {}, {}, used, note)
+        return None
     nearness = np.array([_row(by_donor[m.donor], names) for m in used], dtype=np.float64)
-    y = np.array([m.benefit for m in used])
-    prior = np.array([next(v.weight for v in ranking[0].votes if _key(v) == n) for n in names])
-    prior = prior / prior.sum()
-    methods = {"mean": _fit_mean, "score": _fit_score, "refitted weights": _fit_weights}
-    residuals = {name: _left_out(fit, nearness, y, prior) for name, fit in methods.items()}
-    errors = {name: round(float(np.abs(r).mean()), 4) for name, r in residuals.items()}
+    weights = {_key(v): v.weight for v in ranking[0].votes}
+    benefit = np.array([m.benefit for m in used])
+    return _table(names, weights, nearness, benefit, np.zeros(len(used), np.int64), np.arange(len(used)))
+
+
+def _of_others(transfers: Sequence[Measured], votes: Sequence[Vote]) -> _Table | None:
+    """Transfers by those of `votes` that most transfers have; None where votes or targets are too few."""
+    names = [key for v in votes if sum((key := _key(v)) in m.nearness for m in transfers) * 2 > len(transfers)]
+    rows = [m for m in transfers if all(name in m.nearness for name in names)]
+    targets = {target: number for number, target in enumerate(dict.fromkeys(m.target for m in rows))}
+    if not names or len(targets) < LEAST_TARGETS:
+        return None
+    nearness = np.array([[m.nearness[name] for name in names] for m in rows])
+    target = np.array([targets[m.target] for m in rows])
+    weights = {_key(v): v.weight for v in votes}
+    return _table(names, weights, nearness, np.array([m.benefit for m in rows]), target, target)
+
+
+def _table(
+    names: Sequence[str],
+    weights: Mapping[str, float],
+    nearness: Array,
+    benefit: Array,
+    target: npt.NDArray[np.int64],
+    fold: npt.NDArray[np.int64],
+) -> _Table:
+    prior = np.array([weights[name] for name in names])
+    return _Table(tuple(names), prior / prior.sum(), nearness, benefit, target, fold)
+
+
+def rank_correlation(table: _Table, predicted: Array) -> float:
+    """Spearman's rank correlation of predicted and measured benefits within each target, averaged over targets."""
+    values = []
+    for number in dict.fromkeys(table.target):
+        rows = table.target == number
+        if rows.sum() >= LEAST and np.ptp(predicted[rows]) > 0:
+            values.append(float(scipy.stats.spearmanr(predicted[rows], table.benefit[rows]).statistic))
+    return float(np.mean(values)) if values else 0.0
+
+
+def _best(table: _Table) -> _Fit:
+    left_out = {method: _left_out(method, table) for method in METHODS}
+    # Of the atlas, what a target's donors have in common is not the comparison's to know.
+    errors = {
+        method: round(float(np.abs(_within(predicted - table.benefit, table)).mean()), 4)
+        for method, predicted in left_out.items()
+    }
     # Of equally good methods the plainest.
-    method = min(methods, key=lambda name: (errors[name], name != "mean"))
-    offset, slopes = methods[method](nearness, y, prior)
-    # Root mean square error when left out, times the t quantile: few transfers make wide intervals.
-    spread = float(np.sqrt((residuals[method] ** 2).mean())) * float(scipy.stats.t.ppf(0.975, max(1, len(used) - 2)))
-    expected = {}
-    for r in ranking:
-        row = _row(r, names)
-        if None not in row:
-            value = float(offset + np.array(row, dtype=np.float64) @ slopes)
-            expected[r.donor] = (value, value - spread, value + spread)
-    note = f"from {len(used)} measured transfers, each left out once; intervals 95 %"
-    if method == "mean":
-        note += "; no vote predicts the benefit better than its mean"
-    weights = dict(zip(names, map(float, slopes), strict=True))
-    return Prediction(len(used), method, errors, weights, expected, used, note)
+    method = min(METHODS, key=lambda name: (errors[name], METHODS.index(name)))
+    offset, slopes = _fitted(method, table)
+    return _Fit(method, errors, offset, slopes, left_out[method] - table.benefit, left_out[method])
 
 
-def _key(vote: Any) -> str:
+def _within(values: Array, table: _Table) -> Array:
+    """`values` (N,) less the mean of their target, where targets are what is left out."""
+    if table.fold is not table.target:
+        return values
+    return _centred(values[:, None], table.target)[:, 0]
+
+
+def _centred(values: Array, target: npt.NDArray[np.int64]) -> Array:
+    """`values` (N, K) less the means of their target."""
+    return values - _means(values, target)[_places(target)]
+
+
+def _means(values: Array, target: npt.NDArray[np.int64]) -> Array:
+    """Means (targets, K) of `values` (N, K) by target."""
+    return np.array([values[target == number].mean(axis=0) for number in np.unique(target)])
+
+
+def _places(target: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    return np.searchsorted(np.unique(target), target)
+
+
+def _fitted(method: str, table: _Table) -> tuple[float, Array]:
+    """Offset and slopes (K,) of benefit on nearness, fitted within targets."""
+    x, y = _centred(table.nearness, table.target), _centred(table.benefit[:, None], table.target)[:, 0]
+    slopes = np.zeros(len(table.prior))
+    if method != "mean":
+        score = x @ table.prior  # (N,)
+        slopes = float(score @ y / max(float(score @ score), 1e-12)) * table.prior
+    if method == "refitted weights":
+        # Ridge regression of what one slope leaves, with a penalty in units of the votes' mean variance.
+        scale = RIDGE * max(float((x**2).mean()), 1e-12)
+        slopes = slopes + np.linalg.solve(x.T @ x + scale * np.eye(len(slopes)), x.T @ (y - x @ slopes))
+    # Each target weighs the same in the offset, however many donors it was measured with.
+    levels = _means(table.benefit[:, None], table.target)[:, 0] - _means(table.nearness, table.target) @ slopes
+    return float(levels.mean()), slopes
+
+
+def _left_out(method: str, table: _Table) -> Array:
+    """Benefits (N,) as a fit predicts them that has not seen their fold."""
+    predicted = np.zeros(len(table.benefit))
+    for fold in np.unique(table.fold):
+        held_out = table.fold == fold
+        offset, slopes = _fitted(method, table.part(~held_out))
+        predicted[held_out] = offset + table.nearness[held_out] @ slopes
+    return predicted
+
+
+def _key(vote: Vote) -> str:
     return f"{vote.level}/{vote.name}"
 
 
@@ -117,40 +264,8 @@ def _common_votes(ranked: Sequence[Ranked]) -> list[str]:
     return [_key(v) for i, v in enumerate(ranked[0].votes) if all(r.votes[i].nearness is not None for r in ranked)]
 
 
-def _row(ranked: Ranked, names: Sequence[str]) -> list[float | None]:
+def _row(ranked: Ranked, names: Sequence[str]) -> Array | None:
+    """The nearness (K,) of a donor in some votes; None where it lacks one."""
     nearness = {_key(v): v.nearness for v in ranked.votes}
-    return [nearness[name] for name in names]
-
-
-def _fit_mean(nearness: Array, y: Array, prior: Array) -> tuple[float, Array]:
-    return float(y.mean()), np.zeros(len(prior))
-
-
-def _fit_score(nearness: Array, y: Array, prior: Array) -> tuple[float, Array]:
-    """One slope on the nearness weighted by default."""
-    s = nearness @ prior  # (transfers,)
-    centred = s - s.mean()
-    slope = float(centred @ (y - y.mean()) / max(float(centred @ centred), 1e-12))
-    return float(y.mean() - slope * s.mean()), slope * prior
-
-
-def _fit_weights(nearness: Array, y: Array, prior: Array) -> tuple[float, Array]:
-    """Weights of their own, shrunk towards those of `_fit_score`."""
-    _, slopes = _fit_score(nearness, y, prior)
-    centred = nearness - nearness.mean(axis=0)  # (transfers, votes)
-    rest = y - y.mean() - centred @ slopes
-    # Ridge regression of what `_fit_score` leaves, with a penalty in units of the votes' own spread.
-    scale = RIDGE * max(float((centred**2).sum(axis=0).mean()), 1e-12)
-    change = np.linalg.solve(centred.T @ centred + scale * np.eye(len(prior)), centred.T @ rest)
-    slopes = slopes + change
-    return float(y.mean() - nearness.mean(axis=0) @ slopes), slopes
-
-
-def _left_out(fit: Any, nearness: Array, y: Array, prior: Array) -> Array:
-    """Error on each transfer when the fit has not seen it."""
-    errors = []
-    for i in range(len(y)):
-        others = np.arange(len(y)) != i
-        offset, slopes = fit(nearness[others], y[others], prior)
-        errors.append(offset + nearness[i] @ slopes - y[i])
-    return np.array(errors)
+    row = [nearness[name] for name in names]
+    return None if None in row else np.array(row, dtype=np.float64)
