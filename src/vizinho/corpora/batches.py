@@ -105,6 +105,16 @@ def cut_batches(durations: npt.NDArray[np.float64], batch_seconds: float, rng: n
     return [batches[i] for i in rng.permutation(len(batches))]
 
 
+def batch_statistics(durations: Sequence[float], batch_seconds: float, seed: int) -> str:
+    """The batches of a `BatchPlan`'s first epoch in words: how many, how long, and how much of them is padding."""
+    seconds = np.asarray(durations, dtype=np.float64)
+    batches = cut_batches(seconds, batch_seconds, np.random.default_rng([seed, 0]))
+    padded = sum(float(seconds[batch].max()) * len(batch) for batch in batches)
+    many = "1 batch" if len(batches) == 1 else f"{len(batches)} batches"
+    share = 1 - float(seconds.sum()) / padded
+    return f"{many} an epoch, of {padded / len(batches):.1f} s on average, {share:.0%} of it padding"
+
+
 LENGTH_SECONDS, LENGTH_SHARE = 0.2, 0.1
 """How far a recording's length may be from the manifest's: codecs pad, and manifests round."""
 

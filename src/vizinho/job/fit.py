@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vizinho.corpora.batches import batch_statistics
 from vizinho.evaluation.collapse import Course, Finding, diagnose
 from vizinho.job.start import ReadyJob, dev_set
 from vizinho.model.checkpoint import save_checkpoint, weights
@@ -69,6 +71,9 @@ def fit_job(ready: ReadyJob, folder: Path, *, progress: Advance = silent, log: L
         options = fitted(task, options, folder, log)
         # The card records what was computed, so that the job made again from it computes the same.
         ready = replace(ready, job=replace(ready.job, options=options))
+        if isinstance(task.examples, Sequence):
+            durations = [example.utterance.duration_seconds for example in task.examples]
+            log(batch_statistics(durations, options.batch_seconds, options.seed))
         result = fit(task, options, folder, progress=progress, log=log)
     # Merged, an adapter's model is an ordinary one for dev, movement and whoever loads it.
     adapter = None

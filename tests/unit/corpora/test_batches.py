@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vizinho.audio.io import load_audio, save_audio
-from vizinho.corpora.batches import BatchPlan, DecodedAudio, deaths_named
+from vizinho.corpora.batches import BatchPlan, DecodedAudio, batch_statistics, deaths_named
 from vizinho.errors import CorpusError, ModelError
 
 
@@ -51,6 +51,12 @@ def test_little_is_padding():
     padded = sum(max(durations[i] for i in plan(n)[1]) * len(plan(n)[1]) for n in range(epoch_of(plan, 500)[1]))
     assert durations.sum() / padded > 0.85
     assert all(a != b for a, b in pairwise([plan(n)[1] for n in range(10)]))
+
+
+def test_the_first_epoch_is_described():
+    assert batch_statistics([2.0] * 12, 8.0, 1) == "3 batches an epoch, of 8.0 s on average, 0% of it padding"
+    # Two of three seconds and one of one, in a batch of nine: two seconds of padding.
+    assert batch_statistics([3.0, 3.0, 1.0], 9.0, 1) == "1 batch an epoch, of 9.0 s on average, 22% of it padding"
 
 
 def test_nothing_to_train_on():
