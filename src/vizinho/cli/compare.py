@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
@@ -81,6 +82,10 @@ def compare(
         list[Path] | None,
         Option("--measured", help="results.json of an experiment with this target, to predict from; repeatable."),
     ] = None,
+    details: Annotated[
+        bool,
+        Option("--details", help="Print every measure with its chance floor and ceiling, and the reason of every gap."),
+    ] = False,
     html: Annotated[Path | None, Option("--html", help="Also write one self-contained page.")] = None,
     cached: Annotated[bool, Option("--cache/--no-cache", help="Read and write the store's cache.")] = True,
     processes: Processes = None,
@@ -123,20 +128,32 @@ def compare(
         from vizinho.report.compare_page import write_compare_page
 
         write_compare_page(comparison, html, prediction)
-    emit(values, as_json, text(comparison, prediction) + (f"\n\n{html}" if html else ""))
+    written = text(comparison, prediction, models=_models_at_hand(), details=details)
+    emit(values, as_json, written + (f"\n\n{html}" if html else ""))
 
 
 def _candidates(target: str) -> tuple[str, ...]:
     """Donors to compare with where none are named."""
     from vizinho.errors import SpecError
     from vizinho.languages.candidates import candidates
-    from vizinho.store.store import Store
     from vizinho.text.language import Language
 
+    return candidates(Language.parse(target, where="target", error=SpecError), sorted(_models_at_hand()))
+
+
+def _models_at_hand() -> dict[str, list[str]]:
+    """Current models of the store by language."""
+    from vizinho.errors import VizinhoError
+    from vizinho.store.store import Store
+
     store = Store()
-    cards = [store.card(entry.ref) for entry in store.entries() if entry.current]
-    stored = sorted({card.language for card in cards if card is not None})
-    return candidates(Language.parse(target, where="target", error=SpecError), stored)
+    refs: dict[str, list[str]] = {}
+    for entry in store.entries():
+        with suppress(VizinhoError):  # a broken card, which `models list` names
+            card = store.card(entry.ref) if entry.current else None
+            if card is not None:
+                refs.setdefault(card.language, []).append(entry.ref)
+    return refs
 
 
 def _prediction(comparison: Comparison, results: Sequence[Path]) -> Prediction:
@@ -146,32 +163,71 @@ def _prediction(comparison: Comparison, results: Sequence[Path]) -> Prediction:
     return predict(comparison.ranking, [m for path in results for m in read_measured(path)], comparison.target)
 
 
-def text(comparison: Comparison, prediction: Prediction | None = None) -> str:
-    """The ranking, every measure of every donor, and the gaps, as plain tables."""
-    # A donor with a model has the level of acoustics even where it was not asked for.
-    levels = dict.fromkeys(result.level for results in comparison.results.values() for result in results)
-    parts = [_ranking(comparison), *(_level(comparison, level) for level in levels)]
+def text(
+    comparison: Comparison,
+    prediction: Prediction | None = None,
+    *,
+    models: Mapping[str, Sequence[str]] | None = None,
+    details: bool = False,
+) -> str:
+    """The ranking and what could not be computed; with `details` every measure of every donor and every gap.
+
+    `models`: recognisers at hand, by language.
+    """
+    parts = [_ranking(comparison, prediction, models or {})]
     if prediction is not None:
         parts.append(_predicted(prediction))
+    if details:
+        # A donor with a model has the level of acoustics even where it was not asked for.
+        levels = dict.fromkeys(result.level for results in comparison.results.values() for result in results)
+        parts += [_level(comparison, level) for level in levels]
     gaps = _gaps(comparison)
-    if gaps:
+    if gaps and details:
         parts.append("gaps (left out of the votes, not counted as zero):\n" + "\n".join(gaps))
+    elif gaps:
+        parts.append(
+            "not computed, and not counted as zero (--details says why and what to do):\n" + _gaps_in_short(comparison)
+        )
     return "\n\n".join(parts)
 
 
-def _ranking(comparison: Comparison) -> str:
-    votes = comparison.ranking[0].votes
-    head = ["donor", "score", "votes", *(f"{v.name.replace('_', ' ')} (x{v.weight:g})" for v in votes)]
+def _ranking(comparison: Comparison, prediction: Prediction | None, models: Mapping[str, Sequence[str]]) -> str:
+    from vizinho.languages.rank import order
+    from vizinho.text.language import Language
+
+    expected = prediction.expected if prediction else {}
+    # A vote that no donor has would be a column of gaps.
+    shown = [
+        i
+        for i, v in enumerate(comparison.ranking[0].votes)
+        if any(r.votes[i].value is not None for r in comparison.ranking)
+    ]
+    votes = [comparison.ranking[0].votes[i] for i in shown]
+    head = [
+        "donor",
+        "score",
+        "votes",
+        "may save",
+        "models",
+        *(f"{v.name.replace('_', ' ')} (x{v.weight:g})" for v in votes),
+    ]
     rows = [
-        [r.donor, "-" if r.score is None else f"{r.score:.2f}", r.cast, *map(_vote, r.votes)]
+        [
+            f"{Language.of(r.donor).name} ({r.donor})",
+            "-" if r.score is None else f"{r.score:.2f}",
+            r.cast,
+            "{:.2f} [{:.2f}, {:.2f}]".format(*expected[r.donor]) if r.donor in expected else "-",
+            ", ".join(models.get(r.donor, ())) or "-",
+            *(_vote(r.votes[i]) for i in shown),
+        ]
         for r in comparison.ranking
     ]
-    note = (
-        "score: weighted share of the votes won against the other donors; a vote shows the value and how far it is won"
-    )
-    from vizinho.languages.rank import order
-
-    return f"donors for {comparison.target}, {order(comparison.ranking)} ({note})\n\n{markdown(head, rows)}"
+    # Columns that say nothing here are left out.
+    empty = [i for i in (3, 4) if all(row[i] == "-" for row in rows)]
+    table = [[cell for i, cell in enumerate(row) if i not in empty] for row in (head, *rows)]
+    title = f"donors for {Language.of(comparison.target).name} ({comparison.target}), {order(comparison.ranking)}"
+    note = "score: share of the votes won against the other donors; a vote shows the value and how far it is won"
+    return f"{title}\n\n{markdown(table[0], table[1:])}\n({note})"
 
 
 def _vote(vote: Vote) -> str:
@@ -205,19 +261,29 @@ def _value(measure: Measure | None) -> str:
 
 
 def _predicted(prediction: Prediction) -> str:
-    measured = {m.donor: m.benefit for m in prediction.measured}
-    rows = [
-        [
-            donor,
-            "{:.2f} [{:.2f}, {:.2f}]".format(*prediction.expected[donor]) if donor in prediction.expected else "-",
-            f"{measured[donor]:.2f}" if donor in measured else "-",
-        ]
-        for donor in dict.fromkeys([*prediction.expected, *measured])
-    ]
+    """What the prediction rests on, and the transfers to the target that were measured."""
     errors = ", ".join(f"{name} {error:.3f}" for name, error in prediction.errors.items())
-    note = prediction.note + (f"; error when left out: {errors}" if errors else "")
-    head = ["donor", "predicted share of scratch's errors saved", "measured"]
-    return f"{markdown(head, rows)}\n({note})"
+    note = f"may save, of scratch's errors: {prediction.note}" + (f"; error when left out: {errors}" if errors else "")
+    if not prediction.measured:
+        return note
+    rows = [[m.donor, f"{m.benefit:.2f}", f"{m.minutes:g}"] for m in prediction.measured]
+    return f"{note}\n\n{markdown(['donor', 'measured', 'minutes'], rows)}"
+
+
+def _gaps_in_short(comparison: Comparison) -> str:
+    """The levels and measures that are missing, a line for each group of donors that lack the same."""
+    missing: dict[tuple[str, ...], list[str]] = {}
+    donors_of: dict[str, list[str]] = {}
+    for donor, levels in comparison.results.items():
+        for gap in dict.fromkeys(f"{g.level}/{g.name}" for result in levels for g in result.gaps):
+            donors_of.setdefault(gap, []).append(donor)
+    for gap, donors in donors_of.items():
+        missing.setdefault(tuple(donors), []).append(gap.removesuffix("/*").replace("_", " "))
+    everybody = len(comparison.results)
+    return "\n".join(
+        f"  {'all' if len(donors) == everybody else ', '.join(donors)}: {', '.join(gaps)}"
+        for donors, gaps in missing.items()
+    )
 
 
 def _gaps(comparison: Comparison) -> list[str]:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import islice
 
 from vizinho.g2p.espeak import spoken_languages
+from vizinho.g2p.words import is_listed
 from vizinho.languages.levels.atlas import distance_km, family_distance
 from vizinho.languages.levels.glottolog import place_of
+from vizinho.text.exemplars import sample_sentences
 from vizinho.text.language import Language
 
 RELATIVES = 6
@@ -30,9 +33,14 @@ def candidates(target: Language, also: Iterable[str] = ()) -> tuple[str, ...]:
             # A macrolanguage stands above its standard, which stands for it; either may be the target itself.
             if place.path != home.path and not any(place.path == p[: len(place.path)] for p in paths - {place.path})
         )
-        relatives = [code for _, _, code in near[:RELATIVES]]
+        relatives = list(islice((code for _, _, code in near if _has_words(code)), RELATIVES))
     chosen = dict.fromkeys([*relatives, *(Language.of(code).base for code in also), EVERYBODYS])
     return tuple(code for code in chosen if code != target.base)
+
+
+def _has_words(code: str) -> bool:
+    """Whether words are known that a target's can be compared with."""
+    return is_listed(code) or bool(sample_sentences(code))
 
 
 def _known() -> list[str]:

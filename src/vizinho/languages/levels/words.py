@@ -10,7 +10,7 @@ from pathlib import Path
 import regex
 
 from vizinho.errors import CorpusError
-from vizinho.g2p.words import frequent_words, is_listed, is_word, list_name
+from vizinho.g2p.words import frequent_words, is_listed, is_word, word_frequencies
 from vizinho.languages.levels.running import running_text, text_files
 from vizinho.languages.levels.scripts import UNSPACED, Words, main_script, of_main_script
 from vizinho.languages.sources import TextSources
@@ -78,11 +78,9 @@ def words_of(language: Language, texts: TextSources, top: int) -> Words:
 
 @lru_cache(maxsize=64)
 def _listed(language: str, top: int) -> Words:
-    import wordfreq
-
-    name = list_name(language)
-    words = frequent_words(language, top, shortest=2)
-    return of_main_script(tuple((w, wordfreq.word_frequency(w, name)) for w in words))
+    # The list as it is: asked for a word, wordfreq cuts it into tokens first, with MeCab in Japanese and Korean.
+    frequencies = word_frequencies(language)
+    return of_main_script(tuple((w, frequencies.get(w, 0.0)) for w in frequent_words(language, top, shortest=2)))
 
 
 def _sampled(language: Language) -> Words:
