@@ -224,7 +224,7 @@ def _ranking(comparison: Comparison, prediction: Prediction | None, models: Mapp
     ]
     # Columns that say nothing here are left out.
     empty = [i for i in (3, 4) if all(row[i] == "-" for row in rows)]
-    table = [[cell for i, cell in enumerate(row) if i not in empty] for row in (head, *rows)]
+    table: list[list[object]] = [[row[i] for i in range(len(head)) if i not in empty] for row in (head, *rows)]
     title = f"donors for {Language.of(comparison.target).name} ({comparison.target}), {order(comparison.ranking)}"
     note = "score: share of the votes won against the other donors; a vote shows the value and how far it is won"
     return f"{title}\n\n{markdown(table[0], table[1:])}\n({note})"
