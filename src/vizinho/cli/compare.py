@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Option
 
@@ -211,7 +211,7 @@ def _ranking(comparison: Comparison, prediction: Prediction | None, models: Mapp
         "models",
         *(f"{v.name.replace('_', ' ')} (x{v.weight:g})" for v in votes),
     ]
-    rows = [
+    rows: list[list[Any]] = [
         [
             f"{Language.of(r.donor).name} ({r.donor})",
             "-" if r.score is None else f"{r.score:.2f}",
@@ -224,7 +224,7 @@ def _ranking(comparison: Comparison, prediction: Prediction | None, models: Mapp
     ]
     # Columns that say nothing here are left out.
     empty = [i for i in (3, 4) if all(row[i] == "-" for row in rows)]
-    table: list[list[object]] = [[row[i] for i in range(len(head)) if i not in empty] for row in (head, *rows)]
+    table = [[row[i] for i in range(len(head)) if i not in empty] for row in [head, *rows]]
     title = f"donors for {Language.of(comparison.target).name} ({comparison.target}), {order(comparison.ranking)}"
     note = "score: share of the votes won against the other donors; a vote shows the value and how far it is won"
     return f"{title}\n\n{markdown(table[0], table[1:])}\n({note})"
