@@ -9,7 +9,8 @@ from vizinho.evaluation.score import error_rates
 from vizinho.model.checkpoint import load_checkpoint
 from vizinho.recognition.engines import TorchEngine
 from vizinho.recognition.export import export
-from vizinho.recognition.recognizer import ENGINES, Recognizer
+from vizinho.recognition.opening import ENGINES
+from vizinho.recognition.recognizer import Recognizer
 
 TEXTS = ["abc def", "fade bed", "bed cab", "fa ed", "deaf face", "cafe bead"]
 

@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from vizinho.recognition.recognizer import untaken
+from vizinho.recognition.segments import untaken
 from vizinho.records import Word
 
 _OVERLAP = 5

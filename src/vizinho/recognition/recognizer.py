@@ -5,12 +5,10 @@ Everything that is scored, tuned, pseudo-labelled, transcribed or served goes th
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from functools import cache
 from heapq import nlargest
 from itertools import chain
 from pathlib import Path
@@ -21,25 +19,12 @@ import numpy as np
 from vizinho.audio.blocks import mono, read_blocks
 from vizinho.audio.io import SAMPLE_RATE, Waveform
 from vizinho.decoding.greedy import Decoder, Emission, LogProbs, Searching, greedy, words_of
-from vizinho.errors import ModelError, SpecError
-from vizinho.parallel import limit_blas
+from vizinho.errors import SpecError
 from vizinho.progress import Advance, silent
-from vizinho.recognition.cache import cached_engine, stored
 from vizinho.recognition.cutting import CutOptions, Cutter, Piece, packed
-from vizinho.recognition.engines import (
-    SETTINGS,
-    Engine,
-    TorchEngine,
-    WordsEngine,
-    load_export,
-    load_torch,
-    torch_engine,
-)
-from vizinho.recognition.export import can_export
-from vizinho.recognition.live import Live, load_live, streams, torch_live
-from vizinho.recognition.segments import mean_confidence, segments_of, text_of
+from vizinho.recognition.engines import Engine, WordsEngine, torch_engine
+from vizinho.recognition.segments import OnWords, joined, later, mean_confidence, segments_of, text_of, untaken
 from vizinho.recognition.trimming import TrimOptions, trimmed
-from vizinho.recognition.whisper_export import is_converted, is_whisper
 from vizinho.records import Alternative, Transcript, Utterance, Word
 from vizinho.store.card import read_card
 from vizinho.text.written import without_marks
@@ -48,13 +33,8 @@ if TYPE_CHECKING:
     from vizinho.decoding.beam import BeamDecoder, Hypothesis
     from vizinho.decoding.setup import DecoderSpec
     from vizinho.model.checkpoint import Checkpoint
+    from vizinho.recognition.live import Live
     from vizinho.text.normalize import Normalizer
-
-OnWords = Callable[[Sequence[Word]], None]
-ENGINES = ("onnx", "torch")
-log = logging.getLogger("vizinho.recognition.recognizer")
-_SAME_WORD_SECONDS = 0.2
-"""A word that both sides of a cut have begins within this time on either side."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,18 +124,9 @@ class Recognizer:
         decodes greedily. `language` is for networks with a decoder that were not trained here. Raises ModelError for a
         broken folder, SpecError for an unknown engine, and what `searching` raises.
         """
-        if engine not in ENGINES:
-            raise SpecError(f"unknown engine {engine!r}", where="engine", fix=f"use {' or '.join(ENGINES)}")
-        limit_blas()  # features are computed in NumPy
-        loaded: Engine | WordsEngine
-        live = None
-        if engine == "onnx" and (is_whisper(folder) or is_converted(folder)):
-            loaded = _whisper(folder, threads, language)
-        elif (folder / SETTINGS).is_file() and engine == "onnx":
-            loaded = load_export(folder, threads)
-        else:
-            loaded = _exported(folder, threads) if engine == "onnx" else load_torch(folder, language)
-            live = _live(folder, loaded, threads)
+        from vizinho.recognition.opening import open_engine  # training has its network in memory
+
+        loaded, live = open_engine(folder, engine, threads, language)
         recognizer = cls(loaded, None, options, live=live, folder=folder)
         return recognizer if search is None else recognizer.searching(search)
 
@@ -312,7 +283,7 @@ class Recognizer:
     def words_of(self, output: LogProbs | list[Word], start_seconds: float) -> list[Word]:
         """Words of what the engine made of a piece, their times counted from `start_seconds` before its start."""
         if isinstance(output, list):
-            return _later(output, start_seconds)
+            return later(output, start_seconds)
         if self.decoder is None:
             return self._words(greedy(output, self.ctc.blank), start_seconds)
         with self._decoding:  # a decoder of the caller's own may hold state
@@ -322,7 +293,7 @@ class Recognizer:
         return [word for best in hypotheses for word in self._written(best, start_seconds)]
 
     def _words(self, emissions: Sequence[Emission], start_seconds: float) -> list[Word]:
-        return _later(words_of(emissions, self.ctc.inventory, self.ctc.frame_seconds), start_seconds)
+        return later(words_of(emissions, self.ctc.inventory, self.ctc.frame_seconds), start_seconds)
 
     def _written(self, hypothesis: Hypothesis, start_seconds: float) -> list[Word]:
         """Words with the hypothesis's texts: a lexicon may write a word with other letters than the network.
@@ -430,55 +401,12 @@ class Recognizer:
         return Transcript(name, text, tuple(words), confidence, seconds, segments, alternatives)
 
 
-def _exported(folder: Path, threads: int) -> Engine | WordsEngine:
-    if can_export(folder):
-        with suppress(ModelError):  # of a graph that does not compute what the network does; torch names other causes
-            return cached_engine(folder, threads)
-    return load_torch(folder)
-
-
-def _live(folder: Path, loaded: Engine | WordsEngine, threads: int) -> Callable[[], Live] | None:
-    """What begins an utterance that is decoded while it is spoken; None for models not trained to stream."""
-    if not streams(folder):
-        return None
-    if isinstance(loaded, TorchEngine):
-        return torch_live(loaded.checkpoint)
-
-    @cache
-    def opened() -> Callable[[], Live]:
-        with suppress(ModelError):  # as in `_exported`
-            module = "vizinho.recognition.export_stream"
-            return stored(folder, module, "stream", lambda place: load_live(place, threads))
-        return torch_live(TorchEngine.load(folder).checkpoint)
-
-    # Only a stream needs the second graph: whole recordings do not wait for it to be written and opened.
-    return lambda: opened()()
-
-
-def _whisper(folder: Path, threads: int, language: str | None) -> WordsEngine:
-    from vizinho.recognition.whisper import CTranslate2Engine
-
-    try:
-        return CTranslate2Engine.load(folder, threads, language=language)
-    except ModuleNotFoundError as error:
-        if error.name != "ctranslate2" or is_converted(folder):
-            raise
-    log.warning("Whisper is computed in torch, which is slower: pip install 'vizinho[whisper]' brings CTranslate2")
-    engine = load_torch(folder, language)
-    assert isinstance(engine, WordsEngine)
-    return engine
-
-
 def _no_log_probs(folder: Path | None) -> SpecError:
     return SpecError(
         "a network with a decoder of its own gives no log-probabilities for another",
         where=folder or "",
         fix="leave out the beam search, or transfer with --head ctc",
     )
-
-
-def _later(words: Iterable[Word], seconds: float) -> list[Word]:
-    return [replace(w, start_seconds=seconds + w.start_seconds, end_seconds=seconds + w.end_seconds) for w in words]
 
 
 @dataclass(frozen=True, slots=True)
@@ -511,33 +439,3 @@ def batches(sizes: Sequence[int], batch_seconds: float) -> Iterator[list[int]]:
         batch.append(number)
     if batch:
         yield batch
-
-
-def joined(pieces: Iterable[tuple[float, Sequence[Word]]], on_words: OnWords | None = None) -> list[Word]:
-    """Words of pieces in order of time, each with the time until which its words count; see `untaken`."""
-    words: list[Word] = []
-    for until_seconds, of_piece in pieces:
-        new = untaken(of_piece, until_seconds, words[-1] if words else None)
-        words += new
-        if on_words and new:
-            on_words(new)
-    return words
-
-
-def untaken(words: Sequence[Word], until_seconds: float, last: Word | None) -> list[Word]:
-    """The words of a piece that are taken, given the last word taken before it.
-
-    Of an overlap with the next piece, the words of its first half are taken (`Piece.until_seconds`); of one with the
-    piece before, those that are not taken yet. So a word on the cut is neither lost nor doubled.
-    """
-    return [w for w in words if _middle(w) < until_seconds and not (last and _is_taken(w, last))]
-
-
-def _is_taken(word: Word, last: Word) -> bool:
-    same = word.text == last.text and abs(word.start_seconds - last.start_seconds) < _SAME_WORD_SECONDS
-    # A word cut in two by a piece's end is another text on either side: then the place decides.
-    return same or _middle(word) < last.end_seconds
-
-
-def _middle(word: Word) -> float:
-    return (word.start_seconds + word.end_seconds) / 2

@@ -11,8 +11,8 @@ from vizinho.recognition.agreement import Agreement
 from vizinho.recognition.cutting import CutOptions, Cutter, Detector, Piece
 from vizinho.recognition.engines import WordsEngine
 from vizinho.recognition.live import Live
-from vizinho.recognition.recognizer import Recognizer, untaken
-from vizinho.recognition.segments import mean_confidence, text_of
+from vizinho.recognition.recognizer import Recognizer
+from vizinho.recognition.segments import mean_confidence, text_of, untaken
 from vizinho.recognition.stream_speakers import StreamSpeakers
 from vizinho.recognition.together import Steps, alone
 from vizinho.recognition.vad import SpeechProbability

@@ -13,7 +13,8 @@ from vizinho.decoding.setup import DecoderSpec
 from vizinho.errors import SpecError
 from vizinho.recognition import recognizer as recognizing
 from vizinho.recognition.cutting import Cutter, Piece
-from vizinho.recognition.recognizer import Recognizer, TranscribeOptions, batches, joined
+from vizinho.recognition.recognizer import Recognizer, TranscribeOptions, batches
+from vizinho.recognition.segments import joined
 from vizinho.records import Word
 from vizinho.text.tokens import TokenInventory
 

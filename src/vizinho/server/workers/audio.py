@@ -11,7 +11,8 @@ from vizinho.audio.blocks import Channels, PacketDecoder, mono, read_blocks
 from vizinho.audio.containers import AudioLimits, AudioTooLongError
 from vizinho.audio.io import SAMPLE_RATE, Waveform
 from vizinho.errors import AudioError, SpecError
-from vizinho.recognition.recognizer import OnWords, Recognizer
+from vizinho.recognition.recognizer import Recognizer
+from vizinho.recognition.segments import OnWords
 from vizinho.records import Transcript
 from vizinho.server.security.refusals import bad_audio, bad_parameter, too_large
 from vizinho.server.workers.messages import FileJob, RawFormat
