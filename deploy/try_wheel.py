@@ -11,7 +11,7 @@ from pathlib import Path
 
 DATA = """
 from vizinho.corpora.synthetic import phrase_book
-from vizinho.languages.levels.atlas import read_atlas
+from vizinho.text.families import read_atlas
 read_atlas()
 print(len(phrase_book("pt")))
 """

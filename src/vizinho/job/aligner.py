@@ -17,8 +17,8 @@ from vizinho.job.job import Job
 from vizinho.job.start import from_donor, sound_similarity
 from vizinho.model.checkpoint import Checkpoint
 from vizinho.model.fast import make_fast
+from vizinho.model.frontends import is_whole_whisper
 from vizinho.model.transducer import is_transducer
-from vizinho.model.whisper import is_whole_whisper
 from vizinho.progress import Advance, silent
 from vizinho.recognition.align import Columns, Frames, observe
 from vizinho.recognition.recognizer import Recognizer

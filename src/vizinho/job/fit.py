@@ -12,8 +12,7 @@ from vizinho.corpora.batches import batch_statistics
 from vizinho.evaluation.collapse import Course, Finding, diagnose
 from vizinho.job.start import ReadyJob, dev_set
 from vizinho.model.checkpoint import save_checkpoint, weights
-from vizinho.model.transducer import is_transducer
-from vizinho.model.whisper import is_whole_whisper
+from vizinho.model.frontends import is_whole_whisper
 from vizinho.plan.apply import plant
 from vizinho.plan.movement import Movement, movement
 from vizinho.progress import Advance, Log, silent
@@ -23,14 +22,10 @@ from vizinho.training.loop import fit
 from vizinho.training.memory import fitted
 from vizinho.training.selection import FitResult
 from vizinho.training.skipped import read_skipped
-from vizinho.training.speech_task import DevSet, SpeechTask, dev_rates
+from vizinho.training.speech_task import DevSet, dev_rates, task_of
 from vizinho.training.torchrun import is_main_process
-from vizinho.training.transducer_task import TransducerTask
-from vizinho.training.written_task import WrittenTask
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel
-
     from vizinho.model.adapters import Adapter
 
 
@@ -65,9 +60,8 @@ def fit_job(ready: ReadyJob, folder: Path, *, progress: Advance = silent, log: L
         handle = attach(model, options.adapter, options.seed)
     dev = _dev_set(ready, log)
     with _phoneme_head(ready):
-        task = _kind_of(model)(
-            ready.checkpoint, ready.prepared.examples, dev if dev.utterances else None, ready.phonemes
-        )
+        learnt, chosen_on = ready.prepared.examples, dev if dev.utterances else None
+        task = task_of(model)(ready.checkpoint, learnt, chosen_on, ready.phonemes)
         options = fitted(task, options, folder, log)
         # The card records what was computed, so that the job made again from it computes the same.
         ready = replace(ready, job=replace(ready.job, options=options))
@@ -116,12 +110,6 @@ def _as_served(ready: ReadyJob, dev: DevSet, result: FitResult, log: Log) -> tup
         return replace(result, chosen="the donor untrained", dev_score=untrained, best_step=0), untrained
     plant(checkpoint.model, trained)
     return replace(result, dev_score=cer), untrained
-
-
-def _kind_of(model: PreTrainedModel) -> type[SpeechTask]:
-    if is_transducer(model):
-        return TransducerTask
-    return WrittenTask if is_whole_whisper(model) else SpeechTask
 
 
 def _phoneme_head(ready: ReadyJob) -> AbstractContextManager[None]:

@@ -15,6 +15,7 @@ from typing import Any
 from vizinho.corpora.manifest import fingerprint, held_out_texts, select, write_manifest
 from vizinho.corpora.synthetic import phrase_books, practice_corpus, practice_digest
 from vizinho.errors import CorpusError, SpecError, TextError
+from vizinho.g2p.espeak import voices_of
 from vizinho.g2p.respell import respell_corpus
 from vizinho.g2p.speaking import readers_of
 from vizinho.g2p.words import is_listed
@@ -25,6 +26,7 @@ from vizinho.store.card import Card
 from vizinho.store.store import unwritable
 from vizinho.text.language import Language, same_language
 from vizinho.text.normalize import get_normalizer
+from vizinho.training.recipes import MUCH_MINUTES
 
 SEED = 1
 """Seed of voices and texts. It is not the training's seed, so that runs of several seeds share one practice corpus."""
@@ -86,6 +88,12 @@ def make_practice(home: Path, target: Target, minutes: float, donor: Card | None
         return _make(home / "practice", target, minutes, donor, show)
     except OSError as error:
         raise unwritable(error, home) from error
+
+
+def may_help(language: str, corpora: Sequence[Corpus], minutes: float) -> bool:
+    """Whether a target with this much speech and no practice could have some, and would have much of it."""
+    few = minutes < MUCH_MINUTES and not any(corpus.shards for corpus in corpora)
+    return few and bool(voices_of(language)) and is_listed(language)
 
 
 def _make(folder: Path, target: Target, minutes: float, donor: Card | None, show: Event) -> Practice:

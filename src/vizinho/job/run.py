@@ -12,12 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from vizinho.errors import SpecError, TextError
-from vizinho.g2p.espeak import voices_of
-from vizinho.g2p.words import is_listed
 from vizinho.job.data import Corpus, Dataset, make_dataset, open_corpus, target_minutes
 from vizinho.job.fit import FinishedJob, fit_job
 from vizinho.job.job import HEADS, Job, MixedDonor
-from vizinho.job.practice import Target, make_practice
 from vizinho.job.publish import Published, drop_run, publish, run_folder, sole_run, summary, unfinished
 from vizinho.job.start import ReadyJob, make_ready, sound_similarity
 from vizinho.model.presets import check_preset, donor_kind
@@ -31,7 +28,7 @@ from vizinho.text.language import same_language
 from vizinho.text.normalize import Normalizer, get_normalizer
 from vizinho.text.orthography import read_orthography
 from vizinho.training.options import TrainingOptions
-from vizinho.training.recipes import MUCH_MINUTES, default_recipe, read_recipe
+from vizinho.training.recipes import default_recipe, read_recipe
 from vizinho.training.skipped import FILE, NAMED
 from vizinho.training.torchrun import is_first_attempt, is_main_process
 
@@ -240,6 +237,8 @@ def transfer(
         )
         reporting.log(f"{options.steps} steps at a rate of {options.learning_rate:g}{of_encoder} (--recipe, --steps)")
     pinned = pinned_utterances(store, name)
+    from vizinho.job.practice import Target, make_practice, may_help  # training from scratch has none
+
     if practice_minutes is not None:
         # Texts that decide or test must not be practised: dev (held out of train if need be) and the pinned test set.
         dev = () if any(c.shards for c in corpora) else make_dataset(corpora, to, minutes, options.seed).dev
@@ -252,7 +251,7 @@ def transfer(
         for remark in made_practice.remarks:
             reporting.log(remark)
         reporting.log(f"an epoch has the target's own recordings {repeat} times (--repeat)")
-    elif _practice_may_help(to, corpora, practice, target_speech):
+    elif not practice and may_help(to, corpora, target_speech):
         reporting.log(f"{target_speech:.1f} minutes are little: if few people speak in them, try --practice 90")
     job = Job(
         to,
@@ -358,13 +357,6 @@ def _repeats(repeat: int | None, corpora: Sequence[Corpus], practice: Sequence[C
     if repeat is not None and repeat < 1:
         raise SpecError(f"--repeat {repeat}", fix="give 1 or more")
     return () if repeat in (None, 1) else (*[repeat or 1] * len(corpora), *[1] * len(practice))
-
-
-def _practice_may_help(
-    language: str, corpora: Sequence[Corpus], practice: Sequence[Corpus], target_speech: float
-) -> bool:
-    few = target_speech < MUCH_MINUTES and not practice and not any(c.shards for c in corpora)
-    return few and bool(voices_of(language)) and is_listed(language)
 
 
 def _log_dropped(dataset: Dataset, reporting: Reporting) -> None:

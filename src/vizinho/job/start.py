@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import json
-import math
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,31 +17,18 @@ from vizinho.errors import SpecError
 from vizinho.g2p.letters import base_letter_similarity, letter_similarity
 from vizinho.job.data import Dataset, SpeechAmount, read_dataset
 from vizinho.job.job import Job
-from vizinho.job.mixture import check_shapes, choose_shares, mix
 from vizinho.job.tokens import choose_tokens
-from vizinho.languages.levels.atlas import related
 from vizinho.model.checkpoint import Checkpoint, Donor, like, load_donor, weights
-from vizinho.model.layers import layer_of, layer_order
-from vizinho.model.transducer import durations_of, frames_needed, is_transducer
-from vizinho.model.whisper import (
-    TOKEN_PARAMETERS,
-    extended,
-    is_whole_whisper,
-    language_token,
-    languages_of,
-    most_tokens,
-    written_rows,
-)
-from vizinho.plan.apply import apply_plan, plant, shapes_of, token_parameters
+from vizinho.model.frontends import is_whole_whisper
+from vizinho.model.transducer import durations_of, is_transducer
+from vizinho.plan.apply import apply_plan, plant, renewed, shapes_of, token_parameters, transducer_axes
 from vizinho.plan.plan import TokenAxis, TransferPlan, plan_axes
-from vizinho.plan.tokens import NeighbourTable, SimilarityTable, TokenSource, folded, match_tokens
-from vizinho.plan.transducers import transducer_axes
+from vizinho.plan.tokens import SimilarityTable, TokenSource, folded, match_tokens
 from vizinho.records import Utterance
 from vizinho.text.normalize import Normalizer
-from vizinho.text.written import written_text
-from vizinho.training.data import Prepared, Preparer, WrittenPreparer, prepare, prepare_shards
+from vizinho.training.data import Prepared, prepare, prepare_shards
 from vizinho.training.options import TrainingOptions, differing
-from vizinho.training.speech_task import DevSet, dev_rates
+from vizinho.training.speech_task import DevSet, dev_rates, task_of
 
 if TYPE_CHECKING:
     from vizinho.training.phonemes import PhonemeTask
@@ -127,7 +110,8 @@ def make_ready(
     checkpoint, plan = begun.checkpoint, begun.plan
     # An utterance must fit the network at every speed that augmentation may give it.
     speed_range = job.options.augment.speed_range if job.options.augment.speed_share else 0.0
-    preparer = _preparer(begun, dataset, speed_range)
+    task = task_of(checkpoint.model)
+    preparer = task.preparer(checkpoint, dataset.normalizer, speed_range, begun.as_written)
     if dataset.shards:
         from vizinho.corpora.shards.source import ShardedExamples, Withheld
 
@@ -144,17 +128,6 @@ def make_ready(
     # What was decided is recorded, so that the job made again from its card decides nothing.
     job = replace(job, tokens=begun.tokens)
     return ReadyJob(job, dataset, prepared, checkpoint, plan, begun.donor, start, phonemes)
-
-
-def _preparer(begun: Start, dataset: Dataset, speed_range: float) -> Preparer:
-    checkpoint, texts = begun.checkpoint, dataset.normalizer
-    learnt = partial(written_text, normalizer=texts) if begun.tokens == "written" else texts
-    arguments = (checkpoint.tokenizer, learnt, checkpoint.front, speed_range)
-    if is_whole_whisper(checkpoint.model):
-        return WrittenPreparer(*arguments, most_tokens=most_tokens(checkpoint.model, math.inf))
-    if is_transducer(checkpoint.model):
-        return Preparer(*arguments, frames_needed(checkpoint.model), begun.written)
-    return Preparer(*arguments)
 
 
 def _phonemes(job: Job, dataset: Dataset, checkpoint: Checkpoint) -> PhonemeTask | None:
@@ -174,7 +147,7 @@ class Start:
     checkpoint: Checkpoint
     tokens: str
     """Whose tokens it writes, as in TokenChoice."""
-    written: bool = False
+    as_written: Callable[[str], str] | None = None
     """See TokenChoice."""
     plan: TransferPlan | None = None
     donor: dict[str, Any] | None = None
@@ -187,7 +160,7 @@ def _from_scratch(job: Job, dataset: Dataset) -> Start:
     choice, seed = choose_tokens(job, dataset), job.options.seed
     tokenizer = choice.tokenizer
     model = build_model(job.preset, len(tokenizer), tokenizer.pad_token_id, tokens=choice.kind, seed=seed)
-    return Start(Checkpoint(model, make_extractor(), tokenizer), choice.kind)
+    return Start(Checkpoint(model, make_extractor(), tokenizer), choice.kind, choice.as_written)
 
 
 def from_donor(job: Job, dataset: Dataset, similarity: Similarity | None) -> Start:
@@ -195,7 +168,10 @@ def from_donor(job: Job, dataset: Dataset, similarity: Similarity | None) -> Sta
     assert job.donor is not None
     donor = load_donor(job.donor, job.donor_adapter, ctc=job.head == "ctc")
     if is_whole_whisper(donor.model):
-        return _from_whisper(job, dataset, donor)
+        from vizinho.job.whisper import start_of
+
+        target, plan = start_of(job, (u.text for u in dataset.train), donor)
+        return Start(target, "donor", plan=plan, donor=donor.describe())
     choice = choose_tokens(job, dataset, donor)
     # A vocabulary that stays keeps its rows, also those of no token, and its blank.
     tokenizer, same = choice.tokenizer, choice.kind == "donor"
@@ -214,12 +190,12 @@ def from_donor(job: Job, dataset: Dataset, similarity: Similarity | None) -> Sta
     reasons: dict[str, Any] = {
         "lacking": donor.lacking,
         "unused": donor.unused,
-        "renewed": _renewed(fresh, job.rows.fresh_layers),
+        "renewed": renewed(fresh, job.rows.fresh_layers),
     }
     plan = plan_axes(shapes_of(fresh), shapes_of(donated), _axes(donor, sources, fresh, donated, grouped), **reasons)
     plant(target.model, apply_plan(plan, donated, fresh))
     notes = (choice.note,) if choice.note else ()
-    return Start(target, choice.kind, choice.written, replace(plan, notes=notes), donor.describe())
+    return Start(target, choice.kind, choice.as_written, replace(plan, notes=notes), donor.describe())
 
 
 def _mixed(job: Job, dataset: Dataset, similarity: Similarity | None, first: Start) -> tuple[Start, Job]:
@@ -227,6 +203,8 @@ def _mixed(job: Job, dataset: Dataset, similarity: Similarity | None, first: Sta
 
     Every donor comes to the target by a plan of its own; the plan that is shown is the first one's.
     """
+    from vizinho.training.mixing import check_shapes, choose_shares, mix
+
     names = [_ref_of(job.donor), *(other.ref for other in job.others)]
     alone = replace(job, others=())
     starts = [weights(first.checkpoint.model)]
@@ -279,47 +257,10 @@ def _axes(
     return [TokenAxis(tuple(sources), tokens, names, grouped)]
 
 
-def _from_whisper(job: Job, dataset: Dataset, donor: Donor) -> Start:
-    """Whisper keeps its decoder and its tokens; a language that it lacks gets a token of its own."""
-    tokenizer = copy.deepcopy(donor.tokenizer)
-    assert tokenizer is not None
-    token = language_token(job.language)
-    known = languages_of(donor.inventory.tokens)
-    if known and token not in donor.inventory.tokens:
-        tokenizer.add_tokens([token], special_tokens=True)
-    texts = Counter(row for u in dataset.train for row in written_rows(tokenizer, u.text))
-    network = extended(donor.model, tokenizer, job.language, texts.keys(), job.options.seed)
-    target = Checkpoint(network, donor.extractor, tokenizer)
-    near = job.language_like or related(job.language, known)
-    neighbours = NeighbourTable(
-        {token: tuple((language_token(code), share) for code, share in near)},
-        {token: "is a language like"},
-        "--language-like" if job.language_like else "by the family tree",
-    )
-    fresh, donated = weights(network), donor.weights()
-    sources = match_tokens(target.inventory, donor.inventory, job.rows, neighbours)
-    names = {name: name for name in TOKEN_PARAMETERS if name in fresh}
-    axis = TokenAxis(tuple(sources), donor.inventory.tokens, names, grouped=True)
-    renewed = _renewed(fresh, job.rows.fresh_layers)
-    plan = plan_axes(shapes_of(fresh), shapes_of(donated), [axis], renewed=renewed)
-    plant(network, apply_plan(plan, donated, fresh))
-    return Start(target, "donor", written=True, plan=plan, donor=donor.describe())
-
-
 def dev_set(utterances: Sequence[Utterance], normalizer: Normalizer, precision: str = "no") -> DevSet:
     """Utterances that have a text, to choose on."""
     references = {u.id: text for u in utterances if (text := normalizer(u.text))}
     return DevSet([u for u in utterances if u.id in references], references, normalizer.recognised, precision)
-
-
-def _renewed(parameters: Iterable[str], layers: Sequence[str]) -> dict[str, str]:
-    """Parameters of the layers that the options start fresh, each with the reason. SpecError for an unknown layer."""
-    names = list(parameters)
-    known = [layer for layer in layer_order(names) if layer != "head"]
-    unknown = sorted(set(layers) - set(known))
-    if unknown:
-        raise SpecError(f"no layer named {', '.join(unknown)}", where="fresh_layers", fix=f"layers: {', '.join(known)}")
-    return {name: "the options start its layer fresh" for name in names if layer_of(name) in layers}
 
 
 def sound_similarity(target: str, donor: str, targets: Sequence[str], donors: Sequence[str]) -> SimilarityTable:

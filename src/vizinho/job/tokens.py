@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from typing import Any
 
 from vizinho.errors import SpecError
@@ -23,9 +24,8 @@ from vizinho.text.tokens import (
     spelt,
     with_letters,
 )
-from vizinho.text.written import MARKS, is_mark, written_text
+from vizinho.text.written import MARKS, in_one_line, is_mark, written_text
 
-KINDS = ("auto", "characters", "written", "bpe", "donor", "extended")
 LONGEST_FRAME_OF_LETTERS = 0.06
 """Seconds. People say 10 to 20 letters in a second: frames of 40 ms hold them, frames of 80 ms do not."""
 LEAST_LETTERS_A_TOKEN = 1.4
@@ -42,8 +42,8 @@ class TokenChoice:
     tokenizer: Any
     note: str = ""
     """What was decided and why, for the plan's summary."""
-    written: bool = False
-    """Whether texts are learnt as they are written, with case and punctuation, not normalised."""
+    as_written: Callable[[str], str] | None = None
+    """What is learnt of a text, with case and punctuation; None where texts are learnt normalised."""
 
 
 def choose_tokens(job: Job, dataset: Dataset, donor: Donor | None = None) -> TokenChoice:
@@ -55,34 +55,83 @@ def choose_tokens(job: Job, dataset: Dataset, donor: Donor | None = None) -> Tok
     whatever the frames are; "donor" asks for no more than the texts. Raises SpecError where these cannot be written, or
     the donor has no tokens. "written" are letters with their capitals and marks, as the training texts are written.
     """
-    if job.tokens == "written":
-        return _written(job, dataset)
-    if job.tokens == "bpe":
-        return _pieces(job, dataset)
-    if job.tokens not in KINDS:
+    if job.tokens not in _MAKERS:
         fix = f"choose {', '.join(KINDS[:-1])} or {KINDS[-1]}"
         raise SpecError(f"unknown kind of tokens {job.tokens!r}", where="--tokens", fix=fix)
-    used = {letter for index in dataset.shards for letter in index.letters} or set(characters_of(dataset.texts()))
-    letters = sorted({*alphabet(job.language), *used})
-    if job.tokens == "characters":
-        return TokenChoice("characters", character_tokenizer(letters))
-    obstacle = _obstacle(job, dataset, donor, used)
-    if donor is not None and not obstacle:
-        note, written = _why_kept(donor, job.language, set(letters) - used), _write_as_texts(donor, dataset)
-        note += "; texts are learnt as they are written" if written else ""
-        return TokenChoice("donor", copy.deepcopy(donor.tokenizer), note, written)
-    if donor is not None and (job.tokens == "extended" or (job.tokens == "auto" and _frames_are_long(donor))):
-        choice = _extended(dataset, donor, letters)
-        if choice is not None and (job.tokens == "extended" or _is_short(choice.tokenizer, dataset.texts())):
-            return choice
-        if job.tokens == "auto":
-            reason = f"{obstacle}, and its frames are too long for letters (--tokens)"
-            return _pieces(job, dataset, f"tokens: {job.pieces} pieces of the training texts, because {reason}")
-    if job.tokens in ("donor", "extended"):
+    return _MAKERS[job.tokens](_Case(job, dataset, donor))
+
+
+@dataclass(frozen=True)
+class _Case:
+    """What tokens are chosen for."""
+
+    job: Job
+    dataset: Dataset
+    donor: Donor | None
+
+    @cached_property
+    def used(self) -> set[str]:
+        """Letters of the training texts; shards list theirs."""
+        listed = {letter for index in self.dataset.shards for letter in index.letters}
+        return listed or set(characters_of(self.dataset.texts()))
+
+    @property
+    def letters(self) -> list[str]:
+        """Letters of the alphabet and of the training texts."""
+        return sorted({*alphabet(self.job.language), *self.used})
+
+    @cached_property
+    def obstacle(self) -> str:
+        """Why the donor's tokens cannot stay; empty where they can."""
+        donor, job = self.donor, self.job
+        if donor is None or donor.tokenizer is None:
+            return "the donor has no tokens"
+        if job.tokens == "auto" and not _are_pieces(donor.inventory):
+            return "the donor's tokens are letters too"
+        letters = {*self.used, *(alphabet(job.language) if job.tokens != "donor" else ())}
+        lacking = _unwritten_letters(donor, letters)
+        lacking = [word for word in lacking if word in letters] or lacking
+        lacking = lacking or _unwritten(donor.tokenizer, donor.inventory, _words(self.dataset.texts()))
+        return f"the donor's {_kind(donor)} cannot write {_listed(lacking)}" if lacking else ""
+
+
+def _characters(case: _Case) -> TokenChoice:
+    return TokenChoice("characters", character_tokenizer(case.letters))
+
+
+def _pieces(case: _Case, note: str = "") -> TokenChoice:
+    return TokenChoice("bpe", bpe_tokenizer(case.dataset.texts(), case.job.pieces), note)
+
+
+def _donors(case: _Case) -> TokenChoice:
+    """The donor's tokens as they are."""
+    if case.donor is None or case.obstacle:
         fix = "use auto or characters"
-        raise SpecError(f"the donor's tokens cannot be kept: {obstacle}", where="--tokens", fix=fix)
-    count = f"tokens: {len(letters)} letters of {job.language} and its training texts"
-    return TokenChoice("characters", character_tokenizer(letters), f"{count}, because {obstacle} (--tokens)")
+        raise SpecError(f"the donor's tokens cannot be kept: {case.obstacle}", where="--tokens", fix=fix)
+    note = _why_kept(case.donor, case.job.language, set(case.letters) - case.used)
+    tokenizer = copy.deepcopy(case.donor.tokenizer)
+    if not _write_as_texts(case.donor, case.dataset):
+        return TokenChoice("donor", tokenizer, note)
+    return TokenChoice("donor", tokenizer, f"{note}; texts are learnt as they are written", in_one_line)
+
+
+def _extended(case: _Case) -> TokenChoice:
+    """The donor's tokens and the letters that they lack."""
+    return (case.obstacle and _with_lacking(case)) or _donors(case)
+
+
+def _auto(case: _Case) -> TokenChoice:
+    """The donor's pieces, or those and more letters, or pieces of the texts, or letters."""
+    if not case.obstacle:
+        return _donors(case)
+    if case.donor is not None and _frames_are_long(case.donor):
+        choice = _with_lacking(case)
+        if choice is not None and _is_short(choice.tokenizer, case.dataset.texts()):
+            return choice
+        reason = f"{case.obstacle}, and its frames are too long for letters (--tokens)"
+        return _pieces(case, f"tokens: {case.job.pieces} pieces of the training texts, because {reason}")
+    count = f"tokens: {len(case.letters)} letters of {case.job.language} and its training texts"
+    return replace(_characters(case), note=f"{count}, because {case.obstacle} (--tokens)")
 
 
 def _frames_are_long(donor: Donor) -> bool:
@@ -92,10 +141,6 @@ def _frames_are_long(donor: Donor) -> bool:
     return donor.recogniser.front.frame_seconds > LONGEST_FRAME_OF_LETTERS
 
 
-def _pieces(job: Job, dataset: Dataset, note: str = "") -> TokenChoice:
-    return TokenChoice("bpe", bpe_tokenizer(dataset.texts(), job.pieces), note)
-
-
 def _is_short(tokenizer: Any, texts: Iterable[str]) -> bool:
     """Whether tokens write several letters each, which pieces of another script do not."""
     listed = list(texts)
@@ -103,16 +148,17 @@ def _is_short(tokenizer: Any, texts: Iterable[str]) -> bool:
     return sum(map(len, listed)) >= LEAST_LETTERS_A_TOKEN * sum(map(len, rows))
 
 
-def _extended(dataset: Dataset, donor: Donor, letters: Sequence[str]) -> TokenChoice | None:
-    """The donor's pieces and the letters that they lack; None where that does not write every word."""
-    if donor.tokenizer is None:
+def _with_lacking(case: _Case) -> TokenChoice | None:
+    """The donor's tokens and the letters that they lack; None where that does not write every word."""
+    donor, letters = case.donor, case.letters
+    if donor is None or donor.tokenizer is None:
         return None
     lacking = _unwritten_letters(donor, letters)
     tokenizer = with_letters(donor.tokenizer, {letter for word in lacking for letter in word})
     if tokenizer is None:
         return None
     inventory = inventory_of(tokenizer)
-    if _unwritten(tokenizer, inventory, {*letters, *_words(dataset.texts())}):
+    if _unwritten(tokenizer, inventory, {*letters, *_words(case.dataset.texts())}):
         return None
     added = sorted(set(inventory.letters) - set(donor.inventory.letters))
     frame = f"frames of {donor.recogniser.front.frame_seconds * 1000:.0f} ms"
@@ -121,32 +167,21 @@ def _extended(dataset: Dataset, donor: Donor, letters: Sequence[str]) -> TokenCh
     return TokenChoice("extended", tokenizer, note)
 
 
-def _written(job: Job, dataset: Dataset) -> TokenChoice:
+def _written(case: _Case) -> TokenChoice:
     """Small letters, then their capitals, then marks: of rows that start equal the first is written."""
+    dataset, as_written = case.dataset, partial(written_text, normalizer=case.dataset.normalizer)
     if dataset.shards:
         what = "shards list the letters of normalised texts alone"
         raise SpecError(what, where="--tokens written", fix="give manifests, or use characters")
-    used = {*alphabet(job.language), *characters_of(written_text(u.text, dataset.normalizer) for u in dataset.train)}
+    used = {*alphabet(case.job.language), *characters_of(as_written(u.text) for u in dataset.train)}
     letters = {letter for letter in used if not is_mark(letter)}
     small = {letter for letter in letters if letter == letter.lower()}
     # One capital for each letter, so that models of one language agree whatever sentences the corpus had.
     capitals = (letters - small) | {c.upper() for c in small if len(c.upper()) == 1 and c.upper() != c}
     marks = {*MARKS, *(used - letters)}
     note = f"tokens: {len(small)} letters, {len(capitals)} capitals and {len(marks)} marks (--tokens)"
-    return TokenChoice("written", character_tokenizer([*sorted(small), *sorted(capitals), *sorted(marks)]), note)
-
-
-def _obstacle(job: Job, dataset: Dataset, donor: Donor | None, used: Iterable[str]) -> str:
-    """Why the donor's tokens cannot stay; empty where they can."""
-    if donor is None or donor.tokenizer is None:
-        return "the donor has no tokens"
-    if job.tokens == "auto" and not _are_pieces(donor.inventory):
-        return "the donor's tokens are letters too"
-    letters = {*used, *(alphabet(job.language) if job.tokens != "donor" else ())}
-    lacking = _unwritten_letters(donor, letters)
-    lacking = [word for word in lacking if word in letters] or lacking
-    lacking = lacking or _unwritten(donor.tokenizer, donor.inventory, _words(dataset.texts()))
-    return f"the donor's {_kind(donor)} cannot write {_listed(lacking)}" if lacking else ""
+    tokenizer = character_tokenizer([*sorted(small), *sorted(capitals), *sorted(marks)])
+    return TokenChoice("written", tokenizer, note, as_written)
 
 
 def _why_kept(donor: Donor, language: str, unused: Iterable[str]) -> str:
@@ -194,3 +229,14 @@ def _unwritten(tokenizer: Any, inventory: TokenInventory, words: Iterable[str]) 
     listed = sorted(words)
     rows = tokenizer(listed, add_special_tokens=False)["input_ids"] if listed else []
     return [word for word, of_word in zip(listed, rows, strict=True) if spelt(inventory, of_word) != word]
+
+
+_MAKERS: dict[str, Callable[[_Case], TokenChoice]] = {
+    "auto": _auto,
+    "characters": _characters,
+    "written": _written,
+    "bpe": _pieces,
+    "donor": _donors,
+    "extended": _extended,
+}
+KINDS = tuple(_MAKERS)

@@ -13,10 +13,9 @@ import torch
 from vizinho.audio.features import FrontEnd
 from vizinho.errors import ModelError
 from vizinho.files import sha256
-from vizinho.model.frontends import front_end
+from vizinho.model.frontends import front_end, is_whole_whisper
 from vizinho.model.layers import layer_of
 from vizinho.model.transducer import begin_with_blank, durations_of, is_transducer
-from vizinho.model.whisper import is_whole_whisper
 from vizinho.progress import quiet_transformers
 from vizinho.text.tokens import TokenInventory, inventory_of
 

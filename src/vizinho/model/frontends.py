@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from transformers import WhisperForConditionalGeneration
 
 from vizinho.audio.features import Convolution, FrontEnd
 from vizinho.audio.io import SAMPLE_RATE
 from vizinho.errors import ModelError
-from vizinho.model.whisper_silence import MARGIN, WINDOWS
 
 if TYPE_CHECKING:
     from transformers import FeatureExtractionMixin, PreTrainedConfig
@@ -25,8 +26,20 @@ TRANSDUCERS = ("parakeet_rnnt", "parakeet_tdt")
 WHISPER = ("whisper_ctc",)
 WHOLE_WHISPER = ("whisper",)
 """Model types with a decoder, which is trained with the encoder."""
+WINDOWS = (2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 20.0, 24.0, 30.0)
+"""Seconds of Whisper computed in full (`whisper_silence`): the shortest that holds the speech and MARGIN.
+
+They are few, so that batches fall into groups.
+"""
+MARGIN = 0.2
+"""Seconds of silence that must follow the speech, so that the end of the window is silence and nothing else."""
 FAMILIES = (*FASTCONFORMER, *WAVEFORM, *STACKED, *WHISPER)
 """Model types that can be trained with CTC here."""
+
+
+def is_whole_whisper(model: Any) -> bool:
+    """Whether a network is a Whisper with its decoder."""
+    return isinstance(model, WhisperForConditionalGeneration)
 
 
 def front_end(config: PreTrainedConfig, extractor: FeatureExtractionMixin) -> FrontEnd:

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
-from transformers import WhisperForConditionalGeneration
 from transformers.models.whisper.tokenization_whisper import TO_LANGUAGE_CODE
 
 from vizinho.errors import ModelError, SpecError
@@ -30,11 +29,6 @@ TOKEN_PARAMETERS = ("model.decoder.embed_tokens.weight", "proj_out.weight")
 _LANGUAGE = re.compile(r"<\|([a-z]{2,3})\|>")
 _OTHER_CODES = {"jv": "jw", "fil": "tl"}
 """Codes that Whisper has in a form of its own."""
-
-
-def is_whole_whisper(model: Any) -> bool:
-    """Whether a network is a Whisper with its decoder."""
-    return isinstance(model, WhisperForConditionalGeneration)
 
 
 # Languages and prompts.

@@ -22,15 +22,13 @@ import torch
 from torch import nn
 from transformers.modeling_outputs import BaseModelOutput
 
+from vizinho.model.frontends import WINDOWS
+
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 STRIDE = 16
 """Positions of silence, of 20 ms each, that one stands for."""
-WINDOWS = (2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 20.0, 24.0, 30.0)
-"""Seconds computed in full: the shortest that holds the speech and MARGIN. A few, so that batches fall into groups."""
-MARGIN = 0.2
-"""Seconds of silence that must follow the speech, so that the end of the window is silence and nothing else."""
 AFTER = 4
 """Positions computed after a window, of which the second is silence for both convolutions."""
 _PER_SECOND = 50

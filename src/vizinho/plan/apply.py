@@ -1,15 +1,17 @@
-"""Applies a transfer plan; every shape is checked before anything is written."""
+"""What a network gives a transfer plan, and the plan applied: every shape is checked before anything is written."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 
-from vizinho.errors import PlanError
-from vizinho.model.layers import layer_of
-from vizinho.plan.plan import PlanRow, Shape, TransferPlan
+from vizinho.errors import PlanError, SpecError
+from vizinho.model.layers import layer_of, layer_order
+from vizinho.model.transducer import EMBEDDING, OUTPUTS
+from vizinho.plan.plan import PlanRow, Shape, TokenAxis, TransferPlan
+from vizinho.plan.tokens import TokenSource
 
 Weights = Mapping[str, torch.Tensor]
 
@@ -22,6 +24,35 @@ def shapes_of(weights: Weights) -> dict[str, Shape]:
 def token_parameters(weights: Weights) -> list[str]:
     """Parameters of the output layer, whose first axis is V."""
     return [name for name in weights if layer_of(name) == "head"]
+
+
+def transducer_axes(
+    sources: Sequence[TokenSource], donor_tokens: Sequence[str], durations: Sequence[int], *, grouped: bool = False
+) -> list[TokenAxis]:
+    """The rows per token of a transducer: of its prediction network's embedding and of its joint network's outputs.
+
+    Tokens are matched once for both. TDT's rows of durations, after the tokens', stay as they are.
+
+    `grouped` is as in TokenAxis.
+    """
+    names = [f"<{frames} frames>" for frames in durations]
+    of_durations = [TokenSource(name, "row copy", ((name, 1.0),), "same duration") for name in names]
+    # Two axes, since the outputs have more rows than the embedding.
+    outputs = {name: name for name in OUTPUTS}
+    return [
+        TokenAxis(tuple(sources), tuple(donor_tokens), {EMBEDDING: EMBEDDING}, grouped),
+        TokenAxis((*sources, *of_durations), (*donor_tokens, *names), outputs, grouped),
+    ]
+
+
+def renewed(parameters: Iterable[str], layers: Sequence[str]) -> dict[str, str]:
+    """Parameters of the layers that the options start fresh, each with the reason. SpecError for an unknown layer."""
+    names = list(parameters)
+    known = [layer for layer in layer_order(names) if layer != "head"]
+    unknown = sorted(set(layers) - set(known))
+    if unknown:
+        raise SpecError(f"no layer named {', '.join(unknown)}", where="fresh_layers", fix=f"layers: {', '.join(known)}")
+    return {name: "the options start its layer fresh" for name in names if layer_of(name) in layers}
 
 
 def apply_plan(plan: TransferPlan, donor: Weights, fresh: Weights) -> dict[str, torch.Tensor]:

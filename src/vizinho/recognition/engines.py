@@ -131,8 +131,8 @@ def torch_engine(
     checkpoint: Checkpoint, language: str | None = None, precision: str = "no", *, pooled: bool = False
 ) -> TorchEngine | WordsEngine:
     """What computes with a network in memory; the options are for Whisper (`TorchWhisper`)."""
+    from vizinho.model.frontends import is_whole_whisper
     from vizinho.model.transducer import is_transducer
-    from vizinho.model.whisper import is_whole_whisper
 
     if is_transducer(checkpoint.model):
         from vizinho.recognition.transducer_torch import TorchTransducer

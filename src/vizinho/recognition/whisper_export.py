@@ -138,7 +138,8 @@ def _difference(network: Any, path: Path) -> float:
 
 
 def _silence() -> dict[str, Any]:
-    from vizinho.model.whisper_silence import AFTER, MARGIN, STRIDE, WINDOWS
+    from vizinho.model.frontends import MARGIN, WINDOWS
+    from vizinho.model.whisper_silence import AFTER, STRIDE
 
     return {"windows": WINDOWS, "margin": MARGIN, "stride": STRIDE, "after": AFTER}
 

@@ -42,6 +42,11 @@ def written_text(text: str, normalizer: Normalizer) -> str:
     return result if whole and normalizer(result) == whole else whole
 
 
+def in_one_line(text: str) -> str:
+    """A text exactly as it is written, but for its white space."""
+    return " ".join(text.split())
+
+
 def recognised_as_written(text: str, normalizer: Normalizer) -> str:
     """What a recogniser wrote, which may be anything, as `written_text` gives it."""
     try:

@@ -12,7 +12,6 @@ from vizinho.audio.io import SAMPLE_RATE
 from vizinho.corpora.batches import Example
 from vizinho.errors import CorpusError, TextError
 from vizinho.evaluation.collapse import letter_counts
-from vizinho.model.whisper import written_rows
 from vizinho.records import Utterance
 from vizinho.text.tokens import encode, frames_needed
 
@@ -38,7 +37,7 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True)
 class Preparer:
-    """Encodes texts for a network: normalised, or as they are written."""
+    """Encodes texts for a network."""
 
     tokenizer: Any
     normalizer: Callable[[str], str]
@@ -46,14 +45,14 @@ class Preparer:
     speed_range: float
     frames_needed: Callable[[Sequence[int]], int] = frames_needed
     """Fewest output frames that the network can say labels in."""
-    written: bool = False
-    """Whether texts keep their case and punctuation."""
+    as_written: Callable[[str], str] | None = None
+    """What is learnt of a text, with case and punctuation; None for the normalised text."""
 
     def __call__(self, utterance: Utterance) -> Example | str:
         """The utterance with its labels, or why it cannot be trained on. TextError for letters without a token."""
         text = self.normalizer(utterance.text)
-        if self.written and text:
-            text = " ".join(utterance.text.split())
+        if self.as_written is not None and text:
+            text = self.as_written(utterance.text)
         labels = encode(self.tokenizer, text, where=utterance.id)
         # Augmentation changes the speed: the labels must fit the fastest form, and the network hear the slowest.
         shortest = int(utterance.duration_seconds / (1 + self.speed_range) * SAMPLE_RATE)
@@ -65,26 +64,6 @@ class Preparer:
             return f"{longest_seconds:.1f} s at its slowest, the network hears {self.front.max_seconds:g} s"
         if (needed := self.frames_needed(labels)) > frames:
             return f"{max(needed, len(labels))} labels but only {frames} frames"
-        return Example(utterance, tuple(labels))
-
-
-@dataclass(frozen=True, slots=True)
-class WrittenPreparer(Preparer):
-    """Encodes texts as they are written, with case and punctuation, for Whisper."""
-
-    most_tokens: int = 0
-    """More tokens than the decoder has positions for."""
-
-    def __call__(self, utterance: Utterance) -> Example | str:
-        """See Preparer."""
-        labels = written_rows(self.tokenizer, utterance.text)
-        longest_seconds = utterance.duration_seconds / (1 - self.speed_range)
-        if not labels or not self.normalizer(utterance.text):
-            return "no text left after normalising"
-        if not self.front.can_hear(longest_seconds):
-            return f"{longest_seconds:.1f} s at its slowest, the network hears {self.front.max_seconds:g} s"
-        if len(labels) > self.most_tokens:
-            return f"{len(labels)} tokens of text, the network writes at most {self.most_tokens}"
         return Example(utterance, tuple(labels))
 
 

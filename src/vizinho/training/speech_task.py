@@ -16,10 +16,12 @@ from vizinho.evaluation.score import error_rates
 from vizinho.model.checkpoint import Checkpoint
 from vizinho.model.ctc import ctc_loss
 from vizinho.model.fast import Chunks, can_stream, fast_forward, set_chunks
+from vizinho.model.frontends import is_whole_whisper
+from vizinho.model.transducer import is_transducer
 from vizinho.progress import Log
 from vizinho.recognition.recognizer import Recognizer
 from vizinho.records import Utterance
-from vizinho.training.data import Examples
+from vizinho.training.data import Examples, Preparer
 from vizinho.training.health import bad_batch
 from vizinho.training.options import Chunking, StreamingOptions, TrainingOptions
 from vizinho.training.ranks import Ranks
@@ -53,6 +55,17 @@ class SpeechTask(Task[TrainingOptions]):
     """None: the last weights are taken, or the average of the last ones."""
     phonemes: PhonemeTask | None = None
     """Phones that are learnt with the letters; the network then has their head (`with_head`), which learns too."""
+
+    @classmethod
+    def preparer(
+        cls,
+        checkpoint: Checkpoint,
+        normalizer: Callable[[str], str],
+        speed_range: float,
+        as_written: Callable[[str], str] | None = None,
+    ) -> Preparer:
+        """What encodes texts for a network of this kind."""
+        return Preparer(checkpoint.tokenizer, normalizer, checkpoint.front, speed_range, as_written=as_written)
 
     @property
     def model(self) -> Any:  # type: ignore[override]
@@ -132,6 +145,19 @@ class SpeechTask(Task[TrainingOptions]):
         """Log utterances that had no part in the phoneme loss."""
         if self.phonemes is not None and (names := sorted(set(ranks.gather_names(list(self.phonemes.left_out))))):
             log(self.phonemes.log_line(names))
+
+
+def task_of(model: Any) -> type[SpeechTask]:
+    """The task of a network's kind."""
+    if is_transducer(model):
+        from vizinho.training.transducer_task import TransducerTask
+
+        return TransducerTask
+    if is_whole_whisper(model):
+        from vizinho.training.written_task import WrittenTask
+
+        return WrittenTask
+    return SpeechTask
 
 
 def _source(examples: Examples, options: TrainingOptions, run: Path) -> BatchSource:

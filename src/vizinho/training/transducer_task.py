@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import torch
 
 from vizinho.corpora.batches import Batch
 from vizinho.errors import ModelError, SpecError
-from vizinho.model.transducer import durations_of
+from vizinho.model.checkpoint import Checkpoint
+from vizinho.model.transducer import durations_of, frames_needed
 from vizinho.model.transducer_loss import transducer_loss
+from vizinho.training.data import Preparer
 from vizinho.training.options import TrainingOptions
 from vizinho.training.ranks import Ranks
 from vizinho.training.speech_task import SpeechTask
@@ -18,6 +21,11 @@ from vizinho.training.written_task import refuse_ctc_options
 
 class TransducerTask(SpeechTask):
     """A transducer and what it learns from: batches and dev scores are those of `SpeechTask`."""
+
+    @classmethod
+    def preparer(cls, checkpoint: Checkpoint, *texts: Any, **more: Any) -> Preparer:
+        """See SpeechTask; several labels may be said in one frame."""
+        return replace(super().preparer(checkpoint, *texts, **more), frames_needed=frames_needed(checkpoint.model))
 
     def begin(self, options: TrainingOptions) -> Ranks:
         """Raises SpecError for what only networks with CTC can do, ModelError for durations that have no gradient."""

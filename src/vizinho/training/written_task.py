@@ -2,21 +2,46 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch.nn.functional import cross_entropy
 
-from vizinho.corpora.batches import Batch, deaths_named
+from vizinho.corpora.batches import Batch, Example, deaths_named
 from vizinho.errors import SpecError
-from vizinho.model.whisper import prompt_of
+from vizinho.model.checkpoint import Checkpoint
+from vizinho.model.whisper import most_tokens, prompt_of, written_rows
+from vizinho.records import Utterance
+from vizinho.training.data import Preparer
 from vizinho.training.options import TrainingOptions
 from vizinho.training.ranks import Ranks
 from vizinho.training.speech_task import SpeechTask
 
 _IGNORED = -100  # cross_entropy's label of what has no part in the loss
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenPreparer(Preparer):
+    """Encodes texts as they are written, with case and punctuation, for Whisper."""
+
+    most_tokens: int = 0
+    """More tokens than the decoder has positions for."""
+
+    def __call__(self, utterance: Utterance) -> Example | str:
+        """See Preparer."""
+        labels = written_rows(self.tokenizer, utterance.text)
+        longest_seconds = utterance.duration_seconds / (1 - self.speed_range)
+        if not labels or not self.normalizer(utterance.text):
+            return "no text left after normalising"
+        if not self.front.can_hear(longest_seconds):
+            return f"{longest_seconds:.1f} s at its slowest, the network hears {self.front.max_seconds:g} s"
+        if len(labels) > self.most_tokens:
+            return f"{len(labels)} tokens of text, the network writes at most {self.most_tokens}"
+        return Example(utterance, tuple(labels))
 
 
 def refuse_ctc_options(options: TrainingOptions) -> None:
@@ -28,6 +53,18 @@ def refuse_ctc_options(options: TrainingOptions) -> None:
 
 class WrittenTask(SpeechTask):
     """A recogniser with a decoder and what it learns from: batches and dev scores are those of `SpeechTask`."""
+
+    @classmethod
+    def preparer(
+        cls,
+        checkpoint: Checkpoint,
+        normalizer: Callable[[str], str],
+        speed_range: float,
+        as_written: Callable[[str], str] | None = None,
+    ) -> Preparer:
+        """See SpeechTask; texts are always learnt as they are written."""
+        most = most_tokens(checkpoint.model, math.inf)
+        return WrittenPreparer(checkpoint.tokenizer, normalizer, checkpoint.front, speed_range, most_tokens=most)
 
     def begin(self, options: TrainingOptions) -> Ranks:
         """Raises SpecError for what only networks with CTC can do."""

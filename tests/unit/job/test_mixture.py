@@ -15,11 +15,11 @@ from vizinho import train, transfer
 from vizinho.audio.augment import NO_AUGMENT
 from vizinho.errors import SpecError, StoreError
 from vizinho.job.card import recorded_job
-from vizinho.job.mixture import SHARES, choose_shares, mix
 from vizinho.job.run import Reporting
 from vizinho.job.start import make_ready, sound_similarity
 from vizinho.store.card import read_card
 from vizinho.store.store import Store
+from vizinho.training.mixing import SHARES, choose_shares, mix
 from vizinho.training.options import TrainingOptions
 
 FAST = TrainingOptions(

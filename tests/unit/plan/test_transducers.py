@@ -7,10 +7,9 @@ import transformers as hf
 from vizinho.errors import PlanError
 from vizinho.model.checkpoint import weights
 from vizinho.model.transducer import EMBEDDING, OUTPUTS
-from vizinho.plan.apply import shapes_of
+from vizinho.plan.apply import shapes_of, transducer_axes
 from vizinho.plan.plan import plan_axes
 from vizinho.plan.tokens import RowOptions, match_tokens
-from vizinho.plan.transducers import transducer_axes
 from vizinho.text.tokens import TokenInventory
 
 BY_TOKEN = [EMBEDDING, *OUTPUTS]

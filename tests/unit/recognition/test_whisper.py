@@ -24,8 +24,9 @@ from vizinho.audio.whisper_mel import WhisperMel
 from vizinho.decoding.setup import DecoderSpec
 from vizinho.errors import ModelError, SpecError
 from vizinho.model.checkpoint import load_checkpoint
+from vizinho.model.frontends import MARGIN, WINDOWS
 from vizinho.model.whisper import TOKENS_AT_LEAST, TOKENS_PER_SECOND
-from vizinho.model.whisper_silence import AFTER, MARGIN, STRIDE, WINDOWS
+from vizinho.model.whisper_silence import AFTER, STRIDE
 from vizinho.recognition.engines import WordsEngine, torch_engine
 from vizinho.recognition.recognizer import Recognizer
 from vizinho.recognition.stream import Final, Partial, StreamSession

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from vizinho.text.families import Place
 from vizinho.text.language import Language
 
 SOURCE = "Glottolog (CC BY 4.0), as carried by urielplus"
@@ -27,19 +28,6 @@ _STANDARDS = {
     "yi": "ydd", "zh": "cmn",
 }  # fmt: skip
 """The language that stands for a macrolanguage; of others the one that most is known of."""
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A language on the map and in its family, from the family down to the language itself."""
-
-    code: str
-    name: str
-    latitude: float
-    """Degrees north."""
-    longitude: float
-    """Degrees east."""
-    path: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

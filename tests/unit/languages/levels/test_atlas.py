@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vizinho.languages.levels.atlas import Place, compare_map, distance_km, family_distance, parse_atlas, read_atlas
+from vizinho.languages.levels.atlas import compare_map
 from vizinho.languages.levels.glottolog import all_places, place_of
 from vizinho.languages.measures import LevelResult
 from vizinho.languages.sources import Inputs, TextSources
+from vizinho.text.families import Place, distance_km, family_distance, parse_atlas, read_atlas
 from vizinho.text.language import Language
 
 ATLAS = read_atlas()
