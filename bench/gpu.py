@@ -38,15 +38,14 @@ from vizinho.corpora.batches import BatchPlan
 from vizinho.corpora.manifest import write_manifest
 from vizinho.job.job import Job
 from vizinho.job.start import ReadyJob, make_ready
-from vizinho.model.ctc import ctc_loss
 from vizinho.model.fast import fast_forward
 from vizinho.model.recompute import recomputed_blocks
+from vizinho.parallel import is_main_process
 from vizinho.records import Utterance
 from vizinho.training.loop import fit
 from vizinho.training.norms import RunningStatistics
 from vizinho.training.options import TrainingOptions
-from vizinho.training.speech_task import SpeechTask
-from vizinho.training.torchrun import is_main_process
+from vizinho.training.speech_task import SpeechTask, ctc_loss
 
 LETTERS_PER_SECOND = 14
 CLOCKS = {"cpu": time.process_time, "wall": time.perf_counter}

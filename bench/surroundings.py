@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from vizinho.job.card import machine
 from vizinho.parallel import usable_cores
-from vizinho.store.surroundings import machine
 
 _FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_bf16", "amx_int8", "asimd", "sve")
 """Vector instructions on which the rate of a matrix product depends."""

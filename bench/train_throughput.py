@@ -34,11 +34,10 @@ from vizinho.corpora.batches import BatchData, ListedSource
 from vizinho.corpora.synthetic import practice_corpus
 from vizinho.job.job import Job
 from vizinho.job.start import ReadyJob, make_ready
-from vizinho.model.ctc import ctc_loss
 from vizinho.model.fast import fast_forward
 from vizinho.training.loop import fit
 from vizinho.training.options import TrainingOptions
-from vizinho.training.speech_task import SpeechTask
+from vizinho.training.speech_task import SpeechTask, ctc_loss
 
 BATCH_SECONDS = 32.0
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from vizinho.errors import InterruptedRunError
 from vizinho.job.start import ReadyJob
-from vizinho.training.interrupt import InterruptedRunError
 from vizinho.training.loop import fit
 from vizinho.training.options import TrainingOptions
 from vizinho.training.speech_task import SpeechTask

@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import save_file
 
 from vizinho.corpora.shards.source import ShardedExamples
+from vizinho.errors import InterruptedRunError
 from vizinho.files import write_json
 from vizinho.g2p.espeak import is_available
 from vizinho.job.job import Job
@@ -20,7 +21,6 @@ from vizinho.job.start import make_ready
 from vizinho.model.adapters import attach
 from vizinho.model.checkpoint import weights
 from vizinho.model.layers import AdapterOptions
-from vizinho.training.interrupt import InterruptedRunError
 from vizinho.training.loop import fit
 from vizinho.training.options import (
     DistributedOptions,

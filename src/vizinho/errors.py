@@ -54,3 +54,7 @@ class StoreError(VizinhoError):
 
 class SpecError(VizinhoError):
     """A recipe or experiment file with unknown keys or impossible values."""
+
+
+class InterruptedRunError(VizinhoError):
+    """The user stopped the run; its state is saved."""

@@ -32,6 +32,8 @@ Work = Callable[[Sequence[Any]], list[Any]]
 """Results of a group of items, in order."""
 
 
+SEPARATE_STORES = "TORCH_DISABLE_SHARE_RDZV_TCP_STORE"
+"""Environment variable: 1 makes torchrun begin every attempt with a new store of the processes' addresses."""
 CGROUPS, CGROUP_MOUNT = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
 
 
@@ -331,3 +333,28 @@ def fast_bf16() -> bool:
     import torch
 
     return torch.cuda.is_available() or bool(torch.cpu._is_amx_tile_supported())
+
+
+def is_main_process() -> bool:
+    """Whether this process writes and logs for its run: the first that torchrun started, or the only one."""
+    return int(os.environ.get("RANK", "0")) == 0
+
+
+def process_count() -> int:
+    """How many processes torchrun started for this command; 1 without torchrun."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def restart_may_hang() -> bool:
+    """Whether processes that torchrun restarts could read the addresses of dead ones, and wait for them for ever.
+
+    All attempts share one store of addresses (torch 2.13, DynamicRendezvousHandler.next_rendezvous), and whether a
+    process reads the old address or the new one depends on timing.
+    """
+    restarts = int(os.environ.get("TORCHELASTIC_MAX_RESTARTS", "0"))
+    return restarts > 0 and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
+
+
+def is_first_attempt() -> bool:
+    """False where torchrun started the run's processes again after one of them died (`--max-restarts`)."""
+    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) == 0

@@ -14,8 +14,8 @@ from tones import tone_corpus
 from vizinho.job.fit import fit_job
 from vizinho.job.job import Job
 from vizinho.job.start import make_ready
+from vizinho.parallel import SEPARATE_STORES
 from vizinho.training.recipes import read_recipe
-from vizinho.training.torchrun import SEPARATE_STORES
 
 pytestmark = pytest.mark.pipeline
 

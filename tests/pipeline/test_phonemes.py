@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 from tones import tone_corpus
 from transformers import AutoModelForCTC
 
+from vizinho.errors import InterruptedRunError
 from vizinho.g2p import letters as phonetics
 from vizinho.g2p.espeak import is_available
 from vizinho.job.fit import fit_job, save
@@ -20,7 +21,6 @@ from vizinho.model.checkpoint import weights
 from vizinho.model.layers import AdapterOptions
 from vizinho.model.phonemes import FILE
 from vizinho.store.store import Store
-from vizinho.training.interrupt import InterruptedRunError
 from vizinho.training.options import PhonemeOptions, TrainingOptions
 
 pytestmark = pytest.mark.pipeline

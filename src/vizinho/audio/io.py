@@ -9,8 +9,8 @@ import numpy.typing as npt
 import soundfile
 import soxr
 
-from vizinho.audio.chained import split_streams
 from vizinho.audio.containers import open_native, open_sound
+from vizinho.audio.repair import split_streams
 from vizinho.errors import AudioError
 from vizinho.files import replacing
 

@@ -550,7 +550,7 @@ def _list_speakable(as_json: bool) -> None:
     from vizinho.corpora.synthetic import phrase_books
     from vizinho.g2p.speaking import speakable
     from vizinho.g2p.words import is_listed
-    from vizinho.text.exemplars import sample_sentences
+    from vizinho.text.alphabets import sample_sentences
 
     rows = []
     for speech in speakable():

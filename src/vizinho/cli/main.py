@@ -11,7 +11,7 @@ import typer
 from vizinho.cli import compare, corpus, evaluate, experiment, lm, models, serve, topics, train, transcribe, vectors
 from vizinho.cli.options import Commands
 from vizinho.errors import SpecError, VizinhoError
-from vizinho.training.torchrun import SEPARATE_STORES, process_count, restart_may_hang
+from vizinho.parallel import SEPARATE_STORES, process_count, restart_may_hang
 from vizinho.version import __version__
 
 RENAMED = {
@@ -150,7 +150,7 @@ def main() -> None:
         _refuse_renamed(sys.argv[1:])
         app()
     except VizinhoError as error:
-        from vizinho.training.interrupt import InterruptedRunError
+        from vizinho.errors import InterruptedRunError
 
         typer.echo(f"error: {error}", err=True)
         # 130 is what shells expect of a program that Ctrl-C ended (128 + SIGINT).

@@ -21,8 +21,7 @@ from torch.utils.data import DataLoader, Dataset
 from vizinho.audio.augment import AugmentOptions, augment_waveform
 from vizinho.audio.features import FrontEnd
 from vizinho.audio.io import SAMPLE_RATE, Waveform, load_audio
-from vizinho.audio.logmel import at_least_minimum
-from vizinho.audio.running import normalize_running
+from vizinho.audio.logmel import at_least_minimum, normalize_running
 from vizinho.errors import AudioError, CorpusError, ModelError
 from vizinho.parallel import begin_process
 from vizinho.records import Utterance

@@ -24,7 +24,7 @@ from vizinho.g2p.speaking import Reader, readers_of
 from vizinho.g2p.words import frequent_words, is_listed, is_word
 from vizinho.progress import Advance, silent
 from vizinho.records import Utterance
-from vizinho.text.exemplars import sample_sentences
+from vizinho.text.alphabets import sample_sentences
 from vizinho.text.normalize import get_normalizer
 
 SINGLE_WORD_SHARE = 0.3

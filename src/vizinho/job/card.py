@@ -1,11 +1,16 @@
-"""What a card keeps of a job, and the same job made from a card again."""
+"""What a card keeps of a job and of where it ran, and the same job made from a card again."""
 
 from __future__ import annotations
 
+import os
+import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from vizinho.corpora.manifest import content_digest, fingerprint
 from vizinho.errors import CorpusError, ModelError, StoreError
@@ -17,9 +22,15 @@ from vizinho.plan.tokens import RowOptions
 from vizinho.store.card import Card
 from vizinho.store.store import Store
 from vizinho.training.options import TrainingOptions, from_dict
+from vizinho.version import __version__
 
 # Cards of versions that recorded fewer of these cannot be reproduced; their models load all the same.
 _JOB_KEYS = ("corpora", "minutes", "repeat", "preset", "pieces", "donor_adapter")
+LIBRARIES = (
+    "torch", "transformers", "accelerate", "tokenizers", "sentencepiece", "safetensors", "peft", "numpy", "scipy",
+    "soundfile", "soxr", "lhotse", "panphon", "num2words", "jiwer", "espeakng-loader",
+)  # fmt: skip
+"""Libraries that influence the numbers on the way from a manifest to weights and scores."""
 
 
 def recipe_of(job: Job) -> dict[str, Any]:
@@ -167,3 +178,39 @@ def changed_sources(dataset: Dataset, card: Card) -> list[str]:
                 f"{source.place}: texts and sizes are as recorded, but the order, the lengths or the sound are not"
             )
     return lines
+
+
+def software() -> dict[str, str]:
+    """Version by name; libraries that are not installed (the extras) are left out."""
+    versions = {"vizinho": __version__, "python": platform.python_version()}
+    # Read from the packages' metadata: importing them would take seconds.
+    for name in LIBRARIES:
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    versions["torch"] = torch.__version__  # has the build (+cpu, +cu128) where the package's metadata may not
+    return versions
+
+
+def machine() -> dict[str, str]:
+    """Processor with its vector instructions, cores, torch's threads now, torchrun's processes, accelerator, system."""
+    return {
+        "processor": _processor(),
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+        "cores": str(os.cpu_count()),
+        "threads": str(torch.get_num_threads()),
+        "processes": os.environ.get("WORLD_SIZE", "1"),
+        "accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else "none",
+        "system": f"{platform.system()} {platform.machine()}",
+    }
+
+
+def _processor() -> str:
+    # On Linux `platform` does not know the processor's name; /proc/cpuinfo does, on x86 at least.
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        lines = []
+    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return named[0] if named else platform.processor() or platform.machine()

@@ -13,6 +13,7 @@ from vizinho.evaluation.collapse import Course, Finding, diagnose
 from vizinho.job.start import ReadyJob, dev_set
 from vizinho.model.checkpoint import save_checkpoint, weights
 from vizinho.model.frontends import is_whole_whisper
+from vizinho.parallel import is_main_process
 from vizinho.plan.apply import plant
 from vizinho.plan.movement import Movement, movement
 from vizinho.progress import Advance, Log, silent
@@ -23,7 +24,6 @@ from vizinho.training.memory import fitted
 from vizinho.training.selection import FitResult
 from vizinho.training.skipped import read_skipped
 from vizinho.training.speech_task import DevSet, dev_rates, task_of
-from vizinho.training.torchrun import is_main_process
 
 if TYPE_CHECKING:
     from vizinho.model.adapters import Adapter

@@ -16,20 +16,19 @@ from safetensors import SafetensorError
 from vizinho.errors import ModelError, StoreError
 from vizinho.evaluation.collapse import as_json as findings_json
 from vizinho.files import scratch_folder, sole_lock, write_text
-from vizinho.job.card import recipe_of, record
+from vizinho.job.card import machine, recipe_of, record, software
 from vizinho.job.fit import FinishedJob, save
 from vizinho.job.promote import Verdict, card_score, measure, promote
 from vizinho.job.start import ReadyJob
 from vizinho.model.checkpoint import save_checkpoint, weights_digest
+from vizinho.parallel import is_main_process
 from vizinho.recognition.recognizer import Recognizer
 from vizinho.records import Utterance
 from vizinho.store.card import Card, read_card
 from vizinho.store.pins import read_pin
 from vizinho.store.rights import SOURCES, Sources, sources_of
 from vizinho.store.store import Store, unwritable
-from vizinho.store.surroundings import machine, software
 from vizinho.training.skipped import NAMED, write_skipped
-from vizinho.training.torchrun import is_main_process
 
 ADAPTER = "adapter"
 """Folder of a model that holds what it adds to its donor, where it was trained so."""

@@ -20,6 +20,7 @@ from vizinho.job.data import open_corpus, target_minutes
 from vizinho.job.run import Outcome, Paths, Reporting, transfer
 from vizinho.ledger import Ledger
 from vizinho.model.presets import donor_kind
+from vizinho.parallel import process_count
 from vizinho.progress import bar, silent
 from vizinho.recognition.files import Work
 from vizinho.recognition.label import LabelReport, PseudoLabelOptions, pseudo_label
@@ -29,7 +30,6 @@ from vizinho.store.pins import pinned_utterances, read_pin, same_recordings
 from vizinho.store.store import Store, unwritable
 from vizinho.training.recipes import default_recipe
 from vizinho.training.skipped import NAMED
-from vizinho.training.torchrun import process_count
 
 _LABELLED_SHARE = 2.0
 """Minutes with labels for one transcribed minute, above which the transcribed corpus is repeated."""

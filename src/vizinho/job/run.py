@@ -18,6 +18,7 @@ from vizinho.job.job import HEADS, Job, MixedDonor
 from vizinho.job.publish import Published, drop_run, publish, run_folder, sole_run, summary, unfinished
 from vizinho.job.start import ReadyJob, make_ready, sound_similarity
 from vizinho.model.presets import check_preset, donor_kind
+from vizinho.parallel import is_first_attempt, is_main_process
 from vizinho.plan.tokens import RowOptions
 from vizinho.progress import board, unseen
 from vizinho.records import Utterance
@@ -30,7 +31,6 @@ from vizinho.text.orthography import read_orthography
 from vizinho.training.options import TrainingOptions
 from vizinho.training.recipes import default_recipe, read_recipe
 from vizinho.training.skipped import FILE, NAMED
-from vizinho.training.torchrun import is_first_attempt, is_main_process
 
 Paths = Path | str | Sequence[Path | str]
 """One path or several."""

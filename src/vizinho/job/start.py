@@ -14,12 +14,12 @@ import torch
 
 from vizinho.audio.features import make_extractor
 from vizinho.errors import SpecError
-from vizinho.g2p.letters import base_letter_similarity, letter_similarity
 from vizinho.job.data import Dataset, SpeechAmount, read_dataset
 from vizinho.job.job import Job
 from vizinho.job.tokens import choose_tokens
 from vizinho.model.checkpoint import Checkpoint, Donor, like, load_donor, weights
 from vizinho.model.frontends import is_whole_whisper
+from vizinho.model.presets import build_model
 from vizinho.model.transducer import durations_of, is_transducer
 from vizinho.plan.apply import apply_plan, plant, renewed, shapes_of, token_parameters, transducer_axes
 from vizinho.plan.plan import TokenAxis, TransferPlan, plan_axes
@@ -155,8 +155,6 @@ class Start:
 
 
 def _from_scratch(job: Job, dataset: Dataset) -> Start:
-    from vizinho.model.presets import build_model
-
     choice, seed = choose_tokens(job, dataset), job.options.seed
     tokenizer = choice.tokenizer
     model = build_model(job.preset, len(tokenizer), tokenizer.pad_token_id, tokens=choice.kind, seed=seed)
@@ -265,6 +263,8 @@ def dev_set(utterances: Sequence[Utterance], normalizer: Normalizer, precision: 
 
 def sound_similarity(target: str, donor: str, targets: Sequence[str], donors: Sequence[str]) -> SimilarityTable:
     """How alike letters are by sound, or by looks where eSpeak NG or a voice is missing. Shape (targets, donors)."""
+    from vizinho.g2p.letters import base_letter_similarity, letter_similarity  # wanted where the donor lacks letters
+
     # Sounds are known of small letters; a capital beside its own small letter stays one that has none.
     known = set(donors)
     plain = [letter if folded(letter) in known else folded(letter) for letter in donors]

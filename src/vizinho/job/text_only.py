@@ -20,13 +20,13 @@ from vizinho.decoding.setup import DecoderSpec, write_own_decoder
 from vizinho.errors import ModelError, SpecError, TextError
 from vizinho.files import scratch_folder
 from vizinho.g2p.respell import spellings_of
+from vizinho.job.card import machine, software
 from vizinho.model.checkpoint import weights_digest
 from vizinho.progress import board, unseen
 from vizinho.recognition.engines import SETTINGS
 from vizinho.recognition.recognizer import Recognizer
 from vizinho.store.card import CARD, DECODER, README, Card
 from vizinho.store.store import Store
-from vizinho.store.surroundings import machine, software
 from vizinho.text.alphabets import alphabet
 from vizinho.text.normalize import get_normalizer
 

@@ -13,8 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vizinho.audio.io import Waveform
-from vizinho.audio.logmel import LogMel, at_least_minimum
-from vizinho.audio.running import Frames, RunningFeatures
+from vizinho.audio.logmel import Frames, LogMel, RunningFeatures, at_least_minimum
 from vizinho.decoding.greedy import LogProbs
 from vizinho.errors import ModelError
 from vizinho.recognition.engines import open_session

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from vizinho.errors import TextError
-from vizinho.text import version1
 from vizinho.text.language import Language
 from vizinho.text.orthography import Orthography, default_orthography, orthography_of
 from vizinho.text.readout import read_out
@@ -81,6 +80,8 @@ class Normalizer:
     def read(self, text: str) -> Normalised:
         """Normalise one text and say what is dropped (version 1 does not know). Raises TextError."""
         if self.version == 1:
+            from vizinho.text import version1
+
             return Normalised(version1.normalise(text, self.lang), "")
         spelling = spelling_of(self.orthography)
         words = read_out(spelling.fold(text), self.lang, spelling.lower)

@@ -17,7 +17,7 @@ from typing import Any
 
 from vizinho.errors import TextError
 from vizinho.files import write_text
-from vizinho.text.exemplars import Exemplars, exemplars
+from vizinho.text.alphabets import Exemplars, exemplars
 from vizinho.text.language import Language
 
 APOSTROPHES = "'’‘‛ʼʻʽʹˈ′‵`´＇ꞌꞋ"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -11,11 +13,10 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 import torch
 
-from vizinho.errors import ModelError
+from vizinho.errors import InterruptedRunError, ModelError
 from vizinho.progress import Advance, Log, silent
 from vizinho.training.checkpoints import restore, save_state
 from vizinho.training.health import bad_update
-from vizinho.training.interrupt import InterruptedRunError, interruptible
 from vizinho.training.norms import RunningStatistics
 from vizinho.training.options import LoopOptions
 from vizinho.training.ranks import WholeModel, WholeOptimizer
@@ -99,6 +100,31 @@ def fit(
     task.model.eval()
     assert result is not None
     return result
+
+
+@contextmanager
+def interruptible() -> Iterator[Callable[[], bool]]:
+    """Turn the first SIGINT or SIGTERM into a flag that the loop reads between steps; a second one stops at once.
+
+    SIGTERM is what torchrun, SLURM and cloud machines send before they kill.
+    """
+    pressed: list[bool] = []
+
+    def handler(_signal: int, _frame: Any) -> None:
+        pressed.append(True)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+    try:
+        before = {kind: signal.signal(kind, handler) for kind in (signal.SIGINT, signal.SIGTERM)}
+    except ValueError:  # only the main thread may set handlers, and only it gets Ctrl-C
+        yield lambda: False
+        return
+    try:
+        yield lambda: bool(pressed)
+    finally:
+        for kind, previous in before.items():
+            signal.signal(kind, previous)
 
 
 class _Learner(Generic[Options]):

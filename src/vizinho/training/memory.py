@@ -18,11 +18,10 @@ import torch
 from vizinho.corpora.batches import Batch, BatchData, ListedSource, stream
 from vizinho.errors import ModelError
 from vizinho.files import write_text
-from vizinho.parallel import free_memory
+from vizinho.parallel import free_memory, process_count
 from vizinho.progress import Log
 from vizinho.training.options import Chunking, TrainingOptions
 from vizinho.training.speech_task import SpeechTask
-from vizinho.training.torchrun import process_count
 
 DECIDED = "memory.json"
 """In the run's folder, so that a run that goes on computes as it began."""

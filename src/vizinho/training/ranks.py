@@ -16,9 +16,8 @@ from typing import Any, TypeVar
 import torch
 
 from vizinho.errors import SpecError
-from vizinho.parallel import set_threads
+from vizinho.parallel import process_count, set_threads
 from vizinho.training.options import LoopOptions, TrainingOptions
-from vizinho.training.torchrun import process_count
 
 T = TypeVar("T")
 

@@ -3,8 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vizinho.audio.logmel import LogMel
-from vizinho.audio.running import RunningFeatures, RunningStatistics, normalize_running
+from vizinho.audio.logmel import LogMel, RunningFeatures, RunningStatistics, normalize_running
 
 FEATURES = LogMel()
 

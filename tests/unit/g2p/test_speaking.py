@@ -9,7 +9,7 @@ from vizinho.errors import SpecError
 from vizinho.g2p.espeak import Voice, is_available, synthesise, voices_of
 from vizinho.g2p.speaking import Reader, readers_of, speakable
 from vizinho.g2p.words import frequent_words, is_listed
-from vizinho.text.exemplars import sample_sentences
+from vizinho.text.alphabets import sample_sentences
 
 needs_espeak = pytest.mark.skipif(not is_available(), reason="eSpeak NG is not installed")
 

@@ -5,10 +5,10 @@ import torch
 
 from vizinho.audio.features import make_extractor
 from vizinho.model import conformer
-from vizinho.model.ctc import ctc_loss
 from vizinho.model.fast import fast_forward
 from vizinho.model.frontends import front_end
 from vizinho.model.presets import build_model
+from vizinho.training.speech_task import ctc_loss
 
 
 def batch(lengths):

@@ -7,8 +7,7 @@ import pytest
 import torch
 
 from vizinho.audio.features import make_extractor
-from vizinho.audio.logmel import LogMel
-from vizinho.audio.running import normalize_running
+from vizinho.audio.logmel import LogMel, normalize_running
 from vizinho.errors import ModelError
 from vizinho.model.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from vizinho.model.fast import Chunks, chunks_of, fast_forward, set_chunks

@@ -9,11 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vizinho.corpora.batches import BatchPlan
-from vizinho.errors import ModelError, TextError
+from vizinho.errors import InterruptedRunError, ModelError, TextError
 from vizinho.text_models.contrastive import ContrastiveOptions, missed, ranking_loss
 from vizinho.text_models.encoders import make_contrastive, make_masked
 from vizinho.text_models.masked import hide, masked_loss, start_embeddings
-from vizinho.training.interrupt import InterruptedRunError
 from vizinho.vectors.pieces import encode
 from vizinho.vectors.transformer import load_encoder, save_encoder
 

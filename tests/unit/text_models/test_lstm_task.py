@@ -6,9 +6,8 @@ import pytest
 import torch
 from grammar import FORWARD, TWO_WAY, fresh, sentences
 
-from vizinho.errors import ModelError, SpecError, TextError
+from vizinho.errors import InterruptedRunError, ModelError, SpecError, TextError
 from vizinho.text_models.lstm_task import LmData, LmOptions, LmTask, word_loss
-from vizinho.training.interrupt import InterruptedRunError
 from vizinho.training.loop import fit
 
 OPTIONS = LmOptions(steps=60, batch_words=64, learning_rate=2e-2, samples=6, evaluate_every=20, checkpoint_every=20)

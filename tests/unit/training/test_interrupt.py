@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from vizinho.training.interrupt import interruptible
+from vizinho.training.loop import interruptible
 
 
 @pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])

@@ -6,8 +6,7 @@ import signal
 import pytest
 import torch
 
-from vizinho.errors import ModelError, SpecError
-from vizinho.training.interrupt import InterruptedRunError
+from vizinho.errors import InterruptedRunError, ModelError, SpecError
 from vizinho.training.loop import fit
 from vizinho.training.options import LoopOptions
 from vizinho.training.schedule import plain_rates

@@ -14,7 +14,7 @@ from vizinho.g2p.words import frequent_words, is_listed, is_word, word_frequenci
 from vizinho.languages.levels.running import running_text, text_files
 from vizinho.languages.levels.scripts import UNSPACED, Words, main_script, of_main_script
 from vizinho.languages.sources import TextSources
-from vizinho.text.exemplars import sample_sentences
+from vizinho.text.alphabets import sample_sentences
 from vizinho.text.language import Language
 
 LEAST_COUNTED = 60

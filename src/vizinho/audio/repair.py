@@ -1,10 +1,12 @@
-"""Finds the streams of files that were joined byte by byte; libsndfile decodes only the first of them.
+"""What libsndfile makes nothing of: streams that were joined byte by byte, and Ogg Opus files with a wrong clock.
 
-Ogg calls this chaining (RFC 3533) and allows it, internet radio and `cat` make it of MP3 and FLAC too.
+Of joined streams it decodes only the first. Ogg calls this chaining (RFC 3533) and allows it, internet radio and `cat`
+make it of MP3 and FLAC too.
 """
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +16,11 @@ _MP3_MARKS = (b"Xing", b"Info")
 _MP3_OFFSETS = (36, 21, 13)
 """Bytes from a frame's header to its mark: MPEG 1 stereo; MPEG 1 mono and MPEG 2 stereo; MPEG 2 mono."""
 _WINDOW_BYTES, _OVERLAP_BYTES = 16 * 2**20, 64
+_HEADER_BYTES = 27
+_END_OF_STREAM = 4
+_HEADER_PAGES = 2  # OpusHead and OpusTags come first (RFC 7845); short tags fit one page
+_FRAME_SAMPLES = (480, 960, 1920, 2880) * 3 + (480, 960) * 2 + (120, 240, 480, 960) * 4
+"""Samples at 48 kHz of one frame, by the configuration number in a packet's first byte (RFC 6716, table 2)."""
 
 
 def split_streams(source: Path | bytes) -> list[bytes]:
@@ -89,3 +96,71 @@ def _windows(source: Path | bytes) -> Iterator[tuple[int, bytes]]:
             more = file.read(_WINDOW_BYTES)
             offset += len(window) - _OVERLAP_BYTES
             window = window[-_OVERLAP_BYTES:] + more if more else b""
+
+
+def repair_clock(data: bytes) -> bytes:
+    """Set the position of every page to the number of samples so far; the trimming at the end of the stream stays.
+
+    Some muxers write positions that jump between pages. Players ignore this; libsndfile calls the file malformed.
+    Raises ValueError for data that is not Ogg Opus.
+    """
+    if data[:4] != b"OggS" or b"OpusHead" not in data[:64]:
+        raise ValueError("not Ogg Opus")
+    repaired, samples, unfinished = bytearray(), 0, b""
+    for number, page in enumerate(_pages(data)):
+        packets, unfinished = _packets(page, unfinished)
+        if number >= _HEADER_PAGES and packets:
+            samples += sum(map(_packet_samples, packets))
+            written = struct.unpack_from("<q", page, 6)[0]
+            struct.pack_into("<q", page, 6, min(written, samples) if page[5] & _END_OF_STREAM else samples)
+            struct.pack_into("<I", page, 22, 0)  # the checksum is computed with zeros in its own place
+            struct.pack_into("<I", page, 22, _checksum(page))
+        repaired += page
+    return bytes(repaired)
+
+
+def _pages(data: bytes) -> Iterator[bytearray]:
+    start = 0
+    while start < len(data):
+        if data[start : start + 4] != b"OggS" or len(data) < start + _HEADER_BYTES:
+            raise ValueError("not a page of Ogg")
+        lacing = data[start + _HEADER_BYTES : start + _HEADER_BYTES + data[start + 26]]
+        end = start + _HEADER_BYTES + len(lacing) + sum(lacing)
+        yield bytearray(data[start:end])
+        start = end
+
+
+def _packets(page: bytearray, unfinished: bytes) -> tuple[list[bytes], bytes]:
+    packets, position = [], _HEADER_BYTES + page[26]
+    for size in page[_HEADER_BYTES:position]:
+        unfinished += bytes(page[position : position + size])
+        position += size
+        if size < 255:  # a packet ends with the first segment that is not full; it may begin on an earlier page
+            packets.append(unfinished)
+            unfinished = b""
+    return packets, unfinished
+
+
+def _packet_samples(packet: bytes) -> int:
+    if not packet:
+        return 0
+    code = packet[0] & 3  # frame count code (RFC 6716, section 3.2): one frame, two, two, or as the next byte says
+    frames = 1 if code == 0 else 2 if code < 3 else packet[1] & 63
+    return _FRAME_SAMPLES[packet[0] >> 3] * frames
+
+
+def _checksum(page: bytearray) -> int:
+    crc = 0
+    for byte in page:
+        crc = ((crc << 8) & 0xFFFFFFFF) ^ _CRC[(crc >> 24) ^ byte]
+    return crc
+
+
+def _crc_row(byte: int) -> int:
+    row = byte << 24  # Ogg's CRC-32 has the usual polynomial, but no reflection and no inversion
+    for _ in range(8):
+        row = ((row << 1) ^ (0x04C11DB7 if row & 0x80000000 else 0)) & 0xFFFFFFFF
+    return row
+
+
+_CRC = tuple(map(_crc_row, range(256)))

@@ -9,8 +9,8 @@ import pytest
 import soundfile
 
 from vizinho.audio import chained
-from vizinho.audio.chained import split_streams
 from vizinho.audio.io import load_audio, seconds_of
+from vizinho.audio.repair import split_streams
 from vizinho.errors import AudioError
 
 KINDS = {
