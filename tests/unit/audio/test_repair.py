@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from vizinho.audio import chained
+from vizinho.audio import repair
 from vizinho.audio.io import load_audio, seconds_of
 from vizinho.audio.repair import split_streams
 from vizinho.errors import AudioError
@@ -51,12 +51,12 @@ def test_marks_across_the_windows_of_a_long_file_are_found(tmp_path, monkeypatch
     path = tmp_path / "a.mp3"
     path.write_bytes(b"".join(parts))
     for window in (100, 997, len(parts[0]) + 2, len(parts[0]) + 37):
-        monkeypatch.setattr(chained, "_WINDOW_BYTES", window)
+        monkeypatch.setattr(repair, "_WINDOW_BYTES", window)
         assert [len(part) for part in split_streams(path)] == [len(part) for part in parts]
     ogg = stream("opus", 300, 1)
     path.write_bytes(ogg * 3)
     for window in (100, 997, len(ogg) + 2):
-        monkeypatch.setattr(chained, "_WINDOW_BYTES", window)
+        monkeypatch.setattr(repair, "_WINDOW_BYTES", window)
         assert split_streams(path) == [ogg] * 3
 
 
