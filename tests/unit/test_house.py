@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from closure import closure
 from docs_commands import known_commands
 from house import SOURCE, figures, findings, sources
 
@@ -15,6 +16,8 @@ LEAST_COMMENTS = 3.0
 """In a hundred lines."""
 MOST_COMMANDS = 39
 MOST_TOP_MODULES = 9
+MOST_FILES_OF_A_RUN = 78
+"""That an import of `vizinho.job.run` loads; `python tests/closure.py` lists them and who pulls each."""
 
 
 def test_locals_say_what_they_hold_and_dense_lines_say_why():
@@ -38,6 +41,12 @@ def test_commands_and_modules_at_the_top_are_few():
     leaves = [c for c in commands if not any(other[: len(c)] == c and other != c for other in commands)]
     assert len(leaves) <= MOST_COMMANDS
     assert len([p for p in SOURCE.glob("*.py") if p.name != "__init__.py"]) <= MOST_TOP_MODULES
+
+
+def test_a_run_is_few_files():
+    files = closure("vizinho.job.run")
+    assert len(files) <= MOST_FILES_OF_A_RUN, files
+    assert files["vizinho.job.data"] and "vizinho.job.practice" not in files
 
 
 def test_importing_the_package_loads_nothing_heavy():

@@ -321,7 +321,7 @@ class Recognizer:
             cutter = Cutter(options.cutting)
             return self._packed([*cutter.feed(samples), *cutter.flush()])
         if options.trimming and self._window_seconds is None:
-            return trimmed(samples, options.trimming)
+            return trimmed(samples, options.trimming, options.cutting)
         return [Piece(0, samples)] if samples.size else []
 
     def _long(self, cutter: Cutter, blocks: Iterable[Waveform]) -> Iterator[PieceOutput]:

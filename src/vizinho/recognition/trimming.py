@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from vizinho.audio.io import SAMPLE_RATE, Waveform
 from vizinho.decoding.greedy import PAUSE_SECONDS
-from vizinho.recognition.cutting import Piece
+from vizinho.recognition.cutting import CutOptions, Piece
 from vizinho.recognition.vad import WINDOW_SAMPLES, SpeechProbability
 
 Windows = npt.NDArray[np.bool_]
@@ -22,12 +22,8 @@ Windows = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class TrimOptions:
-    """What counts as silence, and how much of it stays."""
+    """What counts as silence besides what the voice detector says, and how much of it stays."""
 
-    speech_probability: float = 0.35
-    """A window is speech from this probability of the voice detector."""
-    surely_speech: float = 0.5
-    """Nothing is cut from a recording in which no window reaches this: the detector may miss a very short word."""
     quiet_share: float = 0.25
     """Whatever the detector says, a window stays that has more than this share of the speech's level (12 dB below)."""
     click_seconds: float = 0.07
@@ -38,8 +34,12 @@ class TrimOptions:
     """Silence that stays beside speech."""
 
 
-def trimmed(samples: Waveform, options: TrimOptions) -> list[Piece]:
-    """The parts of samples (N,) at 16 kHz with speech or other sound, in order; the whole where nothing is silent."""
+def trimmed(samples: Waveform, options: TrimOptions, cutting: CutOptions = CutOptions()) -> list[Piece]:
+    """The parts of samples (N,) at 16 kHz with speech or other sound, in order; the whole where nothing is silent.
+
+    A window is speech where it may go on by `cutting`. Nothing is cut from a recording in which no window may begin it:
+    the detector may miss a very short word.
+    """
     whole = [Piece(0, samples)] if samples.size else []
     filled = np.pad(samples, (0, -samples.size % WINDOW_SAMPLES))  # whole windows
     levels = _levels(filled)
@@ -47,7 +47,7 @@ def trimmed(samples: Waveform, options: TrimOptions) -> list[Piece]:
     if not levels.size or not _is_long(levels < options.quiet_share * levels.max(), options):
         return whole
     probabilities = SpeechProbability().feed(filled)
-    surely = probabilities >= options.surely_speech
+    surely = probabilities >= cutting.begin_probability
     if not surely.any():
         return whole
     # The level of sure speech, not of the whole: a click would raise that, silence lower it.
@@ -55,7 +55,7 @@ def trimmed(samples: Waveform, options: TrimOptions) -> list[Piece]:
     loud = levels > options.quiet_share * speech_level
     spans = [
         (start, end)
-        for start, end in _spans((probabilities >= options.speech_probability) | loud)
+        for start, end in _spans((probabilities >= cutting.hold_probability) | loud)
         if surely[start:end].any() or _seconds(end - start) > options.click_seconds
     ]
     # Spans of windows, from one to one past the last; those with a short pause between them are decoded in one go.
