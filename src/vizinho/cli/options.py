@@ -139,6 +139,11 @@ def processes_that_fit(option: str, requested: int | None, threads: int = 1, ite
     return processes
 
 
+def processes_for(requested: int | None, on_ray: bool, items: int) -> int:
+    """Processes for `--processes` with these items: on this machine's cores, or as many as a cluster (Ray) is told."""
+    return requested or 1 if on_ray else processes_that_fit("--processes", requested, items=items)
+
+
 def standard_input() -> bytes:
     """All of standard input. Raises SpecError where the process was started without one (`<&-`, some services)."""
     if sys.stdin is None:
