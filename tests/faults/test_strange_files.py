@@ -1,12 +1,10 @@
 """Files of strangers of every kind that is read: whatever is in them, only clear errors come out."""
 
 import gzip
-import importlib.util
 import io
 import json
 import math
 import shutil
-import sys
 import tarfile
 import tomllib
 from collections.abc import Callable
@@ -17,6 +15,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from small_corpora import BUILDERS
 from strange import CELLS, CUTS, KEEP, VALUES, cell_swapped, clear_only, damaged, fuzzed, swapped
 
 from vizinho.errors import CorpusError
@@ -26,23 +25,12 @@ ROOT = Path(__file__).parents[2]
 PLACES = st.integers(0, 10**6)
 
 
-def readers_test() -> Any:
-    """The corpora of the readers' contract."""
-    spec = importlib.util.spec_from_file_location(
-        "contract_of_readers", ROOT / "tests" / "contracts" / "test_readers.py"
-    )
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # its dataclasses look for their module there
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture(scope="module")
 def corpora(tmp_path_factory) -> dict[str, Path]:
-    folder, module = tmp_path_factory.mktemp("corpora"), readers_test()
-    for kind, build in module.BUILDERS.items():
+    folder = tmp_path_factory.mktemp("corpora")
+    for kind, build in BUILDERS.items():
         build(folder / kind)
-    return {kind: folder / kind for kind in module.BUILDERS}
+    return {kind: folder / kind for kind in BUILDERS}
 
 
 TABLES = {
