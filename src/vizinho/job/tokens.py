@@ -43,7 +43,7 @@ class TokenChoice:
     note: str = ""
     """What was decided and why, for the plan's summary."""
     as_written: Callable[[str], str] | None = None
-    """What is learnt of a text, with case and punctuation; None where texts are learnt normalised."""
+    """Gives the form of a text that is learnt, with case and punctuation; None where texts are learnt normalised."""
 
 
 def choose_tokens(job: Job, dataset: Dataset, donor: Donor | None = None) -> TokenChoice:

@@ -46,7 +46,7 @@ class Preparer:
     frames_needed: Callable[[Sequence[int]], int] = frames_needed
     """Fewest output frames that the network can say labels in."""
     as_written: Callable[[str], str] | None = None
-    """What is learnt of a text, with case and punctuation; None for the normalised text."""
+    """Gives the form of a text that is learnt, with case and punctuation; None for the normalised text."""
 
     def __call__(self, utterance: Utterance) -> Example | str:
         """The utterance with its labels, or why it cannot be trained on. TextError for letters without a token."""
