@@ -195,7 +195,9 @@ def _backward(
     numbers = ranks.batch_numbers(step, step + 1)
     for index, (number, batch, count) in enumerate(zip(numbers, batches, items, strict=True)):
         # What a batch draws (dropout) follows its number, not what ran before it or in which process.
-        torch.manual_seed(int(np.random.SeedSequence([learner.options.seed, number]).generate_state(1)[0]))
+        seed = int(np.random.SeedSequence([learner.options.seed, number]).generate_state(1)[0])
+        torch.manual_seed(seed)
+        np.random.seed(seed)  # the layer drop and the masks of transformers' networks are drawn from it
         with ranks.computing(learner.network, last=index == len(batches) - 1):
             loss = learner.task.loss(learner.network, batch, learner.options, ranks)
             # Gradients are averaged over the processes, so each part of the sum is multiplied by their number.
