@@ -20,8 +20,7 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 
-from vizinho.audio.repair import repair_clock, split_streams
-from vizinho.audio.wav_length import whole_wav
+from vizinho.audio.repair import repair_clock, split_streams, whole_wav
 from vizinho.errors import AudioError
 
 Block = npt.NDArray[np.float32]

@@ -13,7 +13,7 @@ from typer import Argument, Option
 
 from vizinho.cli.corpus_check import check
 from vizinho.cli.corpus_speech import align, label, respell, revoice, speak
-from vizinho.cli.emit import emit, shortened
+from vizinho.cli.emit import emit, shortened, warn
 from vizinho.cli.options import AsJson, Commands, Manifest, Seed, language_tag
 from vizinho.corpora.manifest import read_manifest, select
 from vizinho.errors import SpecError

@@ -7,9 +7,9 @@ from itertools import islice
 
 from vizinho.g2p.espeak import spoken_languages
 from vizinho.g2p.words import is_listed
-from vizinho.languages.levels.atlas import distance_km, family_distance
 from vizinho.languages.levels.glottolog import place_of
-from vizinho.text.exemplars import sample_sentences
+from vizinho.text.alphabets import sample_sentences
+from vizinho.text.families import distance_km, family_distance
 from vizinho.text.language import Language
 
 RELATIVES = 6
