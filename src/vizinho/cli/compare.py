@@ -115,7 +115,7 @@ def compare(
     with board() as show:
         comparison = comparing.compare(
             target,
-            _listed(donors) if donors else _candidates(target),
+            _candidates(target) if donors is None else _listed(donors),
             inputs,
             levels=_listed(levels) if levels else comparing.QUICK_LEVELS,
             cache=home / "cache" / "compare" if cached else None,
@@ -188,6 +188,10 @@ def text(
         parts.append(
             "not computed, and not counted as zero (--details says why and what to do):\n" + _gaps_in_short(comparison)
         )
+    at_hand = [ref for r in comparison.ranking for ref in (models or {}).get(r.donor, ())]
+    if at_hand:
+        start = f"vizinho transfer {at_hand[0]} --to {comparison.target} --corpus {comparison.target}.jsonl"
+        parts.append(f"next: `{start}` starts from the nearest donor with a model in the store")
     return "\n\n".join(parts)
 
 

@@ -18,6 +18,7 @@ def test_the_answer_comes_first_with_names_and_models_at_hand(comparison):
     assert lines[0].startswith("donors for Galician (gl)")
     head, first = lines[2], lines[4]
     assert first.startswith("| Portuguese (pt)") and "pt@3" in first
+    assert lines[-1].startswith("next: `vizinho transfer pt@3 --to gl --corpus gl.jsonl`")
     assert "token similarity" not in head and "may save" not in head  # nobody has them: no column of gaps
 
 
