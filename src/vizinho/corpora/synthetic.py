@@ -35,6 +35,8 @@ LEAST_WORDS = 100
 HELD_OUT_MINUTES = 3.0  # most minutes of dev and of test, each; they are at most a tenth of the whole
 _DRAWS_VERSION = 1  # counts up when the same seed no longer draws the same texts and voices
 _MOST_SILENT_DRAWS = 100
+_UNSPEAKABLE = ("silence", "seconds of speech")
+"""In the messages about texts that a voice cannot say, or says letter by letter without an end: others are drawn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,10 +188,10 @@ def _speak_split(language: str, split: _Split, folder: Path, seed: int, progress
                 seconds = _record(reader.written(text), voice, path, rng)
             except VizinhoError as error:
                 silent_draws += 1
-                if "silence" not in error.what or silent_draws > _MOST_SILENT_DRAWS:
+                if not any(sign in error.what for sign in _UNSPEAKABLE) or silent_draws > _MOST_SILENT_DRAWS:
                     raise
-                number += 1  # a variant that cannot say this word: draw again with the next number
-                progress(0.0, f"silent: {text[:30]}")
+                number += 1  # draw again with the next number
+                progress(0.0, f"left out: {text[:30]}")
                 continue
         yield Utterance(
             name,

@@ -66,9 +66,15 @@ def exemplars(language: str) -> Exemplars:
 def sample_sentences(language: str) -> tuple[str, ...]:
     """Some sentences of a language, mostly of the Universal Declaration of Human Rights; none for most languages.
 
-    Of a language with several scripts those of the first that has any.
+    Of a language with several scripts those of the script that the code names, else of its usual one.
     """
-    for entry in _entries(Language.of(language).base):
+    from langcodes import Language as Tag
+
+    entries = _entries(Language.of(language).base)
+    script = Tag.get(Language.of(language).tag).maximize().script
+    # Where CLDR does not know the usual script there is one entry, in whatever it is.
+    in_script = [entry for entry in entries if entry.script == script]
+    for entry in in_script or entries:
         texts = [str(getattr(entry.sample_text, part)) for part in _SAMPLES]
         if lines := dict.fromkeys(line.strip() for text in texts for line in text.splitlines() if line.strip()):
             return tuple(lines)

@@ -159,6 +159,13 @@ def test_a_voice_that_stays_silent_ends_in_an_error(tmp_path: Path, monkeypatch:
         practice_corpus("pt", 0.1, tmp_path)
 
 
+def test_a_sentence_that_takes_minutes_to_say_is_left_out(tmp_path: Path) -> None:
+    words = [a + b + c for a in "bcdfg" for b in "aeio" for c in ("la", "ro", "te")]
+    sentences = [*(" ".join(words[i : i + 4]) for i in range(len(words) - 3)), " ".join(words * 8)]
+    utterances = read_manifest(practice_corpus("pt", 1.0, tmp_path, sentences=sentences))
+    assert max(u.duration_seconds for u in utterances) < 60
+
+
 def test_a_text_without_words_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vizinho.corpora.synthetic.frequent_words", lambda *_: ["..."])
     with pytest.raises(VizinhoError, match="too few words"):
