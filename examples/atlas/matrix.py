@@ -18,14 +18,17 @@ from vizinho.languages.measured import Measured, read_measured, write_atlas
 from vizinho.languages.sources import Inputs
 
 
-def with_nearness(transfers: list[Measured], speech: dict[str, Path]) -> list[Measured]:
+def with_nearness(transfers: list[Measured], speech: dict[str, Path], cache: Path) -> list[Measured]:
     """Transfers to one target with the nearness of its donors by every measure."""
     target, donors = transfers[0].target, [m.donor for m in transfers]
-    comparison = compare(target, donors, Inputs(speech=speech))
+    comparison = compare(target, donors, Inputs(speech=speech), cache=cache)
     nearness = {
         donor: {f"{r.level}/{m.name}": m.nearness for r in results for m in r.measures}
         for donor, results in comparison.results.items()
     }
+    for ranked in comparison.ranking:
+        if ranked.score is not None:
+            nearness[ranked.donor]["ranking/score"] = ranked.score
     return [replace(m, nearness=nearness[m.donor]) for m in transfers]
 
 
@@ -36,10 +39,10 @@ def main(runs: Path, out: Path) -> None:
         for kind in ("target", "donor"):
             for manifest in sorted(runs.glob(f"{kind}.*.jsonl")):
                 code = manifest.name.split(".")[1]
-                speech[code] = Path(shutil.copy(manifest, Path(folder) / f"{code}.jsonl"))
+                speech[code] = Path(shutil.copy(manifest, Path(folder) / f"{code}.jsonl"))  # its paths are absolute
         transfers = []
         for results in sorted(runs.glob("*/results.json")):
-            transfers += with_nearness(read_measured(results), speech)
+            transfers += with_nearness(read_measured(results), speech, runs / "compare")
             print(results, len(transfers))
     write_atlas(sorted(transfers, key=lambda m: (m.target, m.donor)), out)
 
