@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from multiprocessing import get_context, parent_process
 from multiprocessing.managers import SyncManager
 from pathlib import Path
@@ -244,7 +245,8 @@ def _spread_over_processes(
     try:
         for items in groups:
             # Two groups per process are under way: more would only fill memory with results that nobody took yet.
-            waiting.append(pool.submit(_in_process, items))
+            with _interrupts_held():  # the first task starts all processes
+                waiting.append(pool.submit(_in_process, items))
             if len(waiting) > 2 * processes:
                 yield from waiting.popleft().result()
         while waiting:
@@ -255,6 +257,22 @@ def _spread_over_processes(
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Ctrl-C comes afterwards to this thread, and not to processes that start meanwhile: they inherit the mask.
+
+    `_begin` ignores it too, but a process imports for a second before it gets there, and would print where it was.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 _own: Work | None = None

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from vizinho.errors import SpecError
-from vizinho.parallel import run_tasks
+from vizinho.parallel import run_tasks, spread
 
 
 def square(number, show):
@@ -34,6 +34,18 @@ def test_tasks_keep_their_order_and_report(processes):
 def test_the_first_error_arrives_whole(processes):
     with pytest.raises(SpecError, match="here: thirteen -> take another"):
         run_tasks([(square, (n,)) for n in (13, 1)], processes, lambda *_: None)
+
+
+def held():
+    """Whether an interrupt is held back here, and was so when the process began."""
+    mask = signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    return lambda items: [mask for _ in items]
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="this system has no masks of signals")
+def test_an_interrupt_does_not_reach_processes_that_are_still_importing():
+    assert list(spread(held, (), range(4), group=1, processes=2)) == [True] * 4
+    assert held()([1]) == [False]
 
 
 def parent_of(process):

@@ -460,7 +460,7 @@ def tune(
     From then on `transcribe`, `evaluate` and `serve` use it.
     """
     from vizinho.decoding.setup import write_decoder, write_own_decoder
-    from vizinho.job.decoder import choose_decoder, model_of_texts, with_trainings_dev
+    from vizinho.job.decoder import choose_decoder, model_of_texts, to_choose_on, with_trainings_dev
     from vizinho.progress import board
     from vizinho.recognition.files import Work
 
@@ -468,8 +468,9 @@ def tune(
         raise SpecError("a model is given, nothing is learnt", where="--text", fix="give --lm or --text")
     store = Store()
     utterances = with_trainings_dev(read_manifest(corpus), store.card(model))
+    to_choose_on(utterances, split)  # what is refused is refused before the work
     if out is None:
-        store.decoder_place(model)  # a model that takes none is refused before the work, not after it
+        store.decoder_place(model)
     recognizer = Work(store.resolve(model), threads=threads).open()
     with board() as show, tempfile.TemporaryDirectory() as folder:
         if not lms:

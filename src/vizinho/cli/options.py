@@ -14,7 +14,7 @@ from typer import Argument, Option
 from typer.core import TyperCommand
 from typer.models import CommandFunctionType
 
-from vizinho.errors import SpecError
+from vizinho.errors import CorpusError, SpecError
 
 if TYPE_CHECKING:
     from vizinho.decoding.rescore import Rescoring
@@ -27,6 +27,24 @@ def language_tag(parameter: typer.CallbackParam, value: str | None) -> str | Non
     from vizinho.text.language import Language
 
     return Language.parse(value, where=parameter.opts[0], error=SpecError).tag if value else value  # None: not given
+
+
+def check_manifests(paths: Sequence[Path] | None) -> None:
+    """Refuse a wrong path before libraries are loaded, which takes seconds. Raises CorpusError."""
+    for path in paths or ():
+        if not path.exists():
+            what = "cannot read the manifest (No such file or directory)"
+            raise CorpusError(what, where=path, fix="check the path of the JSONL file")
+
+
+def check_donor(donor: str) -> None:
+    """Refuse a name, or one of several with "+" between them, that is neither in the store nor here, as early."""
+    from vizinho.store.store import Store, is_hub_id
+
+    store = Store()
+    for ref in [donor] if Path(donor).exists() else donor.split("+"):
+        if not (Path(ref).exists() or is_hub_id(ref) or store.find(ref)):
+            store.resolve(ref)  # raises, with what there is
 
 
 # For all commands.

@@ -21,6 +21,8 @@ from vizinho.cli.options import (
     Quiet,
     Rows,
     ShowPlan,
+    check_donor,
+    check_manifests,
     language_shares,
     language_tag,
     row_overrides,
@@ -69,6 +71,7 @@ def train(
     as_json: AsJson = False,
 ) -> None:
     """Train a recogniser from scratch."""
+    check_manifests([*corpus, *(beside or ())])
     from vizinho.job.run import train as train_recogniser
 
     train_recogniser(
@@ -183,11 +186,13 @@ def transfer(
     as_json: AsJson = False,
 ) -> None:
     """Make a recogniser for a language from another language's, or a new version from the old one."""
+    if bool(corpus) == bool(texts):
+        raise SpecError("give speech or text", where="--corpus, --text", fix="give either --corpus or --text")
+    check_manifests([*(corpus or ()), *(beside or ())])
+    check_donor(donor)
     from vizinho.job.run import transfer as transfer_recogniser
     from vizinho.plan.tokens import RowOptions
 
-    if bool(corpus) == bool(texts):
-        raise SpecError("give speech or text", where="--corpus, --text", fix="give either --corpus or --text")
     if texts:
         _transfer_text(donor, to, texts, donor_language, name, quiet=quiet, as_json=as_json)
         return

@@ -64,6 +64,16 @@ def with_trainings_dev(utterances: Sequence[Utterance], card: Card | None) -> Se
     return [replace(u, split="dev") if u.id in dev else u for u in utterances]
 
 
+def to_choose_on(utterances: Sequence[Utterance], split: str) -> list[Utterance]:
+    """The utterances of a split. Raises SpecError for test, and CorpusError where there are none."""
+    if split == "test":  # weights that are chosen on test make every later test score too good
+        raise SpecError("weights are not chosen on test", where="lm tune", fix="use dev")
+    chosen = [u for u in utterances if u.split == split]
+    if not chosen:
+        raise CorpusError(f"no utterances in split {split!r}", where="--corpus", fix="give a manifest that has it")
+    return chosen
+
+
 def choose_decoder(
     recognizer: Recognizer,
     utterances: Sequence[Utterance],
@@ -80,11 +90,7 @@ def choose_decoder(
     The network runs once. Of sets with equal errors the smallest is chosen. Raises SpecError for the test split,
     CorpusError for a split without text, and what `make_decoder` raises.
     """
-    if split == "test":  # weights that are chosen on test make every later test score too good
-        raise SpecError("weights are not chosen on test", where="lm tune", fix="use dev")
-    utterances = [u for u in utterances if u.split == split]
-    if not utterances:
-        raise CorpusError(f"no utterances in split {split!r}", where="--corpus", fix="give a manifest that has it")
+    utterances = to_choose_on(utterances, split)
     normalize = normalizer_of(recognizer, utterances)
     references = {u.id: text for u in utterances if (text := normalize(u.text))}  # no rate is defined without words
     second = spec.rescoring
