@@ -33,7 +33,7 @@ one_speaker = true
 drop_test_texts = true
 
 [training]
-steps = 150
+steps = 100
 batch_seconds = 16.0
 learning_rate = 1e-3
 warmup_share = 0.1

@@ -1,0 +1,64 @@
+"""Which measures foretell the transfers of the atlas, and whether other weights of the votes would.
+
+python examples/atlas/votes.py
+
+Each target is left out once: weights are fitted to the other targets, and order the donors of the one left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import scipy.stats
+
+from vizinho.languages.matrix import correlations, mean_over_targets
+from vizinho.languages.measured import Measured, atlas
+from vizinho.languages.rank import VOTES
+
+NAMES = tuple(f"{level}/{name}" for level, name, _ in VOTES)
+PUBLISHED = {f"{level}/{name}": weight for level, name, weight in VOTES}
+
+
+def score(measured: Measured, weights: Mapping[str, float]) -> float:
+    """The weighted mean nearness over the votes that a pair has."""
+    shared = [name for name in NAMES if name in measured.nearness]
+    return sum(weights[n] * measured.nearness[n] for n in shared) / max(sum(weights[n] for n in shared), 1e-9)
+
+
+def spearman(transfers: Sequence[Measured], weights: Mapping[str, float]) -> float:
+    """Of the score and the benefit over the donors of one target."""
+    scores = [score(m, weights) for m in transfers]
+    return float(scipy.stats.spearmanr(scores, [m.benefit for m in transfers]).statistic)
+
+
+def fitted(transfers: Sequence[Measured], strength: float) -> dict[str, float]:
+    """Published weights times what each vote's own correlation is beside the others', to the power `strength`."""
+    own = {c.measure: max(c.value, 0.0) for c in correlations(transfers)}
+    return {name: PUBLISHED[name] * (own.get(name, 0.0) + 1e-3) ** strength for name in NAMES}
+
+
+def main() -> None:
+    transfers = atlas()
+    targets = {t: [m for m in transfers if m.target == t] for t in dict.fromkeys(m.target for m in transfers)}
+    print("| measure | correlation with the benefit | targets | transfers |\n|---|---|---|---|")
+    for c in correlations(transfers):
+        print(
+            f"| {c.measure} | {c.value:.2f} [{c.interval[0]:.2f}, {c.interval[1]:.2f}] | {c.targets} | {c.transfers} |"
+        )
+    flat = dict.fromkeys(NAMES, 1.0)
+    without = PUBLISHED | {"acoustics/token_similarity": 0.0}
+    print("\n| weights of the votes, each target left out | correlation |\n|---|---|")
+    ways = {"as published": lambda _: PUBLISHED, "all alike": lambda _: flat, "without recordings": lambda _: without}
+    ways |= {f"by the atlas, power {p:g}": lambda others, p=p: fitted(others, p) for p in (1.0, 2.0)}
+    for name, weights in ways.items():
+        values = [
+            spearman(own, weights([m for m in transfers if m.target != target])) for target, own in targets.items()
+        ]
+        low, high = mean_over_targets(values)
+        print(f"| {name} | {np.mean(values):.2f} [{low:.2f}, {high:.2f}] |")
+    print({name: round(w, 2) for name, w in fitted(transfers, 1.0).items()})
+
+
+if __name__ == "__main__":
+    main()
