@@ -41,6 +41,8 @@ _FAMILIES = {
     "controls": "Controls",
     "unmatched": "Unmatched budgets, not a fair comparison of languages",
 }
+MOST_SENTENCES = 10
+"""Of an answer, in the text that the command prints."""
 _NAMED = 3
 """Arms that a sentence names."""
 
@@ -87,6 +89,15 @@ def summarise(arms: Sequence[ArmResult], updates: Sequence[TrainedArm] = ()) -> 
     return Summary(tuple(pooled), tuple(comparisons), questions, _reading(questions, arms))
 
 
+def _shortened(sentences: Sequence[str]) -> str:
+    """The first sentences, and how many more there are: a dozen starts have 66 pairs."""
+    left = len(sentences) - MOST_SENTENCES
+    # One sentence more takes no more room than to say so.
+    if left <= 1:
+        return " ".join(sentences)
+    return f"{' '.join(sentences[:MOST_SENTENCES])} (and {left} sentences more: `vizinho report` shows them)"
+
+
 def _pooled(line: ArmLine, steps: StepsToTarget) -> Pooled:
     """Seeds of one line together: rates over all their outputs, intervals by resampling utterances."""
     rates = score_errors(pooled_errors(line))
@@ -114,9 +125,9 @@ def _pooled(line: ArmLine, steps: StepsToTarget) -> Pooled:
 
 
 def _reading(questions: Questions, arms: Sequence[ArmResult]) -> str:
-    """All answers in lines of text, and what looks wrong with single arms."""
+    """The answers in lines of text, long ones shortened, and what looks wrong with single arms."""
     answers = [answer for question in questions.in_order() for answer in question.answer]
-    lines = [(f"{answer.about}: " if answer.about else "") + " ".join(answer.says) for answer in answers]
+    lines = [(f"{answer.about}: " if answer.about else "") + _shortened(answer.says) for answer in answers]
     by_kind: dict[str, list[str]] = {}
     for arm, findings in suspects(arms).items():
         for kind in dict.fromkeys(finding.kind for finding in findings):

@@ -20,6 +20,13 @@ def test_seeds_are_pooled_and_nothing_is_better_without_a_test():
     assert same.comparisons[0].better is None
 
 
+def test_many_starts_are_summed_up_in_the_text_and_whole_in_the_answers():
+    summary = summarise([arm(f"d{i}", 1, [0.9, 0.5], GOOD) for i in range(7)] + [arm("scratch", 1, [1.0, 0.9], BAD)])
+    about_starts = next(line for line in summary.reading.splitlines() if "d0" in line)
+    assert about_starts.count(" corrected p = ") == 10 and "(and 18 sentences more: `vizinho report`" in about_starts
+    assert len(summary.questions.final_rates.answer[0].says) == 28  # pairs of eight starts
+
+
 def test_seeds_stand_singly_too_with_mapsswe_on_words():
     arms = [arm(s, seed, [0.9, 0.5], e) for seed in (1, 2) for s, e in (("es", GOOD), ("scratch", BAD))]
     found = {c.metric: c for c in summarise(arms).comparisons}
