@@ -12,10 +12,13 @@ import hashlib
 import json
 import os
 import shutil
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from vizinho.errors import VizinhoError
 
 
 @contextmanager
@@ -46,6 +49,27 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Write a value as indented JSON, atomically. NaN is refused: other readers do not know it."""
     write_text(path, json.dumps(value, ensure_ascii=False, indent=1, allow_nan=False) + "\n")
+
+
+def read_toml(path: Path, what: str, error: type[VizinhoError]) -> dict[str, Any]:
+    """The tables of a TOML file. Raises `error`, which says `what` it is, where it is missing or broken."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as missing:
+        raise error(f"no such {what}", where=path, fix="check the path") from missing
+    except OSError as fault:
+        raise error(f"the {what} cannot be read ({fault.strerror})", where=path, fix="give a TOML file") from fault
+    except ValueError as fault:
+        raise error(f"not valid TOML ({fault})", where=path, fix="correct the line it names") from fault
+
+
+def json_object(path: Path) -> dict[str, Any]:
+    """The object in a file of JSON; empty where there is no such file, or it holds something else."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}
 
 
 def is_file(path: Path) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
@@ -25,6 +24,7 @@ from vizinho.experiment.spec import (
     RecipeSpec,
     SyntheticSpec,
 )
+from vizinho.files import read_toml
 from vizinho.training.options import TrainingOptions
 
 _TABLES = {"donors": DonorSpec, "recipes": RecipeSpec, "controls": ControlSpec, "synthetic": SyntheticSpec}
@@ -39,14 +39,7 @@ def read_spec(path: Path) -> ExperimentSpec:
 
     Raises SpecError naming the file, the table, the key and what to do.
     """
-    try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise SpecError("no such experiment file", where=path, fix="check the path") from error
-    except OSError as error:
-        raise SpecError(f"cannot be read ({error.strerror})", where=path, fix="give a TOML file") from error
-    except ValueError as error:
-        raise SpecError(f"not valid TOML ({error})", where=path, fix="correct the line it names") from error
+    raw = read_toml(path, "experiment file", SpecError)
     if "source" in raw:
         raise SpecError("unknown key source", where=path, fix=f"known keys: {_keys(ExperimentSpec)}")
     try:

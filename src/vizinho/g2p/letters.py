@@ -283,13 +283,16 @@ def _string_likeness(x: Phones, y: Phones) -> float:
 @cache
 def phone_likeness(a: str, b: str) -> float:
     """1 for the same phone, 0 from half of the features differing on; panphon's features, unweighted."""
+    return max(0.0, 1.0 - phone_distance(a, b) / 0.5)
+
+
+@cache
+def phone_distance(a: str, b: str) -> float:
+    """0 for the same phone, 2 where all of panphon's features are opposite (-1 and 1); 2 for a phone it lacks too."""
     if a == b:
-        return 1.0
-    first, second = phone_features(a), phone_features(b)
-    if first is None or second is None:
         return 0.0
-    distance = float(np.abs(first - second).mean()) / 2  # features are -1, 0 or 1: 1 where all are opposite
-    return max(0.0, 1.0 - distance / 0.25)
+    first, second = phone_features(a), phone_features(b)
+    return 2.0 if first is None or second is None else float(np.abs(first - second).mean())
 
 
 def feature_names() -> tuple[str, ...]:

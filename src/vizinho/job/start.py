@@ -6,7 +6,6 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +20,7 @@ from vizinho.model.checkpoint import Checkpoint, Donor, like, load_donor, weight
 from vizinho.model.frontends import is_whole_whisper
 from vizinho.model.presets import build_model
 from vizinho.model.transducer import durations_of, is_transducer
-from vizinho.plan.apply import apply_plan, plant, renewed, shapes_of, token_parameters, transducer_axes
+from vizinho.plan.apply import apply_plan, output_axis, plant, renewed, shapes_of, transducer_axes
 from vizinho.plan.plan import TokenAxis, TransferPlan, plan_axes
 from vizinho.plan.tokens import SimilarityTable, TokenSource, folded, match_tokens
 from vizinho.records import Utterance
@@ -250,9 +249,7 @@ def _axes(
     tokens = donor.inventory.tokens
     if is_transducer(donor.model):
         return transducer_axes(sources, tokens, durations_of(donor.model), grouped=grouped)
-    # A donor without an output layer has no such parameters: each of the target's is then paired with None.
-    names = dict(zip_longest(token_parameters(fresh), token_parameters(donated)))
-    return [TokenAxis(tuple(sources), tokens, names, grouped)]
+    return [output_axis(sources, tokens, fresh, donated, grouped=grouped)]
 
 
 def dev_set(utterances: Sequence[Utterance], normalizer: Normalizer, precision: str = "no") -> DevSet:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import zip_longest
 
 import torch
 
@@ -17,13 +18,27 @@ Weights = Mapping[str, torch.Tensor]
 
 
 def shapes_of(weights: Weights) -> dict[str, Shape]:
-    """Shapes by name, as `build_plan` takes them."""
+    """Shapes by name, as `plan_axes` takes them."""
     return {name: tuple(tensor.shape) for name, tensor in weights.items()}
 
 
 def token_parameters(weights: Weights) -> list[str]:
     """Parameters of the output layer, whose first axis is V."""
     return [name for name in weights if layer_of(name) == "head"]
+
+
+def output_axis(
+    sources: Sequence[TokenSource],
+    donor_tokens: Sequence[str],
+    fresh: Weights,
+    donor: Weights,
+    *,
+    grouped: bool = False,
+) -> TokenAxis:
+    """The rows per token of a network's output layer; `grouped` is as in TokenAxis."""
+    # A donor without an output layer has no such parameters: each of the target's is then paired with None.
+    names = dict(zip_longest(token_parameters(fresh), token_parameters(donor)))
+    return TokenAxis(tuple(sources), tuple(donor_tokens), names, grouped)
 
 
 def transducer_axes(
@@ -59,7 +74,7 @@ def apply_plan(plan: TransferPlan, donor: Weights, fresh: Weights) -> dict[str, 
     """The target's weights at the start of training.
 
     Args:
-        plan: From `build_plan` or `plan_axes`.
+        plan: From `plan_axes`.
         donor: The donor's parameters and buffers.
         fresh: A freshly initialised target's; gives the values of "fresh" rows.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import zip_longest
 from typing import Any
 
 from vizinho.errors import PlanError
@@ -80,37 +79,6 @@ class TransferPlan:
             | ({"count": row.count} if row.count > 1 else {})
             for row in self.rows
         ]
-
-
-def build_plan(
-    target: Mapping[str, Shape],
-    donor: Mapping[str, Shape],
-    tokens: Sequence[TokenSource],
-    donor_tokens: Sequence[str],
-    token_parameters: Sequence[str],
-    donor_token_parameters: Sequence[str] | None = None,
-    *,
-    lacking: Mapping[str, str] | None = None,
-    unused: Mapping[str, tuple[Shape, str]] | None = None,
-    renewed: Mapping[str, str] | None = None,
-) -> TransferPlan:
-    """Plan every parameter of a model with one kind of tokens.
-
-    Args:
-        target, donor, lacking, unused, renewed: As `plan_axes`.
-        tokens: One source per target token, in row order (`match_tokens`).
-        donor_tokens: The donor's tokens in row order.
-        token_parameters: Target parameters whose first axis is V, the tokens (output weight and bias, embeddings).
-        donor_token_parameters: Their names in the donor, in the same order; the same names by default, and none for a
-            donor without an output layer.
-
-    Raises PlanError as `plan_axes`.
-    """
-    sources = token_parameters if donor_token_parameters is None else donor_token_parameters
-    # A donor without an output layer names none: each target parameter is then paired with None.
-    names = dict(zip_longest(token_parameters, sources))
-    axis = TokenAxis(tuple(tokens), tuple(donor_tokens), names)
-    return plan_axes(target, donor, [axis], lacking=lacking, unused=unused, renewed=renewed)
 
 
 def plan_axes(

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vizinho.errors import PlanError, SpecError
+from vizinho.text.spelling import bare
 from vizinho.text.tokens import TokenInventory
 from vizinho.text.written import is_mark
 
@@ -195,7 +196,7 @@ def _new_row(
         and (near := similarity.nearest(token, donor.by_role.get(role, {})))
     ):
         return TokenSource(token, "neighbour row", ((near[0][0], 1.0),), f"{near[0][0]} is the nearest language")
-    base = donor.same_name(base_letter(token), "letter")
+    base = donor.same_name(bare(token), "letter")
     if base is not None:
         return TokenSource(token, "neighbour row", ((base, 1.0),), f"{base} is its base letter")
     return TokenSource(token, "fresh", (), "the donor has nothing like it")
@@ -204,11 +205,6 @@ def _new_row(
 def folded(token: str) -> str:
     """What is equal in tokens of another case, or with their marks as characters of their own."""
     return unicodedata.normalize("NFC", token).casefold()
-
-
-def base_letter(token: str) -> str:
-    """The token without its diacritics: ã to a, ç to c."""
-    return "".join(c for c in unicodedata.normalize("NFD", token) if not unicodedata.combining(c))
 
 
 def _check_overrides(options: RowOptions, target: TokenInventory, donor: TokenInventory) -> None:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from types import MappingProxyType
 from typing import Any
 
 from vizinho.errors import ModelError
-from vizinho.files import move_folder, scratch_folder, write_json, write_text
+from vizinho.files import json_object, move_folder, scratch_folder, write_json, write_text
 from vizinho.recognition.engines import FORMAT, GRAPHS, SETTINGS, TOKENS, open_session
 from vizinho.text.tokens import PIECE_SPACE, TokenInventory
 
@@ -104,12 +103,8 @@ def _write(model: Path, folder: Path, precision: str) -> float:
 
 def can_export(model: Path) -> bool:
     """Whether a model folder holds a network that can be exported; archives and other kinds work in torch."""
-    try:
-        config = json.loads((model / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
     size = sum(file.stat().st_size for file in model.glob("*.safetensors"))  # of one file or of shards
-    return isinstance(config, dict) and config.get("model_type") in _EXPORTED and size < _LARGEST
+    return json_object(model / "config.json").get("model_type") in _EXPORTED and size < _LARGEST
 
 
 def _check(checkpoint: Any, where: Path) -> None:

@@ -16,6 +16,7 @@ from vizinho.audio.io import Waveform
 from vizinho.audio.logmel import Frames, LogMel, RunningFeatures, at_least_minimum
 from vizinho.decoding.greedy import LogProbs
 from vizinho.errors import ModelError
+from vizinho.files import json_object
 from vizinho.recognition.engines import open_session
 
 if TYPE_CHECKING:
@@ -179,9 +180,7 @@ def _compute_next(utterances: Sequence[Live]) -> None:
 
 def streams(folder: Path) -> bool:
     """Whether the model of a folder was trained to stream; read without torch, which other models may not need."""
-    path = folder / "config.json"
-    configuration = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    return bool(configuration.get(CHUNKS))
+    return bool(json_object(folder / "config.json").get(CHUNKS))
 
 
 def torch_live(checkpoint: Checkpoint) -> Callable[[], Live]:

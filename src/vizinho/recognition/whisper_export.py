@@ -9,7 +9,6 @@ vizinho.json                                what else a recogniser needs: sizes 
 from __future__ import annotations
 
 import copy
-import json
 import warnings
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from vizinho.errors import ModelError, first_line
-from vizinho.files import move_folder, scratch_folder, write_json
+from vizinho.files import json_object, move_folder, scratch_folder, write_json
 from vizinho.recognition.engines import open_session
 from vizinho.recognition.whisper_encoder import PooledEncoder
 
@@ -35,20 +34,12 @@ _TOLERANCE = 1e-3  # of encodings, whose numbers are of the order of 1
 
 def is_whisper(folder: Path) -> bool:
     """Whether a folder holds an encoder-decoder network of Whisper's kind."""
-    try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    return isinstance(config, dict) and config.get("model_type") == "whisper"
+    return json_object(folder / "config.json").get("model_type") == "whisper"
 
 
 def is_converted(folder: Path) -> bool:
     """Whether a folder is one that `export` wrote."""
-    try:
-        settings = json.loads((folder / "vizinho.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    return isinstance(settings, dict) and settings.get("kind") == KIND
+    return json_object(folder / "vizinho.json").get("kind") == KIND
 
 
 def export(model: Path, out: Path, precision: str = "int8") -> None:

@@ -129,11 +129,12 @@ def minus_word(lang: str) -> str:
 def _between(text: str, start: str, end: str) -> str:
     """What stands between two parts, where it is letters alone."""
     inner = text.removeprefix(start).removesuffix(end).strip()
-    fits = text.startswith(start) and text.endswith(end) and all(c.isalpha() or _is_mark(c) for c in inner)
+    fits = text.startswith(start) and text.endswith(end) and all(c.isalpha() or is_accent(c) for c in inner)
     return inner if fits else ""
 
 
-def _is_mark(c: str) -> bool:
+def is_accent(c: str) -> bool:
+    """Whether a character is a mark on a letter."""
     return unicodedata.category(c).startswith("M")
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from vizinho.errors import TextError
-from vizinho.files import write_text
+from vizinho.files import read_toml, write_text
 from vizinho.text.alphabets import Exemplars, exemplars
 from vizinho.text.language import Language
 
@@ -157,14 +157,7 @@ def orthography_of(values: Mapping[str, Any], where: object = "") -> Orthography
 
 def read_orthography(path: Path) -> Orthography:
     """Read a TOML file. What it does not say is the language's default. Raises TextError."""
-    import tomllib
-
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise TextError(f"cannot be read ({error.strerror})", where=path, fix="check the path") from error
-    except ValueError as error:
-        raise TextError(f"not a TOML file ({error})", where=path, fix="write it with `vizinho corpus check`") from error
+    values = read_toml(path, "orthography file", TextError)
     given = orthography_of(values, path)
     Language.parse(given.language, where=path)
     default = default_orthography(given.language).to_json()

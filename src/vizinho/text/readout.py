@@ -6,12 +6,11 @@ What the language has no words for stays as it is, and is named as dropped by wh
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Callable
 from functools import cache, partial
 from typing import Any
 
-from vizinho.text.numerals import cardinal, fraction_words, minus_word, ordinal, point_word, unwritable
+from vizinho.text.numerals import cardinal, fraction_words, is_accent, minus_word, ordinal, point_word, unwritable
 
 _NUMBER = r"\d{1,3}(?:[.,\u00a0\u202f]\d{3})+(?:[.,]\d+)?(?!\d)|\d+(?:[.,]\d+)?"
 _NO_LETTER = r"(?![^\W\d_])"
@@ -325,9 +324,5 @@ def _unit_pattern(lang: str, sign: str, number: str) -> str:
     pattern = re.sub(r"[\d.,\u00a0\u202f\u066b\u066c]*\d", "{0}", text, count=1)
     name = pattern.replace("{0}", "").strip()
     # Where CLDR has no name of its own it gives the sign again, or the English one.
-    known = bool(name) and all(c.isalpha() or c in " \u00a0().'’-" or _is_mark(c) for c in name)
+    known = bool(name) and all(c.isalpha() or c in " \u00a0().'’-" or is_accent(c) for c in name)
     return pattern if known and (lang == "en" or name not in ("permille", "degrees", "percent")) else ""
-
-
-def _is_mark(c: str) -> bool:
-    return unicodedata.category(c).startswith("M")

@@ -72,6 +72,11 @@ class Spelling:
         return _public(words), _public(rest)
 
 
+def bare(text: str) -> str:
+    """The text without diacritics: "opinião" as "opiniao", ç as c."""
+    return "".join(c for c in unicodedata.normalize("NFD", text) if not unicodedata.combining(c))
+
+
 @cache
 def spelling_of(orthography: Orthography) -> Spelling:
     """The compiled rules of an orthography, made once."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import replace
 from pathlib import Path
 
 from vizinho.errors import SpecError
+from vizinho.files import read_toml
 from vizinho.parallel import fast_bf16
 from vizinho.training.options import LayerPolicy, TrainingOptions, from_dict
 
@@ -87,12 +87,4 @@ def _of_whisper(minutes: float) -> TrainingOptions:
 
 def read_recipe(path: Path) -> TrainingOptions:
     """Read a TOML file of TrainingOptions with tables [augment] and [layers]. Raises SpecError naming the fault."""
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise SpecError("no such recipe file", where=path, fix="check the path") from error
-    except OSError as error:
-        raise SpecError(f"cannot be read ({error.strerror})", where=path, fix="give a TOML file") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SpecError(f"not valid TOML ({error})", where=path, fix="correct the line it names") from error
-    return from_dict(TrainingOptions, values, where=str(path))
+    return from_dict(TrainingOptions, read_toml(path, "recipe file", SpecError), where=str(path))

@@ -98,22 +98,25 @@ class SpeechTask(Task[TrainingOptions]):
 
     @contextmanager
     def computing(self, model: Any, options: TrainingOptions, still: Callable[[], Any]) -> Iterator[None]:
-        """The network is computed as the options say: recomputed, by the fast forward pass, with phones."""
+        """The network is computed as the options say: recomputed, by a faster forward pass, with phones."""
         with ExitStack() as stack:
             stack.enter_context(deaths_named())  # outermost: a batch may be missed anywhere
             if options.activation_checkpointing:
                 from vizinho.model.recompute import recomputed_blocks
 
                 stack.enter_context(recomputed_blocks(model, still))
-            # The fast forward pass reads the blocks' weights itself; FSDP gathers them when a block is called.
-            if model is self.model:
-                everywhere = options.streaming.share > 0 or self.phonemes is not None
-                stack.enter_context(fast_forward(model, everywhere=everywhere))
-            if self.phonemes is not None:
-                from vizinho.model.phonemes import phonemes_heard
-
-                stack.enter_context(phonemes_heard(model))
+            self._replace_forward(stack, model, options)
             yield
+
+    def _replace_forward(self, stack: ExitStack, model: Any, options: TrainingOptions) -> None:
+        # The fast forward pass reads the blocks' weights itself; FSDP gathers them when a block is called.
+        if model is self.model:
+            everywhere = options.streaming.share > 0 or self.phonemes is not None
+            stack.enter_context(fast_forward(model, everywhere=everywhere))
+        if self.phonemes is not None:
+            from vizinho.model.phonemes import phonemes_heard
+
+            stack.enter_context(phonemes_heard(model))
 
     def facts(self, batch: Batch) -> BatchFacts:
         """Utterances and seconds of audio."""

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from vizinho.corpora.batches import Batch
-from vizinho.errors import ModelError, SpecError
+from vizinho.errors import ModelError
 from vizinho.model.checkpoint import Checkpoint
 from vizinho.model.transducer import durations_of, frames_needed
 from vizinho.model.transducer_loss import transducer_loss
@@ -16,7 +16,7 @@ from vizinho.training.data import Preparer
 from vizinho.training.options import TrainingOptions
 from vizinho.training.ranks import Ranks
 from vizinho.training.speech_task import SpeechTask
-from vizinho.training.written_task import refuse_ctc_options
+from vizinho.training.written_task import ranks_of_decoder
 
 
 class TransducerTask(SpeechTask):
@@ -29,16 +29,12 @@ class TransducerTask(SpeechTask):
 
     def begin(self, options: TrainingOptions) -> Ranks:
         """Raises SpecError for what only networks with CTC can do, ModelError for durations that have no gradient."""
-        refuse_ctc_options(options)
         durations = durations_of(self.model)
         if durations and 0 not in durations:
             # Then some places are never reached, and transformers' loss has gradients that are not numbers.
             what = f"its durations are {', '.join(map(str, durations))}; without 0 they cannot be trained"
             raise ModelError(what, where="durations", fix="use another donor, or its encoder alone: --head ctc")
-        ranks = Ranks.accelerated(options)
-        if ranks.sharded:
-            raise SpecError("a transducer cannot be sharded", where="distributed", fix='use strategy = "ddp"')
-        return ranks
+        return ranks_of_decoder(options, "a transducer")
 
     def loss(self, network: Any, batch: Batch, options: TrainingOptions, ranks: Ranks) -> torch.Tensor:
         """Mean over utterances of the loss per label."""

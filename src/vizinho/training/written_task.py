@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch.nn.functional import cross_entropy
 
-from vizinho.corpora.batches import Batch, Example, deaths_named
+from vizinho.corpora.batches import Batch, Example
 from vizinho.errors import SpecError
 from vizinho.model.checkpoint import Checkpoint
 from vizinho.model.whisper import most_tokens, prompt_of, written_rows
@@ -44,15 +44,19 @@ class WrittenPreparer(Preparer):
         return Example(utterance, tuple(labels))
 
 
-def refuse_ctc_options(options: TrainingOptions) -> None:
-    """Raises SpecError for options that a network with a decoder cannot follow."""
+def ranks_of_decoder(options: TrainingOptions, what: str) -> Ranks:
+    """The processes that train a network with a decoder. Raises SpecError for what only networks with CTC can do."""
     ctc_only = {"streaming": options.streaming.share, "phonemes": options.phonemes.weight}
-    for what in (name for name, asked in ctc_only.items() if asked):
-        raise SpecError("a network with a decoder cannot", where=what, fix="leave the table out, or use --head ctc")
+    for name in (name for name, asked in ctc_only.items() if asked):
+        raise SpecError("a network with a decoder cannot", where=name, fix="leave the table out, or use --head ctc")
+    ranks = Ranks.accelerated(options)
+    if ranks.sharded:
+        raise SpecError(f"{what} cannot be sharded", where="distributed", fix='use strategy = "ddp"')
+    return ranks
 
 
 class WrittenTask(SpeechTask):
-    """A recogniser with a decoder and what it learns from: batches and dev scores are those of `SpeechTask`."""
+    """A recogniser with a decoder and what it learns from: batches, steps and dev scores are those of `SpeechTask`."""
 
     @classmethod
     def preparer(
@@ -68,22 +72,10 @@ class WrittenTask(SpeechTask):
 
     def begin(self, options: TrainingOptions) -> Ranks:
         """Raises SpecError for what only networks with CTC can do."""
-        refuse_ctc_options(options)
-        ranks = Ranks.accelerated(options)
-        if ranks.sharded:
-            raise SpecError("Whisper cannot be sharded", where="distributed", fix='use strategy = "ddp"')
-        return ranks
+        return ranks_of_decoder(options, "Whisper")
 
-    @contextmanager
-    def computing(self, model: Any, options: TrainingOptions, still: Callable[[], Any]) -> Iterator[None]:
-        """Blocks are recomputed where the options say so."""
-        with ExitStack() as stack:
-            stack.enter_context(deaths_named())  # outermost: a batch may be missed anywhere
-            if options.activation_checkpointing:
-                from vizinho.model.recompute import recomputed_blocks
-
-                stack.enter_context(recomputed_blocks(model, still))
-            yield
+    def _replace_forward(self, stack: ExitStack, model: Any, options: TrainingOptions) -> None:
+        """Whisper has its own."""
 
     def loss(self, network: Any, batch: Batch, options: TrainingOptions, ranks: Ranks) -> torch.Tensor:
         """Mean over the tokens of the batch, each text's end among them; the prompt is given and not learnt."""

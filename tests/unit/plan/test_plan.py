@@ -1,4 +1,5 @@
 import copy
+from itertools import zip_longest
 
 import pytest
 import torch
@@ -9,7 +10,7 @@ from vizinho.errors import PlanError
 from vizinho.model.checkpoint import weights
 from vizinho.model.presets import build_model
 from vizinho.plan.apply import apply_plan, plant, shapes_of, token_parameters
-from vizinho.plan.plan import TokenAxis, build_plan, plan_axes
+from vizinho.plan.plan import TokenAxis, plan_axes
 from vizinho.plan.summary import summarise
 from vizinho.plan.tokens import RowOptions, TokenSource, match_tokens
 from vizinho.text.tokens import TokenInventory, character_tokenizer, inventory_of
@@ -20,6 +21,12 @@ SPANISH, PORTUGUESE = "abceinosuñé", "abceinosuãçéõ"
 def micro(letters: str, seed: int = 1):
     tokenizer = character_tokenizer(letters)
     return build_model("micro", len(tokenizer), tokenizer.pad_token_id, seed=seed).eval(), inventory_of(tokenizer)
+
+
+def build_plan(target, donor, tokens, donor_tokens, parameters, donor_parameters=None, **more):
+    """The plan of a model with one kind of tokens."""
+    names = dict(zip_longest(parameters, parameters if donor_parameters is None else donor_parameters))
+    return plan_axes(target, donor, [TokenAxis(tuple(tokens), tuple(donor_tokens), names)], **more)
 
 
 def transfer(donor, donor_tokens, target, target_tokens, options=RowOptions()):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from vizinho.plan.plan import build_plan
+from vizinho.plan.plan import TokenAxis, plan_axes
 from vizinho.plan.summary import summarise
 from vizinho.plan.tokens import RowOptions, SimilarityTable, match_tokens
 from vizinho.text.tokens import TokenInventory
@@ -15,8 +15,8 @@ def test_every_kind_of_row_has_its_line():
     table = SimilarityTable(("ç", "ü"), ("a", "n", "s", "ñ"), values, "by sound")
     sources = match_tokens(target, donor, RowOptions(), table)
     shapes = {"encoder.weight": (2, 3), "head.weight": (5, 3)}
-    plan = build_plan(shapes, shapes, sources, donor.tokens, ["head.weight"],
-                      unused={"old.bias": ((3,), "not needed")})  # fmt: skip
+    axis = TokenAxis(tuple(sources), donor.tokens, {"head.weight": "head.weight"})
+    plan = plan_axes(shapes, shapes, [axis], unused={"old.bias": ((3,), "not needed")})
     lines = summarise(plan)
     assert lines[0] == "copied as they are: 1 parameters, 6 weights"
     assert any(line.startswith("copied by name: 3 tokens (a s") for line in lines)

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from vizinho.errors import PlanError
-from vizinho.plan.tokens import RowOptions, SimilarityTable, base_letter, match_tokens
+from vizinho.plan.tokens import RowOptions, SimilarityTable, match_tokens
+from vizinho.text.spelling import bare
 from vizinho.text.tokens import TokenInventory, character_tokenizer, inventory_of
 
 
@@ -71,5 +72,5 @@ def test_new_letters_start_from_the_base_letters_of_a_donor_in_capitals_too():
 
 
 @pytest.mark.parametrize(("letter", "base"), [("ã", "a"), ("ç", "c"), ("ñ", "n"), ("e", "e")])
-def test_base_letter(letter, base):
-    assert base_letter(letter) == base
+def test_bare(letter, base):
+    assert bare(letter) == base

@@ -59,15 +59,6 @@ def all_places() -> tuple[Place, ...]:
     return tuple(_places()[glotto] for glotto in _glottocodes().values() if glotto in _places())
 
 
-def name_of(language: Language) -> str:
-    """Glottolog's name of a language; empty without urielplus and for a language that it lacks."""
-    try:
-        place = place_of(language)
-    except ImportError:
-        return ""
-    return "" if place is None else place.name
-
-
 @cache
 def features() -> Features:
     """URIEL's features and Grambank's, whichever source says yes."""

@@ -11,14 +11,13 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import numpy as np
 
 from vizinho.errors import CorpusError, TextError
 from vizinho.g2p.espeak import other_variant, phonemes, voice_of, voices_of
-from vizinho.g2p.letters import feature_names, phone_features, segments
+from vizinho.g2p.letters import feature_names, phone_distance, phone_features, segments
 from vizinho.languages.levels import sampling
 from vizinho.languages.levels.charts import chart, charted_phones, x_sampa
 from vizinho.languages.levels.sampling import centred_interval, count_matrices, resampled_totals, totals
@@ -273,14 +272,8 @@ def sound_distance(a: Sequence[str], b: Sequence[str]) -> float:
     return best[-1] / max(len(a), len(b), 1)
 
 
-@cache
 def _substitution(p: str, q: str) -> float:
-    if p == q:
-        return 0.0
-    first, second = phone_features(p), phone_features(q)
-    if first is None or second is None:
-        return 1.0
-    return min(1.0, float(np.abs(first - second).mean()))  # features are -1, 0 or 1, so that 1 is half of them opposite
+    return min(1.0, phone_distance(p, q))  # at 1 half of the features are opposite
 
 
 def _evidence(target: Pronunciations, donor: Pronunciations) -> dict[str, Any]:

@@ -16,10 +16,11 @@ from vizinho.languages.levels.running import running_text
 from vizinho.languages.levels.sampling import centred_interval, js_divergence
 from vizinho.languages.levels.scripts import CONSONANTS, Words, in_one_script, romanised_text, spellings, text_script
 from vizinho.languages.levels.treebank import treebank_of
-from vizinho.languages.levels.words import folded, words_of_both
+from vizinho.languages.levels.words import words_of_both
 from vizinho.languages.measures import Gap, Kind, LevelResult, Measure, by_donor
 from vizinho.languages.sources import Inputs
 from vizinho.text.language import Language
+from vizinho.text.spelling import bare
 
 LEVEL = "spelling"
 TOP = 5000
@@ -213,7 +214,7 @@ def _enough(sentences: Sequence[str]) -> tuple[str, ...]:
 
 def _evidence(words: Words, donor_words: Words) -> dict[str, Any]:
     own, other = letter_shares(words), letter_shares(donor_words)
-    letters = sorted({*own, *other}, key=lambda c: (folded(c), c))
+    letters = sorted({*own, *other}, key=lambda c: (bare(c), c))
     return {
         "letters": [
             {

@@ -16,10 +16,11 @@ from vizinho.languages.levels.meaning import Meaning, meaning_by_sentences
 from vizinho.languages.levels.respelling import Rule, learn_rules
 from vizinho.languages.levels.sampling import mean_interval
 from vizinho.languages.levels.scripts import Words, in_one_script, spellings
-from vizinho.languages.levels.words import folded, words_of_both
+from vizinho.languages.levels.words import words_of_both
 from vizinho.languages.measures import Gap, Kind, LevelResult, Measure, by_donor
 from vizinho.languages.sources import Inputs
 from vizinho.text.language import Language
+from vizinho.text.spelling import bare
 
 LEVEL = "vocabulary"
 LEAST_LETTERS = 4
@@ -134,12 +135,12 @@ def _per_word(words: Words, donor_words: Words) -> dict[str, Values]:
     all_words, all_donor = spellings(words), spellings(donor_words)
     long, donor_long = spellings(_long(words)), spellings(_long(donor_words))
     edits = _edits(long, donor_long).min(axis=1)  # (V,): to the nearest donor word
-    folded_edits = _edits(_folded(long), _folded(donor_long))  # (V, V')
+    folded_edits = _edits(_bare(long), _bare(donor_long))  # (V, V')
     distance = _per_letter(folded_edits, long, donor_long).min(axis=1)
-    known, known_folded = set(all_donor), set(_folded(all_donor))
+    known, known_folded = set(all_donor), set(_bare(all_donor))
     by_measure: dict[str, Any] = {
         "exact_share": [word in known for word in all_words],
-        "folded_share": [word in known_folded for word in _folded(all_words)],
+        "folded_share": [word in known_folded for word in _bare(all_words)],
         "within_1": edits <= 1,
         "within_2": edits <= 2,
         "folded_within_1": folded_edits.min(axis=1) <= 1,
@@ -178,7 +179,7 @@ def cognates(words: Words, donor_words: Words) -> tuple[Cognate, ...]:
         return ()
     names, donor_names = spellings(long), spellings(donor_long)
     # (V, V'): some 20 million pairs for two lists of 5,000 words.
-    distances = _per_letter(_edits(_folded(names), _folded(donor_names)), names, donor_names)
+    distances = _per_letter(_edits(_bare(names), _bare(donor_names)), names, donor_names)
     # By logarithms, a word ten times as rare is as far away as one ten times as frequent.
     log_frequencies = np.log([f for _, f in donor_long])
     pairs = []
@@ -215,8 +216,8 @@ def _long(words: Words) -> Words:
     return tuple((word, frequency) for word, frequency in words if len(word) >= LEAST_LETTERS)
 
 
-def _folded(words: Sequence[str]) -> tuple[str, ...]:
-    return tuple(map(folded, words))
+def _bare(words: Sequence[str]) -> tuple[str, ...]:
+    return tuple(map(bare, words))
 
 
 def _edits(words: Sequence[str], donor_words: Sequence[str]) -> npt.NDArray[np.uint8]:
@@ -228,7 +229,7 @@ def _per_letter(
     edits: npt.NDArray[np.uint8], words: Sequence[str], donor_words: Sequence[str]
 ) -> npt.NDArray[np.float32]:
     """Edits (V_target, V_donor) divided by the letters, diacritics aside, of the longer word."""
-    lengths = [np.array([len(folded(w)) for w in side], dtype=np.float32) for side in (words, donor_words)]
+    lengths = [np.array([len(bare(w)) for w in side], dtype=np.float32) for side in (words, donor_words)]
     return np.asarray(edits / np.maximum.outer(*lengths), dtype=np.float32)
 
 

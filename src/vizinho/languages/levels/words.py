@@ -136,8 +136,3 @@ def _read(path: Path) -> Words:
     if not words:
         raise CorpusError("the frequency list has no words", where=path, fix="write a word, a tab and a count a line")
     return words
-
-
-def folded(word: str) -> str:
-    """The word without diacritics: "opinião" to "opiniao"."""
-    return "".join(c for c in unicodedata.normalize("NFD", word) if not unicodedata.combining(c))

@@ -9,7 +9,7 @@ import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Literal, get_origin
+from typing import Any, Literal, TypeVar, get_origin
 
 from pydantic import BaseModel, Field, ValidationError, field_validator
 
@@ -99,17 +99,25 @@ class _Configure(BaseModel):
     features: dict[Literal["punctuate", "numerals", "smart_format", "profanity_filter"], bool] = {}
 
 
+Query = TypeVar("Query", bound=BaseModel)
+
+
 def read_query(pairs: Sequence[tuple[str, str]]) -> LiveQuery:
     """Check a stream's parameters. Raises Refusal 400."""
-    try:
-        query = LiveQuery.model_validate(sent_values(pairs, LiveQuery))
-    except ValidationError as error:
-        raise invalid_value(error) from None
+    query = checked_query(pairs, LiveQuery)
     query.audio_format()
     return query
 
 
-def sent_values(pairs: Sequence[tuple[str, str]], query: type[BaseModel]) -> dict[str, str | list[str]]:
+def checked_query(pairs: Sequence[tuple[str, str]], kind: type[Query]) -> Query:
+    """Parameters as values of `kind`. Raises Refusal 400."""
+    try:
+        return kind.model_validate(_sent_values(pairs, kind))
+    except ValidationError as error:
+        raise invalid_value(error) from None
+
+
+def _sent_values(pairs: Sequence[tuple[str, str]], query: type[BaseModel]) -> dict[str, str | list[str]]:
     """Parameters by name: lists where the query may have several, and where it has."""
     lists = {name for name, field in query.model_fields.items() if get_origin(field.annotation) is list}
     sent: dict[str, list[str]] = {}

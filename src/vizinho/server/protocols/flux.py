@@ -16,7 +16,7 @@ from vizinho.decoding.hotwords import DEFAULT_BOOST
 from vizinho.recognition.written import Change, written_words
 from vizinho.records import Word
 from vizinho.server.protocols.deepgram import Flag, changing, check_encoding
-from vizinho.server.protocols.deepgram_live import CONTAINERS, OPUS_RATE, Message, sent_values
+from vizinho.server.protocols.deepgram_live import CONTAINERS, OPUS_RATE, Message, checked_query
 from vizinho.server.protocols.phrases import written
 from vizinho.server.security.refusals import Refusal, bad_parameter, invalid_value
 from vizinho.server.served import ServedModel
@@ -112,10 +112,7 @@ class _Configure(BaseModel):
 
 def read_flux_query(pairs: Sequence[tuple[str, str]]) -> FluxQuery:
     """Check a stream's parameters. Raises Refusal 400."""
-    try:
-        query = FluxQuery.model_validate(sent_values(pairs, FluxQuery))
-    except ValidationError as error:
-        raise invalid_value(error) from None
+    query = checked_query(pairs, FluxQuery)
     query.audio_format()
     return query
 

@@ -17,7 +17,7 @@ from vizinho.server.protocols.deepgram import check_extras, check_speakers
 from vizinho.server.protocols.deepgram_live import LiveMessages, LiveQuery, Message, read_query
 from vizinho.server.protocols.flux import FluxMessages, FluxQuery, read_flux_query
 from vizinho.server.security.admission import Service, authenticate, request_id_of, service_of
-from vizinho.server.security.refusals import Refusal
+from vizinho.server.security.refusals import Refusal, close_code
 from vizinho.server.served import ServedModel
 from vizinho.server.workers.pool import StreamHandle, stream_lost
 
@@ -118,8 +118,7 @@ class _Stream:
         except Refusal as refusal:
             self._service.metrics.refusals.labels(code=refusal.code).inc()
             await self._send([self._messages.error(refusal)])
-            # 1011 "internal error" makes clients try again, 1008 "policy violation" does not.
-            code = 1011 if refusal.status >= 500 or refusal.code == "SILENT" else 1008
+            code = close_code(refusal)
         await self._socket.close(code)
 
     async def _exchange(self) -> int:

@@ -14,7 +14,7 @@ from starlette.websockets import WebSocketDisconnect
 from vizinho.server.protocols.realtime import Event, RealtimeEvents, Settings
 from vizinho.server.routes.listen_live import PIECE_BYTES, admitted_stream
 from vizinho.server.security.admission import Service, authenticate, service_of
-from vizinho.server.security.refusals import Refusal, bad_parameter
+from vizinho.server.security.refusals import Refusal, bad_parameter, close_code
 from vizinho.server.workers.pool import StreamHandle, stream_lost
 
 router = APIRouter()
@@ -68,7 +68,7 @@ class _Session:
                 self._service.metrics.refusals.labels(code=refusal.code).inc()
                 await self._send([self._events.failed(refusal, sent)])
                 if refusal.status >= 500 or refusal.code in ("SILENT", "TOO_LARGE", "BAD_AUDIO"):
-                    code = 1011 if refusal.status >= 500 or refusal.code == "SILENT" else 1008
+                    code = close_code(refusal)
                     break
         await self._socket.close(code)
 

@@ -38,6 +38,11 @@ class Refusal(Exception):  # noqa: N818 - most refusals are no errors of the ser
         super().__init__(status, code, message, parameter, retry_after_seconds)  # pickled by these between processes
 
 
+def close_code(refusal: Refusal) -> int:
+    """What closes a WebSocket: 1011 "internal error" makes clients try again, 1008 "policy violation" does not."""
+    return 1011 if refusal.status >= 500 or refusal.code == "SILENT" else 1008
+
+
 def bad_audio(message: str) -> Refusal:
     """The body is no audio that can be decoded within the limits."""
     return Refusal(400, "BAD_AUDIO", message)

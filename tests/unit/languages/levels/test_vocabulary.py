@@ -5,9 +5,10 @@ from vizinho.errors import CorpusError
 from vizinho.languages.levels.meaning import meaning_by_sentences
 from vizinho.languages.levels.orthography import compare_spelling, letter_shares
 from vizinho.languages.levels.vocabulary import cognates, compare_vocabulary, compare_words, respelling_rules
-from vizinho.languages.levels.words import folded, source_of, words_of, words_of_both
+from vizinho.languages.levels.words import source_of, words_of, words_of_both
 from vizinho.languages.sources import Inputs, TextSources
 from vizinho.text.language import Language
+from vizinho.text.spelling import bare
 
 PT, ES = Language.of("pt"), Language.of("es")
 
@@ -93,8 +94,8 @@ def test_words_that_are_all_short_are_a_gap(tmp_path):
 
 
 def test_folding_takes_marks_off():
-    assert folded("opiniões") == "opinioes"
-    assert folded("ñandú") == "nandu"
+    assert bare("opiniões") == "opinioes"
+    assert bare("ñandú") == "nandu"
 
 
 def test_letters_are_counted_in_running_words(tmp_path):
