@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from typer import Argument, Option
 
-from vizinho.cli.emit import SHOWN, emit, shortened, warn
+from vizinho.cli.emit import SHOWN, emit, markdown, shortened, warn
 from vizinho.cli.options import (
     AsJson,
     Engine,
@@ -188,7 +188,6 @@ def speak(
 
 
 def _list_speakable(as_json: bool) -> None:
-    from vizinho.cli.emit import markdown
     from vizinho.corpora.synthetic import phrase_books
     from vizinho.g2p.speaking import speakable
     from vizinho.g2p.words import is_listed

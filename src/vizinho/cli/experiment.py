@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Option
 
-from vizinho.cli.emit import emit
+from vizinho.cli.emit import emit, markdown
 from vizinho.cli.options import AsJson, Fresh, Processes, processes_that_fit
+from vizinho.errors import SpecError
+from vizinho.files import write_text
 
 if TYPE_CHECKING:
     from vizinho.experiment.results import Pooled
@@ -57,7 +59,6 @@ def experiment(
 
 def table(pooled: Sequence[Pooled]) -> str:
     """The pooled arms as a Markdown table; intervals are 95 %."""
-    from vizinho.cli.emit import markdown
 
     head = ["arms", "minutes", "seeds", "steps", "CER", "WER", "steps to scratch's best"]
     rows = [
@@ -105,8 +106,6 @@ def report(
 
 
 def _report_matrix(results: Sequence[Path], out: Path, cards: bool, as_json: bool) -> None:
-    from vizinho.errors import SpecError
-    from vizinho.files import write_text
     from vizinho.languages.matrix import Matrix, as_markdown
     from vizinho.languages.measured import atlas, read_measured
     from vizinho.report.matrix_page import matrix_page

@@ -10,8 +10,8 @@ import typer
 
 from vizinho.cli import compare, corpus, evaluate, experiment, lm, models, serve, topics, train, transcribe, vectors
 from vizinho.cli.options import Commands
-from vizinho.errors import SpecError, VizinhoError
-from vizinho.parallel import SEPARATE_STORES, process_count, restart_may_hang
+from vizinho.errors import InterruptedRunError, SpecError, VizinhoError
+from vizinho.parallel import SEPARATE_STORES, begin_process, process_count, restart_may_hang
 from vizinho.version import __version__
 
 RENAMED = {
@@ -143,15 +143,12 @@ def _refuse_renamed(arguments: list[str]) -> None:
 
 def main() -> None:
     """Entry point of the console script."""
-    from vizinho.parallel import begin_process
 
     begin_process()
     try:
         _refuse_renamed(sys.argv[1:])
         app()
     except VizinhoError as error:
-        from vizinho.errors import InterruptedRunError
-
         typer.echo(f"error: {error}", err=True)
         # 130 is what shells expect of a program that Ctrl-C ended (128 + SIGINT).
         sys.exit(130 if isinstance(error, InterruptedRunError) else 2)

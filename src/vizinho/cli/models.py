@@ -15,6 +15,7 @@ from typer import Argument, Option
 from vizinho.cli.emit import describe, emit, warn
 from vizinho.cli.options import AsJson, Commands, Model, Override, Quiet, Split
 from vizinho.errors import CorpusError, ModelError, StoreError
+from vizinho.files import write_json
 from vizinho.store.store import Store
 
 if TYPE_CHECKING:
@@ -204,7 +205,6 @@ def reproduce(
     Repeat the command to resume an interrupted run. With --chain each model starts from the donor in the store, so that
     a difference shows where it arose.
     """
-    from vizinho.files import write_json
     from vizinho.job.reproduce import Order, chain_of
 
     store = Store(home)

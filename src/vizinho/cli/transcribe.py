@@ -16,6 +16,7 @@ from vizinho.cli import options
 from vizinho.cli.emit import emit
 from vizinho.cli.options import AsJson, Engine, Threads, processes_that_fit, standard_input
 from vizinho.errors import SpecError
+from vizinho.files import sha256
 
 if TYPE_CHECKING:
     from vizinho.recognition.files import Outcome, Work
@@ -157,7 +158,6 @@ def _people(speakers: str | None, split_channels: bool) -> int | None:
 
 
 def _punctuating(work: Work, folder: Path) -> Work:
-    from vizinho.files import sha256
     from vizinho.text_models.punctuation import load_punctuation
 
     load_punctuation(folder)  # a folder that does not fit is named before any process starts

@@ -27,7 +27,8 @@ from vizinho.cli.options import (
     language_tag,
     refuse_options_of_other_kinds,
 )
-from vizinho.errors import SpecError, TextError
+from vizinho.errors import ModelError, SpecError, TextError
+from vizinho.files import write_text
 
 if TYPE_CHECKING:
     from vizinho.text_models.contextual import Occurrence
@@ -233,8 +234,6 @@ def show(
     if view is View.boxes:
         drawing = boxes(loaded, words)
         if svg is not None:
-            from vizinho.files import write_text
-
             write_text(svg, draw_boxes(drawing))
         _show_boxes(drawing, as_json)
         return
@@ -460,7 +459,6 @@ def _evaluate_translation(
 
 
 def _evaluate_retrieval(pairs: Path, vectors: Path, second: Path | None, as_json: bool) -> None:
-    from vizinho.errors import ModelError
     from vizinho.vectors.retrieval import distinct, read_pairs, retrieve
     from vizinho.vectors.sentences import load_sentences
 

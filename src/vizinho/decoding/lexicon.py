@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vizinho.errors import TextError
+from vizinho.files import write_text
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -171,7 +172,6 @@ def read_lexicon(path: Path) -> dict[str, dict[str, float]]:
 
 def write_lexicon(path: Path, spellings: Mapping[str, Mapping[str, float]]) -> None:
     """Write what `read_lexicon` reads."""
-    from vizinho.files import write_text
 
     rows = (f"{word}\t{s}\t{value:.4g}\n" for word, of_word in spellings.items() for s, value in of_word.items())
     write_text(path, "".join(rows))

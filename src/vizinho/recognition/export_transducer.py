@@ -13,7 +13,7 @@ from vizinho.errors import ModelError
 from vizinho.files import write_json, write_text
 from vizinho.recognition.engines import FORMAT, SETTINGS, TOKENS, open_session
 from vizinho.recognition.export import OPSET, TOLERANCE, describe_graph, quantize, token_lines
-from vizinho.recognition.transducer_onnx import DECODER, ENCODERS, JOINER
+from vizinho.recognition.transducer_onnx import DECODER, ENCODERS, JOINER, OnnxPredicting
 
 _STATES = ("states.1", "states.2")
 
@@ -124,8 +124,6 @@ def _write_graph(
 def _difference(checkpoint: Any, order: Sequence[int], folder: Path, precision: str) -> float:
     """Largest difference of a logit from the model's, over real frames of a padded batch and a few random tokens."""
     import torch
-
-    from vizinho.recognition.transducer_onnx import OnnxPredicting
 
     model, generator = checkpoint.model, torch.Generator().manual_seed(1)
     lengths = torch.tensor([211, 83])
