@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -151,21 +151,19 @@ def select(
     split: str | None = None,
     minutes: float | None = None,
     seed: int = 0,
-    speakers: Collection[str] | None = None,
 ) -> list[Utterance]:
-    """Choose utterances of a split and of speakers, and of these a random subset of at most `minutes`, in file order.
+    """Choose utterances of a split, and of these a random subset of at most `minutes`, in file order.
 
     Subsets of one seed are nested: fewer minutes are always part of more minutes. The choice depends on ids only, not
     on the order of the lines. Raises CorpusError when nothing is left.
     """
     everything = list(utterances)
-    matching = [u for u in everything if split in (None, u.split) and (speakers is None or u.speaker in speakers)]
+    matching = [u for u in everything if split in (None, u.split)]
     if not matching:
         splits = ", ".join(sorted({u.split for u in everything} - {""})) or "none"
         if without := sum(not u.split for u in everything):
             splits += f"; {without} utterances have no split: write train, dev or test there"
-        of = "" if speakers is None else f" by {', '.join(sorted(speakers)) or 'nobody'}"
-        raise CorpusError(f"no utterances in split {split!r}{of}", where="selection", fix=f"splits here: {splits}")
+        raise CorpusError(f"no utterances in split {split!r}", where="selection", fix=f"splits here: {splits}")
     if minutes is None:
         return matching
     if not minutes > 0:

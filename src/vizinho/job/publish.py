@@ -96,7 +96,6 @@ def publish(
     donor: str | None,
     command: Sequence[str],
     pinned: Sequence[Utterance] = (),
-    notes: str = "",
     run: str = "",
 ) -> Published:
     """Write the model folder with its card and add it to the store as a new version: once, however often it is killed.
@@ -107,7 +106,7 @@ def publish(
     current only if its CER on them is not higher than that of the version in use (`promote`). `run` tells this run from
     every other: a version that has it in its card is this run's. It is random if not given.
     """
-    card = card_of(store, name, finished, donor=donor, command=command, notes=notes)
+    card = card_of(store, name, finished, donor=donor, command=command)
     scores, pin, normalize = None, read_pin(store, name), finished.ready.dataset.normalizer
     run, known = (run, True) if run else _token(work)
     # A run that was killed between `store.add` and the removal of its checkpoints must not become a second version.
@@ -213,9 +212,7 @@ def publish_merged(store: Store, name: str, donor: Path, adapter: Path, *, comma
         raise unwritable(error, store.home) from error
 
 
-def card_of(
-    store: Store, name: str, finished: FinishedJob, *, donor: str | None, command: Sequence[str], notes: str = ""
-) -> Card:
+def card_of(store: Store, name: str, finished: FinishedJob, *, donor: str | None, command: Sequence[str]) -> Card:
     """The card of a finished job; the store fills in version and hashes."""
     ready, result = finished.ready, finished.result
     scores = []
@@ -259,7 +256,6 @@ def card_of(
         command=list(command),
         software=software(),
         machine=machine(),
-        notes=notes,
     )
 
 

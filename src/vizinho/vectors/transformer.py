@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 
 from vizinho.errors import ModelError, TextError, first_line
-from vizinho.progress import Advance, quiet_transformers, silent
+from vizinho.progress import quiet_transformers
 from vizinho.vectors.pieces import MAX_PIECES
 from vizinho.vectors.sentence_folder import SentenceSettings, read_settings, write_settings
 
@@ -48,10 +48,10 @@ class Encoder:
             raise ModelError(f"no layer {layer}", fix=f"use 0 (embeddings) to {self.layers}, or -1 for the last")
         return replace(self, layer=layer)
 
-    def encode(self, sentences: Sequence[str], *, progress: Advance = silent) -> Matrix:
+    def encode(self, sentences: Sequence[str]) -> Matrix:
         """Vectors (S, D) of sentences, pooled and normalised as the folder says; empty ones give zeros.
 
-        Padding and the other sentences of a batch do not change a vector. `progress` moves by sentences.
+        Padding and the other sentences of a batch do not change a vector.
         """
         width = self.dim * len(self.settings.pooling)
         vectors = np.zeros((len(sentences), width), dtype=np.float32)
@@ -63,10 +63,9 @@ class Encoder:
             if self.settings.normalized:
                 pooled = torch.nn.functional.normalize(pooled, dim=1)
             vectors[rows] = pooled.numpy()
-            progress(len(rows), "")
         return vectors
 
-    def words(self, sentences: Sequence[Sequence[str]], *, progress: Advance = silent) -> list[Matrix]:
+    def words(self, sentences: Sequence[Sequence[str]]) -> list[Matrix]:
         """For each sentence (given as words) the vectors (W, D) of its words in their context.
 
         A word's vector is the mean of the states of all its pieces, each used once. Raises TextError for an empty word
@@ -78,7 +77,6 @@ class Encoder:
             states = self._states(encoded)
             for place, row in enumerate(rows):
                 vectors[row] = _words_of(states[place], encoded.word_ids(place), sentences[row])
-            progress(len(rows), "")
         return vectors
 
     @property

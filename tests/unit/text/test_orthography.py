@@ -195,7 +195,7 @@ def test_a_wrong_file_is_refused_by_name(content: str, message: str, tmp_path: P
 
 
 def test_a_missing_file_is_refused_by_name(tmp_path: Path) -> None:
-    with pytest.raises(TextError, match="o.toml: no such orthography file"):
+    with pytest.raises(TextError, match=r"o\.toml: no such orthography file"):
         read_orthography(tmp_path / "o.toml")
 
 

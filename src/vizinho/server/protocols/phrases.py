@@ -72,9 +72,9 @@ def phrases(
     return tuple(Phrase(tuple(group), written(group, begins=punctuate, ends=punctuate)) for group in groups)
 
 
-def paragraphs(of: Sequence[Phrase], pause_seconds: float = PARAGRAPH_PAUSE_SECONDS) -> tuple[tuple[Phrase, ...], ...]:
+def paragraphs(of: Sequence[Phrase]) -> tuple[tuple[Phrase, ...], ...]:
     """Phrases put into paragraphs: a longer pause starts a new one."""
-    return tuple(map(tuple, _by_pauses(of, pause_seconds)))
+    return tuple(map(tuple, _by_pauses(of, PARAGRAPH_PAUSE_SECONDS)))
 
 
 def written(words: Sequence[Word], *, begins: bool, ends: bool) -> tuple[str, ...]:
