@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import scipy.stats
 
 from vizinho.languages.measured import Measured
@@ -62,6 +63,9 @@ class Correlation:
     value: float
     interval: tuple[float, float]
     """95 %, targets drawn with replacement."""
+    apart: float
+    """After each donor's means are taken off both: some donors are better for every target, which no nearness tells."""
+    apart_interval: tuple[float, float]
     targets: int
     transfers: int
 
@@ -74,16 +78,32 @@ def correlations(transfers: Sequence[Measured], seed: int = 1) -> list[Correlati
 
 
 def _correlation(name: str, transfers: Sequence[Measured], seed: int) -> Correlation | None:
-    by_target: dict[str, list[tuple[float, float]]] = {}
-    for m in transfers:
-        if name in m.nearness:
-            by_target.setdefault(m.target, []).append((m.nearness[name], m.benefit))
-    rows = [np.array(pairs) for pairs in by_target.values() if len(pairs) >= LEAST_DONORS]
-    # A measure that is equal for all donors of a target does not order them.
-    values = [0.0 if np.ptp(r[:, 0]) == 0 else float(scipy.stats.spearmanr(r[:, 0], r[:, 1]).statistic) for r in rows]
-    if not values:
+    known = [m for m in transfers if name in m.nearness]
+    # (N, 2): nearness and benefit.
+    values = np.array([(m.nearness[name], m.benefit) for m in known])
+    donors, targets = np.array([m.donor for m in known]), np.array([m.target for m in known])
+    apart = values - np.array([values[donors == donor].mean(axis=0) for donor in donors])
+    rows = [targets == t for t in dict.fromkeys(targets) if (targets == t).sum() >= LEAST_DONORS]
+    if not rows:
         return None
-    return Correlation(name, float(np.mean(values)), mean_over_targets(values, seed), len(values), sum(map(len, rows)))
+    whole, without_donors = ([_spearman(pairs[row]) for row in rows] for pairs in (values, apart))
+    return Correlation(
+        measure=name,
+        value=float(np.mean(whole)),
+        interval=mean_over_targets(whole, seed),
+        apart=float(np.mean(without_donors)),
+        apart_interval=mean_over_targets(without_donors, seed),
+        targets=len(rows),
+        transfers=int(sum(row.sum() for row in rows)),
+    )
+
+
+def _spearman(pairs: npt.NDArray[np.float64]) -> float:
+    """Of pairs (N, 2); 0 where one of both is the same everywhere, and orders nothing."""
+    # Means taken off equal values leave rounding behind.
+    if np.ptp(pairs, axis=0).min() < 1e-12:
+        return 0.0
+    return float(scipy.stats.spearmanr(pairs[:, 0], pairs[:, 1]).statistic)
 
 
 def mean_over_targets(values: Sequence[float], seed: int = 1) -> tuple[float, float]:

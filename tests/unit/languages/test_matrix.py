@@ -53,6 +53,19 @@ def test_a_measure_that_orders_donors_as_transfers_did_has_the_correlation_one(b
     assert values["near/up"].interval == pytest.approx((1, 1)) and values["near/up"].transfers == 2 * len(benefits)
 
 
+def test_what_a_donor_is_worth_to_everybody_is_told_apart_from_nearness():
+    # Good donors are near by accident; within a target what is left follows the other measure.
+    rng = np.random.default_rng(2)
+    rows = []
+    for t in "abcdef":
+        for i in range(8):
+            own = rng.normal()
+            rows.append(transfer(t, f"d{i}", i + 0.1 * own, near__worth=i + 0.01 * rng.normal(), near__own=own))
+    values = {c.measure: c for c in correlations(rows)}
+    assert values["near/worth"].value > 0.9 and abs(values["near/worth"].apart) < 0.5
+    assert values["near/own"].apart > 0.9 > values["near/own"].value
+
+
 def test_a_measure_that_says_nothing_has_an_interval_around_nothing():
     rng = np.random.default_rng(1)
     rows = [transfer(t, f"d{i}", rng.normal(), near__noise=rng.normal()) for t in "abcdefgh" for i in range(10)]
