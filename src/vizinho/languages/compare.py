@@ -243,7 +243,7 @@ def _files(level: str, languages: Sequence[Language], inputs: Inputs) -> list[Pa
 @cache
 def _code_version() -> str:
     """Changes with the code of the levels and what is built in, so that a cache never outlives a correction."""
-    folders = (Path(__file__).parent, Path(__file__).parents[1] / "g2p")
+    folders = (Path(__file__).parent, *(Path(__file__).parents[1] / part for part in ("g2p", "text")))
     files = [path for folder in folders for path in sorted(folder.rglob("*"))]
     return "".join(sha256(path) for path in files if path.suffix in (".py", ".tsv", ".conllu"))
 
