@@ -103,10 +103,11 @@ def _lines(values: dict[str, Any]) -> Iterator[str]:
     if "written" in values:
         rates = [f"{name.upper()} {values['written'][name]:.3f}" for name in ("cer", "wer")]
         yield f"as written, with capitals and marks: {', '.join(rates)}"
-    yield f"{values['utterances']} utterances, {len(values['per_speaker'])} speakers"
+    speakers = len(values["per_speaker"])
+    yield f"{values['utterances']} utterances, {speakers} speaker{'s' * (speakers != 1)}"
     for speaker, rates in values["per_speaker"].items():
         yield f"  {speaker}: CER {rates['cer']:.3f}, WER {rates['wer']:.3f}, {rates['utterances']} utterances"
-    yield "worst:"
+    yield from ["worst:"] if values["worst"] else []
     for row in values["worst"]:
         yield f"  {row['id']}: {row['reference']!r} recognised as {row['hypothesis']!r}"
     yield values["signature"]

@@ -26,6 +26,7 @@ from vizinho.experiment.starts import (
     Workspace,
     arms_of,
     budgets_of,
+    check_stored,
     curve_of,
     donor_results,
     fit_here,
@@ -73,6 +74,7 @@ def run_experiment(
     folder = Path(folder)
     spec = spec if isinstance(spec, ExperimentSpec) else read_spec(Path(spec))
     spec = without_test_texts(spec, folder) if spec.drop_test_texts else spec
+    check_stored(spec, home)
     leaks = refuse_leaks(spec)
     hold_to_settings(spec, folder)
     space = Workspace(folder, home)

@@ -181,6 +181,14 @@ class Start:
     language: str | None = None
 
 
+def check_stored(spec: ExperimentSpec, home: Path | None) -> None:
+    """Raises StoreError for a start, or base of a donor, that nothing gives: before anything is trained for hours."""
+    known = {SCRATCH, "", *spec.folders, *(d.name for d in spec.donors), *(c.name for c in spec.controls)}
+    for name in dict.fromkeys((*spec.starts, *(d.base for d in spec.donors))):
+        if name not in known:
+            Store(home).resolve(name)
+
+
 def start_of(spec: ExperimentSpec, arm: Arm, space: Workspace) -> Start:
     """The start of an arm; raises StoreError for names that neither the file nor the store has."""
     if arm.start == SCRATCH:

@@ -113,7 +113,8 @@ def _check(checkpoint: Any, where: Path) -> None:
 
     config: Any = getattr(checkpoint.model.config, "encoder_config", None)
     if not isinstance(checkpoint.model, ParakeetForCTC) or config.num_key_value_heads != config.num_attention_heads:
-        raise ModelError(f"{type(checkpoint.model).__name__} cannot be exported", where=where, fix="use --engine torch")
+        fix = "`vizinho transcribe` and `serve` compute it without an export; transformers loads the folder"
+        raise ModelError(f"{type(checkpoint.model).__name__} cannot be exported", where=where, fix=fix)
     if not isinstance(checkpoint.extractor, ParakeetFeatureExtractor):
         what = f"features of {type(checkpoint.extractor).__name__} cannot be computed without torch"
         raise ModelError(what, where=where, fix="use --engine torch")

@@ -5,7 +5,7 @@ import pytest
 from tones import tone_corpus
 
 from vizinho.corpora.manifest import read_manifest, write_manifest
-from vizinho.errors import SpecError
+from vizinho.errors import SpecError, StoreError
 from vizinho.experiment.guard import hold_to_settings
 from vizinho.experiment.read_spec import read_spec
 from vizinho.experiment.spec import store_name
@@ -127,6 +127,15 @@ def test_donors_of_the_store_are_matched_by_their_cards(tmp_path, utterances, st
         Store(tmp_path / "h").add(name, folder, Card(name, "es", "2026", 9, "es-v1", 100, 1, data=data))
     spec = dataclasses.replace(spec_over(tmp_path, utterances), starts=starts)
     assert [b.matched for b in budgets_of(spec, tmp_path / "h")] == matched
+
+
+def test_a_start_that_nothing_gives_is_refused_before_anything_is_trained(tmp_path, utterances):
+    from vizinho.experiment.run import run_experiment
+
+    spec = dataclasses.replace(spec_over(tmp_path, utterances), starts=("scratch", "es-demo", "nobody"))
+    with pytest.raises(StoreError, match="no model 'nobody'"):
+        run_experiment(spec, tmp_path / "out", home=tmp_path / "h")
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_small_corpus_can_come_more_often(tmp_path):

@@ -291,7 +291,13 @@ def _require_files(folder: Path) -> None:
         # A default would guess whether audio is normalised, and be silently wrong.
         lacking.append("preprocessor_config.json")
     if lacking:
-        raise ModelError(f"the folder lacks {', '.join(lacking)}", where=folder, fix=_AGAIN)
+        what = f"the folder lacks {', '.join(lacking)}"
+        fix = (
+            _AGAIN
+            if len(lacking) > 1 or "config.json" in lacking
+            else f"copy it from where the model is from, or {_AGAIN}"
+        )
+        raise ModelError(what, where=folder, fix=fix)
 
 
 def _refuse(folder: Path, names: Iterable[str], what: str) -> None:
