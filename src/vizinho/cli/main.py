@@ -11,7 +11,6 @@ import typer
 from vizinho.cli import compare, corpus, evaluate, experiment, lm, models, serve, topics, train, transcribe, vectors
 from vizinho.cli.options import Commands
 from vizinho.errors import InterruptedRunError, SpecError, VizinhoError
-from vizinho.parallel import SEPARATE_STORES, begin_process, process_count, restart_may_hang
 from vizinho.version import __version__
 
 RENAMED = {
@@ -108,6 +107,8 @@ def _root(
     _: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version and exit."),
 ) -> None:
     """Global options."""
+    from vizinho.parallel import SEPARATE_STORES, process_count, restart_may_hang
+
     together = process_count()  # 1 without torchrun
     if together > 1 and context.invoked_subcommand not in SHARED_BY_PROCESSES:
         raise SpecError(
@@ -143,6 +144,8 @@ def _refuse_renamed(arguments: list[str]) -> None:
 
 def main() -> None:
     """Entry point of the console script."""
+
+    from vizinho.parallel import begin_process  # it loads multiprocessing
 
     begin_process()
     try:
