@@ -266,9 +266,17 @@ def _places(corpora: Sequence[Corpus]) -> str:
 
 
 def hold_out(utterances: Sequence[Utterance], seed: int) -> tuple[list[Utterance], list[Utterance]]:
-    """Train and dev. Which utterances are dev follows from their ids, so that more data never reshuffles them."""
+    """Train and dev. An utterance is in dev by its own id, so that none changes sides when more are added.
+
+    Else a second version would choose on what the first one learnt. At least one utterance is on either side.
+    """
     if len(utterances) < 2:
         raise CorpusError("one utterance cannot be split into train and dev", fix="give more utterances")
-    ranked = sorted(utterances, key=lambda u: hashlib.sha256(f"dev:{seed}:{u.id}".encode()).digest())
-    dev = {u.id for u in ranked[: max(1, round(HELD_OUT_SHARE * len(ranked)))]}
+    # The first 8 bytes of a hash as a number between 0 and 1.
+    drawn = {
+        u.id: int.from_bytes(hashlib.sha256(f"dev:{seed}:{u.id}".encode()).digest()[:8], "big") / 2**64
+        for u in utterances
+    }
+    first, *_, last = sorted(drawn, key=lambda id_: drawn[id_])
+    dev = {id_ for id_, place in drawn.items() if place < HELD_OUT_SHARE and id_ != last} | {first}
     return [u for u in utterances if u.id not in dev], [u for u in utterances if u.id in dev]

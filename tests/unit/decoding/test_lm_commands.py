@@ -275,7 +275,7 @@ def test_without_a_dev_split_tune_chooses_on_what_training_held_out(world):
     typed(*arguments)
     dev = read_dataset([corpus], "es", seed=card["seed"]).dev
     values = json.loads((folder / "held.json").read_text())
-    assert values["chosen"]["utterances"] == len(dev) == 1
+    assert values["chosen"]["utterances"] == len(dev) == 2
     assert values["chosen"]["data"] == fingerprint([replace(u, split="dev") for u in dev])
 
 
