@@ -33,19 +33,25 @@ def spearman(transfers: Sequence[Measured], weights: Mapping[str, float]) -> flo
 
 
 def fitted(transfers: Sequence[Measured], strength: float) -> dict[str, float]:
-    """Published weights times what each vote's own correlation is beside the others', to the power `strength`."""
-    own = {c.measure: max(c.value, 0.0) for c in correlations(transfers)}
-    return {name: PUBLISHED[name] * (own.get(name, 0.0) + 1e-3) ** strength for name in NAMES}
+    """Published weights times each vote's own correlation to the power `strength`.
+
+    A vote that the atlas knows nothing of, since it has no treebanks, is taken for one of average correlation.
+    """
+    own = {c.measure: max(c.value, 0.01) for c in correlations(transfers) if c.measure in NAMES}
+    average = float(np.mean(list(own.values())))
+    return {name: PUBLISHED[name] * own.get(name, average) ** strength for name in NAMES}
 
 
 def main() -> None:
     transfers = atlas()
     targets = {t: [m for m in transfers if m.target == t] for t in dict.fromkeys(m.target for m in transfers)}
-    print("| measure | correlation with the benefit | targets | transfers |\n|---|---|---|---|")
+    print(
+        "| measure | correlation with the benefit | apart from what the donor is worth | transfers |\n|---|---|---|---|"
+    )
     for c in correlations(transfers):
-        print(
-            f"| {c.measure} | {c.value:.2f} [{c.interval[0]:.2f}, {c.interval[1]:.2f}] | {c.targets} | {c.transfers} |"
-        )
+        whole = f"{c.value:.2f} [{c.interval[0]:.2f}, {c.interval[1]:.2f}]"
+        apart = f"{c.apart:.2f} [{c.apart_interval[0]:.2f}, {c.apart_interval[1]:.2f}]"
+        print(f"| {c.measure} | {whole} | {apart} | {c.transfers} |")
     flat = dict.fromkeys(NAMES, 1.0)
     without = PUBLISHED | {"acoustics/token_similarity": 0.0}
     print("\n| weights of the votes, each target left out | correlation |\n|---|---|")
