@@ -14,7 +14,8 @@ import scipy.stats
 
 from vizinho.languages.matrix import correlations, mean_over_targets
 from vizinho.languages.measured import Measured, atlas
-from vizinho.languages.rank import VOTES
+from vizinho.languages.predict import predict
+from vizinho.languages.rank import VOTES, Ranked, Vote
 
 NAMES = tuple(f"{level}/{name}" for level, name, _ in VOTES)
 PUBLISHED = {f"{level}/{name}": weight for level, name, weight in VOTES}
@@ -42,6 +43,34 @@ def fitted(transfers: Sequence[Measured], strength: float) -> dict[str, float]:
     return {name: PUBLISHED[name] * own.get(name, average) ** strength for name in NAMES}
 
 
+def ranked(measured: Measured) -> Ranked:
+    """A donor with its votes, as `compare` gives it."""
+    near = measured.nearness
+    votes = [
+        Vote(level, name, w, near.get(f"{level}/{name}"), near.get(f"{level}/{name}"), None) for level, name, w in VOTES
+    ]
+    return Ranked(measured.donor, None, tuple(votes))
+
+
+def foretold(targets: Mapping[str, Sequence[Measured]]) -> None:
+    """What `compare --predict` says of each target from the others, beside what was measured."""
+    orders, misses, inside = [], [], []
+    print("\n| target | method | correlation | mean error | inside the interval |\n|---|---|---|---|---|")
+    for target, own in targets.items():
+        prediction = predict([ranked(m) for m in own], [], target)
+        pairs = [(prediction.expected[m.donor], m.benefit) for m in own if m.donor in prediction.expected]
+        order = float(scipy.stats.spearmanr([p[0] for p, _ in pairs], [b for _, b in pairs]).statistic)
+        missed = [abs(p[0] - b) for p, b in pairs]
+        held = [low <= b <= high for (_, low, high), b in pairs]
+        print(f"| {target} | {prediction.method} | {order:.2f} | {np.mean(missed):.3f} | {sum(held)} of {len(held)} |")
+        orders.append(order)
+        misses += missed
+        inside += held
+    low, high = mean_over_targets(orders)
+    order = f"{np.mean(orders):.2f} [{low:.2f}, {high:.2f}]"
+    print(f"| all | | {order} | {np.mean(misses):.3f} | {sum(inside)} of {len(inside)} |")
+
+
 def main() -> None:
     transfers = atlas()
     targets = {t: [m for m in transfers if m.target == t] for t in dict.fromkeys(m.target for m in transfers)}
@@ -64,6 +93,7 @@ def main() -> None:
         low, high = mean_over_targets(values)
         print(f"| {name} | {np.mean(values):.2f} [{low:.2f}, {high:.2f}] |")
     print({name: round(w, 2) for name, w in fitted(transfers, 1.0).items()})
+    foretold(targets)
 
 
 if __name__ == "__main__":
