@@ -26,9 +26,6 @@ def with_nearness(transfers: list[Measured], speech: dict[str, Path], cache: Pat
         donor: {f"{r.level}/{m.name}": m.nearness for r in results for m in r.measures}
         for donor, results in comparison.results.items()
     }
-    for ranked in comparison.ranking:
-        if ranked.score is not None:
-            nearness[ranked.donor]["ranking/score"] = ranked.score
     return [replace(m, nearness=nearness[m.donor]) for m in transfers]
 
 

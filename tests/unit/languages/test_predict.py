@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from vizinho.errors import SpecError
-from vizinho.languages.measured import Measured, read_measured, write_atlas
+from vizinho.languages.measured import Measured, atlas, read_measured, write_atlas
 from vizinho.languages.predict import predict
 from vizinho.languages.rank import Ranked, Vote
 
@@ -134,3 +134,17 @@ def test_starts_from_the_store_and_untrained_donors_are_told_apart(tmp_path):
     assert transfer.interval == (0.2, 0.3) and transfer.helps
     write_atlas([transfer], tmp_path / "transfers.json")
     assert '"benefit": 0.25' in (tmp_path / "transfers.json").read_text(encoding="utf-8")
+
+
+def test_the_atlas_of_the_package_is_whole_and_predicts():
+    transfers = atlas()
+    assert len(transfers) >= 80 and len({m.target for m in transfers}) == 8 and all(m.seeds == 2 for m in transfers)
+    assert all(m.interval[0] <= m.benefit <= m.interval[1] and m.nearness for m in transfers)
+    gl = [m for m in transfers if m.target == "ca"]
+    names = [("vocabulary", "exact_share", 1.5), ("spelling", "cross_entropy", 0.75)]
+    ranking = [
+        Ranked(m.donor, 0.5, tuple(Vote(a, b, w, 0.0, m.nearness[f"{a}/{b}"], None) for a, b, w in names)) for m in gl
+    ]
+    foretold = predict(ranking, [], "gl")
+    assert foretold.n == len(transfers) and set(foretold.expected) == {m.donor for m in gl}
+    assert foretold.expected["es"][0] > foretold.expected["el"][0]
