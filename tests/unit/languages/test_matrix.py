@@ -1,10 +1,12 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from vizinho.languages.matrix import Matrix, as_markdown, correlations
-from vizinho.languages.measured import Measured
+from vizinho.languages.measured import Measured, atlas
 from vizinho.report.matrix_page import matrix_page
 
 
@@ -71,6 +73,14 @@ def test_a_measure_that_says_nothing_has_an_interval_around_nothing():
     rows = [transfer(t, f"d{i}", rng.normal(), near__noise=rng.normal()) for t in "abcdefgh" for i in range(10)]
     (noise,) = correlations(rows)
     assert noise.interval[0] < 0 < noise.interval[1]
+
+
+def test_the_docs_show_the_atlas_that_the_package_carries():
+    docs = Path(__file__).parents[3] / "docs" / "atlas.md"
+    text = docs.read_text(encoding="utf-8")
+    assert as_markdown(Matrix.of(atlas())) in text
+    for c in correlations(atlas()):
+        assert f"{c.measure.replace('_', ' ').replace('/', ': ', 1)} | {c.value:.2f} [" in text, c
 
 
 def test_the_page_escapes_and_says_where_scratch_is_as_good():
