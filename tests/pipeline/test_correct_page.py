@@ -36,7 +36,7 @@ def place(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("correct")
     recipe = folder / "weak.toml"
     recipe.write_text(RECIPE.replace("steps = 200", "steps = 110"))
-    corpus = tone_corpus(folder / "first", count=16, letters="abcd", splits=("train", "train", "train", "test"))
+    corpus = tone_corpus(folder / "first", count=18, letters="abcd", splits=("train", "train", "train", "test"))
     done = vizinho("train", "--lang", "pt", "--corpus", corpus, "--preset", "micro", "--recipe", recipe, "--name", "pt",
                    "--quiet", home=folder / "home")  # fmt: skip
     assert done.returncode == 0, done.stderr
