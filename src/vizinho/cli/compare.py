@@ -111,11 +111,12 @@ def compare(
         seed=seed,
         work=home / "cache" / "vectors",
     )
+    models_at_hand = _models_at_hand()
     # The bars are drawn here, the levels report to them from their own processes.
     with board() as show:
         comparison = comparing.compare(
             target,
-            _candidates(target) if donors is None else _listed(donors),
+            _candidates(target, models_at_hand) if donors is None else _listed(donors),
             inputs,
             levels=_listed(levels) if levels else comparing.QUICK_LEVELS,
             cache=home / "cache" / "compare" if cached else None,
@@ -128,17 +129,17 @@ def compare(
         from vizinho.report.compare_page import write_compare_page
 
         write_compare_page(comparison, html, prediction)
-    written = text(comparison, prediction, models=_models_at_hand(), details=details)
+    written = text(comparison, prediction, models=models_at_hand, details=details)
     emit(values, as_json, written + (f"\n\n{html}" if html else ""))
 
 
-def _candidates(target: str) -> tuple[str, ...]:
+def _candidates(target: str, models: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
     """Donors to compare with where none are named."""
     from vizinho.errors import SpecError
     from vizinho.languages.candidates import candidates
     from vizinho.text.language import Language
 
-    return candidates(Language.parse(target, where="target", error=SpecError), sorted(_models_at_hand()))
+    return candidates(Language.parse(target, where="target", error=SpecError), sorted(models))
 
 
 def _models_at_hand() -> dict[str, list[str]]:

@@ -208,7 +208,7 @@ def _best(table: _Table) -> _Fit:
 
 def _within(values: Array, table: _Table) -> Array:
     """`values` (N,) less the mean of their target, where targets are what is left out."""
-    if table.fold is not table.target:
+    if not np.array_equal(table.fold, table.target):
         return values
     return _centred(values[:, None], table.target)[:, 0]
 

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
-
-import jinja2
 
 from vizinho.files import write_text
 from vizinho.languages.compare import Comparison
@@ -16,6 +13,7 @@ from vizinho.languages.predict import Prediction
 from vizinho.languages.rank import order
 from vizinho.report.evidence import Part, parts_of
 from vizinho.report.maps import COLOURS, draw_map
+from vizinho.report.templates import template
 from vizinho.text.language import Language
 
 MARGIN = 0.25
@@ -50,12 +48,6 @@ def write_compare_page(comparison: Comparison, out: Path, prediction: Prediction
 
 def compare_page(comparison: Comparison, prediction: Prediction | None = None) -> str:
     """The page as text; everything from the comparison is escaped but drawings made by vizinho itself."""
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    template = environment.from_string(
-        (resources.files("vizinho.report") / "compare.html.j2").read_text(encoding="utf-8")
-    )
     donors = [ranked.donor for ranked in comparison.ranking]
     names = {code: Language.of(code).name for code in (comparison.target, *donors)}
     colours = {donor: COLOURS[i % len(COLOURS)] for i, donor in enumerate(donors)}
@@ -63,7 +55,7 @@ def compare_page(comparison: Comparison, prediction: Prediction | None = None) -
         {donor: next(r for r in comparison.results[donor] if r.level == first.level) for donor in donors}
         for first in comparison.results[donors[0]]
     ]
-    return template.render(
+    return template("compare.html.j2").render(
         target=comparison.target,
         names=names,
         order=order(comparison.ranking),

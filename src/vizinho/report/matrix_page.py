@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib import resources
-
-import jinja2
 
 from vizinho.languages.matrix import Matrix, correlations
 from vizinho.languages.measured import Measured
+from vizinho.report.templates import template
 from vizinho.text.language import Language
 
 FULL = 0.5
@@ -17,15 +15,9 @@ FULL = 0.5
 
 def matrix_page(transfers: Sequence[Measured]) -> str:
     """The page as text; at least one transfer."""
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    template = environment.from_string(
-        (resources.files("vizinho.report") / "matrix.html.j2").read_text(encoding="utf-8")
-    )
     matrix = Matrix.of(transfers)
     minutes = sorted({round(m.minutes, 1) for m in matrix.cells.values()})
-    return template.render(
+    return template("matrix.html.j2").render(
         matrix=matrix,
         names={code: Language.of(code).name for code in (*matrix.targets, *matrix.donors)},
         minutes=f"{minutes[0]:g}" if len(minutes) == 1 else f"{minutes[0]:g} to {minutes[-1]:g}",

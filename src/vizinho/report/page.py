@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 
 import jinja2
@@ -25,6 +24,7 @@ from vizinho.files import write_text
 from vizinho.report.anatomy import ablation_chart, movement_chart, way_chart
 from vizinho.report.charts import curves_chart, minutes_chart, steps_chart
 from vizinho.report.drawing import looks_of
+from vizinho.report.templates import template
 
 FEW_LINES = 6
 """More in one chart hide each other."""
@@ -70,13 +70,9 @@ def write_report(path: Path, out: Path) -> None:
 
 def page(results: Results, folder: Path) -> str:
     """The page as text; everything from the file is escaped. `folder` has the clips that the file names."""
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    template = environment.from_string((resources.files("vizinho.report") / "page.html.j2").read_text(encoding="utf-8"))
     findings = suspects(results.arms)  # counted here: `pooled` of older files counts rare letters too
     families = [(title, [c for c in results.comparisons if c.family == name]) for name, title in FAMILIES.items()]
-    return template.render(
+    return template("page.html.j2").render(
         results=results,
         questions=results.questions,
         charts=_charts(results),
