@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -250,7 +251,10 @@ def _generator(seed: int, epoch: int, utterance_id: str) -> np.random.Generator:
 
 
 def stream(data: BatchData, numbers: range, workers: int) -> Iterator[Batch]:
-    """The batches of these numbers, made ahead of time by worker processes (0: in this one)."""
+    """The batches of these numbers, made ahead of time by worker processes (0: in this one).
+
+    Raises ModelError when one of these processes was killed.
+    """
     # Its own generator: otherwise making the loader would move the global one that dropout uses.
     loader: Any = DataLoader(
         data,
@@ -261,24 +265,36 @@ def stream(data: BatchData, numbers: range, workers: int) -> Iterator[Batch]:
         worker_init_fn=_begin_worker,
         generator=torch.Generator(),
     )
-    return iter(loader)
-
-
-def tells_of_a_death(error: Exception) -> bool:
-    """Whether torch raised this error because a process that prepares batches died."""
-    return isinstance(error, RuntimeError) and "DataLoader worker" in str(error)
+    with _no_new_handler(signal.SIGCHLD):
+        batches = iter(loader)
+    return _deaths_named(batches)
 
 
 @contextmanager
-def deaths_named() -> Iterator[None]:
-    """Raise ModelError when a process that prepares batches was killed."""
+def _no_new_handler(number: signal.Signals) -> Iterator[None]:
+    """What answers this signal afterwards is what answered it before.
+
+    Torch's handler raises the death of a process wherever the main thread happens to be: in the middle of a checkpoint,
+    or of the bar's last line. Without it the loader sees the death itself when the next batch is asked for.
+    """
+    if threading.current_thread() is not threading.main_thread():  # only the main thread has handlers
+        yield
+        return
+    before = signal.getsignal(number)
     try:
         yield
-    # Torch raises from a signal handler, so the error may come at any line of the loop and in any of these forms.
+    finally:
+        signal.signal(number, before)
+
+
+def _deaths_named(batches: Iterator[Batch]) -> Iterator[Batch]:
+    try:
+        yield from batches
     except (RuntimeError, ConnectionError, EOFError, FileNotFoundError) as error:
         killed_while_sending = isinstance(error, ConnectionError | EOFError)
         socket_is_gone = isinstance(error, FileNotFoundError) and error.filename is None  # a file would have a name
-        if killed_while_sending or socket_is_gone or tells_of_a_death(error):
+        noticed = isinstance(error, RuntimeError) and "DataLoader worker" in str(error)
+        if killed_while_sending or socket_is_gone or noticed:
             raise _death() from error
         raise
 

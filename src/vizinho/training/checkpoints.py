@@ -22,7 +22,6 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from vizinho.corpora.batches import tells_of_a_death
 from vizinho.errors import ModelError, first_line
 from vizinho.files import move_folder, sha256
 from vizinho.training.options import LoopOptions, differing
@@ -81,8 +80,6 @@ def save_state(run: Path, state: RunState) -> None:
         move_folder(scratch, target)
     except (OSError, RuntimeError, SafetensorError) as error:  # torch and safetensors have errors of their own
         shutil.rmtree(scratch, ignore_errors=True)
-        if tells_of_a_death(error):
-            raise
         raise ModelError(
             f"the checkpoint of step {state.step} cannot be written ({_reason(error)})",
             where=run,

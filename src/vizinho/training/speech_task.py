@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 import torch.nn.functional as F
 
-from vizinho.corpora.batches import Batch, BatchData, BatchSource, ListedSource, deaths_named, stream
+from vizinho.corpora.batches import Batch, BatchData, BatchSource, ListedSource, stream
 from vizinho.errors import ModelError, SpecError
 from vizinho.evaluation.score import error_rates
 from vizinho.model.checkpoint import Checkpoint
@@ -100,7 +100,6 @@ class SpeechTask(Task[TrainingOptions]):
     def computing(self, model: Any, options: TrainingOptions, still: Callable[[], Any]) -> Iterator[None]:
         """The network is computed as the options say: recomputed, by a faster forward pass, with phones."""
         with ExitStack() as stack:
-            stack.enter_context(deaths_named())  # outermost: a batch may be missed anywhere
             if options.activation_checkpointing:
                 from vizinho.model.recompute import recomputed_blocks
 

@@ -1,3 +1,5 @@
+import multiprocessing
+import signal
 from itertools import pairwise
 
 import numpy as np
@@ -6,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vizinho.audio.io import load_audio, save_audio
-from vizinho.corpora.batches import BatchPlan, DecodedAudio, batch_statistics, deaths_named
+from vizinho.corpora.batches import BatchPlan, DecodedAudio, _deaths_named, batch_statistics, stream
 from vizinho.errors import CorpusError, ModelError
 
 
@@ -83,15 +85,33 @@ def test_kept_audio_cannot_be_changed_by_its_user(tmp_path):
         DecodedAudio()(tmp_path / "a.wav")[0] = 1.0
 
 
+def broken_off(error):
+    yield 0
+    raise error
+
+
 @pytest.mark.parametrize(
     "said", [ConnectionResetError(104, "reset"), EOFError(), RuntimeError("DataLoader worker (pid 7) is killed")]
 )
 def test_a_dead_process_is_named_whatever_told_of_it(said):
-    with pytest.raises(ModelError, match="a process that prepares batches was killed"), deaths_named():
-        raise said
+    with pytest.raises(ModelError, match="a process that prepares batches was killed"):
+        list(_deaths_named(broken_off(said)))
 
 
 @pytest.mark.parametrize("said", [FileNotFoundError(2, "no such file", "a.wav"), RuntimeError("shapes differ")])
 def test_other_errors_stay_what_they_are(said):
-    with pytest.raises(type(said)), deaths_named():
-        raise said
+    with pytest.raises(type(said)):
+        list(_deaths_named(broken_off(said)))
+
+
+def test_a_dead_process_is_told_of_where_the_next_batch_is_asked_for_and_nowhere_else():
+    before = signal.getsignal(signal.SIGCHLD)
+    others = set(multiprocessing.active_children())
+    batches = stream(list(range(1000)), range(1000), 1)
+    assert next(batches) == 0
+    [worker] = set(multiprocessing.active_children()) - others
+    worker.kill()
+    worker.join()  # the signal of its death has come
+    assert signal.getsignal(signal.SIGCHLD) is before
+    with pytest.raises(ModelError, match="a process that prepares batches was killed"):
+        list(batches)
