@@ -142,6 +142,31 @@ def test_evaluate_has_the_promised_keys_and_agrees_with_itself(world):
     assert found["signature"] in shown
 
 
+def test_common_voice_is_a_corpus_as_it_is(world, tmp_path):
+    home, manifest = tmp_path / "home", world[0] / "pt" / "pt.jsonl"
+    shutil.copytree(world[0] / "home" / "models", home / "models")
+    release = tmp_path / "cv" / "pt"
+    (release / "clips").mkdir(parents=True)
+    for split in ("train", "dev", "test"):
+        rows = ["client_id\tpath\tsentence"]
+        for utterance in (u for u in read_manifest(manifest) if u.split == split):
+            (release / "clips" / utterance.audio.name).symlink_to(utterance.audio)
+            rows.append(f"{utterance.speaker}\t{utterance.audio.name}\t{utterance.text}")
+        (release / f"{split}.tsv").write_text("\n".join(rows), "utf-8")
+    recipe = ("--recipe", world[0] / "recipe.toml", "--steps", 50)
+    moved = vizinho("transfer", "es@1", "--to", "pt", "--corpus", release, *recipe, "--json", home=home)
+    assert moved.returncode == 0, moved.stderr
+    assert "30 utterances" in moved.stderr and "common-voice" in moved.stderr
+    model = json.loads(moved.stdout)["model"]
+    scores = [
+        json.loads(vizinho("evaluate", model, "--corpus", corpus, "--json", home=home).stdout)["cer"]
+        for corpus in (release, manifest)
+    ]
+    assert scores[0] == scores[1]
+    tuned = vizinho("lm", "tune", model, "--corpus", release, "--json", home=home)
+    assert tuned.returncode == 0, tuned.stderr
+
+
 def test_one_broken_file_does_not_cost_the_others(world):
     (world[0] / "broken.mp3").write_bytes(b"no")
     save_audio(world[0] / "good.flac", tone_speech("abc"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -19,7 +18,6 @@ from vizinho.corpora.manifest import read_manifest, select
 from vizinho.errors import SpecError
 
 if TYPE_CHECKING:
-    from vizinho.corpora.convert import Conversion
     from vizinho.corpora.shards.index import ShardIndex
     from vizinho.progress import Advance
 
@@ -103,13 +101,9 @@ def convert(
             rights=rights,
             progress=advance,
         )
-    values = conversion.to_json()
-    splits = ", ".join(f"{name} {count}" for name, count in values["splits"].items())
-    text = f"{values['utterances']} utterances, {values['minutes']:.1f} minutes ({splits}), {conversion.format}"
     # Without --skip-bad, bad rows have raised an error before this line.
     problems = shortened([f"skipped: {p}" for p in conversion.problems], more=f"{manifest.stem}.problems.jsonl")
-    tier_lines = conversion.tiers.lines if conversion.tiers else []
-    emit(values, as_json, [f"{manifest}: {text}", *tier_lines, *_note_lines(conversion), *problems])
+    emit(conversion.to_json(), as_json, [*conversion.lines, *problems])
 
 
 def _channel(typed: str) -> tuple[str, int]:
@@ -118,15 +112,6 @@ def _channel(typed: str) -> tuple[str, int]:
     if not speaker or not number.isdecimal():
         raise SpecError(f"{typed!r} is not SPEAKER=N", where="--channel", fix="write it as --channel ana=0")
     return speaker, int(number)
-
-
-def _note_lines(conversion: Conversion) -> Iterator[str]:
-    """Notes by kind, with the most frequent texts of each."""
-    for kind, count in conversion.note_counts.items():
-        details = Counter(note.detail for note in conversion.notes if note.kind == kind).most_common(3)
-        yield f"note: {kind}, {count}: " + "; ".join(f"{detail[:80]} ({times})" for detail, times in details)
-    if conversion.notes:
-        yield f"all notes with their places: {conversion.manifest.with_name(conversion.manifest.stem + '.notes.jsonl')}"
 
 
 def export(

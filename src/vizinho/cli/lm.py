@@ -426,7 +426,11 @@ def _evaluate_lstm(folder: Path, texts: list[Path], as_json: bool) -> None:
 def tune(
     model: Model,
     corpus: Annotated[
-        Path, Option("--corpus", help="Manifest (JSONL); without a dev split, what training held out is dev.")
+        Path,
+        Option(
+            "--corpus",
+            help="Manifest (JSONL), or a corpus in another format; without a dev split, what training held out is dev.",
+        ),
     ],
     lms: Annotated[
         list[Path] | None,
@@ -460,6 +464,7 @@ def tune(
     From then on `transcribe`, `evaluate` and `serve` use it.
     """
     from vizinho.decoding.setup import write_decoder, write_own_decoder
+    from vizinho.job.data import as_manifest
     from vizinho.job.decoder import choose_decoder, model_of_texts, to_choose_on, with_trainings_dev
     from vizinho.progress import board
     from vizinho.recognition.files import Work
@@ -467,7 +472,9 @@ def tune(
     if lms and text:
         raise SpecError("a model is given, nothing is learnt", where="--text", fix="give --lm or --text")
     store = Store()
-    utterances = with_trainings_dev(read_manifest(corpus), store.card(model))
+    card = store.card(model)
+    corpus = as_manifest(corpus, card.language, store.home, lambda line: warn([line]), board) if card else corpus
+    utterances = with_trainings_dev(read_manifest(corpus), card)
     to_choose_on(utterances, split)  # what is refused is refused before the work
     if out is None:
         store.decoder_place(model)

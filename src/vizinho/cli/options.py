@@ -33,8 +33,8 @@ def check_manifests(paths: Sequence[Path] | None) -> None:
     """Refuse a wrong path before libraries are loaded, which takes seconds. Raises CorpusError."""
     for path in paths or ():
         if not path.exists():
-            what = "cannot read the manifest (No such file or directory)"
-            raise CorpusError(what, where=path, fix="check the path of the JSONL file")
+            what = "cannot read the corpus (No such file or directory)"
+            raise CorpusError(what, where=path, fix="check the path of the manifest, or of the corpus's folder")
 
 
 def check_donor(donor: str) -> None:
@@ -69,8 +69,14 @@ Spoken = Annotated[
 To = Annotated[str, Option("--to", callback=language_tag, help="Target language, such as pt.")]
 Model = Annotated[str, Argument(help="Model: NAME, NAME@VERSION or a model folder.")]
 Manifest = Annotated[Path, Argument(help="Manifest (JSONL).")]
-Corpus = Annotated[Path, Option("--corpus", help="Manifest (JSONL).")]
-Corpora = Annotated[list[Path], Option("--corpus", help="Manifest (JSONL); repeatable.", show_default=False)]
+Corpus = Annotated[Path, Option("--corpus", help="Manifest (JSONL), or a corpus in another format.")]
+_CORPORA = Option(
+    "--corpus",
+    help="Manifest (JSONL), or a corpus in another format: Common Voice, ELAN ... (docs/corpora.md); repeatable.",
+    show_default=False,
+)
+Corpora = Annotated[list[Path], _CORPORA]
+OptionalCorpora = Annotated[list[Path] | None, _CORPORA]
 Name = Annotated[str | None, Option("--name", help="Name in the model store; the language code if not given.")]
 Orthographies = Annotated[
     Path | None,

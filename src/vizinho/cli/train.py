@@ -17,6 +17,7 @@ from vizinho.cli.options import (
     DryRun,
     Fresh,
     Name,
+    OptionalCorpora,
     Orthographies,
     Quiet,
     Rows,
@@ -102,9 +103,7 @@ def transfer(
         ),
     ],
     to: Annotated[str, Option("--to", callback=language_tag, help="Target language, such as pt.")],
-    corpus: Annotated[
-        list[Path] | None, Option("--corpus", help="Manifest (JSONL); repeatable.", show_default=False)
-    ] = None,
+    corpus: OptionalCorpora = None,
     texts: Annotated[
         list[str] | None,
         Option(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import math
 import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +21,7 @@ from vizinho.corpora.rights_file import RightsFile, with_rights
 from vizinho.corpora.tiers import Choice
 from vizinho.corpora.turns import FieldOptions, Note
 from vizinho.errors import CorpusError, VizinhoError
-from vizinho.progress import Advance, silent
+from vizinho.progress import Advance, Event, Log, silent
 from vizinho.records import Utterance
 from vizinho.rights import Rights
 
@@ -42,6 +45,22 @@ class Conversion:
     def note_counts(self) -> dict[str, int]:
         """Notes by kind, the most frequent first."""
         return dict(Counter(note.kind for note in self.notes).most_common())
+
+    @property
+    def lines(self) -> list[str]:
+        """What was read, the tiers of field transcripts, notes by kind with their most frequent texts, and problems."""
+        values = self.to_json()
+        splits = ", ".join(f"{name} {count}" for name, count in values["splits"].items())
+        amount = f"{values['utterances']} utterances, {values['minutes']:.1f} minutes ({splits}), {self.format}"
+        lines = [f"{self.manifest}: {amount}", *(self.tiers.lines if self.tiers else [])]
+        for kind, count in self.note_counts.items():
+            details = Counter(note.detail for note in self.notes if note.kind == kind).most_common(3)
+            texts = "; ".join(f"{detail[:80]} ({times})" for detail, times in details)
+            lines.append(f"note: {kind}, {count}: {texts}")
+        if self.notes:
+            all_notes = self.manifest.with_name(f"{self.manifest.stem}.notes.jsonl")
+            lines.append(f"all notes with their places: {all_notes}")
+        return lines
 
     def to_json(self) -> dict[str, Any]:
         """Counts and problems as JSON values."""
@@ -108,6 +127,39 @@ def convert_corpus(
     write_manifest(manifest, utterances)
     shown = tuple(str(p) for p in problems)
     return Conversion(manifest, kind, tuple(utterances), shown, tuple(notes), choices[0] if choices else None)
+
+
+def converted(place: Path, lang: str, folder: Path, *, log: Log, show: Event) -> Path:
+    """A manifest of a corpus, made once for each state of its files.
+
+    Args:
+        place: File or folder; what it is, is guessed.
+        lang: Language of its speech.
+        folder: Where the manifests are.
+        log: Told what was read, and where its manifest is.
+        show: Told of the progress, by utterances.
+
+    Raises CorpusError for a corpus that is of no known format or has rows that cannot be used.
+    """
+    manifest = folder / f"{place.resolve().stem}-{lang.lower()}-{_state(place)}.jsonl"
+    if not manifest.is_file():
+        command = f"`vizinho corpus convert {place} {lang}.jsonl --lang {lang}`"
+        progress = partial(show, f"reading {place.name}", math.inf)
+        try:
+            conversion = convert_corpus(place, manifest, lang=lang, progress=progress)
+        except CorpusError as error:
+            fix = f"{command} and its options choose what is read; then give {lang}.jsonl"
+            raise CorpusError(error.what, where=error.where, fix=fix) from error
+        for line in conversion.lines:
+            log(line)
+    return manifest
+
+
+def _state(place: Path) -> str:
+    """Eight hexadecimal digits that change with the files of a corpus: their names, sizes and times."""
+    files = sorted(f for f in place.rglob("*") if f.is_file()) if place.is_dir() else [place]
+    facts = [(str(f), f.stat().st_size, f.stat().st_mtime_ns) for f in files]
+    return hashlib.sha256(json.dumps([str(place.resolve()), facts]).encode()).hexdigest()[:8]
 
 
 def _record(manifest: Path, name: str, rows: list[dict[str, str]]) -> None:

@@ -23,6 +23,8 @@ RIGHTS = ("licence", "consent", "restrictions")  # as `vizinho.rights` reads the
 EXTRA = ("variant", "domain", "events")  # as above, but other tools' values under these keys are ignored, not refused
 PLACE = ("recording", "start", "tier")  # where a long recording holds the utterance
 BOM = b"\xef\xbb\xbf"  # some editors write one before the first line
+_OTHERS = ("audio_filepath", "file_name")  # where NeMo's manifests and audiofolder's metadata have "audio"
+_OTHERS_NAMES = ("manifest", "metadata")  # parts of the names of such files
 _MAY_BE_EMPTY = ("text", "speaker", "split", *OPTIONAL)
 
 
@@ -47,6 +49,25 @@ def read_manifest(path: Path) -> list[Utterance]:
     if not utterances:
         raise CorpusError("the manifest holds no utterances", where=path, fix="add at least one line")
     return utterances
+
+
+def is_other_format(place: Path) -> bool:
+    """Whether a corpus is in another format: a folder, or a file whose name or first line no manifest has."""
+    if place.is_dir():
+        return True
+    suffix = place.suffix.lower()
+    if suffix not in (".jsonl", ".json", ""):
+        return place.is_file()
+    # Most manifests are known by their name, so that a job opens them once.
+    if suffix == ".jsonl" and not any(part in place.name for part in _OTHERS_NAMES):
+        return False
+    try:
+        with place.open("rb") as file:
+            first = json.loads(file.readline().removeprefix(BOM))
+    except (OSError, ValueError):
+        # One JSON value over many lines; a manifest that is broken is told of by whoever reads it.
+        return suffix == ".json" and place.is_file()
+    return isinstance(first, dict) and "audio" not in first and any(key in first for key in _OTHERS)
 
 
 def held_out_texts(utterances: Iterable[Utterance], normalize: Callable[[str], str]) -> set[str]:
@@ -189,6 +210,9 @@ def manifest_lines(path: Path) -> Iterator[tuple[int, int, bytes]]:
 
     Raises CorpusError for a file that cannot be read.
     """
+    if is_other_format(path):
+        fix = "`vizinho corpus convert` makes one of it; train, transfer, evaluate and lm tune do so by themselves"
+        raise CorpusError(f"{'a folder, ' if path.is_dir() else ''}not a manifest", where=path, fix=fix)
     try:
         with path.open("rb") as file:
             offset = 0
@@ -197,9 +221,6 @@ def manifest_lines(path: Path) -> Iterator[tuple[int, int, bytes]]:
                 if content.strip():
                     yield offset, number, content
                 offset += len(line)
-    except IsADirectoryError as error:
-        fix = "`vizinho train` and `vizinho transfer` read sharded corpora; everything else needs a manifest"
-        raise CorpusError("a folder, not a manifest", where=path, fix=fix) from error
     except OSError as error:
         raise CorpusError(
             f"cannot read the manifest ({error.strerror})", where=path, fix="check the path of the JSONL file"

@@ -18,8 +18,8 @@ import numpy as np
 from vizinho.audio.augment import add_noise, band_limit
 from vizinho.audio.io import SAMPLE_RATE, save_audio, seconds_of
 from vizinho.corpora.manifest import claim_folder, write_manifest
-from vizinho.errors import AudioError, CorpusError, VizinhoError
-from vizinho.g2p.espeak import HELD_OUT_VARIANTS, TRAIN_VARIANTS, Voice, synthesise
+from vizinho.errors import AudioError, CorpusError
+from vizinho.g2p.espeak import HELD_OUT_VARIANTS, TRAIN_VARIANTS, UnspeakableError, Voice, synthesise
 from vizinho.g2p.speaking import Reader, readers_of
 from vizinho.g2p.words import frequent_words, is_listed, is_word
 from vizinho.progress import Advance, silent
@@ -35,8 +35,6 @@ LEAST_WORDS = 100
 HELD_OUT_MINUTES = 3.0  # most minutes of dev and of test, each; they are at most a tenth of the whole
 _DRAWS_VERSION = 1  # counts up when the same seed no longer draws the same texts and voices
 _MOST_SILENT_DRAWS = 100
-_UNSPEAKABLE = ("silence", "seconds of speech")
-"""In the messages about texts that a voice cannot say, or says letter by letter without an end: others are drawn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,9 +184,9 @@ def _speak_split(language: str, split: _Split, folder: Path, seed: int, progress
         if seconds is None:
             try:
                 seconds = _record(reader.written(text), voice, path, rng)
-            except VizinhoError as error:
+            except UnspeakableError:
                 silent_draws += 1
-                if not any(sign in error.what for sign in _UNSPEAKABLE) or silent_draws > _MOST_SILENT_DRAWS:
+                if silent_draws > _MOST_SILENT_DRAWS:
                     raise
                 number += 1  # draw again with the next number
                 progress(0.0, f"left out: {text[:30]}")

@@ -97,10 +97,15 @@ class Voice:
         return f"{self.locale}+{self.variant}" if self.variant else self.locale
 
 
+class UnspeakableError(VizinhoError):
+    """A text that a voice cannot say, or says letter by letter without an end; another text may do."""
+
+
 def synthesise(text: str, voice: Voice) -> Waveform:
     """Speak a text; (N,) samples at 16 kHz, the same for the same text and voice whatever was spoken before.
 
-    Raises VizinhoError without eSpeak, for unknown voices, for silence and for more than 60 seconds of speech.
+    Raises VizinhoError without eSpeak and for unknown voices; UnspeakableError for silence and for more than 60 seconds
+    of speech.
     """
     with _LOCK:
         engine = _engine()
@@ -110,7 +115,8 @@ def synthesise(text: str, voice: Voice) -> Waveform:
             engine.check(engine.library.espeak_SetParameter(parameter, value, 0), f"parameter {parameter}={value}")
         samples = engine.speak(text)
     if samples.size == 0 or float(np.abs(samples).max()) < 1e-3:
-        raise _error("eSpeak gave silence", "use another voice variant or text", f"{voice.name}: {text!r}")
+        fix = "use another voice variant or text"
+        raise UnspeakableError("eSpeak gave silence", where=f"{voice.name}: {text!r}", fix=fix)
     return resample(samples, engine.sample_rate, 16_000)
 
 
@@ -239,7 +245,7 @@ class _Engine:
         self.check(code, f"the text {text!r}")
         if self._is_too_long():
             what = f"more than {_MAX_SECONDS} seconds of speech"
-            raise _error(what, "give shorter sentences", f"{text[:40]!r}...")
+            raise UnspeakableError(what, where=f"{text[:40]!r}...", fix="give shorter sentences")
         if not self._collected:
             return np.zeros(0, dtype=np.float32)
         return np.asarray(np.concatenate(self._collected) / 32768, dtype=np.float32)  # from 16-bit integers

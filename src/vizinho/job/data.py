@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from vizinho.corpora.manifest import fingerprint, read_manifest, select
+from vizinho.corpora.manifest import fingerprint, is_other_format, read_manifest, select
 from vizinho.corpora.shards.index import ShardIndex, first_texts, index_path, read_index, spelt_by
 from vizinho.errors import CorpusError, SpecError
+from vizinho.progress import Event, Log, unseen
 from vizinho.records import Utterance
 from vizinho.rights import refuse_untrainable, summary
 from vizinho.text.language import Language, same_language
@@ -108,6 +110,25 @@ class Dataset:
         trained = {u.id for u in self.train} - skipped
         used = [u for s in self.sources if s.beside is practice for u in s.utterances if u.id in trained]
         return SpeechAmount(len(used), sum(u.duration_seconds for u in used) / 60, len({u.speaker for u in used}))
+
+
+def as_manifest(
+    place: Path,
+    language: str,
+    home: Path,
+    log: Log = lambda _line: None,
+    board: Callable[[], AbstractContextManager[Event]] = lambda: nullcontext(unseen),
+) -> Path:
+    """A manifest of a corpus in any format, made once in the store's folder `home`; one that is a manifest, or shards.
+
+    Raises CorpusError for a corpus of no known format, and for rows that cannot be used.
+    """
+    if not is_other_format(place) or index_path(place) is not None:
+        return place
+    from vizinho.corpora.convert import converted  # all the readers, which most jobs do not need
+
+    with board() as show:
+        return converted(place, language, home / "corpora", log=log, show=show)
 
 
 def open_corpus(path: Path) -> Corpus:

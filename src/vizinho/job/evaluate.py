@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,6 +13,7 @@ from vizinho.audio.blocks import mono, read_blocks
 from vizinho.corpora.manifest import read_manifest, select
 from vizinho.errors import CorpusError, StoreError
 from vizinho.evaluation.significance import Comparison, compare
+from vizinho.job.data import as_manifest
 from vizinho.job.promote import card_score, normalizer_of, scored, scored_as_written, with_text
 from vizinho.progress import Advance, Event, unseen
 from vizinho.recognition.numerals import transcript_with_digits
@@ -93,7 +95,7 @@ def evaluate(
 
     Args:
         model: NAME, NAME@VERSION or a folder.
-        corpus: A manifest.
+        corpus: A manifest, or a corpus in another format (docs/corpora.md), which is read once.
         split: Only this split; test if the manifest has one, else everything.
         cluster: Resample speakers instead of utterances for intervals and tests.
         recognizer: The model as it is to decode, where it is loaded already; with a beam search it is scored without
@@ -103,13 +105,16 @@ def evaluate(
 
     Raises CorpusError where no utterance has text, and what loading raises.
     """
-    store, corpus = store or Store(), Path(corpus)
+    store = store or Store()
+    recognizer = recognizer or load(model, store=store)
+    corpus, card = Path(corpus), store.card(str(model))
+    if card is not None:  # without a card nobody knows the language, and reading the manifest says what to do
+        corpus = as_manifest(corpus, card.language, store.home, board=lambda: nullcontext(show))
     # A manifest without splits is scored whole; one with a test split never by its train part.
     utterances = read_manifest(corpus)
     if split is None and any(u.split == "test" for u in utterances):
         split = "test"
     utterances = select(utterances, split=split)
-    recognizer = recognizer or load(model, store=store)
     normalize = normalizer_of(recognizer, utterances)
     chosen = with_text(utterances, normalize)
     if not chosen:

@@ -13,7 +13,7 @@ from typing import Any
 
 from safetensors import SafetensorError
 
-from vizinho.errors import ModelError, StoreError
+from vizinho.errors import InterruptedRunError, ModelError, StoreError
 from vizinho.evaluation.collapse import as_json as findings_json
 from vizinho.files import scratch_folder, sole_lock, write_text
 from vizinho.job.card import machine, recipe_of, record, software
@@ -53,7 +53,7 @@ def sole_run(store: Store, folder: Path) -> Iterator[None]:
     """Keep the same command, given twice at once, from writing into one run folder.
 
     Of processes that torchrun started together the main one holds the lock for all. Raises StoreError for the second,
-    and where the store cannot be written.
+    and where the store cannot be written; InterruptedRunError after Ctrl-C where there is a checkpoint.
     """
     if not is_main_process():
         yield
@@ -68,7 +68,13 @@ def sole_run(store: Store, folder: Path) -> Iterator[None]:
             raise StoreError(
                 "the same run is going on in another process", where=folder, fix="wait for it, or change the seed"
             )
-        yield
+        try:
+            yield
+        except KeyboardInterrupt as stop:  # outside the loop, which answers Ctrl-C itself
+            if not any(folder.glob("step-*")):
+                raise
+            fix = "run the same command again: it goes on from there"
+            raise InterruptedRunError("stopped; what was trained is saved", where=folder.name, fix=fix) from stop
 
 
 def unfinished(store: Store, name: str, folder: Path) -> list[Path]:

@@ -16,7 +16,7 @@ from typing import Any
 
 from vizinho.errors import CorpusError, SpecError
 from vizinho.files import sha256
-from vizinho.job.data import open_corpus, target_minutes
+from vizinho.job.data import as_manifest, open_corpus, target_minutes
 from vizinho.job.run import Outcome, Paths, Reporting, transfer
 from vizinho.ledger import Ledger
 from vizinho.model.presets import donor_kind
@@ -132,6 +132,8 @@ class _Rounds:
     ) -> None:
         self._rounds, self._store, self._reporting, self._options = rounds, store, reporting, options
         self._name = options.get("name") or options["to"].lower()
+        language, log, board = options["to"], reporting.log, reporting.board
+        options["corpus"] = [as_manifest(path, language, store.home, log, board) for path in options["corpus"]]
         self._corpora = [open_corpus(path) for path in options["corpus"]]
         known = [u for corpus in self._corpora for u in corpus.utterances] + pinned_utterances(store, self._name)
         repeated = same_recordings(known, speech)

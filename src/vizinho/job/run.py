@@ -5,14 +5,14 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from vizinho.errors import SpecError, TextError
-from vizinho.job.data import Corpus, Dataset, make_dataset, open_corpus, target_minutes
+from vizinho.job.data import Corpus, Dataset, as_manifest, make_dataset, open_corpus, target_minutes
 from vizinho.job.fit import FinishedJob, fit_job
 from vizinho.job.job import HEADS, Job, MixedDonor
 from vizinho.job.publish import Published, drop_run, publish, run_folder, sole_run, summary, unfinished
@@ -20,7 +20,7 @@ from vizinho.job.start import ReadyJob, make_ready, sound_similarity
 from vizinho.model.presets import check_preset, donor_kind
 from vizinho.parallel import is_first_attempt, is_main_process
 from vizinho.plan.tokens import RowOptions
-from vizinho.progress import board, unseen
+from vizinho.progress import Event, board, unseen
 from vizinho.records import Utterance
 from vizinho.store.card import Card
 from vizinho.store.pins import pinned_utterances, refuse_pinned
@@ -74,6 +74,10 @@ class Reporting:
         """Whether this process reports to the user; under torchrun only the main one does."""
         return not self.quiet and is_main_process()
 
+    def board(self) -> AbstractContextManager[Event]:
+        """Progress bars, seen or not."""
+        return board() if self.speaks else nullcontext(unseen)
+
     def log(self, line: str) -> None:
         """Print a line on standard error."""
         if self.speaks:
@@ -104,7 +108,7 @@ def train(
 
     Args:
         lang: Language of the corpus.
-        corpus: Manifests or sharded corpora.
+        corpus: Manifests, sharded corpora, or corpora in other formats (docs/corpora.md), which are read once.
         beside: Practice corpora, whose train part is used whole.
         repeat: How many times an epoch has `corpus`; 1 if not given.
         name: Name in the store; `lang` if not given.
@@ -126,7 +130,7 @@ def train(
     name = name or lang.lower()
     store = store or Store()
     store.check_name(name)
-    corpora, practice = _open(corpus), _open(beside)
+    corpora, practice = (_open(paths, lang, store, reporting) for paths in (corpus, beside))
     options = _options(recipe or default_recipe("train"), steps, seed, threads)
     job = Job(
         lang,
@@ -180,7 +184,7 @@ def transfer(
         donor: A name, NAME@VERSION, a folder, a .nemo archive or a hub id; several of one kind and size with "+"
             between them ("es@1+it@1") are mixed by shares that are chosen on dev.
         to: The target language.
-        corpus: Manifests or sharded corpora of the target.
+        corpus: Manifests, sharded corpora, or corpora in other formats (docs/corpora.md), of the target.
         donor_language: The donor's language where its card does not say it.
         adapter: Language of the adapter to start from, for donors that have several (MMS).
         practice_minutes: Minutes of synthetic speech to make and add, and at most as many of the donor's own
@@ -224,7 +228,7 @@ def transfer(
     kind = donor_kind(folder, head)
     if kind == "whisper" and tokens not in ("auto", "donor"):
         raise SpecError("Whisper writes in its own tokens", where="--tokens", fix="leave it out, or use --head ctc")
-    corpora, practice = _open(corpus), _open(beside)
+    corpora, practice = (_open(paths, to, store, reporting) for paths in (corpus, beside))
     repeats = _repeats(repeat, corpora, practice)  # checked before anything long is made
     target_speech = target_minutes(corpora, minutes)
     recipe_given = recipe is not None
@@ -243,7 +247,7 @@ def transfer(
         # Texts that decide or test must not be practised: dev (held out of train if need be) and the pinned test set.
         dev = () if any(c.shards for c in corpora) else make_dataset(corpora, to, minutes, options.seed).dev
         target = Target(to, tuple(corpora), target_speech, (*dev, *pinned), sum(c.train_minutes for c in practice))
-        with board() if reporting.speaks else nullcontext(unseen) as show:
+        with reporting.board() as show:
             made_practice = make_practice(store.home, target, practice_minutes, card, show)
         practice = [*practice, *made_practice.corpora]
         repeat = made_practice.repeat if repeat is None else repeat
@@ -316,7 +320,7 @@ def make(
             drop_run(folder)
         for other in unfinished(store, name, folder):
             reporting.log(f"the unfinished run in {other} has other data or settings: remove it if you do not need it")
-        with board() if reporting.speaks else nullcontext(unseen) as show:
+        with reporting.board() as show:
             progress = partial(show, f"training {name}", job.options.steps)
             progress(0, "")
             finished = fit_job(ready, folder, progress=progress, log=reporting.log)
@@ -330,9 +334,9 @@ def make(
     return outcome
 
 
-def _open(paths: Paths) -> list[Corpus]:
+def _open(paths: Paths, language: str, store: Store, reporting: Reporting) -> list[Corpus]:
     several = [paths] if isinstance(paths, str | Path) else paths
-    return [open_corpus(Path(path)) for path in several]
+    return [open_corpus(as_manifest(Path(p), language, store.home, reporting.log, reporting.board)) for p in several]
 
 
 def _normalizer(language: str, orthography: Path | None, donor: Card | None = None) -> Normalizer | None:

@@ -12,7 +12,8 @@ from tones import tone_corpus
 import vizinho
 from vizinho import train, transfer
 from vizinho.audio.augment import NO_AUGMENT
-from vizinho.errors import SpecError, StoreError
+from vizinho.errors import InterruptedRunError, SpecError, StoreError
+from vizinho.job.publish import sole_run
 from vizinho.job.run import Reporting
 from vizinho.store.card import read_card, rewrite_card
 from vizinho.store.pins import pin
@@ -154,3 +155,12 @@ def test_a_model_of_version_1_is_scored_with_version_1_and_compared_with_the_new
     (score,) = [s for s in store.card("es@2").scores if s["split"] == "dev" and "data" in s]
     assert f"norm:{get_normalizer('es').name}|" in score["signature"]  # both versions are measured by the new one's
     assert outcome.as_json()["verdict"] is not None
+
+
+def test_ctrl_c_after_training_says_that_its_state_is_saved(tmp_path):
+    store, folder = Store(tmp_path), tmp_path / "runs" / "pt-0"
+    with pytest.raises(KeyboardInterrupt), sole_run(store, folder):
+        raise KeyboardInterrupt
+    with pytest.raises(InterruptedRunError, match=r"saved .* same command"), sole_run(store, folder):
+        (folder / "step-00000010").mkdir()
+        raise KeyboardInterrupt

@@ -84,7 +84,7 @@ def _listed(language: str, top: int) -> Words:
 
 
 def _sampled(language: Language) -> Words:
-    sentences = sample_sentences(language.base)
+    sentences = sample_sentences(language.code)
     if sentences and len(words := _counted(sentences)) >= LEAST_COUNTED:
         return _enough(words, language)
     fix = f"put a list (word, tab, count) into frequencies/{language.code}.tsv of the folder given with --texts, "

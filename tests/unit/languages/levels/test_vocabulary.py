@@ -181,3 +181,8 @@ def test_beside_a_script_without_vowels_words_are_their_consonants(tmp_path):
     assert (measure.value, measure.n) == (1.0, 2)
     spelling = next(compare_spelling(Language.of("hi"), [Language.of("ur")], Inputs(made)))
     assert {gap.name for gap in spelling.gaps} >= {"cross_entropy", "letter_divergence"}
+
+
+@pytest.mark.parametrize(("code", "letter"), [("uz", "q"), ("uz-Cyrl", "қ")])
+def test_sample_words_are_in_the_script_that_the_code_names(code, letter):
+    assert any(letter in word for word, _ in words_of(Language.of(code), TextSources(), 100))
