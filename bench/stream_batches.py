@@ -61,8 +61,8 @@ def streaming_copy(folder: Path) -> Path:
 
 def execute(works: list[Steps], shared: bool) -> None:
     if shared:
-        for _, outcome in together(works):
-            assert isinstance(outcome, list), outcome
+        for ended in together(works):
+            assert all(isinstance(outcome, list) for _, outcome in ended), ended
     else:
         for work in works:
             execute([work], True)

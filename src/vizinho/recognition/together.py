@@ -16,33 +16,35 @@ on, and returns a result."""
 
 def alone(steps: Steps[T]) -> T:
     """The result of one stream's work. Raises what it raises."""
-    for _, outcome in together([steps]):
-        if isinstance(outcome, Exception):
-            raise outcome
-        return outcome
-    raise AssertionError("work has an outcome")
+    ((_, outcome),) = next(together([steps]))
+    if isinstance(outcome, Exception):
+        raise outcome
+    return outcome
 
 
-def together(works: Sequence[Steps[T]]) -> Iterator[tuple[int, T | Exception]]:
-    """Each work's place and its result, or what it raised, as they come to their ends.
+def together(works: Sequence[Steps[T]]) -> Iterator[list[tuple[int, T | Exception]]]:
+    """Works that end before each call of a network, and after the last: their places, and results or what they raised.
 
     A network that fails ends all works that wait.
     """
     waiting = dict(enumerate(works))
     while waiting:
-        needs = []
+        needs: list[Live | SpeechProbability] = []
+        ended: list[tuple[int, T | Exception]] = []
         for place, steps in list(waiting.items()):
             try:
                 needs.append(next(steps))
             except StopIteration as end:
                 del waiting[place]
-                yield place, end.value
+                ended.append((place, end.value))
             except Exception as error:
                 del waiting[place]
-                yield place, error
+                ended.append((place, error))
+        if ended:
+            yield ended
         try:
             detect([need for need in needs if isinstance(need, SpeechProbability)])
             compute([need for need in needs if isinstance(need, Live)])
         except Exception as error:
-            yield from ((place, error) for place in waiting)
+            yield [(place, error) for place in waiting]
             return

@@ -151,6 +151,7 @@ def _listen(options: ServeOptions, service: Service) -> None:
         http=Connections(limits, service.metrics).protocol(),
         ws="websockets-sansio",
         ws_max_size=limits.max_message_bytes,
+        ws_per_message_deflate=False,  # sound hardly shrinks, and to inflate it costs as much as all else here
         ws_ping_interval=20,  # a client whose machine is gone is noticed after 40 s
         ws_ping_timeout=20,
         timeout_keep_alive=int(limits.keep_alive_seconds),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -16,12 +15,12 @@ from vizinho.recognition.numerals import prepare
 from vizinho.server.protocols.deepgram import check_extras, check_speakers
 from vizinho.server.protocols.deepgram_live import LiveMessages, LiveQuery, Message, read_query
 from vizinho.server.protocols.flux import FluxMessages, FluxQuery, read_flux_query
+from vizinho.server.routes.inbox import PIECE_BYTES, Inbox
 from vizinho.server.security.admission import Service, authenticate, request_id_of, service_of
 from vizinho.server.security.refusals import Refusal, close_code
 from vizinho.server.served import ServedModel
-from vizinho.server.workers.pool import StreamHandle, stream_lost
+from vizinho.server.workers.pool import StreamHandle
 
-PIECE_BYTES = 16_384  # a worker gets half a second (at 16 kHz) at once, so that streams take turns
 MAX_WARNINGS = 20  # named in the handshake, whose headers clients read up to a few kilobytes
 
 router = APIRouter()
@@ -86,7 +85,9 @@ async def _admitted(
     try:
         await socket.accept(subprotocol=subprotocol, headers=headers)
         messages = messages_of(request_id_of(socket), used)
-        await _Stream(socket, service, handle, messages, used).serve()
+        with Inbox(socket, service, service.limits.silent_stream_seconds) as inbox:
+            inbox.watch(handle)
+            await _Stream(socket, service, handle, messages, used, inbox, packets=query.encoding == "opus").serve()
     except (WebSocketDisconnect, TimeoutError, OSError, RuntimeError):
         pass  # the client is gone, or does not take what it is sent
     finally:
@@ -103,12 +104,15 @@ class _Stream:
         handle: StreamHandle,
         messages: LiveMessages | FluxMessages,
         model: ServedModel,
+        inbox: Inbox,
+        *,
+        packets: bool,
     ) -> None:
-        self._model = model
+        """With `packets` each message of audio is one."""
+        self._model, self._inbox, self._packets = model, inbox, packets
         self._socket, self._service, self._handle, self._messages = socket, service, handle, messages
         self._audio_seconds = service.metrics.audio_seconds.labels(kind="stream", model=model.ref)
         self._seconds = 0.0
-        self._until = time.monotonic() + service.limits.max_stream_seconds
 
     async def serve(self) -> None:
         """Serve the stream to its end, and say how it ended."""
@@ -124,7 +128,7 @@ class _Stream:
     async def _exchange(self) -> int:
         """Exchange messages; returns the code to close with. Raises Refusal, and WebSocketDisconnect by the client."""
         while True:
-            message = await self._next()
+            message = await self._inbox.next()
             if message is None:
                 await self._close()
                 return 1012
@@ -134,7 +138,8 @@ class _Stream:
             order = self._order(text) if text is not None else {"type": "Audio" if data else "CloseStream"}
             kind = order["type"]
             if kind == "Audio":
-                await self._accept(data)
+                # A worker that cannot follow is asked less often, each time for more.
+                await self._accept(data if self._packets else data + self._inbox.following_audio(len(data)))
             elif kind in ("Finalize", "ForceEndTurn"):
                 await self._send(self._messages.finalized(await self._handle.order("finalize")))
             elif kind == "Configure":
@@ -166,29 +171,6 @@ class _Stream:
 
     async def _close(self) -> None:
         await self._send(self._messages.closed(await self._handle.order("close")))
-
-    async def _next(self) -> Any:
-        """The client's next message; None when the server is about to stop.
-
-        Raises Refusal for a silent client and a dead worker.
-        """
-        receiving = asyncio.ensure_future(self._socket.receive())
-        stopping = asyncio.ensure_future(self._service.finish_streams.wait())
-        lost = asyncio.ensure_future(self._handle.worker_lost.wait())
-        limit = min(self._service.limits.silent_stream_seconds, max(0.0, self._until - time.monotonic()))
-        try:
-            await asyncio.wait({receiving, stopping, lost}, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
-            if lost.done():  # before what the client sends: nobody is left to hear it
-                raise stream_lost()
-            if receiving.done():
-                return receiving.result()
-            if stopping.done():
-                return None
-            raise Refusal(408, "SILENT", "neither audio nor KeepAlive came in time")
-        finally:
-            receiving.cancel()
-            stopping.cancel()
-            lost.cancel()
 
     async def _send(self, messages: Sequence[Message]) -> None:
         for message in messages:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,10 +10,11 @@ from fastapi import APIRouter, WebSocket
 from starlette.websockets import WebSocketDisconnect
 
 from vizinho.server.protocols.realtime import Event, RealtimeEvents, Settings
-from vizinho.server.routes.listen_live import PIECE_BYTES, admitted_stream
+from vizinho.server.routes.inbox import PIECE_BYTES, Inbox
+from vizinho.server.routes.listen_live import admitted_stream
 from vizinho.server.security.admission import Service, authenticate, service_of
 from vizinho.server.security.refusals import Refusal, bad_parameter, close_code
-from vizinho.server.workers.pool import StreamHandle, stream_lost
+from vizinho.server.workers.pool import StreamHandle
 
 router = APIRouter()
 
@@ -32,24 +31,24 @@ async def realtime(socket: WebSocket) -> None:
     with admitted_stream(service, client):
         offered = [p.strip() for p in socket.headers.get("sec-websocket-protocol", "").split(",")]
         await socket.accept(subprotocol="realtime" if "realtime" in offered else None)
-        session = _Session(socket, service, RealtimeEvents(settings))
-        try:
-            await session.serve()
-        except (WebSocketDisconnect, TimeoutError, OSError, RuntimeError):
-            pass  # the client is gone, or does not take what it is sent
-        finally:
-            session.drop()
+        with Inbox(socket, service, service.limits.idle_session_seconds) as inbox:
+            session = _Session(socket, service, RealtimeEvents(settings), inbox)
+            try:
+                await session.serve()
+            except (WebSocketDisconnect, TimeoutError, OSError, RuntimeError):
+                pass  # the client is gone, or does not take what it is sent
+            finally:
+                session.drop()
 
 
 class _Session:
     """An accepted session: takes the client's events one after another until one side ends it."""
 
-    def __init__(self, socket: WebSocket, service: Service, events: RealtimeEvents) -> None:
-        self._socket, self._service, self._events = socket, service, events
+    def __init__(self, socket: WebSocket, service: Service, events: RealtimeEvents, inbox: Inbox) -> None:
+        self._socket, self._service, self._events, self._inbox = socket, service, events, inbox
         self._handle: StreamHandle | None = None  # opened by the first audio, when the settings are known
         self._audio_seconds: Any = None
         self._seconds = 0.0
-        self._until = time.monotonic() + service.limits.max_stream_seconds
 
     async def serve(self) -> None:
         """Serve the session to its end."""
@@ -117,6 +116,7 @@ class _Session:
             model = self._service.catalog.choose(settings.audio.input.transcription.model, settings.language)
             opening = settings.opening(model, self._service.limits.max_stream_seconds)
             self._handle, used = await self._service.pool.open_stream(opening)
+            self._inbox.watch(self._handle)
             self._audio_seconds = self._service.metrics.audio_seconds.labels(kind="stream", model=used.ref)
         # In pieces, so that other streams of the worker take turns with a client that sends seconds at once.
         events: list[Event] = []
@@ -141,28 +141,14 @@ class _Session:
 
     async def _next(self) -> str | None:
         """The client's next event; None when the server is about to stop. Raises Refusal and WebSocketDisconnect."""
-        receiving = asyncio.ensure_future(self._socket.receive())
-        waited = [receiving, asyncio.ensure_future(self._service.finish_streams.wait())]
-        if self._handle is not None:
-            waited.append(asyncio.ensure_future(self._handle.worker_lost.wait()))
-        limit = min(self._service.limits.idle_session_seconds, max(0.0, self._until - time.monotonic()))
-        try:
-            await asyncio.wait(waited, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
-            if len(waited) == 3 and waited[2].done():
-                raise stream_lost()
-            if receiving.done():
-                message = receiving.result()
-                if message["type"] == "websocket.disconnect":
-                    raise WebSocketDisconnect(message.get("code", 1005))
-                if message.get("text") is None:
-                    raise Refusal(400, "BAD_MESSAGE", "events are text; audio comes in input_audio_buffer.append")
-                return str(message["text"])
-            if waited[1].done():
-                return None
-            raise Refusal(408, "SILENT", "no event came in time")
-        finally:
-            for task in waited:
-                task.cancel()
+        message = await self._inbox.next()
+        if message is None:
+            return None
+        if message["type"] == "websocket.disconnect":
+            raise WebSocketDisconnect(message.get("code", 1005))
+        if message.get("text") is None:
+            raise Refusal(400, "BAD_MESSAGE", "events are text; audio comes in input_audio_buffer.append")
+        return str(message["text"])
 
     async def _send(self, events: Sequence[Event]) -> None:
         for event in events:

@@ -260,10 +260,13 @@ class Pool:
         for model in self._preload:
             process.send(messages.Preload(model))
 
-    def _reported(self, number: int, report: messages.Report) -> None:
+    def _reported(self, number: int, reports: Sequence[messages.Report]) -> None:
         worker = next((w for w in self._workers if w.number == number), None)
-        if worker is None or worker.dead:
-            return
+        for report in reports:
+            if worker is not None and not worker.dead:
+                self._report(worker, report)
+
+    def _report(self, worker: _Worker, report: messages.Report) -> None:
         if isinstance(report, messages.Ready):
             worker.ready, worker.ready_since, self.topics = True, time.monotonic(), report.topics
             self._hand_out()

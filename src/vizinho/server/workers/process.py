@@ -6,7 +6,7 @@ import contextlib
 import os
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -22,7 +22,9 @@ class WorkerProcess:
     The process is spawned, not forked: a fork while other threads run can hang.
     """
 
-    def __init__(self, options: WorkerOptions, reported: Callable[[Report], None], ended: Callable[[], None]) -> None:
+    def __init__(
+        self, options: WorkerOptions, reported: Callable[[Sequence[Report]], None], ended: Callable[[], None]
+    ) -> None:
         """`reported` and `ended` are called from another thread."""
         context = get_context("spawn")
         self._connection, workers_end = context.Pipe()
@@ -58,7 +60,7 @@ class WorkerProcess:
         except (OSError, IndexError, ValueError):
             return 0
 
-    def _read(self, reported: Callable[[Report], None], ended: Callable[[], None]) -> None:
+    def _read(self, reported: Callable[[Sequence[Report]], None], ended: Callable[[], None]) -> None:
         with contextlib.suppress(EOFError, OSError, RuntimeError):  # RuntimeError: the event loop is closed
             while True:
                 reported(self._connection.recv())
@@ -67,8 +69,16 @@ class WorkerProcess:
 
     def _write(self) -> None:
         with contextlib.suppress(OSError):
-            while (order := self._orders.get()) is not None:
-                self._connection.send(order)
+            while None not in (orders := self._taken()):
+                self._connection.send(orders)
+
+    def _taken(self) -> list[Order | None]:
+        """Wait for an order; returns it and those that wait after it: each message wakes threads of both processes."""
+        orders = [self._orders.get()]
+        with contextlib.suppress(queue.Empty):
+            while True:
+                orders.append(self._orders.get_nowait())
+        return orders
 
 
 def _main(connection: Connection, options: WorkerOptions) -> None:

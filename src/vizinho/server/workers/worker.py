@@ -53,22 +53,23 @@ def work(connection: Connection, options: messages.WorkerOptions) -> None:
     worker = Worker(models, classify, _sender(connection))
     for execute in (worker.execute_recordings, worker.execute_streams):
         threading.Thread(target=execute, daemon=True).start()
-    worker.report(messages.Ready(topics=classify is not None))
+    worker.report([messages.Ready(topics=classify is not None)])
     try:
         while True:
-            worker.put(connection.recv())
+            for order in connection.recv():
+                worker.put(order)
     except (EOFError, OSError):
         os._exit(0)  # the server is gone; a thread in the middle of a network has nobody left to report to
 
 
-def _sender(connection: Connection) -> Callable[[messages.Report], None]:
-    """Sends reports of both threads, one at a time."""
+def _sender(connection: Connection) -> Callable[[Sequence[messages.Report]], None]:
+    """Sends reports of both threads, those of one of them at a time."""
     lock = threading.Lock()
 
-    def send(report: messages.Report) -> None:
+    def send(reports: Sequence[messages.Report]) -> None:
         try:
             with lock:
-                connection.send(report)
+                connection.send(reports)
         except OSError:
             os._exit(0)
 
@@ -127,7 +128,7 @@ class Worker:
     """Executes orders; `report` is called from the threads that execute them."""
 
     def __init__(
-        self, models: LoadedModels, classify: Classify | None, report: Callable[[messages.Report], None]
+        self, models: LoadedModels, classify: Classify | None, report: Callable[[Sequence[messages.Report]], None]
     ) -> None:
         self.models, self.classify, self.report = models, classify, report
         self.recordings: queue.SimpleQueue[messages.Order] = queue.SimpleQueue()
@@ -154,10 +155,10 @@ class Worker:
 
     def execute(self, orders: Sequence[messages.Order]) -> None:
         """Execute orders of different streams, or one of a recording, and report on each, whatever happens."""
-        for place, outcome in together([self._steps(order) for order in orders]):
-            report = self._failed(orders[place], outcome) if isinstance(outcome, Exception) else outcome
-            if report is not None:
-                self.report(report)
+        for ended in together([self._steps(order) for order in orders]):
+            reports = [self._failed(orders[at], came) if isinstance(came, Exception) else came for at, came in ended]
+            if told := [report for report in reports if report is not None]:
+                self.report(told)
 
     def _failed(self, order: messages.Order, error: Exception) -> messages.Report | None:
         match error:
@@ -252,7 +253,7 @@ class Worker:
         def tell(words: Sequence[Word]) -> None:
             nonlocal begun
             text = " ".join(word.text for word in words)
-            self.report(messages.Delta(job.id, f" {text}" if begun else text))
+            self.report([messages.Delta(job.id, f" {text}" if begun else text)])
             begun = True
 
         return recording.transcribe(recognizer, 0, tell)

@@ -39,7 +39,7 @@ def answered(models):
 
     def give(order, classify=None):
         answers = []
-        Worker(models, classify, answers.append).execute([order])
+        Worker(models, classify, answers.extend).execute([order])
         return answers
 
     return give
@@ -153,7 +153,7 @@ def test_late_orders_are_told_of_and_slow_partial_results(models):
 
     def partials(late_seconds):
         reports = []
-        worker = Worker(models, None, reports.append)
+        worker = Worker(models, None, reports.extend)
         worker.execute([OpenStream(1, ES, RawFormat("linear16", 16_000, 1), partials=True, partial_seconds=0.1)])
         for block in blocks:
             sent_at = time.monotonic() - late_seconds
@@ -183,7 +183,7 @@ def test_orders_of_different_streams_are_taken_together():
 
 def test_streams_that_wait_are_answered_one_by_one_and_a_refused_one_alone(models):
     reports = []
-    worker = Worker(models, None, reports.append)
+    worker = Worker(models, None, reports.extend)
     raw = RawFormat("linear16", 16_000, 1)
     worker.execute([OpenStream(1, ES, raw), OpenStream(2, ES, None), OpenStream(3, ES, raw)])
     noise = bytes(3200)
