@@ -84,6 +84,8 @@ class Cutter:
 
     options: CutOptions = field(default_factory=CutOptions)
     detector: Detector = field(default_factory=SpeechProbability)
+    _room: Waveform = field(default_factory=lambda: np.zeros(0, np.float32))
+    """Begins with `_audio`; grows to twice the size, so that a long utterance is not copied for every block."""
     _audio: Waveform = field(default_factory=lambda: np.zeros(0, np.float32))
     _audio_start: int = 0
     """Number of the first sample of `_audio` in the stream; earlier ones are dropped."""
@@ -110,11 +112,19 @@ class Cutter:
     def feed_judged(self, samples: Waveform, probabilities: npt.NDArray[np.float32]) -> list[Piece]:
         """`feed`, of samples whose windows the detector has judged."""
         ended: list[Piece] = []
-        self._audio = np.concatenate([self._audio, samples])
+        self._append(samples)
         for probability in probabilities:
             ended += self._step(float(probability))
         self._forget()
         return ended
+
+    def _append(self, samples: Waveform) -> None:
+        size = self._audio.size + samples.size
+        if size > self._room.size:
+            self._room = np.concatenate([self._audio, samples, np.empty(size, np.float32)])
+        else:
+            self._room[self._audio.size : size] = samples
+        self._audio = self._room[:size]
 
     def flush(self) -> list[Piece]:
         """End the open utterance here, as at the end of the stream; audio that comes later starts a new one."""
@@ -195,7 +205,7 @@ class Cutter:
     def _drop_before(self, sample: int) -> None:
         count = max(0, sample - self._audio_start)
         if count:
-            self._audio = self._audio[count:].copy()  # a view would hold the samples that are dropped
+            self._room = self._audio = self._audio[count:].copy()  # a view would hold the samples that are dropped
             self._audio_start += count
 
     def _piece(self, start: int, end: int) -> Piece:

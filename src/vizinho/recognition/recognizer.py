@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from heapq import nlargest
 from itertools import chain
 from pathlib import Path
@@ -139,7 +140,12 @@ class Recognizer:
         """
         return cls(torch_engine(checkpoint, precision=precision, pooled=pooled))
 
-    @property
+    @cached_property
+    def writes_words(self) -> bool:
+        """Whether the network has a decoder. To ask its kind takes longer than to decode a second greedily."""
+        return isinstance(self.engine, WordsEngine)
+
+    @cached_property
     def ctc(self) -> Engine:
         """The engine, where it gives log-probabilities; raises SpecError for one that writes words by itself."""
         if isinstance(self.engine, WordsEngine):

@@ -9,7 +9,6 @@ from vizinho.audio.io import SAMPLE_RATE, Waveform
 from vizinho.errors import SpecError
 from vizinho.recognition.agreement import Agreement
 from vizinho.recognition.cutting import CutOptions, Cutter, Detector, Piece
-from vizinho.recognition.engines import WordsEngine
 from vizinho.recognition.live import Live
 from vizinho.recognition.recognizer import Recognizer
 from vizinho.recognition.segments import mean_confidence, text_of, untaken
@@ -242,12 +241,12 @@ class StreamSession:
     def _is_beginning(self, piece: Piece) -> bool:
         """Whether an utterance has no words yet, and has just begun: its first ones are not to wait for a chunk."""
         soon = piece.samples.size < BEGINNING_SECONDS * SAMPLE_RATE
-        return soon and not (self._worded or self.hurried or isinstance(self._recognizer.engine, WordsEngine))
+        return soon and not (self._worded or self.hurried or self._recognizer.writes_words)
 
     def _decoded(self, piece: Piece, words: Sequence[Word]) -> list[Event]:
         """Events of the open utterance's words."""
         events: list[Event] = []
-        if isinstance(self._recognizer.engine, WordsEngine):
+        if self._recognizer.writes_words:
             self._agreement = self._agreement or Agreement()
             agreed = self._agreement.agreed(words)
             words = self._agreement.rest(words)
