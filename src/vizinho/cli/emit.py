@@ -72,14 +72,18 @@ def describe(donor: Mapping[str, Any]) -> list[str]:
         f"donor: {donor['kind']}, {donor['parameters']:,} parameters, hears {donor['hears']}, "
         f"writes a frame every {donor['frame_ms']:g} ms"
     ]
-    # Of a vocabulary of subword pieces a few say enough.
-    shown = 60 if donor["tokens"] < LARGE else 8
-    roles = "; ".join(f"{role} {_first(tokens, shown)}" for role, tokens in donor["roles"].items())
-    lines.append(f"{donor['tokens']} tokens: {roles}" if donor["tokens"] else "no output layer: every row starts fresh")
+    roles: Mapping[str, Sequence[str]] = donor["roles"]
+    if not donor["tokens"]:
+        lines.append("no output layer: every row starts fresh")
+    elif donor["tokens"] < LARGE:
+        lines.append(f"{donor['tokens']} tokens: " + "; ".join(f"{role} {_first(roles[role])}" for role in roles))
+    else:  # the pieces of a large vocabulary say nothing
+        counts = ", ".join(f"{role} {len(tokens):,}" for role, tokens in roles.items())
+        lines.append(f"{donor['tokens']:,} tokens: {counts} (--json names all)")
     return [*lines, *donor["notes"]]
 
 
-def _first(tokens: Sequence[str], shown: int) -> str:
+def _first(tokens: Sequence[str], shown: int = 60) -> str:
     more = f" and {len(tokens) - shown} more (--json names all)" if len(tokens) > shown else ""
     return " ".join(tokens[:shown]) + more
 

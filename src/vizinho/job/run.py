@@ -255,7 +255,7 @@ def transfer(
         for remark in made_practice.remarks:
             reporting.log(remark)
         reporting.log(f"an epoch has the target's own recordings {repeat} times (--repeat)")
-    elif not practice and may_help(to, corpora, target_speech):
+    elif not practice and kind != "whisper" and may_help(to, corpora, target_speech):  # measured without a decoder only
         reporting.log(f"{target_speech:.1f} minutes are little: if few people speak in them, try --practice 90")
     job = Job(
         to,
