@@ -28,6 +28,7 @@ _WEIGHTS = "silero_vad_16k_sequence.onnx"
 _FRAME, _HOP, _FRAMES = 256, 128, 4
 """Each window is four overlapping frames, of which one is left after the convolutions."""
 _BINS, _HIDDEN = 129, 128
+_HALF = np.float32(0.5)
 _AT_ONCE = 256
 """Windows that are computed at once: more of them leave the processor's caches."""
 
@@ -86,11 +87,16 @@ def detect(detectors: Sequence[SpeechProbability]) -> None:
     gates = network.gates(np.concatenate([detector.waiting for detector in busy]))
     h, c = np.stack([detector._h for detector in busy]), np.stack([detector._c for detector in busy])
     hidden = np.empty((len(gates), _HIDDEN), np.float32)
-    for step in range(counts[0]):
-        going = int((counts > step).sum())
-        rows = starts[:going] + step
-        h[:going], c[:going] = network.step(gates[rows], h[:going], c[:going])
-        hidden[rows] = h[:going]
+    if len(busy) == 1:  # a recording: in so small steps, finding the rows that go on takes as long as computing them
+        for row, added in enumerate(gates[:, None]):
+            h, c = network.step(added, h, c)
+            hidden[row] = h[0]
+    else:
+        for step in range(counts[0]):
+            going = int((counts > step).sum())
+            rows = starts[:going] + step
+            h[:going], c[:going] = network.step(gates[rows], h[:going], c[:going])
+            hidden[rows] = h[:going]
     probabilities = network.probabilities(hidden)
     for place, (detector, start, count) in enumerate(zip(busy, starts, counts, strict=True)):
         detector._h, detector._c, detector.waiting = h[place].copy(), c[place].copy(), _no_windows()
@@ -142,10 +148,15 @@ class _Network:
 
     def step(self, gates: Values, h: Values, c: Values) -> tuple[Values, Values]:
         """The state (B, 128) after one more window."""
-        opened = np.tanh(gates + h @ self._recurrent)
-        sure = opened[:, : 3 * _HIDDEN] * np.float32(0.5) + np.float32(0.5)
+        opened = h @ self._recurrent
+        opened += gates
+        np.tanh(opened, out=opened)
+        sure = opened[:, : 3 * _HIDDEN]
+        sure *= _HALF
+        sure += _HALF
         inputs, outputs, forgets = sure[:, :_HIDDEN], sure[:, _HIDDEN : 2 * _HIDDEN], sure[:, 2 * _HIDDEN :]
-        c = forgets * c + inputs * opened[:, 3 * _HIDDEN :]
+        c = forgets * c
+        c += inputs * opened[:, 3 * _HIDDEN :]
         return outputs * np.tanh(c), c
 
     def probabilities(self, hidden: Values) -> Values:
