@@ -12,18 +12,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer import Option
 
-from vizinho.cli.emit import emit, shortened
+from vizinho.cli.emit import emit, shortened, warn
 from vizinho.cli.options import (
     AsJson,
-    Lang,
     Manifest,
     OnRay,
     Orthographies,
     Processes,
+    language_tag,
     normalizer_for,
     processes_for,
 )
-from vizinho.corpora.manifest import fingerprint, read_manifest
+from vizinho.corpora.manifest import fingerprint, is_other_format, read_manifest
 from vizinho.errors import CorpusError
 from vizinho.store.store import Store
 
@@ -37,7 +37,14 @@ if TYPE_CHECKING:
 def check(
     corpus: Manifest,
     out: Annotated[Path | None, Option("--out", help="Folder for the two files; the manifest's by default.")] = None,
-    lang: Lang = None,
+    lang: Annotated[
+        str | None,
+        Option(
+            "--lang",
+            callback=language_tag,
+            help="Language; the manifest's by default. With it, a corpus in another format can be checked as it is.",
+        ),
+    ] = None,
     model: Annotated[str | None, Option("--model", help="Also report characters that this model lacks.")] = None,
     orthography: Orthographies = None,
     processes: Processes = None,
@@ -51,13 +58,20 @@ def check(
     """Decode everything, name every fault by id, and write NAME.clean.jsonl and NAME.quarantine.jsonl.
 
     Prints how the language is spelt, which characters are dropped, and which signs the texts use as letters.
-    NAME.orthography.toml holds it for editing; an existing one stays.
+    NAME.orthography.toml holds it for editing; an existing one stays. Of a corpus in another format the files go to the
+    current folder.
     """
     from vizinho.corpora.check import check_corpus, write_check
-    from vizinho.progress import bar
+    from vizinho.progress import bar, board
     from vizinho.text.evidence import spelling_report
     from vizinho.text.orthography import write_orthography
 
+    name, place = corpus.stem, corpus.parent
+    if lang and is_other_format(corpus):
+        from vizinho.job.data import as_manifest
+
+        name, place = corpus.resolve().stem, Path()
+        corpus = as_manifest(corpus, lang, Store().home, lambda line: warn([line]), board)
     utterances = read_manifest(corpus)
     normalizer = normalizer_for(lang or _only_lang(utterances, corpus), orthography)
     if counts:
@@ -74,9 +88,9 @@ def check(
             processes=processes_for(processes, on_ray, len(utterances)),
             on_ray=on_ray,
         )
-    clean, quarantine = write_check(report, corpus.parent if out is None else out, corpus.stem)
+    clean, quarantine = write_check(report, place if out is None else out, name)
     spelling = spelling_report((u.text for u in utterances), normalizer)
-    toml = clean.with_name(f"{corpus.stem}.orthography.toml")
+    toml = clean.with_name(f"{name}.orthography.toml")
     if not toml.exists():  # it may have been edited
         write_orthography(toml, spelling.suggested)
     values = {"corpus": corpus, "normalizer": normalizer.name, **report.to_json(), "spelling": spelling.to_json()}

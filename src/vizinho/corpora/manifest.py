@@ -211,7 +211,8 @@ def manifest_lines(path: Path) -> Iterator[tuple[int, int, bytes]]:
     Raises CorpusError for a file that cannot be read.
     """
     if is_other_format(path):
-        fix = "`vizinho corpus convert` makes one of it; train, transfer, evaluate and lm tune do so by themselves"
+        themselves = "train, transfer, evaluate, lm tune, and corpus check with --lang do so by themselves"
+        fix = f"`vizinho corpus convert` makes one of it; {themselves}"
         raise CorpusError(f"{'a folder, ' if path.is_dir() else ''}not a manifest", where=path, fix=fix)
     try:
         with path.open("rb") as file:

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from commands import vizinho
 from small_corpora import CLIPS, common_voice, write_text
 
 from vizinho.corpora.manifest import is_other_format, read_manifest
@@ -76,3 +77,14 @@ def test_a_folder_that_is_no_corpus_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CorpusError, match="not a manifest") as refusal:
         read_manifest(tmp_path / "notes")
     assert "vizinho corpus convert" in refusal.value.fix
+
+
+def test_a_corpus_is_checked_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    common_voice(tmp_path / "cv")
+    refused = vizinho("corpus", "check", "cv", home=tmp_path / "home")
+    assert refused.returncode == 2 and "a folder, not a manifest" in refused.stderr and "--lang" in refused.stderr
+    checked = vizinho("corpus", "check", "cv", "--lang", "pt", home=tmp_path / "home")
+    assert checked.returncode == 0, checked.stderr
+    assert {u.text for u in read_manifest(Path("cv.clean.jsonl"))} <= {c.text for c in CLIPS}
+    assert Path("cv.orthography.toml").is_file()
