@@ -43,9 +43,10 @@ from vizinho.model.recompute import recomputed_blocks
 from vizinho.parallel import is_main_process
 from vizinho.records import Utterance
 from vizinho.training.loop import fit
+from vizinho.training.losses import ctc_loss
 from vizinho.training.norms import RunningStatistics
 from vizinho.training.options import TrainingOptions
-from vizinho.training.speech_task import SpeechTask, ctc_loss
+from vizinho.training.speech_task import SpeechTask
 
 LETTERS_PER_SECOND = 14
 CLOCKS = {"cpu": time.process_time, "wall": time.perf_counter}

@@ -42,8 +42,9 @@ from vizinho.audio.io import SAMPLE_RATE, Waveform, load_audio
 from vizinho.corpora.manifest import fingerprint, read_manifest
 from vizinho.evaluation.score import score
 from vizinho.model.checkpoint import load_checkpoint
-from vizinho.recognition.engines import GRAPHS, TOKENS, load_export
+from vizinho.recognition.engines import load_export
 from vizinho.recognition.export import export
+from vizinho.recognition.graphs import GRAPHS, TOKENS
 from vizinho.recognition.recognizer import Recognizer
 from vizinho.recognition.stream import Final, Partial, SpeechStarted, StreamSession
 from vizinho.records import Utterance

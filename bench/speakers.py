@@ -24,7 +24,7 @@ from scipy.optimize import linear_sum_assignment
 from surroundings import describe
 
 from vizinho.audio.io import SAMPLE_RATE, Waveform, load_audio
-from vizinho.evaluation.resample import bootstrap_sums, percentiles
+from vizinho.evaluation.significance import bootstrap_sums, percentiles
 from vizinho.recognition import speakers
 from vizinho.recognition.cutting import CutOptions, Cutter
 from vizinho.recognition.stream_speakers import StreamSpeakers

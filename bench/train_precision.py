@@ -18,7 +18,7 @@ from surroundings import describe
 
 from vizinho.model.fast import make_fast
 from vizinho.model.presets import build_model
-from vizinho.training.speech_task import ctc_loss
+from vizinho.training.losses import ctc_loss
 
 UTTERANCES = (8, 5, 3)
 """Of the batches of a round."""

@@ -36,8 +36,9 @@ from vizinho.job.job import Job
 from vizinho.job.start import ReadyJob, make_ready
 from vizinho.model.fast import fast_forward
 from vizinho.training.loop import fit
+from vizinho.training.losses import ctc_loss
 from vizinho.training.options import TrainingOptions
-from vizinho.training.speech_task import SpeechTask, ctc_loss
+from vizinho.training.speech_task import SpeechTask
 
 BATCH_SECONDS = 32.0
 

@@ -19,8 +19,8 @@ from vizinho.g2p.espeak import is_available
 from vizinho.job.job import Job
 from vizinho.job.start import make_ready
 from vizinho.model.adapters import attach
-from vizinho.model.checkpoint import weights
 from vizinho.model.layers import AdapterOptions
+from vizinho.model.networks import weights
 from vizinho.training.loop import fit
 from vizinho.training.options import (
     DistributedOptions,

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from vizinho.model.checkpoint import Donor, load_donor
-from vizinho.model.transducer import is_transducer
+from vizinho.model.checkpoint import load_donor
+from vizinho.model.networks import Donor, is_transducer
 from vizinho.recognition.engines import TorchEngine
 from vizinho.recognition.recognizer import Recognizer
 

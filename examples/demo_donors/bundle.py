@@ -11,7 +11,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from vizinho.store.card import Card, read_card, write_card
+from vizinho.store.card import Card, read_card
+from vizinho.store.folder import write_card
 from vizinho.store.store import BUNDLED, Store
 
 VERSION = 2

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from vizinho.evaluation.resample import blocks, percentiles
+from vizinho.evaluation.significance import blocks, percentiles
 from vizinho.files import write_json
 from vizinho.plan.tokens import RowOptions
 from vizinho.text.normalize import get_normalizer

@@ -17,8 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from vizinho.evaluation.resample import bootstrap_sums, percentiles, speaker_sums
-from vizinho.evaluation.significance import compare, holm
+from vizinho.evaluation.significance import bootstrap_sums, compare, holm, percentiles, speaker_sums
 from vizinho.experiment.results import ArmResult, lines_of, pooled_errors, read_value
 from vizinho.experiment.spec import UNTRAINED
 from vizinho.records import UtteranceErrors

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 
 class VizinhoError(Exception):
     """An error caused by input, not by a bug; the command line prints it in one line and exits with 2.
@@ -21,6 +23,10 @@ class VizinhoError(Exception):
         place = f"{self.where}: " if self.where else ""
         advice = f" -> {self.fix}" if self.fix else ""
         return f"{place}{self.what}{advice}"
+
+
+OnProblem = Callable[[VizinhoError], None]
+"""Called with the error of each bad row; returns to read on, raises to stop."""
 
 
 def first_line(error: Exception) -> str:

@@ -15,7 +15,8 @@ from tones import tone_corpus, tone_speech
 from vizinho.audio.augment import AugmentOptions
 from vizinho.job.job import Job
 from vizinho.job.start import make_ready
-from vizinho.model.checkpoint import load_checkpoint, load_donor, save_checkpoint, weights
+from vizinho.model.checkpoint import load_checkpoint, load_donor, save_checkpoint
+from vizinho.model.networks import weights
 from vizinho.plan.movement import movement
 from vizinho.recognition.engines import TorchEngine
 from vizinho.recognition.recognizer import Recognizer

@@ -89,7 +89,8 @@ def test_eight_fold_subsampling_and_other_biases_are_exported_too(tmp_path):
     import torch
 
     from vizinho.audio.features import make_extractor
-    from vizinho.model.checkpoint import Checkpoint, save_checkpoint
+    from vizinho.model.checkpoint import save_checkpoint
+    from vizinho.model.networks import Checkpoint
     from vizinho.model.presets import build_model
     from vizinho.text.tokens import bpe_tokenizer
 

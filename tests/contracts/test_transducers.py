@@ -16,9 +16,9 @@ from vizinho.evaluation.score import error_rates
 from vizinho.job.fit import fit_job
 from vizinho.job.job import Job
 from vizinho.job.start import make_ready
-from vizinho.model.checkpoint import load_checkpoint, load_donor, save_checkpoint, weights
+from vizinho.model.checkpoint import load_checkpoint, load_donor, save_checkpoint
 from vizinho.model.layers import layer_of
-from vizinho.model.transducer import EMBEDDING, OUTPUTS, durations_of
+from vizinho.model.networks import EMBEDDING, OUTPUTS, durations_of, weights
 from vizinho.recognition.export import export
 from vizinho.recognition.recognizer import Recognizer
 from vizinho.training.options import PhonemeOptions, StreamingOptions, TrainingOptions

@@ -19,7 +19,8 @@ from vizinho.job.job import Job
 from vizinho.job.run import transfer
 from vizinho.job.start import make_ready
 from vizinho.model import whisper_silence
-from vizinho.model.checkpoint import load_checkpoint, load_donor, save_checkpoint, weights
+from vizinho.model.checkpoint import load_checkpoint, load_donor, save_checkpoint
+from vizinho.model.networks import weights
 from vizinho.model.whisper import TOKEN_PARAMETERS, most_tokens, prompt_of, write
 from vizinho.plan.tokens import RowOptions
 from vizinho.recognition.recognizer import Recognizer

@@ -13,7 +13,7 @@ from vizinho.errors import AudioError, CorpusError, ModelError
 from vizinho.job.fit import fit_job
 from vizinho.job.job import Job
 from vizinho.job.start import make_ready
-from vizinho.model.checkpoint import weights
+from vizinho.model.networks import weights
 from vizinho.training import speech_task
 from vizinho.training.checkpoints import load_state
 from vizinho.training.options import TrainingOptions

@@ -17,8 +17,8 @@ from vizinho.job.fit import fit_job, save
 from vizinho.job.job import Job
 from vizinho.job.publish import card_of, publish
 from vizinho.job.start import make_ready
-from vizinho.model.checkpoint import weights
 from vizinho.model.layers import AdapterOptions
+from vizinho.model.networks import weights
 from vizinho.model.phonemes import FILE
 from vizinho.store.store import Store
 from vizinho.training.options import PhonemeOptions, TrainingOptions

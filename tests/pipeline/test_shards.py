@@ -34,7 +34,7 @@ from safetensors.torch import save_file
 from vizinho.job.job import Job
 from vizinho.job.fit import fit_job
 from vizinho.job.start import make_ready
-from vizinho.model.checkpoint import weights
+from vizinho.model.networks import weights
 from vizinho.training.options import TrainingOptions
 torch.set_num_threads(1)
 options = TrainingOptions(

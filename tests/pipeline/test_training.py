@@ -18,7 +18,7 @@ from vizinho.errors import CorpusError, TextError
 from vizinho.job.fit import fit_job
 from vizinho.job.job import Job
 from vizinho.job.start import make_ready
-from vizinho.model.checkpoint import weights
+from vizinho.model.networks import weights
 from vizinho.text.normalize import get_normalizer
 from vizinho.training.checkpoints import load_state
 from vizinho.training.options import LayerPolicy, TrainingOptions
@@ -37,7 +37,7 @@ from test_training import FAST
 from vizinho.job.job import Job
 from vizinho.job.fit import fit_job
 from vizinho.job.start import make_ready
-from vizinho.model.checkpoint import weights
+from vizinho.model.networks import weights
 torch.set_num_threads(1)
 done = fit_job(make_ready(Job("pt", (Path(sys.argv[1]),), preset="micro", options=FAST)), Path(sys.argv[2]))
 save_file(weights(done.ready.checkpoint.model), sys.argv[3])

@@ -270,7 +270,7 @@ def _reporting(quiet: bool, as_json: bool, *, all_rows: bool = False, dry_run: b
 def _next_step(outcome: Outcome) -> Iterator[str]:
     """What makes the text of a network of letters readable; one with a decoder of its own writes words already."""
     from vizinho.model.frontends import is_whole_whisper
-    from vizinho.model.transducer import is_transducer
+    from vizinho.model.networks import is_transducer
 
     model = outcome.ready.checkpoint.model
     if outcome.ref and not is_transducer(model) and not is_whole_whisper(model):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vizinho.corpora.conventions import speaker_labels, split_labels, spoken
-from vizinho.corpora.readers.decoding import read_text
+from vizinho.corpora.encodings import read_text
 from vizinho.errors import CorpusError
 from vizinho.text.language import Language
 

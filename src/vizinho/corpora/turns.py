@@ -12,9 +12,8 @@ from statistics import mean
 
 from vizinho.corpora.conventions import PARENTHESES, Speech, speaker_labels, split_labels, spoken
 from vizinho.corpora.documents import Document, Span, Tier
-from vizinho.corpora.readers.base import OnProblem
-from vizinho.corpora.readers.decoding import UNREADABLE, check_encoding
-from vizinho.errors import CorpusError, SpecError
+from vizinho.corpora.encodings import UNREADABLE, check_encoding
+from vizinho.errors import CorpusError, OnProblem, SpecError
 
 _TOUCH_SECONDS = 0.05  # turns that meet may overlap by this much
 _PAUSE_SECONDS, _LONGEST_SECONDS = 0.3, 15.0

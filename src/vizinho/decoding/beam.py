@@ -8,11 +8,11 @@ from __future__ import annotations
 import copy
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
-from vizinho.decoding.greedy import Emission, LogProbs, emissions_along
+from vizinho.decoding.greedy import Emission, Hypothesis, LogProbs, emissions_along
 from vizinho.decoding.hotwords import Boosting, Hotwords
 from vizinho.decoding.lexicon import Entry, Lexicon
 from vizinho.decoding.lm.arpa import LN10
@@ -30,18 +30,6 @@ LONGEST = 64
 """Letters of the longest spelling in a lexicon."""
 Spellings = Mapping[str, Mapping[str, float]]
 """For each word its spellings and their log-probabilities."""
-
-
-@dataclass(frozen=True, slots=True)
-class Hypothesis:
-    """One text of the search; scores in nats, `score` is their weighted sum."""
-
-    text: str
-    emissions: tuple[Emission, ...]
-    score: float
-    acoustic_score: float
-    lm_score: float
-    """Everything but the sound: language model, scores per word and letter, hotwords, already weighted."""
 
 
 class BeamDecoder:

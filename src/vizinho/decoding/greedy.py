@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -15,9 +15,6 @@ import numpy.typing as npt
 from vizinho.records import Word
 from vizinho.text.tokens import PIECE_SPACE, TokenInventory
 from vizinho.text.written import is_mark
-
-if TYPE_CHECKING:
-    from vizinho.decoding.beam import Hypothesis
 
 LogProbs = npt.NDArray[np.float32]
 """Log-probabilities of one utterance, shape (T, V)."""
@@ -36,6 +33,18 @@ class Emission:
     start_frame: int
     end_frame: int
     probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class Hypothesis:
+    """One text of the search; scores in nats, `score` is their weighted sum."""
+
+    text: str
+    emissions: tuple[Emission, ...]
+    score: float
+    acoustic_score: float
+    lm_score: float
+    """Everything but the sound: language model, scores per word and letter, hotwords, already weighted."""
 
 
 class Decoder(Protocol):

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
-from vizinho.decoding.beam import BeamDecoder, Hypothesis
-from vizinho.decoding.greedy import Emission, LogProbs
+from vizinho.decoding.beam import BeamDecoder
+from vizinho.decoding.greedy import Emission, Hypothesis, LogProbs
 from vizinho.errors import SpecError
 from vizinho.text.normalize import Normalizer
 

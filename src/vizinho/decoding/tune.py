@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from vizinho.decoding.beam import BeamDecoder, Hypothesis
-from vizinho.decoding.greedy import Emission, LogProbs, Searching
+from vizinho.decoding.beam import BeamDecoder
+from vizinho.decoding.greedy import Emission, Hypothesis, LogProbs, Searching
 from vizinho.decoding.options import BeamOptions
 from vizinho.decoding.rescore import RescoreOptions, RescoringDecoder, rescore
 from vizinho.evaluation.score import error_rates

@@ -12,7 +12,7 @@ import jiwer
 import numpy as np
 
 from vizinho.errors import CorpusError
-from vizinho.evaluation.resample import Counts, bootstrap_sums, percentiles, speaker_sums
+from vizinho.evaluation.significance import Counts, bootstrap_sums, percentiles, speaker_sums
 from vizinho.records import Interval, Scores, UtteranceErrors
 
 _NAMED = 5

@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from vizinho.evaluation.resample import Counts, bootstrap_sums, percentiles
+from vizinho.evaluation.significance import Counts, bootstrap_sums, percentiles
 from vizinho.experiment.results import (
     ArmLine,
     ArmResult,

@@ -43,7 +43,7 @@ from vizinho.experiment.test_arm import home_of, interpolation, retention, score
 from vizinho.job.fit import FinishedJob
 from vizinho.job.publish import drop_run, run_folder, sole_run
 from vizinho.job.start import ReadyJob, make_ready, sound_similarity
-from vizinho.model.checkpoint import weights
+from vizinho.model.networks import weights
 from vizinho.parallel import Task, run_tasks
 from vizinho.plan.movement import movement
 from vizinho.progress import Event, unseen

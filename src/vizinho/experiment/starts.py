@@ -30,7 +30,8 @@ from vizinho.job.fit import FinishedJob, fit_job
 from vizinho.job.job import Job
 from vizinho.job.publish import drop_run, publish, run_folder, sole_run
 from vizinho.job.start import ReadyJob, make_ready, sound_similarity
-from vizinho.model.checkpoint import load_checkpoint, save_checkpoint, weights, weights_digest
+from vizinho.model.checkpoint import load_checkpoint, save_checkpoint, weights_digest
+from vizinho.model.networks import weights
 from vizinho.parallel import run_tasks
 from vizinho.plan.apply import plant
 from vizinho.plan.controls import gaussian_encoder, permuted_rows, shuffled_encoder

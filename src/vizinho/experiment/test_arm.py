@@ -22,7 +22,7 @@ from vizinho.experiment.spec import DonorSpec, ExperimentSpec
 from vizinho.experiment.starts import Start
 from vizinho.job.data import read_dataset
 from vizinho.job.fit import FinishedJob
-from vizinho.model.checkpoint import weights
+from vizinho.model.networks import weights
 from vizinho.plan.apply import plant
 from vizinho.recognition.recognizer import Recognizer
 from vizinho.records import Utterance, UtteranceErrors

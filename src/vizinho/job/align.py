@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from vizinho.audio.io import seconds_of
+from vizinho.corpora.encodings import UNREADABLE, check_encoding
 from vizinho.corpora.manifest import write_lines, write_manifest
 from vizinho.corpora.readers.cutting import Cutter
-from vizinho.corpora.readers.decoding import UNREADABLE, check_encoding
 from vizinho.corpora.rights_file import RightsFile
 from vizinho.corpora.rough_text import RoughUtterance, read_rough_text
 from vizinho.errors import CorpusError, ModelError, SpecError, TextError

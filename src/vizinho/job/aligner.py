@@ -15,10 +15,9 @@ from vizinho.errors import ModelError, SpecError
 from vizinho.job.data import Dataset
 from vizinho.job.job import Job
 from vizinho.job.start import from_donor, sound_similarity
-from vizinho.model.checkpoint import Checkpoint
 from vizinho.model.fast import make_fast
 from vizinho.model.frontends import is_whole_whisper
-from vizinho.model.transducer import is_transducer
+from vizinho.model.networks import Checkpoint, is_transducer
 from vizinho.progress import Advance, silent
 from vizinho.recognition.align import Columns, Frames, observe
 from vizinho.recognition.recognizer import Recognizer

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 from vizinho.corpora.batches import batch_statistics
 from vizinho.evaluation.collapse import Course, Finding, diagnose
-from vizinho.job.start import ReadyJob, dev_set
-from vizinho.model.checkpoint import save_checkpoint, weights
+from vizinho.job.start import ReadyJob, dev_set, task_of
+from vizinho.model.checkpoint import save_checkpoint
 from vizinho.model.frontends import is_whole_whisper
+from vizinho.model.networks import weights
 from vizinho.parallel import is_main_process
 from vizinho.plan.apply import plant
 from vizinho.plan.movement import Movement, movement
@@ -23,7 +24,7 @@ from vizinho.training.loop import fit
 from vizinho.training.memory import fitted
 from vizinho.training.selection import FitResult
 from vizinho.training.skipped import read_skipped
-from vizinho.training.speech_task import DevSet, dev_rates, task_of
+from vizinho.training.speech_task import DevSet, dev_rates
 
 if TYPE_CHECKING:
     from vizinho.model.adapters import Adapter

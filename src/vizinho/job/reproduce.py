@@ -17,11 +17,13 @@ from vizinho.job.fit import fit_job, save
 from vizinho.job.promote import card_score, measure
 from vizinho.job.publish import card_of, drop_run, run_folder, sole_run
 from vizinho.job.start import make_ready, sound_similarity
-from vizinho.model.checkpoint import load_checkpoint, weights
+from vizinho.model.checkpoint import load_checkpoint
+from vizinho.model.networks import weights
 from vizinho.progress import Advance, Log, silent
 from vizinho.recognition.recognizer import Recognizer
 from vizinho.rights import EXPORT
-from vizinho.store.card import Card, write_card
+from vizinho.store.card import Card
+from vizinho.store.folder import write_card
 from vizinho.store.lineage import lineage
 from vizinho.store.pins import pinned_utterances, read_pin
 from vizinho.store.rights import permit

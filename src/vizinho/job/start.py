@@ -16,10 +16,10 @@ from vizinho.errors import SpecError
 from vizinho.job.data import Dataset, SpeechAmount, read_dataset
 from vizinho.job.job import Job
 from vizinho.job.tokens import choose_tokens
-from vizinho.model.checkpoint import Checkpoint, Donor, like, load_donor, weights
+from vizinho.model.checkpoint import like, load_donor
 from vizinho.model.frontends import is_whole_whisper
+from vizinho.model.networks import Checkpoint, Donor, durations_of, is_transducer, weights
 from vizinho.model.presets import build_model
-from vizinho.model.transducer import durations_of, is_transducer
 from vizinho.plan.apply import apply_plan, output_axis, plant, renewed, shapes_of, transducer_axes
 from vizinho.plan.plan import TokenAxis, TransferPlan, plan_axes
 from vizinho.plan.tokens import SimilarityTable, TokenSource, folded, match_tokens
@@ -27,7 +27,7 @@ from vizinho.records import Utterance
 from vizinho.text.normalize import Normalizer
 from vizinho.training.data import Prepared, prepare, prepare_shards
 from vizinho.training.options import TrainingOptions, differing
-from vizinho.training.speech_task import DevSet, dev_rates, task_of
+from vizinho.training.speech_task import DevSet, SpeechTask, dev_rates
 
 if TYPE_CHECKING:
     from vizinho.training.phonemes import PhonemeTask
@@ -269,3 +269,16 @@ def sound_similarity(target: str, donor: str, targets: Sequence[str], donors: Se
     if similar is None:
         similar, source = base_letter_similarity(targets, plain), "by base letter"
     return SimilarityTable(similar.targets, tuple(donors), similar.values, source)
+
+
+def task_of(model: Any) -> type[SpeechTask]:
+    """The task of a network's kind."""
+    if is_transducer(model):
+        from vizinho.training.transducer_task import TransducerTask
+
+        return TransducerTask
+    if is_whole_whisper(model):
+        from vizinho.training.written_task import WrittenTask
+
+        return WrittenTask
+    return SpeechTask

@@ -23,7 +23,7 @@ from vizinho.g2p.respell import spellings_of
 from vizinho.job.card import machine, software
 from vizinho.model.checkpoint import weights_digest
 from vizinho.progress import board, unseen
-from vizinho.recognition.engines import SETTINGS
+from vizinho.recognition.graphs import SETTINGS
 from vizinho.recognition.recognizer import Recognizer
 from vizinho.store.card import CARD, DECODER, README, Card
 from vizinho.store.store import Store

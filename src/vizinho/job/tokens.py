@@ -11,8 +11,7 @@ from typing import Any
 from vizinho.errors import SpecError
 from vizinho.job.data import Dataset
 from vizinho.job.job import Job
-from vizinho.model.checkpoint import Donor
-from vizinho.model.transducer import is_transducer
+from vizinho.model.networks import Donor, is_transducer
 from vizinho.text.alphabets import alphabet
 from vizinho.text.tokens import (
     PIECE_SPACE,

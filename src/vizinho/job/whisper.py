@@ -6,7 +6,7 @@ import copy
 from collections.abc import Iterable
 
 from vizinho.job.job import Job
-from vizinho.model.checkpoint import Checkpoint, Donor, weights
+from vizinho.model.networks import Checkpoint, Donor, weights
 from vizinho.model.whisper import TOKEN_PARAMETERS, extended, language_token, languages_of, written_rows
 from vizinho.plan.apply import apply_plan, plant, renewed, shapes_of
 from vizinho.plan.plan import TokenAxis, TransferPlan, plan_axes

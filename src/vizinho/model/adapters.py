@@ -19,10 +19,11 @@ from transformers import GenerationConfig
 
 from vizinho.errors import ModelError, SpecError
 from vizinho.files import write_json
-from vizinho.model.checkpoint import Checkpoint, Donor, like, load_donor, processor_of, weights, weights_digest
+from vizinho.model.checkpoint import like, load_donor, processor_of, weights_digest
 from vizinho.model.formats.huggingface import read_tokenizer
 from vizinho.model.frontends import is_whole_whisper
 from vizinho.model.layers import AdapterOptions, layer_of
+from vizinho.model.networks import Checkpoint, Donor, weights
 
 if TYPE_CHECKING:
     from peft import LoraConfig, LoraModel

@@ -10,7 +10,7 @@ import torch
 
 from vizinho.errors import PlanError, SpecError
 from vizinho.model.layers import layer_of, layer_order
-from vizinho.model.transducer import EMBEDDING, OUTPUTS
+from vizinho.model.networks import EMBEDDING, OUTPUTS
 from vizinho.plan.plan import PlanRow, Shape, TokenAxis, TransferPlan
 from vizinho.plan.tokens import TokenSource
 

@@ -20,7 +20,8 @@ from typing import TypeVar
 
 from vizinho.errors import ModelError
 from vizinho.files import scratch_folder, sha256
-from vizinho.recognition.engines import FORMAT, GRAPHS, SETTINGS, OnnxEngine, WordsEngine, load_export
+from vizinho.recognition.engines import OnnxEngine, WordsEngine, load_export
+from vizinho.recognition.graphs import FORMAT, GRAPHS, SETTINGS
 from vizinho.store.card import WEIGHTS
 from vizinho.store.store import default_home
 

@@ -24,19 +24,14 @@ import numpy.typing as npt
 from vizinho.audio.io import Waveform
 from vizinho.audio.logmel import LogMel, at_least_minimum
 from vizinho.decoding.greedy import LogProbs
-from vizinho.errors import ModelError, first_line
-from vizinho.parallel import fast_bf16, usable_cores
+from vizinho.errors import ModelError
+from vizinho.parallel import fast_bf16
+from vizinho.recognition.graphs import FORMAT, GRAPHS, SETTINGS, feature_inputs, open_session
 from vizinho.records import Word
 from vizinho.text.tokens import TokenInventory
 
 if TYPE_CHECKING:
-    from vizinho.model.checkpoint import Checkpoint
-
-FORMAT = 1
-"""Version of an export's folder; part of the cache's keys, so a change makes new exports."""
-SETTINGS = "vizinho.json"
-TOKENS = "tokens.txt"
-GRAPHS = {"fp32": "model.onnx", "int8": "model.int8.onnx"}
+    from vizinho.model.networks import Checkpoint
 
 
 class Engine(Protocol):
@@ -132,7 +127,7 @@ def torch_engine(
 ) -> TorchEngine | WordsEngine:
     """What computes with a network in memory; the options are for Whisper (`TorchWhisper`)."""
     from vizinho.model.frontends import is_whole_whisper
-    from vizinho.model.transducer import is_transducer
+    from vizinho.model.networks import is_transducer
 
     if is_transducer(checkpoint.model):
         from vizinho.recognition.transducer_torch import TorchTransducer
@@ -200,33 +195,4 @@ def load_export(folder: Path, threads: int = 1) -> OnnxEngine | WordsEngine:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(
             f"not an exported model ({error})", where=folder, fix="write it again with `vizinho export`"
-        ) from error
-
-
-def feature_inputs(features: Sequence[npt.NDArray[Any]], subsampling: int) -> dict[str, npt.NDArray[Any]]:
-    """Features of utterances, each (F, T), as a graph's inputs: padded (B, F, T) and lengths (B,)."""
-    lengths = np.array([bands.shape[1] for bands in features], np.int64)
-    width = max(lengths.max(), subsampling + 1)  # the graph's relative positions need two output frames
-    if len(features) == 1 and width == lengths[0]:
-        return {"audio_signal": features[0][None], "length": lengths}  # one utterance needs no padded copy
-    batch = np.zeros((len(features), features[0].shape[0], width), np.float32)
-    for row, bands in zip(batch, features, strict=True):
-        row[:, : bands.shape[1]] = bands
-    return {"audio_signal": batch, "length": lengths}
-
-
-def open_session(path: Path, threads: int) -> Any:
-    """An onnxruntime session of a graph that will see inputs of many lengths. Raises ModelError for a broken file."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.inter_op_num_threads = min(threads, usable_cores()), 1
-    options.log_severity_level = 3
-    # A plan of memory would be kept for every length of input that ever came.
-    options.enable_mem_pattern = False
-    try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # the library raises kinds of its own for each cause
-        raise ModelError(
-            f"cannot be loaded ({first_line(error)})", where=path, fix="write it again with `vizinho export`"
         ) from error

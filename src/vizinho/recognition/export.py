@@ -9,17 +9,23 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from vizinho.errors import ModelError
 from vizinho.files import json_object, move_folder, scratch_folder, write_json, write_text
-from vizinho.recognition.engines import FORMAT, GRAPHS, SETTINGS, TOKENS, open_session
-from vizinho.text.tokens import PIECE_SPACE, TokenInventory
+from vizinho.recognition.graphs import (
+    FORMAT,
+    GRAPHS,
+    OPSET,
+    SETTINGS,
+    TOKENS,
+    TOLERANCE,
+    describe_graph,
+    open_session,
+    quantize,
+    token_lines,
+)
 
-TOLERANCE = 1e-4
-"""Largest difference of a log-probability from the original's that counts as rounding."""
-OPSET = 17
 _EXPORTED = ("parakeet_ctc", "parakeet_rnnt", "parakeet_tdt")
 _LARGEST = 2**31 - 2**24
 """Bytes of weights: a graph is one protobuf message, which cannot be larger than 2 GiB."""
@@ -65,7 +71,7 @@ def export(
 def _write(model: Path, folder: Path, precision: str) -> float:
     """Write graph, tokens and settings; returns the largest difference from the model."""
     from vizinho.model.checkpoint import load_checkpoint
-    from vizinho.model.transducer import is_transducer
+    from vizinho.model.networks import is_transducer
 
     checkpoint = load_checkpoint(model)
     if is_transducer(checkpoint.model):
@@ -143,40 +149,6 @@ def _write_graph(checkpoint: Any, order: list[int], path: Path) -> None:
     describe_graph(path, checkpoint, len(order), "EncDecCTCModelBPE")
 
 
-def describe_graph(
-    path: Path, checkpoint: Any, tokens: int, kind: str, more: Mapping[str, str] = MappingProxyType({})
-) -> None:
-    """Write into a graph what sherpa-onnx reads there: how to compute the features, and that the tokens are NeMo's."""
-    import onnx
-
-    graph = onnx.load(str(path))
-    properties = {
-        "vocab_size": str(tokens - 1), "subsampling_factor": str(checkpoint.subsampling),
-        "normalize_type": "per_feature", "model_type": kind, "version": str(FORMAT),
-        "model_author": "vizinho", "comment": "FastConformer",
-    }  # fmt: skip
-    onnx.helper.set_model_props(graph, properties | dict(more))
-    onnx.save(graph, str(path))
-
-
-def quantize(source: Path, target: Path) -> None:
-    """Weights of matrix products in 8 bits; activations are quantised at each call."""
-    import logging
-
-    from onnxruntime.quantization import QuantType, quantize_dynamic
-
-    root = logging.getLogger()
-    level = root.level
-    root.setLevel(logging.ERROR)  # the library advises on the root logger to preprocess a graph that needs none
-    try:
-        quantize_dynamic(
-            str(source), str(target), weight_type=QuantType.QInt8, per_channel=True, reduce_range=True,
-            op_types_to_quantize=["MatMul"],
-        )  # fmt: skip
-    finally:
-        root.setLevel(level)
-
-
 def _difference(checkpoint: Any, order: list[int], path: Path) -> float:
     """Largest difference between graph and model over real frames of a padded batch of random features."""
     import torch
@@ -192,10 +164,3 @@ def _difference(checkpoint: Any, order: list[int], path: Path) -> float:
     log_probs = open_session(path, 1).run(None, inputs)[0]
     frames = [checkpoint.front.output_frames(int(n)) for n in lengths]
     return max(float(abs(log_probs[i, :n] - expected[i, :n]).max()) for i, n in enumerate(frames))
-
-
-def token_lines(inventory: TokenInventory, order: list[int]) -> str:
-    """The file of tokens that sherpa-onnx reads: a token and its column per line."""
-    names = {"blank": "<blk>", "space": PIECE_SPACE}
-    tokens = [names.get(inventory.roles[row], inventory.tokens[row]) for row in order]
-    return "".join(f"{token} {column}\n" for column, token in enumerate(tokens))

@@ -12,8 +12,7 @@ from typing import Any
 
 from vizinho.errors import ModelError
 from vizinho.files import move_folder, scratch_folder, write_json
-from vizinho.recognition.engines import open_session
-from vizinho.recognition.export import TOLERANCE
+from vizinho.recognition.graphs import TOLERANCE, open_session
 from vizinho.recognition.live import GRAPH, STREAM, STREAM_FORMAT, OnnxChunks
 
 _OPSET = 17

@@ -11,8 +11,17 @@ import numpy as np
 
 from vizinho.errors import ModelError
 from vizinho.files import write_json, write_text
-from vizinho.recognition.engines import FORMAT, SETTINGS, TOKENS, open_session
-from vizinho.recognition.export import OPSET, TOLERANCE, describe_graph, quantize, token_lines
+from vizinho.recognition.graphs import (
+    FORMAT,
+    OPSET,
+    SETTINGS,
+    TOKENS,
+    TOLERANCE,
+    describe_graph,
+    open_session,
+    quantize,
+    token_lines,
+)
 from vizinho.recognition.transducer_onnx import DECODER, ENCODERS, JOINER, OnnxPredicting
 
 _STATES = ("states.1", "states.2")
@@ -25,7 +34,7 @@ def write_transducer(checkpoint: Any, folder: Path, precision: str, where: Path)
     """
     from transformers import ParakeetFeatureExtractor
 
-    from vizinho.model.transducer import durations_of
+    from vizinho.model.networks import durations_of
 
     durations = durations_of(checkpoint.model)
     if durations != tuple(range(len(durations))):
@@ -70,7 +79,7 @@ def _write_graphs(checkpoint: Any, order: Sequence[int], folder: Path) -> None:
     import torch
 
     from vizinho.model.export_transducer import TransducerFrames, TransducerJoint, TransducerPrediction
-    from vizinho.model.transducer import durations_of
+    from vizinho.model.networks import durations_of
 
     model = checkpoint.model.eval()
     tokens, durations = list(order), len(durations_of(model))

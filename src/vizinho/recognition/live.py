@@ -17,11 +17,11 @@ from vizinho.audio.logmel import Frames, LogMel, RunningFeatures, at_least_minim
 from vizinho.decoding.greedy import LogProbs
 from vizinho.errors import ModelError
 from vizinho.files import json_object
-from vizinho.recognition.engines import open_session
+from vizinho.recognition.graphs import open_session
 
 if TYPE_CHECKING:
-    from vizinho.model.checkpoint import Checkpoint
     from vizinho.model.fast import Chunks
+    from vizinho.model.networks import Checkpoint
 
 
 GRAPH, STREAM = "stream.onnx", "stream.json"

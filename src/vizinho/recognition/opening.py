@@ -11,8 +11,9 @@ from pathlib import Path
 from vizinho.errors import ModelError, SpecError
 from vizinho.parallel import limit_blas
 from vizinho.recognition.cache import cached_engine, stored
-from vizinho.recognition.engines import SETTINGS, Engine, TorchEngine, WordsEngine, load_export, load_torch
+from vizinho.recognition.engines import Engine, TorchEngine, WordsEngine, load_export, load_torch
 from vizinho.recognition.export import can_export
+from vizinho.recognition.graphs import SETTINGS
 from vizinho.recognition.live import Live, load_live, streams, torch_live
 from vizinho.recognition.whisper_export import is_converted, is_whisper
 

@@ -22,18 +22,18 @@ from vizinho.audio.io import SAMPLE_RATE, Waveform
 from vizinho.decoding.greedy import Decoder, Emission, LogProbs, Searching, greedy, words_of
 from vizinho.errors import SpecError
 from vizinho.progress import Advance, silent
-from vizinho.recognition.cutting import CutOptions, Cutter, Piece, packed
+from vizinho.recognition.cutting import CutOptions, Cutter, Piece, TrimOptions, packed, trimmed
 from vizinho.recognition.engines import Engine, WordsEngine, torch_engine
 from vizinho.recognition.segments import OnWords, joined, later, mean_confidence, segments_of, text_of, untaken
-from vizinho.recognition.trimming import TrimOptions, trimmed
 from vizinho.records import Alternative, Transcript, Utterance, Word
 from vizinho.store.card import read_card
 from vizinho.text.written import without_marks
 
 if TYPE_CHECKING:
-    from vizinho.decoding.beam import BeamDecoder, Hypothesis
+    from vizinho.decoding.beam import BeamDecoder
+    from vizinho.decoding.greedy import Hypothesis
     from vizinho.decoding.setup import DecoderSpec
-    from vizinho.model.checkpoint import Checkpoint
+    from vizinho.model.networks import Checkpoint
     from vizinho.recognition.live import Live
     from vizinho.text.normalize import Normalizer
 

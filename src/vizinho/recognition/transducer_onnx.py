@@ -14,7 +14,7 @@ from vizinho.audio.logmel import LogMel, at_least_minimum
 from vizinho.decoding.greedy import Emission, words_of
 from vizinho.decoding.transducer import Rows, State, TransducerSettings, Values, greedy_transducer
 from vizinho.errors import SpecError
-from vizinho.recognition.engines import feature_inputs, open_session
+from vizinho.recognition.graphs import feature_inputs, open_session
 from vizinho.records import Word
 from vizinho.text.tokens import TokenInventory
 

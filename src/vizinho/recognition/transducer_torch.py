@@ -16,14 +16,14 @@ from vizinho.records import Word
 from vizinho.text.tokens import TokenInventory
 
 if TYPE_CHECKING:
-    from vizinho.model.checkpoint import Checkpoint
+    from vizinho.model.networks import Checkpoint
 
 
 class TorchTransducer:
     """A `WordsEngine` that decodes greedily with the weights of the moment."""
 
     def __init__(self, checkpoint: Checkpoint) -> None:
-        from vizinho.model.transducer import durations_of
+        from vizinho.model.networks import durations_of
 
         model = checkpoint.model
         self._checkpoint, self._front = checkpoint, checkpoint.front

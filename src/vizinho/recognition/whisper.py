@@ -22,7 +22,7 @@ from vizinho.audio.logmel import Features
 from vizinho.audio.whisper_mel import FRAMES_PER_SECOND, WhisperMel
 from vizinho.errors import ModelError, SpecError, first_line
 from vizinho.parallel import usable_cores
-from vizinho.recognition.engines import open_session
+from vizinho.recognition.graphs import open_session
 from vizinho.recognition.vad import WINDOW_SAMPLES, SpeechProbability
 from vizinho.recognition.whisper_encoder import Encoded, PooledEncoder
 from vizinho.recognition.whisper_export import ENCODER, ENCODER_RATE, FORMAT, KIND

@@ -17,7 +17,7 @@ import numpy as np
 
 from vizinho.errors import ModelError, first_line
 from vizinho.files import json_object, move_folder, scratch_folder, write_json
-from vizinho.recognition.engines import open_session
+from vizinho.recognition.graphs import open_session
 from vizinho.recognition.whisper_encoder import PooledEncoder
 
 FORMAT = 2

@@ -13,7 +13,7 @@ from vizinho.errors import SpecError
 from vizinho.records import Word
 
 if TYPE_CHECKING:
-    from vizinho.model.checkpoint import Checkpoint
+    from vizinho.model.networks import Checkpoint
     from vizinho.model.whisper import Written
 
 

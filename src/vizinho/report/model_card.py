@@ -8,7 +8,8 @@ from pathlib import Path
 from vizinho.errors import SpecError
 from vizinho.experiment.results import ArmResult, Results, read_value, suspects
 from vizinho.experiment.spec import store_name
-from vizinho.store.card import README, read_card, rewrite_card
+from vizinho.store.card import README, read_card
+from vizinho.store.folder import rewrite_card
 from vizinho.store.store import Store
 
 

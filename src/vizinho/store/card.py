@@ -5,13 +5,12 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vizinho.errors import ModelError
-from vizinho.files import sha256, write_json, write_text
-from vizinho.store.readme import readme
+from vizinho.files import sha256
 
 if TYPE_CHECKING:
     from vizinho.text.normalize import Normalizer
@@ -70,30 +69,6 @@ class Card:
         from vizinho.text.normalize import get_normalizer  # the commands that only list models do without
 
         return get_normalizer(self.normalizer, self.orthography)
-
-
-def write_card(folder: Path, card: Card) -> Card:
-    """Write README.md and card.json with the hashes of all files; returns the card as written."""
-    write_text(folder / README, readme(card, folder))
-    # card.json cannot contain its own hash; everything else is in it, README.md too.
-    files = {
-        path.relative_to(folder).as_posix(): sha256(path)
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and path != folder / CARD and folder / DECODER not in path.parents
-    }
-    card = dataclasses.replace(card, files=files)
-    write_json(folder / CARD, asdict(card))
-    return card
-
-
-def rewrite_card(folder: Path, card: Card) -> None:
-    """Replace card.json, and README.md unless it was edited; the weights and their hashes stay."""
-    # README.md is one's own as soon as its hash differs from the recorded one.
-    before = card.files.get(README)
-    if before is not None and (folder / README).is_file() and sha256(folder / README) == before:
-        write_text(folder / README, readme(card, folder))
-        card = dataclasses.replace(card, files={**card.files, README: sha256(folder / README)})
-    write_json(folder / CARD, asdict(card))
 
 
 def read_card(folder: Path) -> Card | None:

@@ -18,7 +18,8 @@ from typing import Any
 
 from vizinho.errors import ModelError, StoreError
 from vizinho.files import move_folder, scratch_folder, write_text
-from vizinho.store.card import DECODER, Card, read_card, rewrite_card, verify, write_card
+from vizinho.store.card import DECODER, Card, read_card, verify
+from vizinho.store.folder import rewrite_card, write_card
 
 BUNDLED = Path(__file__).parent.parent / "donors"
 """Donors that come with the package: BUNDLED/NAME/VERSION/."""

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 
 from vizinho.errors import TextError
-from vizinho.evaluation.resample import bootstrap_sums, percentiles
+from vizinho.evaluation.significance import bootstrap_sums, percentiles
 from vizinho.text_models.lstm import LanguageModel, predictions
 from vizinho.text_models.lstm_folder import TrainedModel, load_model
 from vizinho.text_models.texts import in_order

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vizinho.errors import TextError
-from vizinho.evaluation.resample import percentiles
+from vizinho.evaluation.significance import percentiles
 from vizinho.text.language import Language
 from vizinho.text.normalize import Normalizer, get_normalizer
 from vizinho.text_models.contextual import Occurrence, unit, vectors_of, weighted_sum

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vizinho.errors import TextError
-from vizinho.evaluation.resample import bootstrap_sums, percentiles
+from vizinho.evaluation.significance import bootstrap_sums, percentiles
 from vizinho.records import Interval
 from vizinho.text_models.topics import Labelled
 

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from vizinho.errors import SpecError
-from vizinho.model.checkpoint import weights
+from vizinho.model.networks import weights
 from vizinho.plan.apply import plant
 from vizinho.training.selection import FitResult
 

@@ -16,13 +16,13 @@ import torch
 from vizinho.corpora.batches import Batch
 from vizinho.errors import TextError
 from vizinho.g2p.letters import Phones, feature_names, phone_features, spoken_phones
-from vizinho.model.checkpoint import weights
+from vizinho.model.networks import weights
 from vizinho.model.phonemes import BLANK, PhonemeHead, take_over, width_for
 from vizinho.plan.plan import PlanRow
 from vizinho.text.tokens import frames_needed
+from vizinho.training.losses import ctc_loss
 from vizinho.training.options import PhonemeOptions
 from vizinho.training.skipped import NAMED
-from vizinho.training.speech_task import ctc_loss
 
 
 class Pronunciations:

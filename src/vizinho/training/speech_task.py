@@ -9,20 +9,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-import torch.nn.functional as F
 
 from vizinho.corpora.batches import Batch, BatchData, BatchSource, ListedSource, stream
 from vizinho.errors import ModelError, SpecError
 from vizinho.evaluation.score import error_rates
-from vizinho.model.checkpoint import Checkpoint
 from vizinho.model.fast import Chunks, can_stream, fast_forward, set_chunks
-from vizinho.model.frontends import is_whole_whisper
-from vizinho.model.transducer import is_transducer
+from vizinho.model.networks import Checkpoint
 from vizinho.progress import Log
 from vizinho.recognition.recognizer import Recognizer
 from vizinho.records import Utterance
 from vizinho.training.data import Examples, Preparer
 from vizinho.training.health import bad_batch
+from vizinho.training.losses import ctc_loss
 from vizinho.training.options import Chunking, StreamingOptions, TrainingOptions
 from vizinho.training.ranks import Ranks
 from vizinho.training.schedule import LayerRates
@@ -147,39 +145,6 @@ class SpeechTask(Task[TrainingOptions]):
         """Log utterances that had no part in the phoneme loss."""
         if self.phonemes is not None and (names := sorted(set(ranks.gather_names(list(self.phonemes.left_out))))):
             log(self.phonemes.log_line(names))
-
-
-def ctc_loss(
-    logits: torch.Tensor, frames: torch.Tensor, labels: torch.Tensor, label_lengths: torch.Tensor, *, blank: int
-) -> torch.Tensor:
-    """The CTC loss (Graves et al. 2006) on padded batches: mean over utterances of the loss per label token.
-
-    Args:
-        logits: (B, T', V) before softmax, T' encoder frames.
-        frames: (B,) real frames of each utterance.
-        labels: token rows of all utterances in one flat vector.
-        label_lengths: (B,) labels of each utterance.
-        blank: row of CTC's blank.
-
-    An infinite loss is returned as such: labels longer than the frames are a fault of the data.
-    """
-    # float32 also under autocast: a sum over all alignments underflows in half precision. torch wants (T', B, V).
-    log_probs = logits.float().log_softmax(dim=-1).transpose(0, 1)
-    per_utterance = F.ctc_loss(log_probs, labels, frames, label_lengths, blank=blank, reduction="none")
-    return (per_utterance / label_lengths.clamp(min=1).to(per_utterance.device)).mean()
-
-
-def task_of(model: Any) -> type[SpeechTask]:
-    """The task of a network's kind."""
-    if is_transducer(model):
-        from vizinho.training.transducer_task import TransducerTask
-
-        return TransducerTask
-    if is_whole_whisper(model):
-        from vizinho.training.written_task import WrittenTask
-
-        return WrittenTask
-    return SpeechTask
 
 
 def _source(examples: Examples, options: TrainingOptions, run: Path) -> BatchSource:

@@ -9,8 +9,7 @@ import torch
 
 from vizinho.corpora.batches import Batch
 from vizinho.errors import ModelError
-from vizinho.model.checkpoint import Checkpoint
-from vizinho.model.transducer import durations_of, frames_needed
+from vizinho.model.networks import Checkpoint, durations_of, frames_needed
 from vizinho.model.transducer_loss import transducer_loss
 from vizinho.training.data import Preparer
 from vizinho.training.options import TrainingOptions

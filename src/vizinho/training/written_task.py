@@ -13,7 +13,7 @@ from torch.nn.functional import cross_entropy
 
 from vizinho.corpora.batches import Batch, Example
 from vizinho.errors import SpecError
-from vizinho.model.checkpoint import Checkpoint
+from vizinho.model.networks import Checkpoint
 from vizinho.model.whisper import most_tokens, prompt_of, written_rows
 from vizinho.records import Utterance
 from vizinho.training.data import Preparer

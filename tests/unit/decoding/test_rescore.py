@@ -1,7 +1,8 @@
 import pytest
 from lm_files import INVENTORY, heard, lm
 
-from vizinho.decoding.beam import BeamDecoder, BeamOptions, Hypothesis
+from vizinho.decoding.beam import BeamDecoder, BeamOptions
+from vizinho.decoding.greedy import Hypothesis
 from vizinho.decoding.lm.arpa import LN10, read_arpa
 from vizinho.decoding.rescore import RescoreOptions, Rescoring, RescoringDecoder, Scorer, rescore
 from vizinho.errors import SpecError

@@ -102,7 +102,7 @@ def test_blocks_of_draws_give_the_same_interval_as_one_draw(monkeypatch):
     references = {str(i): "abcd" * (i + 1) for i in range(9)}
     hypotheses = {str(i): "abcd" if i % 2 else "axxd" for i in range(9)}
     whole = scored(references, hypotheses)
-    monkeypatch.setattr("vizinho.evaluation.resample._BLOCK_CELLS", 70)
+    monkeypatch.setattr("vizinho.evaluation.significance._BLOCK_CELLS", 70)
     assert scored(references, hypotheses).cer_ci == whole.cer_ci
 
 

@@ -60,7 +60,7 @@ def test_blocks_of_draws_change_nothing(monkeypatch):
     rng = np.random.default_rng(8)
     a, b = outputs(rng.integers(0, 6, 30)), outputs(rng.integers(0, 6, 30))
     whole = compare(a, b, resamples=100)
-    monkeypatch.setattr("vizinho.evaluation.resample._BLOCK_CELLS", 70)
+    monkeypatch.setattr("vizinho.evaluation.significance._BLOCK_CELLS", 70)
     assert compare(a, b, resamples=100) == whole
 
 

@@ -15,7 +15,8 @@ from vizinho.audio.augment import NO_AUGMENT
 from vizinho.errors import InterruptedRunError, SpecError, StoreError
 from vizinho.job.publish import sole_run
 from vizinho.job.run import Reporting
-from vizinho.store.card import read_card, rewrite_card
+from vizinho.store.card import read_card
+from vizinho.store.folder import rewrite_card
 from vizinho.store.pins import pin
 from vizinho.store.store import Store
 from vizinho.text.normalize import get_normalizer

@@ -17,7 +17,8 @@ from vizinho.errors import SpecError
 from vizinho.job.fit import fit_job
 from vizinho.job.job import Job, MixedDonor
 from vizinho.job.start import make_ready
-from vizinho.model.checkpoint import load_checkpoint, load_donor, save_checkpoint, weights
+from vizinho.model.checkpoint import load_checkpoint, load_donor, save_checkpoint
+from vizinho.model.networks import weights
 from vizinho.plan.summary import summarise
 from vizinho.plan.tokens import RowOptions
 from vizinho.recognition.recognizer import Recognizer

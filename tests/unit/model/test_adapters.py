@@ -21,8 +21,9 @@ from vizinho.job.job import Job
 from vizinho.job.publish import ADAPTER, publish
 from vizinho.job.start import make_ready
 from vizinho.model.adapters import attach, merge, merge_adapter, save_adapter, take
-from vizinho.model.checkpoint import load_donor, save_checkpoint, weights, weights_digest
+from vizinho.model.checkpoint import load_donor, save_checkpoint, weights_digest
 from vizinho.model.layers import AdapterOptions, layer_of
+from vizinho.model.networks import weights
 from vizinho.recognition.engines import TorchEngine
 from vizinho.store.card import read_card
 from vizinho.store.store import Store

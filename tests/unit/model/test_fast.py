@@ -8,7 +8,7 @@ from vizinho.model import conformer
 from vizinho.model.fast import fast_forward
 from vizinho.model.frontends import front_end
 from vizinho.model.presets import build_model
-from vizinho.training.speech_task import ctc_loss
+from vizinho.training.losses import ctc_loss
 
 
 def batch(lengths):

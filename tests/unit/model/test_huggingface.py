@@ -16,7 +16,8 @@ from safetensors.torch import load_file, save_file
 from tones import tone_speech
 
 from vizinho.errors import ModelError
-from vizinho.model.checkpoint import Checkpoint, like, load_checkpoint, load_donor, save_checkpoint, weights
+from vizinho.model.checkpoint import like, load_checkpoint, load_donor, save_checkpoint
+from vizinho.model.networks import Checkpoint, weights
 from vizinho.recognition.engines import TorchEngine
 from vizinho.text.tokens import character_tokenizer
 

@@ -1,7 +1,7 @@
 from vizinho.audio.features import make_extractor
-from vizinho.model.checkpoint import weights
 from vizinho.model.frontends import front_end
 from vizinho.model.layers import layer_of, layer_order
+from vizinho.model.networks import weights
 from vizinho.model.presets import build_model
 
 

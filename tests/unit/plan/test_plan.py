@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vizinho.errors import PlanError
-from vizinho.model.checkpoint import weights
+from vizinho.model.networks import weights
 from vizinho.model.presets import build_model
 from vizinho.plan.apply import apply_plan, plant, shapes_of, token_parameters
 from vizinho.plan.plan import TokenAxis, plan_axes

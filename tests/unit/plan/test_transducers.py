@@ -5,8 +5,7 @@ import pytest
 import transformers as hf
 
 from vizinho.errors import PlanError
-from vizinho.model.checkpoint import weights
-from vizinho.model.transducer import EMBEDDING, OUTPUTS
+from vizinho.model.networks import EMBEDDING, OUTPUTS, weights
 from vizinho.plan.apply import shapes_of, transducer_axes
 from vizinho.plan.plan import plan_axes
 from vizinho.plan.tokens import RowOptions, match_tokens

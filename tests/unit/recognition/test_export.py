@@ -11,8 +11,9 @@ from tones import tone_speech
 from vizinho.errors import ModelError
 from vizinho.evaluation.score import error_rates
 from vizinho.recognition.cache import cached_engine, key_of
-from vizinho.recognition.engines import GRAPHS, SETTINGS, TOKENS, TorchEngine, load_export
+from vizinho.recognition.engines import TorchEngine, load_export
 from vizinho.recognition.export import export
+from vizinho.recognition.graphs import GRAPHS, SETTINGS, TOKENS
 from vizinho.recognition.recognizer import Recognizer
 
 

@@ -9,8 +9,9 @@ import torch
 from vizinho.audio.features import make_extractor
 from vizinho.audio.logmel import LogMel, normalize_running
 from vizinho.errors import ModelError
-from vizinho.model.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from vizinho.model.checkpoint import load_checkpoint, save_checkpoint
 from vizinho.model.fast import Chunks, chunks_of, fast_forward, set_chunks
+from vizinho.model.networks import Checkpoint
 from vizinho.model.presets import build_model
 from vizinho.recognition.export_stream import export
 from vizinho.recognition.live import load_live, streams, torch_live

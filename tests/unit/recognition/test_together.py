@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vizinho.audio.features import make_extractor
-from vizinho.model.checkpoint import Checkpoint, save_checkpoint
+from vizinho.model.checkpoint import save_checkpoint
 from vizinho.model.fast import Chunks, set_chunks
+from vizinho.model.networks import Checkpoint
 from vizinho.model.presets import build_model
 from vizinho.recognition import live
 from vizinho.recognition.recognizer import Recognizer

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vizinho.audio.io import SAMPLE_RATE
-from vizinho.recognition.trimming import TrimOptions, trimmed
+from vizinho.recognition.cutting import TrimOptions, trimmed
 
 OPTIONS = TrimOptions()
 PAD = round(OPTIONS.pad_seconds * SAMPLE_RATE)

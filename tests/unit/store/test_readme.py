@@ -3,8 +3,8 @@ from dataclasses import replace
 
 import pytest
 
-from vizinho.store.card import Card, write_card
-from vizinho.store.readme import limits, quality, readme
+from vizinho.store.card import Card
+from vizinho.store.folder import limits, quality, readme, write_card
 
 CARD = Card(
     name="pt",

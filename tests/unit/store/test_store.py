@@ -9,7 +9,8 @@ from huggingface_hub import ModelCard
 
 from vizinho.errors import ModelError, StoreError
 from vizinho.files import sha256
-from vizinho.store.card import Card, read_card, write_card
+from vizinho.store.card import Card, read_card
+from vizinho.store.folder import write_card
 from vizinho.store.lineage import lineage
 from vizinho.store.store import Store
 

@@ -15,7 +15,7 @@ from vizinho.job.fit import fit_job
 from vizinho.job.job import Job
 from vizinho.job.publish import publish
 from vizinho.job.start import make_ready
-from vizinho.model.checkpoint import weights
+from vizinho.model.networks import weights
 from vizinho.store.store import Store
 from vizinho.training.health import MAX_SKIPPED, Health, bad_batch
 from vizinho.training.options import TrainingOptions

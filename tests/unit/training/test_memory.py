@@ -9,7 +9,7 @@ from vizinho.errors import ModelError
 from vizinho.job.fit import fit_job
 from vizinho.job.job import Job
 from vizinho.job.start import make_ready
-from vizinho.model.checkpoint import weights
+from vizinho.model.networks import weights
 from vizinho.training import memory
 from vizinho.training.options import TrainingOptions
 from vizinho.training.speech_task import SpeechTask

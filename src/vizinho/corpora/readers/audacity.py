@@ -6,9 +6,8 @@ import re
 from pathlib import Path
 
 from vizinho.corpora.documents import Document, Span, Tier
-from vizinho.corpora.readers.base import OnProblem
-from vizinho.corpora.readers.decoding import read_text
-from vizinho.errors import CorpusError
+from vizinho.corpora.encodings import read_text
+from vizinho.errors import CorpusError, OnProblem
 
 _LABEL = re.compile(r"\s*(-?\d+(?:[.,]\d+)?)\t(-?\d+(?:[.,]\d+)?)(?:\t(.*))?$")
 _CONFIDENCE = re.compile(r"\s*\[([01]\.\d+)\]$")

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
+from vizinho.corpora.encodings import UNREADABLE, decoded, read_text
 from vizinho.corpora.readers.base import (
-    OnProblem,
     UniqueIds,
     duration_of,
     fail,
@@ -21,9 +21,8 @@ from vizinho.corpora.readers.base import (
     split_named_by,
     splits_here,
 )
-from vizinho.corpora.readers.decoding import UNREADABLE, decoded, read_text
 from vizinho.corpora.readers.huggingface import SPEAKERS, TEXTS
-from vizinho.errors import CorpusError, VizinhoError
+from vizinho.errors import CorpusError, OnProblem, VizinhoError
 from vizinho.records import Utterance
 
 TABLES = ("metadata.csv", "metadata.jsonl")

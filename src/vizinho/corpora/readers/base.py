@@ -8,13 +8,13 @@ import math
 import re
 import unicodedata
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from vizinho.audio.io import Waveform, resample, save_audio, seconds_of
-from vizinho.errors import AudioError, CorpusError, VizinhoError
+from vizinho.errors import AudioError, CorpusError, OnProblem, VizinhoError
 from vizinho.files import is_file
 from vizinho.records import Utterance
 from vizinho.rights import Rights
@@ -27,9 +27,6 @@ _SPLIT_NAMES = {"training": "train", "testing": "test"} | dict.fromkeys(("valida
 _NAMED_AFTER = re.compile(rf"(?:partial-)?({'|'.join((*SPLITS, *_SPLIT_NAMES))})(?![a-zA-Z])")
 """A file or folder named after its split, with what may follow; the hub cuts large sets off and calls them partial."""
 _Source = TypeVar("_Source")
-
-OnProblem = Callable[[VizinhoError], None]
-"""Called with the error of each bad row; returns to read on, raises to stop."""
 
 
 def fail(problem: VizinhoError) -> None:

@@ -7,9 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from vizinho.corpora.documents import Document, Media, Span, Tier
-from vizinho.corpora.readers.base import OnProblem
-from vizinho.corpora.readers.decoding import read_text
-from vizinho.errors import CorpusError
+from vizinho.corpora.encodings import read_text
+from vizinho.errors import CorpusError, OnProblem
 
 _TIMES = re.compile(r"[\x15•·](?:%snd:\"[^\"]*\"_)?(\d+)_(\d+)[\x15•·]?")
 _EVENT = re.compile(r"&=(\S+)|\[=! ?([^\]]*)\]|&\*(\S+)")

@@ -7,9 +7,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from vizinho.corpora.documents import Document, Media, Span, Tier
-from vizinho.corpora.readers.base import OnProblem
-from vizinho.corpora.readers.decoding import Element, read_xml
-from vizinho.errors import CorpusError
+from vizinho.corpora.encodings import Element, read_xml
+from vizinho.errors import CorpusError, OnProblem
 
 Times = dict[str, float | None]
 """Seconds by time slot; None for slots that ELAN has not aligned."""

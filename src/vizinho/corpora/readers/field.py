@@ -9,12 +9,12 @@ from pathlib import Path
 
 from vizinho.corpora.conventions import speaker_labels
 from vizinho.corpora.documents import Document
-from vizinho.corpora.readers.base import OnProblem, UniqueIds, fail, split_named_by, splits_here, visible_files
+from vizinho.corpora.readers.base import UniqueIds, fail, split_named_by, splits_here, visible_files
 from vizinho.corpora.readers.cutting import Cutter
 from vizinho.corpora.readers.media import MediaFinder, Recording
 from vizinho.corpora.tiers import Choice, choose_tiers
 from vizinho.corpora.turns import FieldOptions, Note, OnNote, Turn, silent, turns_of
-from vizinho.errors import CorpusError, VizinhoError
+from vizinho.errors import CorpusError, OnProblem, VizinhoError
 from vizinho.records import Place, Utterance
 
 Parse = Callable[[Path, str, OnProblem], Document | Iterable[Document]]

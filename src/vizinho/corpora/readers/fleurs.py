@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from vizinho.corpora.readers.base import SPLITS, OnProblem, duration_of, fail, numbered_lines, splits_here
-from vizinho.errors import CorpusError, VizinhoError
+from vizinho.corpora.readers.base import SPLITS, duration_of, fail, numbered_lines, splits_here
+from vizinho.errors import CorpusError, OnProblem, VizinhoError
 from vizinho.records import Utterance
 
 _COLUMNS = 7

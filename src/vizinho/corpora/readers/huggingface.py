@@ -11,7 +11,6 @@ from typing import Any
 
 from vizinho.audio.io import decode_audio
 from vizinho.corpora.readers.base import (
-    OnProblem,
     UniqueIds,
     duration_of,
     fail,
@@ -22,7 +21,7 @@ from vizinho.corpora.readers.base import (
     splits_here,
     store_clip,
 )
-from vizinho.errors import CorpusError, VizinhoError
+from vizinho.errors import CorpusError, OnProblem, VizinhoError
 from vizinho.records import Utterance
 
 TEXTS = ("sentence", "text", "raw_transcription", "transcription", "transcript", "normalized_text")

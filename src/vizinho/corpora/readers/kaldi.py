@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from vizinho.audio.containers import open_native
-from vizinho.corpora.readers.base import OnProblem, duration_of, fail, numbered_lines, split_named_by
+from vizinho.corpora.readers.base import duration_of, fail, numbered_lines, split_named_by
 from vizinho.corpora.readers.cutting import Cutter
-from vizinho.errors import AudioError, CorpusError, VizinhoError
+from vizinho.errors import AudioError, CorpusError, OnProblem, VizinhoError
 from vizinho.files import is_file
 from vizinho.records import Utterance
 

@@ -9,10 +9,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from vizinho.corpora.documents import Document, Media, Span, Tier
-from vizinho.corpora.readers.base import OnProblem
-from vizinho.corpora.readers.decoding import read_text
+from vizinho.corpora.encodings import read_text
 from vizinho.corpora.readers.media import PICTURES, SOUND
-from vizinho.errors import CorpusError
+from vizinho.errors import CorpusError, OnProblem
 
 _NOBODY = ("speech", "voice", "segment", "utterance", "transcription", "noise", "music", "silence")
 """Labels of regions that name no person."""

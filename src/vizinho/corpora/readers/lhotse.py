@@ -10,16 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from vizinho.corpora.readers.base import (
-    OnProblem,
-    check_unpacks,
-    fail,
-    rights_in,
-    split_called,
-    splits_here,
-    store_clip,
-)
-from vizinho.errors import AudioError, CorpusError, VizinhoError, first_line
+from vizinho.corpora.readers.base import check_unpacks, fail, rights_in, split_called, splits_here, store_clip
+from vizinho.errors import AudioError, CorpusError, OnProblem, VizinhoError, first_line
 from vizinho.files import is_file
 from vizinho.records import Utterance
 

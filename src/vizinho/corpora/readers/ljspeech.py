@@ -5,16 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from vizinho.corpora.readers.base import (
-    OnProblem,
-    UniqueIds,
-    duration_of,
-    fail,
-    find_audio,
-    numbered_lines,
-    split_named_by,
-)
-from vizinho.errors import CorpusError, VizinhoError
+from vizinho.corpora.readers.base import UniqueIds, duration_of, fail, find_audio, numbered_lines, split_named_by
+from vizinho.errors import CorpusError, OnProblem, VizinhoError
 from vizinho.records import Utterance
 
 _AUDIO_NAMES = ("id", "file", "filename", "file_name", "path", "audio", "wav")

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from vizinho.corpora.readers.base import (
-    OnProblem,
     UniqueIds,
     duration_of,
     fail,
@@ -21,7 +20,7 @@ from vizinho.corpora.readers.base import (
     text_value,
 )
 from vizinho.corpora.readers.cutting import Cutter
-from vizinho.errors import CorpusError, VizinhoError
+from vizinho.errors import CorpusError, OnProblem, VizinhoError
 from vizinho.records import Utterance
 from vizinho.text.language import Language
 

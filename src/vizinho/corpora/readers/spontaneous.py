@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from vizinho.corpora.readers.base import OnProblem, duration_of, fail, split_called, splits_here
+from vizinho.corpora.readers.base import duration_of, fail, split_called, splits_here
 from vizinho.corpora.readers.common_voice import tsv_rows
 from vizinho.corpora.turns import FieldOptions, Note, OnNote, silent, speech_in
-from vizinho.errors import CorpusError, VizinhoError
+from vizinho.errors import CorpusError, OnProblem, VizinhoError
 from vizinho.records import Utterance
 
 _NEEDED = ("client_id", "audio_file", "transcription")

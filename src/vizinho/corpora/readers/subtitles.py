@@ -8,9 +8,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from vizinho.corpora.documents import Document, Span, Tier
-from vizinho.corpora.readers.base import OnProblem
-from vizinho.corpora.readers.decoding import read_text
-from vizinho.errors import CorpusError
+from vizinho.corpora.encodings import read_text
+from vizinho.errors import CorpusError, OnProblem
 
 _CLOCK = r"(?:(\d+):)?(\d{1,2}):(\d{1,2})[,.](\d{1,3})"
 _TIMES = re.compile(rf"\s*{_CLOCK}\s*-->\s*{_CLOCK}(?:\s.*)?$")

@@ -9,9 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from vizinho.corpora.documents import Document, Span, Tier
-from vizinho.corpora.readers.base import OnProblem
-from vizinho.corpora.readers.decoding import read_text
-from vizinho.errors import CorpusError
+from vizinho.corpora.encodings import read_text
+from vizinho.errors import CorpusError, OnProblem
 
 _TOKEN = re.compile(r'"(?:[^"]|"")*"|(?<!\S)[-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?(?!\S)|(?<!\S)<\w+>(?!\S)|(?<!\S)!.*')
 """Praat reads strings, numbers and flags that stand alone; all other words are for people, ! begins a comment."""

@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from vizinho.corpora.documents import Document, Media, Span, Tier
-from vizinho.corpora.readers.base import OnProblem
-from vizinho.corpora.readers.decoding import Element, read_xml
-from vizinho.errors import CorpusError
+from vizinho.corpora.encodings import Element, read_xml
+from vizinho.errors import CorpusError, OnProblem
 
 
 def parse_transcriber(path: Path, encoding: str, on_problem: OnProblem) -> Document:

@@ -28,12 +28,11 @@ from transformers import (
 )
 
 from vizinho.errors import ModelError, TextError, first_line
-from vizinho.model.checkpoint import Donor, Shape
 from vizinho.model.formats.checks import check_size, check_stored
 from vizinho.model.formats.whisper_ctc import WhisperCTCConfig, WhisperForCTC, register
 from vizinho.model.frontends import FAMILIES, TRANSDUCERS, WHOLE_WHISPER
 from vizinho.model.layers import layer_of
-from vizinho.model.transducer import begin_with_blank
+from vizinho.model.networks import Donor, Shape, begin_with_blank
 from vizinho.model.whisper import completed
 from vizinho.model.whisper_silence import pool_silence
 from vizinho.progress import quiet_transformers

@@ -33,10 +33,9 @@ from transformers import (
 
 from vizinho.audio.io import SAMPLE_RATE
 from vizinho.errors import ModelError, first_line
-from vizinho.model.checkpoint import Donor, Shape
 from vizinho.model.formats.checks import check_stored
 from vizinho.model.formats.pieces import label_tokenizer, piece_tokenizer
-from vizinho.model.transducer import begin_with_blank, is_transducer
+from vizinho.model.networks import Donor, Shape, begin_with_blank, is_transducer
 
 CONFIG, WEIGHTS = "model_config.yaml", "model_weights.ckpt"
 SMALL_BYTES = 64 * 2**20

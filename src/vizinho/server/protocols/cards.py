@@ -6,7 +6,7 @@ from pydantic import BaseModel
 
 from vizinho.server.served import ServedModel
 from vizinho.store.card import Card
-from vizinho.store.readme import quality, warning
+from vizinho.store.folder import quality, warning
 
 
 class CardFacts(BaseModel):

@@ -1,17 +1,41 @@
-"""The README of a model, made from its card: its use, how good it is, its limits, whose speech it learnt from.
-
-In the format of Hugging Face's hub, whose sections follow Mitchell et al. 2019 (arXiv 1810.03993).
-"""
+"""Writes what lies beside a model's weights: card.json with the hashes of all files, and README.md."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from vizinho.store.card import Card
+from vizinho.files import sha256, write_json, write_text
+from vizinho.store.card import CARD, DECODER, README, Card
+
+
+def write_card(folder: Path, card: Card) -> Card:
+    """Write README.md and card.json with the hashes of all files; returns the card as written."""
+    write_text(folder / README, readme(card, folder))
+    # card.json cannot contain its own hash; everything else is in it, README.md too.
+    files = {
+        path.relative_to(folder).as_posix(): sha256(path)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path != folder / CARD and folder / DECODER not in path.parents
+    }
+    card = dataclasses.replace(card, files=files)
+    write_json(folder / CARD, asdict(card))
+    return card
+
+
+def rewrite_card(folder: Path, card: Card) -> None:
+    """Replace card.json, and README.md unless it was edited; the weights and their hashes stay."""
+    # README.md is one's own as soon as its hash differs from the recorded one.
+    before = card.files.get(README)
+    if before is not None and (folder / README).is_file() and sha256(folder / README) == before:
+        write_text(folder / README, readme(card, folder))
+        card = dataclasses.replace(card, files={**card.files, README: sha256(folder / README)})
+    write_json(folder / CARD, asdict(card))
+
 
 FEW_SPEAKERS = 20
 """With fewer the README says that other voices are heard worse."""

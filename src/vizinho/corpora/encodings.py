@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from xml.parsers import expat
 
-from vizinho.corpora.readers.base import OnProblem
-from vizinho.errors import CorpusError, SpecError
+from vizinho.errors import CorpusError, OnProblem, SpecError
 
 UNREADABLE = "\ufffd"
 """Stands for bytes that are not in the file's encoding; readers report the rows that have it."""
