@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,8 +17,10 @@ LEAST_STEPS, MOST_STEPS = 400, 20_000
 START_SHARES = (0.2, 0.3, 0.4, 0.5, 0.7)
 """Shares of the start's weights that are tried on dev at the end; each costs one evaluation. The more of it, the fewer
 minutes there are: with one real minute .7 was best, with 8 and 30 minutes .2 to .5 (docs/recipe.md)."""
-WHISPER_PASSES = 8
-"""Epochs of a transfer from Whisper with its decoder."""
+WHISPER_PASSES, WHISPER_MINUTES = 8, 8.0
+"""Epochs of a transfer from Whisper with its decoder, with up to this many minutes. Beyond them steps grow with the
+root of the minutes, but not below one epoch: with 121 minutes dev was best after 200 and 500 of 600 steps (two seeds),
+where eight epochs are 2,420."""
 MUCH_MINUTES = 30.0
 """With this much target speech a transfer gets the rate of training from scratch."""
 NEW_HEAD_ENCODER_RATE = 0.05
@@ -71,7 +74,8 @@ def default_recipe(
 def _of_whisper(minutes: float) -> TrainingOptions:
     """A low rate for all layers, as the network knows the task; dev says when it begins to overfit."""
     batch_seconds = 24.0
-    passes = round(WHISPER_PASSES * minutes * 60 / batch_seconds, -1)
+    epochs = max(1.0, WHISPER_PASSES * min(1.0, math.sqrt(WHISPER_MINUTES / minutes))) if minutes else 1.0
+    passes = round(epochs * minutes * 60 / batch_seconds, -1)
     steps = int(min(max(passes, 120), MOST_STEPS))
     every = max(20, 10 * round(steps / 100))
     return TrainingOptions(

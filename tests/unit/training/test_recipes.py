@@ -27,6 +27,11 @@ def test_an_encoder_without_an_output_layer_gets_two_rates():
     assert not without.start_shares, "a head that starts at random has nothing to mix"
 
 
+def test_whisper_sees_much_speech_less_often_and_all_of_it_once():
+    steps = {minutes: default_recipe("transfer", minutes, donor="whisper").steps for minutes in (1, 8, 121, 1200)}
+    assert steps == {1: 120, 8: 160, 121: 620, 1200: 3000}
+
+
 def test_whisper_keeps_a_low_rate_and_tries_the_donors_weights():
     recipe = default_recipe("transfer", 8, donor="whisper")
     assert recipe.learning_rate < default_recipe("transfer", 8).learning_rate / 10
