@@ -187,6 +187,12 @@ class RunningFeatures:
         chunks, self._waiting = self._waiting[:full], self._waiting[full:]
         return [self._statistics.normalize(part) for part in np.split(chunks, full // self._chunk)] if full else []
 
+    @property
+    def samples_for_chunk(self) -> int:
+        """How many samples in all complete the next chunk."""
+        frames = (self._made // self._chunk + 1) * self._chunk
+        return (frames - 1) * self._features.hop_length + self._features.win_length - self._features.reach
+
     def finish(self) -> list[Frames]:
         """The remaining chunks at the end of the stream."""
         left = self._features.frames(self._samples) - self._made

@@ -128,6 +128,10 @@ class Live:
         self.take(np.zeros(short, np.float32))
         self.chunks += self._features.finish()
 
+    def completes(self, samples: int) -> bool:
+        """Whether an utterance of so many samples has another chunk."""
+        return samples >= self._features.samples_for_chunk
+
     @property
     def begun(self) -> bool:
         """Whether a chunk is complete."""

@@ -229,7 +229,8 @@ class StreamSession:
         if self._paused and not self._cutter.silence_seconds:
             self._paused = False
             events.append(Resumed(self.seconds))
-        if (pausing and not self._paused) or (partial is not None and new >= max(partial, wait)):
+        due = partial is not None and new >= max(partial, wait) and self._has_more(piece)
+        if (pausing and not self._paused) or due:
             self._decoded_until = piece.end_sample
             words = yield from self._words(piece, is_whole=False)
             events += self._decoded(piece, words)
@@ -237,6 +238,13 @@ class StreamSession:
             self._paused = True
             events.append(Paused(self.seconds))
         return events
+
+    def _has_more(self, piece: Piece) -> bool:
+        """Whether there is more to tell: what goes through a network once has no other words before its next chunk."""
+        live = self._live
+        if live is None or self._live_start != piece.start_sample or not live.begun:
+            return True
+        return live.completes(piece.samples.size)
 
     def _is_beginning(self, piece: Piece) -> bool:
         """Whether an utterance has no words yet, and has just begun: its first ones are not to wait for a chunk."""

@@ -14,7 +14,7 @@ from vizinho.model.networks import Checkpoint
 from vizinho.model.presets import build_model
 from vizinho.recognition import live
 from vizinho.recognition.recognizer import Recognizer
-from vizinho.recognition.stream import StreamOptions, StreamSession
+from vizinho.recognition.stream import Partial, StreamOptions, StreamSession
 from vizinho.recognition.together import alone, together
 from vizinho.recognition.vad import SpeechProbability, detect
 from vizinho.text.tokens import character_tokenizer
@@ -99,6 +99,22 @@ def test_streams_of_one_network_share_its_calls(recognizer, monkeypatch):
     sessions = [StreamSession(recognizer, StreamOptions(partial_seconds=0.2), Voice()) for _ in range(5)]
     assert [len(ended) for ended in together([session.accepting(NOISE) for session in sessions])] == [5]
     assert set(counts) == {5}
+
+
+def test_a_partial_result_says_what_the_one_before_did_not_know(recognizer, monkeypatch):
+    """Between two chunks the words are those of the last one, however often partial results are wanted."""
+    calls = []
+    encoder = recognizer.live().encoder
+    encode = encoder.encode
+    monkeypatch.setattr(encoder, "encode", lambda c, m: calls.append(len(c)) or encode(c, m))
+    session = StreamSession(recognizer, StreamOptions(partial_seconds=0.1), Voice())
+    told = []
+    for start in range(0, 45_000, BLOCK):
+        before = len(calls)
+        is_told = any(isinstance(event, Partial) for event in session.accept(NOISE[start : start + BLOCK]))
+        assert is_told == (len(calls) > before)
+        told.append(is_told)
+    assert sum(told) >= 3
 
 
 def test_what_one_stream_raises_is_its_own(recognizer):
