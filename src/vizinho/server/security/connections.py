@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ipaddress
+from collections import deque
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -40,6 +41,8 @@ class Connections:
         self.limits, self._metrics = limits, metrics
         self._open: set[_Guard] = set()
         self._waiting: dict[str, dict[_Guard, None]] = {}  # by address; dictionaries, because sets forget the order
+        self._heads: dict[str, deque[Callable[[], None]]] = {}  # that have come and are not read yet, by address
+        self._reading = False  # whether one has been read in this turn of the loop
         metrics.connections.set_function(lambda: len(self._open))
 
     def protocol(self) -> Callable[..., asyncio.Protocol]:
@@ -76,6 +79,30 @@ class Connections:
         """A connection has ended."""
         self.serve(connection)
         self._open.discard(connection)
+
+    def may_read(self, connection: _Guard, later: Callable[[], None]) -> bool:
+        """Whether a head that comes is read at once; otherwise `later` is called when it is the connection's turn.
+
+        One is read in a turn of the event loop, address by address: work that was begun goes on in between, and a crowd
+        of connections makes nobody wait but itself.
+        """
+        if self._reading:
+            self._heads.setdefault(connection.address, deque()).append(later)
+            return False
+        self._reading = True
+        asyncio.get_running_loop().call_soon(self._next_head)
+        return True
+
+    def _next_head(self) -> None:
+        self._reading = bool(self._heads)
+        if self._reading:
+            address = next(iter(self._heads))
+            heads = self._heads.pop(address)
+            read = heads.popleft()
+            if heads:
+                self._heads[address] = heads  # behind all other addresses
+            asyncio.get_running_loop().call_soon(self._next_head)
+            read()
 
     def count(self, code: str) -> None:
         """Count a refusal."""
@@ -150,11 +177,23 @@ class _Guard(asyncio.Protocol):
         """Pass bytes on, and see in the loop's next turn what has become of them (asyncio)."""
         if self._protocol is _NOBODY:
             return
+        begins = not self._requests and not self._head_bytes
         if not self._requests:
-            if not self._head_bytes:
+            if begins:
                 self._set_timer(self._limits.header_seconds)
             self._head_bytes += len(data)
             self._line_ended = self._line_ended or b"\n" in data
+        if not begins or self._connections.may_read(self, partial(self._read_late, data)):
+            self._pass_on(data)
+        else:
+            self._transport.pause_reading()  # what follows must not come before these bytes
+
+    def _read_late(self, data: bytes) -> None:
+        if self._protocol is not _NOBODY:
+            self._transport.resume_reading()
+            self._pass_on(data)
+
+    def _pass_on(self, data: bytes) -> None:
         self._protocol.data_received(data)
         if not self._requests:
             # uvicorn has made the request's task by now, and the loop runs that first.

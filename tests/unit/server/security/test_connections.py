@@ -1,5 +1,7 @@
 import asyncio
 import socket
+from functools import partial
+from itertools import pairwise
 
 import pytest
 import uvicorn
@@ -60,6 +62,32 @@ def test_a_connection_on_which_a_request_is_answered_gives_way_to_nobody(connect
     assert opened(connections, "h", 1)[1] == [False]
     connections.wait(busy[0])
     assert opened(connections, "h", 1)[1] == [True] and busy[0].ended
+
+
+def test_a_crowd_of_heads_makes_nobody_wait_but_itself(connections):
+    """One is read in a turn of the loop, and work that was begun goes on between them."""
+    order = []
+
+    async def read_all():
+        def work():
+            order.append("work")
+            if len(order) < 20:
+                asyncio.get_running_loop().call_soon(work)
+
+        asyncio.get_running_loop().call_soon(work)
+        for number, address in enumerate("aaaabb"):
+            later = partial(order.append, f"{address}{number}")
+            if connections.may_read(Connection(connections, address), later):
+                later()
+        while len(order) < 20:
+            await asyncio.sleep(0)
+        assert connections.may_read(Connection(connections, "c"), order.clear)
+
+    asyncio.run(read_all())
+    heads = [what for what in order if what != "work"]
+    assert heads == ["a0", "a1", "b4", "a2", "b5", "a3"]
+    places = [order.index(head) for head in heads]
+    assert all("work" in order[before:after] for before, after in pairwise(places))
 
 
 @pytest.mark.parametrize(
