@@ -137,6 +137,22 @@ def test_json_is_limited_to_what_names_a_recording(server):
     assert server.ask(LISTEN, b"[" * 60_000, Content_Type="application/json").json["err_code"] == "BAD_JSON"
 
 
+def test_requests_for_tokens_are_limited_before_they_are_read(server):
+    body = b'{"ttl_seconds": 30, "x": [' + b"[]," * 30_000 + b"1]}"
+    for key, status in ((None, 413), ("nobody-has-this-key", 401)):
+        assert server.ask("/v1/auth/grant", body, key, Content_Type="application/json").status == status
+    for body, status in (
+        (b"", 200),
+        (b'{"ttl_seconds": 60}', 200),
+        (b"[" * 60_000, 400),
+        (b'{"ttl_seconds": "x"}', 400),
+    ):
+        assert server.ask("/v1/auth/grant", body, Content_Type="application/json").status == status
+    # All of a body that might have been a recording is read before the connection ends, or the answer would be lost.
+    whole = b'{"url": "' + b"a" * 99_000_000 + b'"}'
+    assert server.ask(LISTEN, whole, Content_Type="application/json").status == 413
+
+
 def test_odd_names_of_form_fields_are_named_in_a_header_that_can_be_sent(server):
     odd = "na\u00efve \u20ac\U0001f600\\"
     form = f'--x\r\nContent-Disposition: form-data; name="{odd}"\r\n\r\n1\r\n'.encode()

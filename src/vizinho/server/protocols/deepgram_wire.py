@@ -194,6 +194,12 @@ class Accepted(BaseModel):
     request_id: str
 
 
+class GrantWish(BaseModel):
+    """The body of a request for a token, which may be empty."""
+
+    ttl_seconds: float | None = None
+
+
 class Grant(BaseModel):
     """Answer of POST /v1/auth/grant: a token that stands for the key until it expires."""
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Body, Request
+from fastapi import APIRouter, Request
+from pydantic import ValidationError
 
 from vizinho.errors import ModelError
 from vizinho.server.protocols import openai
 from vizinho.server.protocols.cards import CardFacts, CardList, facts
-from vizinho.server.protocols.deepgram_wire import DeepgramError, Grant, ServedModelInfo, ServedModels
-from vizinho.server.security.admission import Client, service_of
+from vizinho.server.protocols.deepgram_wire import DeepgramError, Grant, GrantWish, ServedModelInfo, ServedModels
+from vizinho.server.security.admission import Admitted, Client, read_body, service_of
 from vizinho.server.security.keys import key_of
-from vizinho.server.security.refusals import DOCUMENTED, bad_parameter
+from vizinho.server.security.refusals import DOCUMENTED, bad_parameter, invalid_value
 from vizinho.server.served import ServedModel
 from vizinho.store.card import read_card
 
@@ -57,14 +58,21 @@ async def cards(request: Request, _: Client) -> CardList:
 @router.post(
     "/v1/auth/grant",
     tags=["Deepgram"],
-    responses={s: {**DOCUMENTED[s], "model": DeepgramError} for s in (400, 401, 403)},
+    responses={s: {**r, "model": DeepgramError} for s, r in DOCUMENTED.items() if s != 404},
+    openapi_extra={"requestBody": {"content": {"application/json": {"schema": GrantWish.model_json_schema()}}}},
 )
-async def grant(request: Request, _: Client, ttl_seconds: Annotated[float | None, Body(embed=True)] = None) -> Grant:
+async def grant(request: Request, admitted: Admitted) -> Grant:
     """A token that stands for the key until it expires, such as for a browser."""
-    seconds = 30 if ttl_seconds is None else ttl_seconds
+    service = admitted.service
+    # FastAPI itself would read a body of any size, before it asks for a key, and parse it in the event loop.
+    body = await read_body(request, admitted, service.limits.max_json_bytes)
+    try:
+        seconds = (GrantWish.model_validate_json(body) if body else GrantWish()).ttl_seconds
+    except ValidationError as error:
+        raise invalid_value(error) from None
+    seconds = 30 if seconds is None else seconds
     if not 1 <= seconds <= MOST_SECONDS:
         raise bad_parameter("ttl_seconds", f"give 1 to {MOST_SECONDS}")
-    service = service_of(request)
     if not service.keys.required:
         raise bad_parameter("Authorization", "this server has no keys, so it grants no tokens")
     token = service.keys.grant(key_of(request.headers.get("authorization")), int(seconds))

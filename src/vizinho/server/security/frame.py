@@ -43,7 +43,7 @@ class Frame:
         if scope.get("method") == "HEAD":
             scope = {**scope, "method": "GET"}  # the server leaves out the body itself
         connection = scope["state"].get("connection")
-        body = _Body(scope, receive)
+        body = _Body(scope, receive, self._limits.max_body_bytes + self._limits.max_form_bytes)
 
         async def framed(message: Message) -> None:
             nonlocal status
@@ -94,11 +94,11 @@ class _Body:
     A connection that is closed on unread data is reset, and the client would see that instead of the answer.
     """
 
-    _DISCARD_BYTES, _DISCARD_SECONDS = 64_000_000, 2.0
+    _DISCARD_SECONDS = 2.0
 
-    def __init__(self, scope: Scope, receive: Receive) -> None:
+    def __init__(self, scope: Scope, receive: Receive, most_bytes: int) -> None:
         headers = dict(scope["headers"])
-        self._receive, self._begun = receive, False
+        self._receive, self._begun, self._most_bytes = receive, False, most_bytes
         self._ended = not (headers.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in headers)
         self._awaits_permission = b"expect" in headers
 
@@ -118,7 +118,7 @@ class _Body:
             size = 0
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._DISCARD_SECONDS):
-                    while not self._ended and size < self._DISCARD_BYTES:
+                    while not self._ended and size < self._most_bytes:
                         size += len((await self.receive()).get("body", b""))
         return self._ended
 
