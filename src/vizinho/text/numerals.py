@@ -151,9 +151,8 @@ def _checked(digits: str, lang: str, kind: str) -> str:
 
 def unwritable(number: str, lang: str) -> TextError:
     """The error for a number that a language has no words for."""
-    return TextError(
-        f"the number {number[:40]} cannot be written as words in {lang!r}", fix="write it out in the corpus"
-    )
+    fix = "write it out in the corpus; a digit that is a letter or tone belongs in a file for --orthography"
+    return TextError(f"the number {number[:40]} cannot be written as words in {lang!r}", fix=fix)
 
 
 def _galician(digits: str) -> str:

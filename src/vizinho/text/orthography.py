@@ -32,12 +32,19 @@ CASES = {
 _NON_JOINERS = "\u200c\u200d"
 
 # What CLDR lacks. A sign is a letter where it is heard at the start or the end of a word too.
-_LETTERS = {"he": "׳", "mt": "'", "rap": "ꞌ", "rar": "ʻ", "sm": "ʻ", "so": "'", "ty": "ʻ", "yi": "׳"}
-_JOINERS = {"bo": "་", "dz": "་", "fi": ":", "sv": ":", "oc": "·", "frp": "·", "he": "״", "yi": "״", "lad": "״"}
+_LETTERS = {
+    "he": "׳", "mt": "'", "rap": "ꞌ", "rar": "ʻ", "sm": "ʻ", "so": "'", "ty": "ʻ", "yi": "׳",
+    "lil": "7", "shs": "7", "squ": "7",
+    **dict.fromkeys(("gnk", "gwj", "hgm", "huc", "knw", "kqz", "ngh", "oun", "vaj", "xuu"), "ǀǁǂǃ"),
+}  # fmt: skip
+_JOINERS = {
+    "bo": "་", "dz": "་", "fi": ":", "sv": ":", "oc": "·", "frp": "·", "he": "״", "yi": "״", "lad": "״",
+    "moh": ":", "see": ":", "cay": ":", "ono": ":", "one": ":·",
+}  # fmt: skip
 _DOTLESS = {"crh", "kk", "tt"}
 # One letter that is typed in two ways; CLDR lists the right one only.
 _SAME = {
-    "ş": "ș", "ţ": "ț", "ǝ": "ə", "ε": "ɛ", "ك": "ک", "ي": "ی", "ى": "ی",
+    "ş": "ș", "ţ": "ț", "ǝ": "ə", "ε": "ɛ", "ԑ": "ɛ", "γ": "ɣ", "ك": "ک", "ي": "ی", "ى": "ی",
     "ന്\u200d": "ൻ", "ര്\u200d": "ർ", "ല്\u200d": "ൽ", "ള്\u200d": "ൾ", "ണ്\u200d": "ൺ", "ക്\u200d": "ൿ",
 }  # fmt: skip
 

@@ -12,7 +12,6 @@ from vizinho.text.orthography import APOSTROPHES, STRETCHES, Orthography
 _FOLDED = {"<wide>", "<narrow>", "<small>", "<initial>", "<medial>", "<final>", "<isolated>", "<font>", "<noBreak>"}
 # Their compatibility forms are two letters each, and nobody writes these.
 _WHOLE = frozenset("ำຳ༌ཷཹٵٶٷٸ") | {chr(code) for code in range(0x3131, 0x318F)}
-_JOIN_CONTROLS = "\u200c\u200d"
 # Thai, Lao, Tibetan, Burmese and Khmer have no spaces, and some writers mark words with a space of no width.
 _BREAK = regex.compile("(?<=[\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff])\u200b")
 _DOUBLE_QUOTES = str.maketrans(dict.fromkeys("“”„‟″״", '"'))
@@ -20,6 +19,14 @@ _QUOTED = regex.compile(r"(?<!\w)‘([^‘’]*)’(?!\w)")
 _COLON = regex.compile("(?<=[\u0900-\u0d7f]):(?=[\u0900-\u0d7f])")  # typed for the visarga
 _PRIVATE = 0xF0000  # digits that are letters stand at these private code points while numbers are read out
 _SPOKEN_PUNCTUATION = "%&@#§‰‱٪"
+_WITHIN_WORDS = "՛՜՞՟"  # Armenian writes its question and exclamation marks above a vowel, inside the word
+_SPOKEN_SIGNS = "၌၍၎၏"  # Burmese particles, which Unicode counts as punctuation
+_TONE_LETTERS = "˂-˅˒-˟˥-˫˭˯-˿꜀-꜖꜠꜡꞉꞊"  # letters by name (and the modifier colon), symbols by category
+_TYPED_CLICKS = [
+    (regex.compile(rf"{sign}(?=['ʼ]?\p{{L}})"), click)
+    for sign, click in [(r"(?:\|\||‖|(?<!\w)//)", "ǁ"), (r"(?:\||(?<!\w)/)", "ǀ"), ("!", "ǃ"), ("[≠‡]", "ǂ")]
+]
+"""What is typed for click letters, where it stands before a letter."""
 _SILENT = "^`´¨¯"
 
 
@@ -29,7 +36,10 @@ class Spelling:
     def __init__(self, orthography: Orthography) -> None:
         letters = set(orthography.letters)
         self._case = orthography.case
-        self._plain = _Plain(letters | set(orthography.tones))
+        # A dot on i is part of the letter everywhere but in Lithuanian, where it stays below an accent.
+        self._dotted = orthography.language != "lt"
+        self._clicks = "ǃ" in letters
+        self._plain = _Plain(letters | set(orthography.tones + orthography.joiners))
         # Where no apostrophe is a letter, the letters that look like one are it at the edge of a word all the same.
         strange = [c for c in APOSTROPHES if c not in letters]
         lookalikes = "".join(c for c in strange if c.isalpha() and not orthography.apostrophe)
@@ -49,6 +59,9 @@ class Spelling:
             text = _BREAK.sub(" ", text).translate(self._plain)
         if self._has_letter:  # ‘…’ around a phrase are quotation marks even where ‘ alone is typed for a letter
             text = _QUOTED.sub(r" \1 ", text)
+        if self._clicks:
+            for typed, click in _TYPED_CLICKS:
+                text = typed.sub(click, text)
         text = self.lower(text).translate(_DOUBLE_QUOTES).translate(self._apostrophes).replace("''", '"')
         if not text.isascii():
             text = self._lookalikes.sub("'", text)
@@ -61,7 +74,8 @@ class Spelling:
         if self._case == "keep":
             return text
         capitals = text.replace("I", "ı").replace("İ", "i") if self._case == "dotless" else text.replace("İ", "I")
-        return unicodedata.normalize("NFC", capitals.lower())
+        small = capitals.lower()
+        return unicodedata.normalize("NFC", small.replace("i\u0307", "i") if self._dotted else small)
 
     def words(self, text: str) -> tuple[str, str]:
         """The words of a folded text with single spaces between them, and what else may be heard of it."""
@@ -97,7 +111,7 @@ class _Plain(dict[int, str | int]):
 
 def _plain(c: str) -> str:
     kind, tag = unicodedata.category(c), unicodedata.decomposition(c).partition(" ")[0]
-    if c in STRETCHES or 0xFE00 <= ord(c) <= 0xFE0F or (kind == "Cf" and c not in _JOIN_CONTROLS):
+    if c in STRETCHES or c in _WITHIN_WORDS or 0xFE00 <= ord(c) <= 0xFE0F or kind == "Cf":
         return ""
     letter = tag == "<compat>" and kind[0] in "LN" and c not in _WHOLE
     digit = tag == "<sub>" and kind == "No"  # the 2 of CO₂ is read as a number
@@ -119,8 +133,8 @@ def _word_pattern(orthography: Orthography) -> regex.Pattern[str]:
     letters = {private.get(c, c) for c in orthography.letters} - edge
     tones = {private.get(c, c) for c in orthography.tones}
     either = _class(edge)
-    letter = rf"[[\p{{L}}〇{_escaped(letters)}]--[ªº״{_escaped(set(APOSTROPHES) | edge | tones)}]]"
-    core = rf"(?:{letter}\p{{M}}*{_class(tones)}*)+" if tones else rf"(?:{letter}\p{{M}}*)+"
+    letter = rf"[[\p{{L}}〇{_SPOKEN_SIGNS}{_escaped(letters)}]--[ªº״{_escaped(set(APOSTROPHES) | edge | tones)}]]"
+    core = rf"(?:{letter}\p{{M}}*[{_TONE_LETTERS}{_escaped(tones)}]*)+"
     joiner = _class(edge | set(orthography.joiners))
     return regex.compile(
         rf"(?:{either}\p{{M}}*)?{core}(?:(?:{joiner}\p{{M}}*){{1,2}}{core})*(?:{either}\p{{M}}*)?", regex.VERSION1

@@ -30,7 +30,7 @@ def test_every_character_is_counted_as_what_it_is() -> None:
         ("arp", "hinono' beete' neyei' heetee' niisi' xook'", "letters", "'"),
         ("trq", "ma1 ne3 si4 to2 ku5 we31", "tones", "12345"),
         ("maz", "ma¹ ne³ si⁴ to² ku⁵ we³", "tones", "¹²³⁴⁵"),
-        ("squ", "u7x sku7mi xa7a ta7m wu7x n7m", "letters", "7"),
+        ("thp", "u7x sku7mi xa7a ta7m wu7x n7m", "letters", "7"),
     ],
 )
 def test_signs_that_stand_as_letters_are_suggested(language: str, words: str, key: str, signs: str) -> None:

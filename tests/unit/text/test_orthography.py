@@ -85,6 +85,32 @@ def test_every_apostrophe_that_is_typed_for_a_letter_is_the_letter(language: str
         assert normalize(f"xa{typed}a {typed}a xo{typed}o") == f"xa{letter}a {letter}a xo{letter}o"
 
 
+@pytest.mark.parametrize(
+    ("language", "typed", "expected"),
+    [
+        ("naq", "!gâi |hai ‖nâ ||nâ ≠û khoe/tara, hai!", "ǃgâi ǀhai ǁnâ ǁnâ ǂû khoe tara hai"),
+        ("ktz", "Ju|'hoansi n!ang ‘hai!’", "juǀʼhoansi nǃang hai"),
+        ("vaj", "!Xun", "ǃxun"),
+        ("squ", "7a7min Sḵwx̱wú7mesh 7ayás", "7a7min sḵwx̱wú7mesh 7ayás"),
+        ("moh", "Kanien'kéha o’nó:wa: wahi", "kanien’kéha o’nó:wa wahi"),
+        ("nmf", "ma˥˧ ta꜀ na꞉m", "ma˥˧ ta꜀ na꞉m"),
+        ("hy", "Ինչո՞ւ, ո՜վ", "ինչու ով"),
+        ("my", "မိမိ၏ဂုဏ် သည်၌", "မိမိ၏ဂုဏ် သည်၌"),
+        ("kab", "Γef ԑli", "ɣef ɛli"),
+        ("tr", "i\u0307stanbul", "istanbul"),
+        ("lt", "i\u0307\u0301", "i\u0307\u0301"),
+        ("de", "Auf\u200clage", "auflage"),
+        ("fa", "می\u200cروم", "می\u200cروم"),
+        ("el", "ΟΔΟΣ ΟΔΥΣΣΕΎΣ", "οδος οδυσσεύς"),
+        ("ar", "ﻣﺮﺣﺒﺎ مـرحـبـا", "مرحبا مرحبا"),
+    ],
+)
+def test_letters_that_look_like_something_else_stay_letters(language: str, typed: str, expected: str) -> None:
+    read = get_normalizer(language).read(typed)
+    assert (read.text, read.lost) == (expected, "")
+    assert get_normalizer(language)(expected) == expected
+
+
 def test_texts_of_hundreds_of_orthographies_lose_no_letter() -> None:
     """The samples of gflanguages (articles of the Declaration of Human Rights), word by word."""
     checked = set()
