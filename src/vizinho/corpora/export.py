@@ -13,6 +13,7 @@ from vizinho.corpora.documents import Document, Media, Span, Tier
 from vizinho.corpora.readers.base import file_name
 from vizinho.corpora.rights_file import write_rights
 from vizinho.corpora.writers import WRITERS
+from vizinho.corpora.writers.spans import name_with_speaker
 from vizinho.errors import AudioError, CorpusError, SpecError
 from vizinho.files import write_text
 from vizinho.records import Utterance
@@ -84,7 +85,9 @@ def _document(path: Path, recording: Path, utterances: list[Utterance]) -> Docum
         text = " ".join(filter(None, (u.text, u.events)))  # where an event was between the words is not known
         name = (u.place.tier if u.place else "") or _TIER
         span = Span(start, start + u.duration_seconds, text, speaker=u.speaker, confidence=u.confidence)
-        tiers[name if u.speaker in name else f"{name}@{u.speaker}", u.speaker].append(span)
+        if u.speaker and name != u.speaker:
+            name = name_with_speaker(Tier(name, (), u.speaker))
+        tiers[name, u.speaker].append(span)
     read = tuple(Tier(name, tuple(spans), speaker) for (name, speaker), spans in tiers.items())
     try:
         seconds = seconds_of(recording)

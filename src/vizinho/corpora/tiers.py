@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from itertools import accumulate
@@ -19,13 +19,13 @@ def _set(words: str) -> frozenset[str]:
     return frozenset(words.split())
 
 
-_TRANSCRIPTION = _set(
+TRANSCRIPTION = _set(
     "tx txt text texto texte transcription transcript transcripts transcricao transcrição transcripcion transcripción "
     "trascrizione transkription transkript orth ort orto ortho orthographic orthography ortografia ortografía "
     "utterance utterances utt utts speech sentence sentences phrase phrases frase frases enunciado oracion fala"
 )
-_WORDS = _set("word words wrd wd mot mots palabra palabras palavra palavras wort tokens token")
-_OTHER = _set(
+WORDS = _set("word words wrd wd mot mots palabra palabras palavra palavras wort tokens token")
+OTHER = _set(
     "translation translations transl trad traduccion traducción traducao tradução traduction traduzione übersetzung "
     "ft free lt lit literal gloss glosses glosa glosas glose gl ge gls gn mb mph mrph morph morphs morphemes morfemas "
     "pos ps cat note notes nota notas comment comments com remark remarks ref id ids phon phonetic phonetics phonemic "
@@ -79,6 +79,13 @@ class Choice:
 
     groups: tuple[TierGroup, ...]
     guessed: bool
+
+    def naming(self, speakers: Mapping[str, str]) -> Choice:
+        """The choice with speakers that the names of tiers tell."""
+        told = (
+            replace(g, speakers=g.speakers.union(speakers[n] for n in g.names if n in speakers)) for g in self.groups
+        )
+        return replace(self, groups=tuple(told))
 
     def takes(self, tier: Tier) -> bool:
         """Whether a tier is to be read."""
@@ -153,15 +160,15 @@ def _rank(label: str, tier: Tier, lang: str) -> tuple[int, str]:
         return -3, f"its language is {known}"
     own = [part for part in parts if len(part) in (2, 3) and same_language(part, lang)]  # "gl" is no gloss in Galician
     foreign = {part for part in parts if part in _CONTACT or (len(part) == 3 and Language.of(part).base in _CONTACT)}
-    others = sorted(({part for part in parts if part in _OTHER} | foreign) - {*own})
+    others = sorted(({part for part in parts if part in OTHER} | foreign) - {*own})
     if others:
         return -3, f"named {', '.join(others)}"
-    sure = [part for part in parts if part in _TRANSCRIPTION] or own
+    sure = [part for part in parts if part in TRANSCRIPTION] or own
     if sure:
-        return 3, f"named {', '.join(sure)}"
+        return 3, f"named {', '.join(dict.fromkeys(sure))}"
     if known:
         return 3, f"its language is {known}"
-    return (1, "named words") if any(part in _WORDS for part in parts) else (0, "its name does not say")
+    return (1, "named words") if any(part in WORDS for part in parts) else (0, "its name does not say")
 
 
 def _likeliest(groups: list[TierGroup], documents: Sequence[Document]) -> set[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -91,10 +90,7 @@ def turns_of(
     """
     turns = []
     for tier in tiers:
-        # A name alone tells speakers apart only where there are several.
-        named = "@" in tier.name or len(tiers) > 1
-        speaker = tier.speaker or (re.split("[@:]", tier.name)[-1] if named else "")
-        spans = [replace(span, speaker=span.speaker or speaker) for span in tier.spans]
+        spans = [replace(span, speaker=span.speaker or tier.speaker) for span in tier.spans]
         for span in _joined(_labelled(spans, document, on_note, labels), document, tier, on_note):
             if span.channel is None:
                 span = replace(span, channel=dict(options.channels).get(span.speaker))

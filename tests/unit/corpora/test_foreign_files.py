@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import shutil
 from pathlib import Path
@@ -101,3 +102,36 @@ def test_json_lines_that_datasets_writes(tmp_path):
         recording(tmp_path / row["file_name"], 1)
     datasets.Dataset.from_list(rows).to_json(tmp_path / "metadata.jsonl", force_ascii=True)
     assert Reading("audiofolder", tmp_path).said == [("ana", "até já"), ("ana", 'um "dois"')]
+
+
+def test_labels_that_crowsetta_writes(tmp_path):
+    path = beside_a_recording("visit.labels.txt", tmp_path)
+    assert detect(path) == "audacity"
+    read = Reading("audacity", path)
+    assert read.texts == ['disse "não" & saiu', "até ǃʼo", "مرحبا שלום"]
+    assert places(read) == [(0.5, 2.0), (2.5, 4.0), (5.0, 7.0)]
+    assert read.faults == []
+
+
+def test_crowsetta_reads_our_labels(tmp_path):
+    crowsetta = pytest.importorskip("crowsetta")
+    suffix, write = WRITERS["audacity"]
+    path = tmp_path / f"v{suffix}"
+    path.write_text(write(Document(path, (Tier("speech", (Span(0.5, 2.0, "bom dia"), Span(3.0, 4.0, "até já"))),))))
+    labels = crowsetta.formats.seq.AudSeq.from_file(path)
+    assert [*labels.labels] == ["bom dia", "até já"]
+    assert [*labels.start_times] == [0.5, 3.0] and [*labels.end_times] == [2.0, 4.0]
+
+
+PIPER = [("a1", "ana", 'disse "não" e saiu'), ("b2.wav", "ben", "um | dois"), ("c3", "ana", "até já")]
+
+
+def test_piper_rows_as_its_recording_studio_writes_them(tmp_path):
+    with (tmp_path / "metadata.csv").open("w", encoding="utf-8") as file:
+        csv.writer(file, delimiter="|").writerows(PIPER)
+    for name, *_ in PIPER:
+        recording(tmp_path / "wav" / f"{name.removesuffix('.wav')}.wav", 1)
+    assert detect(tmp_path) == "piper"
+    read = Reading("piper", tmp_path)
+    assert read.said == [(who, text) for _, who, text in PIPER]
+    assert read.faults == []

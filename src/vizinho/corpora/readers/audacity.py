@@ -7,6 +7,7 @@ from pathlib import Path
 
 from vizinho.corpora.documents import Document, Span, Tier
 from vizinho.corpora.encodings import read_text
+from vizinho.corpora.readers.base import split_fields
 from vizinho.errors import CorpusError, OnProblem
 
 _LABEL = re.compile(r"\s*(-?\d+(?:[.,]\d+)?)\t(-?\d+(?:[.,]\d+)?)(?:\t(.*))?$")
@@ -32,7 +33,7 @@ def parse_audacity(path: Path, encoding: str, on_problem: OnProblem) -> Document
             on_problem(CorpusError(what, where=f"{path}:{number}", fix="export the labels again"))
             continue
         start, end = (float(label[n].replace(",", ".")) for n in (1, 2))
-        text = label[3] or ""
+        text = split_fields(label[3] or "", "\t")[0]
         confidence = _CONFIDENCE.search(text)
         sure = float(confidence[1]) if confidence else None
         spans.append(Span(start, end, _CONFIDENCE.sub("", text).strip(), number, confidence=sure))

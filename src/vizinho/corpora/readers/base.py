@@ -73,6 +73,26 @@ def numbered_lines(path: Path, on_problem: OnProblem = fail) -> Iterator[tuple[i
             yield number, text
 
 
+def split_fields(line: str, separator: str) -> list[str]:
+    """Fields of a line, with quotation marks as they are, unless a csv library doubled them.
+
+    Most writers of such tables quote nothing, and their texts may begin and end with quotation marks.
+    """
+    quoted = re.compile(rf'"((?:[^"]|"")*)"(?={re.escape(separator)}|$)')
+    fields, position = [], 0
+    while position <= len(line):
+        match = quoted.match(line, position)
+        if match and ('""' in match[1] or separator in match[1]):
+            fields.append(match[1].replace('""', '"'))
+            end = match.end()
+        else:
+            end = line.find(separator, position)
+            end = len(line) if end < 0 else end
+            fields.append(line[position:end])
+        position = end + len(separator)
+    return fields
+
+
 def check_unpacks(path: Path) -> None:
     """Check a .gz file before a library unpacks it into memory; other files pass.
 

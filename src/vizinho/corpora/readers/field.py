@@ -8,10 +8,11 @@ from math import isinf
 from pathlib import Path
 
 from vizinho.corpora.conventions import speaker_labels
-from vizinho.corpora.documents import Document
+from vizinho.corpora.documents import Document, Tier
 from vizinho.corpora.readers.base import UniqueIds, fail, split_named_by, splits_here, visible_files
 from vizinho.corpora.readers.cutting import Cutter
 from vizinho.corpora.readers.media import MediaFinder, Recording
+from vizinho.corpora.tier_speakers import speakers_by_name, with_speakers
 from vizinho.corpora.tiers import Choice, choose_tiers
 from vizinho.corpora.turns import FieldOptions, Note, OnNote, Turn, silent, turns_of
 from vizinho.errors import CorpusError, OnProblem, VizinhoError
@@ -57,14 +58,18 @@ class FieldReader:
         root = source if source.is_dir() else source.parent
         splits = _splits(self._files(source), source, split)
         parsed = {name: list(self._documents(files, on_problem)) for name, files in splits.items()}
-        choice = choose_tiers([d for documents in parsed.values() for d in documents], self.options.tiers, lang)
-        _check(choice, source)
-        self.on_choice(choice)
+        everything = [d for documents in parsed.values() for d in documents]
+        choice = choose_tiers(everything, self.options.tiers, lang)
+        if everything:  # otherwise the problems say why there is nothing
+            _check(choice, source)
+        named = speakers_by_name(everything, choice, lang)
+        self.on_choice(choice.naming(named))
         labels = _shared_labels(parsed.values(), choice)
         finder = MediaFinder((*([source] if source.is_dir() else []), *self.options.media))
         pieces = _Pieces(lang, root, Cutter(audio_dir), UniqueIds())
         for name, document in ((name, document) for name, documents in parsed.items() for document in documents):
-            turns = self._turns(document, choice, labels, on_problem)
+            tiers = with_speakers((tier for tier in document.tiers if choice.takes(tier)), named)
+            turns = self._turns(document, tiers, labels, on_problem)
             recording = self._recording(document, len(turns), finder, on_problem) if turns else None
             if recording is None:
                 continue
@@ -93,8 +98,9 @@ class FieldReader:
             except VizinhoError as problem:
                 on_problem(problem)
 
-    def _turns(self, document: Document, choice: Choice, labels: frozenset[str], on_problem: OnProblem) -> list[Turn]:
-        tiers = [tier for tier in document.tiers if choice.takes(tier)]
+    def _turns(
+        self, document: Document, tiers: Sequence[Tier], labels: frozenset[str], on_problem: OnProblem
+    ) -> list[Turn]:
         if not any(span.text for tier in tiers for span in tier.spans):
             detail = f"no text in {', '.join(t.name for t in tiers or document.tiers) or 'any tier'}"
             self.on_note(Note("untranscribed", str(document.path), detail))

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from vizinho.corpora.readers.base import UniqueIds, duration_of, fail, find_audio, numbered_lines, split_named_by
+from vizinho.corpora.readers.base import (
+    UniqueIds,
+    duration_of,
+    fail,
+    find_audio,
+    numbered_lines,
+    split_fields,
+    split_named_by,
+)
 from vizinho.errors import CorpusError, OnProblem, VizinhoError
 from vizinho.records import Utterance
 
@@ -42,7 +50,7 @@ def _read(
     name = split or split_named_by(table) or "train"
     ids = UniqueIds()
     for position, (number, line) in enumerate(numbered_lines(table, on_problem)):
-        fields = [field.strip() for field in line.split("|")]
+        fields = [field.strip() for field in split_fields(line, "|")]
         if position == 0 and (header := _header(fields)):
             columns = header
             continue
@@ -70,7 +78,7 @@ def is_piper(table: Path) -> bool:
     """Whether the second of three columns names speakers: short, and no part of the text in the third."""
     with table.open("rb") as file:
         head = file.read(100_000).decode("utf-8", errors="replace").removeprefix("\ufeff")
-    rows = [line.split("|") for line in head.split("\n")[:200] if line.strip()]
+    rows = [split_fields(line.rstrip("\r"), "|") for line in head.split("\n")[:200] if line.strip()]
     named = sum(
         len(row) == 3 and len(row[1].split()) in (1, 2) and row[1].lower() not in row[2].lower() for row in rows
     )

@@ -74,6 +74,8 @@ def parse_textgrid(path: Path, encoding: str, on_problem: OnProblem) -> Document
     text = read_text(path, encoding)
     if text.startswith("ooBinaryFile"):
         raise CorpusError("a binary TextGrid", where=path, fix="in Praat: Save as text file")
+    if "chronological TextGrid" in text[:100]:
+        raise CorpusError("a chronological TextGrid", where=path, fix="in Praat: Save as text file")
     tokens = _Tokens(text)
     if "TextGrid" not in text[:200]:
         raise CorpusError("no TextGrid", where=path, fix="in Praat: Save as text file")

@@ -27,8 +27,14 @@ def layers(tier: Tier) -> Iterator[Tier]:
             parts.append([])
         ends[free] = end
         parts[free].append(replace(span, end_seconds=end, text=printable(span.text)))
+    name, at, speaker = tier.name.partition("@")
     for number, spans in enumerate(parts or [[]], start=1):
-        yield replace(tier, name=tier.name if number == 1 else f"{tier.name}-{number}", spans=tuple(spans))
+        yield replace(tier, name=tier.name if number == 1 else f"{name}-{number}{at}{speaker}", spans=tuple(spans))
+
+
+def name_with_speaker(tier: Tier) -> str:
+    """A tier's name with its speaker behind an @, from where readers of formats without participants take it."""
+    return f"{tier.name.partition('@')[0] or tier.name}@{tier.speaker}" if tier.speaker else tier.name
 
 
 def printable(text: str) -> str:

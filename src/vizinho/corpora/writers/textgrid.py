@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from vizinho.corpora.documents import Document, Span, Tier
-from vizinho.corpora.writers.spans import confidence_text, duration_of, layers
+from vizinho.corpora.writers.spans import confidence_text, duration_of, layers, name_with_speaker
 
 
 def write_textgrid(document: Document) -> str:
@@ -17,7 +18,8 @@ def write_textgrid(document: Document) -> str:
 
     seconds = duration_of(document.tiers, document.duration_seconds)
     grid = Textgrid(0, seconds)
-    for layer in (layer for tier in document.tiers for layer in layers(tier)):
+    tiers = (replace(tier, name=name_with_speaker(tier)) for tier in document.tiers)
+    for layer in (layer for tier in tiers for layer in layers(tier)):
         for name, entries in _entries(layer):
             grid.addTier(IntervalTier(name, entries, 0, seconds))
     with TemporaryDirectory() as folder:  # praatio writes files only
@@ -28,10 +30,9 @@ def write_textgrid(document: Document) -> str:
 
 
 def _entries(tier: Tier) -> Iterator[tuple[str, list[tuple[float, float, str]]]]:
-    name = tier.name if tier.speaker in tier.name else f"{tier.name}@{tier.speaker}"
-    yield name, [(*_times(span), span.text) for span in tier.spans]
+    yield tier.name, [(*_times(span), span.text) for span in tier.spans]
     if any(span.confidence is not None for span in tier.spans):
-        yield f"confidence of {name}", [(*_times(span), confidence_text(span)) for span in tier.spans]
+        yield f"confidence of {tier.name}", [(*_times(span), confidence_text(span)) for span in tier.spans]
 
 
 def _times(span: Span) -> tuple[float, float]:
