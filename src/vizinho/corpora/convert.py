@@ -120,7 +120,7 @@ def convert_corpus(
     checked = _checked((with_rights(rights_file.applied(u), rights) for u in read), problems, progress)
     utterances = list(_stored(checked, audio_dir, problems) if copy else checked)
     notes += [Note("rights unused", where, f"no utterance of {about}") for where, about in rights_file.unused()]
-    if problems and not skip_bad:
+    if problems and not (skip_bad and utterances):
         raise _too_bad(problems, len(utterances), source)
     _record(manifest, "problems", [{"where": p.where, "what": p.what} for p in problems])
     _record(manifest, "notes", [asdict(note) for note in notes])

@@ -120,7 +120,13 @@ def read_xml(path: Path, on_problem: OnProblem, encoding: str = "") -> Element:
 
 
 def _drop_unfinished(open_elements: list[Element]) -> None:
-    """Remove the innermost element that was open at a fault with those around it that have nothing else."""
+    """Remove the innermost element that was open at a fault with those around it that have nothing else.
+
+    It stays where the fault is between its elements: then all that it has is whole.
+    """
+    inside = open_elements[-1].children
+    if inside and not inside[-1].tail.strip():
+        return
     for parent in open_elements[-2::-1]:
         parent.children.pop()  # an open element is the last child of its parent
         if parent.children:

@@ -138,8 +138,9 @@ def _label(tier: Tier) -> str:
 
 def _group(label: str, tiers: Sequence[Tier], lang: str) -> TierGroup:
     spans = [span for tier in tiers for span in tier.spans if span.text.strip()]
-    timed = [span for span in spans if span.end_seconds < inf]
-    seconds = sum(max(0.0, s.end_seconds - s.start_seconds) for s in timed)
+    # Times that cannot be (NaN too) say nothing here, and are named when the tier is read.
+    timed = [span for span in spans if 0 <= span.start_seconds <= span.end_seconds < inf]
+    seconds = sum(s.end_seconds - s.start_seconds for s in timed)
     words = sum(len(s.text.split()) for s in spans) / max(1, len(spans))
     rank, reason = _rank(label, tiers[0], lang)
     letters = sum(len(s.text) for s in timed)

@@ -86,6 +86,23 @@ def test_of_a_truncated_file_what_comes_before_is_read(tmp_path):
     assert f"v.eaf:{line}: broken XML" in read.faults[0]
 
 
+@pytest.mark.parametrize("cut", ["<LINGUISTIC_TYPE", "</TIER>", "</ANNOTATION_DOCUMENT>"])
+def test_of_a_file_cut_off_between_elements_all_are_read(tmp_path, cut):
+    recording(tmp_path / "v.wav")
+    path = eaf(tmp_path / "v.eaf", [("tx@ana", "Ana", ANA)], "v.wav")
+    text = path.read_text("utf-8")
+    path.write_text(text[: text.index(cut) + 3], "utf-8")
+    read = Reading("eaf", path)
+    assert read.texts == ["bom dia", "tudo bem", "até amanhã"]
+    assert ["broken XML" in fault for fault in read.faults] == [True]
+
+
+def test_tiers_without_a_text_are_said_to_have_none(tmp_path):
+    path = eaf(tmp_path / "v.eaf", [("tx@ana", "Ana", []), ("tx@ben", "Ben", [])], "v.wav")
+    with pytest.raises(CorpusError, match="nothing is transcribed: no text in tx@ana, tx@ben"):
+        Reading("eaf", path)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [

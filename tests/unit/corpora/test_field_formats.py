@@ -17,6 +17,16 @@ def write(path, text, encoding="utf-8"):
     return path
 
 
+def test_audacity_labels_whose_tabs_became_spaces(tmp_path):
+    recording(tmp_path / "v.wav")
+    path = write(tmp_path / "v.txt", "0.5 1.5  3 casas\n2.0\t3.0\t4 5\n4 5 6\n")
+    assert detect(path) == "audacity"
+    read = Reading("audacity", path)
+    assert read.texts == ["3 casas", "4 5"]
+    (fault,) = read.faults
+    assert "v.txt:3: not start, end and text between tabs: '4 5 6'" in fault
+
+
 def test_audacity_names_bad_lines_and_reads_confidences_as_such(tmp_path):
     recording(tmp_path / "v.wav")
     labels = "0.5\t1,5\tbom dia [0.93]\n\\\t100\t200\n2.0\t2.0\tponto\nxx\n3.0\t4.0\n5.0\t4.0\ttrás\n8.0\t99.0\tfim\n"

@@ -115,10 +115,7 @@ def test_times_that_no_recording_has_are_named(kind, number, place):
     assert changed[0] in text
     path = place / SOURCES[kind][0]
     path.write_text(text.replace(*changed, 1), "utf-8")
-    try:
-        assert Reading(kind, path).faults
-    except VizinhoError as error:
-        assert "no tier with a transcription" in str(error)  # nothing else is left in the file
+    assert Reading(kind, path).faults
 
 
 @pytest.mark.parametrize("kind", sorted(SOURCES))
@@ -135,5 +132,5 @@ def test_a_tier_with_an_endless_count_of_intervals_has_none(place):
     path = place / SOURCES["textgrid"][0]
     path.write_text(re.sub(r"(intervals: size = )\d+", r"\g<1>1e999", whole_text, count=1))
     assert whole_text != path.read_text()
-    with pytest.raises(VizinhoError, match="no tier with a transcription"):
-        Reading("textgrid", path)
+    (fault,) = Reading("textgrid", path).faults
+    assert "a finite number expected" in fault

@@ -10,7 +10,10 @@ from vizinho.corpora.encodings import read_text
 from vizinho.corpora.readers.base import split_fields
 from vizinho.errors import CorpusError, OnProblem
 
-_LABEL = re.compile(r"\s*(-?\d+(?:[.,]\d+)?)\t(-?\d+(?:[.,]\d+)?)(?:\t(.*))?$")
+_NUMBER = r"(-?\d+(?:[.,]\d+)?)"
+_LABEL = re.compile(rf"\s*{_NUMBER}\t{_NUMBER}(?:\t(.*))?$")
+_SPACED = re.compile(r"\s*(-?\d+[.,]\d+)[ \t]+(-?\d+[.,]\d+)(?:[ \t]+(.*))?$")
+"""A label whose tabs an editor made spaces of: both times then need decimals, since a text may begin with numbers."""
 _CONFIDENCE = re.compile(r"\s*\[([01]\.\d+)\]$")
 """How vizinho writes a confidence behind a text."""
 
@@ -18,7 +21,8 @@ _CONFIDENCE = re.compile(r"\s*\[([01]\.\d+)\]$")
 def is_audacity(path: Path) -> bool:
     """Whether a text file begins with a label."""
     with path.open("rb") as file:
-        return bool(_LABEL.match(file.readline(1000).decode("utf-8", errors="replace").lstrip("\ufeff").rstrip("\r\n")))
+        line = file.readline(1000).decode("utf-8", errors="replace").lstrip("\ufeff").rstrip("\r\n")
+    return bool(_LABEL.match(line) or _SPACED.match(line))
 
 
 def parse_audacity(path: Path, encoding: str, on_problem: OnProblem) -> Document:
@@ -27,7 +31,7 @@ def parse_audacity(path: Path, encoding: str, on_problem: OnProblem) -> Document
     for number, line in enumerate(read_text(path, encoding).split("\n"), start=1):
         if not line.strip() or line.startswith("\\"):  # \ and two frequencies, below a label of a spectral selection
             continue
-        label = _LABEL.match(line)
+        label = _LABEL.match(line) or _SPACED.match(line)
         if label is None:
             what = f"not start, end and text between tabs: {line[:60]!r}"
             on_problem(CorpusError(what, where=f"{path}:{number}", fix="export the labels again"))

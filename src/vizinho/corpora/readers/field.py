@@ -57,11 +57,18 @@ class FieldReader:
         """
         root = source if source.is_dir() else source.parent
         splits = _splits(self._files(source), source, split)
-        parsed = {name: list(self._documents(files, on_problem)) for name, files in splits.items()}
+        reported: list[VizinhoError] = []
+
+        def report(problem: VizinhoError) -> None:
+            reported.append(problem)
+            on_problem(problem)
+
+        parsed = {name: list(self._documents(files, report)) for name, files in splits.items()}
         everything = [d for documents in parsed.values() for d in documents]
         choice = choose_tiers(everything, self.options.tiers, lang)
-        if everything:  # otherwise the problems say why there is nothing
-            _check(choice, source)
+        if reported and not any(group.chosen for group in choice.groups):
+            return  # the problems say why there is nothing
+        _check(choice, source)
         named = speakers_by_name(everything, choice, lang)
         self.on_choice(choice.naming(named))
         labels = _shared_labels(parsed.values(), choice)
@@ -136,6 +143,8 @@ def _splits(files: Sequence[Path], source: Path, split: str | None) -> dict[str,
 def _check(choice: Choice, source: Path) -> None:
     if not any(group.chosen for group in choice.groups):
         tiers = ", ".join(sorted({name for group in choice.groups for name in group.names})) or "none"
+        if choice.guessed and not any(group.texts for group in choice.groups):
+            raise CorpusError(f"nothing is transcribed: no text in {tiers}", where=source, fix="transcribe some of it")
         fix = "give --tier with the name of the transcription"
         raise CorpusError(f"no tier with a transcription among: {tiers}", where=source, fix=fix)
 
