@@ -114,4 +114,6 @@ def show_plan(
     # A pipe has no width of its own: 160 columns keep a row on one line.
     console = Console(width=None if sys.stdout.isatty() else 160, markup=False)
     console.print(table)
-    console.print(", ".join(f"{count} {action}" for action, count in plan.counts().items()))
+    # Last, because a table of hundreds of rows scrolls out of sight.
+    for line in (", ".join(f"{count} {action}" for action, count in plan.counts().items()), *summarise(plan)):
+        console.print(line, soft_wrap=True)

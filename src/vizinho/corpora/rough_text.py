@@ -15,7 +15,7 @@ from vizinho.text.language import Language
 LONGEST = 250
 """Letters of an utterance, some 18 s; a longer sentence is divided at its commas, or between words."""
 _OTHER_FORMAT = re.compile(
-    r"\A\s*(?:<\?xml|<!DOCTYPE|<html|%PDF|PK\x03\x04|\{\\rtf|WEBVTT|File type = |ooTextFile)|\0|"
+    r"\A\s*(?:<\?xml|<!DOCTYPE|<html|%PDF|PK\x03\x04|\{\\rtf|WEBVTT|File type = |ooTextFile|[\[{][\[{\s]*\")|\0|"
     r"^\s*(?:\d+:)?\d\d:\d\d[,.]\d{3} --> ",
     re.IGNORECASE | re.MULTILINE,
 )

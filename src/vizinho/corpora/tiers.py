@@ -106,7 +106,7 @@ def choose_tiers(documents: Sequence[Document], patterns: Sequence[str], lang: s
     groups = [_group(label, tiers, lang) for label, tiers in grouped.items()]
     if patterns:
         everything = (tier for tiers in grouped.values() for tier in tiers)
-        named = {(t.name, t.kind) for t in everything if any(_matches(t, p) for p in patterns)}
+        named = {(t.name, t.kind) for t in everything if any(matches(t, p) for p in patterns)}
         groups = [group for whole in groups for group in _parted(whole, named)]
     else:
         chosen = _likeliest(groups, documents)
@@ -114,7 +114,8 @@ def choose_tiers(documents: Sequence[Document], patterns: Sequence[str], lang: s
     return Choice(tuple(sorted(groups, key=lambda g: (not g.chosen, -g.rank, -g.texts, g.label))), not patterns)
 
 
-def _matches(tier: Tier, pattern: str) -> bool:
+def matches(tier: Tier, pattern: str) -> bool:
+    """Whether a name, type or wildcard is that of a tier, capitals or not."""
     return any(fnmatchcase(name.casefold(), pattern.casefold()) for name in (tier.name, tier.kind) if name)
 
 

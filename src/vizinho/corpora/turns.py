@@ -44,6 +44,8 @@ class FieldOptions:
             what = f"unknown {self.parentheses!r}"
             raise SpecError(what, where="--parentheses", fix=f"use {', '.join(PARENTHESES)}")
         check_encoding(self.encoding)
+        if missing := [folder for folder in self.media if not folder.is_dir()]:
+            raise SpecError(f"no folder {missing[0]}", where="--media", fix="check the path")
 
 
 @dataclass(frozen=True, slots=True)

@@ -163,8 +163,11 @@ def test_field_recordings_are_converted_with_the_guess_and_the_notes_shown(tmp_p
     shown = json.loads(run("convert", tmp_path / "visits", manifest, "--lang", "pt", "--tier", "ft@*", "--json"))
     assert [(t["label"], t["chosen"]) for t in shown["tiers"]] == [("ft*", True), ("tx*", False)]
     assert read_manifest(manifest)[0].text == "good day"
-    with pytest.raises(CorpusError, match="no tier with a transcription among: ft@ana, tx@ana"):
-        run("convert", tmp_path / "visits", manifest, "--lang", "pt", "--tier", "nada")
+    for tiers in (["--tier", "nada"], ["--tier", "tx@*", "--tier", "nada"]):
+        with pytest.raises(CorpusError, match="no tier is called 'nada'; the tiers are ft@ana, tx@ana"):
+            run("convert", tmp_path / "visits", manifest, "--lang", "pt", *tiers)
+    with pytest.raises(SpecError, match=r"--media: no folder .*nowhere"):
+        run("convert", tmp_path / "visits", manifest, "--lang", "pt", "--media", tmp_path / "nowhere")
 
 
 def test_options_of_field_recordings_are_refused_for_other_corpora(ljspeech: Path, tmp_path: Path) -> None:

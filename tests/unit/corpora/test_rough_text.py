@@ -48,8 +48,8 @@ XML = '<?xml version="1.0"?>\n<ANNOTATION_DOCUMENT/>'
 @pytest.mark.parametrize(
     "content",
     [SRT, "WEBVTT\n\n00:01.000 --> 00:02.500\nBom dia", XML, "PK\x03\x04\x14\x00", "{\\rtf1 Bom dia}", "%PDF-1.7",
-     'File type = "ooTextFile"\nObject class = "TextGrid"'],
-    ids=["srt", "vtt", "xml", "docx", "rtf", "pdf", "textgrid"],
+     'File type = "ooTextFile"\nObject class = "TextGrid"', '{"id": "a", "text": "Bom dia"}\n', '[\n  {"data": {}}]'],
+    ids=["srt", "vtt", "xml", "docx", "rtf", "pdf", "textgrid", "manifest", "label-studio"],
 )  # fmt: skip
 def test_transcripts_and_documents_of_other_programs_are_no_text(tmp_path, content):
     with pytest.raises(CorpusError, match=r"text\.txt: not plain text .*corpus convert"):

@@ -13,7 +13,7 @@ from vizinho.corpora.readers.base import UniqueIds, fail, split_named_by, splits
 from vizinho.corpora.readers.cutting import Cutter
 from vizinho.corpora.readers.media import MediaFinder, Recording
 from vizinho.corpora.tier_speakers import speakers_by_name, with_speakers
-from vizinho.corpora.tiers import Choice, choose_tiers
+from vizinho.corpora.tiers import Choice, choose_tiers, matches
 from vizinho.corpora.turns import FieldOptions, Note, OnNote, Turn, silent, turns_of
 from vizinho.errors import CorpusError, OnProblem, VizinhoError
 from vizinho.records import Place, Utterance
@@ -66,6 +66,7 @@ class FieldReader:
         parsed = {name: list(self._documents(files, report)) for name, files in splits.items()}
         everything = [d for documents in parsed.values() for d in documents]
         choice = choose_tiers(everything, self.options.tiers, lang)
+        _check_named(self.options.tiers, everything, source)
         if reported and not any(group.chosen for group in choice.groups):
             return  # the problems say why there is nothing
         _check(choice, source)
@@ -138,6 +139,15 @@ def _splits(files: Sequence[Path], source: Path, split: str | None) -> dict[str,
     for file, name in named.items():
         splits.setdefault(name or "train", []).append(file)
     return splits_here(splits, split, source)
+
+
+def _check_named(patterns: Sequence[str], documents: Sequence[Document], source: Path) -> None:
+    tiers = [tier for document in documents for tier in document.tiers]
+    unmatched = [p for p in patterns if tiers and not any(matches(tier, p) for tier in tiers)]
+    if unmatched:
+        names = ", ".join(sorted({tier.name for tier in tiers}))
+        what = f"no tier is called {unmatched[0]!r}; the tiers are {names}"
+        raise CorpusError(what, where=source, fix="give --tier a name, a type or a wildcard such as 'tx@*'")
 
 
 def _check(choice: Choice, source: Path) -> None:
