@@ -82,10 +82,10 @@ class Choice:
 
     def naming(self, speakers: Mapping[str, str]) -> Choice:
         """The choice with speakers that the names of tiers tell."""
-        told = (
+        with_speakers = (
             replace(g, speakers=g.speakers.union(speakers[n] for n in g.names if n in speakers)) for g in self.groups
         )
-        return replace(self, groups=tuple(told))
+        return replace(self, groups=tuple(with_speakers))
 
     def takes(self, tier: Tier) -> bool:
         """Whether a tier is to be read."""

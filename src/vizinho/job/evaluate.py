@@ -106,7 +106,6 @@ def evaluate(
     Raises CorpusError where no utterance has text, and what loading raises.
     """
     store = store or Store()
-    recognizer = recognizer or load(model, store=store)
     corpus, card = Path(corpus), store.card(str(model))
     if card is not None:  # without a card nobody knows the language, and reading the manifest says what to do
         corpus = as_manifest(corpus, card.language, store.home, board=lambda: nullcontext(show))
@@ -115,6 +114,7 @@ def evaluate(
     if split is None and any(u.split == "test" for u in utterances):
         split = "test"
     utterances = select(utterances, split=split)
+    recognizer = recognizer or load(model, store=store)
     normalize = normalizer_of(recognizer, utterances)
     chosen = with_text(utterances, normalize)
     if not chosen:
