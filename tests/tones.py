@@ -6,6 +6,7 @@ import numpy as np
 
 from vizinho.audio.io import SAMPLE_RATE, save_audio
 from vizinho.corpora.manifest import write_manifest
+from vizinho.recognition.one_text import OneText
 from vizinho.recognition.vad import WINDOW_SAMPLES
 from vizinho.records import Utterance, Word
 
@@ -49,7 +50,7 @@ def tone_corpus(
     return folder / f"{lang}.jsonl"
 
 
-class ToneWords:
+class ToneWords(OneText):
     """A recogniser of the tone language by rule, which writes words by itself as a network with a decoder does."""
 
     max_seconds = 30.0

@@ -10,6 +10,7 @@ from tiny_whisper import tiny_whisper
 from vizinho.audio.io import load_audio, save_audio
 from vizinho.corpora.manifest import read_manifest, write_manifest
 from vizinho.errors import ModelError
+from vizinho.records import Utterance
 from vizinho.server.catalog import Catalog
 from vizinho.server.security.refusals import Refusal
 from vizinho.server.workers.models import loader
@@ -91,8 +92,6 @@ def test_it_makes_pseudo_labels(whisper, speech, place):
 
 
 def test_it_is_scored_as_it_transcribes(whisper, speech, place):
-    from vizinho.records import Utterance
-
     utterances = [
         Utterance(
             name, speech / f"{name}.wav", "a casa", "pt", "s", load_audio(speech / f"{name}.wav").size / 16_000, "test"
@@ -103,6 +102,29 @@ def test_it_is_scored_as_it_transcribes(whisper, speech, place):
     done = vizinho("evaluate", whisper, "--corpus", place / "m.jsonl", "--lang", "pt", "--json", home=place / "home")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["utterances"] == 2
+
+
+def test_language_models_are_weighed_on_dev_and_choose_among_its_texts(whisper, speech, place):
+    utterances = [
+        Utterance(
+            f"{split}-{name}", speech / f"{name}.wav", text, "pt", "s",
+            load_audio(speech / f"{name}.wav").size / 16_000, split,
+        )
+        for split, name, text in (("train", "0", "uma casa"), ("dev", "0", "a casa"), ("dev", "1", "o cão"))
+    ]  # fmt: skip
+    manifest, out = place / "dev.jsonl", place / "decoder.json"
+    write_manifest(manifest, utterances)
+    tuned = vizinho(
+        "lm", "tune", whisper, "--corpus", manifest, "--out", out, "--beam-width", "4", "--json", home=place / "home"
+    )
+    assert tuned.returncode == 0, tuned.stderr
+    assert list(json.loads(tuned.stdout)["parts"]) == ["network alone", "words"]
+    assert json.loads(out.read_text())["lms"] in ([], ["decoder.arpa"])  # none where it does not help
+    for options in (("--decoder", out), ("--lm", place / "decoder.arpa", "--beam-width", "4", "--lm-weight", "2")):
+        done = vizinho("transcribe", whisper, speech / "0.wav", "--lang", "pt", *options, home=place / "home")
+        assert done.returncode == 0, done.stderr
+        done = vizinho("evaluate", whisper, "--corpus", manifest, "--split", "dev", *options, home=place / "home")
+        assert done.returncode == 0, done.stderr
 
 
 def test_a_folder_can_be_served_by_its_name(whisper, place, monkeypatch):

@@ -70,7 +70,7 @@ def evaluate(
         }
         if spec.rescoring:
             values["decoder"] |= {"rescore": str(spec.rescoring.folder), **_named(spec.rescoring.options)}
-    emit(values, as_json, _lines(values))
+    emit(values, as_json, _lines(values, "network alone" if recognizer.writes_words else "greedy"))
 
 
 def _named(rescoring: RescoreOptions) -> dict[str, Any]:
@@ -90,13 +90,13 @@ def _values(model: str, corpus: Path, evaluation: Evaluation) -> dict[str, Any]:
     return values | {"pinned": evaluation.pinned}
 
 
-def _lines(values: dict[str, Any]) -> Iterator[str]:
+def _lines(values: dict[str, Any], alone: str) -> Iterator[str]:
     for name in ("cer", "wer"):
         low, high = values[f"{name}_ci"]
         yield f"{name.upper()} {values[name]:.3f}  (95 % interval {low:.3f} to {high:.3f})"
         if "greedy" in values:
             low, high = values["greedy"][f"{name}_ci"]
-            yield f"  greedy {values['greedy'][name]:.3f}  ({low:.3f} to {high:.3f})"
+            yield f"  {alone} {values['greedy'][name]:.3f}  ({low:.3f} to {high:.3f})"
             test = values["comparison"][name]
             low, high = test["ci"]["low"], test["ci"]["high"]
             yield f"  difference {test['difference']:+.3f}  ({low:+.3f} to {high:+.3f}), p = {test['p']:.4f}"

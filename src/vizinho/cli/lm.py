@@ -255,11 +255,15 @@ def _target(lang: str | None, model: str | None, orthography: Path | None) -> tu
     from transformers import AutoProcessor
 
     from vizinho.decoding.beam import letters_of
+    from vizinho.recognition.whisper_export import is_whisper
     from vizinho.text.tokens import inventory_of
 
     store = Store()
-    card = store.card(model)
-    of_model = letters_of(inventory_of(AutoProcessor.from_pretrained(store.resolve(model)).tokenizer))
+    card, folder = store.card(model), store.resolve(model)
+    # A network that writes bytes has every letter.
+    of_model = (
+        frozenset() if is_whisper(folder) else letters_of(inventory_of(AutoProcessor.from_pretrained(folder).tokenizer))
+    )
     return (card.text_normalizer() if card else get_normalizer(needed_language(lang))), of_model
 
 
@@ -505,12 +509,15 @@ def tune(
 
 
 def _rows(choice: Choice) -> list[list[str]]:
-    """Greedy, then what each part brings with its best weights."""
-    rows = [["greedy", f"{choice.greedy.cer:.3f}", f"{choice.greedy.wer:.3f}", "", "", "", "", ""]]
+    """The network alone, then what each part brings with its best weights."""
+    rows = [["greedy", f"{choice.alone.cer:.3f}", f"{choice.alone.wer:.3f}", "", "", "", "", ""]]
+    if choice.tuned[0].best is choice.alone:  # a network with a decoder, which may stay as it is
+        rows = []
     for tuned in choice.tuned:
         o = tuned.spec.options
         unknown = f"{o.unknown_score:g}" if o.unknown_words else "none"
         weights = [f"{o.lm_weight:g}", f"{o.word_score:g}", f"{o.letter_score:g}", unknown]
+        weights = [""] * 4 if tuned.best is choice.alone else weights
         second = tuned.best.rescoring
         weights.append(f"{second.weight:g}, word {second.word_score:g}, LM {second.lm_share:g}" if second else "")
         name = tuned.parts + (" (chosen)" if tuned is choice.chosen else "")

@@ -97,7 +97,14 @@ Lms = Annotated[list[Path] | None, Option("--lm", help="Language model (ARPA) of
 LmWeight = Annotated[float | None, Option("--lm-weight", help="Weight of the language model.")]
 WordScore = Annotated[float | None, Option("--word-score", help="Nats added for every word.")]
 LetterScore = Annotated[float | None, Option("--letter-score", help="Nats added for every letter.")]
-BeamWidth = Annotated[int | None, Option("--beam-width", help="Hypotheses kept after every frame.", min=1)]
+BeamWidth = Annotated[
+    int | None,
+    Option(
+        "--beam-width",
+        help="Hypotheses kept after every frame; of Whisper, texts that language models choose from.",
+        min=1,
+    ),
+]
 HotwordList = Annotated[list[str] | None, Option("--hotword", help="Phrase to favour: WORD or WORD=NATS; repeatable.")]
 HotwordLists = Annotated[
     list[Path] | None,

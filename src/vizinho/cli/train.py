@@ -268,12 +268,10 @@ def _reporting(quiet: bool, as_json: bool, *, all_rows: bool = False, dry_run: b
 
 
 def _next_step(outcome: Outcome) -> Iterator[str]:
-    """What makes the text of a network of letters readable; one with a decoder of its own writes words already."""
-    from vizinho.model.frontends import is_whole_whisper
+    """What makes words of the text; a transducer writes one text, and there is nothing to choose from."""
     from vizinho.model.networks import is_transducer
 
-    model = outcome.ready.checkpoint.model
-    if outcome.ref and not is_transducer(model) and not is_whole_whisper(model):
+    if outcome.ref and not is_transducer(outcome.ready.checkpoint.model):
         name = outcome.ref.rpartition("@")[0]
         yield f"next: `vizinho lm tune {name} --corpus MANIFEST` teaches it words, `vizinho transcribe {name} FILES`"
 

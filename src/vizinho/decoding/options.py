@@ -6,6 +6,8 @@ from dataclasses import dataclass, fields
 
 from vizinho.errors import SpecError
 
+_FRAME_WIDTH = 64
+
 
 @dataclass(frozen=True, slots=True)
 class BeamOptions:
@@ -14,8 +16,9 @@ class BeamOptions:
     The defaults are starting points: `vizinho lm tune` chooses on dev.
     """
 
-    beam_width: int = 64
-    """Hypotheses that go on after every frame."""
+    beam_width: int | None = None
+    """Hypotheses that go on after every frame; 64 if None. Of a network with a decoder of its own, the texts that it
+    drafts of a piece; 10 if None."""
     token_cutoff: int = 10
     """Best tokens of a frame that are tried."""
     beam_threshold: float = 25.0
@@ -35,12 +38,22 @@ class BeamOptions:
 
     def __post_init__(self) -> None:
         """Raises SpecError for values out of range."""
-        if self.beam_width < 1 or self.token_cutoff < 1:
+        if self.width < 1 or self.token_cutoff < 1:
             what = f"beam width {self.beam_width}, token cut-off {self.token_cutoff}"
             raise SpecError(what, where="beam", fix="give at least 1")
         if self.beam_threshold < 0 or self.lm_weight < 0:
             what = f"beam threshold {self.beam_threshold}, LM weight {self.lm_weight}"
             raise SpecError(what, where="beam", fix="give at least 0")
+
+    @property
+    def width(self) -> int:
+        """Hypotheses of a search through frames."""
+        return _FRAME_WIDTH if self.beam_width is None else self.beam_width
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything is not as it is by default."""
+        return self != BeamOptions()
 
     @classmethod
     def names(cls) -> tuple[str, ...]:

@@ -216,7 +216,7 @@ class Search:
 
     def _pruned(self, beam: _Beam) -> _Beam:
         """A few times as many as will stay: alignments of one text are still to be added up."""
-        most, totals = 3 * self._options.beam_width + 2, beam.total
+        most, totals = 3 * self._options.width + 2, beam.total
         return beam if totals.size <= most else beam.take(np.argpartition(-totals, most - 1)[:most])
 
     def _write(self, beam: _Beam, symbols: Ints) -> None:
@@ -346,7 +346,7 @@ class Search:
         return best
 
     def _best(self, beam: _Beam) -> _Beam:
-        totals, width = beam.total, self._options.beam_width
+        totals, width = beam.total, self._options.width
         if totals.size > width:
             which = np.argpartition(-totals, width - 1)[:width]
             beam, totals = beam.take(which), totals[which]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
-from vizinho.decoding.beam import BeamDecoder
 from vizinho.decoding.greedy import Emission, Hypothesis, LogProbs, Searching
 from vizinho.decoding.options import BeamOptions
-from vizinho.decoding.rescore import RescoreOptions, RescoringDecoder, rescore
+from vizinho.decoding.rescore import RescoreOptions, Scorer, rescore
 from vizinho.evaluation.score import error_rates
 from vizinho.progress import Advance, silent
 
@@ -33,6 +33,28 @@ class Trial:
     rescoring: RescoreOptions | None = None
 
 
+class Search(Protocol):
+    """Whatever has weights to choose: a beam search, or the choice among a network's own texts."""
+
+    @property
+    def options(self) -> BeamOptions:
+        """The weights."""
+
+    @property
+    def scores_words(self) -> bool:
+        """Whether a word model takes part."""
+
+    @property
+    def scores_letters(self) -> bool:
+        """Whether a character model scores the text, rather than unknown words alone."""
+
+    def with_options(self, options: BeamOptions) -> Search:
+        """This search with other weights."""
+
+    def n_best(self, log_probs: Any, count: int, /) -> list[Hypothesis]:
+        """Texts for what the network made of a piece, the best first."""
+
+
 @dataclass(frozen=True, slots=True)
 class Grid:
     """Values to try, one option after the other, each at the best of those before."""
@@ -54,7 +76,7 @@ class Grid:
         return sum(map(len, scores)) + self.closed + len(self.beam_widths)
 
 
-def grid_for(decoder: BeamDecoder) -> Grid:
+def grid_for(decoder: Search) -> Grid:
     """What is worth trying: scores per word and of unknown words go with a word model."""
     if decoder.scores_words:
         return Grid(word_scores=WORD_SCORES, letter_scores=LETTER_SCORES, unknown_scores=UNKNOWN_SCORES, closed=True)
@@ -62,9 +84,9 @@ def grid_for(decoder: BeamDecoder) -> Grid:
 
 
 def tune(
-    texts: Callable[[BeamDecoder], Mapping[str, str]],
+    texts: Callable[[Any], Mapping[str, str]],
     references: Mapping[str, str],
-    decoder: BeamDecoder,
+    decoder: Search,
     grid: Grid,
     *,
     metric: str = "cer",
@@ -107,30 +129,33 @@ def tune(
 def tune_rescoring(
     texts: Callable[[_Reordering], Mapping[str, str]],
     references: Mapping[str, str],
-    decoder: RescoringDecoder,
+    search: Search,
+    scorer: Scorer,
+    options: RescoreOptions,
     *,
     metric: str = "cer",
     progress: Advance = silent,
 ) -> list[Trial]:
     """All trials of how a second language model counts, in their order; see `tune`.
 
-    `texts` gives each time the very same arrays of log-probabilities: they are searched once.
+    `search` finds the texts that `scorer` scores again. `texts` gives each time the very same arrays of
+    log-probabilities, or lists of candidates: they are searched once.
     """
     trials: list[Trial] = []
-    reordering = _Reordering(decoder)
+    reordering = _Reordering(search, scorer, options)
 
-    def attempt(options: RescoreOptions) -> None:
-        reordering.options = options
-        trials.append(Trial(decoder.beam.options, *error_rates(references, texts(reordering)), options))
+    def attempt(weights: RescoreOptions) -> None:
+        reordering.options = weights
+        trials.append(Trial(search.options, *error_rates(references, texts(reordering)), weights))
         progress(1, f"best {metric.upper()} {getattr(best(trials, metric), metric):.3f}")
 
     # As in `tune`, one value after the other from the best so far.
     for weight in RESCORE_WEIGHTS:
-        attempt(replace(decoder.options, weight=weight))
-    weighed = best(trials, metric).rescoring or decoder.options
+        attempt(replace(options, weight=weight))
+    weighed = best(trials, metric).rescoring or options
     for score in RESCORE_WORD_SCORES:
         attempt(replace(weighed, word_score=score))
-    weighed = best(trials, metric).rescoring or decoder.options
+    weighed = best(trials, metric).rescoring or options
     for share in RESCORE_SHARES:
         attempt(replace(weighed, lm_share=share))
     return trials
@@ -139,8 +164,8 @@ def tune_rescoring(
 class _Reordering(Searching):
     """A search that remembers its hypotheses and their scores, for one way to weigh them after the other."""
 
-    def __init__(self, decoder: RescoringDecoder) -> None:
-        self.options, self._decoder = decoder.options, decoder
+    def __init__(self, search: Search, scorer: Scorer, options: RescoreOptions) -> None:
+        self.options, self._search, self._scorer = options, search, scorer
         self._hypotheses: dict[int, list[Hypothesis]] = {}
         self._scores: dict[str, float] = {}
 
@@ -150,12 +175,12 @@ class _Reordering(Searching):
     def n_best(self, log_probs: LogProbs, count: int) -> list[Hypothesis]:
         # The caller holds the arrays for as long as this lives, so their addresses name them.
         if id(log_probs) not in self._hypotheses:
-            self._hypotheses[id(log_probs)] = self._decoder.beam.n_best(log_probs, self.options.n_best)
+            self._hypotheses[id(log_probs)] = self._search.n_best(log_probs, self.options.n_best)
         return rescore(self._hypotheses[id(log_probs)], self, self.options)[:count]
 
     def score(self, sentences: Sequence[str]) -> list[float]:
         new = [sentence for sentence in sentences if sentence not in self._scores]
-        self._scores |= zip(new, self._decoder.scorer.score(new), strict=True)
+        self._scores |= zip(new, self._scorer.score(new), strict=True)
         return [self._scores[sentence] for sentence in sentences]
 
 
@@ -169,6 +194,6 @@ def best(trials: Sequence[Trial], metric: str = "cer") -> Trial:
         rates = getattr(trial, metric), getattr(trial, other)
         second = trial.rescoring or RescoreOptions(weight=0.0)
         changes = abs(second.word_score) + 1 - second.lm_share
-        return (*rates, o.lm_weight, away, not o.unknown_words, o.beam_width, second.weight, changes)
+        return (*rates, o.lm_weight, away, not o.unknown_words, o.width, second.weight, changes)
 
     return min(trials, key=order)

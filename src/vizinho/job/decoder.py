@@ -10,17 +10,17 @@ from typing import Any
 
 from vizinho.corpora.manifest import fingerprint, held_out_texts
 from vizinho.decoding.beam import letters_of
-from vizinho.decoding.greedy import Decoder
 from vizinho.decoding.lm.mix import mix_files
 from vizinho.decoding.lm.model import card_path, load_language_model
 from vizinho.decoding.lm.train import LmOptions, Source, frequency_list, text_file, train_language_model
-from vizinho.decoding.rescore import RescoringDecoder
+from vizinho.decoding.options import BeamOptions
 from vizinho.decoding.setup import DecoderSpec
 from vizinho.decoding.tune import RESCORE_TRIALS, Trial, best, grid_for, tune, tune_rescoring
 from vizinho.errors import CorpusError, SpecError
 from vizinho.evaluation.score import error_rates
 from vizinho.g2p.words import is_listed
 from vizinho.job.data import hold_out
+from vizinho.job.heard import CandidatesOf, LogProbsOf
 from vizinho.job.promote import normalizer_of
 from vizinho.parallel import set_threads
 from vizinho.progress import Event, unseen
@@ -46,8 +46,8 @@ class Tuned:
 class Choice:
     """All that was tried on a dev set."""
 
-    greedy: Trial
-    """Its options mean nothing."""
+    alone: Trial
+    """Without any search: greedy, or as a network with a decoder writes by itself. Its options mean nothing."""
     tuned: tuple[Tuned, ...]
     """From the search alone to all models together."""
     chosen: Tuned
@@ -87,8 +87,9 @@ def choose_decoder(
     """Try the search alone, each language model, and both together, each with the weights that suit it.
 
     The best of them is then tried with the second language model of `spec`, where it has one; `threads` are for that.
-    The network runs once. Of sets with equal errors the smallest is chosen. Raises SpecError for the test split,
-    CorpusError for a split without text, and what `make_decoder` raises.
+    The network runs once, one with a decoder twice: by itself, and for the texts that language models choose from. Of
+    sets with equal errors the smallest is chosen. Raises SpecError for the test split and for a network that writes one
+    text, CorpusError for a split without text, and what `make_decoder` or `nbest_decoder` raises.
     """
     utterances = to_choose_on(utterances, split)
     normalize = normalizer_of(recognizer, utterances)
@@ -96,30 +97,28 @@ def choose_decoder(
     second = spec.rescoring
     scorer = second.scorer(recognizer.normalizer) if second else None
     set_threads(threads)  # after torch, which only a second model brings
-    specs = _parts(spec)
-    decoders = {name: recognizer.beam(part) for name, part in specs.items()}
-    show("computing log-probabilities", len(references), 0, "")
-    progress = partial(show, "computing log-probabilities", len(references))
-    recordings = list(recognizer.corpus_log_probs([u for u in utterances if u.id in references], progress))
+    chosen_on = [u for u in utterances if u.id in references]
+    kind = CandidatesOf if recognizer.writes_words else LogProbsOf
+    heard = kind(recognizer, chosen_on, spec, partial(show, kind.doing, len(references)))
 
-    def texts(search: Decoder | None) -> dict[str, str]:
-        way = recognizer.with_decoder(search)
-        return {recording.id: normalize.recognised(way.decode(recording).text) for recording in recordings}
+    def texts(search: Any) -> dict[str, str]:
+        return {name: normalize.recognised(text) for name, text in heard.texts(search).items()}
 
-    greedy = Trial(spec.options, *error_rates(references, texts(None)))
-    tuned = []
-    for name, search in decoders.items():
+    alone = Trial(BeamOptions(), *error_rates(references, texts(None)))
+    # A network with a decoder is taken as it is where no language model helps; the others search a beam even then.
+    tuned = [Tuned("network alone", DecoderSpec(), alone, 1)] if recognizer.writes_words else []
+    for name, part in _parts(spec, search_alone=not recognizer.writes_words).items():
+        search = heard.decoder(part)
         grid = grid_for(search)
         progress = partial(show, f"trying {name}", grid.trials)
         trials = tune(texts, references, search, grid, metric=metric, progress=progress)
         taken = best(trials, metric)
-        tuned.append(Tuned(name, replace(specs[name], options=taken.options), taken, len(trials)))
+        tuned.append(Tuned(name, replace(part, options=taken.options), taken, len(trials)))
     chosen = _smallest(tuned, metric)
     if second and scorer:
-        first = decoders[chosen.parts].with_options(chosen.spec.options)
-        decoder = RescoringDecoder(first, scorer, second.options)
+        search = heard.decoder(chosen.spec)
         progress = partial(show, "trying rescoring", RESCORE_TRIALS)
-        trials = tune_rescoring(texts, references, decoder, metric=metric, progress=progress)
+        trials = tune_rescoring(texts, references, search, scorer, second.options, metric=metric, progress=progress)
         taken = best(trials, metric)
         assert taken.rescoring is not None
         rescoring = replace(second, options=taken.rescoring)
@@ -129,10 +128,10 @@ def choose_decoder(
     parts = {t.parts: {"cer": t.best.cer, "wer": t.best.wer} for t in tuned}
     note = {
         "split": split, "data": fingerprint(utterances), "metric": metric, "utterances": len(references),
-        "cer": taken.cer, "wer": taken.wer, "greedy_cer": greedy.cer, "greedy_wer": greedy.wer,
+        "cer": taken.cer, "wer": taken.wer, "greedy_cer": alone.cer, "greedy_wer": alone.wer,
         "trials": sum(t.trials for t in tuned), "parts": parts,
     }  # fmt: skip
-    return Choice(greedy, tuple(tuned), chosen, note)
+    return Choice(alone, tuple(tuned), chosen, note)
 
 
 def model_of_texts(
@@ -150,7 +149,7 @@ def model_of_texts(
     list each has one. Raises CorpusError where there is neither a text nor a list, TextError for an unreadable file.
     """
     normalize = recognizer.normalizer or normalizer_of(recognizer, utterances)
-    letters = letters_of(recognizer.ctc.inventory)
+    letters = frozenset() if recognizer.writes_words else letters_of(recognizer.ctc.inventory)  # none: any letter
     train = [(u.text, 1) for u in utterances if u.split == "train"]
     sources = [Source("the train split", train, len(train))] if train else []
     sources += [text_file(path) for path in texts]
@@ -172,7 +171,7 @@ def model_of_texts(
         learn("words", [frequency_list(language, most=LIST_WORDS)], LmOptions(order=1), words)
         if sources:
             # Read whole before it is written, so the mixture may take the first one's place.
-            mix_files(place, words, 1 - LIST_SHARE, place)
+            mix_files(place, words, 1 - LIST_SHARE, place, any_letters=not letters)
             words.unlink()
             card_path(words).unlink()
 
@@ -183,11 +182,11 @@ def _smallest(tuned: Sequence[Tuned], metric: str) -> Tuned:
     return next(t for t in tuned if (t.best.cer, t.best.wer) == (taken.cer, taken.wer))
 
 
-def _parts(spec: DecoderSpec) -> dict[str, DecoderSpec]:
+def _parts(spec: DecoderSpec, *, search_alone: bool) -> dict[str, DecoderSpec]:
     """The search alone, each model by itself, and both: a lexicon goes with the words."""
     spec = replace(spec, rescoring=None)
     units = {load_language_model(path).card.unit: path for path in spec.lms}
-    parts = {"search alone": replace(spec, lms=(), lexicon=None)}
+    parts = {"search alone": replace(spec, lms=(), lexicon=None)} if search_alone else {}
     if "char" in units:
         parts["characters"] = replace(spec, lms=(units["char"],), lexicon=None)
     if "word" in units:

@@ -36,9 +36,9 @@ class Evaluation:
     skipped: tuple[str, ...]
     """Ids of utterances without text after normalising."""
     greedy: Scores | None = None
-    """Without the beam search, where there is one."""
+    """Without the beam search, or the language models of a network with a decoder, where there are any."""
     comparison: dict[str, Comparison] | None = None
-    """The beam search against greedy decoding, paired by utterance: "cer" and "wer"."""
+    """With them against without, paired by utterance: "cer" and "wer"."""
     written: Scores | None = None
     """With capitals and marks on both sides, of a recogniser that writes any."""
     pinned: bool = False
@@ -120,10 +120,13 @@ def evaluate(
     if not chosen:
         raise CorpusError("no utterance has text", where=corpus, fix="run `vizinho corpus check`")
     skipped = tuple(sorted({u.id for u in utterances} - {u.id for u in chosen}))
-    progress = partial(show, "transcribing", len(chosen))
+    alone = recognizer.alone()
+    # A network with a decoder runs once for each way.
+    runs = 1 if alone is recognizer or not recognizer.writes_words else 2
+    progress = partial(show, "transcribing", runs * len(chosen))
     progress(0, "")
-    # Greedy first: it is what a card keeps, so that versions stay comparable whatever decoder comes later.
-    ways = _texts(recognizer, chosen, progress)
+    # The network alone first: it is what a card keeps, so that versions stay comparable whatever decoder comes later.
+    ways = _texts([alone] if alone is recognizer else [alone, recognizer], chosen, progress)
     greedy, *searched = (scored(texts, chosen, normalize, cluster=cluster) for texts in ways)
     written = scored_as_written(ways[-1], chosen, normalize, cluster=cluster)
     pinned, remarks = _keep(store, str(model), corpus, split, greedy)
@@ -133,12 +136,13 @@ def evaluate(
     return Evaluation(searched[0], split, skipped, greedy, comparison, written, pinned, remarks)
 
 
-def _texts(recognizer: Recognizer, utterances: Sequence[Utterance], progress: Advance) -> list[dict[str, str]]:
-    """Texts by id of greedy decoding and, where there is a search, of that; the network runs once for both."""
+def _texts(ways: Sequence[Recognizer], utterances: Sequence[Utterance], progress: Advance) -> list[dict[str, str]]:
+    """Texts by id of each way to decode with one network."""
+    if ways[0].writes_words:
+        return [{i: t.text for i, t in way.transcribe_corpus(utterances, progress).items()} for way in ways]
     # Log-probabilities are the expensive part: every way of decoding reads the same ones.
-    ways = [recognizer.with_decoder(None)] + [recognizer] * (recognizer.decoder is not None)
     texts: list[dict[str, str]] = [{} for _ in ways]
-    for acoustics in recognizer.corpus_log_probs(utterances, progress):
+    for acoustics in ways[0].corpus_log_probs(utterances, progress):
         for way, by_id in zip(ways, texts, strict=True):
             by_id[acoustics.id] = way.decode(acoustics).text
     return texts

@@ -31,6 +31,7 @@ from vizinho.records import Word
 from vizinho.text.tokens import TokenInventory
 
 if TYPE_CHECKING:
+    from vizinho.decoding.nbest import Candidate, Choose
     from vizinho.model.networks import Checkpoint
 
 
@@ -70,6 +71,12 @@ class WordsEngine(Protocol):
 
     def expecting(self, hotwords: Sequence[str]) -> WordsEngine:
         """This network where these words are likely. Raises SpecError where it cannot be told."""
+
+    def choosing(self, choose: Choose, count: int) -> WordsEngine:
+        """This network where `choose` takes one of `count` texts of a piece. Raises SpecError where it writes one."""
+
+    def candidates(self, waveforms: Sequence[Waveform], count: int) -> list[list[Candidate]]:
+        """Texts to choose from, the favourite first; none where nobody speaks. Raises SpecError as `choosing` does."""
 
 
 class TorchEngine:

@@ -104,6 +104,7 @@ class Recognizer:
             options = replace(options, cut_above_seconds=limit, cutting=options.cutting.within(engine.max_seconds))
         self.engine, self.decoder, self.options = engine, decoder, options
         self.live, self._folder = live, folder
+        self._alone: Recognizer | None = None
         self._decoding = threading.Lock()
 
     @classmethod
@@ -181,18 +182,34 @@ class Recognizer:
     def searching(self, spec: DecoderSpec) -> Recognizer:
         """This network with the search that `spec` describes.
 
-        A network with a decoder searches by itself, and takes hotwords alone. Raises what `make_decoder` raises, and
-        SpecError where it has a decoder and `spec` more than hotwords, or it cannot take them.
+        A network with a decoder searches by itself: language models choose among the texts that it writes. Raises what
+        `make_decoder` or `nbest.chooser` raises, and SpecError where the network cannot take what `spec` has.
         """
         engine = self.engine
         if not isinstance(engine, WordsEngine):
             from vizinho.decoding.setup import with_rescoring
 
             return self.with_decoder(with_rescoring(self.beam(spec), spec.rescoring, self.normalizer))
-        hotwords = [*spec.listed, *spec.hotwords]
-        if spec.lms or spec.rescoring or not hotwords:
+        if hotwords := [*spec.listed, *spec.hotwords]:
+            engine = engine.expecting(hotwords)
+        if spec.lms or spec.rescoring:
+            from vizinho.decoding.nbest import CANDIDATES, chooser
+
+            engine = engine.choosing(chooser(spec, self.normalizer), spec.options.beam_width or CANDIDATES)
+        elif not hotwords and spec.options.changed:
             raise _no_log_probs(self._folder)
-        return Recognizer(engine.expecting(hotwords), None, self.options, folder=self._folder)
+        recognizer = Recognizer(engine, None, self.options, folder=self._folder)
+        recognizer._alone = self.alone()
+        return recognizer
+
+    def alone(self) -> Recognizer:
+        """This network without language models and hotwords: greedy, or as one with a decoder writes by itself.
+
+        Itself where there are none.
+        """
+        if self.decoder is not None:
+            return self.with_decoder(None)
+        return self._alone or self
 
     def favouring(self, hotwords: Mapping[str, float]) -> Recognizer:
         """This recogniser with hotwords: in its own search, or in one without language model. Raises as `searching`."""
@@ -246,7 +263,7 @@ class Recognizer:
 
     def log_probs(self, waveforms: Sequence[Waveform], names: Sequence[str] | None = None) -> list[Acoustics]:
         """What the engine makes of several waveforms (N,), in their order, for any number of decoders; see `decode`."""
-        pieces = [self._cut(samples) for samples in waveforms]
+        pieces = [self.cut(samples) for samples in waveforms]
         # Pieces of all recordings share batches; their results come back in order and are dealt out again.
         computed = iter(self._run([piece for of_one in pieces for piece in of_one]))
         names = names or [""] * len(waveforms)
@@ -321,7 +338,8 @@ class Recognizer:
         engine = self.engine
         return engine.words(waveforms) if isinstance(engine, WordsEngine) else engine.log_probs(waveforms)
 
-    def _cut(self, samples: Waveform) -> list[Piece]:
+    def cut(self, samples: Waveform) -> list[Piece]:
+        """The pieces of a recording (N,) at 16 kHz that the engine gets; none of an empty one."""
         options = self.options
         if samples.size > options.cut_above_seconds * SAMPLE_RATE:
             cutter = Cutter(options.cutting)
@@ -411,7 +429,7 @@ def _no_log_probs(folder: Path | None) -> SpecError:
     return SpecError(
         "a network with a decoder of its own gives no log-probabilities for another",
         where=folder or "",
-        fix="leave out the beam search, or transfer with --head ctc",
+        fix="give a language model (--lm, --rescore) or leave out the beam search, or transfer with --head ctc",
     )
 
 

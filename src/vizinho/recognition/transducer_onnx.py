@@ -13,8 +13,8 @@ from vizinho.audio.io import SAMPLE_RATE, Waveform
 from vizinho.audio.logmel import LogMel, at_least_minimum
 from vizinho.decoding.greedy import Emission, words_of
 from vizinho.decoding.transducer import Rows, State, TransducerSettings, Values, greedy_transducer
-from vizinho.errors import SpecError
 from vizinho.recognition.graphs import feature_inputs, open_session
+from vizinho.recognition.one_text import OneText
 from vizinho.records import Word
 from vizinho.text.tokens import TokenInventory
 
@@ -22,8 +22,13 @@ ENCODERS = {"fp32": "encoder.onnx", "int8": "encoder.int8.onnx"}
 DECODER, JOINER = "decoder.onnx", "joiner.onnx"
 
 
-class OnnxTransducer:
+TRANSDUCER, TRANSDUCER_WAY_OUT = "a transducer", "leave them out, or transfer with --head ctc"
+
+
+class OnnxTransducer(OneText):
     """A `WordsEngine` that decodes greedily."""
+
+    engine_name, way_out = TRANSDUCER, TRANSDUCER_WAY_OUT
 
     max_seconds = None
     """FastConformer's relative positions are computed for any length."""
@@ -49,10 +54,6 @@ class OnnxTransducer:
         emissions = greedy_transducer(self._network, frames.transpose(0, 2, 1), lengths, self._settings)
         timed = zip(emissions, waveforms, strict=True)
         return [words_within(of_one, self.inventory, self._frame_seconds, samples) for of_one, samples in timed]
-
-    def expecting(self, hotwords: Sequence[str]) -> OnnxTransducer:
-        """See WordsEngine."""
-        raise no_hotwords(len(hotwords))
 
 
 class OnnxPredicting:
@@ -90,9 +91,3 @@ def words_within(
         replace(word, start_seconds=min(word.start_seconds, seconds), end_seconds=min(word.end_seconds, seconds))
         for word in words_of(emissions, inventory, frame_seconds)
     ]
-
-
-def no_hotwords(count: int) -> SpecError:
-    """The error for hotwords, which greedy decoding has no place for."""
-    what = f"{count} hotwords, which a transducer does not read here"
-    return SpecError(what, where="hotword", fix="leave them out, or transfer with --head ctc")

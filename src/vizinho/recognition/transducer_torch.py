@@ -11,7 +11,8 @@ import numpy as np
 from vizinho.audio.io import Waveform
 from vizinho.audio.logmel import at_least_minimum
 from vizinho.decoding.transducer import Rows, State, TransducerSettings, Values, greedy_transducer
-from vizinho.recognition.transducer_onnx import no_hotwords, words_within
+from vizinho.recognition.one_text import OneText
+from vizinho.recognition.transducer_onnx import TRANSDUCER, TRANSDUCER_WAY_OUT, words_within
 from vizinho.records import Word
 from vizinho.text.tokens import TokenInventory
 
@@ -19,8 +20,10 @@ if TYPE_CHECKING:
     from vizinho.model.networks import Checkpoint
 
 
-class TorchTransducer:
+class TorchTransducer(OneText):
     """A `WordsEngine` that decodes greedily with the weights of the moment."""
+
+    engine_name, way_out = TRANSDUCER, TRANSDUCER_WAY_OUT
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         from vizinho.model.networks import durations_of
@@ -51,10 +54,6 @@ class TorchTransducer:
             emissions = greedy_transducer(_TorchPredicting(model), frames, lengths, self._settings)
         timed = zip(emissions, waveforms, strict=True)
         return [words_within(of_one, self.inventory, front.frame_seconds, samples) for of_one, samples in timed]
-
-    def expecting(self, hotwords: Sequence[str]) -> TorchTransducer:
-        """See WordsEngine."""
-        raise no_hotwords(len(hotwords))
 
 
 class _TorchPredicting:

@@ -20,6 +20,7 @@ import numpy.typing as npt
 from vizinho.audio.io import SAMPLE_RATE, Waveform
 from vizinho.audio.logmel import Features
 from vizinho.audio.whisper_mel import FRAMES_PER_SECOND, WhisperMel
+from vizinho.decoding.nbest import Candidate, Choose
 from vizinho.errors import ModelError, SpecError, first_line
 from vizinho.parallel import usable_cores
 from vizinho.recognition.graphs import open_session
@@ -78,6 +79,8 @@ class CTranslate2Engine:
         # Half of the positions are for the text, as many as Whisper has for 30 s.
         self._most_tokens = settings["positions"] // 2
         self._hint = self._tokens.hint(options.hotwords, self._most_tokens - 8)
+        self._choose: Choose | None = None
+        self._count = 1
         self._threads, self._precision = min(threads, usable_cores()), settings["precision"]
         self._network = self._open(str(folder))
         self._encoder = self._pooled(folder, settings)
@@ -138,6 +141,26 @@ class CTranslate2Engine:
         engine._hint = self._tokens.hint(hotwords, self._most_tokens - 8)
         return engine
 
+    def choosing(self, choose: Choose, count: int) -> CTranslate2Engine:
+        """This network where `choose` takes one of `count` texts of a piece; both may be used at once."""
+        engine = copy.copy(self)
+        engine._choose, engine._count = choose, count
+        return engine
+
+    def candidates(self, waveforms: Sequence[Waveform], count: int) -> list[list[Candidate]]:
+        """Texts of each 16 kHz waveform (N,), at most `count`; none where nobody speaks.
+
+        The first has the highest mean log-probability of a token, by which Whisper's beam search chooses.
+        """
+        texts: list[list[Candidate]] = [[] for _ in waveforms]
+        for numbers in self._batches(waveforms):
+            seconds, _, encoded = self._encoded([waveforms[i] for i in numbers])
+            for number, drafts in zip(
+                numbers, self._drafts(encoded, self._languages(encoded), seconds, count), strict=True
+            ):
+                texts[number] = _candidates(self._sound(drafts))
+        return texts
+
     def _batches(self, waveforms: Sequence[Waveform]) -> Iterator[list[int]]:
         """Numbers of the waveforms in which somebody speaks, in batches, the shortest first."""
         numbers = sorted(range(len(waveforms)), key=lambda i: waveforms[i].size)
@@ -154,11 +177,9 @@ class CTranslate2Engine:
 
     def _words(self, waveforms: Sequence[Waveform]) -> list[list[Word]]:
         """Words of a batch."""
-        seconds = [samples.size / SAMPLE_RATE for samples in waveforms]
-        features = [self._mel(samples, self.max_seconds) for samples in waveforms]
-        encoded = self._encode(features, seconds)
+        seconds, features, encoded = self._encoded(waveforms)
         languages = self._languages(encoded)
-        drafts = self._drafts(encoded, languages, seconds)
+        drafts = [self._chosen(of_one) for of_one in self._drafts(encoded, languages, seconds, self._count)]
         for i, draft in enumerate(drafts):
             drafts[i] = self._settled(draft, encoded[i : i + 1], languages[i], seconds[i])
         words: list[list[Word]] = [[] for _ in drafts]
@@ -170,6 +191,12 @@ class CTranslate2Engine:
                 probabilities = alignment.text_token_probs
                 words[i] = timed(spans, alignment.alignments, probabilities, features[i], seconds[i])
         return words
+
+    def _encoded(self, waveforms: Sequence[Waveform]) -> tuple[list[float], list[Features], Encoded]:
+        """Lengths (seconds), features (F, T) and encodings (B, T', D) of a batch."""
+        seconds = [samples.size / SAMPLE_RATE for samples in waveforms]
+        features = [self._mel(samples, self.max_seconds) for samples in waveforms]
+        return seconds, features, self._encode(features, seconds)
 
     def _encode(self, features: Sequence[Features], seconds: Sequence[float]) -> Encoded:
         """Encodings (B, T / 2, D) of features of whole windows, each (F, T)."""
@@ -194,12 +221,29 @@ class CTranslate2Engine:
         rows = list(self._tokens.languages.values())
         return [rows[int(np.argmax(np.array(r.logits[0][0]).reshape(-1)[rows]))] for r in results]
 
-    def _drafts(self, encoded: Encoded, languages: Sequence[int], seconds: Sequence[float]) -> list[Draft]:
-        """The first draft of each item."""
+    def _drafts(
+        self, encoded: Encoded, languages: Sequence[int], seconds: Sequence[float], count: int
+    ) -> list[list[Draft]]:
+        """At most `count` drafts of each item, the likeliest first."""
         prompts = [self._tokens.prompt(language, self._hint) for language in languages]
         limits = [self._limit(s) for s in seconds]
-        results = self._generate(self._network, encoded, prompts, max(limits), beam_size=self.options.beam_size)
-        return [self._draft(*item) for item in zip(results, prompts, limits, strict=True)]
+        how = {"beam_size": max(count, self.options.beam_size), "num_hypotheses": count}
+        results = self._generate(self._network, encoded, prompts, max(limits), **how)
+        return [
+            [self._draft(result, number, prompt, limit) for number in range(len(result.sequences_ids))]
+            for result, prompt, limit in zip(results, prompts, limits, strict=True)
+        ]
+
+    def _sound(self, drafts: Sequence[Draft]) -> list[Draft]:
+        """The drafts without a fault; where there are none, the likeliest."""
+        return [d for d in drafts if not fault(d, self.options.guards)] or list(drafts[:1])
+
+    def _chosen(self, drafts: Sequence[Draft]) -> Draft:
+        """The draft that the language models take; without them the likeliest."""
+        if self._choose is None or is_silence(drafts[0], self.options.guards):
+            return drafts[0]
+        sound = self._sound(drafts)
+        return sound[self._choose(_candidates(sound))]
 
     def _settled(self, draft: Draft, encoded: Encoded, language: int, seconds: float) -> Draft:
         """The first of a text's drafts without a fault, or the best of them; one without tokens for silence."""
@@ -229,7 +273,7 @@ class CTranslate2Engine:
             for temperature in self.options.temperatures:
                 how = {"sampling_temperature": temperature, "sampling_topk": 0, "num_hypotheses": self.options.samples}
                 (result,) = self._generate(network, encoded, [prompt], limit, beam_size=1, **how)
-                yield self._draft(result, prompt, limit)
+                yield self._draft(result, 0, prompt, limit)
 
     def _generate(self, network: Any, encoded: Encoded, prompts: list[list[int]], limit: int, **how: Any) -> list[Any]:
         # Of `max_length` CTranslate2 gives a text half, or what the prompt leaves.
@@ -246,11 +290,11 @@ class CTranslate2Engine:
         )
         return list(results)
 
-    def _draft(self, result: Any, prompt: list[int], limit: int) -> Draft:
-        written = list(result.sequences_ids[0])
+    def _draft(self, result: Any, number: int, prompt: list[int], limit: int) -> Draft:
+        written = list(result.sequences_ids[number])
         rows = written[self._tokens.returned(prompt) :]
         # The score is the sum over the tokens and the end, divided by the number of tokens without it.
-        log_prob = result.scores[0] * max(1, len(written)) / (len(rows) + 1)
+        log_prob = result.scores[number] * max(1, len(written)) / (len(rows) + 1)
         tokens = self._tokens.written(rows[:limit])
         return Draft(tokens, self._tokens.text(tokens), log_prob, result.no_speech_prob, len(rows) >= limit)
 
@@ -286,6 +330,11 @@ class CTranslate2Engine:
             return ctranslate2.models.Whisper(name, **how, **files)
         except (RuntimeError, ValueError) as error:
             raise ModelError(f"CTranslate2 cannot open it ({first_line(error)})", where=name) from error
+
+
+def _candidates(drafts: Sequence[Draft]) -> list[Candidate]:
+    # A draft's log-probability is the mean over its tokens and the end; language models count in sums.
+    return [Candidate(d.text, d.log_prob * (len(d.tokens) + 1)) for d in drafts]
 
 
 def _settings(folder: Path) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from vizinho.audio.io import SAMPLE_RATE, Waveform
 from vizinho.audio.logmel import at_least_minimum
-from vizinho.errors import SpecError
+from vizinho.recognition.one_text import OneText
 from vizinho.records import Word
 
 if TYPE_CHECKING:
@@ -17,11 +17,14 @@ if TYPE_CHECKING:
     from vizinho.model.whisper import Written
 
 
-class TorchWhisper:
+class TorchWhisper(OneText):
     """A `WordsEngine` that writes with the weights of the moment, greedily.
 
     Times are shares of the waveform by letters, since nothing here aligns words to the sound (CTranslate2 does).
     """
+
+    engine_name = "Whisper in torch"
+    way_out = "use --engine onnx with CTranslate2: pip install 'vizinho[whisper]'"
 
     def __init__(
         self, checkpoint: Checkpoint, language: str | None = None, precision: str = "no", *, pooled: bool = False
@@ -46,11 +49,6 @@ class TorchWhisper:
             for number, text in zip(numbers, written, strict=True):
                 words[number] = _words(self._checkpoint.tokenizer, text, waveforms[number].size / SAMPLE_RATE)
         return words
-
-    def expecting(self, hotwords: Sequence[str]) -> TorchWhisper:
-        """See WordsEngine."""
-        what = f"{len(hotwords)} hotwords, which Whisper in torch does not read"
-        raise SpecError(what, where="hotword", fix="use --engine onnx with CTranslate2: pip install 'vizinho[whisper]'")
 
     def _write(self, waveforms: Sequence[Waveform]) -> list[Written]:
         import torch

@@ -3,7 +3,7 @@ from lm_files import INVENTORY, heard, lm
 
 from vizinho.decoding.beam import BeamDecoder
 from vizinho.decoding.options import BeamOptions
-from vizinho.decoding.rescore import RescoringDecoder
+from vizinho.decoding.rescore import RescoreOptions, RescoringDecoder
 from vizinho.decoding.tune import RESCORE_TRIALS, Grid, Trial, best, grid_for, tune, tune_rescoring
 
 REFERENCES = {"1": "a rata", "2": "o pato"}
@@ -87,7 +87,7 @@ def test_the_weight_of_a_second_model_is_found_with_one_search(decoder):
         return {name: search.n_best(values, 1)[0].text for name, values in log_probs.items()}
 
     assert texts(beam.beam) == {"1": "a rata", "2": "o paso"}
-    trials = tune_rescoring(texts, REFERENCES, RescoringDecoder(beam, scorer))
+    trials = tune_rescoring(texts, REFERENCES, beam, scorer, RescoreOptions())
     assert len(trials) == RESCORE_TRIALS
     assert beam.asked == [20, 20]
     assert scorer.calls == len({h.text for values in log_probs.values() for h in beam.beam.n_best(values, 20)})

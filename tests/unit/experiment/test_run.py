@@ -227,12 +227,12 @@ def test_an_experiment_that_was_killed_goes_on_to_the_same_result(tmp_path, utte
         if sum(advanced) >= 4:
             raise KeyboardInterrupt
 
-    with pytest.raises(InterruptedRunError, match="scratch.all.seed2.* what was trained is saved"):
+    with pytest.raises(InterruptedRunError, match=r"scratch\.all\.seed2.* what was trained is saved"):
         run_experiment(spec, tmp_path / "out", show=kill)
     assert [p.name for p in (tmp_path / "out" / "arms").iterdir()] == ["scratch.all.seed1.json"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(running, "write_value", lambda *_args, **_options: (_ for _ in ()).throw(KeyboardInterrupt))
-        with pytest.raises(InterruptedRunError, match="scratch.all.seed2"):
+        with pytest.raises(InterruptedRunError, match=r"scratch\.all\.seed2"):
             run_experiment(spec, tmp_path / "out")
     resumed = run_experiment(spec, tmp_path / "out")
     assert [e.ref for e in Store(tmp_path / "out" / "store").entries() if not e.bundled] == [

@@ -70,16 +70,18 @@ def _with_backoff(tables: Sequence[Table], above: Table) -> Table:
     return table
 
 
-def mix_files(first: Path, second: Path, share: float, out: Path) -> LmCard:
+def mix_files(first: Path, second: Path, share: float, out: Path, *, any_letters: bool = False) -> LmCard:
     """Mix two ARPA files of one unit, normaliser and alphabet into a third with its card.
 
-    Raises ModelError for files that are broken or do not belong together.
+    With `any_letters` both were trained on whatever letters their texts have; then the alphabets may differ, and the
+    mixture has the letters of both. Raises ModelError for files that are broken or do not belong together.
     """
     models = [load_language_model(path) for path in (first, second)]
     one, other = (model.card for model in models)
     if one.unit != other.unit:
         raise ModelError(f"it is a model of {other.unit}s, {first} of {one.unit}s", where=second, fix="mix equal units")
-    if (one.normalizer, one.alphabet) != (other.normalizer, other.alphabet):
+    letters = "".join(sorted(set(one.alphabet) | set(other.alphabet))) if any_letters else one.alphabet
+    if one.normalizer != other.normalizer or not (any_letters or one.alphabet == other.alphabet):
         differing = sorted(set(one.alphabet) ^ set(other.alphabet))
         raise ModelError(
             f"normalisers {one.normalizer} and {other.normalizer}, letters of one only: {quoted(differing) or 'none'}",
@@ -93,7 +95,7 @@ def mix_files(first: Path, second: Path, share: float, out: Path) -> LmCard:
         one, order=mixed.order, sizes=sizes, sentences=one.sentences + other.sentences, units=one.units + other.units,
         unknown=one.unknown + other.unknown, discounts=(), arpa_sha256=sha256(out),
         sources=tuple({**source, "share": s} for c, s in ((one, share), (other, 1 - share)) for source in c.sources),
-        text_fingerprint=f"{one.text_fingerprint}+{other.text_fingerprint}",
+        text_fingerprint=f"{one.text_fingerprint}+{other.text_fingerprint}", alphabet=letters,
     )  # fmt: skip
     write_card(out, card)
     return card

@@ -55,10 +55,10 @@ def test_a_late_language_is_limited_and_scored_as_others_are(tmp_path):
     engine = load(save(tmp_path / "m", model, tokenizer))
     encoded = engine._encode([WhisperMel()(samples) for samples in NOISES], [30.0] * len(NOISES))
     late, early = (
-        engine._drafts(encoded, [engine._tokens.language(code)] * len(NOISES), [30.0] * len(NOISES))
+        engine._drafts(encoded, [engine._tokens.language(code)] * len(NOISES), [30.0] * len(NOISES), 1)
         for code in ("ast", "es")
     )
-    for a, b in zip(late, early, strict=True):
+    for (a,), (b,) in zip(late, early, strict=True):
         assert (a.tokens, a.is_cut) == (b.tokens, b.is_cut)
         assert a.log_prob == pytest.approx(b.log_prob, abs=1e-3)
 

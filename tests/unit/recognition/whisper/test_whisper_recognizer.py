@@ -11,12 +11,15 @@ import pytest
 from whispers import NOISES, PLAIN, load, noise, texts
 
 from vizinho.audio.io import load_audio
+from vizinho.decoding.lm.train import LmOptions, Source, train_language_model
+from vizinho.decoding.options import BeamOptions
 from vizinho.decoding.setup import DecoderSpec
 from vizinho.errors import SpecError
 from vizinho.recognition.recognizer import Recognizer
 from vizinho.recognition.stream import Final, Partial, StreamSession
-from vizinho.recognition.whisper import CTranslate2Engine
+from vizinho.recognition.whisper import CTranslate2Engine, WhisperOptions
 from vizinho.recognition.whisper_torch import TorchWhisper
+from vizinho.text.normalize import get_normalizer
 
 
 def test_a_recogniser_opens_a_whisper_in_ctranslate2(models, tmp_path):
@@ -29,7 +32,7 @@ def test_a_recogniser_opens_a_whisper_in_ctranslate2(models, tmp_path):
     with pytest.raises(SpecError, match="no token"):
         Recognizer.load(folder, language="gd")
     with pytest.raises(SpecError, match="no log-probabilities"):
-        Recognizer.load(folder, search=DecoderSpec())
+        Recognizer.load(folder, search=DecoderSpec(options=BeamOptions(beam_width=20)))
 
 
 def test_hotwords_become_a_prompt_and_the_recogniser_without_them_stays(models):
@@ -42,6 +45,39 @@ def test_hotwords_become_a_prompt_and_the_recogniser_without_them_stays(models):
         load(models[0][0], replace(PLAIN, hotwords=("casa", "as")), compute_type="int8"), NOISES
     )
     assert texts(engine, NOISES) == plain
+
+
+def test_language_models_choose_among_the_texts_that_the_network_writes(models, tmp_path):
+    engine = load(models[0][0])
+    candidates = engine.candidates(NOISES, 6)
+    assert all(1 < len(of_one) <= 6 for of_one in candidates)
+    assert [of_one[0].text for of_one in candidates] == texts(load(models[0][0], replace(PLAIN, beam_size=6)), NOISES)
+    seen = []
+
+    def last(of_one):
+        seen.append(of_one)
+        return len(of_one) - 1
+
+    normalize = get_normalizer("pt")
+    wanted = [of_one[-1].text for of_one in candidates]
+    taken = texts(engine.choosing(last, 6), NOISES)
+    assert [text.split() for text in taken] == [text.split() for text in wanted]
+    assert sorted(map(list, seen)) == sorted(map(list, candidates))
+    # A model that knows the words of one candidate alone makes the recogniser write it.
+    known = [normalize.recognised(text) for text in wanted]
+    assert any(known)
+    path = tmp_path / "words.arpa"
+    train_language_model(path, [Source("words", [(text, 1) for text in known if text])], LmOptions(), normalize, ())
+    spec = DecoderSpec((path,), BeamOptions(lm_weight=500.0, beam_width=6))
+    chosen = [normalize.recognised(t.text) for t in Recognizer(engine).searching(spec).transcribe_many(NOISES)]
+    assert chosen == [
+        max((normalize.recognised(c.text) for c in of_one), key=known.__contains__) for of_one in candidates
+    ]
+
+
+def test_silence_has_no_candidates(models):
+    engine = load(models[0][0], WhisperOptions())
+    assert engine.candidates([np.zeros(16_000, np.float32)], 4) == [[]]
 
 
 def test_without_ctranslate2_whisper_is_computed_in_torch_and_says_so(models, monkeypatch, caplog):
