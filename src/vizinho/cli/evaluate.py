@@ -35,7 +35,7 @@ def evaluate(
     rescore: options.Rescore = None,
     rescore_weight: options.RescoreWeight = None,
     engine: Engine = "onnx",
-    lang: options.Spoken = None,
+    lang: options.SpokenIn = None,
     threads: Threads = 1,
     as_json: AsJson = False,
 ) -> None:
@@ -44,6 +44,8 @@ def evaluate(
     Utterances whose text is empty after normalising are reported and skipped. With a language model, hotwords or a
     decoder file the model is scored without them too, on the same utterances.
     """
+    from vizinho.corpora.manifest import read_manifest
+    from vizinho.job.decoder import spoken
     from vizinho.job.evaluate import evaluate as evaluate_model
     from vizinho.progress import board
     from vizinho.recognition.files import Work
@@ -54,6 +56,7 @@ def evaluate(
     own = None if greedy else place
     scores = (lm_weight, word_score, letter_score, beam_width)
     spec = options.spec_of(lms, *scores, hotwords, decoder, own, rescore, rescore_weight, lists)
+    lang = lang or spoken(place, store.card(model), lambda: read_manifest(corpus))
     recognizer = Work(place, engine, threads, decoder=spec, language=lang).open()
     with board() as show:
         evaluation = evaluate_model(

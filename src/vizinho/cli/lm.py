@@ -469,7 +469,7 @@ def tune(
     """
     from vizinho.decoding.setup import write_decoder, write_own_decoder
     from vizinho.job.data import as_manifest
-    from vizinho.job.decoder import choose_decoder, model_of_texts, to_choose_on, with_trainings_dev
+    from vizinho.job.decoder import choose_decoder, model_of_texts, spoken, to_choose_on, with_trainings_dev
     from vizinho.progress import board
     from vizinho.recognition.files import Work
 
@@ -482,13 +482,14 @@ def tune(
     to_choose_on(utterances, split)  # what is refused is refused before the work
     if out is None:
         store.decoder_place(model)
-    recognizer = Work(store.resolve(model), threads=threads).open()
+    place = store.resolve(model)
+    recognizer = Work(place, threads=threads, language=spoken(place, card, lambda: utterances)).open()
     with board() as show, tempfile.TemporaryDirectory() as folder:
         if not lms:
             # A decoder file names its models, so they stay beside it; the model's own decoder has copies.
-            place = out.with_suffix(".arpa") if out else Path(folder) / "words.arpa"
-            model_of_texts(recognizer, utterances, place, texts=text or (), show=show)
-            lms = [place]
+            arpa = out.with_suffix(".arpa") if out else Path(folder) / "words.arpa"
+            model_of_texts(recognizer, utterances, arpa, texts=text or (), show=show)
+            lms = [arpa]
         spec = options.spec_of(lms, beam_width=beam_width, rescore=rescore)
         assert spec is not None
         spec = replace(spec, lexicon=lexicon)
@@ -498,11 +499,11 @@ def tune(
         note = {"model": model, "corpus": str(corpus), **choice.note}
         if out is not None:
             write_decoder(out, choice.chosen.spec, note)
-        place = out or store.add_decoder(model, lambda folder: write_own_decoder(folder, choice.chosen.spec, note))
+        written = out or store.add_decoder(model, lambda folder: write_own_decoder(folder, choice.chosen.spec, note))
     head = ["", "CER", "WER", "LM weight", "word", "letter", "unknown", *(["rescoring"] if rescore else [])]
-    line = f"{place}: chosen among {note['trials']} on {note['utterances']} utterances of {split}; not a test result"
+    line = f"{written}: chosen among {note['trials']} on {note['utterances']} utterances of {split}; not a test result"
     emit(
-        {"decoder": place, "options": choice.chosen.spec.options, **note},
+        {"decoder": written, "options": choice.chosen.spec.options, **note},
         as_json,
         [markdown(head, [row[: len(head)] for row in _rows(choice)]), line],
     )

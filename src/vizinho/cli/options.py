@@ -66,6 +66,12 @@ Spoken = Annotated[
     str | None,
     Option("--lang", callback=language_tag, help="Language that is spoken, for a model of many; its own by default."),
 ]
+SpokenIn = Annotated[
+    str | None,
+    Option(
+        "--lang", callback=language_tag, help="Language that is spoken, for a model of many; the corpus's by default."
+    ),
+]
 To = Annotated[str, Option("--to", callback=language_tag, help="Target language, such as pt.")]
 Model = Annotated[str, Argument(help="Model: NAME, NAME@VERSION or a model folder.")]
 Manifest = Annotated[Path, Argument(help="Manifest (JSONL).")]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -25,6 +25,7 @@ from vizinho.job.promote import normalizer_of
 from vizinho.parallel import set_threads
 from vizinho.progress import Event, unseen
 from vizinho.recognition.recognizer import Recognizer
+from vizinho.recognition.whisper_export import is_whisper
 from vizinho.records import Utterance
 from vizinho.store.card import Card
 
@@ -62,6 +63,11 @@ def with_trainings_dev(utterances: Sequence[Utterance], card: Card | None) -> Se
     train = [u for u in utterances if u.split == "train"]
     dev = {u.id for u in hold_out(train, card.seed)[1]} if train else set()
     return [replace(u, split="dev") if u.id in dev else u for u in utterances]
+
+
+def spoken(folder: Path, card: Card | None, utterances: Callable[[], Sequence[Utterance]]) -> str | None:
+    """What to tell a model of many languages: the corpus's, where no card says which one it was trained for."""
+    return utterances()[0].lang if card is None and is_whisper(folder) else None
 
 
 def to_choose_on(utterances: Sequence[Utterance], split: str) -> list[Utterance]:
