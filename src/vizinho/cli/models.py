@@ -33,7 +33,8 @@ def list_models(as_json: AsJson = False) -> None:
     """List all models; the current version of each name has a star."""
     store = Store()
     rows = [{"ref": e.ref, "current": e.current, "bundled": e.bundled, **_readable(e.folder)} for e in store.entries()]
-    lines = map(_row_line, rows) if rows else [f"no models in {store.models}"]
+    width = max((len(row["ref"]) for row in rows), default=0)
+    lines = [_row_line(row, width) for row in rows] or [f"no models in {store.models}"]
     emit({"store": store.models, "models": rows}, as_json, lines)
 
 
@@ -54,13 +55,15 @@ def _brief(card: Card | None, language: str | None) -> dict[str, Any]:
     return {"language": card.language, "donor": donor, "created": card.created, "scores": list(card.scores)}
 
 
-def _row_line(row: Mapping[str, Any]) -> str:
-    name = f"{'*' if row['current'] else ' '} {row['ref']:<16}"
+def _row_line(row: Mapping[str, Any], width: int) -> str:
+    name = f"{'*' if row['current'] else ' '} {row['ref']:<{width}}"
     if row["error"]:
-        return f"{name} broken: {row['error']}"
-    origin = f"from {row['donor']}" if row["donor"] else "from scratch"
-    bundled = " (bundled)" if row["bundled"] else ""
-    return f"{name} {row['language'] or '?':<4} {origin:<22} {row['created'] or '':<20}{bundled}"
+        return f"{name}  broken: {row['error']}"
+    origin = f"from {row['donor'] or 'scratch'}"
+    rates = ", ".join(f"{score['split']} CER {score['cer']:.3f}" for score in row["scores"][-2:])
+    bundled = "  (bundled)" if row["bundled"] else ""
+    day = (row["created"] or "").partition("T")[0]
+    return f"{name}  {row['language'] or '?':<4} {origin:<{width + 5}}  {day:<10}  {rates}{bundled}".rstrip()
 
 
 @app.command("show")
@@ -75,9 +78,9 @@ def show(
     card = store.card(ref)
     if card is not None:
         sources, overrides = sources_of(store, ref, store.resolve(ref)), overrides_of(store, store.find(ref))
-        lines = [f"{key}: {_shortened(key, value)}" for key, value in asdict(card).items()]
-        lines += [f"learnt from {source_line(row)}" for row in sources]
+        lines = [*_card_lines(card), *(f"learnt from {source_line(row)}" for row in sources)]
         lines += [f"overridden: {_brief_json(row)}" for row in overrides]
+        lines.append("--json prints the whole card: plan, recipe, evaluations, files")
         emit(asdict(card) | {"sources": sources, "overrides": overrides}, as_json, lines)
         return
     from vizinho.model.checkpoint import load_donor
@@ -86,15 +89,55 @@ def show(
     emit(facts, as_json, describe(facts))
 
 
-def _shortened(key: str, value: Any) -> str:
-    """A value of a card on one line; long lists are only counted."""
-    if key in ("plan", "curve") and value:
-        return f"{len(value)} {'rows' if key == 'plan' else 'points'} (--json prints them)"
-    if key == "data":  # where it learnt from has lines of its own
-        value = {name: item for name, item in value.items() if name != "sources"}
-    if key == "movement" and value:
-        return f"encoder distance {value['encoder_distance']:.3f}, {value['moved_share']:.1%} of the weights moved"
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, (dict, list)) else str(value)
+def _card_lines(card: Card) -> Iterator[str]:
+    """A card for reading: what somebody asks about a model, a line each; what is empty is left out."""
+    yield f"{card.name}@{card.version} ({card.language}), {card.created}"
+    if card.donor:
+        planned = f", {len(card.plan):,} rows of the plan" if card.plan else ""
+        yield f"started from {card.donor['ref']} ({card.donor['language'] or 'language not known'}){planned}"
+    else:
+        yield "started from scratch"
+    yield f"trained {card.steps:,} steps, seed {card.seed}; {len(card.curve)} evaluations on dev"
+    yield from [_data_line(card.data)] if card.data else []
+    for score in card.scores:
+        interval = f" [{score['cer_ci'][0]:.3f}, {score['cer_ci'][1]:.3f}]" if "cer_ci" in score else ""
+        count = f", {score['utterances']:,} utterances" if "utterances" in score else ""
+        chosen = " (used for choosing)" if score["split"] == "dev" else ""
+        where = f" ({score['data']})" if score.get("data") else ""
+        yield f"{score['split']}{where}: CER {score['cer']:.3f}{interval}, WER {score['wer']:.3f}{count}{chosen}"
+    if card.movement:
+        moved = f"{card.movement['moved_share']:.1%} of the weights moved"
+        yield f"movement: encoder distance {card.movement['encoder_distance']:.3f}, {moved}"
+    yield from _recipe_lines(card.recipe)
+    yield f"writes {card.tokens:,} tokens; texts are normalised by {card.normalizer}"
+    rest = {"command": " ".join(card.command), "licence": card.licence, "notes": card.notes}
+    yield from (f"{name}: {value}" for name, value in rest.items() if value)
+    if card.software:
+        processor = f", on {card.machine['processor']}" if card.machine.get("processor") else ""
+        versions = " and ".join(f"{name} {card.software.get(name, '?')}" for name in ("vizinho", "torch"))
+        yield f"made with {versions}{processor}"
+
+
+def _data_line(data: Mapping[str, Any]) -> str:
+    counts = f"{data['minutes']:.1f} minutes, {data['utterances']:,} utterances, {data['speakers']} speakers"
+    practice = data.get("practice")
+    more = f"; practice speech: {practice['minutes']:.1f} minutes" if practice else ""
+    dev = f"; dev: {data['dev_utterances']:,} utterances" + ", held out of train" * bool(data.get("dev_held_out"))
+    aside = f"; {data['set_aside_count']:,} set aside" if data.get("set_aside_count") else ""
+    return f"heard {counts}{more}{dev}{aside}"
+
+
+def _recipe_lines(recipe: Mapping[str, Any]) -> Iterator[str]:
+    """What differs from the defaults."""
+    from vizinho.training.options import TrainingOptions, differing
+
+    defaults = asdict(TrainingOptions()) | {"phonemes": recipe.get("phonemes"), "rows": recipe.get("rows")}
+    changed = differing(recipe, json.loads(json.dumps(defaults)))
+    changed.pop("seed", None), changed.pop("steps", None)
+    if changed:
+        yield "recipe: " + ", ".join(
+            f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in changed.items()
+        )
 
 
 @app.command("lineage")

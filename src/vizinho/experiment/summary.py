@@ -229,7 +229,7 @@ def _adjusted(tests: Sequence[AdjustmentTest]) -> str:
     for test, p in zip(tests, corrected, strict=True):
         word = MEASURES[test.measure]
         if p >= SIGNIFICANT or test.difference is None:
-            parts.append(f"no difference shown in how {'many' if word == 'fewer' else 'large'} they are")
+            parts.append(f"no difference shown in how {'many weights' if word == 'fewer' else 'far they'} move")
         else:
             parts.append(f"{word} adjustments with {a if test.difference < 0 else b}")
     figures = ", ".join(f"p = {p:.2g}" for p in corrected)
