@@ -17,11 +17,11 @@ from starlette.requests import HTTPConnection
 from starlette.websockets import WebSocket
 
 from vizinho.errors import VizinhoError
-from vizinho.server.correct.drafting import draft_all
+from vizinho.server.admission import Service, service_of
+from vizinho.server.drafting import draft_all
 from vizinho.server.protocols import deepgram, openai
 from vizinho.server.routes import account, correct, listen, listen_live, operations, realtime, transcriptions
-from vizinho.server.security.admission import Service, request_id_of, service_of
-from vizinho.server.security.frame import Frame
+from vizinho.server.security.frame import Frame, request_id_of
 from vizinho.server.security.refusals import Refusal
 from vizinho.version import __version__
 

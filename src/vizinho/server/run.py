@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from vizinho.errors import SpecError
+from vizinho.server.admission import Service
 from vizinho.server.app import create_app
 from vizinho.server.catalog import Catalog
 from vizinho.server.correct.desk import Desk, sole_desk
-from vizinho.server.correct.drafting import drafting_model
-from vizinho.server.security.admission import Service
+from vizinho.server.drafting import drafting_model
 from vizinho.server.security.callbacks import Callbacks
 from vizinho.server.security.connections import Connections
 from vizinho.server.security.fetch import Fetcher

@@ -21,7 +21,7 @@ from wyoming.server import AsyncEventHandler, AsyncTcpServer
 
 from vizinho.decoding.hotwords import DEFAULT_BOOST
 from vizinho.errors import SpecError
-from vizinho.server.security.admission import Service
+from vizinho.server.admission import Service
 from vizinho.server.security.refusals import Refusal, bad_parameter
 from vizinho.server.workers.messages import OpenStream, RawFormat, StreamReport
 from vizinho.server.workers.pool import StreamHandle

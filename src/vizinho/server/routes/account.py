@@ -9,10 +9,10 @@ from fastapi import APIRouter, Request
 from pydantic import ValidationError
 
 from vizinho.errors import ModelError
+from vizinho.server.admission import Admitted, Client, read_body, service_of
 from vizinho.server.protocols import openai
 from vizinho.server.protocols.cards import CardFacts, CardList, facts
 from vizinho.server.protocols.deepgram_wire import DeepgramError, Grant, GrantWish, ServedModelInfo, ServedModels
-from vizinho.server.security.admission import Admitted, Client, read_body, service_of
 from vizinho.server.security.keys import key_of
 from vizinho.server.security.refusals import DOCUMENTED, bad_parameter, invalid_value
 from vizinho.server.served import ServedModel

@@ -15,6 +15,7 @@ from vizinho.audio.blocks import mono, read_blocks
 from vizinho.audio.containers import AudioLimits
 from vizinho.corpora.corrections.drafts import stamp_of
 from vizinho.errors import AudioError, CorpusError, SpecError
+from vizinho.server.admission import Admitted, AdmittedRequest, read_body, service_of
 from vizinho.server.correct.desk import Desk, EditRequest, Shown, beside
 from vizinho.server.correct.export import download
 from vizinho.server.correct.scores import scores_of
@@ -28,7 +29,6 @@ from vizinho.server.protocols.correction import (
     version_json,
     word_json,
 )
-from vizinho.server.security.admission import Admitted, AdmittedRequest, read_body, service_of
 from vizinho.server.security.limits import Limits
 from vizinho.server.security.refusals import Refusal, bad_parameter, invalid_value
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from fastapi import WebSocket
 
-from vizinho.server.security.admission import Service
+from vizinho.server.admission import Service
 from vizinho.server.security.refusals import Refusal
 from vizinho.server.workers.pool import StreamHandle, stream_lost
 

@@ -10,6 +10,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import ValidationError
 
+from vizinho.server.admission import Admitted, AdmittedRequest, Service, read_body, unless_gone
 from vizinho.server.protocols.deepgram import (
     ListenQuery,
     ListenResult,
@@ -21,7 +22,6 @@ from vizinho.server.protocols.deepgram import (
     response,
 )
 from vizinho.server.protocols.deepgram_wire import Accepted, DeepgramError, ListenResponse, RemoteAudio, Warning_
-from vizinho.server.security.admission import Admitted, AdmittedRequest, Service, read_body, unless_gone
 from vizinho.server.security.callbacks import Callbacks
 from vizinho.server.security.refusals import DOCUMENTED, Refusal, bad_audio, bad_parameter, invalid_value
 from vizinho.server.workers.messages import FileJob, RawFormat
@@ -108,7 +108,7 @@ async def _answer(
 ) -> bytes:
     """The response's JSON. Raises Refusal."""
     done = await service.pool.transcribe(client, job)
-    service.metrics.transcribed(done)
+    service.metrics.transcribed(done.transcripts, done.model.ref)
     result = ListenResult(
         request_id,
         job.audio,

@@ -12,11 +12,12 @@ from fastapi import APIRouter, WebSocket
 from starlette.websockets import WebSocketDisconnect
 
 from vizinho.recognition.numerals import prepare
+from vizinho.server.admission import Service, authenticate, service_of
 from vizinho.server.protocols.deepgram import check_extras, check_speakers
 from vizinho.server.protocols.deepgram_live import LiveMessages, LiveQuery, Message, read_query
 from vizinho.server.protocols.flux import FluxMessages, FluxQuery, read_flux_query
 from vizinho.server.routes.inbox import PIECE_BYTES, Inbox
-from vizinho.server.security.admission import Service, authenticate, request_id_of, service_of
+from vizinho.server.security.frame import request_id_of
 from vizinho.server.security.refusals import Refusal, close_code
 from vizinho.server.served import ServedModel
 from vizinho.server.workers.pool import StreamHandle

@@ -7,7 +7,7 @@ from pathlib import Path
 from fastapi import APIRouter, Request, Response, WebSocket
 from fastapi.responses import FileResponse, JSONResponse
 
-from vizinho.server.security.admission import Client, service_of
+from vizinho.server.admission import Client, service_of
 from vizinho.server.security.refusals import Refusal
 
 _PAGE = Path(__file__).parents[1] / "page"

@@ -9,10 +9,10 @@ from typing import Any
 from fastapi import APIRouter, WebSocket
 from starlette.websockets import WebSocketDisconnect
 
+from vizinho.server.admission import Service, authenticate, service_of
 from vizinho.server.protocols.realtime import Event, RealtimeEvents, Settings
 from vizinho.server.routes.inbox import PIECE_BYTES, Inbox
 from vizinho.server.routes.listen_live import admitted_stream
-from vizinho.server.security.admission import Service, authenticate, service_of
 from vizinho.server.security.refusals import Refusal, bad_parameter, close_code
 from vizinho.server.workers.pool import StreamHandle
 

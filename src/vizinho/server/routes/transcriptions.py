@@ -11,10 +11,10 @@ from fastapi.responses import StreamingResponse
 
 from vizinho.decoding.hotwords import DEFAULT_BOOST
 from vizinho.recognition.speakers import speakers_possible
+from vizinho.server.admission import Admitted, AdmittedRequest, read_body, unless_gone
 from vizinho.server.catalog import Catalog
 from vizinho.server.protocols import openai
 from vizinho.server.protocols.forms import Form, read_form
-from vizinho.server.security.admission import Admitted, AdmittedRequest, read_body, unless_gone
 from vizinho.server.security.refusals import DOCUMENTED, Refusal, bad_audio, bad_parameter, too_large
 from vizinho.server.served import ServedModel
 from vizinho.server.workers.messages import FileDone, FileJob
@@ -73,7 +73,7 @@ async def transcriptions(request: Request, admitted: Admitted) -> Response:
     if fields.stream:
         return await _streamed(admitted, job, fields, transcription.headers)
     done = await unless_gone(request, service.pool.transcribe(admitted.client, job))
-    service.metrics.transcribed(done)
+    service.metrics.transcribed(done.transcripts, done.model.ref)
     content, kind = await asyncio.to_thread(_rendered, fields, done)
     return Response(content, media_type=kind, headers=transcription.headers)
 
@@ -131,7 +131,7 @@ async def _streamed(
                 yield openai.delta_event(delta)
                 delta = await events.get()
             done = await work
-            admitted.service.metrics.transcribed(done)
+            admitted.service.metrics.transcribed(done.transcripts, done.model.ref)
             yield openai.done_events(fields, done.transcripts[0])
         except Refusal as refusal:
             yield openai.error_event(refusal)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+import uuid
 from collections.abc import Callable
 
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from vizinho.server.security.admission import request_id_of
 from vizinho.server.security.limits import Limits
 from vizinho.server.security.metrics import Metrics
 from vizinho.server.security.refusals import Refusal
@@ -23,6 +23,12 @@ _HEADERS = {
     "x-content-type-options": "nosniff",
 }
 _STARTS = ("http.response.start", "websocket.http.response.start", "websocket.accept")
+
+
+def request_id_of(connection: HTTPConnection) -> str:
+    """The id of a request, which its answer and the log name."""
+    request_id: str = connection.scope.setdefault("state", {}).setdefault("request_id", str(uuid.uuid4()))
+    return request_id
 
 
 class Frame:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from vizinho.server.workers.messages import FileDone
+from vizinho.records import Transcript
 
 _REQUEST_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 
@@ -37,10 +39,10 @@ class Metrics:
         self.worker_bytes = gauge("worker_resident_bytes", "Resident memory", "worker")
         self.restarts = counter("worker_restarts_total", "Workers that ended and were replaced", "reason")
 
-    def transcribed(self, done: FileDone) -> None:
-        """Count the audio of a recording."""
-        seconds = sum(t.duration_seconds for t in done.transcripts)
-        self.audio_seconds.labels(kind="recording", model=done.model.ref).inc(seconds)
+    def transcribed(self, channels: Iterable[Transcript], model: str) -> None:
+        """Count the audio of a recording, a transcript for each channel; `model` is NAME@VERSION."""
+        seconds = sum(t.duration_seconds for t in channels)
+        self.audio_seconds.labels(kind="recording", model=model).inc(seconds)
 
     def page(self) -> bytes:
         """All of it in Prometheus' text format."""

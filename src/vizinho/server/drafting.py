@@ -13,9 +13,9 @@ from vizinho.errors import SpecError, TextError, VizinhoError
 from vizinho.recognition.cache import key_of
 from vizinho.recognition.whisper_export import is_converted, is_whisper
 from vizinho.records import Utterance
+from vizinho.server.admission import Service
 from vizinho.server.catalog import Catalog
 from vizinho.server.correct.desk import Desk, shuffled
-from vizinho.server.security.admission import Service
 from vizinho.server.security.refusals import Refusal
 from vizinho.server.served import ServedModel
 from vizinho.store.card import read_card

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
 from collections.abc import AsyncIterator, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -15,6 +14,7 @@ from starlette.requests import ClientDisconnect, HTTPConnection
 from vizinho.server.catalog import Catalog
 from vizinho.server.security.callbacks import Callbacks
 from vizinho.server.security.fetch import Fetcher
+from vizinho.server.security.frame import request_id_of
 from vizinho.server.security.keys import Keys, key_of, same_origin
 from vizinho.server.security.limits import Admission, Limits
 from vizinho.server.security.metrics import Metrics
@@ -73,12 +73,6 @@ def service_of(connection: HTTPConnection) -> Service:
     """The service of the app that a request came to."""
     service: Service = connection.app.state.service
     return service
-
-
-def request_id_of(connection: HTTPConnection) -> str:
-    """The id of a request, which its answer and the log name."""
-    request_id: str = connection.scope.setdefault("state", {}).setdefault("request_id", str(uuid.uuid4()))
-    return request_id
 
 
 def authenticate(connection: HTTPConnection) -> str:
