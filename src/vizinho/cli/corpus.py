@@ -25,7 +25,14 @@ if TYPE_CHECKING:
 def convert(
     source: Annotated[Path, Argument(help="Corpus folder or file.")],
     manifest: Annotated[Path, Argument(help="Manifest (JSONL) to write.")],
-    lang: Annotated[str, Option("--lang", callback=language_tag, help="Language of the speech, such as pt.")],
+    lang: Annotated[
+        str | None,
+        Option(
+            "--lang",
+            callback=language_tag,
+            help="Language of the speech, such as pt. If not given, the one that Common Voice's tables name.",
+        ),
+    ] = None,
     reader: Annotated[
         str | None,
         Option(
@@ -88,6 +95,7 @@ def convert(
         drop_overlaps,
     )
     rights = Rights.of({"licence": licence, "consent": consent, "restrictions": restrictions}, "--restriction")
+    lang = lang or _stated_language(source)
     with _counter("reading") as advance:
         conversion = convert_corpus(
             source,
@@ -104,6 +112,16 @@ def convert(
     # Without --skip-bad, bad rows have raised an error before this line.
     problems = shortened([f"skipped: {p}" for p in conversion.problems], more=f"{manifest.stem}.problems.jsonl")
     emit(conversion.to_json(), as_json, [*conversion.lines, *problems])
+
+
+def _stated_language(source: Path) -> str:
+    from vizinho.corpora.readers.common_voice import stated_language
+    from vizinho.text.language import Language
+
+    stated = stated_language(source)
+    if stated is None:
+        raise SpecError("nothing says which language is spoken", where=source, fix="give --lang, such as --lang pt")
+    return Language.parse(stated, where=source, error=SpecError).tag
 
 
 def _channel(typed: str) -> tuple[str, int]:

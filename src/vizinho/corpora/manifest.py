@@ -51,6 +51,10 @@ def read_manifest(path: Path) -> list[Utterance]:
     return utterances
 
 
+SHARDS_INDEX = "corpus.json"
+"""Tells a folder of shards from others (`corpora.shards`)."""
+
+
 def is_other_format(place: Path) -> bool:
     """Whether a corpus is in another format: a folder, or a file whose name or first line no manifest has."""
     if place.is_dir():
@@ -210,6 +214,10 @@ def manifest_lines(path: Path) -> Iterator[tuple[int, int, bytes]]:
 
     Raises CorpusError for a file that cannot be read.
     """
+    if (path / SHARDS_INDEX).is_file():
+        parts = " or ".join(str(file) for file in sorted(path.glob("*.jsonl")) if not file.stem.startswith("train-"))
+        fix = f"give {parts or 'the manifest that it was made of'}: shards are for training"
+        raise CorpusError("a folder of shards, not a manifest", where=path, fix=fix)
     if is_other_format(path):
         themselves = "train, transfer, evaluate, lm tune, and corpus check with --lang do so by themselves"
         fix = f"`vizinho corpus convert` makes one of it; {themselves}"

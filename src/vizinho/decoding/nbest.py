@@ -21,8 +21,9 @@ from vizinho.decoding.setup import DecoderSpec
 from vizinho.errors import SpecError
 from vizinho.text.normalize import Normalizer, get_normalizer
 
-CANDIDATES = 10
-"""Of a piece, where the options name no beam width."""
+CANDIDATES = 20
+"""Of a piece, where the options name no beam width. With Whisper base on 47 Portuguese words of dev, best CER and WER
+with 10 and 20 of them: .210 .656 and .217 .607 untouched, .165 .525 and .158 .459 after a transfer."""
 _FOREIGN = "\0"
 """Stands for every letter that a model's alphabet lacks: no model has this one, so it is unknown."""
 

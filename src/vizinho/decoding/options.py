@@ -18,7 +18,7 @@ class BeamOptions:
 
     beam_width: int | None = None
     """Hypotheses that go on after every frame; 64 if None. Of a network with a decoder of its own, the texts that it
-    drafts of a piece; 10 if None."""
+    drafts of a piece; 20 if None."""
     token_cutoff: int = 10
     """Best tokens of a frame that are tried."""
     beam_threshold: float = 25.0

@@ -14,6 +14,7 @@ from vizinho.audio.io import load_audio
 from vizinho.corpora.convert import convert_corpus
 from vizinho.corpora.manifest import read_manifest
 from vizinho.corpora.readers import detect, get_reader
+from vizinho.corpora.readers.common_voice import stated_language
 from vizinho.errors import CorpusError, VizinhoError
 
 
@@ -160,6 +161,17 @@ def test_sources_named_after_a_split_are_that_split(tmp_path: Path) -> None:
     ljspeech(tmp_path / "lj")
     (tmp_path / "lj" / "metadata.csv").rename(tmp_path / "lj" / "test.csv")
     assert {u.split for u in read("ljspeech", tmp_path / "lj" / "test.csv")} == {"test"}
+
+
+def test_the_tables_of_common_voice_say_which_language_is_spoken(tmp_path: Path) -> None:
+    assert stated_language(tmp_path) is None and stated_language(tmp_path / "gone") is None
+    write_text(tmp_path / "train.tsv", "client_id\tpath\tsentence\tlocale\na\tx.mp3\tbom dia\tpt\n")
+    assert stated_language(tmp_path) == "pt"
+    write_text(tmp_path / "dev.tsv", "\ufeffclient_id\tlocale\r\nb\tpt\r\n")
+    write_text(tmp_path / "clip_durations.tsv", "clip\tduration[ms]\n")
+    assert stated_language(tmp_path) == "pt"
+    write_text(tmp_path / "test.tsv", "client_id\tlocale\nc\tgl\n")
+    assert stated_language(tmp_path) is None
 
 
 def test_common_voice_without_clips_is_known_and_says_so(tmp_path: Path) -> None:

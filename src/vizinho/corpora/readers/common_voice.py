@@ -46,6 +46,17 @@ def read_common_voice(
                 on_problem(problem)
 
 
+def stated_language(source: Path) -> str | None:
+    """The language that the tables of a Common Voice folder name in every first row; None where none or several do."""
+    stated: set[str] = set()
+    for table in sorted(source.glob("*.tsv")) if source.is_dir() else []:
+        with table.open(encoding="utf-8", errors="replace") as file:
+            header, first = (next(file, "").removeprefix("\ufeff").rstrip("\r\n").split("\t") for _ in range(2))
+        row = dict(zip(header, first, strict=False))
+        stated.update(filter(None, (row.get("locale") or row.get("language"),)))
+    return stated.pop() if len(stated) == 1 else None
+
+
 def tsv_rows(table: Path, needed: Sequence[str], on_problem: OnProblem) -> Iterator[tuple[int, dict[str, str]]]:
     """Rows of a table with their line numbers. Raises CorpusError where a needed column is missing."""
     lines = numbered_lines(table, on_problem)

@@ -10,9 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from vizinho.corpora.manifest import write_lines
+from vizinho.corpora.manifest import SHARDS_INDEX, write_lines
 from vizinho.corpora.shards.index import (
-    INDEX,
     Row,
     Shard,
     ShardIndex,
@@ -50,7 +49,7 @@ class Building:
         other = CorpusError(
             "another corpus is here", where=self.folder, fix="give an empty folder to --out, or remove this one"
         )
-        if (self.folder / INDEX).is_file():
+        if (self.folder / SHARDS_INDEX).is_file():
             self.done = read_index(self.folder)
             if self.done.origin != self.origin:
                 raise other

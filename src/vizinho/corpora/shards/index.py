@@ -23,13 +23,13 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from vizinho.corpora.manifest import SHARDS_INDEX
 from vizinho.errors import CorpusError, TextError
 from vizinho.files import write_json
 from vizinho.records import Utterance
 from vizinho.rights import Rights
 from vizinho.text.normalize import Normalizer
 
-INDEX = "corpus.json"
 _VERSION = 1
 _MEND = "make it again with `vizinho corpus shard`"
 
@@ -124,16 +124,16 @@ class ShardIndex:
 
 def index_path(path: Path) -> Path | None:
     """The index at a path (the folder, or the file itself); None for anything else."""
-    if path.is_dir() and (path / INDEX).is_file():
-        return path / INDEX
-    return path if path.name == INDEX and path.is_file() else None
+    if path.is_dir() and (path / SHARDS_INDEX).is_file():
+        return path / SHARDS_INDEX
+    return path if path.name == SHARDS_INDEX and path.is_file() else None
 
 
 def write_index(index: ShardIndex) -> Path:
     """Write `corpus.json` whole or not at all; returns its path."""
     values = asdict(index)
     values.pop("folder")
-    path = index.folder / INDEX
+    path = index.folder / SHARDS_INDEX
     write_json(path, {"version": _VERSION, **values})
     return path
 
@@ -142,7 +142,7 @@ def read_index(path: Path) -> ShardIndex:
     """Read the index of a sharded corpus: its folder or its file. Raises CorpusError for anything else."""
     place = index_path(path)
     if place is None:
-        raise CorpusError(f"no {INDEX} here", where=path, fix="make one with `vizinho corpus shard`")
+        raise CorpusError(f"no {SHARDS_INDEX} here", where=path, fix="make one with `vizinho corpus shard`")
     try:
         values: dict[str, Any] = json.loads(place.read_text(encoding="utf-8"))
         version = values.pop("version")

@@ -95,8 +95,11 @@ def _scan(manifest: Path, options: ShardOptions) -> _Lines:
     # Eight bytes of hash per id instead of the ids; among 10 million of them two collide once in 400,000 corpora.
     if np.unique(np.frombuffer(hashes, dtype=np.uint64)).size != len(hashes):
         raise CorpusError("an id occurs more than once", where=manifest, fix="`vizinho corpus check` names it")
+    if not langs:
+        what = f"no utterances in split 'train', which alone is cut into shards (only in {', '.join(sorted(others))})"
+        raise CorpusError(what, where=manifest, fix="give a manifest that has a train split")
     if len(langs) != 1:
-        what = f"several languages: {', '.join(sorted(langs))}" if langs else "no utterances in split 'train'"
+        what = f"several languages: {', '.join(sorted(langs))}"
         raise CorpusError(what, where=manifest, fix="make a manifest for each language")
     order = np.random.default_rng(options.seed).permutation(len(offsets))
     ordered = np.frombuffer(seconds, dtype=np.float32)[order].astype(np.float64)

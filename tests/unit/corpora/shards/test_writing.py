@@ -116,7 +116,7 @@ def test_what_cannot_be_sharded_is_said(manifest, tmp_path):
     (tmp_path / "twice.jsonl").write_text(f"{line}\n{line}\n")
     with pytest.raises(CorpusError, match="an id occurs more than once"):
         shard_manifest(tmp_path / "twice.jsonl", tmp_path / "other")
-    with pytest.raises(CorpusError, match="no utterances in split 'train'"):
+    with pytest.raises(CorpusError, match=r"no utterances in split 'train'.*only in dev"):
         write_manifest(tmp_path / "dev.jsonl", [u for u in utterances if u.split == "dev"])
         shard_manifest(tmp_path / "dev.jsonl", tmp_path / "none")
     with pytest.raises(CorpusError, match="cannot read the manifest"):
@@ -129,8 +129,14 @@ def test_a_folder_that_is_no_sharded_corpus_is_refused(manifest, tmp_path):
     (tmp_path / "corpus.json").write_text("{}")
     with pytest.raises(CorpusError, match="not an index of shards"):
         read_index(tmp_path)
-    with pytest.raises(CorpusError, match="a folder, not a manifest"):
+    with pytest.raises(CorpusError, match="not a manifest -> give the manifest that it was made of"):
         read_manifest(tmp_path)
+
+
+def test_a_folder_of_shards_in_a_manifests_place_names_the_manifests_in_it(manifest, tmp_path):
+    shard_manifest(manifest, tmp_path / "out", SHORT)
+    with pytest.raises(CorpusError, match=r"a folder of shards, not a manifest -> give .*out/dev\.jsonl: shards"):
+        read_manifest(tmp_path / "out")
 
 
 def test_changed_rows_are_noticed(manifest, tmp_path):
