@@ -8,9 +8,11 @@ export VIZINHO_SHARED=${VIZINHO_SHARED:-../shared}
 export VIZINHO_WHISPER=${VIZINHO_WHISPER:-runs/whisper/base}
 vizinho=${VIZINHO:-.venv/bin/vizinho}
 "$vizinho" experiment examples/whisper/portuguese.toml --out runs/whisper/portuguese
-# The same versions on sentences, and as they are served (results/).
+# Language models choose among the texts that each version writes; their weights are chosen on dev. Then both are tested,
+# the network alone and with them, on words and on sentences, as they are served (results/).
 mkdir -p examples/whisper/results
 for arm in whisper.all.seed1 whisper.all.seed2 whisper.all.seed3 whisper.untrained.all.seed1; do
+    VIZINHO_HOME=runs/whisper/portuguese/store "$vizinho" lm tune "$arm" --corpus "$VIZINHO_SHARED/speech/pt.jsonl"
     for corpus in pt pt_read; do
         VIZINHO_HOME=runs/whisper/portuguese/store "$vizinho" evaluate "$arm" --split test --json \
             --corpus "$VIZINHO_SHARED/speech/$corpus.jsonl" > "examples/whisper/results/$arm.$corpus.json"
@@ -18,6 +20,13 @@ for arm in whisper.all.seed1 whisper.all.seed2 whisper.all.seed3 whisper.untrain
 done
 .venv/bin/python examples/whisper/split_words.py gd runs/whisper/gd.jsonl
 "$vizinho" experiment examples/whisper/new_language.toml --out runs/whisper/new_language
+# Its encoder alone, with Spanish first, English first, or neither; the donors' corpora are those of examples/people.
+for language in es en fr ca; do
+    "$vizinho" corpus check "$VIZINHO_SHARED/speech/$language.jsonl" --out runs/people/corpora
+done
+.venv/bin/python examples/people/prepare.py --checked runs/people/corpora --out runs/people/corpora
+"$vizinho" experiment examples/whisper/encoder.toml --out runs/whisper/encoder
+cp runs/whisper/encoder/results.json examples/whisper/results/encoder.json
 # Hugging Face's recipe with as many steps, and both tested alike.
 PYTHONPATH=bench .venv/bin/python bench/peers/whisper_recipe.py "$VIZINHO_WHISPER" "$VIZINHO_SHARED/speech/pt.jsonl" \
     --lang pt --steps 120 --seed 1 --out runs/whisper/hugging_face.seed1
