@@ -26,7 +26,13 @@ for language in es en fr ca; do
 done
 .venv/bin/python examples/people/prepare.py --checked runs/people/corpora --out runs/people/corpora
 "$vizinho" experiment examples/whisper/encoder.toml --out runs/whisper/encoder
-cp runs/whisper/encoder/results.json examples/whisper/results/encoder.json
+.venv/bin/python - <<'END'
+import json
+results = json.load(open("runs/whisper/encoder/results.json"))
+del results["arms"]  # every utterance of every arm: half a megabyte
+with open("examples/whisper/results/encoder.json", "w") as file:
+    file.write(json.dumps(results, ensure_ascii=False, indent=1) + "\n")
+END
 # Hugging Face's recipe with as many steps, and both tested alike.
 PYTHONPATH=bench .venv/bin/python bench/peers/whisper_recipe.py "$VIZINHO_WHISPER" "$VIZINHO_SHARED/speech/pt.jsonl" \
     --lang pt --steps 120 --seed 1 --out runs/whisper/hugging_face.seed1
