@@ -458,6 +458,9 @@ def tune(
     ] = None,
     rescore: options.Rescore = None,
     split: Annotated[str, Option("--split", help="Split to choose on; test is refused.")] = "dev",
+    minutes: Annotated[
+        float, Option("--minutes", help="Minutes of the split to choose on, always the same ones; 0 takes all.", min=0)
+    ] = 10.0,
     metric: Annotated[Metric, Option("--metric", help="Error rate to choose by.")] = Metric.cer,
     beam_width: options.BeamWidth = None,
     threads: Threads = 1,
@@ -469,7 +472,7 @@ def tune(
     """
     from vizinho.decoding.setup import write_decoder, write_own_decoder
     from vizinho.job.data import as_manifest
-    from vizinho.job.decoder import choose_decoder, model_of_texts, spoken, to_choose_on, with_trainings_dev
+    from vizinho.job.decoder import choose_decoder, model_of_texts, of_split, spoken, with_trainings_dev
     from vizinho.progress import board
     from vizinho.recognition.files import Work
 
@@ -479,7 +482,7 @@ def tune(
     card = store.card(model)
     corpus = as_manifest(corpus, card.language, store.home, lambda line: warn([line]), board) if card else corpus
     utterances = with_trainings_dev(read_manifest(corpus), card)
-    to_choose_on(utterances, split)  # what is refused is refused before the work
+    of_split(utterances, split, minutes)  # what is refused is refused before the work
     if out is None:
         store.decoder_place(model)
     place = store.resolve(model)
@@ -494,7 +497,7 @@ def tune(
         assert spec is not None
         spec = replace(spec, lexicon=lexicon)
         choice = choose_decoder(
-            recognizer, utterances, spec, split=split, metric=metric.value, threads=threads, show=show
+            recognizer, utterances, spec, split=split, minutes=minutes, metric=metric.value, threads=threads, show=show
         )
         note = {"model": model, "corpus": str(corpus), **choice.note}
         if out is not None:

@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -197,6 +197,15 @@ def select(
     if not chosen:
         raise CorpusError(f"no utterance fits into {minutes} minutes", where="minutes", fix="ask for more")
     return [u for u in matching if u.id in chosen]
+
+
+def to_choose_on(dev: Sequence[Utterance], minutes: float) -> tuple[Utterance, ...]:
+    """The part of dev on which something is chosen: so many minutes, always the same ones; 0 takes all."""
+    if not minutes or sum(u.duration_seconds for u in dev) <= minutes * 60:
+        return tuple(dev)
+    # One seed for all runs, so that their scores on dev can be compared; at least one utterance, however long.
+    chosen = set(_first_minutes(list(dev), minutes, seed=0)) or {dev[0].id}
+    return tuple(u for u in dev if u.id in chosen)
 
 
 def _first_minutes(utterances: list[Utterance], minutes: float, seed: int) -> Iterator[str]:

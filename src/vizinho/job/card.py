@@ -120,7 +120,8 @@ def recorded_job(store: Store, ref: str, card: Card, corpora: Sequence[Path] = (
         # Cards of version 0.x lack these two: every donor got an output layer for CTC then.
         head=card.job.get("head", "ctc"),
         language_like=tuple((str(code), float(share)) for code, share in card.job.get("language_like", ())),
-        options=from_dict(TrainingOptions, recipe, where=f"{ref}: recipe"),
+        # All of dev chose before there was a limit.
+        options=from_dict(TrainingOptions, {"dev_minutes": 0.0} | recipe, where=f"{ref}: recipe"),
         others=tuple(
             MixedDonor(str(o["ref"]), _donor(store, ref, o), o["language"], float(o["share"]))
             for o in card.job.get("others", ())

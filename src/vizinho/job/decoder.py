@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from vizinho.corpora.manifest import fingerprint, held_out_texts
+from vizinho.corpora.manifest import fingerprint, held_out_texts, to_choose_on
 from vizinho.decoding.beam import letters_of
 from vizinho.decoding.lm.mix import mix_files
 from vizinho.decoding.lm.model import card_path, load_language_model
@@ -30,6 +30,8 @@ from vizinho.records import Utterance
 from vizinho.store.card import Card
 
 LIST_WORDS = 50_000  # of a language's frequent words: a model of some two megabytes
+DEV_MINUTES = 10.0
+"""Speech that weights are chosen on: each of some thirty trials searches all of it."""
 LIST_SHARE = 0.5  # of the list, where it is mixed with texts
 
 
@@ -70,14 +72,17 @@ def spoken(folder: Path, card: Card | None, utterances: Callable[[], Sequence[Ut
     return utterances()[0].lang if card is None and is_whisper(folder) else None
 
 
-def to_choose_on(utterances: Sequence[Utterance], split: str) -> list[Utterance]:
-    """The utterances of a split. Raises SpecError for test, and CorpusError where there are none."""
+def of_split(utterances: Sequence[Utterance], split: str, minutes: float) -> Sequence[Utterance]:
+    """So many minutes of a split's utterances; 0 takes all.
+
+    Raises SpecError for test, and CorpusError where there are none.
+    """
     if split == "test":  # weights that are chosen on test make every later test score too good
         raise SpecError("weights are not chosen on test", where="lm tune", fix="use dev")
     chosen = [u for u in utterances if u.split == split]
     if not chosen:
         raise CorpusError(f"no utterances in split {split!r}", where="--corpus", fix="give a manifest that has it")
-    return chosen
+    return to_choose_on(chosen, minutes)
 
 
 def choose_decoder(
@@ -86,6 +91,7 @@ def choose_decoder(
     spec: DecoderSpec,
     *,
     split: str = "dev",
+    minutes: float = DEV_MINUTES,
     metric: str = "cer",
     threads: int = 1,
     show: Event = unseen,
@@ -93,11 +99,13 @@ def choose_decoder(
     """Try the search alone, each language model, and both together, each with the weights that suit it.
 
     The best of them is then tried with the second language model of `spec`, where it has one; `threads` are for that.
-    The network runs once, one with a decoder twice: by itself, and for the texts that language models choose from. Of
-    sets with equal errors the smallest is chosen. Raises SpecError for the test split and for a network that writes one
-    text, CorpusError for a split without text, and what `make_decoder` or `nbest_decoder` raises.
+    `minutes` of the split are used, 0 takes all. The network runs once, one with a decoder twice: by itself, and for
+    the texts that language models choose from. Of sets with equal errors the smallest is chosen.
+
+    Raises SpecError for the test split and for a network that writes one text, CorpusError for a split without text,
+    and what `make_decoder` or `nbest_decoder` raises.
     """
-    utterances = to_choose_on(utterances, split)
+    utterances = of_split(utterances, split, minutes)
     normalize = normalizer_of(recognizer, utterances)
     references = {u.id: text for u in utterances if (text := normalize(u.text))}  # no rate is defined without words
     second = spec.rescoring

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from vizinho.audio.features import make_extractor
+from vizinho.corpora.manifest import to_choose_on
 from vizinho.errors import SpecError
 from vizinho.job.data import Dataset, SpeechAmount, read_dataset
 from vizinho.job.job import Job
@@ -218,7 +219,7 @@ def _mixed(job: Job, dataset: Dataset, similarity: Similarity | None, first: Sta
     model, note = first.checkpoint.model, ""
     shares = [other.share for other in job.others]
     if None in shares:
-        dev = dev_set(dataset.dev, dataset.normalizer)
+        dev = dev_set(to_choose_on(dataset.dev, job.options.dev_minutes), dataset.normalizer)
         if dev.utterances:
             chosen, cers = choose_shares(model, starts, lambda: dev_rates(first.checkpoint, dev)[0])
             note = f"; dev CER alone {', '.join(f'{cer:.3f}' for cer in cers)}"

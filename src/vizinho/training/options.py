@@ -195,10 +195,14 @@ class TrainingOptions(LoopOptions):
     """Low-rank adapters that learn instead of the network; None: the network learns."""
     distributed: DistributedOptions = field(default_factory=DistributedOptions)
     phonemes: PhonemeOptions = field(default_factory=PhonemeOptions)
+    dev_minutes: float = 10.0
+    """Speech of dev on which weights are chosen, always the same utterances; 0 takes all. A run scores dev dozens of
+    times, and a large corpus has hours of it."""
 
     def __post_init__(self) -> None:
         LoopOptions.__post_init__(self)
         check_least(self, "batch_seconds", 1)
+        check_least(self, "dev_minutes", 0)
         check_least(self, "workers", 0)
         if self.precision not in ("no", "bf16"):
             raise SpecError(f"precision is {self.precision!r}", fix='use "no" or "bf16"')

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vizinho.corpora.manifest import fingerprint, read_manifest, select, write_manifest
+from vizinho.corpora.manifest import fingerprint, read_manifest, select, to_choose_on, write_manifest
 from vizinho.errors import CorpusError
 from vizinho.records import Utterance
 
@@ -197,3 +197,16 @@ def test_the_words_of_people_have_no_split() -> None:
     if not shared.is_file():
         pytest.skip("the data beside the project is not here")
     assert any(not u.split for u in read_manifest(shared))
+
+
+@given(st.lists(st.floats(0.5, 40.0), min_size=1, max_size=30), st.floats(0.01, 5.0), st.randoms())
+def test_what_is_chosen_on_is_a_part_of_dev_whatever_its_order(seconds, minutes, rng):
+    dev = [utterance(f"u{number}", length) for number, length in enumerate(seconds)]
+    chosen = to_choose_on(dev, minutes)
+    assert chosen and set(chosen) <= set(dev)
+    assert len(chosen) == 1 or sum(u.duration_seconds for u in chosen) <= minutes * 60
+    assert list(chosen) == [u for u in dev if u in chosen]
+    if len(chosen) > 1:
+        assert set(to_choose_on(rng.sample(dev, len(dev)), minutes)) == set(chosen)
+    assert set(chosen) <= set(to_choose_on(dev, 2 * minutes)) or len(chosen) == 1
+    assert to_choose_on(dev, 0) == to_choose_on(dev, 1e9) == tuple(dev)

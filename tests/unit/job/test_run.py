@@ -13,6 +13,7 @@ import vizinho
 from vizinho import train, transfer
 from vizinho.audio.augment import NO_AUGMENT
 from vizinho.errors import InterruptedRunError, SpecError, StoreError
+from vizinho.job.card import recorded_job
 from vizinho.job.publish import sole_run
 from vizinho.job.run import Reporting
 from vizinho.store.card import read_card
@@ -104,6 +105,19 @@ def test_the_result_is_reported_before_the_run_is_forgotten(place):
     ((ref, folders),) = seen
     assert ref == outcome.ref and len(folders) == 1
     assert list(runs.glob("order-*")) == []
+
+
+def test_a_large_dev_is_chosen_on_in_part_and_a_card_of_before_means_all_of_it(place, tmp_path, capsys):
+    store = Store(tmp_path)
+    corpus = tone_corpus(tmp_path / "pt", count=12, lang="pt", splits=("train", "dev"), seed=3)
+    few = train(lang="pt", corpus=corpus, preset="micro", recipe=replace(FAST, dev_minutes=0.05), store=store)
+    (line,) = (line for line in capsys.readouterr().err.splitlines() if line.startswith("dev: "))
+    assert "minutes choose the weights (dev_minutes in --recipe)" in line
+    assert 0 < store.card("pt").data["dev_utterances"] < len(few.ready.dataset.dev) == 6
+    card = store.card("pt")
+    recipe = {key: value for key, value in card.recipe.items() if key != "dev_minutes"}
+    assert recorded_job(store, "pt@1", card).options.dev_minutes == 0.05
+    assert recorded_job(store, "pt@1", replace(card, recipe=recipe)).options.dev_minutes == 0.0
 
 
 def test_repeats_below_one_are_refused_before_anything_is_made(place):
