@@ -23,7 +23,7 @@ from vizinho.cli.options import (
     normalizer_for,
     processes_for,
 )
-from vizinho.corpora.manifest import fingerprint, is_other_format, read_manifest
+from vizinho.corpora.manifest import fingerprint, read_manifest
 from vizinho.errors import CorpusError
 from vizinho.store.store import Store
 
@@ -67,11 +67,12 @@ def check(
     from vizinho.text.orthography import write_orthography
 
     name, place = corpus.stem, corpus.parent
-    if lang and is_other_format(corpus):
+    if lang:
         from vizinho.job.data import as_manifest
 
-        name, place = corpus.resolve().stem, Path()
-        corpus = as_manifest(corpus, lang, Store().home, lambda line: warn([line]), board)
+        manifest = as_manifest(corpus, lang, Store().home, lambda line: warn([line]), board)
+        if manifest != corpus:
+            name, place, corpus = corpus.resolve().stem, Path(), manifest
     utterances = read_manifest(corpus)
     normalizer = normalizer_for(lang or _only_lang(utterances, corpus), orthography)
     if counts:
