@@ -129,12 +129,37 @@ def test_several_languages_need_a_choice(tmp_path: Path) -> None:
 
 
 def test_unknown_kinds_of_corpus_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(CorpusError, match="the folder is empty"):
+        run("convert", tmp_path, tmp_path / "m.jsonl", "--lang", "pt")
+    (tmp_path / "readme.md").write_text("nothing")
     with pytest.raises(CorpusError, match="unknown kind of corpus"):
         run("convert", tmp_path, tmp_path / "m.jsonl", "--lang", "pt")
     with pytest.raises(CorpusError, match="no reader 'voxforge'"):
         run("convert", tmp_path, tmp_path / "m.jsonl", "--lang", "pt", "--format", "voxforge")
     with pytest.raises(CorpusError, match="no such file or folder"):
         run("convert", tmp_path / "none", tmp_path / "m.jsonl", "--lang", "pt")
+
+
+@pytest.mark.parametrize("alone", [True, False])
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("visits.zip", b"PK\x03\x04", "an archive"),
+        ("visits.TAR", b"", "an archive"),
+        ("v.txt", b'<?xml version="1.0"?>\n<ANNOTATION_DOCUMENT>', "those of a .eaf file"),
+        ("v.xml", '\ufeff<?xml version="1.0"?>\n<ANNOTATION_DOCUMENT>'.encode("utf-16-le"), "those of a .eaf file"),
+        ("v.txt", 'File type = "ooTextFile"'.encode("utf-16"), "those of a .textgrid file"),
+        ("v.md", b"WEBVTT\n", "those of a .vtt file"),
+        ("v", b"<!DOCTYPE Trans SYSTEM", "those of a .trs file"),
+    ],
+)
+def test_archives_and_wrong_suffixes_are_named(tmp_path: Path, name, content, message, alone) -> None:
+    (tmp_path / "visits").mkdir()
+    file = tmp_path / "visits" / name
+    file.write_bytes(content)
+    with pytest.raises(CorpusError, match=message) as refusal:
+        run("convert", file if alone else file.parent, tmp_path / "m.jsonl", "--lang", "pt")
+    assert str(refusal.value).startswith(str(file))
 
 
 def test_help_loads_no_heavy_library() -> None:

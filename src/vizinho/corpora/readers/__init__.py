@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -82,6 +83,18 @@ _FILES: tuple[tuple[str, tuple[str, ...], Callable[[Path], bool]], ...] = (
 """What a single file is, by its suffix and its beginning."""
 
 
+_ARCHIVES = (".zip", ".7z", ".rar", ".tar", ".gz", ".tgz")
+_BEGINNING = 1024
+"""Bytes of a file that show what it is."""
+_BEGINNINGS = (
+    (b"<ANNOTATION_DOCUMENT", ".eaf"),
+    (b"ooTextFile", ".textgrid"),
+    (b"<!DOCTYPE Trans", ".trs"),
+    (b"WEBVTT", ".vtt"),
+)
+"""What only one kind of transcript begins with, and its suffix."""
+
+
 def detect(source: Path) -> str:
     """Name the reader for a source by its files. Raises CorpusError when none fits, or several do."""
     if not source.exists():
@@ -93,10 +106,27 @@ def detect(source: Path) -> str:
         signs = (name for name, places, fits in _SIGNS if any(fits(f) for place in places for f in source.glob(place)))
         name = next(signs, None) or _of_files(source)
     if name is None:
-        raise CorpusError("unknown kind of corpus", where=source, fix=f"name it: --format {', '.join(READERS)}")
+        raise _unknown(source)
     if name == "fleurs" and any(_is_common_voice(table) for table in source.glob("*.tsv")):
         return "common-voice"  # its clips are missing, which the reader will say
     return name
+
+
+def _unknown(source: Path) -> CorpusError:
+    """The error for what no reader knows: an empty folder, archives, transcripts with another suffix, others."""
+    files = visible_files(source) if source.is_dir() else [source]
+    if not files:
+        return CorpusError("the folder is empty", where=source, fix="give the folder that holds the transcripts")
+    packed = [file for file in files if file.suffix.lower() in _ARCHIVES]
+    if packed:
+        return CorpusError("an archive, which is not read", where=packed[0], fix="unpack it and give the folder")
+    for file in files:
+        with contextlib.suppress(OSError), file.open("rb") as opened:
+            start = opened.read(_BEGINNING).replace(b"\0", b"")  # UTF-16 has a zero in every Latin letter
+            suffix = next((suffix for sign, suffix in _BEGINNINGS if sign in start), None)
+            if suffix is not None and file.suffix.lower() != suffix:
+                return CorpusError(f"its contents are those of a {suffix} file", where=file, fix=f"name it *{suffix}")
+    return CorpusError("unknown kind of corpus", where=source, fix=f"name it: --format {', '.join(READERS)}")
 
 
 def _of_files(folder: Path) -> str | None:
