@@ -97,7 +97,7 @@ def _card_lines(card: Card) -> Iterator[str]:
         yield f"started from {card.donor['ref']} ({card.donor['language'] or 'language not known'}){planned}"
     else:
         yield "started from scratch"
-    yield f"trained {card.steps:,} steps, seed {card.seed}; {len(card.curve)} evaluations on dev"
+    yield f"trained {card.steps:,} steps, seed {card.seed}; scored on dev {len(card.curve)} times"
     yield from [_data_line(card.data)] if card.data else []
     for score in card.scores:
         interval = f" [{score['cer_ci'][0]:.3f}, {score['cer_ci'][1]:.3f}]" if "cer_ci" in score else ""

@@ -77,8 +77,9 @@ def test_a_broken_card_does_not_hide_the_other_models(store):
 
 def test_show_is_short_for_people_and_whole_for_programs(store):
     shown = typed("show", "pt")
-    assert "plan: 2 rows (--json prints them)" in shown
-    assert "curve: 1 points" in shown
+    assert "started from es@1 (es), 2 rows of the plan" in shown
+    assert "scored on dev 1 times" in shown
+    assert "--json prints the whole card" in shown
     assert "movement: encoder distance 0.160, 50.0% of the weights moved" in shown
     card = json.loads(typed("show", "pt@1", "--json"))
     assert card["plan"] == [{"target": "a"}, {"target": "b"}]
