@@ -200,7 +200,7 @@ def select(
 
 
 def to_choose_on(dev: Sequence[Utterance], minutes: float) -> tuple[Utterance, ...]:
-    """The part of dev on which something is chosen: so many minutes, always the same ones; 0 takes all."""
+    """At most `minutes` of dev to choose on, always the same utterances; 0 takes all."""
     if not minutes or sum(u.duration_seconds for u in dev) <= minutes * 60:
         return tuple(dev)
     # One seed for all runs, so that their scores on dev can be compared; at least one utterance, however long.

@@ -73,7 +73,7 @@ def spoken(folder: Path, card: Card | None, utterances: Callable[[], Sequence[Ut
 
 
 def of_split(utterances: Sequence[Utterance], split: str, minutes: float) -> Sequence[Utterance]:
-    """So many minutes of a split's utterances; 0 takes all.
+    """At most `minutes` of a split, always the same utterances; 0 takes all.
 
     Raises SpecError for test, and CorpusError where there are none.
     """
