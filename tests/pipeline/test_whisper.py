@@ -120,7 +120,10 @@ def test_language_models_are_weighed_on_dev_and_choose_among_its_texts(whisper, 
     assert tuned.returncode == 0, tuned.stderr
     assert list(json.loads(tuned.stdout)["parts"]) == ["network alone", "words"]
     assert json.loads(out.read_text())["lms"] in ([], ["decoder.arpa"])  # none where it does not help
-    for options in (("--decoder", out), ("--lm", place / "decoder.arpa", "--beam-width", "4", "--lm-weight", "2")):
+    searching = ("--lm", place / "decoder.arpa", "--beam-width", "4", "--lm-weight", "2")
+    listed = vizinho("transcribe", whisper, speech / "0.wav", *searching, "--n-best", "2", home=place / "home")
+    assert listed.returncode == 2 and "list none" in listed.stderr  # a beam width would not help
+    for options in (("--decoder", out), searching):
         done = vizinho("transcribe", whisper, speech / "0.wav", "--lang", "pt", *options, home=place / "home")
         assert done.returncode == 0, done.stderr
         done = vizinho("evaluate", whisper, "--corpus", manifest, "--split", "dev", *options, home=place / "home")

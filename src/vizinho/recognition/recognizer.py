@@ -396,7 +396,8 @@ class Recognizer:
         are enough to find the best ones of the whole. Of ways with the same text the best is taken.
         """
         if not isinstance(self.decoder, Searching):
-            raise SpecError("alternatives need a beam search", where="n_best", fix="give a beam width")
+            fix = "leave it out: Whisper and transducers list none" if self.writes_words else "give a beam width"
+            raise SpecError("alternatives need a beam search", where="n_best", fix=fix)
         paths = [_Path((), 0.0, 0.0)]
         for piece in pieces:
             assert not isinstance(piece.output, list)  # `ctc` refused a beam search on words
