@@ -98,7 +98,8 @@ def _card_lines(card: Card) -> Iterator[str]:
     else:
         yield "started from scratch"
     yield f"trained {card.steps:,} steps, seed {card.seed}; scored on dev {len(card.curve)} times"
-    yield from [_data_line(card.data)] if card.data else []
+    if "minutes" in card.data:  # controls were made, not trained
+        yield _data_line(card.data)
     for score in card.scores:
         interval = f" [{score['cer_ci'][0]:.3f}, {score['cer_ci'][1]:.3f}]" if "cer_ci" in score else ""
         count = f", {score['utterances']:,} utterances" if "utterances" in score else ""

@@ -87,6 +87,16 @@ def test_show_is_short_for_people_and_whole_for_programs(store):
     assert card["files"].keys() == {"README.md", "config.json"}
 
 
+def test_a_card_that_says_little_is_shown(store, tmp_path):
+    """Controls of experiments were never trained: their data has sources alone."""
+    folder = tmp_path / "control"
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    store.add("control", folder, dataclasses.replace(CARD, data={"sources": []}, curve=(), scores=(), movement=None))
+    shown = typed("show", "control")
+    assert "started from scratch" in shown and "heard" not in shown
+
+
 def test_lineage_draws_the_tree_and_names_what_is_gone(store, tmp_path):
     folder = tmp_path / "child"
     folder.mkdir()
