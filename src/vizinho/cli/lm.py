@@ -35,7 +35,7 @@ from vizinho.cli.options import (
     normalizer_for,
     refuse_options_of_other_kinds,
 )
-from vizinho.corpora.manifest import held_out_texts, read_manifest
+from vizinho.corpora.manifest import DEV_MINUTES, held_out_texts, read_manifest
 from vizinho.errors import SpecError
 from vizinho.store.store import Store
 
@@ -460,7 +460,7 @@ def tune(
     split: Annotated[str, Option("--split", help="Split to choose on; test is refused.")] = "dev",
     minutes: Annotated[
         float, Option("--minutes", help="Minutes of the split to choose on, always the same ones; 0 takes all.", min=0)
-    ] = 10.0,
+    ] = DEV_MINUTES,
     metric: Annotated[Metric, Option("--metric", help="Error rate to choose by.")] = Metric.cer,
     beam_width: options.BeamWidth = None,
     threads: Threads = 1,

@@ -53,6 +53,8 @@ def read_manifest(path: Path) -> list[Utterance]:
 
 SHARDS_INDEX = "corpus.json"
 """Tells a folder of shards from others (`corpora.shards`)."""
+DEV_MINUTES = 10.0
+"""Speech of dev on which weights are chosen: all of it is scored dozens of times, and a large corpus has hours."""
 
 
 def is_other_format(place: Path) -> bool:

@@ -40,7 +40,7 @@ from vizinho.experiment.starts import (
 )
 from vizinho.experiment.summary import summarise
 from vizinho.experiment.test_arm import home_of, interpolation, retention, scored, worst_utterances
-from vizinho.job.fit import FinishedJob, chosen_on
+from vizinho.job.fit import FinishedJob
 from vizinho.job.publish import drop_run, run_folder, sole_run
 from vizinho.job.start import ReadyJob, make_ready, sound_similarity
 from vizinho.model.networks import weights
@@ -159,7 +159,7 @@ def arm_task(spec: ExperimentSpec, arm: Arm, space: Workspace, show: Event) -> T
 
 def _untrained(ready: ReadyJob) -> FinishedJob:
     """A job that ends where it starts; what it scores on dev is in its curve, as that of step 0."""
-    dev = chosen_on(ready)
+    dev = ready.dev
     scores = scored(Recognizer.of(ready.checkpoint), dev, ready.dataset.normalizer) if dev else None
     rates = {"CER": scores.cer if scores else None, "WER": scores.wer if scores else None}
     curve = (Point(0, None, rates, 0.0),)

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from vizinho.corpora.manifest import fingerprint, held_out_texts, to_choose_on
+from vizinho.corpora.manifest import DEV_MINUTES, fingerprint, held_out_texts, to_choose_on
 from vizinho.decoding.beam import letters_of
 from vizinho.decoding.lm.mix import mix_files
 from vizinho.decoding.lm.model import card_path, load_language_model
@@ -30,8 +30,6 @@ from vizinho.records import Utterance
 from vizinho.store.card import Card
 
 LIST_WORDS = 50_000  # of a language's frequent words: a model of some two megabytes
-DEV_MINUTES = 10.0
-"""Speech that weights are chosen on: each of some thirty trials searches all of it."""
 LIST_SHARE = 0.5  # of the list, where it is mixed with texts
 
 
@@ -111,9 +109,10 @@ def choose_decoder(
     second = spec.rescoring
     scorer = second.scorer(recognizer.normalizer) if second else None
     set_threads(threads)  # after torch, which only a second model brings
-    chosen_on = [u for u in utterances if u.id in references]
-    kind = CandidatesOf if recognizer.writes_words else LogProbsOf
-    heard = kind(recognizer, chosen_on, spec, partial(show, kind.doing, len(references)))
+    heard = CandidatesOf(recognizer, utterances, spec) if recognizer.writes_words else LogProbsOf(recognizer)
+    parts = _parts(spec, search_alone=not recognizer.writes_words)
+    searches = {name: heard.decoder(part) for name, part in parts.items()}  # what is refused is refused before the work
+    heard.listen([u for u in utterances if u.id in references], show)
 
     def texts(search: Any) -> dict[str, str]:
         return {name: normalize.recognised(text) for name, text in heard.texts(search).items()}
@@ -121,16 +120,16 @@ def choose_decoder(
     alone = Trial(BeamOptions(), *error_rates(references, texts(None)))
     # A network with a decoder is taken as it is where no language model helps; the others search a beam even then.
     tuned = [Tuned("network alone", DecoderSpec(), alone, 1)] if recognizer.writes_words else []
-    for name, part in _parts(spec, search_alone=not recognizer.writes_words).items():
-        search = heard.decoder(part)
+    for name, search in searches.items():
         grid = grid_for(search)
         progress = partial(show, f"trying {name}", grid.trials)
         trials = tune(texts, references, search, grid, metric=metric, progress=progress)
         taken = best(trials, metric)
-        tuned.append(Tuned(name, replace(part, options=taken.options), taken, len(trials)))
+        tuned.append(Tuned(name, replace(parts[name], options=taken.options), taken, len(trials)))
     chosen = _smallest(tuned, metric)
     if second and scorer:
-        search = heard.decoder(chosen.spec)
+        first = searches.get(chosen.parts) or heard.decoder(chosen.spec)
+        search = first.with_options(chosen.spec.options)
         progress = partial(show, "trying rescoring", RESCORE_TRIALS)
         trials = tune_rescoring(texts, references, search, scorer, second.options, metric=metric, progress=progress)
         taken = best(trials, metric)
@@ -139,11 +138,11 @@ def choose_decoder(
         tuned.append(Tuned(f"{chosen.parts}, rescored", replace(chosen.spec, rescoring=rescoring), taken, len(trials)))
         chosen = _smallest(tuned, metric)
     taken = chosen.best
-    parts = {t.parts: {"cer": t.best.cer, "wer": t.best.wer} for t in tuned}
+    rates = {t.parts: {"cer": t.best.cer, "wer": t.best.wer} for t in tuned}
     note = {
         "split": split, "data": fingerprint(utterances), "metric": metric, "utterances": len(references),
         "cer": taken.cer, "wer": taken.wer, "greedy_cer": alone.cer, "greedy_wer": alone.wer,
-        "trials": sum(t.trials for t in tuned), "parts": parts,
+        "trials": sum(t.trials for t in tuned), "parts": rates,
     }  # fmt: skip
     return Choice(alone, tuple(tuned), chosen, note)
 

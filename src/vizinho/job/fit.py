@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vizinho.corpora.batches import batch_statistics
-from vizinho.corpora.manifest import to_choose_on
 from vizinho.evaluation.collapse import Course, Finding, diagnose
 from vizinho.job.start import ReadyJob, dev_set, task_of
 from vizinho.model.checkpoint import save_checkpoint
@@ -132,19 +131,14 @@ def save(folder: Path, ready: ReadyJob) -> None:
         save_head(folder, ready.phonemes.head)
 
 
-def chosen_on(ready: ReadyJob) -> tuple[Utterance, ...]:
-    """The utterances of dev that choose a job's weights."""
-    return to_choose_on(ready.dataset.dev, ready.job.options.dev_minutes)
-
-
 def _dev_set(ready: ReadyJob, log: Log) -> DevSet:
     """Dev utterances with text that the network can process; what is left out for its length is logged."""
-    whole = ready.dataset.dev
-    if len(dev := chosen_on(ready)) < len(whole):
+    dev, whole = ready.dev, ready.dataset.dev
+    if len(dev) < len(whole):
         minutes, of = (sum(u.duration_seconds for u in utterances) / 60 for utterances in (dev, whole))
         log(f"dev: {minutes:.1f} of its {of:.1f} minutes choose the weights (dev_minutes in --recipe)")
     short_enough: list[Utterance] = []
-    for utterance in chosen_on(ready):
+    for utterance in dev:
         if ready.checkpoint.front.can_hear(utterance.duration_seconds):
             short_enough.append(utterance)
         else:

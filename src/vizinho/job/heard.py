@@ -3,31 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from functools import partial
+from typing import Any
 
 from vizinho.audio.io import load_audio
 from vizinho.decoding.beam import BeamDecoder
-from vizinho.decoding.nbest import CANDIDATES, NBestDecoder, nbest_decoder
+from vizinho.decoding.nbest import CANDIDATES, Candidate, NBestDecoder, nbest_decoder
 from vizinho.decoding.setup import DecoderSpec
 from vizinho.job.promote import normalizer_of
-from vizinho.progress import Advance
+from vizinho.progress import Event
 from vizinho.recognition.engines import WordsEngine
-from vizinho.recognition.recognizer import Recognizer
+from vizinho.recognition.recognizer import Acoustics, Recognizer
 from vizinho.records import Utterance
 
 
 class LogProbsOf:
     """Of a CTC network: log-probabilities, which a beam search turns into texts."""
 
-    doing: ClassVar[str] = "computing log-probabilities"
-
-    def __init__(
-        self, recognizer: Recognizer, utterances: Sequence[Utterance], spec: DecoderSpec, progress: Advance
-    ) -> None:
-        """Run the network; progress moves by utterances. Raises AudioError for a recording that cannot be read."""
-        progress(0, "")
+    def __init__(self, recognizer: Recognizer) -> None:
         self._recognizer = recognizer
-        self._recordings = list(recognizer.corpus_log_probs(utterances, progress))
+        self._recordings: list[Acoustics] = []
+
+    def listen(self, utterances: Sequence[Utterance], show: Event) -> None:
+        """Run the network. Raises AudioError for a recording that cannot be read."""
+        progress = partial(show, "computing log-probabilities", len(utterances))
+        progress(0, "")
+        self._recordings = list(self._recognizer.corpus_log_probs(utterances, progress))
 
     def decoder(self, spec: DecoderSpec) -> BeamDecoder:
         """The search that `spec` describes. Raises what `make_decoder` raises."""
@@ -42,24 +43,26 @@ class LogProbsOf:
 class CandidatesOf:
     """Of a network with a decoder: texts of each piece, of which language models choose."""
 
-    doing: ClassVar[str] = "writing texts to choose from"
-
-    def __init__(
-        self, recognizer: Recognizer, utterances: Sequence[Utterance], spec: DecoderSpec, progress: Advance
-    ) -> None:
-        """Run the network, also by itself. Raises SpecError for one that writes one text, AudioError as above."""
-        progress(0, "")
+    def __init__(self, recognizer: Recognizer, utterances: Sequence[Utterance], spec: DecoderSpec) -> None:
+        """`spec` says how many texts are written of a piece."""
         # Of a model without a card, the corpus says which language's texts these are.
         self._normalizer = recognizer.normalizer or normalizer_of(recognizer, utterances)
-        count, engine = spec.options.beam_width or CANDIDATES, recognizer.engine
+        self._recognizer, self._count = recognizer, spec.options.beam_width or CANDIDATES
+        self._pieces: dict[str, list[list[Candidate]]] = {}
+        self._alone: dict[str, str] = {}
+
+    def listen(self, utterances: Sequence[Utterance], show: Event) -> None:
+        """Run the network, also by itself. Raises SpecError for one that writes one text, AudioError as above."""
+        engine = self._recognizer.engine
         assert isinstance(engine, WordsEngine)
-        self._pieces = {}
+        progress = partial(show, "writing texts to choose from", 2 * len(utterances))
+        progress(0, "")
         for utterance in utterances:
-            samples = [piece.samples for piece in recognizer.cut(load_audio(utterance.audio))]
-            pieces = engine.candidates(samples, count)
-            self._pieces[utterance.id] = [candidates for candidates in pieces if candidates]
+            samples = [piece.samples for piece in self._recognizer.cut(load_audio(utterance.audio))]
+            self._pieces[utterance.id] = [of_one for of_one in engine.candidates(samples, self._count) if of_one]
             progress(1, "")
-        self._alone = {name: t.text for name, t in recognizer.transcribe_corpus(utterances).items()}
+        alone = self._recognizer.transcribe_corpus(utterances, progress)
+        self._alone = {name: transcript.text for name, transcript in alone.items()}
 
     def decoder(self, spec: DecoderSpec) -> NBestDecoder:
         """What chooses by the language models of `spec`. Raises what `nbest_decoder` raises."""

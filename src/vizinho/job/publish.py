@@ -17,7 +17,7 @@ from vizinho.errors import InterruptedRunError, ModelError, StoreError
 from vizinho.evaluation.collapse import as_json as findings_json
 from vizinho.files import scratch_folder, sole_lock, write_text
 from vizinho.job.card import machine, recipe_of, record, software
-from vizinho.job.fit import FinishedJob, chosen_on, save
+from vizinho.job.fit import FinishedJob, save
 from vizinho.job.promote import Verdict, card_score, measure, promote
 from vizinho.job.start import ReadyJob
 from vizinho.model.checkpoint import save_checkpoint, weights_digest
@@ -249,7 +249,7 @@ def card_of(store: Store, name: str, finished: FinishedJob, *, donor: str | None
             "fingerprint": ready.dataset.fingerprint,
             **ready.target.as_json(),
             **({"practice": practice.as_json()} if practice.utterances else {}),
-            "dev_utterances": len(chosen_on(ready)),
+            "dev_utterances": len(ready.dev),
             "dev_held_out": ready.dataset.held_out,
             "set_aside": [list(pair) for pair in finished.skipped[:NAMED]],
             "set_aside_count": len(finished.skipped),

@@ -65,6 +65,11 @@ class ReadyJob:
         return self.dataset.amount(practice=True, skipped=self._skipped)
 
     @property
+    def dev(self) -> tuple[Utterance, ...]:
+        """The utterances of dev that choose the weights."""
+        return to_choose_on(self.dataset.dev, self.job.options.dev_minutes)
+
+    @property
     def _skipped(self) -> frozenset[str]:
         return frozenset(id_ for id_, _ in self.prepared.skipped)
 

@@ -196,8 +196,10 @@ class Recognizer:
             from vizinho.decoding.nbest import CANDIDATES, chooser
 
             engine = engine.choosing(chooser(spec, self.normalizer), spec.options.beam_width or CANDIDATES)
-        elif not hotwords and spec.options.changed:
-            raise _no_log_probs(self._folder)
+        elif not hotwords:
+            if spec.options.changed:
+                raise _no_log_probs(self._folder)
+            return self
         recognizer = Recognizer(engine, None, self.options, folder=self._folder)
         recognizer._alone = self.alone()
         return recognizer

@@ -11,6 +11,7 @@ from typing import Any, TypeVar, cast, get_args, get_type_hints
 import numpy as np
 
 from vizinho.audio.augment import AugmentOptions
+from vizinho.corpora.manifest import DEV_MINUTES
 from vizinho.errors import SpecError
 from vizinho.model.layers import AdapterOptions
 
@@ -195,7 +196,7 @@ class TrainingOptions(LoopOptions):
     """Low-rank adapters that learn instead of the network; None: the network learns."""
     distributed: DistributedOptions = field(default_factory=DistributedOptions)
     phonemes: PhonemeOptions = field(default_factory=PhonemeOptions)
-    dev_minutes: float = 10.0
+    dev_minutes: float = DEV_MINUTES
     """Speech of dev on which weights are chosen, always the same utterances; 0 takes all. A run scores dev dozens of
     times, and a large corpus has hours of it."""
 
