@@ -139,7 +139,8 @@ def main() -> None:
         compute_metrics=scores,
         callbacks=[times],
     )
-    trainer.train()
+    # A run that was interrupted goes on from its last evaluation.
+    trainer.train(resume_from_checkpoint=any((args.out / "checkpoints").glob("checkpoint-*")))
     trainer.model.save_pretrained(args.out / "model")
     processor.save_pretrained(args.out / "model")
     curve = [
