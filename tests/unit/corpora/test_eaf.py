@@ -164,6 +164,16 @@ def test_recordings_that_moved_are_looked_for(tmp_path):
     )
 
 
+def test_a_second_transcript_of_a_recording_is_noted(tmp_path):
+    recording(tmp_path / "v.wav")
+    for name in ("v", "v (1)"):
+        eaf(tmp_path / f"{name}.eaf", [("tx@ana", "Ana", ANA)], "v.wav")
+    read = Reading("eaf", tmp_path)
+    assert len(read.utterances) == 6
+    (note,) = read.noted("another transcript")
+    assert "v.wav has the transcript" in note and "v (1).eaf" in note
+
+
 def test_folders_named_after_a_split_are_that_split(tmp_path):
     for place in ("a/v1", "test/v2", "b/dev/v3"):
         recording(tmp_path / f"{place}.wav")

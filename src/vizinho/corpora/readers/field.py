@@ -75,12 +75,17 @@ class FieldReader:
         labels = _shared_labels(parsed.values(), choice)
         finder = MediaFinder((*([source] if source.is_dir() else []), *self.options.media))
         pieces = _Pieces(lang, root, Cutter(audio_dir), UniqueIds())
+        transcripts: dict[Path, Path] = {}
         for name, document in ((name, document) for name, documents in parsed.items() for document in documents):
             tiers = with_speakers((tier for tier in document.tiers if choice.takes(tier)), named)
             turns = self._turns(document, tiers, labels, on_problem)
             recording = self._recording(document, len(turns), finder, on_problem) if turns else None
             if recording is None:
                 continue
+            first = transcripts.setdefault(recording.path, document.path)
+            if first != document.path:  # perhaps each has one speaker, perhaps one is a copy such as "visit (1).eaf"
+                detail = f"{recording.path} has the transcript {first} too; both are read"
+                self.on_note(Note("another transcript", str(document.path), detail))
             for number, turn in enumerate(turns, start=1):
                 try:
                     yield pieces.utterance(document, recording, turn, number, name)
