@@ -12,6 +12,7 @@ from itertools import groupby
 from pathlib import Path
 
 from vizinho.errors import ModelError, SpecError, StoreError
+from vizinho.files import json_object
 from vizinho.rights import SERVING, refused
 from vizinho.server.security.refusals import Refusal, bad_parameter
 from vizinho.server.served import ServedModel
@@ -21,6 +22,8 @@ from vizinho.store.store import Entry, Store
 from vizinho.text.language import Language, same_language
 
 log = logging.getLogger("vizinho.server")
+
+_TRANSDUCERS = ("parakeet_rnnt", "parakeet_tdt")
 
 
 class Catalog:
@@ -197,7 +200,16 @@ def _read_folder(name: str, version: int, folder: Path, changed_ns: int) -> Serv
     if card is not None:
         with contextlib.suppress(ValueError):
             created = int(datetime.fromisoformat(card.created).timestamp())
-    return ServedModel(name, version, folder, card.language if card else "", created, refusing)
+    language = card.language if card else ""
+    return ServedModel(name, version, folder, language, created, _architecture(folder), refusing)
+
+
+def _architecture(folder: Path) -> str:
+    """How a model or an export makes words: ctc, transducer or whisper. This process opens no network."""
+    if kind := json_object(folder / "vizinho.json").get("kind"):
+        return str(kind)
+    network = str(json_object(folder / "config.json").get("model_type", ""))
+    return "transducer" if network in _TRANSDUCERS else "whisper" if network == "whisper" else "ctc"
 
 
 def _speaks(model: ServedModel, language: str) -> bool:

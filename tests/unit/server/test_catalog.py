@@ -1,11 +1,14 @@
 import dataclasses
+import json
 import shutil
 
 import pytest
 
 from vizinho.errors import SpecError, StoreError
 from vizinho.ledger import read_ledger
+from vizinho.model.frontends import TRANSDUCERS, WHOLE_WHISPER
 from vizinho.server.catalog import Catalog
+from vizinho.server.protocols.deepgram import model_info
 from vizinho.server.security.refusals import Refusal
 from vizinho.store.card import read_card
 from vizinho.store.rights import OVERRIDES
@@ -55,6 +58,26 @@ def test_what_there_is_not_is_refused_by_name(store, model, language, status, pa
     with pytest.raises(Refusal) as refused:
         Catalog(store).choose(model, language)
     assert (refused.value.status, refused.value.parameter) == (status, parameter)
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "architecture"),
+    [
+        *(("config.json", {"model_type": name}, "transducer") for name in TRANSDUCERS),
+        *(("config.json", {"model_type": name}, "whisper") for name in WHOLE_WHISPER),
+        ("config.json", {"model_type": "whisper_ctc"}, "ctc"),
+        ("config.json", {"model_type": "wav2vec2"}, "ctc"),
+        ("vizinho.json", {"format": 2, "kind": "whisper"}, "whisper"),
+        ("vizinho.json", {"format": 1, "kind": "transducer"}, "transducer"),
+        ("vizinho.json", {"format": 1, "precision": "fp32"}, "ctc"),
+    ],
+)
+def test_answers_say_what_kind_of_model_it_is(store, tmp_path, file, content, architecture):
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / file).write_text(json.dumps(content), encoding="utf-8")
+    served = Catalog(store, [str(folder)], language="es").choose(None, None)
+    assert (served.architecture, model_info(served).arch) == (architecture, architecture)
 
 
 def test_only_what_was_named_is_offered(store, tmp_path):

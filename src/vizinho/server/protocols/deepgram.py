@@ -285,7 +285,7 @@ def alternative(words: Sequence[Word], texts: Sequence[str] | None = None) -> wi
 
 def model_info(model: ServedModel) -> wire.ModelInfo:
     """A model as answers name it."""
-    return wire.ModelInfo(name=model.name, version=str(model.version))
+    return wire.ModelInfo(name=model.name, version=str(model.version), arch=model.architecture)
 
 
 def _wire_words(words: Sequence[Word], texts: Sequence[str] | None) -> list[wire.WireWord]:

@@ -29,7 +29,7 @@ class ModelInfo(BaseModel):
 
     name: str
     version: str
-    arch: str = "ctc"
+    arch: str
 
 
 class Metadata(BaseModel):

@@ -96,7 +96,7 @@ def _for_deepgram(name: str, served: ServedModel) -> ServedModelInfo:
     return ServedModelInfo(
         name=name,
         canonical_name=served.ref,
-        architecture="ctc",
+        architecture=served.architecture,
         languages=[served.language] if served.language else [],
         version=str(served.version),
         uuid=served.ref,
