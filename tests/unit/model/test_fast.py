@@ -2,12 +2,16 @@ import copy
 
 import pytest
 import torch
+from donor_zoo import RECOGNISERS, whisper
+from transformers import AutoModelForCTC, WhisperForConditionalGeneration
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 from vizinho.audio.features import make_extractor
 from vizinho.model import conformer
-from vizinho.model.fast import fast_forward
+from vizinho.model.fast import SHORT, attend_short, fast_forward
 from vizinho.model.frontends import front_end
 from vizinho.model.presets import build_model
+from vizinho.model.whisper_silence import pool_silence
 from vizinho.training.losses import ctc_loss
 
 
@@ -97,3 +101,68 @@ def test_bfloat16_is_near_float32_and_convolutions_stay_precise():
     assert torch.allclose(logits[True], logits[False].float(), atol=0.1)
     logits[False].float().sum().backward()
     assert all(p.grad.dtype == torch.float32 for p in model.parameters() if p.grad is not None)
+
+
+MASKS = {
+    "none": lambda items, queries, keys: None,
+    "added": lambda items, queries, keys: torch.randn(1, 1, 1, keys).expand(items, 1, queries, keys),
+    "true and false": lambda items, queries, keys: (
+        torch.arange(keys)[None, None, None] < torch.randint(1, keys + 1, (items, 1, 1, 1))
+    ),
+}
+
+
+@pytest.mark.parametrize("mask", MASKS)
+@pytest.mark.parametrize(("queries", "keys"), [(37, 37), (5, 61), (1, 9)])
+def test_short_attention_is_that_of_torch(queries, keys, mask):
+    torch.manual_seed(0)
+    drawn = [torch.randn(3, 2, n, 16) for n in (queries, keys, keys)]
+    added, layer, grad = MASKS[mask](3, queries, keys), torch.nn.Module(), torch.randn(3, queries, 2, 16)
+    expected, *exact = _attended(sdpa_attention_forward, layer, drawn, added, grad)
+    bf16 = [values.bfloat16() for values in drawn]
+    result, *gradients = _attended(attend_short, layer, bf16, added, grad.bfloat16())
+    assert result.dtype == torch.bfloat16
+    for near, of in zip((result, *gradients), (expected, *exact), strict=True):
+        assert torch.allclose(near.float(), of, atol=0.05)
+    # In single precision it is torch's own.
+    assert torch.equal(attend_short(layer, *drawn, added, scaling=0.3, is_causal=False)[0], expected)
+
+
+def _attended(attend, layer, inputs, mask, grad):
+    """The values attended to, and the gradients of queries, keys and values."""
+    inputs = [values.clone().requires_grad_() for values in inputs]
+    result, _ = attend(layer, *inputs, mask, scaling=0.3, is_causal=False)
+    result.backward(grad)
+    return result.detach(), *(values.grad for values in inputs)
+
+
+def test_what_looks_back_and_what_is_long_stay_with_torch():
+    torch.manual_seed(0)
+    layer = torch.nn.Module()
+    for length, causal in ((20, True), (SHORT + 1, False)):
+        inputs = [torch.randn(1, 2, length, 8).bfloat16() for _ in range(3)]
+        same = [f(layer, *inputs, None, is_causal=causal)[0] for f in (attend_short, sdpa_attention_forward)]
+        assert torch.equal(*same)
+
+
+@pytest.mark.parametrize("kind", ["whisper", "wav2vec2 layer", "wavlm"])
+def test_other_networks_attend_so_while_they_learn_and_are_saved_as_they_were(tmp_path, kind, monkeypatch):
+    calls, drop = [], conformer.drop
+    monkeypatch.setattr(conformer, "drop", lambda *arguments, **named: calls.append(1) or drop(*arguments, **named))
+    if kind == "whisper":
+        model = WhisperForConditionalGeneration.from_pretrained(whisper(tmp_path / "donor")).eval()
+        inputs = {"input_features": torch.randn(2, 80, 3000)[..., :200], "decoder_input_ids": torch.ones(2, 3).long()}
+        pool_silence(model)
+    else:
+        model = AutoModelForCTC.from_pretrained(RECOGNISERS[kind](tmp_path / "donor")).eval()
+        inputs = {"input_values": torch.randn(2, 4000)}
+    before = model.config._attn_implementation
+    with torch.autocast("cpu", torch.bfloat16):
+        expected = model(**inputs).logits
+        with fast_forward(model):
+            logits = model(**inputs).logits
+    assert torch.allclose(logits, expected, atol=0.02)
+    assert bool(calls) == (before == "sdpa")
+    assert model.config._attn_implementation == before
+    model.save_pretrained(tmp_path / "saved")
+    assert "vizinho" not in (tmp_path / "saved" / "config.json").read_text()
