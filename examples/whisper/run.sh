@@ -28,10 +28,11 @@ done
 "$vizinho" experiment examples/whisper/encoder.toml --out runs/whisper/encoder
 .venv/bin/python - <<'END'
 import json
-results = json.load(open("runs/whisper/encoder/results.json"))
-del results["arms"]  # every utterance of every arm: half a megabyte
-with open("examples/whisper/results/encoder.json", "w") as file:
-    file.write(json.dumps(results, ensure_ascii=False, indent=1) + "\n")
+for name in ("new_language", "encoder"):
+    results = json.load(open(f"runs/whisper/{name}/results.json"))
+    del results["arms"]  # every utterance of every arm: half a megabyte
+    with open(f"examples/whisper/results/{name}.json", "w") as file:
+        file.write(json.dumps(results, ensure_ascii=False, indent=1) + "\n")
 END
 # Hugging Face's recipe with as many steps, and both tested alike.
 PYTHONPATH=bench .venv/bin/python bench/peers/whisper_recipe.py "$VIZINHO_WHISPER" "$VIZINHO_SHARED/speech/pt.jsonl" \
