@@ -227,12 +227,17 @@ class CTranslate2Engine:
         """At most `count` drafts of each item, the likeliest first."""
         prompts = [self._tokens.prompt(language, self._hint) for language in languages]
         limits = [self._limit(s) for s in seconds]
-        how = {"beam_size": max(count, self.options.beam_size), "num_hypotheses": count}
+        beam = max(count, self.options.beam_size)
+        # CTranslate2 orders texts by their sum over the tokens without the end. Where the end of the prompt counts as
+        # text (a language after the times), its tokens count too, and the order is made here.
+        every = any(map(self._tokens.returned, prompts))
+        how = {"beam_size": beam, "num_hypotheses": beam if every else count}
         results = self._generate(self._network, encoded, prompts, max(limits), **how)
-        return [
+        drafts = [
             [self._draft(result, number, prompt, limit) for number in range(len(result.sequences_ids))]
             for result, prompt, limit in zip(results, prompts, limits, strict=True)
         ]
+        return [sorted(of_one, key=_without_end, reverse=True)[:count] if every else of_one for of_one in drafts]
 
     def _sound(self, drafts: Sequence[Draft]) -> list[Draft]:
         """The drafts without a fault; where there are none, the likeliest."""
@@ -330,6 +335,11 @@ class CTranslate2Engine:
             return ctranslate2.models.Whisper(name, **how, **files)
         except (RuntimeError, ValueError) as error:
             raise ModelError(f"CTranslate2 cannot open it ({first_line(error)})", where=name) from error
+
+
+def _without_end(draft: Draft) -> float:
+    """The sum of a draft's log-probabilities, its end's too, by the number of tokens without the end."""
+    return draft.log_prob * (len(draft.tokens) + 1) / max(1, len(draft.tokens))
 
 
 def _candidates(drafts: Sequence[Draft]) -> list[Candidate]:
