@@ -143,6 +143,19 @@ class Catalog:
             raise bad_parameter("language", f"no model speaks it; choose from {languages}")
         return speaking[0]
 
+    def choose_among(self, model: str | None, languages: Sequence[str]) -> ServedModel:
+        """The model of a request that names languages which are possible: one of them must be the model's.
+
+        Raises what `choose` raises.
+        """
+        for number, language in enumerate(languages, start=1):
+            try:
+                return self.choose(model, language)
+            except Refusal as refusal:
+                if refusal.status == 404 or number == len(languages):
+                    raise
+        return self.choose(model, None)
+
     def candidates(self, languages: Sequence[str] = ()) -> list[ServedModel]:
         """One model for each language to detect between. Raises Refusal 400 where there are fewer than two."""
         chosen: dict[str, ServedModel] = {}

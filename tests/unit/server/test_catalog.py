@@ -60,6 +60,17 @@ def test_what_there_is_not_is_refused_by_name(store, model, language, status, pa
     assert (refused.value.status, refused.value.parameter) == (status, parameter)
 
 
+def test_one_of_several_possible_languages_must_be_the_models(store):
+    catalog = Catalog(store, ["es-demo", "en-demo"])
+    chosen = catalog.choose_among("es-demo", ["en", "es"]), catalog.choose_among(None, ["xx", "en"])
+    assert [model.name for model in chosen] == ["es-demo", "en-demo"]
+    assert catalog.choose_among("en-demo", []).name == "en-demo"
+    for name, languages, status in [("es-demo", ["en", "xx"], 400), ("none", ["es"], 404)]:
+        with pytest.raises(Refusal) as refused:
+            catalog.choose_among(name, languages)
+        assert refused.value.status == status
+
+
 @pytest.mark.parametrize(
     ("file", "content", "architecture"),
     [

@@ -30,10 +30,11 @@ if TYPE_CHECKING:
     from vizinho.text_models.punctuation import Punctuation
 
 RAW_ENCODINGS = ("linear16", "mulaw", "alaw")
-# What is asked for by these cannot be made, and an answer without it could be taken for one with it.
+# What is asked for by these cannot be made, and an answer without it could be taken for one with it. Of recordings some
+# can, and are declared below.
 REFUSED = {
-    "custom_intent", "custom_topic", "detect_entities", "diarize", "diarize_model",
-    "intents", "redact", "sentiment", "summarize", "translate",
+    "callback", "custom_intent", "custom_topic", "detect_entities", "diarize", "diarize_model",
+    "intents", "redact", "search", "sentiment", "summarize", "translate",
 }  # fmt: skip
 # What is left out without harm; the response's metadata.warnings says so.
 IGNORED = {

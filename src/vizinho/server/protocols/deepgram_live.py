@@ -132,15 +132,21 @@ class LiveMessages:
     kinds = ("KeepAlive", "Finalize", "CloseStream", "Configure")
 
     def __init__(
-        self, query: LiveQuery, request_id: str, model: ServedModel, profane: frozenset[str] | None = None
+        self,
+        query: LiveQuery,
+        request_id: str,
+        model: ServedModel,
+        profane: frozenset[str] | None = None,
+        warnings: Sequence[Warning_] = (),
     ) -> None:
+        """`warnings` are of parameters that change nothing; Metadata repeats them, since clients show no headers."""
         self._change, self._profane = query.change(profane), profane
         self._query, self._request_id, self._model = query, request_id, model
         self._pending: tuple[LiveQuery, _Configure] | None = None  # until the worker has taken it
         self._count = query.transcribed_channels
         self._told_until = [0.0] * self._count  # seconds up to which final results have been given, by channel
         self._in_sentence = [False] * self._count  # whether the last final result was cut within a sentence
-        self._digest = hashlib.sha256()
+        self._digest, self._warnings = hashlib.sha256(), list(warnings)
         self.began = datetime.now(UTC)
 
     def opened(self) -> list[Message]:
@@ -165,8 +171,10 @@ class LiveMessages:
         """The last results of each channel, and Metadata."""
         self._know(report)
         messages = [message for channel in range(self._count) for message in self._rest(channel, report)]
-        text = f"{report.bad_packets} packets could not be decoded and were left out"
-        warnings = [Warning_(parameter="encoding", type="bad_packets", message=text)] if report.bad_packets else None
+        warnings = [*self._warnings]
+        if report.bad_packets:
+            text = f"{report.bad_packets} packets could not be decoded and were left out"
+            warnings.append(Warning_(parameter="encoding", type="bad_packets", message=text))
         metadata = Metadata(
             request_id=self._request_id,
             sha256=self._digest.hexdigest(),
@@ -177,7 +185,7 @@ class LiveMessages:
             model_info={self._model.ref: model_info(self._model)},
             tags=self._query.tag or None,
             extra=self._query.extras,
-            warnings=warnings,
+            warnings=warnings or None,
         )
         return [*messages, {"type": "Metadata", **metadata.model_dump(exclude_none=True)}]
 

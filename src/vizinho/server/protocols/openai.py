@@ -31,6 +31,8 @@ _LISTS = (
 )  # fmt: skip
 _MOST_KNOWN = 4
 """Speakers whose voices a request may bring, as OpenAI has it."""
+# Fields that act in this format alone (and `include` at the end of every stream).
+_FORMAT_OF = {"include": "json", "timestamp_granularities": "verbose_json"}
 # Values that ask for what happens anyway.
 _MET_ANYWAY = {"temperature": ("0", "0.0"), "chunking_strategy": ("auto",)}
 
@@ -172,6 +174,11 @@ class TranscriptionFields(BaseModel):
         [], max_length=_MOST_KNOWN, description="Their voices: data URLs of audio, one for each name"
     )
 
+    @property
+    def possible_languages(self) -> list[str]:
+        """One of these is spoken; empty where the request names none."""
+        return [self.language] if self.language else self.languages
+
     def known_voices(self) -> tuple[bytes, ...]:
         """Audio of the people who are known, in the order of their names. Raises Refusal 400."""
         names, references = self.known_speaker_names, self.known_speaker_references
@@ -232,6 +239,8 @@ def read_fields(pairs: Sequence[tuple[str, str]]) -> TranscriptionRequest:
         for name, values_sent in sent.items()
         if name not in known and name != "file" and not set(values_sent) <= set(_MET_ANYWAY.get(name, ()))
     ]
+    acting = {"include"} if fields.stream else set()
+    ignored += [n for n, f in _FORMAT_OF.items() if n in sent and n not in acting and fields.response_format != f]
     return TranscriptionRequest(fields, tuple(sorted(ignored)), fields.known_voices())
 
 

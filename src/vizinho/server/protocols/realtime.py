@@ -105,10 +105,10 @@ class Settings(BaseModel):
         )
 
     @property
-    def language(self) -> str | None:
-        """The language asked for."""
+    def possible_languages(self) -> list[str]:
+        """One of these is spoken; empty where the session names none."""
         transcription = self.audio.input.transcription
-        return transcription.language or next(iter(transcription.languages or ()), None)
+        return [transcription.language] if transcription.language else transcription.languages or []
 
 
 @dataclass(slots=True)

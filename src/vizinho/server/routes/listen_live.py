@@ -15,6 +15,7 @@ from vizinho.recognition.numerals import prepare
 from vizinho.server.admission import Service, authenticate, service_of
 from vizinho.server.protocols.deepgram import check_extras, check_speakers
 from vizinho.server.protocols.deepgram_live import LiveMessages, LiveQuery, Message, read_query
+from vizinho.server.protocols.deepgram_wire import Warning_
 from vizinho.server.protocols.flux import FluxMessages, FluxQuery, read_flux_query
 from vizinho.server.routes.inbox import PIECE_BYTES, Inbox
 from vizinho.server.security.frame import request_id_of
@@ -37,7 +38,10 @@ async def listen_live(socket: WebSocket) -> None:
         profane = service_of(socket).profane
         query.change(profane)  # refuses what cannot be done before the stream begins
         await _admitted(
-            socket, query, query.language, lambda request_id, used: LiveMessages(query, request_id, used, profane)
+            socket,
+            query,
+            query.language,
+            lambda request_id, used, warnings: LiveMessages(query, request_id, used, profane, warnings),
         )
 
 
@@ -51,7 +55,10 @@ async def listen_turns(socket: WebSocket) -> None:
     with admitted_stream(service_of(socket), client):
         query.change(profane)  # refuses what cannot be done before the stream begins
         await _admitted(
-            socket, query, language, lambda request_id, used: FluxMessages(query, request_id, used.language, profane)
+            socket,
+            query,
+            language,
+            lambda request_id, used, _: FluxMessages(query, request_id, used.language, profane),
         )
 
 
@@ -71,21 +78,22 @@ async def _admitted(
     socket: WebSocket,
     query: LiveQuery | FluxQuery,
     language: str | None,
-    messages_of: Callable[[str, ServedModel], LiveMessages | FluxMessages],
+    messages_of: Callable[[str, ServedModel, Sequence[Warning_]], LiveMessages | FluxMessages],
 ) -> None:
     """Open a stream that was let in, and serve it."""
     service = service_of(socket)
-    warnings = [warning.model_dump() for warning in check_extras(query.model_extra or {})[:MAX_WARNINGS]]
+    warnings = [*check_extras(query.model_extra or {})[:MAX_WARNINGS]]
     model = service.catalog.choose(query.model, language)
     handle, used = await service.pool.open_stream(query.opening(model, service.limits.max_stream_seconds))
     subprotocol = socket.headers.get("sec-websocket-protocol", "").partition(",")[0].strip() or None
     if query.in_digits and not await asyncio.to_thread(prepare, model.language):
         message = f"numbers stay words: those of {model.language!r} are not known"
-        warnings.append({"parameter": "numerals", "type": "partial", "message": message})
-    headers = [(b"vizinho-warnings", json.dumps(warnings).encode())] if warnings else []
+        warnings.append(Warning_(parameter="numerals", type="partial", message=message))
+    in_header = json.dumps([warning.model_dump() for warning in warnings]).encode()
+    headers = [(b"vizinho-warnings", in_header)] if warnings else []
     try:
         await socket.accept(subprotocol=subprotocol, headers=headers)
-        messages = messages_of(request_id_of(socket), used)
+        messages = messages_of(request_id_of(socket), used, warnings)
         with Inbox(socket, service, service.limits.silent_stream_seconds) as inbox:
             inbox.watch(handle)
             await _Stream(socket, service, handle, messages, used, inbox, packets=query.encoding == "opus").serve()

@@ -99,11 +99,11 @@ class _Session:
             raise bad_parameter("session", "must be an object")
         before, settings = self._events.settings, self._events.settings.updated(changes)
         transcription = settings.audio.input.transcription
-        self._service.catalog.choose(transcription.model, settings.language)
+        self._service.catalog.choose_among(transcription.model, settings.possible_languages)
         # A worker's decoder and network are chosen when the first audio comes.
         if self._handle is not None:
-            fixed = (before.audio.input.format, before.audio.input.transcription.model, before.language)
-            if fixed != (settings.audio.input.format, transcription.model, settings.language):
+            fixed = (before.audio.input.format, before.audio.input.transcription.model, before.possible_languages)
+            if fixed != (settings.audio.input.format, transcription.model, settings.possible_languages):
                 raise bad_parameter("session", "format, model and language are fixed once there is audio")
             await self._handle.order("configure", configuration=settings.configuration())
         return self._events.updated(settings)
@@ -113,7 +113,8 @@ class _Session:
             return []
         settings = self._events.settings
         if self._handle is None:
-            model = self._service.catalog.choose(settings.audio.input.transcription.model, settings.language)
+            named = settings.audio.input.transcription.model
+            model = self._service.catalog.choose_among(named, settings.possible_languages)
             opening = settings.opening(model, self._service.limits.max_stream_seconds)
             self._handle, used = await self._service.pool.open_stream(opening)
             self._inbox.watch(self._handle)

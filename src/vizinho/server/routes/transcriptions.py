@@ -12,11 +12,9 @@ from fastapi.responses import StreamingResponse
 from vizinho.decoding.hotwords import DEFAULT_BOOST
 from vizinho.recognition.speakers import speakers_possible
 from vizinho.server.admission import Admitted, AdmittedRequest, read_body, unless_gone
-from vizinho.server.catalog import Catalog
 from vizinho.server.protocols import openai
 from vizinho.server.protocols.forms import Form, read_form
 from vizinho.server.security.refusals import DOCUMENTED, Refusal, bad_audio, bad_parameter, too_large
-from vizinho.server.served import ServedModel
 from vizinho.server.workers.messages import FileDone, FileJob
 
 router = APIRouter(tags=["OpenAI"])
@@ -61,7 +59,7 @@ async def transcriptions(request: Request, admitted: Admitted) -> Response:
     job = FileJob(
         0,
         form.file,
-        _chosen(service.catalog, fields),
+        service.catalog.choose_among(fields.model, fields.possible_languages),
         favoured=tuple((keyword, DEFAULT_BOOST) for keyword in fields.keywords),
         hint=fields.prompt,
         deltas=fields.stream,
@@ -76,18 +74,6 @@ async def transcriptions(request: Request, admitted: Admitted) -> Response:
     service.metrics.transcribed(done.transcripts, done.model.ref)
     content, kind = await asyncio.to_thread(_rendered, fields, done)
     return Response(content, media_type=kind, headers=transcription.headers)
-
-
-def _chosen(catalog: Catalog, fields: openai.TranscriptionFields) -> ServedModel:
-    """The model of a request. Raises Refusal 400 where it speaks none of the languages that are possible."""
-    languages = [fields.language] if fields.language else fields.languages
-    for number, language in enumerate(languages, start=1):
-        try:
-            return catalog.choose(fields.model, language)
-        except Refusal as refusal:
-            if refusal.status == 404 or number == len(languages):
-                raise
-    return catalog.choose(fields.model, None)
 
 
 async def _form(request: Request, admitted: AdmittedRequest) -> Form:

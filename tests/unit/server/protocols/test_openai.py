@@ -91,6 +91,23 @@ def test_fields_that_changed_nothing_are_named_unless_they_ask_for_what_happens_
     assert openai.read_fields(pairs).ignored == ("made_up",)
 
 
+@pytest.mark.parametrize(
+    ("field", "format_", "stream", "ignored"),
+    [
+        (("include[]", "logprobs"), "json", "false", False),
+        (("include[]", "logprobs"), "verbose_json", "false", True),
+        (("include[]", "logprobs"), "diarized_json", "false", True),
+        (("include[]", "logprobs"), "diarized_json", "true", False),
+        (("timestamp_granularities[]", "word"), "verbose_json", "false", False),
+        (("timestamp_granularities[]", "word"), "json", "false", True),
+        (("timestamp_granularities[]", "word"), "json", "true", True),
+    ],
+)
+def test_fields_of_another_format_are_named(field, format_, stream, ignored):
+    pairs = [("model", "es"), ("response_format", format_), ("stream", stream), field]
+    assert openai.read_fields(pairs).ignored == ((field[0].removesuffix("[]"),) if ignored else ())
+
+
 @given(st.lists(st.tuples(st.text(max_size=12), st.text(max_size=12)), max_size=8))
 def test_no_form_is_anything_but_read_or_refused(pairs):
     try:
