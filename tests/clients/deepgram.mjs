@@ -74,6 +74,29 @@ example("live: raw samples, interim results, events", async () => {
   return finals(messages);
 });
 
+const CONTAINERS = { "Ogg Opus": "ogg", "WebM Opus": "webm", "a FLAC file": "flac", "an MP3 file": "mp3" };
+for (const [title, kind] of Object.entries(CONTAINERS)) {
+  example(`live: ${title} without an encoding`, async () =>
+    finals(await heard(await client.listen.v1.connect({ model: "nova-3" }), `pause.${kind}`)),
+  );
+}
+
+// The client itself refuses keywords with nova-3.
+const FAVOURED = {
+  "one keyterm": { keyterm: "grande" },
+  "several keyterms": { keyterm: ["grande", "la casa"] },
+  "one of keywords": { model: "nova-2", keywords: "grande:2" },
+  "several keywords": { model: "nova-2", keywords: ["grande:2", "casa"] },
+};
+for (const [title, words] of Object.entries(FAVOURED)) {
+  example(`recording: ${title}`, async () =>
+    textOf(await media.transcribeFile(createReadStream(path("speech.wav")), { model: "nova-3", ...words })),
+  );
+  example(`live: ${title}`, async () =>
+    finals(await heard(await client.listen.v1.connect({ model: "nova-3", ...words, ...RAW }), "speech.raw")),
+  );
+}
+
 example("live: a WAV file without an encoding, parameters as text", async () =>
   finals(
     await heard(

@@ -23,6 +23,14 @@ ENVIRONMENT = DeepgramClientEnvironment(
 client = DeepgramClient(api_key=HERE.key, environment=ENVIRONMENT)
 async_client = AsyncDeepgramClient(api_key=HERE.key, environment=ENVIRONMENT)
 RAW = {"encoding": "linear16", "sample_rate": 16000}
+CONTAINERS = {"a WAV file": "pause.wav", "Ogg Opus": "pause.ogg", "WebM Opus": "pause.webm"}
+CONTAINERS |= {"a FLAC file": "pause.flac", "an MP3 file": "pause.mp3"}
+FAVOURED = {
+    "one keyterm": {"keyterm": "grande"},
+    "several keyterms": {"keyterm": ["grande", "la casa"]},
+    "one of keywords": {"keywords": "grande:2"},
+    "several keywords": {"keywords": ["grande:2", "casa"]},
+}
 
 
 def text_of(answer):
@@ -112,16 +120,24 @@ def live():
     return finals(messages)
 
 
-@example("live: a WAV file without an encoding")
-def live_container():
-    with client.listen.v1.connect(model="nova-3") as connection:
-        return finals(listened(connection, HERE.pieces("pause.wav")))
+for title, file in CONTAINERS.items():
+
+    @example(f"live: {title} without an encoding")
+    def live_container(file=file):
+        with client.listen.v1.connect(model="nova-3") as connection:
+            return finals(listened(connection, HERE.pieces(file, 1000)))
 
 
-@example("live: one keyterm")
-def live_keyterm():
-    with client.listen.v1.connect(model="nova-3", keyterm="grande", **RAW) as connection:
-        return finals(listened(connection, HERE.pieces("speech.raw")))
+for title, words in FAVOURED.items():
+
+    @example(f"recording: {title}")
+    def favoured(words=words):
+        return text_of(client.listen.v1.media.transcribe_file(request=HERE.audio(), model="nova-3", **words))
+
+    @example(f"live: {title}")
+    def live_favoured(words=words):
+        with client.listen.v1.connect(model="nova-3", **words, **RAW) as connection:
+            return finals(listened(connection, HERE.pieces("speech.raw")))
 
 
 @example("live: diarize, a speaker of every final word")

@@ -15,6 +15,15 @@ from harness import LIMIT_SECONDS, example, place, run
 HERE = place()
 client = DeepgramClient(HERE.key, DeepgramClientOptions(url=HERE.http, options={"keepalive": "true"}))
 
+CONTAINERS = {"a WAV file": "pause.wav", "Ogg Opus": "pause.ogg", "WebM Opus": "pause.webm"}
+CONTAINERS |= {"a FLAC file": "pause.flac", "an MP3 file": "pause.mp3"}
+FAVOURED = {
+    "one keyterm": {"keyterm": ["grande"]},
+    "several keyterms": {"keyterm": ["grande", "la casa"]},
+    "one of keywords": {"keywords": ["grande:2"]},
+    "several keywords": {"keywords": ["grande:2", "casa"]},
+}
+
 
 def text_of(answer):
     return answer.results.channels[0].alternatives[0].transcript
@@ -89,9 +98,24 @@ def live():
     return streamed(options, "speech.raw")
 
 
-@example("live: a WAV file without an encoding")
-def live_container():
-    return streamed(LiveOptions(model="nova-2"), "pause.wav")
+for title, file in CONTAINERS.items():
+
+    @example(f"live: {title} without an encoding")
+    def live_container(file=file):
+        return streamed(LiveOptions(model="nova-2"), file)
+
+
+for title, words in FAVOURED.items():
+
+    @example(f"recording: {title}")
+    def favoured(words=words):
+        options = PrerecordedOptions(model="nova-2", **words)
+        return text_of(client.listen.rest.v("1").transcribe_file({"buffer": HERE.audio()}, options))
+
+    @example(f"live: {title}")
+    def live_favoured(words=words):
+        options = LiveOptions(model="nova-2", encoding="linear16", sample_rate=16000, **words)
+        return streamed(options, "speech.raw")
 
 
 @example("live: the asynchronous client")

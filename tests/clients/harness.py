@@ -27,6 +27,8 @@ class Place:
     files: str
     """Address below which the recordings are served, and answers are taken."""
     folder: Path
+    wyoming: int
+    """Port of the home assistants' protocol."""
 
     @property
     def http(self) -> str:
@@ -57,7 +59,7 @@ class Place:
 def place() -> Place:
     """As run.py says."""
     values = json.loads(os.environ["VIZINHO_EXAMPLES"])
-    return Place(values["host"], values["key"], values["files"], Path(values["folder"]))
+    return Place(values["host"], values["key"], values["files"], Path(values["folder"]), int(values["wyoming"]))
 
 
 _EXAMPLES: list[tuple[str, Callable[[], Any]]] = []

@@ -27,7 +27,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from socket import create_connection, create_server, socket
 
+import av
 import numpy as np
+import soundfile
 import soxr
 
 HERE = Path(__file__).parent
@@ -72,6 +74,7 @@ CLIENTS = (
         "livekit_agents.py",
     ),
     Client("pipecat", "pipecat-ai (Python)", ("pipecat-ai[deepgram,openai]>=1",), "pipecat_services.py"),
+    Client("wyoming", "wyoming (Python)", ("wyoming>=1",), "wyoming_client.py"),
 )
 
 
@@ -198,7 +201,9 @@ def serving(folder: Path) -> Iterator[dict[str, str]]:
     with files(folder) as place:
         aliases = [part for model in MODELS for part in ("--alias", f"{model}=es-demo")]
         remote = ["--fetch-host", place, "--fetch-private", "--callback-host", place]
-        options = [*aliases, *remote, "--workers", "1", "--requests-per-minute", "6000"]
+        with create_server(("127.0.0.1", 0)) as free:
+            wyoming = str(free.getsockname()[1])
+        options = [*aliases, *remote, "--workers", "1", "--requests-per-minute", "6000", "--wyoming", wyoming]
         with (
             running("es-demo", "en-demo", *options, home=folder / "home", log=folder / "log.txt") as server,
             tls(server.host, certificate, secret) as secure,
@@ -210,6 +215,7 @@ def serving(folder: Path) -> Iterator[dict[str, str]]:
                 "files": f"http://{place}",
                 "folder": str(folder),
                 "authority": str(certificate),
+                "wyoming": wyoming,
             }
 
 
@@ -219,9 +225,25 @@ def record(folder: Path) -> None:
     paused = np.concatenate([samples, np.zeros(24_000, np.float32)])
     (folder / "speech.wav").write_bytes(wav(samples))
     (folder / "pause.wav").write_bytes(wav(paused))
+    soundfile.write(folder / "pause.flac", paused, 16_000)
+    soundfile.write(folder / "pause.mp3", paused, 16_000)
+    soundfile.write(folder / "pause.ogg", paused, 16_000, subtype="OPUS")
+    webm(folder / "pause.webm", paused)
     (folder / "short.raw").write_bytes(linear16(samples))
     (folder / "speech.raw").write_bytes(linear16(paused))
     (folder / "speech-24k.raw").write_bytes(linear16(soxr.resample(paused, 16_000, 24_000)))
+
+
+def webm(path: Path, samples: np.ndarray) -> None:
+    """Opus in WebM, as browsers record it: 16 kHz samples in, 48 kHz inside."""
+    data = (soxr.resample(samples, 16_000, 48_000) * 32_767).astype("<i2")
+    with av.open(str(path), "w", format="webm", options={"cluster_time_limit": "100"}) as container:
+        stream = container.add_stream("libopus", rate=48_000)
+        stream.layout = "mono"
+        frame = av.AudioFrame.from_ndarray(data[None], format="s16", layout="mono")
+        frame.sample_rate = 48_000
+        for frame_or_end in (frame, None):
+            container.mux(stream.encode(frame_or_end))
 
 
 class _Files(BaseHTTPRequestHandler):

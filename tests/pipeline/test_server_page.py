@@ -80,6 +80,7 @@ def test_a_transcript_is_text_to_read_until_times_are_wanted(page, tmp_path):
     transcribed(page, tmp_path, "es-demo")
     visible = "document.querySelector('.words').innerText"
     assert page.evaluate(visible).strip() == SENTENCE.capitalize() + "."
+    assert not page.evaluate("document.getElementById('legend').hidden")
     page.evaluate("document.getElementById('details').click()")
     assert " s" in page.evaluate(visible) and "%" in page.evaluate(visible)
     assert page.problems == []
@@ -155,6 +156,7 @@ def test_a_refused_file_stays_an_error(page, tmp_path):
     assert text(page, "#status") == "Nothing was transcribed."
     assert len(text(page, ".result .problem")) > 10
     assert not page.evaluate("document.querySelectorAll('.download').length")
+    assert page.evaluate("document.getElementById('legend').hidden"), "there are no words for it to explain"
 
 
 def test_terms_to_favour_reach_the_model_and_what_it_cannot_write_is_refused(page, tmp_path):

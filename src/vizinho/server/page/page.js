@@ -68,6 +68,7 @@ function complain(error) {
 function startOver() {
   turn += 1;
   $("problem").textContent = "";
+  $("legend").hidden = true; // until there are words for it to explain
   $("results").replaceChildren();
   return turn;
 }
@@ -77,7 +78,7 @@ function keep(blob) {
   name = blob.name?.replace(/\.[^.]*$/, "") || "recording";
   URL.revokeObjectURL($("player").src);
   $("player").src = URL.createObjectURL(blob);
-  $("player").hidden = $("legend").hidden = $("again").hidden = false;
+  $("player").hidden = $("again").hidden = false;
 }
 
 // Waits for all columns. "Done." is said where every one has its text.
@@ -87,6 +88,7 @@ async function settle(mine, work) {
   const good = outcomes.filter(Boolean).length;
   const some = good ? `${good} of ${outcomes.length} models answered.` : "Nothing was transcribed.";
   $("status").textContent = good === outcomes.length ? "Done." : some;
+  $("legend").hidden = !good;
 }
 
 async function into(column, choice, blob) {
