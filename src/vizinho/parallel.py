@@ -5,7 +5,6 @@ Tasks are few large ones with bars each, or groups of many small ones.
 
 from __future__ import annotations
 
-import ctypes
 import math
 import os
 import pickle
@@ -17,7 +16,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from multiprocessing import get_context, parent_process
 from multiprocessing.managers import SyncManager
 from pathlib import Path
@@ -36,7 +35,6 @@ Work = Callable[[Sequence[Any]], list[Any]]
 
 SEPARATE_STORES = "TORCH_DISABLE_SHARE_RDZV_TCP_STORE"
 """Environment variable: 1 makes torchrun begin every attempt with a new store of the processes' addresses."""
-_TRIM_THRESHOLD, _MMAP_MAX = -1, -4  # mallopt(3)
 CGROUPS, CGROUP_MOUNT = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
 
 
@@ -140,27 +138,6 @@ def set_threads(threads: int) -> int:
     if torch := sys.modules.get("torch"):
         torch.set_num_threads(threads)
     return threads
-
-
-def keep_freed_memory() -> None:
-    """Let this process keep what it frees, where its allocator is glibc's, until `return_freed_memory`.
-
-    By default glibc gets every array of over 32 MB from the system and gives it back, and the system clears each page
-    once more: a tenth of a training step of Whisper base (bench/whisper_train.py).
-    """
-    _allocator("mallopt", _MMAP_MAX, 0)
-    _allocator("mallopt", _TRIM_THRESHOLD, 2**31 - 1)
-
-
-def return_freed_memory() -> None:
-    """Give back what the process has freed and still holds."""
-    _allocator("malloc_trim", 0)
-
-
-def _allocator(function: str, *arguments: int) -> None:
-    """Call a function that glibc's allocator has and others lack."""
-    with suppress(AttributeError, OSError):
-        getattr(ctypes.CDLL(None), function)(*arguments)
 
 
 def begin_process(threads: int = 1) -> None:

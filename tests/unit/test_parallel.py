@@ -1,6 +1,4 @@
 import os
-import platform
-import resource
 import signal
 import subprocess
 import sys
@@ -107,33 +105,3 @@ def test_restarts_over_one_store_of_addresses_are_refused(shared, refused):
     done = subprocess.run(command, env=os.environ | torchrun, capture_output=True, text=True)
     assert done.returncode == 2
     assert ("export TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1" in done.stderr) == refused
-
-
-FAULTS = """
-import ctypes, resource, sys
-import numpy as np
-from vizinho.parallel import keep_freed_memory, return_freed_memory
-faults = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-resident = lambda: int(open("/proc/self/statm").read().split()[1])
-if sys.argv[1] == "keep":
-    keep_freed_memory()
-np.ones(20_000_000)
-before = faults()
-for _ in range(5):
-    np.ones(20_000_000)
-after, held = faults(), resident()
-return_freed_memory()
-print(after - before, held - resident())
-"""
-
-
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other allocators have no such settings")
-def test_memory_that_is_freed_stays_until_it_is_returned():
-    def run(how):
-        done = subprocess.run([sys.executable, "-c", FAULTS, how], capture_output=True, text=True, check=True)
-        return map(int, done.stdout.split())
-
-    pages = 20_000_000 * 8 // resource.getpagesize()
-    (faults, returned), (kept_faults, kept_returned) = run("leave"), run("keep")
-    assert kept_faults < pages / 10 and kept_returned > pages / 2
-    assert faults > kept_faults and returned < pages / 10

@@ -14,7 +14,6 @@ import numpy as np
 import torch
 
 from vizinho.errors import InterruptedRunError, ModelError
-from vizinho.parallel import keep_freed_memory, return_freed_memory
 from vizinho.progress import Advance, Log, silent
 from vizinho.training.checkpoints import restore, save_state
 from vizinho.training.health import bad_update
@@ -41,7 +40,6 @@ def fit(
     Raises InterruptedRunError after SIGINT or SIGTERM (state saved), ModelError when too many batches are skipped or
     the weights end as no numbers, and what the task raises.
     """
-    keep_freed_memory()
     learner = _Learner(task, options)
     ranks = learner.ranks
     if not ranks.main:
@@ -100,8 +98,6 @@ def fit(
     result = ranks.from_main(choose(task, state, log) if ranks.main else None)
     ranks.share(task.model)
     task.model.eval()
-    del learner, batches  # moments and gradients
-    return_freed_memory()
     assert result is not None
     return result
 

@@ -5,6 +5,7 @@ A batch that does not fit is computed in parts, whose gradients are added up, so
 
 from __future__ import annotations
 
+import ctypes
 import json
 import math
 from collections.abc import Iterable, Sequence
@@ -17,7 +18,7 @@ import torch
 from vizinho.corpora.batches import Batch, BatchData, ListedSource, stream
 from vizinho.errors import ModelError
 from vizinho.files import write_text
-from vizinho.parallel import free_memory, process_count, return_freed_memory
+from vizinho.parallel import free_memory, process_count
 from vizinho.progress import Log
 from vizinho.training.options import Chunking, TrainingOptions
 from vizinho.training.speech_task import SpeechTask
@@ -143,7 +144,8 @@ class _Peak:
 def _reset_peak() -> None:
     """Let VmHWM begin again from what is resident now (proc(5), clear_refs)."""
     # What was freed and is still resident would hide as much of what is allocated next.
-    return_freed_memory()
+    with suppress(AttributeError, OSError):
+        ctypes.CDLL(None).malloc_trim(0)  # glibc's
     with suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
 
