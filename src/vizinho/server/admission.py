@@ -88,6 +88,12 @@ def authenticate(connection: HTTPConnection) -> str:
     return connection.client.host if connection.client else client
 
 
+def hold_place(connection: HTTPConnection) -> None:
+    """The connection of a request or stream that was let in, and counted, gives way to no other."""
+    if (guard := connection.scope["state"].get("connection")) is not None:
+        guard.holds_its_place()
+
+
 _SCHEME = APIKeyHeader(name="Authorization", description="`Token KEY` or `Bearer KEY`", auto_error=False)
 
 
@@ -100,6 +106,7 @@ async def admit(request: Request, client: Annotated[str, Depends(known_client)])
     """Dependency: a client with a key and within its limits; everything taken is given back after the answer."""
     service = service_of(request)
     service.admission.request(client)
+    hold_place(request)
     admitted = AdmittedRequest(service, client, request_id_of(request))
     try:
         yield admitted

@@ -23,7 +23,7 @@ from vizinho.store.folder import rewrite_card, write_card
 
 BUNDLED = Path(__file__).parent.parent / "donors"
 """Donors that come with the package: BUNDLED/NAME/VERSION/."""
-_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,199}")  # file systems take names of up to 255 bytes
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
@@ -202,9 +202,9 @@ class Store:
         return entry.folder if entry else self.resolve(model)
 
     def check_name(self, name: str) -> None:
-        """Raises StoreError for names that are not lower-case letters, digits, dots, dashes and underscores."""
+        """Raises StoreError for names that are not 1 to 200 lower-case letters, digits, dots, dashes, underscores."""
         if not _NAME.fullmatch(name):
-            fix = "use a-z, 0-9, '.', '-' and '_'; no version"
+            fix = "use a-z, 0-9, '.', '-' and '_', at most 200; no version"
             raise StoreError(f"{name!r} is not a name", where="--name", fix=fix)
 
     def _current(self, name: str) -> int:

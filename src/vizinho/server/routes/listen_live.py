@@ -12,7 +12,7 @@ from fastapi import APIRouter, WebSocket
 from starlette.websockets import WebSocketDisconnect
 
 from vizinho.recognition.numerals import prepare
-from vizinho.server.admission import Service, authenticate, service_of
+from vizinho.server.admission import Service, authenticate, hold_place, service_of
 from vizinho.server.protocols.deepgram import check_extras, check_speakers
 from vizinho.server.protocols.deepgram_live import LiveMessages, LiveQuery, Message, read_query
 from vizinho.server.protocols.deepgram_wire import Warning_
@@ -34,7 +34,7 @@ async def listen_live(socket: WebSocket) -> None:
     client = authenticate(socket)
     query = read_query(socket.query_params.multi_items())
     check_speakers(query)
-    with admitted_stream(service_of(socket), client):
+    with admitted_stream(socket, client):
         profane = service_of(socket).profane
         query.change(profane)  # refuses what cannot be done before the stream begins
         await _admitted(
@@ -52,7 +52,7 @@ async def listen_turns(socket: WebSocket) -> None:
     query = read_flux_query(socket.query_params.multi_items())
     language = query.language_hint[0] if query.language_hint and not query.model else None
     profane = service_of(socket).profane
-    with admitted_stream(service_of(socket), client):
+    with admitted_stream(socket, client):
         query.change(profane)  # refuses what cannot be done before the stream begins
         await _admitted(
             socket,
@@ -63,9 +63,11 @@ async def listen_turns(socket: WebSocket) -> None:
 
 
 @contextmanager
-def admitted_stream(service: Service, client: str) -> Iterator[None]:
+def admitted_stream(socket: WebSocket, client: str) -> Iterator[None]:
     """Count a stream while it is open. Raises Refusal where there are too many."""
+    service = service_of(socket)
     service.admission.stream(client)
+    hold_place(socket)
     service.metrics.streams.inc()
     try:
         yield

@@ -28,7 +28,7 @@ async def realtime(socket: WebSocket) -> None:
     model = socket.query_params.get("model")
     settings = Settings().updated({"audio": {"input": {"transcription": {"model": model}}}})
     service.catalog.choose(model, None)
-    with admitted_stream(service, client):
+    with admitted_stream(socket, client):
         offered = [p.strip() for p in socket.headers.get("sec-websocket-protocol", "").split(",")]
         await socket.accept(subprotocol="realtime" if "realtime" in offered else None)
         with Inbox(socket, service, service.limits.idle_session_seconds) as inbox:

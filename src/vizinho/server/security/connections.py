@@ -22,6 +22,9 @@ from vizinho.server.security.metrics import Metrics
 _NOBODY = asyncio.Protocol()  # takes every call and does nothing
 # A refused client may still be sending; closing on unread bytes would reset the connection, and lose the answer.
 _LINGER_SECONDS = 2.0
+_READ_BYTES = (
+    16_384  # at once: bytes that are dear to parse, such as a body in chunks of one byte, stop the loop for ms
+)
 _REASONS = {
     400: "Bad Request",
     408: "Request Timeout",
@@ -58,7 +61,8 @@ class Connections:
             if full and not crowd:
                 return False
         if crowd:
-            next(iter(crowd)).give_way()
+            # The oldest, and of those whose request waits to be read only where there is no other.
+            next((c for c in crowd if not c.unread), next(iter(crowd))).give_way()
         self._open.add(connection)
         self.wait(connection)
         return True
@@ -69,7 +73,7 @@ class Connections:
             self._waiting.setdefault(connection.address, {})[connection] = None
 
     def serve(self, connection: _Guard) -> None:
-        """A request is being answered on a connection, so it no longer gives way."""
+        """A request that was let in is being answered on a connection, so it no longer gives way."""
         crowd = self._waiting.get(connection.address, {})
         crowd.pop(connection, None)
         if not crowd:
@@ -109,11 +113,14 @@ class Connections:
         self._metrics.refusals.labels(code=code).inc()
 
 
-class _Guard(asyncio.Protocol):
+class _Guard(asyncio.BufferedProtocol):
     """Stands between a transport and uvicorn's protocols, and watches whether bytes become requests.
 
-    It knows of requests from the middleware, which finds it in the ASGI scope's state and enters `request()`.
+    It knows of requests from the middleware, which finds it in the ASGI scope's state and enters `request()`. Such a
+    request gives way as before until it `holds_its_place`: a client without a key can make as many as it likes.
     """
+
+    _buffer = memoryview(bytearray(_READ_BYTES))  # of all: what is read into it is copied before the next read
 
     def __init__(
         self,
@@ -131,8 +138,11 @@ class _Guard(asyncio.Protocol):
         self._protocol: Any = H11Protocol(config=config, server_state=server_state, app_state=state, _loop=self._loop)
         self._requests = 0  # two for a moment, where a client sends the next before it has the answer
         self._head_bytes = 0  # of a head that has not become a request yet
-        self._line_ended = False  # whether its first line has come whole
+        self._head_lines = 0  # of it, that have come whole
+        self.unread = False  # whether its bytes wait for their turn
         self._upgraded = self._streamed = False  # a WebSocket protocol has taken over; it has brought a request
+        self.closing = False  # the last answer is written
+        self._send_until = 0.0  # a client that takes its time for that answer has time until then
         self._timer: asyncio.TimerHandle | None = None
         self.address = ""
 
@@ -140,16 +150,19 @@ class _Guard(asyncio.Protocol):
     def request(self) -> Iterator[None]:
         """While a request, or a stream, is being answered."""
         self._requests += 1
-        self._head_bytes, self._line_ended, self._streamed = 0, False, self._upgraded
+        self._head_bytes, self._head_lines, self._streamed = 0, 0, self._upgraded
         self._set_timer(None)
-        self._connections.serve(self)
         try:
             yield
         finally:
             self._requests -= 1
-            if not self._requests and not self._transport.is_closing():
+            if not self._requests and not self.closing and not self._transport.is_closing():
                 self._connections.wait(self)
                 self._set_timer(self._limits.keep_alive_seconds)
+
+    def holds_its_place(self) -> None:
+        """The request that is being answered has been let in: it is counted, and limited, as its client's."""
+        self._connections.serve(self)
 
     def may_give_way(self) -> None:
         """The request that is being answered has been refused: it needs no place of its own."""
@@ -158,7 +171,7 @@ class _Guard(asyncio.Protocol):
     def give_way(self) -> None:
         """End a connection that waits, because others need its place."""
         self._connections.remove(self)
-        if self._head_bytes and self._protocol is not _NOBODY:  # else it is idle, or has its answer
+        if self._head_bytes and not self.closing and self._protocol is not _NOBODY:  # else idle, or it has its answer
             self._write(503, "OVERLOADED")
         self._transport.abort()
 
@@ -173,23 +186,31 @@ class _Guard(asyncio.Protocol):
         self._set_timer(self._limits.header_seconds)
         self._protocol.connection_made(_ForProtocols(transport, self))
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Where the next bytes go (asyncio)."""
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
         """Pass bytes on, and see in the loop's next turn what has become of them (asyncio)."""
-        if self._protocol is _NOBODY:
-            return
+        if self._protocol is not _NOBODY and not self.closing:
+            self._received(bytes(self._buffer[:nbytes]))
+
+    def _received(self, data: bytes) -> None:
         begins = not self._requests and not self._head_bytes
         if not self._requests:
             if begins:
                 self._set_timer(self._limits.header_seconds)
             self._head_bytes += len(data)
-            self._line_ended = self._line_ended or b"\n" in data
+            self._head_lines += data.count(b"\n")
         if not begins or self._connections.may_read(self, partial(self._read_late, data)):
             self._pass_on(data)
         else:
+            self.unread = True
             self._transport.pause_reading()  # what follows must not come before these bytes
 
     def _read_late(self, data: bytes) -> None:
-        if self._protocol is not _NOBODY:
+        self.unread = False
+        if self._protocol is not _NOBODY and not self.closing:
             self._transport.resume_reading()
             self._pass_on(data)
 
@@ -218,26 +239,45 @@ class _Guard(asyncio.Protocol):
         self._protocol, self._upgraded = protocol, True
 
     def _check_head(self) -> None:
-        if self._requests or self._streamed or self._protocol is _NOBODY or self._transport.is_closing():
+        if self._requests or self._streamed or self._protocol is _NOBODY or self.closing:
+            return
+        if self._transport.is_closing():
             return
         if self._upgraded:  # the library has thrown the request away
             self._refuse(400, "BAD_UPGRADE")
-        elif self._head_bytes > self._limits.max_head_bytes:
-            self._refuse(*((431, "HEADERS_TOO_LARGE") if self._line_ended else (414, "URL_TOO_LONG")))
+        elif self._head_bytes > self._limits.max_head_bytes or self._head_lines > 2 * self._limits.max_headers:
+            self._refuse(*((431, "HEADERS_TOO_LARGE") if self._head_lines else (414, "URL_TOO_LONG")))
 
     def _out_of_time(self) -> None:
-        if self._head_bytes and not self._streamed and self._protocol is not _NOBODY:
+        if self.closing and self._transport.get_write_buffer_size() and self._loop.time() < self._send_until:
+            self._set_timer(_LINGER_SECONDS)
+        elif self._head_bytes and not self.closing and not self._streamed and self._protocol is not _NOBODY:
             self._refuse(408, "TOO_SLOW")
         else:
             self._transport.abort()
 
     def _refuse(self, status: int, code: str) -> None:
-        """Answer without uvicorn, stop sending, and throw away what still comes until the client ends or time is up."""
+        """Answer without uvicorn."""
         self._write(status, code)
+        self._linger()
+        self._detach(ConnectionAbortedError(code))
+
+    def close(self) -> None:
+        """The answer is written, and it is the last of this connection."""
+        if self._upgraded:
+            self._transport.close()  # WebSockets say goodbye in frames
+        elif not self.closing:
+            self.closing = True
+            self._linger()
+
+    def _linger(self) -> None:
+        """Stop sending, and throw away unparsed what still comes until the client ends or time is up."""
         if self._transport.can_write_eof():
             with contextlib.suppress(OSError):  # the client has gone, and the transport does not know it yet
                 self._transport.write_eof()
-        self._detach(ConnectionAbortedError(code))
+        self._transport.resume_reading()
+        self._connections.wait(self)
+        self._send_until = self._loop.time() + self._limits.send_seconds
         self._set_timer(_LINGER_SECONDS)
 
     def _write(self, status: int, code: str) -> None:
@@ -265,6 +305,12 @@ class _ForProtocols:
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
         self._guard.take_over(protocol)
+
+    def close(self) -> None:
+        self._guard.close()
+
+    def is_closing(self) -> bool:
+        return self._guard.closing or self._transport.is_closing()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)

@@ -49,17 +49,17 @@ class Frame:
         if scope.get("method") == "HEAD":
             scope = {**scope, "method": "GET"}  # the server leaves out the body itself
         connection = scope["state"].get("connection")
-        body = _Body(scope, receive, self._limits.max_body_bytes + self._limits.max_form_bytes)
+        body = _Body(scope, receive)
 
         async def framed(message: Message) -> None:
             nonlocal status
             if message["type"] in _STARTS:
                 status = int(message.get("status", 101))
-                if status >= 400 and connection is not None:  # what is left is to read the body and be gone
+                if status >= 400 and connection is not None:  # what is left is to be gone
                     connection.may_give_way()
                 headers = dict(_HEADERS)
-                if message["type"] == "http.response.start" and not await body.discard():
-                    headers["connection"] = "close"
+                if message["type"] == "http.response.start" and not body.ended:
+                    headers["connection"] = "close"  # what is left of it is read and thrown away without a parser
                 headers["dg-request-id"] = headers["x-request-id"] = request_id_of(HTTPConnection(scope))
                 own = [(name.encode(), value.encode()) for name, value in headers.items()]
                 message = {**message, "headers": [*message.get("headers", []), *own]}
@@ -95,38 +95,18 @@ class Frame:
 
 
 class _Body:
-    """A request's body. What is left of it when the answer is known is read and thrown away, within limits.
+    """A request's body, and whether it has come to its end, so that another request may follow."""
 
-    A connection that is closed on unread data is reset, and the client would see that instead of the answer.
-    """
-
-    _DISCARD_SECONDS = 2.0
-
-    def __init__(self, scope: Scope, receive: Receive, most_bytes: int) -> None:
+    def __init__(self, scope: Scope, receive: Receive) -> None:
         headers = dict(scope["headers"])
-        self._receive, self._begun, self._most_bytes = receive, False, most_bytes
-        self._ended = not (headers.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in headers)
-        self._awaits_permission = b"expect" in headers
+        self._receive = receive
+        self.ended = not (headers.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in headers)
 
     async def receive(self) -> Message:
-        self._begun = True
         message = await self._receive()
         if message["type"] == "http.disconnect" or not message.get("more_body"):
-            self._ended = True
+            self.ended = True
         return message
-
-    async def discard(self) -> bool:
-        """Read the rest, but not what a client only sends after a 100-continue that it has not been given.
-
-        Returns whether the body has come to its end, so that another request may follow.
-        """
-        if not self._ended and (self._begun or not self._awaits_permission):
-            size = 0
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._DISCARD_SECONDS):
-                    while not self._ended and size < self._most_bytes:
-                        size += len((await self.receive()).get("body", b""))
-        return self._ended
 
 
 def _route(scope: Scope) -> str:

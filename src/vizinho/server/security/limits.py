@@ -108,11 +108,10 @@ class Admission:
     def __init__(self, limits: Limits, clock: Callable[[], float] = time.monotonic, clients: int = 1) -> None:
         """`clients` is how many there may be, where that is known.
 
-        Half of all streams is kept for them in equal shares, and the other half is for whoever comes, so that no client
-        can shut the others out.
+        Half of all streams, requests and memory is kept for them in equal shares, and the other half is for whoever
+        comes, so that no client can shut the others out.
         """
         self.limits, self._clients = limits, clients
-        self._share = limits.max_streams // (2 * clients) if clients > 1 else 0
         self.rate = Rate(limits.requests_per_minute, clock)
         self.requests, self.streams, self.body_bytes = InUse(), InUse(), InUse()
         self.draining = False
@@ -123,8 +122,11 @@ class Admission:
         self.rate.take(client)
         if self.requests[client] >= self.limits.max_requests_per_client:
             raise too_many(f"{self.limits.max_requests_per_client} requests of this client are being worked on", 1)
-        if self.requests.total() >= self.limits.max_waiting + self.limits.max_requests_per_client:
+        most = self.limits.max_waiting + self.limits.max_requests_per_client
+        if self.requests.total() >= most:
             raise overloaded("too many requests at once", 1)
+        if self._takes_from_others(self.requests, most, client):
+            raise too_many("the requests that are left are kept for other clients", 1)
         self.requests[client] += 1
 
     def stream(self, client: str) -> None:
@@ -135,24 +137,30 @@ class Admission:
             raise too_many(f"{self.limits.max_streams_per_client} streams of this client are open", 5)
         if self.streams.total() >= self.limits.max_streams:
             raise overloaded(f"{self.limits.max_streams} streams are open", 5)
-        if self.streams[client] >= self._share and self.streams.total() + self._kept(client) >= self.limits.max_streams:
+        if self._takes_from_others(self.streams, self.limits.max_streams, client):
             raise too_many("the streams that are left are kept for other clients", 5)
         self.streams[client] += 1
 
-    def _kept(self, client: str) -> int:
-        """Streams that other clients may still open of their shares."""
-        others = [count for other, count in self.streams.items() if other != client]
-        # Clients are known by number, not by name: those that have no stream are counted by what is missing.
-        silent = self._clients - 1 - len(others)
-        return sum(max(0, self._share - count) for count in others) + max(0, silent) * self._share
+    def _takes_from_others(self, used: InUse, most: int, client: str, more: int = 1) -> bool:
+        """Whether `more` of what there are `most` of would come out of the shares that are kept for other clients."""
+        share = most // (2 * self._clients) if self._clients > 1 else 0
+        if used[client] + more <= share:
+            return False
+        others = [count for other, count in used.items() if other != client]
+        # Clients are known by number, not by name: those that use nothing are counted by what is missing.
+        silent = max(0, self._clients - 1 - len(others))
+        kept = sum(max(0, share - count) for count in others) + silent * share
+        return used.total() + more + kept > most
 
     def body(self, client: str, already: int, more: int, limit: int | None = None) -> None:
-        """`more` bytes of a body of which `already` are here; `body_bytes` counts them. Raises Refusal 413 or 503."""
+        """`more` bytes of a body of which `already` are here; `body_bytes` counts them. Raises Refusal."""
         limit = self.limits.max_body_bytes if limit is None else limit
         if already + more > limit:
             raise too_large(f"the body is larger than {limit} bytes")
         if self.body_bytes.total() + more > self.limits.max_memory_bytes:
             raise overloaded("too much audio is waiting", 2)
+        if self._takes_from_others(self.body_bytes, self.limits.max_memory_bytes, client, more):
+            raise too_many("the memory that is left is kept for other clients' audio", 2)
         self.body_bytes[client] += more
 
     def _open(self) -> None:

@@ -21,8 +21,11 @@ class FairQueue(Generic[T]):
         return sum(map(len, self._by_client.values()))
 
     def put(self, client: str, item: T, *, retry_after_seconds: int = 1) -> None:
-        """Wait in line. Raises Refusal 503 when `limit` items wait already."""
-        if len(self) >= self.limit:
+        """Wait in line. Raises Refusal 503 when `limit` items wait already, and no fewer of this client's than of all
+        on average: those of a few clients must not keep the next one out.
+        """
+        own, others = self._by_client.get(client, ()), self._by_client.keys() - {client}
+        if len(self) >= self.limit and len(own) >= self.limit // (len(others) + 1):
             raise overloaded(f"{self.limit} requests are waiting", retry_after_seconds)
         self._by_client.setdefault(client, deque()).append(item)
 

@@ -93,22 +93,38 @@ def test_a_server_that_stops_takes_nothing_new():
     assert refusal(admission.request, "a").code == refusal(admission.stream, "a").code == "DRAINING"
 
 
+def bounded(most):
+    """Streams, requests and bytes, at most so many of each."""
+    return Limits(
+        max_streams=most, max_streams_per_client=most, max_waiting=0, max_requests_per_client=most,
+        max_memory_bytes=most, requests_per_minute=10**9,
+    )  # fmt: skip
+
+
+TAKEN = {
+    "streams": lambda admission, client: admission.stream(client),
+    "requests": lambda admission, client: admission.request(client),
+    "body_bytes": lambda admission, client: admission.body(client, 0, 1),
+}
+
+
+@pytest.mark.parametrize("kind", TAKEN)
 @given(st.integers(2, 6), st.integers(4, 40), st.lists(st.tuples(st.integers(0, 5), st.booleans()), max_size=200))
-def test_every_client_gets_its_share_of_streams_whatever_the_others_do(clients, most, moves):
-    limits = Limits(max_streams=most, max_streams_per_client=most, requests_per_minute=10**9)
-    admission = Admission(limits, Clock(), clients=clients)
-    for number, opens in moves:
+def test_every_client_gets_its_share_whatever_the_others_do(kind, clients, most, moves):
+    admission = Admission(bounded(most), Clock(), clients=clients)
+    used = getattr(admission, kind)
+    for number, takes in moves:
         client = str(number % clients)
-        if not opens:
-            if admission.streams[client]:
-                admission.streams.give_back(client)
+        if not takes:
+            if used[client]:
+                used.give_back(client)
             continue
         with contextlib.suppress(Refusal):
-            admission.stream(client)
-        assert admission.streams.total() <= most
+            TAKEN[kind](admission, client)
+        assert used.total() <= most
     for client in map(str, range(clients)):
-        while admission.streams[client] < most // (2 * clients):
-            admission.stream(client)
+        while used[client] < most // (2 * clients):
+            TAKEN[kind](admission, client)
 
 
 def test_a_client_alone_gets_what_is_not_kept_for_the_other():

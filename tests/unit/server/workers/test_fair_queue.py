@@ -47,3 +47,17 @@ def test_whoever_leaves_is_not_called():
     queue.put("a", "second")
     assert queue.remove("a", "first") and not queue.remove("a", "first") and not queue.remove("b", "second")
     assert (queue.take(), queue.take()) == ("second", None)
+
+
+def test_a_few_clients_that_fill_the_queue_do_not_keep_the_next_one_out():
+    queue = FairQueue(8)
+    for client in "aabbaabb":
+        queue.put(client, client)
+    for greedy in "ab":
+        with pytest.raises(Refusal):
+            queue.put(greedy, greedy)
+    queue.put("c", "c")
+    queue.put("c", "c")
+    with pytest.raises(Refusal):
+        queue.put("c", "c")
+    assert [queue.take() for _ in range(3)] == ["a", "b", "c"]
