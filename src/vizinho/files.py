@@ -67,7 +67,7 @@ def json_object(path: Path) -> dict[str, Any]:
     """The object in a file of JSON; empty where there is no such file, or it holds something else."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}
 

@@ -476,9 +476,11 @@ def test_openai_realtime_refuses_what_it_cannot_do(server):
         until("error", 2)
         session.session.update(session={"type": "transcription", "audio": {"input": {"turn_detection": {"type": "x"}}}})
         until("error", 3)
+        session.send_raw('{"type": "session.update", "event_id": "\\ud800", "session": {}}')  # half a character
+        until("error", 4)
 
     events = realtime(server, {"audio": {"input": {"transcription": {"model": "es-demo"}}}}, talk)
-    assert [e.error.param for e in events if e.type == "error"] == ["type", "session.type", "audio"]
+    assert [e.error.param for e in events if e.type == "error"] == ["type", "session.type", "audio", None]
 
 
 def test_openai_lists_models(server):

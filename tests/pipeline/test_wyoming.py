@@ -1,6 +1,7 @@
 """`vizinho serve --wyoming` and the protocol's own client."""
 
 import asyncio
+import json
 import socket
 
 import numpy as np
@@ -24,7 +25,7 @@ def port(server_home, tmp_path_factory):
     with socket.create_server(("127.0.0.1", 0)) as free:
         number = free.getsockname()[1]
     log = tmp_path_factory.mktemp("wyoming") / "log.txt"
-    options = ["--workers", "1", "--no-auth", "--max-streams", "1", "--wyoming", str(number)]
+    options = ["--workers", "1", "--no-auth", "--max-streams", "1", "--patience", "3", "--wyoming", str(number)]
     with running(*options, "es-demo", home=server_home, log=log, key=""):
         yield number
         assert "Traceback" not in log.read_text(), log.read_text()
@@ -85,3 +86,54 @@ def test_a_refused_command_leaves_the_connection_and_its_place_to_the_next(port)
             return codes
 
     assert asyncio.run(talk()) == ["MODEL_NOT_FOUND", "BAD_PARAMETER", "BAD_PARAMETER", "TOO_MANY_REQUESTS"]
+
+
+def line(**event):
+    return json.dumps(event).encode() + b"\n"
+
+
+CHUNK = {"rate": 16_000, "width": 2, "channels": 1}
+
+
+@pytest.mark.parametrize(
+    ("sent", "code"),
+    [
+        (b"\x16\x03\x01 no line of JSON\n", "BAD_MESSAGE"),
+        (b"{" * 200_000, "BAD_MESSAGE"),
+        (b"[" * 50_000 + b"\n", "BAD_MESSAGE"),
+        (b"[]\n", "BAD_MESSAGE"),
+        (line(data={}), "BAD_MESSAGE"),
+        (line(type="ping", data=[1]), "BAD_MESSAGE"),
+        (line(type="ping", data_length="x"), "BAD_MESSAGE"),
+        (line(type="audio-start", data=CHUNK | {"rate": None}), "BAD_PARAMETER"),
+        (line(type="audio-start", data=CHUNK | {"rate": 1.5}), "BAD_PARAMETER"),
+        (line(type="audio-chunk", data=CHUNK, payload_length=10**12) + b"x" * 100_000, "TOO_LARGE"),
+        (line(type="audio-chunk", data=CHUNK, payload_length=1000) + b"half", "SILENT"),
+        (line(type="audio-start", data=CHUNK), "SILENT"),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_events_that_are_none_too_large_or_half_end_their_connection_and_nothing_else(port, sent, code):
+    async def talk():
+        async with AsyncTcpClient("127.0.0.1", port) as client:
+            client._writer.write(sent)
+            event = (await answers(client, "error"))[-1]
+            async with AsyncTcpClient("127.0.0.1", port) as other:  # the only stream there may be
+                return Error.from_event(event).code, (await command(other, speech("buenos días")))[-2]
+
+    refused, transcript = asyncio.run(talk())
+    assert refused == code
+    assert alike(Transcript.from_event(transcript).text, "buenos días")
+
+
+def test_connections_are_limited(port):
+    async def talk():
+        crowd = [await asyncio.open_connection("127.0.0.1", port) for _ in range(128)]
+        reader, _ = await asyncio.open_connection("127.0.0.1", port)
+        refused = await reader.read()
+        for _, writer in crowd:
+            writer.close()
+            await writer.wait_closed()
+        return refused
+
+    assert b"OVERLOADED" in asyncio.run(talk())

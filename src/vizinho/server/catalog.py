@@ -21,6 +21,7 @@ from vizinho.store.rights import permit, restrictions_of
 from vizinho.store.store import Entry, Store
 from vizinho.text.language import Language, same_language
 
+MOST_FALLBACKS = 5  # versions that are tried before it is said that none works
 log = logging.getLogger("vizinho.server")
 
 _TRANSDUCERS = ("parakeet_rnnt", "parakeet_tdt")
@@ -108,9 +109,10 @@ class Catalog:
         newest = max((e.version for e in entries if e.current), default=entries[-1].version if entries else 0)
         # Entries are by version, so the reverse begins with the newest.
         usable = [m for e in reversed(entries) if e.version <= newest and (m := self._read(e)) is not None]
-        if not usable:
-            return None
-        return replace(usable[0], fallback=usable[1] if len(usable) > 1 else None)
+        model = None
+        for earlier in reversed(usable[: 1 + MOST_FALLBACKS]):  # several may be broken one after another
+            model = replace(earlier, fallback=model)
+        return model
 
     def offered(self) -> list[ServedModel]:
         """All versions that can be asked for, by name and version; folders that are broken are left out."""

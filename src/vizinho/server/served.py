@@ -17,7 +17,7 @@ class ServedModel:
     created_unix_seconds: int = 0
     architecture: str = "ctc"  # or transducer, whisper: how it makes words
     refusing: tuple[str, ...] = ()  # restrictions of the speech it learnt from that refuse serving
-    fallback: ServedModel | None = None  # the version before, used where this one is broken and was not asked for
+    fallback: ServedModel | None = None  # the version before, for where this one is broken and was not asked for
 
     @property
     def ref(self) -> str:

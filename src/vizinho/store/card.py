@@ -79,7 +79,7 @@ def read_card(folder: Path) -> Card | None:
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
         version = values["format"]
-    except (ValueError, KeyError, TypeError, OSError) as error:
+    except (ValueError, KeyError, TypeError, OSError, RecursionError) as error:
         raise ModelError("not a card", where=path, fix="copy the model folder again") from error
     if version != FORMAT:
         what = f"card format {version}, this version reads {FORMAT}"

@@ -136,6 +136,20 @@ def test_a_current_version_with_a_broken_card_gives_way_to_the_one_before(store,
         catalog.choose("es-demo@4", None)
 
 
+@pytest.mark.parametrize("card", ["", "{", "[]", "5", '{"format": 1}', "[" * 100_000, '{"a":' * 100_000, "\ud800"])
+def test_a_broken_card_is_a_broken_version_whatever_is_in_it(store, tmp_path, card):
+    again(store, "es-demo", tmp_path / "3")
+    (store.models / "es-demo" / "3" / "card.json").write_bytes(card.encode("utf-8", "surrogatepass"))
+    assert Catalog(store).choose("es-demo", None).ref == "es-demo@2"
+
+
+def test_every_version_before_is_a_fallback_since_several_may_be_broken(store, tmp_path):
+    for number in (3, 4):
+        again(store, "es-demo", tmp_path / str(number))
+    chosen = Catalog(store).choose("es-demo", None)
+    assert (chosen.version, chosen.fallback.version, chosen.fallback.fallback.version) == (4, 3, 2)
+
+
 def test_versions_that_somebody_went_back_from_are_no_fallback(store, tmp_path):
     for number in (3, 4):
         again(store, "es-demo", tmp_path / str(number))

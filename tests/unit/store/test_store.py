@@ -79,6 +79,11 @@ def test_names_are_checked(tmp_path, name):
         Store(tmp_path).add(name, folder(tmp_path / "new"), CARD)
 
 
+def test_a_name_that_no_file_can_have_is_the_name_of_no_model(tmp_path):
+    """Clients of a server may ask for anything."""
+    assert Store(tmp_path).versions("a" * 300) == [] and Store(tmp_path).find("a" * 300 + "@2") is None
+
+
 def _add_some(arguments):
     home, worker = arguments
     return [add(Path(home), "pt", worker * 10 + n) for n in range(5)]

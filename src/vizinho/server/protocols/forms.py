@@ -107,7 +107,8 @@ class _Parts:
         if self._part.header_name.lower() == b"content-disposition":
             _, options = parse_options_header(self._part.header_value)
             self._part.name = _text(options[b"name"])
-            self._part.is_file = b"filename" in options
+            # Some clients write names that are not ASCII as `filename*` alone, which the parser leaves out.
+            self._part.is_file = b"filename" in options or b"filename*=" in self._part.header_value
 
 
 def _text(data: bytes) -> str:

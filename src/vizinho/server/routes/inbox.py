@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections import deque
 from typing import Any
@@ -106,6 +107,14 @@ class Inbox:
     async def _wake(self, handle: StreamHandle) -> None:
         await handle.worker_lost.wait()
         self._arrived.set()
+
+
+def parsed(text: str) -> Any:
+    """A client's JSON. Raises ValueError for what is none, or cannot be sent back, and RecursionError."""
+    message = json.loads(text)
+    if "\\u" in text:  # JSON may have halves of surrogate pairs, which are no characters
+        json.dumps(message, ensure_ascii=False).encode()
+    return message
 
 
 def _size(message: Any) -> int:

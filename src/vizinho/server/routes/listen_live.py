@@ -17,7 +17,7 @@ from vizinho.server.protocols.deepgram import check_extras, check_speakers
 from vizinho.server.protocols.deepgram_live import LiveMessages, LiveQuery, Message, read_query
 from vizinho.server.protocols.deepgram_wire import Warning_
 from vizinho.server.protocols.flux import FluxMessages, FluxQuery, read_flux_query
-from vizinho.server.routes.inbox import PIECE_BYTES, Inbox
+from vizinho.server.routes.inbox import PIECE_BYTES, Inbox, parsed
 from vizinho.server.security.frame import request_id_of
 from vizinho.server.security.refusals import Refusal, close_code
 from vizinho.server.served import ServedModel
@@ -190,7 +190,7 @@ class _Stream:
     def _order(self, text: str) -> dict[str, Any]:
         """A client's text message, with its type. Raises Refusal for what is none."""
         try:
-            order: dict[str, Any] = json.loads(text) if len(text) <= self._service.limits.max_json_bytes else {}
+            order: dict[str, Any] = parsed(text) if len(text) <= self._service.limits.max_json_bytes else {}
             kind = order["type"]
         except (ValueError, KeyError, TypeError, RecursionError):
             raise Refusal(400, "BAD_MESSAGE", "a text message must be JSON with a type") from None

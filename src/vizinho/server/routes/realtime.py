@@ -11,7 +11,7 @@ from starlette.websockets import WebSocketDisconnect
 
 from vizinho.server.admission import Service, authenticate, service_of
 from vizinho.server.protocols.realtime import Event, RealtimeEvents, Settings
-from vizinho.server.routes.inbox import PIECE_BYTES, Inbox
+from vizinho.server.routes.inbox import PIECE_BYTES, Inbox, parsed
 from vizinho.server.routes.listen_live import admitted_stream
 from vizinho.server.security.refusals import Refusal, bad_parameter, close_code
 from vizinho.server.workers.pool import StreamHandle
@@ -130,7 +130,7 @@ class _Session:
 
     def _parsed(self, text: str) -> dict[str, Any]:
         try:
-            sent = json.loads(text)
+            sent = parsed(text)
             kind = sent["type"]
         except (ValueError, KeyError, TypeError, RecursionError):
             raise Refusal(400, "BAD_MESSAGE", "an event is JSON with a type") from None

@@ -48,7 +48,7 @@ class Connections:
         self._reading = False  # whether one has been read in this turn of the loop
         metrics.connections.set_function(lambda: len(self._open))
 
-    def protocol(self) -> Callable[..., asyncio.Protocol]:
+    def protocol(self) -> Callable[..., asyncio.BaseProtocol]:
         """What uvicorn's option `http` takes."""
         return partial(_Guard, self)
 

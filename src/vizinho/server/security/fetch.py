@@ -16,7 +16,9 @@ import h11
 
 from vizinho.server.security.refusals import Refusal, too_large
 
-_CHUNK_BYTES = 65_536
+_CHUNK_BYTES = 16_384
+_FRAMING_BYTES = 262_144
+"""Of heads and chunks' lengths, besides as much as there is content: parsing them is what costs."""
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -111,7 +113,7 @@ class Fetcher:
                 writer.write(connection.send(h11.Data(data=body)) or b"")
             writer.write(connection.send(h11.EndOfMessage()) or b"")
             await writer.drain()
-            while not isinstance(event := await _next_event(connection, reader), h11.EndOfMessage):
+            async for event in _events(connection, reader):
                 if isinstance(event, h11.Response) and not 200 <= event.status_code < (300 if body else 201):
                     message = f"the remote server answered {event.status_code}"
                     raise Refusal(400, "REMOTE_REFUSED", message, parameter="url")
@@ -137,11 +139,23 @@ async def _connected(
         writer.transport.abort()  # close() would wait for a peer that no longer matters
 
 
-async def _next_event(connection: h11.Connection, reader: asyncio.StreamReader) -> Any:
-    """h11 itself raises RemoteProtocolError when the peer closes before the announced end."""
-    while (event := connection.next_event()) is h11.NEED_DATA:
-        connection.receive_data(await reader.read(_CHUNK_BYTES))
-    return event
+async def _events(connection: h11.Connection, reader: asyncio.StreamReader) -> AsyncIterator[Any]:
+    """Events up to the end of the message.
+
+    Raises h11.RemoteProtocolError for a peer that closes before the announced end, or sends heads without end.
+    """
+    came = content = 0
+    while not isinstance(event := connection.next_event(), h11.EndOfMessage):
+        if event is not h11.NEED_DATA:
+            content += len(event.data) if isinstance(event, h11.Data) else 0
+            yield event
+            continue
+        if came - content > _FRAMING_BYTES + content:
+            raise h11.RemoteProtocolError("more framing than content")
+        await asyncio.sleep(0)  # what has come already is read without a wait: others would get no turn
+        data = await reader.read(_CHUNK_BYTES)
+        came += len(data)
+        connection.receive_data(data)
 
 
 def _is_public(address: str) -> bool:

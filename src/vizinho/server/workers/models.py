@@ -34,14 +34,15 @@ class LoadedModels:
         self._lock = threading.Lock()
 
     def get(self, model: ServedModel) -> tuple[Recognizer, ServedModel]:
-        """A model's recognizer, or its fallback's, and which of the two it is. Raises ModelError."""
-        try:
-            return self._get(model), model
-        except VizinhoError as error:
-            if model.fallback is None:
-                raise
-            log.error("%s is used in place of %s: %s", model.fallback.ref, model.ref, error)
-            return self._get(model.fallback), model.fallback
+        """A model's recognizer, or its first fallback's that works, and which of them it is. Raises ModelError."""
+        while True:
+            try:
+                return self._get(model), model
+            except VizinhoError as error:
+                if model.fallback is None:
+                    raise
+                log.error("%s is used in place of %s: %s", model.fallback.ref, model.ref, error)
+                model = model.fallback
 
     def _get(self, model: ServedModel) -> Recognizer:
         """Two threads that ask for one model load it once."""

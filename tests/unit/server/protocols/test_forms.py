@@ -85,3 +85,9 @@ def test_voices_of_known_speakers_may_be_large_and_nothing_else():
     assert read_form(KIND, form(part(b"known_speaker_references[]", voice))).fields[0][1] == voice.decode()
     assert refused(KIND, form(part(b"known_speaker_names[]", voice))).code == "BAD_FORM"
     assert refused(KIND, form(part(b"known_speaker_references[]", 3 * voice))).code == "BAD_FORM"
+
+
+def test_a_file_whose_name_is_extended_only_is_a_file():
+    """RFC 5987, as some clients write names that are not ASCII."""
+    body = part(b"file", b"audio").replace(b'name="file"', b"name=\"file\"; filename*=utf-8''%e2%82%ac.wav")
+    assert read_form(KIND, form(body)).file == b"audio"

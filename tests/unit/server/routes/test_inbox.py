@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vizinho.server.routes.inbox import MOST_MESSAGES, PIECE_BYTES, Inbox
+from vizinho.server.routes.inbox import MOST_MESSAGES, PIECE_BYTES, Inbox, parsed
 from vizinho.server.security.refusals import Refusal
 
 CLOSED = {"type": "websocket.disconnect", "code": 1000}
@@ -130,3 +130,13 @@ def test_a_connection_that_breaks_is_told_of_after_what_it_sent():
 
     with pytest.raises(ConnectionResetError):
         asyncio.run(run())
+
+
+@pytest.mark.parametrize("text", ['{"type": "\\ud800"}', '["\\udfff\\ud83d"]', '{"\\uDC00": 1}', "{", '{"a": \ud800}'])
+def test_what_could_not_be_sent_back_is_no_message(text):
+    with pytest.raises(ValueError):
+        parsed(text)
+
+
+def test_pairs_of_surrogates_are_characters():
+    assert parsed('{"type": "\\ud83d\\ude00 \\u00e9"}') == {"type": "😀 é"}

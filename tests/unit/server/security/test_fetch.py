@@ -171,3 +171,39 @@ def test_fetches_that_trickle_do_not_hold_up_others(remote):
 )
 def test_which_addresses_are_public(address, public):
     assert _is_public(address) is public
+
+
+@pytest.mark.parametrize(
+    "flood",
+    [b"HTTP/1.1 103 Early Hints\r\n\r\n", b"1\r\na\r\n"],
+    ids=["heads", "chunks"],
+)
+def test_a_server_that_sends_little_but_framing_is_left_and_takes_nobodys_turn(flood):
+    """What it sends is always there already, so that nothing would ever wait."""
+    turns = []
+
+    async def endless(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"" if flood.startswith(b"HTTP") else b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        with contextlib.suppress(ConnectionError):
+            while True:
+                writer.write(flood * 10_000)
+                await writer.drain()
+
+    async def others():
+        while True:
+            turns.append(None)
+            await asyncio.sleep(0)
+
+    async def talk():
+        server = await asyncio.start_server(endless, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        work = asyncio.create_task(others())
+        with pytest.raises(Refusal) as error:
+            await fetcher(f"127.0.0.1:{port}", max_bytes=10**9, seconds=60.0).fetch(f"http://127.0.0.1:{port}/")
+        work.cancel()
+        server.close()
+        return error.value
+
+    assert "broke off" in asyncio.run(talk()).message
+    assert len(turns) > 10

@@ -122,6 +122,9 @@ def test_every_client_gets_its_share_whatever_the_others_do(kind, clients, most,
         with contextlib.suppress(Refusal):
             TAKEN[kind](admission, client)
         assert used.total() <= most
+    with contextlib.suppress(Refusal):
+        while True:
+            TAKEN[kind](admission, "0")
     for client in map(str, range(clients)):
         while used[client] < most // (2 * clients):
             TAKEN[kind](admission, client)

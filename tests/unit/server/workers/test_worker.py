@@ -117,6 +117,7 @@ def test_a_version_that_cannot_be_loaded_gives_way_to_the_one_before_and_is_not_
     for _ in range(3):
         assert models.get(of_version(2, before)) == (before, before)
     assert tried == [2, 1]
+    assert models.get(of_version(5, of_version(2, before))) == (before, before), "two broken ones in a row"
     with pytest.raises(ModelError):
         models.get(of_version(3))
     with pytest.raises(ModelError):
