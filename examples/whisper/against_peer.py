@@ -1,6 +1,9 @@
 """Versions trained here against a peer's fine-tuning, on one test set, as both are served.
 
     against_peer.py MANIFEST --lang pt --ours FOLDER FOLDER FOLDER --peer FOLDER [FOLDER] [--out results.json]
+    ... --peer-decoders FILE [FILE]
+
+The second way gives each peer a file of `vizinho lm tune`, and ours decode with what they have in their folders.
 
 Prints CER with its interval for each folder, and ours against the peer (negative: fewer errors): errors of several
 seeds are summed by utterance, and a paired bootstrap gives interval and p. Folders are models of the store, or Hugging
@@ -19,6 +22,7 @@ from vizinho.evaluation.significance import compare, pool
 from vizinho.job.promote import scored
 from vizinho.recognition.recognizer import Recognizer
 from vizinho.text.normalize import get_normalizer
+from vizinho.text_models.search import own_search, read_search
 
 
 def main() -> None:
@@ -29,6 +33,7 @@ def main() -> None:
     parser.add_argument("--split", default="test")
     parser.add_argument("--ours", type=Path, nargs="+", required=True)
     parser.add_argument("--peer", type=Path, nargs="+", required=True)
+    parser.add_argument("--peer-decoders", type=Path, nargs="+")
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
     normalize = get_normalizer(args.lang)
@@ -36,8 +41,11 @@ def main() -> None:
     sides: dict[str, list] = {"ours": [], "peer": []}
     rows = []
     for side in sides:
-        for folder in getattr(args, side):
-            recognizer = Recognizer.load(folder, language=args.lang)
+        folders = getattr(args, side)
+        files = args.peer_decoders if side == "peer" and args.peer_decoders else [None] * len(folders)
+        for folder, file in zip(folders, files, strict=True):
+            search = read_search(file) if file else own_search(folder) if args.peer_decoders else None
+            recognizer = Recognizer.load(folder, language=args.lang, search=search)
             transcripts = recognizer.transcribe_corpus(utterances)
             scores = scored({id_: t.text for id_, t in transcripts.items()}, utterances, normalize)
             sides[side].append(scores.errors)

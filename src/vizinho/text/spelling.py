@@ -62,11 +62,12 @@ class Spelling:
         if self._clicks:
             for typed, click in _TYPED_CLICKS:
                 text = typed.sub(click, text)
-        text = self.lower(text).translate(_DOUBLE_QUOTES).translate(self._apostrophes).replace("''", '"')
+        text = self.lower(text).translate(_DOUBLE_QUOTES).translate(self._apostrophes)
         if not text.isascii():
             text = self._lookalikes.sub("'", text)
             if self._visarga:
                 text = _COLON.sub("ः", text)
+        text = text.replace("''", '"')  # last: two that look like apostrophes are a quotation mark too
         return str(self._digits.sub(lambda m: "".join(chr(_PRIVATE + ord(c)) for c in m[0]), text))
 
     def lower(self, text: str) -> str:
