@@ -51,4 +51,8 @@ for corpus in pt pt_read; do
     .venv/bin/python examples/whisper/against_peer.py "$VIZINHO_SHARED/speech/$corpus.jsonl" --lang pt \
         --ours "$store"/whisper.all.seed{1,2,3}/1 --peer runs/whisper/hugging_face.seed{1,2,3}/model \
         --out "examples/whisper/results/against_hugging_face.$corpus.json"
+    .venv/bin/python examples/whisper/against_peer.py "$VIZINHO_SHARED/speech/$corpus.jsonl" --lang pt \
+        --ours "$store"/whisper.all.seed{1,2,3}/1 --peer runs/whisper/hugging_face.seed{1,2,3}/model \
+        --peer-decoders runs/whisper/hugging_face.seed{1,2,3}/words.json \
+        --out "examples/whisper/results/against_hugging_face.words.$corpus.json"
 done
