@@ -22,6 +22,8 @@ from vizinho.server.security.metrics import Metrics
 _NOBODY = asyncio.Protocol()  # takes every call and does nothing
 # A refused client may still be sending; closing on unread bytes would reset the connection, and lose the answer.
 _LINGER_SECONDS = 2.0
+_NEW_SECONDS = 0.5
+"""For so long a connection whose first bytes have not been read is no sign of a client that only holds it."""
 _READ_BYTES = (
     16_384  # at once: bytes that are dear to parse, such as a body in chunks of one byte, stop the loop for ms
 )
@@ -61,8 +63,8 @@ class Connections:
             if full and not crowd:
                 return False
         if crowd:
-            # The oldest, and of those whose request waits to be read only where there is no other.
-            next((c for c in crowd if not c.unread), next(iter(crowd))).give_way()
+            # The oldest; one whose request waits to be read, or that has hardly come, only where there is no other.
+            next((c for c in crowd if not c.unread and not c.new), next(iter(crowd))).give_way()
         self._open.add(connection)
         self.wait(connection)
         return True
@@ -140,11 +142,17 @@ class _Guard(asyncio.BufferedProtocol):
         self._head_bytes = 0  # of a head that has not become a request yet
         self._head_lines = 0  # of it, that have come whole
         self.unread = False  # whether its bytes wait for their turn
+        self._came = self._loop.time()
         self._upgraded = self._streamed = False  # a WebSocket protocol has taken over; it has brought a request
         self.closing = False  # the last answer is written
         self._send_until = 0.0  # a client that takes its time for that answer has time until then
         self._timer: asyncio.TimerHandle | None = None
         self.address = ""
+
+    @property
+    def new(self) -> bool:
+        """Whether it has hardly come: its first bytes may be here, and the loop has not got to them."""
+        return self._loop.time() - self._came < _NEW_SECONDS and not self.closing
 
     @contextlib.contextmanager
     def request(self) -> Iterator[None]:

@@ -17,7 +17,8 @@ class Connection:
     """As much of a connection as is counted."""
 
     def __init__(self, connections, address):
-        self.connections, self.address, self.ended, self.unread = connections, address, False, False
+        self.connections, self.address = connections, address
+        self.ended = self.unread = self.new = False
 
     def give_way(self):
         self.ended = True
@@ -58,6 +59,13 @@ def test_a_request_that_waits_to_be_read_gives_way_after_all_that_had_their_turn
         connection.unread = True
     opened(connections, "a", 1)
     assert own[0].ended, "where all wait, the oldest"
+
+
+def test_one_that_has_hardly_come_does_not_give_way_before_those_that_had_their_turn(connections):
+    own, _ = opened(connections, "a", 4)
+    own[0].unread = own[1].unread = own[3].new = True
+    opened(connections, "a", 1)
+    assert [c.ended for c in own] == [False, False, True, False]
 
 
 def test_a_connection_on_which_a_request_is_answered_gives_way_to_nobody(connections):
