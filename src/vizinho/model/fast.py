@@ -30,6 +30,11 @@ from vizinho.model import conformer
 if TYPE_CHECKING:
     from transformers.models.parakeet.modeling_parakeet import ParakeetEncoderBlock, ParakeetEncoderConvolutionModule
 
+SHORT = 512
+"""Queries and keys up to which products are faster than torch's fused attention, in bfloat16 with AMX: three times as
+fast with 187, 1.6 times with 437, slower with 787."""
+_ATTENTION = "vizinho"  # `attend_short`, among those of transformers
+
 
 @dataclass(frozen=True, slots=True)
 class Chunks:
@@ -150,10 +155,6 @@ def attend_short(
     return mixed.transpose(1, 2).contiguous(), None
 
 
-SHORT = 512
-"""Queries and keys up to which products are faster than torch's fused attention, in bfloat16 with AMX: three times as
-fast with 187, 1.6 times with 437, slower with 787."""
-_ATTENTION = "vizinho"
 AttentionInterface.register(_ATTENTION, attend_short)
 AttentionMaskInterface.register(_ATTENTION, sdpa_mask)
 

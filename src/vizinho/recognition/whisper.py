@@ -230,14 +230,14 @@ class CTranslate2Engine:
         beam = max(count, self.options.beam_size)
         # CTranslate2 orders texts by their sum over the tokens without the end. Where the end of the prompt counts as
         # text (a language after the times), its tokens count too, and the order is made here.
-        every = any(map(self._tokens.returned, prompts))
-        how = {"beam_size": beam, "num_hypotheses": beam if every else count}
+        reordered = any(map(self._tokens.returned, prompts))
+        how = {"beam_size": beam, "num_hypotheses": beam if reordered else count}
         results = self._generate(self._network, encoded, prompts, max(limits), **how)
         drafts = [
             [self._draft(result, number, prompt, limit) for number in range(len(result.sequences_ids))]
             for result, prompt, limit in zip(results, prompts, limits, strict=True)
         ]
-        return [sorted(of_one, key=_without_end, reverse=True)[:count] if every else of_one for of_one in drafts]
+        return [sorted(of_one, key=_without_end, reverse=True)[:count] for of_one in drafts] if reordered else drafts
 
     def _sound(self, drafts: Sequence[Draft]) -> list[Draft]:
         """The drafts without a fault; where there are none, the likeliest."""

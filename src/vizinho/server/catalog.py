@@ -22,9 +22,8 @@ from vizinho.store.store import Entry, Store
 from vizinho.text.language import Language, same_language
 
 MOST_FALLBACKS = 5  # versions that are tried before it is said that none works
+_TRANSDUCERS = ("parakeet_rnnt", "parakeet_tdt")  # as in model/frontends.py, which loads torch
 log = logging.getLogger("vizinho.server")
-
-_TRANSDUCERS = ("parakeet_rnnt", "parakeet_tdt")
 
 
 class Catalog:

@@ -24,9 +24,8 @@ _NOBODY = asyncio.Protocol()  # takes every call and does nothing
 _LINGER_SECONDS = 2.0
 _NEW_SECONDS = 0.5
 """For so long a connection whose first bytes have not been read is no sign of a client that only holds it."""
-_READ_BYTES = (
-    16_384  # at once: bytes that are dear to parse, such as a body in chunks of one byte, stop the loop for ms
-)
+_READ_BYTES = 16_384
+"""At once: bytes that are dear to parse, such as a body in chunks of one byte, stop the loop for milliseconds."""
 _REASONS = {
     400: "Bad Request",
     408: "Request Timeout",

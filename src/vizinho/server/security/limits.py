@@ -149,8 +149,8 @@ class Admission:
         others = [count for other, count in used.items() if other != client]
         # Clients are known by number, not by name: those that use nothing are counted by what is missing.
         silent = max(0, self._clients - 1 - len(others))
-        kept = sum(max(0, share - count) for count in others) + silent * share
-        return used.total() + more + kept > most
+        reserved = sum(max(0, share - count) for count in others) + silent * share
+        return used.total() + more + reserved > most
 
     def body(self, client: str, already: int, more: int, limit: int | None = None) -> None:
         """`more` bytes of a body of which `already` are here; `body_bytes` counts them. Raises Refusal."""
